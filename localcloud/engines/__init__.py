@@ -1,0 +1,74 @@
+"""How a container becomes something that runs: one small protocol, answered by types.
+
+An engine takes a `Container` (what a task definition and its overrides say, already merged) and gives a `Handle`.
+It calls back with each line of output and, exactly once, with the `Exit`. `process.ProcessEngine` runs containers as
+processes of this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+KILLED = 137
+"""Exit code of a container that was killed: 128 + SIGKILL, as every container runtime reports it."""
+
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+"""What ECS says as the container's reason when its memory limit was passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """One container to start.
+
+    `entrypoint` and `command` are None where the image's own hold; as in ECS and Docker, a given `entrypoint` drops the
+    image's CMD. `environment` comes on top of the image's ENV. `memory_mb` is a hard limit in MiB over all processes of
+    the container; None is no limit. `stop_timeout_seconds` lies between SIGTERM and SIGKILL.
+    """
+
+    name: str
+    image: str
+    entrypoint: tuple[str, ...] | None = None
+    command: tuple[str, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int | None = None
+    stop_timeout_seconds: int = 30
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended: its exit code (128 + signal when a signal ended it) and, if the engine knows more, why."""
+
+    code: int
+    reason: str = ""
+
+
+class CannotStart(Exception):
+    """The container did not start; the text is the reason, in words for the person whose container it is."""
+
+
+class Handle(Protocol):
+    """A container that was started."""
+
+    @property
+    def pid(self) -> int:
+        """Process id of the container's first process."""
+
+    def stop(self) -> None:
+        """Ask it to end: SIGTERM, and SIGKILL after the grace period. Returns at once; a second call changes nothing."""
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """The exit, or None if it still runs after `timeout` seconds."""
+
+
+class Engine(Protocol):
+    """Something that starts containers."""
+
+    def start(self, container: Container, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> Handle:
+        """Start it and return at once.
+
+        `on_line` gets each line of standard output and standard error without its line end; `on_exit` is called once,
+        after the last line. Both are called on threads of the engine, possibly before `start` has returned: a container
+        can be that quick. Raises `CannotStart`, and then neither is ever called.
+        """
