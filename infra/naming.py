@@ -1,0 +1,116 @@
+"""The one owner of physical names and tags.
+
+Names that people type or read (log group, family, service, repository, bucket, schedule) are fixed, so that they can be
+found again; where a name passes the limit of its service it is cut and a hash of the whole name is added, so that two
+long names never meet. Renaming anything here replaces the resource in every environment.
+
+No two environments of an account share a name, and the prefix of one is never the beginning of a name of another: a
+project has no hyphen, an environment none but before a number (`pr-17`), and what follows begins with a letter.
+So `herd-dev-*` in a permission means the environment dev and nothing else.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+PROJECT = re.compile(r"[a-z][a-z0-9]{1,11}")
+ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
+
+# Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
+ROLE, LOAD_BALANCER, SCHEDULE, MACHINE, BUCKET, SECURITY_GROUP = 64, 32, 64, 80, 63, 255
+_HASH = 8
+
+
+def fit(name: str, limit: int) -> str:
+    """`name` when it fits, else its beginning and a hash of all of it: stable, and different for different names."""
+    if len(name) <= limit:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH]
+    return f"{name[: limit - _HASH - 1].rstrip('-_.')}-{digest}"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Names and tags of one environment: `Naming("herd", "dev").family("ingest")` -> `herd-dev-ingest`."""
+
+    project: str
+    environment: str
+
+    def __post_init__(self) -> None:
+        for value, pattern, what in (
+            (self.project, PROJECT, "project: 2 to 12 lower-case letters and digits, a letter first, like 'herd'"),
+            (self.environment, ENVIRONMENT, "environment: like 'dev', 'prod' or 'pr-17'; a hyphen only before a number"),
+        ):
+            if not pattern.fullmatch(value):
+                raise ValueError(f"{value!r} is not a name for a {what}")
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of every name, for permissions: `herd-dev`."""
+        return f"{self.project}-{self.environment}"
+
+    @property
+    def cluster(self) -> str:
+        return self.prefix
+
+    @property
+    def schedule_group(self) -> str:
+        return fit(self.prefix, SCHEDULE)
+
+    def bucket(self, account: str, purpose: Literal["data", "reports"]) -> str:
+        """Bucket names are shared by all of AWS, hence the account."""
+        return fit(f"{self.prefix}-{account}-{purpose}", BUCKET)
+
+    def repository(self, workload: str) -> str:
+        return f"{self.prefix}/{workload}"
+
+    def log_group(self, workload: str) -> str:
+        return f"/{self.prefix}/{workload}"
+
+    def family(self, workload: str) -> str:
+        """Of the task definition."""
+        return f"{self.prefix}-{workload}"
+
+    def service(self, workload: str) -> str:
+        return f"{self.prefix}-{workload}"
+
+    def machine(self, workload: str) -> str:
+        """The state machine that runs one job."""
+        return fit(f"{self.prefix}-{workload}", MACHINE)
+
+    def pipeline(self, root: str) -> str:
+        """The state machine of a pipeline. No workload's name has an underscore, so no job's machine is called so."""
+        return fit(f"{self.prefix}-{root}_pipeline", MACHINE)
+
+    def schedule(self, workload: str) -> str:
+        return fit(f"{self.prefix}-{workload}", SCHEDULE)
+
+    def role(self, workload: str, purpose: Literal["task", "execution"]) -> str:
+        return fit(f"{self.prefix}-{workload}-{purpose}", ROLE)
+
+    def environment_role(self, service: Literal["scheduler", "states"]) -> str:
+        return fit(f"{self.prefix}-{service}", ROLE)
+
+    def load_balancer(self, access: Literal["internal", "public"]) -> str:
+        return fit(f"{self.prefix}-{access}", LOAD_BALANCER)
+
+    def target_group(self, workload: str) -> str:
+        return fit(f"{self.prefix}-{workload}", LOAD_BALANCER)
+
+    def security_group(self, purpose: str) -> str:
+        return fit(f"{self.prefix}-{purpose}", SECURITY_GROUP)
+
+    def tags(
+        self, *, workload: str | None = None, kind: str | None = None, owner: str | None = None,
+        company: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
+        """Herd's tags win over the company's: permissions and clean-up rely on them."""
+        own = {
+            "herd:environment": self.environment,
+            "herd:workload": workload,
+            "herd:kind": kind,
+            "herd:owner": owner,
+        }
+        return {**(company or {}), **{key: value for key, value in own.items() if value is not None}}
