@@ -1,0 +1,45 @@
+"""`make bench`: measure what Herd promises, each figure against a yardstick of the same run.
+
+python -m bench              all of them (about ten minutes)
+python -m bench gateway idle only these
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import engine, environment, gateway, tasks
+from bench.measure import Result
+
+MEASURES: dict[str, Callable[[Path], list[Result]]] = {
+    "preview": engine.preview,
+    "up-down": engine.up_and_down,
+    "make-up": environment.make_up,
+    "task": tasks.start_of_a_task,
+    "try": tasks.herd_try,
+    "gateway": gateway.through_the_gateway,
+    "growth": environment.growth,
+    "idle": environment.at_rest,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named measures, all of them without names; 1 when a goal was missed, 2 for a name that is not one."""
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(MEASURES)}", file=sys.stderr)
+        return 2
+    missed = 0
+    for name in names or MEASURES:
+        with tempfile.TemporaryDirectory(prefix="herd-bench-") as folder:
+            for result in MEASURES[name](Path(folder)):
+                print(result, flush=True)
+                missed += not result.reached
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,135 @@
+"""A checkout of its own in an empty folder, as a person would clone it; for the benchmarks and the live tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+LEFT_OUT = ("AWS_", "PULUMI_", "HERD_", "VIRTUAL_ENV")
+"""Variables of whoever runs us that would change what is measured or tested."""
+
+
+class Sandbox:
+    """A copy of this checkout's files (tracked or new, as they are on disk) with state of its own and our .venv.
+
+    `home` is the person's home folder inside it; the user's cache (tools, realised packages) is shared on purpose.
+
+        with Sandbox(tmp_path / "checkout") as sandbox:
+            sandbox.herd("up")
+            sandbox.json("status", "--json")["workloads"]
+    """
+
+    def __init__(self, folder: Path, *, home: Path | None = None):
+        self.folder = folder
+        self.home = home or folder.parent / f"{folder.name}-home"
+        self.home.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
+        listed = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            check=True,
+            capture_output=True,
+        ).stdout.decode()
+        for name in filter(None, listed.split("\0")):
+            source = ROOT / name
+            if not source.is_file():
+                continue  # deleted in the work tree, not yet in the index
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a person's shell has, without what belongs to the shell that runs us."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
+        cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        return {**kept, "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
+
+    def run(
+        self, *command: str, check: bool = True, timeout_seconds: float = 300, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout; with `check` a failure raises with all that it printed."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_seconds,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{shlex.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def herd(
+        self, *arguments: str, check: bool = True, timeout_seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `herd` here."""
+        return self.run(
+            str(self.folder / ".venv/bin/python"),
+            "-m",
+            "herd",
+            *arguments,
+            check=check,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        """What a herd command printed, read as JSON."""
+        return json.loads(self.herd(*arguments).stdout)
+
+    def herd_env(self, *arguments: str) -> dict[str, str]:
+        """The variables that `eval "$(herd env)"` leaves in a shell here."""
+        script = self.herd("env", *arguments).stdout
+        shell = self.run("sh", "-c", f"{script}\nenv -0")
+        return dict(pair.split("=", 1) for pair in shell.stdout.split("\0") if "=" in pair)
+
+    def pulumi(
+        self, *arguments: str, check: bool = True, timeout_seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run plain `pulumi` as after `eval "$(herd env)"`."""
+        variables = self.herd_env()
+        program = shutil.which("pulumi", path=variables["PATH"]) or "pulumi"
+        return self.run(program, *arguments, check=check, timeout_seconds=timeout_seconds, env=variables)
+
+    def status(self, name: str) -> dict[str, Any]:
+        """The entry of one workload in `herd status --json`."""
+        workloads: list[dict[str, Any]] = self.json("status", "--json")["workloads"]
+        return next(workload for workload in workloads if workload["name"] == name)
+
+    def wait_for(self, what: str, condition: Any, timeout_seconds: float = 60) -> Any:
+        """Poll until `condition()` is true and return its value; a wait that ends says what it waited for."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {timeout_seconds:g} s for {what}")
+            time.sleep(0.2)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the team's."""
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def close(self) -> None:
+        """Take the environment down and stop the local cloud, whatever state they are in."""
+        self.herd("down", "--yes", check=False)
+        self.herd("stop", check=False)
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
