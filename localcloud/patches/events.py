@@ -1,0 +1,80 @@
+"""EventBridge: AWS's pattern matching, and delivery left to the agent, target by target."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jsonpath_ng.ext import parse
+from moto.core.utils import iso_8601_datetime_without_milliseconds, utcfromtimestamp
+from moto.events import models
+
+from localcloud.patches import hooks
+
+Pattern = models.EventPattern
+_filters = Pattern("", {})
+
+
+def apply() -> None:
+    """Match as AWS does, respect a rule's state and each target's input, and deliver through the agent."""
+    Pattern.matches_event = _matches_event  # events/models.py:958
+    models.Rule.send_to_targets = _send_to_targets  # events/models.py:139
+
+
+def _matches_event(pattern: Any, event: Any) -> bool:
+    # The stock matcher does not descend into lists of objects (`detail.containers.exitCode`), and takes a rule that has
+    # a schedule instead of a pattern for one that matches everything.
+    return bool(pattern._pattern) and matches(pattern._pattern, json.loads(json.dumps(event)))
+
+
+def matches(pattern: dict[str, Any], node: Any) -> bool:
+    """Whether an event, or a part of it, has what the pattern asks for.
+
+    A list of objects matches if any of them does. Source:
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html
+    """
+    if isinstance(node, list):
+        return any(matches(pattern, item) for item in node)
+    for key, wanted in pattern.items():
+        if key == "$or":
+            if not any(matches(choice, node) for choice in wanted):
+                return False
+        elif isinstance(wanted, dict):
+            if not isinstance(node, dict) or not matches(wanted, node.get(key, {})):
+                return False
+        else:
+            value = node.get(key, models.UNDEFINED) if isinstance(node, dict) else models.UNDEFINED
+            if not _filters._does_item_match_filters(value, wanted):
+                return False
+    return True
+
+
+def _send_to_targets(rule: Any, event: dict[str, Any], transform_input: bool = True) -> None:
+    # The stock method delivers for DISABLED rules too, ignores Input and InputPath, sends no `account`, and raises for
+    # targets other than queues, logs and buses, so that PutEvents itself fails.
+    listener = hooks.listener(rule.account_id)
+    if listener is None or rule.state == "DISABLED" or not rule.event_pattern.matches_event(event):
+        return
+    whole = {key: value for key, value in event.items() if key != "ingestion-time"}
+    if not isinstance(whole["time"], str):
+        whole["time"] = iso_8601_datetime_without_milliseconds(utcfromtimestamp(float(whole["time"])))
+    for target in rule.targets:
+        listener.event_matched(rule, target, render(target, whole))
+
+
+def render(target: dict[str, Any], event: dict[str, Any]) -> str:
+    """What a target gets of an event: its constant input, a part of the event, a template filled in, or the event."""
+    if "Input" in target:
+        return str(target["Input"])
+    if "InputPath" in target:
+        found = parse(target["InputPath"]).find(event)
+        return json.dumps(found[0].value if found else None)
+    if "InputTransformer" in target:
+        transformer = target["InputTransformer"]
+        filled = models.EventTemplateParser.parse(
+            transformer["InputTemplate"],
+            transformer.get("InputPathsMap", {}),
+            {**event, "ingestion-time": event["time"]},
+        )
+        return filled if isinstance(filled, str) else json.dumps(filled)
+    return json.dumps(event)

@@ -1,0 +1,74 @@
+"""How patched moto reaches the cloud that it is part of: by the account that a model belongs to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Site:
+    """What moto needs to know of its server: the gateway's port, the lock on the models, in-process boto3 clients."""
+
+    port: int
+    lock: threading.RLock  # type: ignore[valid-type]  # typeshed has a factory here
+    client: Callable[[str, str | None], Any]
+
+
+class Listener(Protocol):
+    """Who makes come true what moto only writes down. Each call is made while the server's lock is held."""
+
+    def task_submitted(self, task: Any) -> None:
+        """RunTask made this task; its status is PROVISIONING."""
+
+    def task_stop_requested(self, task: Any, reason: str) -> None:
+        """StopTask was called for it."""
+
+    def task_finished(self, task: Any) -> threading.Event:
+        """Set as soon as the task is STOPPED."""
+
+    def service_changed(self, service: Any) -> None:
+        """A service was created, updated or deleted."""
+
+    def schedules_changed(self) -> None:
+        """A schedule was created, updated or deleted."""
+
+    def event_matched(self, rule: Any, target: dict[str, Any], payload: str) -> None:
+        """An enabled event rule matched: `payload` is to be delivered to this target of it."""
+
+
+_sites: dict[str, Site] = {}
+_listeners: dict[str, Listener] = {}
+
+
+def connect_site(account: str, site: Site) -> None:
+    """From now on the account's models belong to this server."""
+    _sites[account] = site
+
+
+def connect_listener(account: str, listener: Listener) -> None:
+    """From now on this listener makes the account's models come true."""
+    _listeners[account] = listener
+
+
+def disconnect(account: str) -> None:
+    """The account's server is gone, and with it whoever listened."""
+    _sites.pop(account, None)
+    _listeners.pop(account, None)
+
+
+def disconnect_listener(account: str) -> None:
+    """Nobody makes the account's models come true any more."""
+    _listeners.pop(account, None)
+
+
+def site(account: str) -> Site | None:
+    """The server of an account, or None for an account that no server has."""
+    return _sites.get(account)
+
+
+def listener(account: str) -> Listener | None:
+    """Who makes the account's models come true, or None."""
+    return _listeners.get(account)

@@ -1,0 +1,279 @@
+"""The AWS API of the local cloud: moto in this process, answering one request at a time.
+
+moto is not thread-safe (a describe iterates over a dictionary that a create inserts into), so `Server.lock` is held for each
+request and by whoever touches moto's models directly. Everything that happens to the cloud's state comes in through
+`Server.handle`: requests of the gateway as well as those of the in-process boto3 clients of `Server.client`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from moto.core.request import (
+    PRESERVED_HEADER_NAMES_ENVIRON_KEY,
+    environ_key_for_header,
+    should_preserve_original_header_name,
+)
+from moto.moto_server import werkzeug_app
+
+from localcloud import patches, rules
+from localcloud.patches import hooks
+
+log = logging.getLogger(__name__)
+
+BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3\.(?P<region>[a-z0-9-]+)\.localhost(:\d+)?")
+"""Host of a bucket's own address; what stands before `.s3.` is the bucket, dots included."""
+
+ACCOUNT_HEADER = "x-moto-account-id"
+"""How moto is told whose state a request is about (moto 5.2.5, core/responses.py:354). Never taken from a client."""
+
+CONTROL_PATHS = ("/moto-api", "/latest/meta-data", "/latest/api", "/favicon.ico")
+"""moto's own control API and its EC2 instance metadata: neither is part of AWS's API."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request whose sender is already known: `principal` is "root" or the ARN of a role.
+
+    `url` is path and query exactly as they were sent (still percent-encoded); `headers` include Host; `body` is whole.
+    """
+
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    principal: str
+
+    def header(self, name: str) -> str | None:
+        """The first header of that name, in whatever case."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response, whole in memory."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Server:
+    """An AWS account in one region (others work too), reachable by `handle` and by in-process boto3 clients.
+
+    `endpoint` ("http://127.0.0.1:PORT") is where the gateway listens: addresses that services echo contain its port.
+    Two servers of one process share nothing as long as their accounts differ.
+    """
+
+    def __init__(self, account: str, region: str, endpoint: str):
+        self.account = account
+        self.region = region
+        self.endpoint = endpoint
+        self.lock = threading.RLock()
+        port = urlsplit(endpoint).port
+        if port is None:
+            raise ValueError(f"endpoint {endpoint!r} names no port")
+        patches.apply()
+        hooks.connect_site(account, hooks.Site(port=port, lock=self.lock, client=self.client))
+        self._app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._client_lock = threading.Lock()
+        self._session = boto3.session.Session(
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            region_name=region,
+            botocore_session=_session_without_profile(),
+        )
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request. The one way in: what is refused by AWS's own rules never reaches moto.
+
+        Never raises: what moto does not implement is answered with 501, an error inside moto with 500, both in the shape
+        the caller's SDK understands.
+        """
+        request = _path_style(request)
+        if request.url.startswith(CONTROL_PATHS):
+            return Response(404, [("Content-Type", "text/plain")], b"not part of the AWS API\n")
+        call = rules.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
+        try:
+            if call.action == "StartSyncExecution":
+                # It runs the whole machine on this thread, and the machine's threads come back through here.
+                return self._call_moto(request)
+            with self.lock:
+                rules.check(call)
+                return self._call_moto(request)
+        except rules.Refused as refused:
+            return Response(*rules.render(refused, call))
+        except NotImplementedError as missing:
+            message = f"The local cloud does not implement {call.name}: {missing}"
+            log.warning(message)
+            return Response(*rules.render(rules.Refused("NotImplemented", message, 501), call))
+        except Exception as failure:
+            log.exception("moto failed on %s", call.name)
+            message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
+            return Response(*rules.render(rules.Refused("InternalFailure", message, 500), call))
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A boto3 client of `service` whose requests go to `handle` in this process: no socket, no signature.
+
+        Made once per service and region; thread-safe. Its calls are those of the account's root.
+        """
+        key = (service, region or self.region)
+        client = self._clients.get(key)
+        if client is None:
+            with self._client_lock:
+                client = self._clients.get(key) or self._make_client(*key)
+                self._clients[key] = client
+        return client
+
+    def close(self) -> None:
+        """Forget the clients and the account's connections. moto's state stays, for it belongs to the process."""
+        self._clients.clear()
+        hooks.disconnect(self.account)
+
+    def _make_client(self, service: str, region: str) -> Any:
+        client = self._session.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            config=Config(
+                signature_version="v4" if service != "s3" else "s3v4",
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+        signing_name = client.meta.service_model.signing_name
+        scope = f"AWS4-HMAC-SHA256 Credential=local/20000101/{region}/{signing_name}/aws4_request, SignedHeaders=host, "
+
+        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            return self._send(request, scope + "Signature=0")
+
+        client.meta.events.register("choose-signer.*.*", lambda **_: botocore.UNSIGNED)
+        client.meta.events.register("before-send.*.*", send)
+        return client
+
+    def _send(self, prepared: AWSPreparedRequest, authorization: str) -> AWSResponse:
+        """botocore's transport: what would go over a socket goes to `handle` instead."""
+        parts = urlsplit(prepared.url)
+        headers = [(k, v.decode() if isinstance(v, bytes) else str(v)) for k, v in prepared.headers.items()]
+        headers += [("Host", parts.netloc), ("Authorization", authorization)]
+        url = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        response = self.handle(Request(prepared.method, url, headers, _body_bytes(prepared.body), "root"))
+        return AWSResponse(prepared.url, response.status, dict(response.headers), _RawBody(response.body))
+
+    def _call_moto(self, request: Request) -> Response:
+        status = "500"
+        headers: list[tuple[str, str]] = []
+
+        def start_response(status_line: str, response_headers: list[tuple[str, str]], _: Any = None) -> Any:
+            nonlocal status, headers
+            status, headers = status_line, response_headers
+            return lambda _: None
+
+        chunks: Iterable[bytes] = self._app(_environ(request, self.account), start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+        return Response(int(status.split(" ", 1)[0]), list(headers), body)
+
+
+class _RawBody(io.BytesIO):
+    """The part of urllib3's response that botocore reads from."""
+
+    def stream(self, amount: int = 65536, **_: Any) -> Iterable[bytes]:
+        while chunk := self.read(amount):
+            yield chunk
+
+    def release_conn(self) -> None:
+        """Nothing is held."""
+
+
+def _session_without_profile() -> botocore.session.Session:
+    """A session that reads no configuration of the person who runs us: a broken profile there must not matter here."""
+    session = botocore.session.Session()
+    for variable in ("config_file", "credentials_file"):
+        session.set_config_variable(variable, "/dev/null")
+    session.set_config_variable("profile", None)
+    return session
+
+
+def _body_bytes(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if isinstance(body, (bytes, bytearray)):
+        return bytes(body)
+    if isinstance(body, str):
+        return body.encode()
+    data = body.read()
+    return data if isinstance(data, bytes) else data.encode()  # type: ignore[no-any-return]
+
+
+def _path_style(request: Request) -> Request:
+    """The same request with a bucket in its host name moved into its path, which is the form that moto reads surely."""
+    match = BUCKET_HOST.fullmatch(request.header("host") or "")
+    if match is None:
+        return request
+    headers = [(k, v) for k, v in request.headers if k.lower() != "host"]
+    headers.append(("Host", f"s3.{match['region']}.localhost"))
+    path = request.url if request.url.startswith("/") else f"/{request.url}"
+    return replace(request, url=f"/{match['bucket']}{path}", headers=headers)
+
+
+def _environ(request: Request, account: str) -> dict[str, Any]:
+    """The WSGI environment that moto's own HTTP handler would make of this request.
+
+    As werkzeug's handler: RAW_URI keeps the percent-encoding that S3 keys need, PATH_INFO is decoded. As moto's: headers
+    `x-amz-meta-…` with underscores keep their spelling (moto 5.2.5, moto_server/werkzeug_app.py:44).
+    """
+    path, _, query = request.url.partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(path, "utf-8").encode("utf-8").decode("latin-1"),
+        "QUERY_STRING": query.encode("utf-8").decode("latin-1"),
+        "REQUEST_URI": request.url,
+        "RAW_URI": request.url,
+        "REMOTE_ADDR": "127.0.0.1",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "CONTENT_LENGTH": str(len(request.body)),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    spelled: dict[str, str] = {}
+    dashed = {environ_key_for_header(name) for name, _ in request.headers if "_" not in name}
+    for name, value in request.headers:
+        key = environ_key_for_header(name)
+        if name.lower() in ("content-length", "transfer-encoding", ACCOUNT_HEADER):
+            continue
+        if "_" in name:
+            if not should_preserve_original_header_name(name) or key in dashed:
+                continue
+            spelled.setdefault(key, name)
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    environ[environ_key_for_header(ACCOUNT_HEADER)] = account
+    environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = spelled
+    return environ
