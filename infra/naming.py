@@ -41,7 +41,7 @@ class Naming:
     def __post_init__(self) -> None:
         for value, pattern, what in (
             (self.project, PROJECT, "project: 2 to 12 lower-case letters and digits, a letter first, like 'herd'"),
-            (self.environment, ENVIRONMENT, "environment: like 'dev', 'prod' or 'pr-17'; a hyphen only before a number"),
+            (self.environment, ENVIRONMENT, "environment: like 'dev' or 'pr-17'; a hyphen only before a number"),
         ):
             if not pattern.fullmatch(value):
                 raise ValueError(f"{value!r} is not a name for a {what}")
@@ -103,7 +103,11 @@ class Naming:
         return fit(f"{self.prefix}-{purpose}", SECURITY_GROUP)
 
     def tags(
-        self, *, workload: str | None = None, kind: str | None = None, owner: str | None = None,
+        self,
+        *,
+        workload: str | None = None,
+        kind: str | None = None,
+        owner: str | None = None,
         company: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
         """Herd's tags win over the company's: permissions and clean-up rely on them."""

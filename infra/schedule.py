@@ -1,7 +1,35 @@
-"""When a job runs."""
+"""When a job runs: what people write, what AWS is given, and when that will be.
 
+People write five-field cron with cron's own numbering (Sunday is 0 or 7), a word (`@daily`) or `every 2 hours`. AWS
+wants six fields, Sunday as 1, and a `?` in one of the two day fields. Between the dialects each field is a set of
+numbers, so what is handed to AWS does not depend on how AWS reads a step or a range:
+
+    0 6 * * 1-5      cron(0 6 ? * MON-FRI *)
+    */20 8-18 * * *  cron(0/20 8-18 * * ? *)
+    0 4 */2 * *      cron(0 4 1/2 * ? *)
+    every 2 hours    rate(2 hours)
+
+Clock changes follow EventBridge Scheduler: a wall time that does not exist in spring is skipped, one that comes twice
+in autumn runs once; a rate counts elapsed time and does not care.
+"""
+
+import re
+from calendar import monthrange
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+WORDS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
+HELP = 'a cron line like "0 6 * * 1-5", @hourly, @daily, @weekly, @monthly, "every 2 hours" or "none"'
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+_LONGEST_RATE = timedelta(days=366)
+# 29 February can be eight years away (1896 to 1904, 2096 to 2104).
+_HORIZON_DAYS = 9 * 366
 
 
 @dataclass(frozen=True)
@@ -12,9 +40,190 @@ class Schedule:
     text: str
 
 
+@dataclass(frozen=True)
+class _Field:
+    """One field of a cron line: `size` values from `low` on; `names` begin at `low`."""
+
+    name: str
+    low: int
+    size: int
+    names: tuple[str, ...] = ()
+    spare: int = 0
+    """Numbers past the end that begin again: cron takes 7 for Sunday, which is 0."""
+
+    @property
+    def high(self) -> int:
+        return self.low + self.size - 1
+
+    def number(self, word: str) -> int:
+        """`5` or `FRI` -> 5; raises ValueError with the choice."""
+        if word.upper() in self.names:
+            return self.low + self.names.index(word.upper())
+        allowed = f"{self.low} to {self.high + self.spare}" + (f" or a name like {self.names[1]}" if self.names else "")
+        if not re.fullmatch(r"[0-9]{1,4}", word):
+            raise ValueError(f"has {word!r} as {self.name}; allowed: * or {allowed}, ranges and lists of these")
+        if not self.low <= int(word) <= self.high + self.spare:
+            raise ValueError(f"has {self.name} {int(word)}; allowed: {allowed}")
+        return int(word)
+
+    def values(self, text: str) -> set[int]:
+        """`1-5`, `*/15`, `22-2`, `MON,WED` -> the numbers meant. A range may pass the end: `FRI-MON`."""
+        found: set[int] = set()
+        for part in text.split(","):
+            body, slash, step_text = part.partition("/")
+            first, dash, last = body.partition("-")
+            if body == "*":
+                start, end = self.low, self.high
+            else:
+                start = self.number(first)
+                end = self.number(last) if dash else start
+            step = self._step(step_text) if slash else 1
+            if slash and not dash and body != "*":
+                raise ValueError(f"has {part!r} as {self.name}: a step needs a range; write {body}-{self.high}/{step}")
+            if end < start:
+                end += self.size
+            found |= {self.low + (value - self.low) % self.size for value in range(start, end + 1, step)}
+        return found
+
+    def _step(self, text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= self.size:
+            raise ValueError(f"has the step {text!r} in its {self.name}; allowed: 1 to {self.size}")
+        return int(text)
+
+    def write(self, values: set[int]) -> str:
+        """The shortest usual way to write a set: `*`, `0/15`, `1-5`, `1,3,7-9`."""
+        ordered = sorted(values)
+        if len(ordered) == self.size:
+            return "*"
+        steps = {b - a for a, b in zip(ordered, ordered[1:], strict=False)}
+        if len(ordered) > 2 and len(steps) == 1 and (step := steps.pop()) > 1 and ordered[-1] + step > self.high:
+            return f"{ordered[0]}/{step}"
+        return ",".join(self._word(a) if a == b else f"{self._word(a)}-{self._word(b)}" for a, b in _ranges(ordered))
+
+    def _word(self, value: int) -> str:
+        return self.names[value - self.low] if self.names else str(value)
+
+
+MINUTE = _Field("minute", 0, 60)
+HOUR = _Field("hour", 0, 24)
+DAY = _Field("day of the month", 1, 31)
+MONTH = _Field("month", 1, 12, MONTHS)
+CRON_WEEKDAY = _Field("day of the week", 0, 7, DAYS, spare=1)
+AWS_WEEKDAY = _Field("day of the week", 1, 7, DAYS)
+
+
 def parse(text: str) -> Schedule:
-    raise ValueError(text)
+    """`"0 6 * * 1-5"`, `"@daily"`, `"every 2 hours"` -> Schedule.
+
+    Raises ValueError with the rest of a sentence that begins `schedule = "…"`.
+    """
+    stripped = text.strip()
+    words = stripped.split()
+    if len(text) > 250:
+        raise ValueError("is too long for a schedule; allowed: up to 250 characters")
+    if stripped.startswith("every"):
+        return Schedule(_rate(stripped), text)
+    if stripped.startswith("@"):
+        if stripped not in WORDS:
+            raise ValueError(f"is not a schedule; allowed: {HELP}")
+        words = WORDS[stripped].split()
+    if re.match(r"(cron|rate|at)\(", stripped):
+        raise ValueError(f"is the way AWS writes it; allowed here: {HELP}")
+    if len(words) != 5:
+        count = f"has {len(words)} fields" if len(words) in (4, 6, 7) else "is not a schedule"
+        raise ValueError(f"{count}; allowed: {HELP}")
+    return Schedule(_cron(*words), text)
+
+
+def _rate(text: str) -> str:
+    match = re.fullmatch(r"every (?:([0-9]{1,6}) )?(minute|hour|day|week)s?", " ".join(text.split()))
+    if not match:
+        raise ValueError('is not a rate; allowed: "every 15 minutes", "every hour", "every 2 days", "every week"')
+    number, unit = int(match[1] or 1), match[2]
+    if unit == "week":
+        number, unit = number * 7, "day"
+    if not timedelta(0) < timedelta(**{f"{unit}s": number}) <= _LONGEST_RATE:
+        raise ValueError("is out of range; allowed: from every minute to every 366 days")
+    return f"rate({number} {unit}{'s' if number > 1 else ''})"
+
+
+def _cron(minute: str, hour: str, day: str, month: str, weekday: str) -> str:
+    for field, text in ((DAY, day), (CRON_WEEKDAY, weekday)):
+        if re.search(r"[?LW#]", re.sub(r"[A-Za-z]{2,}", "", text.upper())):
+            raise ValueError(
+                f"has {text!r} as {field.name}: ?, L, W and # are not part of cron; allowed: *, numbers, ranges, steps"
+            )
+    days = DAY.values(day)
+    months = MONTH.values(month)
+    weekdays = {value + 1 for value in CRON_WEEKDAY.values(weekday)}
+    any_day, any_weekday = day in ("*", "*/1"), weekday in ("*", "*/1")
+    if not (any_day or any_weekday):
+        raise ValueError(
+            "sets both the day of the month and the day of the week: cron would take either, AWS takes only one; "
+            "write * in one of them"
+        )
+    by_weekday = len(weekdays) < 7
+    if min(days) > max(monthrange(2024, month)[1] for month in months):
+        raise ValueError("never comes: no such day in that month")
+    return "cron({} {} {} {} {} *)".format(
+        MINUTE.write(MINUTE.values(minute)),
+        HOUR.write(HOUR.values(hour)),
+        "?" if by_weekday else DAY.write(days),
+        MONTH.write(months),
+        AWS_WEEKDAY.write(weekdays) if by_weekday else "?",
+    )
+
+
+def _ranges(ordered: list[int]) -> Iterator[tuple[int, int]]:
+    """Runs of neighbours; two neighbours stay two single values, because `1,2` reads easier than `1-2`."""
+    start = previous = ordered[0]
+    for value in [*ordered[1:], ordered[-1] + 2]:
+        if value != previous + 1:
+            if previous == start + 1:
+                yield start, start
+                yield previous, previous
+            else:
+                yield start, previous
+            start = value
+        previous = value
 
 
 def next_runs(schedule: Schedule, timezone: str, after: datetime, count: int) -> list[datetime]:
-    raise ValueError(schedule)
+    """The next `count` starts after `after` (aware), in UTC.
+
+    AWS counts a rate from the moment the schedule was made, which is not known here: a rate is counted from `after`.
+    """
+    kind, _, body = schedule.expression.removesuffix(")").partition("(")
+    if kind == "rate":
+        number, unit = body.split()
+        step = timedelta(**{f"{unit.removesuffix('s')}s": int(number)})
+        return [after.astimezone(UTC) + step * (i + 1) for i in range(count)]
+    return list(islice(_cron_runs(body.split(), ZoneInfo(timezone), after), count))
+
+
+def _cron_runs(fields: list[str], zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    minute, hour, day, month, weekday, _year = fields
+    times = [time(h, m) for h in sorted(_aws_values(HOUR, hour)) for m in sorted(_aws_values(MINUTE, minute))]
+    days, months, weekdays = _aws_values(DAY, day), _aws_values(MONTH, month), _aws_values(AWS_WEEKDAY, weekday)
+    first = after.astimezone(zone).date()
+    for offset in range(_HORIZON_DAYS):
+        today = first + timedelta(days=offset)
+        if today.month in months and today.day in days and today.isoweekday() % 7 + 1 in weekdays:
+            yield from (run for run in _times_of_day(today, times, zone) if run > after)
+
+
+def _times_of_day(day: date, times: list[time], zone: ZoneInfo) -> Iterator[datetime]:
+    for wall_time in times:
+        local = datetime.combine(day, wall_time, zone)
+        run = local.astimezone(UTC)
+        # A wall time in the gap of spring comes back from UTC as another one.
+        if run.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+            yield run
+
+
+def _aws_values(field: _Field, text: str) -> set[int]:
+    """Reads what `write` wrote: there `5/15` means from 5 to the end, and `?` any day."""
+    start, slash, step = text.partition("/")
+    if slash:
+        return set(range(field.number(start), field.high + 1, int(step)))
+    return field.values("*" if text == "?" else text)

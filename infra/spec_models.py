@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from infra import capacity, schedule
 from infra import spec_words as words
@@ -48,11 +48,6 @@ Finite = Annotated[float, AfterValidator(_finite)]
 Name = Annotated[str, AfterValidator(words.workload_name)]
 
 
-def _many(item: Any, description: str, **more: Any) -> Any:
-    """A TOML list that becomes a tuple; its items stay strict."""
-    return Annotated[tuple[item, ...], Field(strict=False, description=description, **more)]
-
-
 class Strict(BaseModel):
     """Frozen, no unknown keys, no silent conversion."""
 
@@ -84,7 +79,7 @@ class Replicas(Strict):
     """How many copies of a service run."""
 
     min: Annotated[int, Field(ge=1, le=100)] = Field(1, description="copies that always run")
-    max: Annotated[int, Field(ge=1, le=100)] = Field(1, description="copies at most; more than `min` switches on scaling")
+    max: Annotated[int, Field(ge=1, le=100)] = Field(1, description="copies at most; above `min` it scales")
     target_cpu: Annotated[int, Field(ge=10, le=90)] = Field(60, description="percent of CPU that scaling aims at")
 
 
@@ -118,22 +113,33 @@ class WorkloadSpec(Strict):
         capacity.DISK_GB.min, description="disk in GB"
     )
     reads: Annotated[
-        tuple[Annotated[Read, BeforeValidator(_as_read, json_schema_input_type=str | Read)], ...], Field(strict=False)
+        tuple[Annotated[Read, BeforeValidator(_as_read, json_schema_input_type=str | Read)], ...],
+        Field(strict=False),
+        AfterValidator(words.unique),
     ] = Field(
         (),
-        description="jobs and reports whose outputs are in `inputs/<name>/`; `{ name = \"x\", fetch = false }` gives "
+        description='jobs and reports whose outputs are in `inputs/<name>/`; `{ name = "x", fetch = false }` gives '
         "the address only",
         examples=['["ingest-flights"]'],
     )
-    uses: Annotated[tuple[Annotated[str, AfterValidator(words.package_name)], ...], Field(strict=False)] = Field(
-        (), description="folders of `lib/`: shared code that can be imported", examples=['["features"]']
-    )
-    params: Annotated[Mapping[str, Scalar], BeforeValidator(words.params)] = Field(
+    uses: Annotated[
+        tuple[Annotated[str, AfterValidator(words.package_name)], ...],
+        Field(strict=False),
+        AfterValidator(words.unique),
+    ] = Field((), description="folders of `lib/`: shared code that can be imported", examples=['["features"]'])
+    params: Annotated[
+        Mapping[
+            Annotated[str, AfterValidator(words.param_name)],
+            Annotated[Scalar, PlainValidator(words.scalar, json_schema_input_type=Scalar)],
+        ],
+        Field(max_length=50),
+    ] = Field(
         {}, description="parameters and their defaults; `month` is `HERD_PARAM_MONTH`, `--param month=3` changes it"
     )
-    env: Annotated[Mapping[str, str], BeforeValidator(words.env)] = Field(
-        {}, description="environment variables, upper-case names only; no secrets here"
-    )
+    env: Annotated[
+        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.text_value)]],
+        Field(max_length=100),
+    ] = Field({}, description="environment variables, upper-case names only; no secrets here")
 
 
 class BatchSpec(WorkloadSpec):
@@ -148,16 +154,14 @@ class BatchSpec(WorkloadSpec):
     timezone: Annotated[str, AfterValidator(words.timezone)] = Field(
         "UTC", description="IANA time zone of the schedule", examples=["Europe/Amsterdam"]
     )
-    after: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
+    after: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
         (), description="instead of a schedule: runs when these have succeeded", examples=['["ingest-flights"]']
     )
     fan_out: Annotated[
         tuple[Annotated[str, AfterValidator(words.item)], ...],
         Field(strict=False, max_length=200),
         AfterValidator(words.unique_items),
-    ] = Field(
-        (), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]']
-    )
+    ] = Field((), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]'])
     timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(60, description="time limit of each attempt")
     retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="further attempts after a failure")
     overlap: Literal["skip", "replace", "allow"] = Field(

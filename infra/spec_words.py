@@ -4,13 +4,14 @@ Each returns the value or raises ValueError with the rest of a sentence that beg
 `image = "../x"` + `must be …`.
 """
 
+import math
 import re
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
 WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
+WORKLOAD_NAMES = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
 FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
@@ -18,8 +19,9 @@ ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
 # Characters that AWS takes in the value of a tag, because the owner becomes one.
-OWNER = re.compile(r"[\w .:/=+@-]{1,128}")
+OWNER = re.compile(r"[\w.:/=+@-]([\w .:/=+@-]{0,126}[\w.:/=+@-])?")
 
+LONGEST_VALUE = 2_000
 TAKEN_VARIABLES = ("PATH", "PORT", "HOME", "TMPDIR", "PYTHONPATH")
 TAKEN_PREFIXES = ("HERD_", "AWS_", "ECS_")
 
@@ -31,7 +33,7 @@ def _match(value: str, pattern: re.Pattern[str], rule: str) -> str:
 
 
 def workload_name(value: str) -> str:
-    return _match(value, WORKLOAD_NAME, "is not a name of a workload: 2 to 30 of a-z, 0-9 and -, a letter first, no - last")
+    return _match(value, WORKLOAD_NAME, f"is not a name of a workload; allowed: {WORKLOAD_NAMES}")
 
 
 def folder_name(value: str) -> str:
@@ -39,7 +41,7 @@ def folder_name(value: str) -> str:
 
 
 def package_name(value: str) -> str:
-    return _match(value, PACKAGE_NAME, "must be the name of a folder below lib/: a-z, 0-9 and _, so that it can be imported")
+    return _match(value, PACKAGE_NAME, "must be the name of a folder below lib/ that can be imported: a-z, 0-9 and _")
 
 
 def item(value: str) -> str:
@@ -57,7 +59,7 @@ def unique_items(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def owner(value: str) -> str:
-    return _match(value.strip(), OWNER, "must say who is told: an address or a team, 1 to 128 letters, digits, spaces and .:/=+@-_")
+    return _match(value, OWNER, "must say who is told: an address or a team, up to 128 letters, digits and .:/=+@-_")
 
 
 def argument(value: str) -> str:
@@ -95,9 +97,42 @@ def timezone(value: str) -> str:
     return value
 
 
-def params(value: Any) -> Any:
+def env_name(value: str) -> str:
+    if not ENV_NAME.fullmatch(value):
+        raise ValueError("is not a name of a variable; allowed: A-Z, 0-9 and _, a letter first")
+    if value in TAKEN_VARIABLES or value.startswith(TAKEN_PREFIXES):
+        raise ValueError(
+            f"is set by the platform; taken: {', '.join(TAKEN_VARIABLES)} and what begins with "
+            f"{', '.join(TAKEN_PREFIXES)}"
+        )
     return value
 
 
-def env(value: Mapping[str, Any]) -> Any:
+def param_name(value: str) -> str:
+    return _match(value, PARAM_NAME, "is not a name of a parameter; allowed: a-z, 0-9 and _, a letter first")
+
+
+def text_value(value: str) -> str:
+    """A process takes no NUL in its environment, and a task definition has 64 KB for everything."""
+    if "\0" in value or len(value) > LONGEST_VALUE:
+        raise ValueError(f"must be text of up to {LONGEST_VALUE} characters without NUL")
     return value
+
+
+def scalar(value: Any) -> bool | int | float | str:
+    if isinstance(value, str):
+        return text_value(value)
+    if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("must be a finite number of at most 64 bits")
+    if not isinstance(value, bool | int | float):
+        raise ValueError("must be text in quotes, a number, true or false")
+    return value
+
+
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """For lists of names and of reads."""
+    names = [getattr(value, "name", value) for value in values]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names '{name}' twice")
+    return values
