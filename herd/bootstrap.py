@@ -1,0 +1,36 @@
+"""Makes a fresh checkout ready: `python3 herd/bootstrap.py [--dev]`. Runs before there is a `.venv`, so: standard library only.
+
+    uv         from PATH, or installed into the user's cache
+    .venv      from requirements.lock (with --dev requirements-dev.lock), by hash, with bytecode, and this checkout on its path
+    Pulumi     from PATH, or built once from its Go modules into the user's cache
+
+Takes some milliseconds when all of it is there.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit(f"Herd needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try `make PYTHON=python3.12 …`.")
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# Run as a file, sys.path begins with herd/, where a module's name may hide one of the standard library's.
+sys.path[0] = str(ROOT)
+
+from herd.toolchain import machine, packages, pulumi_cli  # noqa: E402
+
+
+def main(arguments: list[str]) -> int:
+    cache = machine.user_cache()
+    try:
+        packages.ensure(ROOT, cache, packages.DEVELOP if "--dev" in arguments else packages.RUN)
+        pulumi_cli.ensure(cache)
+    except machine.ToolMissing as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

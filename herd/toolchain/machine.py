@@ -1,0 +1,55 @@
+"""Folders, locks and processes of this machine: what the other modules of the toolchain share."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class ToolMissing(Exception):
+    """Something cannot be found or made; the text says what to do about it."""
+
+
+def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
+    """Herd's folder in the user's cache, shared by all checkouts: `${XDG_CACHE_HOME:-~/.cache}/herd`."""
+    base = environment.get("XDG_CACHE_HOME", "")
+    # The XDG specification: a relative path is invalid and is to be ignored.
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "herd"
+
+
+@contextmanager
+def exclusive(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Let one process in at a time; the lock goes with its holder, however that ends. `on_wait` is called if somebody is in."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run(command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] = lambda line: None) -> None:
+    """Run a tool to its end, handing on each line that it prints. Raises ToolMissing with its last lines if it fails."""
+    try:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace",
+        )
+    except OSError as error:
+        raise ToolMissing(f"cannot run {command[0]}: {error.strerror}") from None
+    lines: list[str] = []
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            lines = [*lines[-30:], line.rstrip("\n")]
+            on_line(lines[-1])
+    if process.wait() != 0:
+        tail = "\n".join(f"    {line}" for line in lines[-15:])
+        raise ToolMissing(f"`{' '.join(command[:4])} …` ended with status {process.returncode}:\n{tail}")

@@ -1,0 +1,104 @@
+"""Pulumi: the one on PATH if it will do, else one that is built once from its Go modules into the user's cache.
+
+Building needs nothing but Go and its module proxy, so it works in networks that reach package registries and nothing else.
+`pulumi/go.mod` and `go.sum` beside this file pin every module with its hash.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from herd.toolchain import machine
+from herd.toolchain.machine import ToolMissing
+from herd.toolchain.progress import Progress
+
+VERSION = "3.259.0"
+MODULE = Path(__file__).parent / "pulumi"
+COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+
+# Without the version `pulumi version` is empty and the program's SDK refuses to talk to it.
+FLAGS = ["-trimpath", "-tags", "osusergo,grpcnotrace",
+         "-ldflags", f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"]
+
+PACKAGES = 2000
+"""About how many Go packages the build compiles, for the progress line."""
+
+HOW_TO_INSTALL = (
+    f"Pulumi {VERSION} or newer is not on PATH, and neither is Go to build it with.\n"
+    "Install one of them, then try again:\n"
+    "    Pulumi   https://www.pulumi.com/docs/install/   (curl -fsSL https://get.pulumi.com | sh; or brew install pulumi)\n"
+    "    Go       https://go.dev/doc/install             (then it is built once, about four minutes, from Go's module proxy)"
+)
+
+
+def find(cache: Path, path: str | None = None) -> Path | None:
+    """The Pulumi that would be used: PATH's if it is of the pinned minor version or newer, else the one built here earlier."""
+    on_path = shutil.which("pulumi", path=path)
+    if on_path and _suits(version_of(Path(on_path))):
+        return Path(on_path)
+    built = _built(cache)
+    return built if os.access(built, os.X_OK) else None
+
+
+def ensure(cache: Path) -> Path:
+    """Pulumi, built if need be. Raises ToolMissing when it can be neither found nor built."""
+    return find(cache) or _build(cache)
+
+
+def version_of(pulumi: Path) -> tuple[int, ...]:
+    """`(3, 259, 0)`; empty when it does not say, as a build without a version does."""
+    quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        said = subprocess.run([pulumi, "version"], capture_output=True, text=True, timeout=30, env=quiet).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", said.strip())
+    return tuple(map(int, match.groups())) if match else ()
+
+
+def has_language_host(pulumi: Path) -> bool:
+    """Does this Pulumi come with the official Python language host, as every official distribution does?"""
+    return (pulumi.resolve().parent / "pulumi-language-python").exists()
+
+
+def _suits(version: tuple[int, ...]) -> bool:
+    pinned = tuple(map(int, VERSION.split(".")))
+    return version[:1] == pinned[:1] and version[:2] >= pinned[:2]
+
+
+def _built(cache: Path) -> Path:
+    return cache / "pulumi" / VERSION / "pulumi"
+
+
+def _build(cache: Path) -> Path:
+    go = shutil.which("go")
+    if not go:
+        raise ToolMissing(HOW_TO_INSTALL)
+    target = _built(cache)
+    label = f"building Pulumi {VERSION} from its Go modules, once (about four minutes)"
+    with machine.exclusive(target.parent / "lock", lambda: print("waiting for another process that builds Pulumi …")):
+        if os.access(target, os.X_OK):
+            return target
+        half_built = target.with_name("pulumi.new")
+        with Progress(label) as progress:
+            compiled = 0
+
+            def count(line: str) -> None:
+                nonlocal compiled
+                if line.startswith("go: downloading"):
+                    progress.note(line.removeprefix("go: "))
+                elif " " not in line:
+                    compiled += 1
+                    progress.note(f"{compiled} of about {max(PACKAGES, compiled)} packages")
+
+            environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+            machine.run([go, "build", "-v", *FLAGS, "-o", str(half_built), COMMAND], MODULE, environment, count)
+            if version_of(half_built) != tuple(map(int, VERSION.split("."))):
+                raise ToolMissing(f"the Pulumi that was built does not say that it is {VERSION}; remove {target.parent}")
+        # A build that is cut short leaves a file of another name: what is found under this one is whole.
+        half_built.replace(target)
+        return target

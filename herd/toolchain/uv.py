@@ -1,0 +1,55 @@
+"""uv, which installs packages here and makes the environments of workloads: from PATH, or from its own Python package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from herd.toolchain import machine
+from herd.toolchain.machine import ToolMissing
+from herd.toolchain.progress import Progress
+
+LOCK = Path(__file__).with_name("uv.lock")
+"""The one package, with its hashes, so that what is run is what was reviewed."""
+
+
+def find(cache: Path) -> Path | None:
+    """The uv that would be used, or None where there is none yet."""
+    if on_path := shutil.which("uv"):
+        return Path(on_path)
+    own = _own(cache)
+    return own if os.access(own, os.X_OK) else None
+
+
+def ensure(cache: Path) -> Path:
+    """uv, installed into the cache if PATH has none. Raises ToolMissing."""
+    return find(cache) or _install(cache)
+
+
+def _own(cache: Path) -> Path:
+    return cache / "tools" / "uv" / "bin" / "uv"
+
+
+def _install(cache: Path) -> Path:
+    with machine.exclusive(cache / "tools" / "uv.lock", lambda: None):
+        if found := find(cache):
+            return found
+        made = cache / "tools" / "uv.new"
+        shutil.rmtree(made, ignore_errors=True)
+        with Progress("installing uv") as progress:
+            try:
+                machine.run([sys.executable, "-m", "venv", str(made)])
+                pip = [str(made / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
+                machine.run([*pip, "--require-hashes", "-r", str(LOCK)], on_line=progress.note)
+            except ToolMissing as error:
+                raise ToolMissing(
+                    f"uv is not on PATH and could not be installed from its Python package.\n{error}\n"
+                    "Install uv by hand (https://docs.astral.sh/uv/), or on Debian and Ubuntu `apt install python3-venv`, "
+                    "then try again."
+                ) from None
+        # Moved in one step: a half-installed uv is never found. uv is a program of its own and does not mind being moved.
+        shutil.rmtree(cache / "tools" / "uv", ignore_errors=True)
+        made.rename(cache / "tools" / "uv")
+        return _own(cache)
