@@ -56,7 +56,7 @@ class Handle(Protocol):
         """Process id of the container's first process."""
 
     def stop(self) -> None:
-        """Ask it to end: SIGTERM, and SIGKILL after the grace period. Returns at once; a second call changes nothing."""
+        """Ask it to end: SIGTERM, SIGKILL after the grace period. Returns at once; a second call changes nothing."""
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """The exit, or None if it still runs after `timeout` seconds."""
