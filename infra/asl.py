@@ -1,0 +1,126 @@
+"""Small pieces of Amazon States Language that the machines of jobs and of pipelines share.
+
+Everything here is plain data: a state is a dict as AWS takes it (JSONPath dialect), a scope is a dict of named states.
+Names of states are unique in a whole machine, nested scopes included (ASL specification), so builders take a label.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = dict[str, Any]
+States = dict[str, State]
+
+FAILED, CHECK_FAILED, TIMED_OUT, KILLED = "Herd.Failed", "Herd.CheckFailed", "Herd.TimedOut", "Herd.Killed"
+STATUS = {FAILED: "failed", CHECK_FAILED: "check-failed", TIMED_OUT: "timed-out", KILLED: "killed"}
+"""Error name of a failed execution -> the word of the run's record."""
+
+RUN_ID = "$$.Execution.Name"
+EVERYTHING = ["States.ALL"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the machines of one environment act. All values are known ARNs and names, no Pulumi outputs.
+
+    `cluster` is an ARN; `subnets` and `security_groups` are ids; `data_bucket` is the bucket of the run records.
+    """
+
+    environment: str
+    partition: str
+    cluster: str
+    data_bucket: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+
+    def integration(self, action: str) -> str:
+        """`ecs:runTask.sync` -> the ARN of that service integration."""
+        return f"arn:{self.partition}:states:::{action}"
+
+
+def choice(*rules: State, default: str) -> State:
+    return {"Type": "Choice", "Choices": list(rules), "Default": default}
+
+
+def when(variable: str, test: str, value: object, then: str | None = None) -> State:
+    """One comparison: `when("$.n", "NumericEquals", 65, "Check failed")`; without `then` it is part of a bigger rule."""
+    rule: State = {"Variable": variable, test: value}
+    return rule if then is None else {**rule, "Next": then}
+
+
+def present(variable: str, then: str | None = None) -> State:
+    return when(variable, "IsPresent", True, then)
+
+
+def catch_all(then: str, result_path: str | None = "$.error") -> list[State]:
+    return [{"ErrorEquals": EVERYTHING, "ResultPath": result_path, "Next": then}]
+
+
+def read_input(then: str, **more: object) -> States:
+    """The first two states: `$.run` = {trigger, scheduled_time, params} of the execution's input, each with a default.
+
+    So a machine can be started by hand with `{}`. `more` lies beside `run`.
+    """
+    return {
+        "Defaults": {
+            "Type": "Pass",
+            "Parameters": {"trigger": "manual", "scheduled_time.$": "$$.Execution.StartTime", "params": {}},
+            "Next": "Input",
+        },
+        "Input": {
+            "Type": "Pass",
+            "Parameters": {"run.$": "States.JsonMerge($, $$.Execution.Input, false)", **more},
+            "Next": then,
+        },
+    }
+
+
+def put_record(
+    target: Target,
+    workload: str,
+    kind: str,
+    then: str,
+    *,
+    status: State,
+    item: Literal["$.item"] | None = None,
+    params: str = "$.run.params",
+) -> State:
+    """Writes a run's record on behalf of a task that cannot; a record that the task itself wrote is never replaced.
+
+    `status` holds the fields `status`, `attempt`, `exit_code`, `reason` (or their `.$` forms). That the record cannot
+    be written, usually because there is one (412), changes nothing for the run.
+    """
+    name = "{}/{}" if item else "{}"
+    values = f"{RUN_ID}, $.item" if item else RUN_ID
+    return {
+        "Type": "Task",
+        "Resource": target.integration("aws-sdk:s3:putObject"),
+        "TimeoutSeconds": 60,
+        "Parameters": {
+            "Bucket": target.data_bucket,
+            "Key.$": f"States.Format('_runs/{workload}/{name}.json', {values})",
+            "ContentType": "application/json",
+            "IfNoneMatch": "*",
+            "Body": {
+                "schema": 1,
+                "environment": target.environment,
+                "workload": workload,
+                "kind": kind,
+                "run_id.$": RUN_ID,
+                **({"item.$": item} if item else {"item": None}),
+                **status,
+                "trigger.$": "$.run.trigger",
+                "scheduled_time.$": "$.run.scheduled_time",
+                "started.$": "$$.Execution.StartTime",
+                "ended.$": "$$.State.EnteredTime",
+                "image": None,
+                "content_hash": None,
+                "params.$": params,
+                "inputs": [],
+                "checks": [],
+                "files": [],
+            },
+        },
+        "ResultPath": None,
+        "Catch": catch_all(then, None),
+        "Next": then,
+    }
