@@ -1,1 +1,17 @@
-"""What stands between the platform and a workload: the entry point of every task."""
+"""What stands between the platform and a workload: the entry point of every task.
+
+A workload is any program that reads a folder and writes a folder. The runner fetches what it reads, starts it, judges
+what it wrote and publishes it. It runs in an interpreter of its own, and only the standard library and boto3 are used.
+
+    main        which of the three lives this task has: a run, the last step of a fan-out, or a service
+    task        the task definition's and the run's variables -> Task; the variables the workload sees
+    workspace   the writable copy of the workload's folder; which files count as outputs
+    command     the workload's process: signals, exit status
+    inputs      what a workload reads: the current version, verified
+    checks      the output gate (pure)
+    publishing  versions, the switch of latest.json, the baseline, what happens to superseded versions
+    pages       a report's files in the public bucket
+    record      what is written down about a run
+    storage     the few things asked of S3
+    layout      every key and file format in the buckets, in one place
+"""

@@ -1,0 +1,16 @@
+"""`python -I <this folder>`: how an image's ENTRYPOINT starts the runner."""
+
+import sys
+from pathlib import Path
+
+if __package__:
+    from runner.main import main
+else:
+    # Started as a folder, Python puts the folder itself first: modules here (`inputs`, `checks` …) would then be found
+    # without their package, before installed ones. The folder above, last, is what makes `runner` importable.
+    sys.path[0:1] = []
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
+    from runner.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""What a task is told: HERD_TASK (what the workload is, from the task definition) and the run's own variables."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner.checks import Check
+from runner.errors import BAD_SETTINGS, RunFailed
+from runner.layout import SCHEMA, BadPath, Keys, check_segment
+
+Param = bool | int | float | str
+
+# Meant for the runner; the workload does not see them. HERD_TRY_* and HERD_*_DIR are how `herd try` speaks to it.
+_OURS = frozenset(
+    [
+        "HERD_TASK",
+        "HERD_TRIGGER",
+        "HERD_ATTEMPT",
+        "HERD_PARAMS",
+        "HERD_STEP",
+        "HERD_REFRESH_SECONDS",
+        "HERD_TRY_DIR",
+        "HERD_TRY_INPUTS",
+        "HERD_WORKLOAD_DIR",
+        "HERD_LIB_DIR",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Read:
+    """One entry of `reads`; without `fetch` the workload gets the URI only."""
+
+    name: str
+    fetch: bool = True
+
+
+@dataclass(frozen=True)
+class Try:
+    """`herd try`: work in `folder` and leave it there, publish nothing; `inputs` may hold inputs, one folder each."""
+
+    folder: Path
+    inputs: Path | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a task is told. Times are ISO 8601 in UTC."""
+
+    environment: str
+    workload: str
+    kind: str
+    command: tuple[str, ...]
+    data_bucket: str | None
+    reports_bucket: str | None
+    reads: tuple[Read, ...]
+    params: Mapping[str, Param]
+    checks: tuple[Check, ...]
+    fan_out: tuple[str, ...]
+    retries: int
+    port: int | None
+    base_path: str
+    image: str
+    content_hash: str
+    run_id: str
+    scheduled_time: str
+    trigger: str
+    attempt: int
+    item: str | None
+    step: str | None
+    workload_dir: Path
+    lib_dir: Path
+    refresh_seconds: float
+    trial: Try | None
+
+    @property
+    def keys(self) -> Keys:
+        return Keys(self.workload, self.run_id, self.item)
+
+    @property
+    def is_last_attempt(self) -> bool:
+        return self.attempt > self.retries
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Task:
+        """Read the variables. Raises RunFailed (78) with what is wrong in which one."""
+        try:
+            told = json.loads(environ["HERD_TASK"])
+            if told["schema"] != SCHEMA:
+                raise ValueError(f"schema {told['schema']!r}; this runner reads schema {SCHEMA}")
+            return cls._from(told, environ)
+        except KeyError as error:
+            missing = error.args[0]
+            where = "HERD_TASK is not set" if missing == "HERD_TASK" else f"HERD_TASK has no {missing!r}"
+            raise RunFailed(
+                f"{where}: this program is started by Herd's task definitions or by `herd try`", BAD_SETTINGS
+            ) from error
+        except (BadPath, TypeError, ValueError) as error:
+            raise RunFailed(f"the task's settings cannot be read: {error}", BAD_SETTINGS) from error
+
+    @classmethod
+    def _from(cls, told: Mapping[str, Any], environ: Mapping[str, str]) -> Task:
+        now = datetime.now(UTC)
+        home = Path(__file__).resolve().parents[1]
+        return cls(
+            environment=told["environment"],
+            workload=check_segment(told["workload"]),
+            kind=told["kind"],
+            command=tuple(told["command"]),
+            data_bucket=told["data_bucket"],
+            reports_bucket=told.get("reports_bucket"),
+            reads=tuple(Read(check_segment(read["name"]), read.get("fetch", True)) for read in told["reads"]),
+            params=merge_params(told["params"], environ.get("HERD_PARAMS", "")),
+            checks=tuple(Check(**check) for check in told["checks"]),
+            fan_out=tuple(check_segment(item) for item in told["fan_out"]),
+            retries=int(told["retries"]),
+            port=told.get("port"),
+            base_path=told.get("base_path") or "",
+            image=told.get("image", ""),
+            content_hash=told.get("content_hash", ""),
+            run_id=check_segment(environ.get("HERD_RUN_ID") or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
+            scheduled_time=environ.get("HERD_SCHEDULED_TIME") or format_time(now),
+            trigger=environ.get("HERD_TRIGGER") or "manual",
+            attempt=int(environ.get("HERD_ATTEMPT") or 1),
+            item=check_segment(environ["HERD_ITEM"]) if environ.get("HERD_ITEM") else None,
+            step=environ.get("HERD_STEP") or None,
+            workload_dir=Path(environ.get("HERD_WORKLOAD_DIR") or home / "workload"),
+            lib_dir=Path(environ.get("HERD_LIB_DIR") or home / "lib"),
+            refresh_seconds=float(environ.get("HERD_REFRESH_SECONDS") or 15),
+            trial=_trial(environ),
+        )
+
+
+def _trial(environ: Mapping[str, str]) -> Try | None:
+    if not environ.get("HERD_TRY_DIR"):
+        return None
+    inputs = environ.get("HERD_TRY_INPUTS")
+    return Try(Path(environ["HERD_TRY_DIR"]).absolute(), Path(inputs).absolute() if inputs else None)
+
+
+def merge_params(defaults: Mapping[str, Param], overrides: str) -> dict[str, Param]:
+    """Lay the run's parameters (a JSON object) over the defaults, whose types they take. Raises ValueError.
+
+    >>> merge_params({"month": 2}, '{"month": "3"}')
+    {'month': 3}
+    """
+    given = json.loads(overrides) if overrides else {}
+    if not isinstance(given, dict):
+        raise ValueError("HERD_PARAMS is not a JSON object")
+    unknown = sorted(set(given) - set(defaults))
+    if unknown:
+        known = ", ".join(sorted(defaults)) or "none"
+        raise ValueError(f"unknown parameter {', '.join(map(repr, unknown))}; [params] has: {known}")
+    return {**defaults, **{name: _as_type_of(defaults[name], value, name) for name, value in given.items()}}
+
+
+def _as_type_of(default: Param, value: object, name: str) -> Param:
+    text = variable_text(value) if isinstance(value, bool | int | float | str) else None
+    kind = type(default)
+    try:
+        if text is None:
+            raise ValueError
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (KeyError, ValueError):
+        words = {bool: "true or false", int: "a whole number", float: "a number"}[kind] if kind is not str else "text"
+        raise ValueError(f"parameter {name} = {value!r}: must be {words}, like its default {default!r}") from None
+
+
+def variable_text(value: Param) -> str:
+    """A parameter as an environment variable's text: `true`, not Python's `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def variable_name(name: str) -> str:
+    """The part of a variable's name that stands for a workload or parameter: `delay-model` -> `DELAY_MODEL`."""
+    return name.upper().replace("-", "_")
+
+
+def workload_environment(
+    task: Task, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
+) -> dict[str, str]:
+    """The workload's variables (the table in DESIGN 6): the container's own, less the runner's, and these."""
+    variables = {name: value for name, value in environ.items() if name not in _OURS}
+    variables |= {
+        "HERD_ENVIRONMENT": task.environment,
+        "HERD_WORKLOAD": task.workload,
+        "HERD_RUN_ID": task.run_id,
+        "HERD_SCHEDULED_TIME": task.scheduled_time,
+        "HERD_INPUTS": str(inputs),
+        "HERD_OUTPUTS": str(outputs),
+    }
+    variables |= {f"HERD_PARAM_{variable_name(name)}": variable_text(value) for name, value in task.params.items()}
+    variables |= {f"HERD_INPUT_{variable_name(name)}_URI": uri for name, uri in input_uris.items()}
+    if task.kind == "api":
+        # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
+        variables["PORT"] = environ.get("PORT") or str(task.port)
+        variables["HERD_BASE_PATH"] = task.base_path
+    elif task.trial is None and task.data_bucket is not None:
+        variables["HERD_OUTPUT_URI"] = f"s3://{task.data_bucket}/{task.keys.outputs}"
+    else:
+        variables["HERD_OUTPUT_URI"] = outputs.as_uri()
+    if task.item is not None:
+        variables["HERD_ITEM"] = task.item
+    search = [str(task.lib_dir)] + ([environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else [])
+    variables["PYTHONPATH"] = os.pathsep.join(search)
+    # A log that arrives when the program ends is no log.
+    variables.setdefault("PYTHONUNBUFFERED", "1")
+    return variables
+
+
+def format_time(moment: datetime) -> str:
+    """ISO 8601 in UTC to the millisecond: `2027-01-31T06:00:00.000Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,255 @@
+"""Runs of jobs from end to end: what the workload sees, what is published, what is written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Make
+
+AUC = {"file": "metrics.json", "value": "auc"}
+
+
+def write_auc(value: object) -> str:
+    return f"echo '{json.dumps({'auc': value})}' > outputs/metrics.json"
+
+
+def test_the_variables_and_folders_of_a_run(make: Make) -> None:
+    script = """
+        pwd
+        ls
+        env | sort
+        echo changed >> main.sh
+        cat inputs/*/* 2>/dev/null
+        echo result > "$HERD_OUTPUTS/a file.txt"
+        mkdir outputs/sub && echo x > outputs/sub/x.txt
+    """
+    job = make("train", script, params={"month": 2, "dry-run": False, "rate": 0.5, "label": "a b"})
+    run = job.run("r1", HERD_PARAMS='{"month": "3"}', HERD_TRIGGER="schedule", SECRET_FROM_PLATFORM="s")
+    assert run.status == 0, run.log
+    seen = dict(line.split("=", 1) for line in run.log.splitlines() if "=" in line)
+    assert seen["HERD_ENVIRONMENT"] == "dev" and seen["HERD_WORKLOAD"] == "train" and seen["HERD_RUN_ID"] == "r1"
+    assert (seen["HERD_PARAM_MONTH"], seen["HERD_PARAM_DRY_RUN"]) == ("3", "false")
+    assert (seen["HERD_PARAM_RATE"], seen["HERD_PARAM_LABEL"]) == ("0.5", "a b")
+    assert seen["HERD_OUTPUT_URI"] == f"s3://{job.bucket}/train/versions/r1/"
+    assert seen["PYTHONPATH"] == job.environ["HERD_LIB_DIR"] and seen["PYTHONUNBUFFERED"] == "1"
+    assert "HERD_TASK" not in seen and "HERD_PARAMS" not in seen and seen["SECRET_FROM_PLATFORM"] == "s"
+    assert not Path(seen["HERD_OUTPUTS"]).exists(), "the working copy is removed"
+    assert "changed" not in (job.folder / "main.sh").read_text().splitlines()[-1], "the copy is written to"
+
+    latest = job.latest
+    assert latest["run_id"] == "r1" and latest["prefix"] == "train/versions/r1/" and latest["items"] is None
+    assert [(file["path"], file["bytes"]) for file in latest["files"]] == [("a file.txt", 7), ("sub/x.txt", 2)]
+    assert job.read("train/versions/r1/a file.txt") == "result\n"
+    record = job.record("r1")
+    assert record["status"] == "succeeded" and record["exit_code"] == 0 and record["trigger"] == "schedule"
+    assert record["params"]["month"] == 3 and record["files"] == latest["files"]
+    assert record["started"] <= record["ended"] and record["ended"].endswith("Z")
+
+
+def test_a_reader_gets_what_was_published_and_names_it(make: Make) -> None:
+    make("first", "mkdir outputs/d; echo hello > outputs/d/f").run("r1")
+    reader = make("second", "cat inputs/first/d/f; echo $HERD_INPUT_FIRST_URI; ls inputs", reads=["first"])
+    run = reader.run("r2")
+    assert run.status == 0 and f"hello\ns3://{reader.bucket}/first/versions/r1/\nfirst\n" in run.log
+    assert reader.record("r2")["inputs"] == [{"name": "first", "run_id": "r1"}]
+    only = make("third", "ls inputs; echo $HERD_INPUT_FIRST_URI", reads=[{"name": "first", "fetch": False}])
+    assert only.run("r3").log.startswith(f"s3://{reader.bucket}/first/versions/r1/")
+
+
+def test_missing_inputs_are_all_named_but_the_own_last_output_may_be_missing(make: Make) -> None:
+    job = make("job", "ls -A inputs/job; echo 1 > outputs/f", reads=["one", "two", "job"])
+    run = job.run("r1")
+    assert run.status == 66 and "input one has no" in run.log and "input two has no" in run.log
+    assert job.record("r1")["status"] == "failed"
+    itself = make("job", "ls -A inputs/job; echo x > outputs/f", reads=["job"])
+    assert itself.run("r2").log.count("\nf\n") == 0
+    assert itself.run("r3").log.startswith("f\n")
+
+
+def test_a_damaged_input_fails_the_run(make: Make) -> None:
+    first = make("first", "echo hello > outputs/f")
+    first.run("r1")
+    first.s3.client.put_object(Bucket=first.bucket, Key="first/versions/r1/f", Body=b"hellO\n")  # type: ignore[union-attr]
+    run = make("second", "cat inputs/first/f", reads=["first"]).run("r2")
+    assert run.status == 66 and "first: f of run r1 is damaged" in run.log and "hellO" not in run.log
+
+
+@pytest.mark.parametrize(
+    ("path", "what"),
+    [("../../escape", "'../../escape'"), ("/etc/x", "'/etc/x'"), ("a//b", "'a//b'"), ("a\\..\\b", "backslash")],
+)
+def test_a_manifest_cannot_write_outside_the_inputs(make: Make, path: str, what: str) -> None:
+    first = make("first", "echo hello > outputs/f")
+    first.run("r1")
+    manifest = first.latest
+    manifest["files"][0]["path"] = path
+    body = json.dumps(manifest).encode()
+    first.s3.client.put_object(Bucket=first.bucket, Key="first/latest.json", Body=body)  # type: ignore[union-attr]
+    run = make("second", "echo ran", reads=["first"]).run("r2")
+    assert run.status == 66 and "latest.json cannot be read" in run.log and "ran\n" not in run.log
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "words"),
+    [
+        (["sh", "-c", "echo last words; exit 3"], 3, "ended with exit status 3"),
+        (["sh", "-c", "kill -KILL $$"], 137, "memory_gb"),
+        (["sh", "-c", "kill -SEGV $$"], 139, "SIGSEGV"),
+        (["sh", "-c", "exit 65"], 65, "not fit to be published"),
+        (["no-such-program"], 127, "'no-such-program' is not there"),
+        (["./main.sh"], 126, "cannot be started: Permission denied"),
+    ],
+)
+def test_failing_commands(make: Make, command: list[str], status: int, words: str) -> None:
+    job = make("job", "", command=command)
+    run = job.run("r1")
+    record = job.record("r1")
+    assert (run.status, record["exit_code"]) == (status, status) and words in run.log and words in record["reason"]
+    assert record["status"] == {137: "killed", 65: "check-failed"}.get(status, "failed")
+    assert job.latest is None and job.keys() == ["_runs/job/r1.json"]
+
+
+def test_a_check_keeps_the_last_good_output_and_the_rejected_one(make: Make) -> None:
+    checks = [{**AUC, "min": 0.7, "max_drop": 0.05}]
+    good = make("train", write_auc(0.8), checks=checks)
+    assert good.run("r1").status == 0
+    assert good.get("train/baseline.json")["values"] == [
+        {"item": None, "file": "metrics.json", "value": "auc", "observed": 0.8}
+    ]
+    dropped = make("train", write_auc(0.74), checks=checks).run("r2")
+    assert dropped.status == 65
+    last = dropped.log.splitlines()[-1]
+    assert last == ("herd: metrics.json: auc = 0.74 has dropped by 0.06 from the accepted 0.8; max_drop = 0.05")
+    assert make("train", write_auc(0.6), checks=checks).run("r3").log.endswith("0.6 is below min = 0.7\n")
+    better = make("train", write_auc(0.9), checks=checks)
+    assert better.run("r4").status == 0 and make("train", write_auc(0.75), checks=checks).run("r5").status == 0
+    assert good.latest["run_id"] == "r5", "0.75 is exactly max_drop below the baseline, which is not yesterday's 0.9"
+    assert good.get("train/rejected/r2/metrics.json") == {"auc": 0.74}
+    assert good.tags("train/rejected/r2/metrics.json") == {"herd:rejected": "true"}
+    record = good.record("r2")
+    assert record["status"] == "check-failed" and record["exit_code"] == 65
+    assert record["checks"][0]["observed"] == 0.74 and record["checks"][0]["baseline"] == 0.8
+    assert good.tags("train/versions/r1/metrics.json") == {"herd:superseded": "true"}
+    assert good.tags("train/versions/r5/metrics.json") == {}
+
+
+def test_a_run_without_outputs_succeeds_and_publishes_nothing(make: Make) -> None:
+    job = make("job", "echo done")
+    run = job.run("r1")
+    assert run.status == 0 and "nothing to publish" in run.log and job.keys() == ["_runs/job/r1.json"]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("ln -s /etc/passwd outputs/users", "leads out of outputs/"),
+        ("ln -s .. outputs/up", "leads out of outputs/"),
+        ("mkdir outputs/d; ln -s d outputs/e", "neither a file"),
+        ("mkfifo outputs/pipe", "neither a file"),
+        ("ln -s nowhere outputs/dangling", "No such file"),
+        ("touch \"$(printf 'outputs/new\\nline')\"", "cannot be printed"),
+        ("touch \"$(printf 'outputs/\\377')\"", "not UTF-8"),
+        ("touch 'outputs/a\\b'", "backslash"),
+    ],
+)
+def test_outputs_that_are_not_published(make: Make, script: str, words: str) -> None:
+    job = make("job", f"echo fine > outputs/fine; {script}")
+    run = job.run("r1")
+    assert run.status == 73 and words in run.log and job.latest is None, run.log
+
+
+def test_links_within_outputs_names_in_any_language_and_files_in_parts(make: Make) -> None:
+    script = """
+        dd if=/dev/zero of=outputs/big bs=1048576 count=20 2>/dev/null
+        mkdir outputs/größe && echo x > 'outputs/größe/日本 %2F+&=.txt'
+        ln -s größe/日本\\ %2F+\\&=.txt outputs/link
+    """
+    job = make("job", script)
+    assert job.run("r1").status == 0
+    reader = make(
+        "reader", "cat inputs/job/link 'inputs/job/größe/日本 %2F+&=.txt'; wc -c < inputs/job/big", reads=["job"]
+    )
+    assert reader.run("r2").log.split() == ["x", "x", "20971520", *reader.run("r2").log.split()[3:]]
+
+
+def test_files_that_the_workload_streamed_belong_to_the_version(make: Make) -> None:
+    python = os.path.realpath("/proc/self/exe")
+    program = """
+import boto3, os, urllib.parse
+to = urllib.parse.urlparse(os.environ["HERD_OUTPUT_URI"])
+boto3.client("s3").put_object(Bucket=to.netloc, Key=to.path[1:] + "part-0", Body=b"streamed")
+"""
+    import sys
+
+    job = make("job", "", files={"main.py": program}, command=[sys.executable, "main.py"])
+    assert python and job.run("r1").status == 0
+    assert job.latest["files"] == [{"path": "part-0", "bytes": 8, "sha256": None}]
+    assert "streamed" in make("reader", "cat inputs/job/part-0", reads=["job"]).run("r2").log
+
+
+def test_a_retry_clears_what_the_failed_attempt_streamed_and_never_repeats_a_published_run(make: Make) -> None:
+    job = make("job", "echo ran; echo 1 > outputs/f", retries=2)
+    job.s3.client.put_object(Bucket=job.bucket, Key="job/versions/r1/stray", Body=b"x")  # type: ignore[union-attr]
+    assert job.run("r1", HERD_ATTEMPT="2").status == 0
+    assert [file["path"] for file in job.latest["files"]] == ["f"]
+    again = job.run("r1", HERD_ATTEMPT="3")
+    assert again.status == 0 and "ran\n" not in again.log and job.record("r1")["attempt"] == 3
+
+
+@pytest.mark.parametrize(
+    "script", ["trap 'echo caught; exit 0' TERM; echo up; while :; do sleep 0.05; done", "echo up; exec sleep 30"]
+)
+def test_a_stopped_run_publishes_nothing(make: Make, script: str) -> None:
+    job = make("job", f"echo half > outputs/f; {script}")
+    process = job.start("r1")
+    assert process.stdout is not None and process.stdout.readline() == "up\n"
+    process.send_signal(signal.SIGTERM)
+    log, _ = process.communicate(timeout=20)
+    assert process.returncode == 143 and "the run was stopped" in log
+    assert ("caught" in log) == ("caught" in script)
+    assert job.record("r1")["status"] == "killed" and job.latest is None
+
+
+def test_output_arrives_while_the_command_runs_and_early(make: Make) -> None:
+    job = make("job", "echo first; sleep 3; echo second")
+    begin = time.monotonic()
+    process = job.start("r1")
+    assert process.stdout is not None and process.stdout.readline() == "first\n"
+    took = time.monotonic() - begin
+    log, _ = process.communicate(timeout=60)
+    assert took < 2 and log.startswith("second\n")
+
+
+def test_the_record_does_not_decide_about_the_run(make: Make) -> None:
+    job = make("job", "exit 4")
+    run = job.run("r1", AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    assert run.status == 4 and "the record of this run could not be written" in run.log
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"HERD_TASK": ""}, "cannot be read"),
+        ({"HERD_TASK": "{}"}, "HERD_TASK has no 'schema'"),
+        ({"HERD_TASK": '{"schema": 9}'}, "this runner reads schema 1"),
+        ({"HERD_PARAMS": '{"moth": 1}'}, "unknown parameter 'moth'; [params] has: month"),
+        ({"HERD_PARAMS": '{"month": "x"}'}, "parameter month = 'x': must be a whole number, like its default 2"),
+        ({"HERD_PARAMS": "[]"}, "HERD_PARAMS is not a JSON object"),
+        ({"HERD_RUN_ID": "../x"}, "must not contain '/'"),
+    ],
+)
+def test_wrong_settings(make: Make, variables: dict[str, str], words: str) -> None:
+    run = (
+        make("job", "echo ran", params={"month": 2}).run(**{"run_id": "r1"}, **variables)
+        if "HERD_RUN_ID" not in variables
+        else None
+    )
+    if run is None:
+        run = make("job", "echo ran", params={"month": 2}).run(variables["HERD_RUN_ID"])
+    assert run.status == 78 and words in run.log and "ran\n" not in run.log
+    assert "Traceback" not in run.log
