@@ -1,0 +1,154 @@
+"""Pulumi's `aws` and `docker` providers, served by the local cloud's own process.
+
+A provider instance is a gRPC server on a port of its own, one for each time that an engine starts the plugin's
+executable. Everything else (clients, type tables, ledger) is shared and warm.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import grpc
+from botocore.exceptions import ClientError
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+
+from localcloud.plugins.ledger import Ledger, type_of
+from localcloud.plugins.protocol import Servicer
+from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.resource import REGISTRY, Cloud, Images, ServerLike, gone
+from localcloud.plugins.types import load_types
+
+VERSIONS = {"aws": "7.51.1", "docker": "5.2.0"}
+_THREADS = 32  # more than the engine's default parallelism; a handler that waits (a steady service) holds one
+_MESSAGE_LIMIT = 1 << 29
+# Shell and Python at once: a shebang cannot name an interpreter whose path has a space.
+_STARTER = """#!/bin/sh
+'''exec' "@PYTHON@" -I -S "$0" "$@"
+' '''
+"""
+
+
+class SweepIncomplete(Exception):
+    """Some resources of a stack could not be deleted; `left` pairs each URN with the reason."""
+
+    def __init__(self, left: list[tuple[str, str]]):
+        super().__init__("; ".join(f"{urn}: {reason}" for urn, reason in left))
+        self.left = left
+
+
+class Session:
+    """One provider instance, for one engine."""
+
+    def __init__(self, provider: Provider, engine: str):
+        self._log = _EngineLog(engine)
+        provider.cloud = replace(provider.cloud, log=self._log)
+        self._pool = ThreadPoolExecutor(_THREADS, f"{provider.package}-plugin")
+        options = [("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)]
+        self._server = grpc.server(self._pool, options=options)
+        servicer = Servicer(provider, VERSIONS[provider.package])
+        provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, self._server)
+        self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    def close(self) -> None:
+        """The engine has gone. What is being created is finished and stays in the ledger."""
+        self._server.stop(0)
+        self._pool.shutdown(wait=False)
+        self._log.close()
+
+
+class Plugins:
+    """The providers of a local cloud."""
+
+    def __init__(self, server: ServerLike, images: Images | None, home: Path):
+        load_types()
+        home.mkdir(parents=True, exist_ok=True)
+        self._server, self._images = server, images
+        self._ledger = Ledger(home / "ledger.sqlite")
+
+    def open(self, request: Mapping[str, Any]) -> Session:
+        """A fresh instance for {"package", "engine", "directory"}; raises ValueError for a package that is none of ours."""
+        package = request.get("package")
+        if package not in VERSIONS:
+            raise ValueError(f"no provider for package {package!r}; there are: {', '.join(VERSIONS)}")
+        return Session(self.provider(str(package), str(request.get("directory") or ".")), str(request.get("engine") or ""))
+
+    def provider(self, package: str, directory: str = ".") -> Provider:
+        """A provider of its own session, not served."""
+        types = {token: kind for token, kind in REGISTRY.items() if token.startswith(f"{package}:")}
+        cloud = Cloud(self._server, self._images, self._server.region, directory=directory)
+        return Provider(package, types, self._ledger, cloud)
+
+    def stacks(self) -> dict[str, int]:
+        """`project/stack` → number of resources that exist."""
+        return self._ledger.stacks()
+
+    def sweep(self, project: str, stack: str) -> list[str]:
+        """Delete what is left of a stack, the newest first, until nothing more goes; the URNs that went."""
+        removed: list[str] = []
+        while True:
+            left: list[tuple[str, str]] = []
+            before = len(removed)
+            for entry in self._ledger.of_stack(f"{project}/{stack}"):
+                kind = REGISTRY[type_of(entry.urn)]
+                cloud = Cloud(self._server, self._images, entry.region)
+                try:
+                    if entry.identity:
+                        kind.delete(cloud, entry.identifier, entry.outputs)
+                except (ClientError, Refused) as error:
+                    if not (isinstance(error, ClientError) and gone(error)):
+                        left.append((entry.urn, str(error)))
+                        continue
+                self._ledger.drop(entry)
+                removed.append(entry.urn)
+            if not left:
+                return removed
+            if len(removed) == before:
+                raise SweepIncomplete(left)
+
+    def close(self) -> None:
+        """Close the ledger's file."""
+        self._ledger.close()
+
+
+class _EngineLog:
+    """Messages to the person, shown by the engine while it works."""
+
+    def __init__(self, engine: str):
+        self._channel = grpc.insecure_channel(engine) if engine else None
+        self._stub = engine_pb2_grpc.EngineStub(self._channel) if self._channel else None
+
+    def __call__(self, message: str, urn: str = "") -> None:
+        if self._stub is None:
+            return
+        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True)
+        try:
+            self._stub.Log(request, timeout=5)
+        except grpc.RpcError:
+            pass  # the engine is going: there is nobody left to tell
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+
+
+def install_plugins(home: Path, pulumi_home: Path, python: str = sys.executable) -> list[Path]:
+    """Write the executables that an engine with this PULUMI_HOME finds; the paths. Safe to repeat."""
+    source = Path(__file__).with_name("launcher.py").read_text("utf-8").partition("\n")[2]
+    written = []
+    for package, version in VERSIONS.items():
+        folder = pulumi_home / "plugins" / f"resource-{package}-v{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        endpoint = str((home / "endpoint.json").absolute())
+        text = source.replace("@ENDPOINT@", endpoint).replace("@PACKAGE@", package)
+        executable, draft = folder / f"pulumi-resource-{package}", folder / f".{package}.new"
+        draft.write_text(_STARTER.replace("@PYTHON@", python) + text, "utf-8")
+        draft.chmod(0o755)
+        draft.replace(executable)
+        written.append(executable)
+    return written

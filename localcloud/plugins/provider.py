@@ -1,0 +1,389 @@
+"""What the engine asks of a provider, in plain values: Check, Diff, Create, Read, Update, Delete.
+
+`protocol.py` brings the questions in; `resource.py` and `types/` know AWS. Check and Diff never call AWS.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.plugins import ledger as ledgers
+from localcloud.plugins.ledger import Entry, Ledger
+from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone
+from localcloud.plugins.schema import Problem, accept, changes, covers, paths_of_change, same
+from localcloud.plugins.values import UNKNOWN, Props
+
+T = TypeVar("T")
+_DEFAULTS: Final = "__defaults"
+
+
+class Refused(Exception):
+    """The request was understood and nothing was done; the text is for the person."""
+
+
+class Incomplete(Exception):
+    """A resource exists but is not as declared: the engine keeps it in its state with the reason."""
+
+    def __init__(self, identifier: str, inputs: Props, outputs: Props, reason: str):
+        super().__init__(reason)
+        self.identifier, self.inputs, self.outputs, self.reason = identifier, inputs, outputs, reason
+
+
+@dataclass(frozen=True)
+class Autonaming:
+    """Pulumi's project-wide settings for names that nobody gave."""
+
+    proposed: str = ""
+    enforced: bool = False
+    disabled: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What Diff answers: changed properties, those that replace, where (path, kind, replaces)."""
+
+    changed: tuple[str, ...] = ()
+    replaces: tuple[str, ...] = ()
+    delete_first: bool = False
+    details: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass
+class Provider:
+    """One configured provider instance: one engine session."""
+
+    package: str
+    types: dict[str, Resource]
+    ledger: Ledger
+    cloud: Cloud
+    touched: set[str] = field(default_factory=set)
+
+    def configure(self, region: str, default_tags: dict[str, str]) -> None:
+        """Settle the region and the tags that every resource gets."""
+        self.cloud = replace(self.cloud, region=region, default_tags=default_tags)
+
+    # ── questions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def type_of(self, urn: str) -> Resource:
+        """The type of a URN; refused by name when it is none of ours."""
+        token = ledgers.type_of(urn)
+        known = self.types.get(token)
+        if known is None:
+            supported = ", ".join(sorted(self.types))
+            raise Refused(f"the local cloud does not support resources of type {token}. Supported: {supported}")
+        return known
+
+    def check(
+        self, urn: str, olds: Props, news: Props, seed: bytes, naming: Autonaming | None
+    ) -> tuple[Props, list[Problem]]:
+        """Inputs in their proper kinds, with a name where none was given, and all that is wrong with them."""
+        kind = self.type_of(urn)
+        if olds:
+            self._touch_declared(kind, urn, olds)
+        given = {name: value for name, value in news.items() if name != _DEFAULTS}
+        inputs, problems = accept(kind.fields, given, of=kind.token)
+        problems += self._name(kind, urn, olds, inputs, seed, naming)
+        if not problems:
+            problems += [Problem(name, f"{kind.token}: {reason}") for name, reason in kind.validate(inputs)]
+        return kind.prepared(self.cloud, olds, inputs), problems
+
+    def diff(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, ignore: Iterable[str]) -> Difference:
+        """What an update from the last inputs to the new ones would change."""
+        kind = self.type_of(urn)
+        self.touched.add(_identity(identifier, olds))
+        ignored = {re.split(r"[.\[]", path)[0] for path in ignore}
+        changed = [name for name in kind.differences(old_inputs, olds, news) if name not in ignored]
+        replaces = tuple(name for name in changed if kind.fields[name].replaces)
+        details = []
+        for name in changed:
+            paths = paths_of_change(old_inputs.get(name), news.get(name), name) or [(name, "update")]
+            details += [(path, how, name in replaces) for path, how in paths]
+        shown = {*ignored, *changed}
+        if "tagsAll" in kind.fields and not {"tags", "tagsAll"} & shown and not _unknown_tags(news):
+            if kind.all_tags(self.cloud, news) != (olds.get("tagsAll") or {}):
+                changed.append("tagsAll")
+                details.append(("tagsAll", "update", False))
+        return Difference(tuple(changed), replaces, self._delete_first(kind, old_inputs, news), tuple(details))
+
+    # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, urn: str, inputs: Props, preview: bool) -> tuple[str, Props]:
+        """Make a resource, or adopt the one that a killed update made for the same URN."""
+        kind = self.type_of(urn)
+        cloud = self._cloud(inputs)
+        if preview:
+            return "", self._foreseen(kind, cloud, inputs)
+        with self.ledger.creating(urn):
+            for entry in self.ledger.of(urn):
+                if not entry.superseded and entry.identity not in self.touched:
+                    adopted = self._adopt(kind, cloud, entry, inputs)
+                    if adopted is not None:
+                        return adopted
+            return self._make(kind, cloud, urn, inputs)
+
+    def read(self, urn: str, identifier: str, old_inputs: Props, olds: Props) -> tuple[str, Props, Props] | None:
+        """Id, outputs and inputs as they are now; None when it does not exist."""
+        kind = self.type_of(urn)
+        cloud = self._cloud({**olds, **old_inputs})
+        if not olds:
+            identifier = self._asking(kind, urn, "reading", lambda: kind.import_id(cloud, identifier))
+        self.touched.add(_identity(identifier, olds))
+        live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
+        if live is None:
+            return None
+        inputs = _refreshed(kind, cloud, old_inputs, live)
+        shown = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        kept = {name: value for name, value in olds.items() if name not in old_inputs or name in shown}
+        outputs = {**kept, **live, **shown}
+        outputs |= {"id": identifier, **_derived(kind, cloud, outputs)}
+        if olds:
+            self.ledger.changed(urn, _identity(identifier, olds), inputs, outputs)
+        return identifier, outputs, inputs
+
+    def update(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, preview: bool) -> Props:
+        """Make a resource as declared now."""
+        kind = self.type_of(urn)
+        cloud = self._cloud({**olds, **news})
+        changed = set(kind.differences(old_inputs, olds, news)) | {"tagsAll"}
+        told = {name: value for name, value in news.items() if not name.startswith("__")}
+        kept = {name: value for name, value in olds.items() if name not in old_inputs or name in told}
+        if preview:
+            for name in kind.recomputed & set(kind.fields):
+                kept[name] = UNKNOWN
+            return {**kept, **told, **_derived(kind, cloud, {**kept, **told}), **self._tags(kind, cloud, news)}
+        try:
+            live = self._asking(kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed))
+        except HalfCreated as half:
+            outputs = {**kept, **told, **half.live}
+            raise Incomplete(identifier, news, outputs, _said(kind, urn, "updating", half.reason)) from half
+        outputs = {**kept, **told, **live, **_derived(kind, cloud, {**kept, **told, **live}), **self._tags(kind, cloud, news)}
+        self.ledger.changed(urn, _identity(identifier, olds), news, outputs)
+        return outputs
+
+    def delete(self, urn: str, identifier: str, olds: Props) -> None:
+        """Remove a resource; that it is gone already is fine."""
+        kind = self.type_of(urn)
+        self.touched.add(_identity(identifier, olds))
+        cloud = self._cloud(olds)
+        self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
+        self.ledger.removed(urn, _identity(identifier, olds))
+
+    # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _name(
+        self, kind: Resource, urn: str, olds: Props, inputs: Props, seed: bytes, naming: Autonaming | None
+    ) -> list[Problem]:
+        """Give `inputs` a name where it has none: the old one, the ledger's, or a new one."""
+        rule = kind.autoname
+        if rule is None or inputs.get(rule.property) is not None:
+            return []
+        if rule.property in olds.get(_DEFAULTS, []) and rule.property in olds:
+            name = olds[rule.property]
+        elif (known := self._known_name(urn, rule.property)) is not None:
+            name = known
+        elif naming is not None and naming.disabled:
+            return [Problem(rule.property, f"{kind.token}: automatic naming is disabled, so '{rule.property}' must be given")]
+        else:
+            name = _new_name(rule, ledgers.name_of(urn), inputs.get(rule.prefix), seed, naming)
+        inputs[rule.property] = name
+        inputs[_DEFAULTS] = [rule.property]
+        return []
+
+    def _known_name(self, urn: str, name: str) -> Any:
+        for entry in self.ledger.of(urn):
+            if not entry.superseded and entry.identity not in self.touched and name in entry.inputs.get(_DEFAULTS, []):
+                return entry.inputs[name]
+        return None
+
+    # ── the ledger ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _touch_declared(self, kind: Resource, urn: str, olds: Props) -> None:
+        """The engine's state has this URN with these inputs: what was made from them is no left-over.
+
+        Diff says so with the id, but the engine does not ask for a Diff when a person demands a replacement.
+        """
+        for entry in self.ledger.of(urn):
+            if entry.identity and entry.identity not in self.touched and not changes(kind.fields, entry.inputs, olds):
+                self.touched.add(entry.identity)
+                break
+
+    def _adopt(self, kind: Resource, cloud: Cloud, entry: Entry, inputs: Props) -> tuple[str, Props] | None:
+        """Take over what a killed update left, bringing it to the present inputs; None when there is nothing to take."""
+        live = None
+        if entry.identity:
+            live = self._asking(
+                kind, entry.urn, "adopting", lambda: _unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs))
+            )
+        if live is None:
+            self.ledger.drop(entry)
+            return None
+        changed = set(kind.differences(entry.inputs, entry.outputs, inputs))
+        if any(kind.fields[name].replaces for name in changed) or entry.region != cloud.region:
+            self._remove(kind, entry)
+            return None
+        olds = {**entry.inputs, **entry.outputs}
+        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        update = self._asking(
+            kind, entry.urn, "adopting", lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"})
+        )
+        outputs = {**live, **update, **told, "id": entry.identifier}
+        outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
+        entry = self.ledger.made(replace(entry, inputs=inputs), entry.identity, entry.identifier, outputs)
+        self._settle(entry)
+        return entry.identifier, outputs
+
+    def _remove(self, kind: Resource, entry: Entry) -> None:
+        """Delete a left-over that cannot be adopted; one that is still in use waits for the sweep."""
+        cloud = replace(self.cloud, region=entry.region)
+        try:
+            _unless_gone(lambda: kind.delete(cloud, entry.identifier, entry.outputs))
+        except (ClientError, Refused):
+            self.ledger.supersede(entry.urn, {entry.identity})
+        else:
+            self.ledger.drop(entry)
+
+    def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props) -> tuple[str, Props]:
+        entry = self.ledger.begin(urn, cloud.region, inputs)
+        try:
+            identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
+        except HalfCreated as half:
+            outputs = self._outputs(kind, cloud, inputs, half.identifier, half.live)
+            self._settle(self.ledger.made(entry, _identity(half.identifier, outputs), half.identifier, outputs))
+            raise Incomplete(half.identifier, inputs, outputs, _said(kind, urn, "creating", half.reason)) from half
+        except BaseException:
+            self.ledger.drop(entry)
+            raise
+        outputs = self._outputs(kind, cloud, inputs, identifier, live)
+        self._settle(self.ledger.made(entry, _identity(identifier, outputs), identifier, outputs))
+        return identifier, outputs
+
+    def _settle(self, entry: Entry) -> None:
+        """This session knows it now; what the session knew before under the same URN is being replaced."""
+        older = {other.identity for other in self.ledger.of(entry.urn)} & self.touched - {entry.identity}
+        self.ledger.supersede(entry.urn, older)
+        self.touched.add(entry.identity)
+
+    # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _foreseen(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
+        """What a preview can say: inputs, what follows from them, and "unknown" for what only AWS can answer."""
+        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        asked = {name: UNKNOWN for name, known in kind.fields.items() if known.output or known.chosen}
+        region = {"region": cloud.region} if "region" in kind.fields else {}
+        return {**asked, **region, **told, **_derived(kind, cloud, told), **self._tags(kind, cloud, inputs)}
+
+    def _outputs(self, kind: Resource, cloud: Cloud, inputs: Props, identifier: str, live: Props) -> Props:
+        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        region = {"region": cloud.region} if "region" in kind.fields else {}
+        outputs = {**live, **region, **told, "id": identifier}
+        return {**outputs, **_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
+
+    def _tags(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
+        if "tagsAll" not in kind.fields:
+            return {}
+        return {"tagsAll": UNKNOWN if _unknown_tags(inputs) else kind.all_tags(cloud, inputs)}
+
+    # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _cloud(self, props: Props) -> Cloud:
+        region = props.get("region")
+        return replace(self.cloud, region=region) if isinstance(region, str) and region != self.cloud.region else self.cloud
+
+    def _update(self, kind: Resource, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: set[str]) -> Props:
+        live = kind.update(cloud, identifier, olds, news, changed)
+        if kind.tagging is not None:
+            old, new = olds.get("tagsAll") or {}, kind.all_tags(cloud, news)
+            if old != new:
+                kind.tagging.change(cloud.client(kind.service), kind.tagged(identifier, olds), old, new)
+        return live
+
+    def _asking(self, kind: Resource, urn: str, doing: str, action: Callable[[], Any]) -> Any:
+        """Run an action; AWS's refusals become one line that names the resource and keeps AWS's words."""
+        try:
+            return action()
+        except ClientError as error:
+            found = error.response.get("Error", {})
+            words = f"{error.operation_name}: {found.get('Code', '')}: {found.get('Message', '')}"
+            raise Refused(_said(kind, urn, doing, words)) from error
+        except BotoCoreError as error:
+            raise Refused(_said(kind, urn, doing, str(error))) from error
+
+    def _delete_first(self, kind: Resource, old: Props, new: Props) -> bool:
+        """Two of one name cannot exist: with a name that was given and stays, the old one must go first."""
+        rule = kind.autoname
+        if kind.delete_first or rule is None:
+            return kind.delete_first
+        return rule.property not in new.get(_DEFAULTS, []) and same(
+            kind.fields[rule.property], old.get(rule.property), new.get(rule.property)
+        )
+
+
+def _identity(identifier: str, outputs: Props) -> str:
+    """What tells two resources apart: the ARN where there is one (two task definitions of a family share their id)."""
+    arn = outputs.get("arn")
+    return arn if isinstance(arn, str) else identifier
+
+
+def _said(kind: Resource, urn: str, doing: str, words: str) -> str:
+    return f'{doing} {kind.token} "{ledgers.name_of(urn)}": {words}'
+
+
+def _unless_gone(action: Callable[[], T]) -> T | None:
+    try:
+        return action()
+    except ClientError as error:
+        if gone(error):
+            return None
+        raise
+
+
+def _derived(kind: Resource, cloud: Cloud, props: Props) -> Props:
+    """Derived outputs; one that was made with something unknown is unknown."""
+    mark = repr(UNKNOWN)
+    told = kind.derived(cloud, props)
+    return {name: UNKNOWN if isinstance(value, str) and mark in value else value for name, value in told.items()}
+
+
+def _unknown_tags(inputs: Props) -> bool:
+    tags = inputs.get("tags")
+    return tags is UNKNOWN or (isinstance(tags, dict) and UNKNOWN in tags.values())
+
+
+def _refreshed(kind: Resource, cloud: Cloud, old_inputs: Props, live: Props) -> Props:
+    """The inputs that would describe what exists: as they were where that still holds, what AWS says where not."""
+    inputs = {name: value for name, value in old_inputs.items() if name.startswith("__")}
+    live = dict(live)
+    if isinstance(live.get("tagsAll"), dict):
+        own = old_inputs.get("tags") or {}
+        live["tags"] = {
+            key: text for key, text in live["tagsAll"].items() if key in own or cloud.default_tags.get(key) != text
+        }
+    for name, known in kind.fields.items():
+        if known.output:
+            continue
+        if name in old_inputs and covers(known, live.get(name), old_inputs[name]):
+            inputs[name] = old_inputs[name]
+        elif name in live and not same(known, live[name], None) and (name in old_inputs or not known.chosen or not old_inputs):
+            inputs[name] = live[name]
+    return inputs
+
+
+def _new_name(rule: Any, logical: str, prefix: Any, seed: bytes, naming: Autonaming | None) -> str:
+    """`<logical>-<7 hex>` within AWS's limits; Pulumi's own proposal where the project configures one."""
+    if naming is not None and naming.enforced:
+        return naming.proposed
+    tail = (seed.hex() or secrets.token_hex(4))[:7]
+    if isinstance(prefix, str):
+        proposed = f"{prefix}{tail}"
+    else:
+        proposed = naming.proposed if naming is not None and naming.proposed else f"{logical}-{tail}"
+    name = re.sub(rule.forbidden, "-", proposed)
+    if len(name) > rule.limit:
+        name = f"{name[: rule.limit - 8].rstrip('-_.')}-{tail}"
+    return name.lower() if rule.lower else name
