@@ -57,7 +57,7 @@ class Image:
 
     @property
     def rootfs(self) -> Path:
-        """The folder that stands for the image's `/`. All its containers share it: by convention nothing writes there."""
+        """The folder that stands for the image's `/`. Its containers share it: by convention nothing writes there."""
         return self.folder / "rootfs"
 
 
@@ -292,6 +292,6 @@ def _write_tree(planned: Plan, context: Context, rootfs: Path, final: Path) -> N
 
 
 def _compile(source: Path, final: Path) -> None:
-    """Lay bytecode beside a module, so that no container has to. A module that does not compile says so when it runs."""
+    """Lay bytecode beside a module, so that no container has to. A module that does not compile says so when run."""
     with suppress(py_compile.PyCompileError, OSError, ValueError):
         py_compile.compile(str(source), dfile=str(final), doraise=True, quiet=1)

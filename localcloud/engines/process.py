@@ -1,0 +1,248 @@
+"""Containers as processes of this machine.
+
+Each is a process group with an environment, a HOME and a TMPDIR of its own, in a folder that is removed when it ends.
+Its output arrives line by line. When its first process ends the others are killed, as in a container. A memory limit is
+kept over all its processes. Nothing survives the local cloud, however that ends (see keeper.py).
+
+What this does not do: processes of one user are not isolated from each other, and what a Dockerfile does with RUN or
+USER, or takes from its base image, is not exercised. That is said once for each image in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from ..images.dockerfile import ImageError
+from ..images.store import Image, ImageNotFound, ImageStore
+from . import OUT_OF_MEMORY, CannotStart, Container, Exit
+from .keeper import Keeper, kill_all
+from .launch import Launch, prepare
+from .memory import MemoryWatch
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 256 << 10
+"""A longer line is handed on in pieces of this size: CloudWatch Logs takes no larger event."""
+
+_LAST_OUTPUT_SECONDS = 2.0
+"""How long output may still arrive after all processes were killed; then a stray that holds the pipe is given up."""
+
+
+class ProcessEngine:
+    """Starts containers as processes. `scratch` is where their HOME and TMPDIR go; by default with temporary files."""
+
+    def __init__(self, images: ImageStore, scratch: Path | None = None) -> None:
+        self._images = images
+        self._scratch = scratch
+        self._keeper = Keeper()
+        self._memory = MemoryWatch()
+        self._lock = threading.Lock()
+        self._running: set[_Run] = set()
+        self._described: set[str] = set()
+
+    def start(self, container: Container, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> _Run:
+        """Start a container; see `Engine`. Takes milliseconds, unless the image's environment must be made again."""
+        image = self._image(container)
+        with ExitStack() as undo:
+            undo.enter_context(self._images.hold(image))
+            scratch = Path(tempfile.mkdtemp(prefix="container-", dir=self._scratch))
+            undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+            for name in ("home", "tmp"):
+                (scratch / name).mkdir()
+            identity = uuid.uuid4().hex
+            process = _spawn(prepare(image, container, identity, scratch))
+            self._keeper.add(process.pid, identity, scratch)
+            undo.callback(self._keeper.remove, process.pid)
+            stop_signal = signal.Signals[image.config.stop_signal]
+            run = _Run(process, identity, stop_signal, container.stop_timeout_seconds)
+            with self._lock:
+                self._running.add(run)
+            undo.callback(self._forget, run)
+            if container.memory_mb is not None:
+                self._memory.add(process.pid, container.memory_mb << 20, run.kill_for_memory)
+                undo.callback(self._memory.remove, process.pid)
+            run.follow(on_line, on_exit, undo.pop_all().close)
+        return run
+
+    def close(self) -> None:
+        """Kill what runs and wait until it is gone."""
+        with self._lock:
+            running = list(self._running)
+        for run in running:
+            run.kill()
+        for run in running:
+            run.wait(_LAST_OUTPUT_SECONDS * 2)
+        self._keeper.close()
+
+    def _image(self, container: Container) -> Image:
+        try:
+            image = self._images.resolve(container.image)
+            self._images.make_ready(image)
+        except (ImageNotFound, ImageError) as error:
+            raise CannotStart(str(error)) from error
+        with self._lock:
+            first = image.digest not in self._described
+            self._described.add(image.digest)
+        if first and image.not_exercised:
+            log.info("image %s: not exercised without Docker: %s", container.image, "; ".join(image.not_exercised))
+        return image
+
+    def _forget(self, run: _Run) -> None:
+        with self._lock:
+            self._running.discard(run)
+
+
+class _Run:
+    """A container that was started: the `Handle` of this engine."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], identity: str, stop_signal: signal.Signals, grace: int
+    ) -> None:
+        self._process = process
+        self._identity = identity
+        self._stop_signal = stop_signal
+        self._grace = grace
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._reaped = False
+        self._reason = ""
+        self._exit: Exit | None = None
+        self._ended = threading.Event()
+        self._deadline: threading.Timer | None = None
+
+    @property
+    def pid(self) -> int:
+        """The first process, which leads the process group."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """The image's stop signal (SIGTERM) to the process group, SIGKILL after the grace period."""
+        with self._lock:
+            if self._stopping or self._reaped:
+                return
+            self._stopping = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, self._stop_signal)
+            self._deadline = threading.Timer(self._grace, self.kill)
+            self._deadline.daemon = True
+            self._deadline.start()
+
+    def kill(self, reason: str = "") -> None:
+        """End every process of the container at once."""
+        with self._lock:
+            if not self._reaped:
+                self._reason = reason
+                kill_all(self.pid, self._identity)
+
+    def kill_for_memory(self) -> None:
+        """End it because it has passed its memory limit."""
+        self.kill(OUT_OF_MEMORY)
+
+    def wait(self, timeout: float | None = None) -> Exit | None:
+        """The exit, or None after `timeout` seconds."""
+        self._ended.wait(timeout)
+        return self._exit
+
+    def follow(
+        self, on_line: Callable[[str], None], on_exit: Callable[[Exit], None], clean_up: Callable[[], None]
+    ) -> None:
+        """Read the output and wait for the end, on two threads of this container's own."""
+        reader = threading.Thread(target=self._read, args=(on_line,), name=f"output-{self.pid}", daemon=True)
+        waiter = threading.Thread(
+            target=self._wait, args=(reader, on_exit, clean_up), name=f"wait-{self.pid}", daemon=True
+        )
+        reader.start()
+        waiter.start()
+
+    def _read(self, on_line: Callable[[str], None]) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in _lines(output.fileno()):
+                if self._ended.is_set():
+                    return
+                try:
+                    on_line(line)
+                except Exception:
+                    log.exception("a line of output was lost")
+
+    def _wait(self, reader: threading.Thread, on_exit: Callable[[Exit], None], clean_up: Callable[[], None]) -> None:
+        if hasattr(os, "waitid"):
+            # Left unreaped, the process keeps its id, so that its group can be killed without meeting another's.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._process.wait()
+        with self._lock:
+            kill_all(self.pid, self._identity)
+            self._reaped = True
+            status = self._process.wait()
+            if self._deadline is not None:
+                self._deadline.cancel()
+        reader.join(_LAST_OUTPUT_SECONDS)
+        killed = status == -signal.SIGKILL
+        self._exit = Exit(128 - status if status < 0 else status, self._reason if killed else "")
+        try:
+            on_exit(self._exit)
+        except Exception:
+            log.exception("the end of a container was not handled")
+        self._ended.set()
+        clean_up()
+
+
+def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
+    try:
+        # No preexec_fn: the interpreter then uses vfork, which does not copy this process's page tables.
+        return subprocess.Popen(
+            launch.arguments,
+            env=launch.environment,
+            cwd=launch.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise CannotStart(f'exec: "{launch.arguments[0]}": {(reason or "failed").lower()}') from error
+
+
+def _lines(descriptor: int) -> Iterator[str]:
+    """Lines of a pipe as they come, without their ends; bytes that are not UTF-8 are replaced."""
+    rest = b""
+    while chunk := os.read(descriptor, 1 << 16):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield from _pieces(line)
+        while len(rest) >= MAX_LINE_BYTES:
+            cut = _cut(rest)
+            yield rest[:cut].decode("utf-8", "replace")
+            rest = rest[cut:]
+    if rest:
+        yield from _pieces(rest)
+
+
+def _pieces(line: bytes) -> Iterator[str]:
+    line = line.removesuffix(b"\r")
+    while len(line) > MAX_LINE_BYTES:
+        cut = _cut(line)
+        yield line[:cut].decode("utf-8", "replace")
+        line = line[cut:]
+    yield line.decode("utf-8", "replace")
+
+
+def _cut(line: bytes) -> int:
+    """Where to cut a long line: not inside a character."""
+    cut = MAX_LINE_BYTES
+    while cut > MAX_LINE_BYTES - 4 and cut < len(line) and line[cut] & 0xC0 == 0x80:
+        cut -= 1
+    return cut
