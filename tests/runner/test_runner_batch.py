@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Make
+
+Make = Callable[..., Any]
 
 AUC = {"file": "metrics.json", "value": "auc"}
 
@@ -23,7 +26,7 @@ def test_the_variables_and_folders_of_a_run(make: Make) -> None:
         pwd
         ls
         env | sort
-        echo changed >> main.sh
+        echo "# changed" >> main.sh
         cat inputs/*/* 2>/dev/null
         echo result > "$HERD_OUTPUTS/a file.txt"
         mkdir outputs/sub && echo x > outputs/sub/x.txt
@@ -74,7 +77,7 @@ def test_missing_inputs_are_all_named_but_the_own_last_output_may_be_missing(mak
 def test_a_damaged_input_fails_the_run(make: Make) -> None:
     first = make("first", "echo hello > outputs/f")
     first.run("r1")
-    first.s3.client.put_object(Bucket=first.bucket, Key="first/versions/r1/f", Body=b"hellO\n")  # type: ignore[union-attr]
+    first.s3.client.put_object(Bucket=first.bucket, Key="first/versions/r1/f", Body=b"hellO\n")
     run = make("second", "cat inputs/first/f", reads=["first"]).run("r2")
     assert run.status == 66 and "first: f of run r1 is damaged" in run.log and "hellO" not in run.log
 
@@ -89,7 +92,7 @@ def test_a_manifest_cannot_write_outside_the_inputs(make: Make, path: str, what:
     manifest = first.latest
     manifest["files"][0]["path"] = path
     body = json.dumps(manifest).encode()
-    first.s3.client.put_object(Bucket=first.bucket, Key="first/latest.json", Body=body)  # type: ignore[union-attr]
+    first.s3.client.put_object(Bucket=first.bucket, Key="first/latest.json", Body=body)
     run = make("second", "echo ran", reads=["first"]).run("r2")
     assert run.status == 66 and "latest.json cannot be read" in run.log and "ran\n" not in run.log
 
@@ -178,23 +181,20 @@ def test_links_within_outputs_names_in_any_language_and_files_in_parts(make: Mak
 
 
 def test_files_that_the_workload_streamed_belong_to_the_version(make: Make) -> None:
-    python = os.path.realpath("/proc/self/exe")
     program = """
 import boto3, os, urllib.parse
 to = urllib.parse.urlparse(os.environ["HERD_OUTPUT_URI"])
 boto3.client("s3").put_object(Bucket=to.netloc, Key=to.path[1:] + "part-0", Body=b"streamed")
 """
-    import sys
-
     job = make("job", "", files={"main.py": program}, command=[sys.executable, "main.py"])
-    assert python and job.run("r1").status == 0
+    assert job.run("r1").status == 0
     assert job.latest["files"] == [{"path": "part-0", "bytes": 8, "sha256": None}]
     assert "streamed" in make("reader", "cat inputs/job/part-0", reads=["job"]).run("r2").log
 
 
 def test_a_retry_clears_what_the_failed_attempt_streamed_and_never_repeats_a_published_run(make: Make) -> None:
     job = make("job", "echo ran; echo 1 > outputs/f", retries=2)
-    job.s3.client.put_object(Bucket=job.bucket, Key="job/versions/r1/stray", Body=b"x")  # type: ignore[union-attr]
+    job.s3.client.put_object(Bucket=job.bucket, Key="job/versions/r1/stray", Body=b"x")
     assert job.run("r1", HERD_ATTEMPT="2").status == 0
     assert [file["path"] for file in job.latest["files"]] == ["f"]
     again = job.run("r1", HERD_ATTEMPT="3")
@@ -245,7 +245,7 @@ def test_the_record_does_not_decide_about_the_run(make: Make) -> None:
 )
 def test_wrong_settings(make: Make, variables: dict[str, str], words: str) -> None:
     run = (
-        make("job", "echo ran", params={"month": 2}).run(**{"run_id": "r1"}, **variables)
+        make("job", "echo ran", params={"month": 2}).run(run_id="r1", **variables)
         if "HERD_RUN_ID" not in variables
         else None
     )
