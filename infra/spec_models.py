@@ -209,6 +209,8 @@ MODELS: dict[Kind, type[JobSpec] | type[ReportSpec] | type[ApiSpec]] = {
 FOLDERS: dict[str, Kind] = {"jobs": "job", "reports": "report", "apis": "api"}
 """The folder a workload lies in decides its kind."""
 
+ARTICLE: dict[Kind, str] = {"job": "a job", "report": "a report", "api": "an api"}
+
 GIVEN = frozenset({"name", "kind", "folder"})
 """Fields that no settings file contains."""
 
@@ -216,3 +218,13 @@ GIVEN = frozenset({"name", "kind", "folder"})
 def settings_of(model: type[BaseModel]) -> dict[str, str]:
     """Setting as written in a file -> field, for one kind or one table: `{"check": "checks", "cpu": "cpu", …}`."""
     return {field.alias or name: name for name, field in model.model_fields.items() if name not in GIVEN}
+
+
+TABLES: dict[str, type[BaseModel]] = {"check": Check, "reads": Read, "replicas": Replicas}
+"""Settings whose entries are tables with settings of their own."""
+
+DEFAULTABLE = frozenset(
+    {"owner", "review_by", "image", "hardware", "cpu", "memory_gb", "disk_gb", "env"}
+    | {"timezone", "timeout_minutes", "retries", "overlap"}
+)
+"""What defaults.toml may set: what a team has in common, not what makes a workload that workload."""

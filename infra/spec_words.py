@@ -12,6 +12,7 @@ from zoneinfo import available_timezones
 
 WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 WORKLOAD_NAMES = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
+ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
 FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
