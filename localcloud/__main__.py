@@ -1,0 +1,136 @@
+"""`python -m localcloud`: runs a local cloud, and the two things that others do with its files.
+
+serve            run in the foreground until SIGTERM, SIGINT or `stop`
+stop             end the one that serves this home, tasks first
+install-plugins  write the provider executables into a PULUMI_HOME
+realise          make the virtual environment of a lock file, and print its folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import psutil
+
+from localcloud.cloud import LocalCloud
+from localcloud.config import Config, Endpoint, LocalCloudError
+from localcloud.control import NotRunning, ask
+
+STOP_SECONDS = 60.0  # tasks have half of that to end by themselves
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 when it worked, 1 when it did not and standard error says why, 2 for a wrong call."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except LocalCloudError as error:
+        print(f"localcloud: {error}", file=sys.stderr)
+        return 1
+
+
+def serve(options: argparse.Namespace) -> int:
+    config = Config(options.home.absolute(), options.cache.absolute(), options.uv, options.account, options.region)
+    config.prepare()
+    _log_to(config.log_file)
+    cloud = LocalCloud(config, options.port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: cloud.ask_to_stop())
+    try:
+        endpoint = cloud.start()
+    except LocalCloudError:
+        raise
+    except Exception:
+        logging.getLogger("localcloud").exception("the local cloud could not start")
+        raise
+    print(f"ready: {endpoint.url}", flush=True)
+    cloud.wait_until_asked()
+    cloud.stop()
+    return 0
+
+
+def stop(options: argparse.Namespace) -> int:
+    endpoint = Endpoint.read(options.home / "endpoint.json")
+    if endpoint is None:
+        return 0
+    try:
+        ask(endpoint.control, {"do": "stop"})
+    except NotRunning:
+        return 0
+    deadline = time.monotonic() + STOP_SECONDS
+    while psutil.pid_exists(endpoint.pid) and Endpoint.read(options.home / "endpoint.json") == endpoint:
+        if time.monotonic() > deadline:
+            raise LocalCloudError(f"process {endpoint.pid} has not ended after {STOP_SECONDS:.0f} s")
+        time.sleep(0.05)
+    return 0
+
+
+def install_plugins(options: argparse.Namespace) -> int:
+    from localcloud import plugins
+
+    for path in plugins.install_plugins(options.home.absolute(), options.pulumi_home.absolute()):
+        print(path)
+    return 0
+
+
+def realise(options: argparse.Namespace) -> int:
+    from localcloud.images.realise import RealiseError, VenvRealiser
+
+    try:
+        print(VenvRealiser(options.cache.absolute(), options.uv).realise(options.lock, lambda line: _note(line)))
+    except RealiseError as error:
+        raise LocalCloudError(str(error)) from error
+    return 0
+
+
+def _note(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _log_to(path: Path) -> None:
+    handler = RotatingFileHandler(path, maxBytes=5_000_000, backupCount=2)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    path.chmod(0o600)
+    for noisy in ("botocore", "werkzeug", "urllib3", "moto"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localcloud", description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("serve", help="run a local cloud in the foreground")
+    command.add_argument("--home", type=Path, required=True, help="the cloud's own folder")
+    command.add_argument("--cache", type=Path, required=True, help="where virtual environments are kept")
+    command.add_argument("--uv", type=Path, required=True, help="the uv executable")
+    command.add_argument("--port", type=int, help="default: the one used last time, at first a free one")
+    command.add_argument("--account", default=Config.account)
+    command.add_argument("--region", default=Config.region)
+    command.set_defaults(run=serve)
+
+    command = commands.add_parser("stop", help="end the local cloud of a home")
+    command.add_argument("--home", type=Path, required=True)
+    command.set_defaults(run=stop)
+
+    command = commands.add_parser("install-plugins", help="write provider executables that lead to a home's cloud")
+    command.add_argument("--home", type=Path, required=True)
+    command.add_argument("--pulumi-home", type=Path, required=True)
+    command.set_defaults(run=install_plugins)
+
+    command = commands.add_parser("realise", help="make a lock file's virtual environment")
+    command.add_argument("--lock", type=Path, required=True)
+    command.add_argument("--cache", type=Path, required=True)
+    command.add_argument("--uv", type=Path, required=True)
+    command.set_defaults(run=realise)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""A whole local cloud in one process: server, images, agent, gateway, plugins and control socket, started in order.
+
+`LocalCloud.start` returns when the port answers and `endpoint.json` says so; `stop` ends the tasks first, then
+everything else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+
+from localcloud.config import LOOPBACK, Config, Endpoint
+from localcloud.control import Answer, Control, Request
+from localcloud.credentials import Keyring, TaskEnvironment, load_root
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+
+
+class LocalCloud:
+    """One account on this machine. `port` replaces the port that `config.home` has kept."""
+
+    def __init__(self, config: Config, port: int | None = None):
+        self.config = config
+        self._wanted_port = port
+        self._parts = ExitStack()
+        self._stop_asked = threading.Event()
+        self.endpoint: Endpoint | None = None
+        self.server: Any = None
+        self.agent: Any = None
+        self.plugins: Any = None
+
+    def start(self) -> Endpoint:
+        """Raises LocalCloudError (the home is served already, the port is taken); nothing is left running then."""
+        began = time.monotonic()
+        with ExitStack() as undo:
+            self.endpoint = self._start(undo)
+            self._parts = undo.pop_all()
+        log.info("ready at %s after %.2f s", self.endpoint.url, time.monotonic() - began)
+        return self.endpoint
+
+    def stop(self) -> None:
+        log.info("stopping")
+        self._parts.close()
+        log.info("stopped")
+
+    def ask_to_stop(self) -> None:
+        """Makes `wait_until_asked` return. Safe in a signal handler."""
+        self._stop_asked.set()
+
+    def wait_until_asked(self) -> None:
+        self._stop_asked.wait()
+
+    def _start(self, parts: ExitStack) -> Endpoint:
+        config = self.config
+        config.prepare()
+        parts.enter_context(config.exclusively())
+        listener = config.bind(self._wanted_port)
+        parts.callback(listener.close)
+        port = int(listener.getsockname()[1])
+        keyring = Keyring(load_root(config, port))
+
+        # Imported here: half a second of moto is not to be waited for before a taken port or home is reported.
+        from moto.backends import get_backend
+
+        from localcloud.agent.agent import Agent
+        from localcloud.engines.process import ProcessEngine
+        from localcloud.gateway import Gateway
+        from localcloud.images.realise import VenvRealiser
+        from localcloud.images.store import ImageStore
+        from localcloud.plugins import Plugins
+        from localcloud.server import Server
+
+        server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
+        parts.callback(server.close)
+        images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
+        gateway = Gateway(listener, server, keyring, lambda: list(get_backend("elbv2")[config.account].values()))
+        parts.callback(gateway.stop)
+        engine = ProcessEngine(images)
+        parts.callback(engine.close)
+        agent = Agent(server, engine, images, TaskEnvironment(keyring, config, port))
+        # Tasks end while the gateway still answers, so that they can save what they have.
+        parts.callback(agent.stop)
+        self.plugins = Plugins(server, images, config.home / "plugins")
+        parts.callback(self.plugins.close)
+        control = Control({"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep,
+                           "status": self._status, "stop": self._stop})  # fmt: skip
+        parts.callback(control.close)
+        self.server, self.agent = server, agent
+        agent.start()
+        gateway.start()
+        control.start()
+        endpoint = Endpoint(
+            port=port,
+            pid=os.getpid(),
+            instance=uuid.uuid4().hex,
+            control=str(control.path),
+            version=VERSION,
+            started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        endpoint.write(config.endpoint_file)
+        parts.callback(config.endpoint_file.unlink, missing_ok=True)
+        return endpoint
+
+    def _ping(self, request: Request, owned: ExitStack) -> Answer:
+        assert self.endpoint
+        return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION}
+
+    def _plugin(self, request: Request, owned: ExitStack) -> Answer:
+        session = self.plugins.open(request)
+        owned.callback(session.close)
+        return {"port": session.port}
+
+    def _sweep(self, request: Request, owned: ExitStack) -> Answer:
+        return {"removed": self.plugins.sweep(str(request["project"]), str(request["stack"]))}
+
+    def _status(self, request: Request, owned: ExitStack) -> Answer:
+        with self.server.lock:
+            clusters = self.server.client("ecs").list_clusters()["clusterArns"]
+            tasks = sum(len(self.server.client("ecs").list_tasks(cluster=arn)["taskArns"]) for arn in clusters)
+        memory = psutil.Process().memory_info().rss
+        return {"memory_mb": round(memory / 2**20), "tasks": tasks, "stacks": self.plugins.stacks()}
+
+    def _stop(self, request: Request, owned: ExitStack) -> Answer:
+        owned.callback(self.ask_to_stop)  # once the answer has been sent and the connection closed
+        return {"stopping": True}

@@ -1,0 +1,164 @@
+"""Where one local cloud keeps its files, and the port and address that it keeps for life.
+
+Addresses of everything the cloud serves contain its port, and Pulumi's state contains addresses: so the port is
+chosen once, written down, and bound again at each start. A port that something else has taken meanwhile is an error
+with a way out, not a silent change.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+
+class LocalCloudError(Exception):
+    """Something that the person who started the local cloud can put right; `str()` says what and how."""
+
+
+class AlreadyRunning(LocalCloudError):
+    """Another process serves this home."""
+
+
+class PortTaken(LocalCloudError):
+    """The port that this cloud's addresses contain belongs to another program now."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One local cloud: `home` is its state (a folder of its own), `cache` may be shared by all clouds of a person,
+    `uv` is the executable that makes virtual environments.
+    """
+
+    home: Path
+    cache: Path
+    uv: Path
+    account: str = "123456789012"
+    region: str = "eu-west-1"
+
+    @property
+    def endpoint_file(self) -> Path:
+        return self.home / "endpoint.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "cloud.log"
+
+    @property
+    def aws_folder(self) -> Path:
+        """What a person's `aws` and boto3 read: `credentials` and `config`."""
+        return self.home / "aws"
+
+    @property
+    def port_file(self) -> Path:
+        return self.home / "port"
+
+    def prepare(self) -> None:
+        """Makes the folders, closed to other users of the machine."""
+        for folder in (self.home, self.aws_folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Holds this home for one process. The kernel drops the lock however the process ends, so there is no stale
+        one.
+
+        Raises AlreadyRunning.
+        """
+        with open(self.home / "lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip()
+                who = f" (process {holder})" if holder else ""
+                raise AlreadyRunning(f"a local cloud already serves {self.home}{who}; stop that one first") from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def bind(self, wanted: int | None = None) -> socket.socket:
+        """The bound, not yet listening socket on this cloud's port; `wanted` replaces the port that it kept until now.
+
+        Raises PortTaken.
+        """
+        kept = self.port_file.read_text().strip() if self.port_file.exists() else ""
+        port = wanted or int(kept or 0)
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((LOOPBACK, port))
+            bound.listen(1024)
+        except OSError as error:
+            bound.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise
+            reason = (
+                "is taken by another program" if error.errno == errno.EADDRINUSE else "may not be used by this user"
+            )
+            raise PortTaken(
+                f"port {port} of the local cloud in {self.home} {reason}; free it, "
+                f"or choose another with --port (addresses of what is deployed contain the old one)"
+            ) from None
+        chosen = int(bound.getsockname()[1])
+        if str(chosen) != kept:
+            write_private(self.port_file, f"{chosen}\n")
+        return bound
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to find a running local cloud: what `endpoint.json` says.
+
+    `instance` is new at each start; `control` is the control socket's path; `started` is ISO-8601 in UTC.
+    """
+
+    port: int
+    pid: int
+    instance: str
+    control: str
+    version: str
+    started: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def write(self, path: Path) -> None:
+        write_private(path, json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> Endpoint | None:
+        """None when no cloud has said that it is ready. The file may be left from one that was killed: ask the
+        control socket.
+        """
+        try:
+            return cls(**json.loads(path.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces `path` in one step by a file that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,186 @@
+"""Who may call the local cloud: the person (root, random keys in a private file) and each running task (keys of its
+own role).
+
+A task finds its keys as on ECS: `AWS_CONTAINER_CREDENTIALS_FULL_URI` names a path on the gateway, which answers
+whoever shows `AWS_CONTAINER_AUTHORIZATION_TOKEN`. The keys are temporary: they are replaced when half their life is
+over, the replaced ones stay valid until they expire, and all of them end with the task.
+"""
+
+from __future__ import annotations
+
+import configparser
+import hmac
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from localcloud.agent.identity import TaskIdentity
+from localcloud.config import LOOPBACK, Config, write_private
+
+# No S3 bucket can be called "v2" (names have at least three characters), so this never hides one.
+CREDENTIALS_PATH = "/v2/credentials/"
+LIFETIME = timedelta(hours=6)
+PATH_STYLE = "s3 =\n    addressing_style = path\n"
+"""For SDKs that would otherwise put the bucket before "127.0.0.1"."""
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key and whose it is: `principal` is "root", or the ARN of a role's session as IAM would see it."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    principal: str
+    session_token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+
+@dataclass
+class _TaskKeys:
+    identity: TaskIdentity
+    token: str
+    keys: list[Key]
+
+
+class Keyring:
+    """All keys that the gateway accepts. Safe to use from several threads."""
+
+    def __init__(self, root: Key, clock: Clock = utc_now, lifetime: timedelta = LIFETIME):
+        self.root = root
+        self._clock = clock
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._by_access_key: dict[str, Key] = {root.access_key: root}
+        self._tasks: dict[str, _TaskKeys] = {}  # by the random last part of the task's credentials path
+
+    def find(self, access_key: str) -> Key | None:
+        """The key of this name, expired ones included: the signature check tells those apart."""
+        with self._lock:
+            return self._by_access_key.get(access_key)
+
+    def admit(self, identity: TaskIdentity) -> tuple[str, str]:
+        """Begins a task's keys; returns the path that serves them and the token that the path asks for."""
+        name, token = secrets.token_urlsafe(18), secrets.token_urlsafe(32)
+        with self._lock:
+            self._tasks[name] = _TaskKeys(identity, token, [])
+        return CREDENTIALS_PATH + name, token
+
+    def release(self, task_arn: str) -> None:
+        """Ends every key of a task; unknown tasks are ignored, so that it may be said twice."""
+        with self._lock:
+            for name in [name for name, task in self._tasks.items() if task.identity.task_arn == task_arn]:
+                for key in self._tasks.pop(name).keys:
+                    self._by_access_key.pop(key.access_key, None)
+
+    def fetch(self, path: str, token: str) -> dict[str, str] | None:
+        """What the ECS credentials endpoint answers for `path`; None when the path or its token is wrong (not told
+        apart).
+        """
+        with self._lock:
+            task = self._tasks.get(path.removeprefix(CREDENTIALS_PATH))
+            if task is None or not hmac.compare_digest(task.token.encode(), token.encode()):
+                return None
+            key = self._current(task)
+        assert key.expires and key.session_token and task.identity.role_arn
+        return {
+            "RoleArn": task.identity.role_arn,
+            "AccessKeyId": key.access_key,
+            "SecretAccessKey": key.secret_key,
+            "Token": key.session_token,
+            "Expiration": key.expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+    def _current(self, task: _TaskKeys) -> Key:
+        now = self._clock()
+        for key in [key for key in task.keys if key.expires and key.expires <= now]:
+            task.keys.remove(key)
+            self._by_access_key.pop(key.access_key, None)
+        newest = task.keys[-1] if task.keys else None
+        if newest and newest.expires and newest.expires - now > self._lifetime / 2:
+            return newest
+        key = Key(
+            access_key=_access_key("ASIA"),
+            secret_key=_secret_key(),
+            principal=session_arn(task.identity),
+            session_token=secrets.token_urlsafe(96),
+            expires=(now + self._lifetime).replace(microsecond=0),
+        )
+        task.keys.append(key)
+        self._by_access_key[key.access_key] = key
+        return key
+
+
+class TaskEnvironment:
+    """Gives a task the AWS_* variables of its own identity, and ends that identity with it.
+
+    Nothing of the person's own AWS set-up can reach a task through these: every file that SDKs look for is named
+    explicitly.
+    """
+
+    def __init__(self, keyring: Keyring, config: Config, port: int):
+        self._keyring = keyring
+        self._region = config.region
+        self._endpoint = f"http://{LOOPBACK}:{port}"
+        self._config_file = config.aws_folder / "task-config"
+        write_private(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}")
+
+    def __call__(self, identity: TaskIdentity) -> dict[str, str]:
+        environment = {
+            "AWS_ENDPOINT_URL": self._endpoint,
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": str(self._config_file),
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        }
+        if identity.role_arn:
+            path, token = self._keyring.admit(identity)
+            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + path
+            environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token
+        return environment
+
+    def release(self, task_arn: str) -> None:
+        self._keyring.release(task_arn)
+
+
+def session_arn(identity: TaskIdentity) -> str:
+    """`arn:aws:iam::1:role/path/train` and task …/abc → `arn:aws:sts::1:assumed-role/train/abc`: ECS names the
+    session after the task.
+    """
+    assert identity.role_arn
+    _, partition, _, _, account, resource = identity.role_arn.split(":", 5)
+    role = resource.rsplit("/", 1)[-1]
+    return f"arn:{partition}:sts::{account}:assumed-role/{role}/{identity.task_arn.rsplit('/', 1)[-1]}"
+
+
+def load_root(config: Config, port: int) -> Key:
+    """The person's key, made at the first start and kept; (re)writes `aws/credentials` and `aws/config` beside it."""
+    path = config.aws_folder / "credentials"
+    file = configparser.ConfigParser(interpolation=None)
+    file.read(path)
+    default = file["default"] if file.has_section("default") else {}
+    key = Key(
+        access_key=default.get("aws_access_key_id") or _access_key("AKIA"),
+        secret_key=default.get("aws_secret_access_key") or _secret_key(),
+        principal="root",
+    )
+    write_private(path, f"[default]\naws_access_key_id = {key.access_key}\naws_secret_access_key = {key.secret_key}\n")
+    profile = f"region = {config.region}\nendpoint_url = http://{LOOPBACK}:{port}\n{PATH_STYLE}"
+    write_private(config.aws_folder / "config", f"[default]\n{profile}")
+    return key
+
+
+def _access_key(prefix: str) -> str:
+    return prefix + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16))
+
+
+def _secret_key() -> str:
+    return secrets.token_urlsafe(30)

@@ -1,0 +1,216 @@
+"""The gateway: the local cloud's one port. Everything from outside comes through here, and is told apart by its host
+name.
+
+In this order: is the host one of ours; does a page of another origin stand behind it; what does the host name. Signed
+requests go to the AWS API, load balancers' hosts to the services behind them, unsigned ones to a bucket's host read
+public objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from localcloud.credentials import CREDENTIALS_PATH, Keyring
+from localcloud.gateway import hosts
+from localcloud.gateway.aws_api import AwsApi
+from localcloud.gateway.errors import too_large, unauthenticated
+from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
+from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
+from localcloud.gateway.pages import Pages
+from localcloud.server import Response, Server
+from localcloud.signing import Message, SignatureRefused, read_claim
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 16 * 1024  # request line and each header field, as an Application Load Balancer
+MAX_HEADERS = 200
+MAX_OBJECT_BYTES = 1024 * 1024 * 1024  # moto keeps objects in memory; SDKs send larger ones in parts
+MAX_CALL_BYTES = 16 * 1024 * 1024
+IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
+WORKERS = 32  # requests wait for the server's lock in these threads
+
+_T = TypeVar("_T")
+
+
+class Gateway:
+    """Serves `listener` (a listening socket on loopback) from an event loop on its own thread.
+
+    `backends` gives moto's elbv2 backends of the account.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        server: Server,
+        keyring: Keyring,
+        backends: Callable[[], Sequence[Any]],
+    ):
+        self._listener = listener
+        self._port = int(listener.getsockname()[1])
+        self._keyring = keyring
+        self._api = AwsApi(server, keyring.find)
+        self._pages = Pages(server)
+        self._table = RoutingTable(server.lock, backends)
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
+        self._started = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self._load_balancers: LoadBalancers | None = None
+
+    def start(self) -> None:
+        """Returns when the port answers. Raises what kept it from doing so."""
+        self._thread.start()
+        self._started.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Closes the port; requests under way have a second to end."""
+        if self._loop is not None and self._ended is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ended.set)
+            self._thread.join()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._listener.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+            log.exception("the gateway ended")
+        finally:
+            self._started.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._load_balancers = LoadBalancers(self._table, self._port)
+        runner = web.ServerRunner(
+            web.Server(
+                self._answer,
+                handler_cancellation=True,
+                auto_decompress=False,
+                keepalive_timeout=IDLE_SECONDS,
+                max_line_size=MAX_LINE_BYTES,
+                max_field_size=MAX_LINE_BYTES,
+                max_headers=MAX_HEADERS,
+                access_log=None,
+            ),
+            shutdown_timeout=1.0,
+        )
+        await runner.setup()
+        await web.SockSite(runner, self._listener).start()
+        self._started.set()
+        await self._ended.wait()
+        await runner.cleanup()
+        await self._load_balancers.close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        host_headers = request.headers.getall("Host", [])
+        site = hosts.site_of(host_headers[0], self._port) if len(host_headers) == 1 else None
+        if site is None:
+            named = host_headers[0] if host_headers else "nothing"
+            return _refusal(403, f"this port serves the local cloud's own names only, not {named[:200]!r}\n")
+        target = request.raw_path
+        if not target.startswith("/") or "#" in target or any(not " " < character <= "~" for character in target):
+            return _refusal(400, "the request's target is not a path\n")
+        # Pages of other origins may neither ask nor be told that they could: there is no CORS here, not even a
+        # refusal's header.
+        origin = request.headers.get("Origin")
+        if origin is not None and origin.lower() != f"http://{host_headers[0].lower()}":
+            return _refusal(403, "requests from pages of other origins are not served\n")
+        match site:
+            case hosts.LoadBalancer(dns_name):
+                assert self._load_balancers
+                await _continue(request)
+                return await self._load_balancers.answer(request, dns_name)
+            case hosts.Registry():
+                return own_text(501, "images are kept by the local cloud itself; there is no registry protocol here\n")
+            case hosts.Api() if request.path.startswith(CREDENTIALS_PATH):
+                return self._credentials(request)
+            case hosts.Api():
+                return await self._aws(request)
+            case hosts.Bucket(name, region):
+                message = _message(request)
+                if _is_signed(message):
+                    return await self._aws(request)
+                return _reply(await self._in_worker(lambda: self._pages.answer(message, name, region)), request)
+
+    async def _aws(self, request: web.BaseRequest) -> web.StreamResponse:
+        message = _message(request)
+        try:
+            # Before the body is read: strangers may not fill the memory.
+            self._api.precheck(message)
+            await _continue(request)
+            is_object = message.header("x-amz-target") is None and message.method == "PUT"
+            body = await read_body(request, MAX_OBJECT_BYTES if is_object else MAX_CALL_BYTES)
+        except SignatureRefused as refused:
+            return _reply(unauthenticated(refused, message), request, close=request.body_exists)
+        except BodyTooLarge as large:
+            return _reply(too_large(message, large.limit), request, close=True)
+        except TimeoutError:
+            return _refusal(408, "the request's body did not arrive in time\n")
+        return _reply(await self._in_worker(lambda: self._api.answer(message, body)), request)
+
+    def _credentials(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method != "GET":
+            return _refusal(405, "")
+        found = self._keyring.fetch(request.path, request.headers.get("Authorization", ""))
+        if found is None:
+            return web.json_response(
+                {"code": "InvalidIdInRequest", "message": "no credentials for this path and token"}, status=403
+            )
+        return web.json_response(found, headers={"Cache-Control": "no-store"})
+
+    async def _in_worker(self, call: Callable[[], _T]) -> _T:
+        assert self._loop
+        return await self._loop.run_in_executor(self._workers, call)
+
+
+def _message(request: web.BaseRequest) -> Message:
+    path, _, query = request.raw_path.partition("?")
+    headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.raw_headers)
+    return Message(request.method, path, query, headers)
+
+
+def _is_signed(message: Message) -> bool:
+    try:
+        read_claim(message)
+    except SignatureRefused:
+        return message.header("authorization") is not None or "X-Amz-" in message.query
+    return True
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Lets a client that asks first (`Expect: 100-continue`, as boto3 does for objects) send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _reply(answer: Response, request: web.BaseRequest, *, close: bool = False) -> web.Response:
+    headers = forwardable(answer.headers)
+    if request.method == "HEAD":
+        length = next((value for name, value in answer.headers if name.lower() == "content-length"), None)
+        if length is not None:
+            headers["Content-Length"] = length
+    headers.setdefault("Content-Type", "application/octet-stream" if answer.body else "text/plain")
+    response = web.Response(status=answer.status, headers=headers, body=answer.body)
+    if close:
+        response.force_close()
+    return response
+
+
+def _refusal(status: int, text: str) -> web.Response:
+    response = own_text(status, text)
+    response.force_close()
+    return response

@@ -1,0 +1,77 @@
+"""Signed requests: who signed them, whether the body is the one that was signed, and then on to the server."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from localcloud.credentials import Key, utc_now
+from localcloud.gateway import aws_chunked
+from localcloud.gateway.errors import unauthenticated
+from localcloud.server import Request, Response
+from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, SignatureRefused, read_claim, verify
+
+# Headers that describe the framing that `aws_chunked` has taken off. What moto sees is a plain body.
+_FRAMING = {"x-amz-decoded-content-length", "x-amz-trailer", "transfer-encoding", "content-length"}
+
+
+class Handler(Protocol):
+    """What answers verified requests: `localcloud.server.Server`."""
+
+    def handle(self, request: Request) -> Response: ...
+
+
+class AwsApi:
+    """The AWS API as strangers see it. Blocking: called from a worker thread, never from the event loop."""
+
+    def __init__(self, server: Handler, find: Callable[[str], Key | None], clock: Callable[[], datetime] = utc_now):
+        self._server = server
+        self._find = find
+        self._clock = clock
+
+    def precheck(self, message: Message) -> None:
+        """What can be refused before the body has been read. Does not block. Raises SignatureRefused."""
+        claim = read_claim(message)
+        if self._find(claim.access_key) is None:
+            text = "The AWS Access Key Id you provided does not exist in our records."
+            raise SignatureRefused(Reason.UNKNOWN_KEY, text, claim.service)
+
+    def answer(self, message: Message, body: bytes) -> Response:
+        try:
+            request = self._verified(message, body)
+        except SignatureRefused as refused:
+            return unauthenticated(refused, message)
+        return self._server.handle(request)
+
+    def _verified(self, message: Message, body: bytes) -> Request:
+        digest = hashlib.sha256(body).hexdigest()
+        verified = verify(message, self._find, self._clock(), digest)
+        headers = list(message.headers)
+        if verified.payload_hash in aws_chunked.FORMS:
+            body, trailers = aws_chunked.decode(body, verified, verified.claim.timestamp)
+            headers = _unframed(headers, body) + trailers
+        elif verified.payload_hash not in (None, UNSIGNED_PAYLOAD, digest):
+            raise SignatureRefused(
+                Reason.WRONG_PAYLOAD,
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+                verified.claim.service,
+            )
+        url = message.path + (f"?{message.query}" if message.query else "")
+        return Request(message.method, url, headers, body, verified.principal)
+
+
+def _unframed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
+    kept = []
+    for name, value in headers:
+        if name in _FRAMING:
+            continue
+        if name == "content-encoding":
+            value = ",".join(
+                part for part in (part.strip() for part in value.split(",")) if part and part != "aws-chunked"
+            )
+            if not value:
+                continue
+        kept.append((name, value))
+    return [*kept, ("content-length", str(len(body)))]

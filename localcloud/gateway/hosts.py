@@ -1,0 +1,58 @@
+"""Which part of the cloud a Host header names.
+
+Only names that this cloud gave out are served. A page of any other site whose name resolves to this machine (DNS
+rebinding) is refused before anything else is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
+_LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
+_REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
+
+
+@dataclass(frozen=True)
+class Api:
+    """The AWS API."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket's own address: signed requests are S3's API, unsigned ones read what is public."""
+
+    name: str
+    region: str
+
+
+@dataclass(frozen=True)
+class LoadBalancer:
+    """The address of a load balancer; `dns_name` is in lower case and without port."""
+
+    dns_name: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The address of the account's image registry."""
+
+
+Site = Api | Bucket | LoadBalancer | Registry
+
+
+def site_of(host: str, port: int) -> Site | None:
+    """What `host` ("name:port") addresses at a gateway on `port`; None for every name that is not the cloud's own."""
+    name, colon, given = host.lower().rpartition(":")
+    if not colon or given != str(port):
+        return None
+    if name in ("127.0.0.1", "localhost"):
+        return Api()
+    if match := _BUCKET.fullmatch(name):
+        return Bucket(match[1], match[2])
+    if _LOAD_BALANCER.fullmatch(name):
+        return LoadBalancer(name)
+    if _REGISTRY.fullmatch(name):
+        return Registry()
+    return None

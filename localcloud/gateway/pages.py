@@ -1,0 +1,159 @@
+"""Unsigned requests to a bucket's own address, answered as S3's REST endpoint does: what is public can be read, no
+more.
+
+There is no index document and no directory listing: those belong to S3's website endpoint, which is another address.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from localcloud.gateway.errors import s3_error
+from localcloud.gateway.public_access import everyone_may
+from localcloud.server import Request, Response, Server
+from localcloud.signing import Message, unquote
+
+# Query parameters that ask for something else than the object itself. Nobody may ask for these unsigned.
+_SUBRESOURCES = frozenset(
+    [
+        "accelerate",
+        "acl",
+        "analytics",
+        "attributes",
+        "cors",
+        "encryption",
+        "intelligent-tiering",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "partNumber",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "restore",
+        "retention",
+        "select",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versioning",
+        "versions",
+        "website",
+    ]
+)
+_OBJECT_HEADERS = frozenset(
+    [
+        "range",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+    ]
+)
+_LIST_PARAMETERS = frozenset(
+    [
+        "list-type",
+        "prefix",
+        "delimiter",
+        "marker",
+        "max-keys",
+        "continuation-token",
+        "start-after",
+        "encoding-type",
+        "fetch-owner",
+    ]
+)
+
+
+class Pages:
+    """Blocking: called from a worker thread."""
+
+    def __init__(self, server: Server):
+        self._server = server
+
+    def answer(self, message: Message, bucket: str, region: str) -> Response:
+        key = unquote(message.path.removeprefix("/"))
+        parameters = {unquote(name): value for name, value in message.parameters}
+        denied = s3_error(403, "AccessDenied", "Access Denied", message.path)
+        overriding = [name for name in parameters if name.startswith("response-")]
+        if message.method not in ("GET", "HEAD") or _SUBRESOURCES & parameters.keys():
+            return denied
+        try:
+            policy, restricted = self._policy(bucket, region)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+            return s3_error(404, "NoSuchBucket", "The specified bucket does not exist", message.path, BucketName=bucket)
+        context = _context(message, parameters)
+        arn = f"arn:aws:s3:::{bucket}"
+        listable = everyone_may(policy, restricted, "s3:ListBucket", arn, context)
+        if not key:
+            query = "&".join(f"{name}={value}" for name, value in parameters.items() if name in _LIST_PARAMETERS)
+            return self._fetch(message, region, query) if listable else denied
+        action = "s3:GetObjectVersion" if "versionId" in parameters else "s3:GetObject"
+        if not everyone_may(policy, restricted, action, f"{arn}/{key}", context):
+            return denied
+        if overriding:
+            text = "Request specific response headers cannot be used for anonymous GET requests."
+            return s3_error(400, "InvalidRequest", text, message.path)
+        version = f"versionId={parameters['versionId']}" if "versionId" in parameters else ""
+        response = self._fetch(message, region, version)
+        # Whoever may not list a bucket is not told either which keys it lacks.
+        return denied if response.status == 404 and not listable else response
+
+    def _policy(self, bucket: str, region: str) -> tuple[dict[str, Any], bool]:
+        """The bucket's policy (empty if it has none) and its RestrictPublicBuckets. Raises ClientError
+        (NoSuchBucket).
+        """
+        s3 = self._server.client("s3", region)
+        try:
+            policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
+                raise
+            return {}, True
+        try:
+            block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
+                raise
+            block = {}
+        return policy, bool(block.get("RestrictPublicBuckets"))
+
+    def _fetch(self, message: Message, region: str, query: str) -> Response:
+        headers = [(name, value) for name, value in message.headers if name in _OBJECT_HEADERS or name == "host"]
+        # moto has rules of its own for anonymous callers, which are not S3's; the decision was made here.
+        scope = f"AWS4-HMAC-SHA256 Credential=local/20000101/{region}/s3/aws4_request"
+        headers.append(("authorization", f"{scope}, SignedHeaders=host, Signature=0"))
+        url = message.path + (f"?{query}" if query else "")
+        return self._server.handle(Request(message.method, url, headers, b"", "anonymous"))
+
+
+def _context(message: Message, parameters: dict[str, str]) -> dict[str, str]:
+    """Condition keys of an unsigned request. Loopback counts as secure transport: no one else can listen there."""
+    context = {"aws:securetransport": "true", "aws:sourceip": "127.0.0.1"}
+    for key, value in (
+        ("aws:referer", message.header("referer")),
+        ("aws:useragent", message.header("user-agent")),
+        ("s3:prefix", parameters.get("prefix")),
+        ("s3:delimiter", parameters.get("delimiter")),
+        ("s3:max-keys", parameters.get("max-keys")),
+    ):
+        if value is not None:
+            context[key] = unquote(value)
+    return context
