@@ -42,7 +42,7 @@ def choice(*rules: State, default: str) -> State:
 
 
 def when(variable: str, test: str, value: object, then: str | None = None) -> State:
-    """One comparison: `when("$.n", "NumericEquals", 65, "Check failed")`; without `then` it is part of a bigger rule."""
+    """One comparison: `when("$.n", "NumericEquals", 65, "Check failed")`; without `then`, part of a bigger rule."""
     rule: State = {"Variable": variable, test: value}
     return rule if then is None else {**rule, "Next": then}
 

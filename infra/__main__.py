@@ -1,0 +1,21 @@
+"""The entry of `pulumi up`: read the settings and the team's files, build the environment, export what is looked up."""
+
+from pathlib import Path
+
+import pulumi
+
+from infra.environment import Environment, extend
+from infra.settings import Settings
+from infra.spec import SpecErrors, load_specs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings = Settings.load()
+try:
+    specs = load_specs(ROOT, settings.environment)
+except SpecErrors as errors:
+    raise pulumi.RunError(str(errors)) from None
+environment = Environment(settings, specs, ROOT)
+extend(environment, ROOT)
+for name, value in environment.exports().items():
+    pulumi.export(name, value)

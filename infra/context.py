@@ -1,0 +1,96 @@
+"""What every part of the program is given: settings, names, the account; and the base class of its components."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws.get_caller_identity import get_caller_identity
+
+from infra.naming import Naming
+from infra.settings import Settings
+from infra.spec import WorkloadSpec
+
+
+@dataclass(frozen=True)
+class Account:
+    """The AWS account, and the ARNs of what the program names itself.
+
+    Names are fixed, so these ARNs are known before anything exists: permissions are plain text in every preview, and
+    nothing has to wait for an output.
+    """
+
+    id: str
+    region: str
+    partition: str = "aws"
+
+    @classmethod
+    def look_up(cls, region: str) -> "Account":
+        """Asks AWS whose credentials these are. The partition (aws, aws-cn, aws-us-gov) is part of the answer's ARN."""
+        identity = get_caller_identity()
+        return cls(id=identity.account_id, region=region, partition=identity.arn.split(":")[1])
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
+
+    def role_arn(self, path_and_name: str) -> str:
+        """IAM knows no regions."""
+        return f"arn:{self.partition}:iam::{self.id}:role/{path_and_name}"
+
+    def bucket_arn(self, bucket: str, key: str | None = None) -> str:
+        """Bucket names are unique in the whole partition, so neither region nor account is part of the ARN."""
+        return f"arn:{self.partition}:s3:::{bucket}" + (f"/{key}" if key else "")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One environment's plain facts: no Pulumi outputs in here."""
+
+    settings: Settings
+    naming: Naming
+    account: Account
+
+    @property
+    def cluster_arn(self) -> str:
+        return self.account.arn("ecs", f"cluster/{self.naming.cluster}")
+
+    @property
+    def data_bucket(self) -> str:
+        return self.naming.bucket(self.account.id, "data")
+
+    @property
+    def reports_bucket(self) -> str:
+        return self.naming.bucket(self.account.id, "reports")
+
+    def machine_arn(self, machine: str) -> str:
+        return self.account.arn("states", f"stateMachine:{machine}")
+
+    def tags(self, spec: WorkloadSpec | None = None, **more: str) -> dict[str, str]:
+        """Tags of a shared resource, or of one that belongs to `spec`."""
+        company: Mapping[str, str] = {**self.settings.tags, **more}
+        if spec is None:
+            return self.naming.tags(company=company)
+        return self.naming.tags(workload=spec.name, kind=spec.kind, owner=spec.owner, company=company)
+
+
+class Component(pulumi.ComponentResource):
+    """A component whose children bear its name as prefix and have it as parent, so that no two instances collide."""
+
+    def __init__(self, kind: str, name: str, parent: pulumi.Resource | None = None) -> None:
+        super().__init__(f"herd:infra:{kind}", name, opts=pulumi.ResourceOptions(parent=parent))
+        self.name = name
+
+    def child(self, name: str) -> str:
+        return f"{self.name}-{name}"
+
+    def options(
+        self,
+        depends_on: Sequence[pulumi.Resource] = (),
+        ignore_changes: list[str] | None = None,
+        delete_before_replace: bool | None = None,
+    ) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=list(depends_on) or None,
+            ignore_changes=ignore_changes,
+            delete_before_replace=delete_before_replace,
+        )

@@ -1,0 +1,233 @@
+"""Who may do what. Documents are made by pure functions of names and settings; nothing is `*` that AWS narrows.
+
+Each workload has two roles: the execution role, by which ECS pulls its image and ships its log, and the task role,
+which its own code has. An environment has two more: one for EventBridge Scheduler, one for Step Functions. Roles of
+tasks lie under the path `/<prefix>/tasks/`, so that "may be given to a task" can be said in one line.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+from pulumi_aws.iam.role import Role
+from pulumi_aws.iam.role_policy import RolePolicy
+
+from infra.context import Account, Component, Context
+from infra.spec import BatchSpec, ReportSpec, WorkloadSpec
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+MANAGED_RULES = (
+    "StepFunctionsGetEventsForECSTaskRule",
+    "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+)
+"""EventBridge rules by which Step Functions learns that a task or a nested execution has ended (AWS's names)."""
+
+
+def allow(actions: str | list[str], resources: str | list[str], **condition: dict[str, Any]) -> Statement:
+    """`allow("s3:GetObject", arn, StringLike={"s3:prefix": "x/*"})`."""
+    statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def document(*statements: Statement) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+# --- trust: who may take on a role ---------------------------------------------------------------------------------
+
+
+def trust(account: Account, service: str, source_arn: str) -> Document:
+    """Only `service`, acting for this account and for `source_arn`: a stranger's resource cannot borrow the role."""
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account.id},
+                "ArnLike": {"aws:SourceArn": source_arn},
+            },
+        }
+    )
+
+
+def tasks_trust(account: Account) -> Document:
+    """ECS names no task here, only account and region ("Task IAM role", ECS developer guide)."""
+    return trust(account, "ecs-tasks.amazonaws.com", account.arn("ecs", "*"))
+
+
+def states_trust(context: Context) -> Document:
+    machines = context.machine_arn(f"{context.naming.prefix}-*")
+    return trust(context.account, "states.amazonaws.com", machines)
+
+
+def scheduler_trust(context: Context) -> Document:
+    """The source is the schedule *group*; Scheduler never sends a schedule's own ARN."""
+    group = context.account.arn("scheduler", f"schedule-group/{context.naming.schedule_group}")
+    return trust(context.account, "scheduler.amazonaws.com", group)
+
+
+# --- a workload ----------------------------------------------------------------------------------------------------
+
+
+def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
+    """Pull this image, write this log. The log group exists already, so creating one is not among them."""
+    account, naming = context.account, context.naming
+    return document(
+        # The token call knows no resources (ECR, service authorization reference).
+        allow("ecr:GetAuthorizationToken", "*"),
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            account.arn("ecr", f"repository/{naming.repository(spec.image)}"),
+        ),
+        allow(
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            account.arn("logs", f"log-group:{naming.log_group(spec.name)}:*"),
+        ),
+    )
+
+
+def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
+    """What the workload's own code may do: read what it `reads`, write below its own name. None if that is nothing."""
+    statements = [statement for read in spec.reads for statement in _reader(read.name, context)]
+    if isinstance(spec, BatchSpec):
+        statements += _writer(spec, context)
+    if isinstance(spec, ReportSpec):
+        statements += _publisher(spec, context)
+    return document(*statements) if statements else None
+
+
+def _reader(other: str, context: Context) -> list[Statement]:
+    bucket, arn = context.data_bucket, context.account.bucket_arn
+    return [
+        allow("s3:GetObject", [arn(bucket, f"{other}/latest.json"), arn(bucket, f"{other}/versions/*")]),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{other}/*"}),
+    ]
+
+
+def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
+    """Its versions, its switch `latest.json`, its rejects and its records; deleting only files of its versions.
+
+    The baseline may be made by whoever has checks, but only where there is none: `s3:if-none-match` is in a request's
+    context exactly when the write depends on that (S3, "Conditional writes"). Changing it is a person's decision.
+    """
+    name, bucket, arn = spec.name, context.data_bucket, context.account.bucket_arn
+    versions, rejected = arn(bucket, f"{name}/versions/*"), arn(bucket, f"{name}/rejected/*")
+    latest, records = arn(bucket, f"{name}/latest.json"), arn(bucket, f"_runs/{name}/*")
+    baseline = arn(bucket, f"{name}/baseline.json")
+    statements = [
+        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records]),
+        allow("s3:GetObject", [versions, latest, records, *([baseline] if spec.checks else [])]),
+        allow("s3:PutObjectTagging", [versions, rejected]),
+        # A retry clears what a failed attempt of the same run has left behind.
+        allow("s3:DeleteObject", versions),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": [f"{name}/*", f"_runs/{name}/*"]}),
+    ]
+    if spec.checks:
+        statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))
+    return statements
+
+
+def _publisher(spec: ReportSpec, context: Context) -> list[Statement]:
+    bucket, arn = context.reports_bucket, context.account.bucket_arn
+    return [
+        allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, f"{spec.name}/*")),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{spec.name}/*"}),
+    ]
+
+
+# --- the environment -----------------------------------------------------------------------------------------------
+
+
+def states_permissions(context: Context) -> Document:
+    """Run and watch tasks of this environment in its cluster, start and stop its machines, write run records."""
+    account, prefix = context.account, context.naming.prefix
+    in_cluster = {"ecs:cluster": context.cluster_arn}
+    return document(
+        # A target without a revision is authorised as its latest revision (ECS, 2024-03-21), hence `:*`.
+        allow("ecs:RunTask", account.arn("ecs", f"task-definition/{prefix}-*:*"), ArnEquals=in_cluster),
+        allow(["ecs:StopTask", "ecs:DescribeTasks"], account.arn("ecs", f"task/{context.naming.cluster}/*")),
+        allow(
+            "iam:PassRole",
+            account.role_arn(f"{prefix}/tasks/*"),
+            StringEquals={"iam:PassedToService": "ecs-tasks.amazonaws.com"},
+        ),
+        allow(
+            ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+            [account.arn("events", f"rule/{rule}") for rule in MANAGED_RULES],
+        ),
+        allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
+        allow(
+            ["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")
+        ),
+        allow("s3:PutObject", account.bucket_arn(context.data_bucket, "_runs/*")),
+    )
+
+
+def scheduler_permissions(context: Context) -> Document:
+    return document(allow("states:StartExecution", context.machine_arn(f"{context.naming.prefix}-*")))
+
+
+# --- resources -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A role and its policy. What uses the role depends on `ready`: the role exists a moment before its policy."""
+
+    role: Role
+    policy: RolePolicy | None
+
+    @property
+    def ready(self) -> list[pulumi.Resource]:
+        return [self.policy] if self.policy else [self.role]
+
+
+def workload_role(
+    purpose: Literal["execution", "task"], spec: WorkloadSpec, context: Context, parent: Component
+) -> Granted:
+    permissions = {"execution": execution_permissions, "task": task_permissions}[purpose](spec, context)
+    role = Role(
+        parent.child(purpose),
+        name=context.naming.role(spec.name, purpose),
+        path=f"/{context.naming.prefix}/tasks/",
+        description=f"{purpose} role of the {spec.kind} {spec.name}",
+        assume_role_policy=json.dumps(tasks_trust(context.account)),
+        tags=context.tags(spec),
+        opts=parent.options(),
+    )
+    return Granted(role, _policy(purpose, role, permissions, parent))
+
+
+def _policy(name: str, role: Role, permissions: Document | None, parent: Component) -> RolePolicy | None:
+    if permissions is None:
+        return None
+    return RolePolicy(
+        parent.child(name), name=name, role=role.name, policy=json.dumps(permissions), opts=parent.options()
+    )
+
+
+class PlatformRoles(Component):
+    """The two roles of AWS's own services, made once an environment and bounded to its name prefix."""
+
+    def __init__(self, context: Context, parent: pulumi.Resource) -> None:
+        super().__init__("PlatformRoles", "roles", parent)
+        self.context = context
+        self.states = self._role("states", states_trust(context), states_permissions(context))
+        self.scheduler = self._role("scheduler", scheduler_trust(context), scheduler_permissions(context))
+        self.register_outputs({})
+
+    def _role(self, service: Literal["states", "scheduler"], trusted: Document, permissions: Document) -> Granted:
+        role = Role(
+            self.child(service),
+            name=self.context.naming.environment_role(service),
+            path=f"/{self.context.naming.prefix}/",
+            description=f"{service}.amazonaws.com acting for the environment {self.context.naming.environment}",
+            assume_role_policy=json.dumps(trusted),
+            tags=self.context.tags(),
+            opts=self.options(),
+        )
+        return Granted(role, _policy(service, role, permissions, self))

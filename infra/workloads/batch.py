@@ -1,0 +1,90 @@
+"""What jobs and reports share: a state machine that runs them, and a schedule that starts it."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pulumi
+from pulumi_aws.scheduler.schedule import Schedule as AwsSchedule
+from pulumi_aws.sfn.state_machine import StateMachine
+
+from infra.context import Component
+from infra.spec import JobSpec, ReportSpec, Schedule
+from infra.statemachine import job_definition
+from infra.workloads.common import Platform, Workload, schedule_export
+
+START_RETRIES = 3
+"""How often Scheduler tries to start a machine, within the hour; a start that is later than that is of no use."""
+
+
+class BatchWorkload(Workload):
+    """A job or a report. Ten resources at most, the component included: an environment's cost grows with them.
+
+    One that belongs to a pipeline is started by that and has no schedule of its own.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        spec: JobSpec | ReportSpec,
+        platform: Platform,
+        pipeline: str | None,
+        parent: pulumi.Resource,
+    ) -> None:
+        super().__init__(kind, spec, platform, parent)
+        self.spec = spec
+        family = self.context.naming.family(spec.name)
+        self.machine = StateMachine(
+            self.child("machine"),
+            name=self.context.naming.machine(spec.name),
+            role_arn=platform.roles.states.role.arn,
+            definition=platform.target.apply(lambda target: json.dumps(job_definition(spec, family, target))),
+            tags=self.context.tags(spec),
+            # Creating a machine fails while its role may not yet make the rules by which it hears of ended tasks. The
+            # definition names the task definition by family only, so Pulumi would not know of it.
+            opts=self.options(depends_on=[*platform.roles.states.ready, self.task_definition]),
+        )
+        self.pipeline = pipeline
+        if spec.schedule is not None and pipeline is None:
+            schedule(spec.name, spec.schedule, spec.timezone, spec.review_by, self.machine, platform, self)
+
+    def exports(self) -> dict[str, Any]:
+        return super().exports() | {
+            "kind": self.spec.kind,
+            "schedule": schedule_export(self.spec.schedule, self.spec.timezone),
+            "machine": self.machine.arn,
+            "pipeline": self.pipeline,
+            "review_by": self.spec.review_by.isoformat(),
+        }
+
+
+def schedule(
+    of: str,
+    when: Schedule,
+    timezone: str,
+    last_day: date,
+    machine: StateMachine,
+    platform: Platform,
+    parent: Component,
+) -> AwsSchedule:
+    """Starts `machine`, that of the job or pipeline `of`, at `when`, for the last time on `last_day` (UTC)."""
+    context = platform.context
+    return AwsSchedule(
+        parent.child("schedule"),
+        name=context.naming.schedule(of),
+        group_name=platform.schedule_group.name,
+        schedule_expression=when.expression,
+        schedule_expression_timezone=timezone,
+        end_date=f"{last_day.isoformat()}T23:59:59Z",
+        state="ENABLED" if context.settings.schedules else "DISABLED",
+        flexible_time_window={"mode": "OFF"},
+        target={
+            "arn": machine.arn,
+            "role_arn": platform.roles.scheduler.role.arn,
+            "input": json.dumps(
+                {"trigger": "schedule", "scheduled_time": "<aws.scheduler.scheduled-time>", "params": {}}
+            ),
+            "retry_policy": {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": START_RETRIES},
+        },
+        opts=parent.options(depends_on=platform.roles.scheduler.ready),
+    )

@@ -1,0 +1,169 @@
+"""What every workload is made of: an image, a log, two roles and a task definition with one container.
+
+The container's settings travel in `HERD_TASK`, which the runner reads and takes away before the workload's own program
+starts; what differs from run to run comes as container overrides (`infra.statemachine`).
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws.cloudwatch.log_group import LogGroup
+from pulumi_aws.ecs.task_definition import TaskDefinition
+from pulumi_aws.scheduler.schedule_group import ScheduleGroup
+
+from infra.asl import Target
+from infra.capacity import cpu_units, memory_mib
+from infra.context import Component, Context
+from infra.hardware import Cluster, Network
+from infra.images import Images
+from infra.permissions import PlatformRoles, workload_role
+from infra.spec import AnySpec, ApiSpec, BatchSpec, ReportSpec, Schedule
+from infra.statemachine import CONTAINER
+
+STOP_TIMEOUT_SECONDS = 30
+"""Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""
+
+USER = "10001:10001"
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the workloads of one environment share. `target` is where state machines act."""
+
+    context: Context
+    network: Network
+    cluster: Cluster
+    images: Images
+    roles: PlatformRoles
+    schedule_group: ScheduleGroup
+    reports_url: pulumi.Output[str] | None
+    target: pulumi.Output[Target]
+
+
+class Workload(Component):
+    """The part that all kinds have in common. Six to seven resources with the component itself."""
+
+    def __init__(self, kind: str, spec: AnySpec, platform: Platform, parent: pulumi.Resource) -> None:
+        super().__init__(kind, spec.name, parent)
+        self.context = platform.context
+        self.image = platform.images.build(spec, self)
+        self.log_group = LogGroup(
+            self.child("log"),
+            name=self.context.naming.log_group(spec.name),
+            retention_in_days=self.context.settings.log_retention_days,
+            tags=self.context.tags(spec),
+            opts=self.options(),
+        )
+        self.execution_role = workload_role("execution", spec, self.context, self)
+        self.task_role = workload_role("task", spec, self.context, self)
+        self.task_definition = self._task_definition(spec, platform)
+
+    def exports(self) -> dict[str, Any]:
+        """This workload's entry in the stack's exports; each kind fills in what it has."""
+        return {
+            "url": None,
+            "schedule": None,
+            "log_group": self.log_group.name,
+            "machine": None,
+            "pipeline": None,
+            "service": None,
+            "task_definition": self.task_definition.family,
+        }
+
+    def _task_definition(self, spec: AnySpec, platform: Platform) -> TaskDefinition:
+        image, context = self.image, self.context
+        containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
+            lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1])])
+        )
+        return TaskDefinition(
+            self.child("task"),
+            family=context.naming.family(spec.name),
+            container_definitions=containers,
+            cpu=str(cpu_units(spec.cpu)),
+            memory=str(memory_mib(spec.memory_gb)),
+            ephemeral_storage={"size_in_gib": spec.disk_gb},
+            network_mode="awsvpc",
+            requires_compatibilities=["FARGATE"],
+            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
+            execution_role_arn=self.execution_role.role.arn,
+            task_role_arn=self.task_role.role.arn,
+            volumes=[{"name": SCRATCH}],
+            tags={**context.tags(spec), "herd:content-hash": image.content_hash},
+            opts=self.options(),
+        )
+
+
+def container(
+    spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None
+) -> dict[str, Any]:
+    """The one container of a task definition, as ECS takes it.
+
+    Not root, nothing but /tmp to write on, no capabilities. Jobs wait for their log to be taken; a service must not,
+    so it may lose lines when the log is slow (`mode`, Amazon ECS "awslogs" options).
+    """
+    variables = {
+        **spec.env,
+        "HERD_ENVIRONMENT": context.settings.environment,
+        "HERD_WORKLOAD": spec.name,
+        "HERD_TASK": json.dumps(task(spec, context, image, content_hash, reports_url), separators=(",", ":")),
+    }
+    is_service = isinstance(spec, ApiSpec)
+    mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if is_service else {"mode": "blocking"}
+    return {
+        "name": CONTAINER,
+        "image": image,
+        "essential": True,
+        "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
+        "user": USER,
+        "readonlyRootFilesystem": True,
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+        "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],
+        "stopTimeout": STOP_TIMEOUT_SECONDS,
+        **({"portMappings": [{"containerPort": spec.port, "protocol": "tcp"}]} if isinstance(spec, ApiSpec) else {}),
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": context.naming.log_group(spec.name),
+                "awslogs-region": context.settings.region,
+                "awslogs-stream-prefix": spec.name,
+                **mode,
+            },
+        },
+    }
+
+
+def task(
+    spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None
+) -> dict[str, Any]:
+    """What the runner is told: the content of HERD_TASK, schema 1."""
+    batch = spec if isinstance(spec, BatchSpec) else None
+    service = spec if isinstance(spec, ApiSpec) else None
+    publishes = isinstance(spec, ReportSpec)
+    return {
+        "schema": 1,
+        "environment": context.settings.environment,
+        "workload": spec.name,
+        "kind": spec.kind,
+        "command": list(spec.command),
+        "data_bucket": context.data_bucket,
+        "reports_bucket": context.reports_bucket if publishes else None,
+        "reports_url": reports_url if publishes else None,
+        "reads": [read.model_dump() for read in spec.reads],
+        "params": dict(spec.params),
+        "checks": [check.model_dump() for check in batch.checks] if batch else [],
+        "fan_out": list(batch.fan_out) if batch else [],
+        "retries": batch.retries if batch else 0,
+        "port": service.port if service else None,
+        "base_path": f"/{spec.name}" if service else None,
+        "image": image,
+        "content_hash": content_hash,
+    }
+
+
+def schedule_export(schedule: Schedule | None, timezone: str) -> dict[str, str] | None:
+    if schedule is None:
+        return None
+    return {"expression": schedule.expression, "timezone": timezone, "text": schedule.text}

@@ -1,0 +1,57 @@
+"""A pipeline: the machine that starts the machines of the jobs joined by `after`, in order."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi_aws.sfn.state_machine import StateMachine
+
+from infra.context import Component
+from infra.pipelines import pipeline_definition
+from infra.spec import Pipeline
+from infra.workloads.batch import BatchWorkload, schedule
+from infra.workloads.common import Platform, schedule_export
+
+
+class PipelineMachine(Component):
+    """`PipelineMachine("ingest-flights")`: StateMachine, and a Schedule if its roots have one.
+
+    It starts nothing more once the first `review_by` among its jobs has passed: running on without one of them would
+    publish results that nobody vouches for.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        jobs: Mapping[str, BatchWorkload],
+        platform: Platform,
+        parent: pulumi.Resource,
+    ) -> None:
+        super().__init__("Pipeline", f"{pipeline.name}-pipeline", parent)
+        self.pipeline = pipeline
+        context = platform.context
+        members = [jobs[name] for level in pipeline.levels for name in level]
+        specs = {member.spec.name: member.spec for member in members}
+        machines = {name: context.machine_arn(context.naming.machine(name)) for name in specs}
+        self.machine = StateMachine(
+            self.child("machine"),
+            name=context.naming.pipeline(pipeline.name),
+            role_arn=platform.roles.states.role.arn,
+            definition=platform.target.apply(
+                lambda target: json.dumps(pipeline_definition(pipeline, specs, machines, target))
+            ),
+            tags=context.tags(),
+            opts=self.options(depends_on=[*platform.roles.states.ready, *(member.machine for member in members)]),
+        )
+        if pipeline.schedule is not None:
+            last_day = min(spec.review_by for spec in specs.values())
+            schedule(pipeline.name, pipeline.schedule, pipeline.timezone, last_day, self.machine, platform, self)
+        self.register_outputs({})
+
+    def exports(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine.arn,
+            "levels": [list(level) for level in self.pipeline.levels],
+            "schedule": schedule_export(self.pipeline.schedule, self.pipeline.timezone),
+        }

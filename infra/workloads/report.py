@@ -1,0 +1,26 @@
+"""A report: a job whose result is a page."""
+
+from typing import Any
+
+import pulumi
+
+from infra.spec import ReportSpec
+from infra.workloads.batch import BatchWorkload
+from infra.workloads.common import Platform
+
+
+class Report(BatchWorkload):
+    """`Report("delay-report")` is rendered as a job runs; anyone reads it at `<reports_url>/delay-report/index.html`.
+
+    The resources of a job, and the right to publish below its own name.
+    """
+
+    def __init__(
+        self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource
+    ) -> None:
+        super().__init__("Report", spec, platform, pipeline, parent)
+        self.url = pulumi.Output.concat(platform.reports_url or "", f"/{spec.name}/index.html")
+        self.register_outputs({"url": self.url})
+
+    def exports(self) -> dict[str, Any]:
+        return super().exports() | {"url": self.url}
