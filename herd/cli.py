@@ -1,0 +1,74 @@
+"""The commands and their order in `herd --help`. A command's module is imported with it; what the command needs, when it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from herd import console
+from herd.commands import deploy, develop, inspect, machine, run
+from herd.errors import HerdError
+
+
+class Commands(TyperGroup):
+    """Shows errors as plain text, in the order they were found, and turns them into exit statuses."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HerdError as error:
+            console.fail(error)
+            raise typer.Exit(error.status) from None
+        except Exception as error:
+            if (text := _aws_error(error)) is None:
+                raise
+            console.fail(text)
+            raise typer.Exit(1) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """As they are written below: the way of a day's work, not the alphabet."""
+        return list(self.commands)
+
+
+def _aws_error(error: Exception) -> str | None:
+    """What AWS (or the local cloud) answered, in one line; None if the error is of another kind."""
+    kind = type(error)
+    if not kind.__module__.startswith(("botocore.", "boto3.")):
+        return None
+    operation = getattr(error, "operation_name", "")
+    return f"AWS refused {operation}: {error}" if operation else f"AWS cannot be reached: {error}"
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Jobs, reports and APIs as one environment: on this machine, and the same on AWS.\n\n"
+    "Commands act on the local environment [b]dev[/b]; [b]-e NAME[/b] takes another, [b]--stack NAME[/b] one on AWS. "
+    "Exit status: 0, 1 failure, 2 wrong input.",
+)
+
+_ENVIRONMENT, _WORKLOADS, _MORE = "The environment", "Workloads", "More"
+for function, name, panel in (
+    (deploy.up, "up", _ENVIRONMENT),
+    (deploy.preview, "preview", _ENVIRONMENT),
+    (inspect.status, "status", _ENVIRONMENT),
+    (deploy.down, "down", _ENVIRONMENT),
+    (deploy.stop, "stop", _ENVIRONMENT),
+    (develop.new, "new", _WORKLOADS),
+    (develop.try_, "try", _WORKLOADS),
+    (run.run, "run", _WORKLOADS),
+    (run.cancel, "cancel", _WORKLOADS),
+    (inspect.logs, "logs", _WORKLOADS),
+    (inspect.outputs, "outputs", _WORKLOADS),
+    (inspect.open_, "open", _WORKLOADS),
+    (inspect.explain, "explain", _WORKLOADS),
+    (machine.env, "env", _MORE),
+    (machine.doctor, "doctor", _MORE),
+):
+    app.command(name, rich_help_panel=panel)(function)

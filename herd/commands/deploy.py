@@ -1,0 +1,64 @@
+"""`herd up`, `preview`, `down`, `stop`: make an environment, look before, remove it, stop the local cloud."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.options import Environment, Stack, Yes
+
+
+def up(
+    environment: Environment = None,
+    stack: Stack = None,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Do not start what has never succeeded.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Make the environment what the files say, start what has never run, and print the addresses.
+
+    Checks every settings file first; nothing is touched if one is wrong. Running it again changes nothing.
+
+    [dim]herd up[/dim]                 everything, on this machine
+    [dim]herd up -e pr-17[/dim]        a second environment beside it
+    [dim]herd up --stack prod[/dim]    the same on AWS
+    """
+    from herd import deployment
+    from herd.target import choose
+
+    deployment.up(choose(environment, stack), run=not no_run, yes=yes)
+
+
+def preview(environment: Environment = None, stack: Stack = None) -> None:
+    """Show what `herd up` would change. Changes nothing."""
+    from herd import deployment
+    from herd.target import choose
+
+    changes = deployment.preview(choose(environment, stack))
+    for line in changes.lines():
+        console.say(line)
+    for message in changes.messages:
+        console.note(message)
+    console.say(changes.count())
+
+
+def down(environment: Environment = None, stack: Stack = None, yes: Yes = False) -> None:
+    """Remove everything that the environment has, runs and data included, and leave nothing behind.
+
+    With the last local environment the local cloud stops too.
+    """
+    from herd import deployment
+    from herd.target import choose
+
+    deployment.down(choose(environment, stack), yes=yes)
+
+
+def stop() -> None:
+    """Stop the local cloud of this checkout; nothing runs on this machine afterwards.
+
+    What it held in memory goes with it: the next `herd up` makes the environments again.
+    """
+    from herd import checkout, local_cloud
+
+    console.say("the local cloud is stopped" if local_cloud.stop(checkout.current()) else "the local cloud was not running")

@@ -1,0 +1,115 @@
+"""What the person sees: results on stdout, progress and errors on stderr, colour and motion only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+WIDTH_WHEN_PIPED = 160
+"""Text that goes into a file or another program is not cut at the 80 columns of an imagined terminal."""
+
+
+@cache
+def out() -> Console:
+    """stdout: what was asked for."""
+    return _console(stderr=False)
+
+
+@cache
+def err() -> Console:
+    """stderr: progress and errors, so that `herd … | program` hands on results only."""
+    return _console(stderr=True)
+
+
+def _console(stderr: bool) -> Console:
+    from rich.console import Console
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if terminal else WIDTH_WHEN_PIPED)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """One line of result. The text is data, never markup: a workload's name or a log line may hold brackets."""
+    out().print(text, style=style, markup=False)
+
+
+def note(text: str, style: str | None = None) -> None:
+    """One line about what is going on."""
+    err().print(text, style=style, markup=False)
+
+
+def fail(error: object) -> None:
+    """The error, as it is: settings problems begin with their file's name."""
+    err().print(str(error), style="red", markup=False)
+
+
+class Step:
+    """One thing that is being done; `update` says how far it is, on a terminal only."""
+
+    def __init__(self, label: str, status: Status | None) -> None:
+        self.label = label
+        self.result = ""
+        self._status = status
+
+    def update(self, text: str) -> None:
+        if self._status is not None:
+            self._status.update(_plain(f"{self.label} · {text}"))
+
+
+@contextmanager
+def step(label: str, quiet: bool = False) -> Iterator[Step]:
+    """Show that something is under way, then that it is done and how long it took.
+
+    `quiet` leaves no line behind if it took less than half a second: nobody needs to hear that nothing had to be done.
+    """
+    started = time.monotonic()
+    if err().is_terminal:
+        with err().status(_plain(label)) as status:
+            current = Step(label, status)
+            yield current
+    else:
+        current = Step(label, None)
+        yield current
+    took = time.monotonic() - started
+    if not quiet or took >= 0.5:
+        result = f": {current.result}" if current.result else ""
+        err().print(_plain(f"✓ {current.label}{result} ({took:.1f} s)"))
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)
+
+
+def table(columns: list[str], rows: list[list[str]], styles: dict[str, str] | None = None) -> None:
+    """A table of plain texts on stdout. `styles` colours a cell by its text."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        drawn.add_column(column, no_wrap=not out().is_terminal, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
+    out().print(drawn, soft_wrap=False)
+
+
+def confirm(question: str) -> bool:
+    """Ask; without a terminal nobody can answer, so the answer is no."""
+    if not sys.stdin.isatty():
+        note(f"{question} Nobody is at the terminal to say so; `--yes` does.")
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def interactive() -> bool:
+    return err().is_terminal

@@ -1,0 +1,170 @@
+"""Bringing an environment up and down, step by step."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from herd import console, local_cloud, project, runs, services
+from herd.changes import Changes
+from herd.engine import Engine, drop_dead_lock
+from herd.errors import HerdError
+from herd.follow import Following, describe, follow
+from herd.target import LocalTarget, Target
+
+
+def up(target: Target, run: bool, yes: bool) -> None:
+    """Check, start the local cloud, deploy, wait for services, first runs, addresses. Raises HerdError when any of it failed."""
+    project.load(target.checkout, target.name)
+    target.approve("deploy", yes)
+    if isinstance(target, LocalTarget):
+        _start_cloud(target)
+    engine = Engine(target)
+    if isinstance(target, LocalTarget):
+        _prepare_stack(target, engine)
+    changes = engine.up()
+    for line in changes.lines():
+        console.say(line)
+    for message in changes.messages:
+        console.note(message)
+    # What was exported may have changed with the update.
+    target.__dict__.pop("exports", None)
+    services.wait(target)
+    started = first_runs(target) if run else []
+    _addresses(target)
+    if not changes.done and not started:
+        console.say("nothing changed")
+    failed = [entry for following in started for entry in following.failed]
+    if failed:
+        raise HerdError("\n".join(["the environment is up, but its first run failed:", *(describe(entry) for entry in failed)]))
+
+
+def preview(target: Target) -> Changes:
+    """What `up` would do."""
+    project.load(target.checkout, target.name)
+    if isinstance(target, LocalTarget):
+        _start_cloud(target)
+    engine = Engine(target)
+    if isinstance(target, LocalTarget):
+        _prepare_stack(target, engine)
+    return engine.preview()
+
+
+def down(target: Target, yes: bool) -> None:
+    """Stop what runs, destroy, sweep, and stop the local cloud with its last environment."""
+    target.approve("remove everything", yes)
+    if not isinstance(target, LocalTarget):
+        stop_runs(target)
+        Engine(target).destroy()
+        return
+    cloud = local_cloud.running(target.checkout)
+    exists = target.state_file.exists()
+    if cloud is None or _recorded(target) not in (None, cloud.instance):
+        # What the state describes lived in a process that has ended; nothing of it is left to be removed.
+        forgot = _forget(target)
+        console.say(f"{target.name} is removed; the local cloud had already gone" if forgot else f"{target.name} was not up")
+    elif exists:
+        engine = Engine(target)
+        drop_dead_lock(target)
+        stop_runs(target)
+        engine.destroy()
+        _forget(target)
+        console.say(f"{target.name} is removed")
+    else:
+        console.say(f"{target.name} was not up")
+    if cloud is not None:
+        swept = cloud.ask({"do": "sweep", "project": target.checkout.project, "stack": target.name}).get("removed", [])
+        if swept:
+            console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
+        if not environments(target):
+            with console.step("stopping the local cloud"):
+                local_cloud.stop(target.checkout)
+
+
+def stop_runs(target: Target) -> None:
+    """Stop every run of the environment, so that nothing starts or writes while it is taken away."""
+    if not target.exports:
+        return
+    going = runs.running(target)
+    if going:
+        with console.step(f"stopping {len(going)} runs"):
+            for machine, run_id in going:
+                runs.stop(target, machine, run_id)
+
+
+def environments(target: LocalTarget) -> list[str]:
+    """The local environments that exist."""
+    return sorted(file.stem for file in target.state_file.parent.glob("*.json"))
+
+
+def first_runs(target: Target) -> list[Following]:
+    """Start and follow each pipeline, and each job outside of one, that has never succeeded and does not run now."""
+    exports = target.exports
+    members = {name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
+               for name, told in exports.pipelines.items()}
+    in_pipeline = {job for jobs in members.values() for job in jobs}
+    started = []
+    for name, told in exports.pipelines.items():
+        if _is_due(target, told["machine"]):
+            started.append(Following(runs.start(target, told["machine"], "first-run"), members[name], told["machine"]))
+    for name, told in exports.workloads.items():
+        if told.get("machine") and name not in in_pipeline and _is_due(target, told["machine"]):
+            started.append(Following(runs.start(target, told["machine"], "first-run"), {name: told["machine"]}))
+    if started:
+        console.note("first run:")
+        try:
+            follow(target, started, show_logs=False)
+        except KeyboardInterrupt:
+            raise HerdError("detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it") from None
+    return started
+
+
+def _is_due(target: Target, machine: str) -> bool:
+    return runs.latest(target, machine, "SUCCEEDED") is None and runs.latest(target, machine, "RUNNING") is None
+
+
+def _start_cloud(target: LocalTarget) -> None:
+    if local_cloud.running(target.checkout) is None:
+        with console.step("starting the local cloud") as step:
+            step.result = local_cloud.start(target.checkout).endpoint
+
+
+def _prepare_stack(target: LocalTarget, engine: Engine) -> None:
+    """Make the stack if there is none, and forget one whose resources went with an earlier local cloud."""
+    if drop_dead_lock(target):
+        console.note("an earlier update was killed; its lock is removed")
+    if target.state_file.exists() and _recorded(target) not in (None, target.cloud.instance):
+        console.note("the local cloud was restarted and has lost what it held: making the environment again")
+        _forget(target)
+    if not target.state_file.exists():
+        engine.init()
+    _record_file(target).write_text(json.dumps({"instance": target.cloud.instance}))
+
+
+def _record_file(target: LocalTarget) -> Any:
+    return target.checkout.folder("pulumi") / f"{target.name}.cloud.json"
+
+
+def _recorded(target: LocalTarget) -> str | None:
+    """The instance of the local cloud that the stack's resources were made in."""
+    try:
+        return str(json.loads(_record_file(target).read_text())["instance"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _forget(target: LocalTarget) -> bool:
+    """Remove the stack from the state backend; True if there was one. Without Pulumi: it may be what cannot be run."""
+    existed = target.state_file.exists()
+    for file in target.state_file.parent.glob(f"{target.name}.json*"):
+        file.unlink()
+    _record_file(target).unlink(missing_ok=True)
+    target.__dict__.pop("exports", None)
+    return existed
+
+
+def _addresses(target: Target) -> None:
+    rows = [[name, told["kind"], told["url"]] for name, told in sorted(target.exports.workloads.items()) if told.get("url")]
+    if rows:
+        console.say()
+        console.table(["NAME", "KIND", "ADDRESS"], rows)

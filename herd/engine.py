@@ -1,0 +1,144 @@
+"""Running the Pulumi engine on a target, and telling what it does while it does it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from herd import console
+from herd.changes import Changes
+from herd.console import Step
+from herd.errors import HerdError
+from herd.target import LocalTarget, Target
+
+LOCAL_PARALLEL = 16
+
+
+class Engine:
+    """`pulumi` on one target. Its variables are worked out once: that may install plugins."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._environment = {
+            **target.pulumi_environment(),
+            "PULUMI_OPTION_NON_INTERACTIVE": "true",
+            "PULUMI_OPTION_COLOR": "never",
+            # Without it `preview --json` says nothing until it has ended.
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+        }
+
+    def up(self) -> Changes:
+        """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
+        return self._update("updating", ["up", "--yes", "--skip-preview"], Changes())
+
+    def preview(self) -> Changes:
+        """What `up` would change."""
+        return self._update("comparing", ["preview"], Changes(preview=True))
+
+    def destroy(self) -> Changes:
+        """Remove everything that the stack has, then the stack and its copy of the settings."""
+        return self._update("removing", ["destroy", "--yes", "--skip-preview", "--remove"], Changes())
+
+    def init(self) -> None:
+        """Make the stack."""
+        self._run("stack", "init", self._target.name)
+
+    def forget(self) -> None:
+        """Remove the stack's state although it lists resources: what it describes is gone."""
+        self._run("stack", "rm", "--yes", "--force", "--preserve-config", self._target.name)
+
+    def _run(self, *arguments: str) -> None:
+        environment = dict(self._environment)
+        # `stack init` and `stack rm` name the stack themselves and refuse to be told twice.
+        environment.pop("PULUMI_OPTION_STACK", None)
+        done = subprocess.run(self._command(*arguments), env=environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True)
+        if done.returncode:
+            raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [str(self._target.pulumi), "-C", str(self._target.checkout.root), *arguments]
+
+    def _update(self, label: str, arguments: list[str], changes: Changes) -> Changes:
+        command = self._command(*arguments, "--json")
+        with console.step(f"{label} {self._target.name}") as step:
+            said, status = self._events(command, changes, step)
+            step.result = changes.count()
+            if status or changes.errors or changes.succeeded is False:
+                # stderr repeats the diagnostics; it is the only source when the engine did not get as far as events.
+                reasons = changes.errors or [said or f"pulumi ended with status {status}"]
+                raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons]))
+        return changes
+
+    def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
+        """Read the engine's events to the end; what it said outside of them, and its exit status."""
+        process = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        assert process.stdout is not None
+        other: list[str] = []
+        with _engine_ends_itself(), process.stdout:
+            for line in process.stdout:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    other.append(line.rstrip("\n"))
+                    continue
+                if isinstance(event, dict) and (change := changes.add(event)):
+                    step.update(f"{len(changes.done)} · {change}")
+            status = process.wait()
+        return "\n".join(other).strip(), status
+
+
+@contextmanager
+def _engine_ends_itself() -> Iterator[None]:
+    """Ctrl-C reaches the engine too, which then finishes what is under way and gives its lock back: wait for that."""
+    interrupted = False
+
+    def note(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        console.note("stopping Pulumi cleanly; press Ctrl-C again to break it off")
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise HerdError("interrupted")
+
+
+def drop_dead_lock(target: LocalTarget) -> bool:
+    """Remove the lock of an engine on this machine that is no longer alive (it was killed); True if there was one.
+
+    The file backend's locks have no expiry: https://www.pulumi.com/docs/iac/operations/troubleshooting/ "stack is currently locked".
+    """
+    folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
+    dropped = False
+    for file in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            lock = json.loads(file.read_text())
+            if lock["hostname"] == socket.gethostname() and not _alive(int(lock["pid"])):
+                file.unlink()
+                dropped = True
+    return dropped
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

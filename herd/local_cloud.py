@@ -1,0 +1,158 @@
+"""The local cloud's process as the command line sees it: is it there, start it, ask it, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from configparser import ConfigParser
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from herd.checkout import Checkout
+from herd.errors import HerdError
+from herd.toolchain import machine, uv
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A local cloud that answers. `instance` changes when it has lost what it held."""
+
+    port: int
+    pid: int
+    instance: str
+    control: Path
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, request: dict[str, Any], timeout: float = 60.0) -> dict[str, Any]:
+        """One request on its control socket. Raises OSError if nobody listens, HerdError if it refuses."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(self.control))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                line = lines.readline()
+        if not line:
+            raise HerdError(f"the local cloud did not answer {request.get('do')!r}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise HerdError(f"the local cloud: {answer['error']}")
+        return answer
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The person's key for the local cloud; random, of this checkout, worthless anywhere else."""
+
+    key: str
+    secret: str
+    region: str
+
+
+def running(checkout: Checkout) -> LocalCloud | None:
+    """The local cloud of this checkout if it answers, else None. Takes about a millisecond."""
+    try:
+        told = json.loads((checkout.cloud / "endpoint.json").read_text())
+        cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
+        cloud.ask({"do": "ping"}, timeout=20)
+    except (OSError, ValueError, KeyError, HerdError):
+        return None
+    return cloud
+
+
+def require(checkout: Checkout) -> LocalCloud:
+    """The running local cloud. Raises HerdError if there is none."""
+    if found := running(checkout):
+        return found
+    raise HerdError("the local cloud is not running; `herd up` starts it")
+
+
+def start(checkout: Checkout) -> LocalCloud:
+    """The local cloud, started if it is not running. Raises HerdError with the end of its log if it does not come up."""
+    with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
+        return running(checkout) or _launch(checkout)
+
+
+def _launch(checkout: Checkout) -> LocalCloud:
+    home = checkout.folder("cloud")
+    log = home / "cloud.log"
+    command = [str(checkout.python), "-m", "localcloud", "serve", "--home", str(home),
+               "--cache", str(checkout.cache), "--uv", str(uv.ensure(checkout.cache))]
+    start_of_log = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as stream:
+        os.chmod(log, 0o600)
+        # A session of its own: Ctrl-C in this terminal, or closing it, must not end the environment.
+        process = subprocess.Popen(command, cwd=checkout.root, env=_without_aws(), stdin=subprocess.DEVNULL,
+                                   stdout=stream, stderr=stream, start_new_session=True)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if found := running(checkout):
+            return found
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.terminate()
+        what = f"did not answer within {START_SECONDS:.0f} s"
+    else:
+        what = f"ended with status {process.returncode}"
+    with log.open("rb") as stream:
+        stream.seek(start_of_log)
+        said = stream.read().decode(errors="replace").splitlines()[-LOG_LINES:]
+    raise HerdError("\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in said)]))
+
+
+def _without_aws() -> dict[str, str]:
+    """This process's environment without the person's AWS settings: the local cloud has no use for them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def stop(checkout: Checkout) -> bool:
+    """Stop it and wait until its process has gone; False if it was not running. Raises HerdError if it does not end."""
+    cloud = running(checkout)
+    if cloud is None:
+        return False
+    with contextlib.suppress(HerdError):
+        # It may end before it has answered.
+        cloud.ask({"do": "stop"}, timeout=STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if not _alive(cloud.pid):
+            return True
+        time.sleep(0.02)
+    raise HerdError(f"the local cloud (process {cloud.pid}) did not end within {STOP_SECONDS:.0f} s; "
+                    f"see {checkout.cloud / 'cloud.log'}")
+
+
+def _alive(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        # If this very process started it, it stays a zombie until somebody asks.
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def credentials(checkout: Checkout) -> Credentials:
+    """The person's key, from the file that the local cloud keeps. Raises HerdError if it is not there."""
+    parser = ConfigParser(interpolation=None)
+    files = [checkout.cloud / "aws" / "credentials", checkout.cloud / "aws" / "config"]
+    if len(parser.read(files)) < len(files):
+        raise HerdError(f"{files[0]}: cannot be read; `herd up` makes it")
+    values = parser["default"]
+    return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"], values["region"])

@@ -1,0 +1,129 @@
+"""Services (APIs): which task definition runs, how many copies, and whether the load balancer finds them healthy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from herd import console
+from herd.errors import HerdError
+from herd.target import LocalTarget, Target
+
+HEALTHY_SECONDS_LOCAL = 90.0
+HEALTHY_SECONDS_AWS = 900.0
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service now. `state` is one of DESIGN 6's words for a service."""
+
+    name: str
+    state: str
+    healthy: bool
+    running: int
+    desired: int
+    started: Any = None
+    reason: str = ""
+
+
+def look(target: Target, name: str, told: dict[str, Any]) -> Service:
+    """How the service of workload `name` is; `told` is its entry in the exports."""
+    ecs = target.client("ecs")
+    found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
+    if not found or found[0]["status"] != "ACTIVE":
+        return Service(name, "stopped", False, 0, 0, reason="the service does not exist")
+    service = found[0]
+    primary = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
+    running, desired = service["runningCount"], service["desiredCount"]
+    targets = _targets(target, service)
+    good = targets.count("healthy") if targets else running
+    state, reason = _state(target, service, primary, told, good)
+    return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
+
+
+def _state(target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int) -> tuple[str, str]:
+    if service["desiredCount"] == 0:
+        return "stopped", ""
+    intended = _intended(target, told["task_definition"])
+    if intended and service["taskDefinition"] != intended:
+        return "rolled-back", _why(service) or f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
+    if primary.get("rolloutState") == "FAILED":
+        return "rolled-back", primary.get("rolloutStateReason", "")
+    if primary.get("rolloutState") == "IN_PROGRESS" and primary.get("failedTasks", 0) == 0:
+        return "deploying", ""
+    if good >= service["desiredCount"] or (good and primary.get("rolloutState") == "COMPLETED"):
+        return "healthy", ""
+    return "unhealthy", _why(service)
+
+
+def _intended(target: Target, family: str) -> str | None:
+    """The newest active revision of the family: what the program deployed last."""
+    ecs = target.client("ecs")
+    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=10)["taskDefinitionArns"]
+    # familyPrefix is a prefix indeed: `api` finds `api-v2` too.
+    return next((arn for arn in newest if arn.rsplit("/", 1)[-1].rsplit(":", 1)[0] == family), None)
+
+
+def _revision(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
+
+
+def _targets(target: Target, service: dict[str, Any]) -> list[str]:
+    """The health of each of its targets, in the load balancer's words."""
+    balancing = target.client("elbv2")
+    return [
+        entry["TargetHealth"]["State"]
+        for group in service.get("loadBalancers", [])
+        for entry in balancing.describe_target_health(TargetGroupArn=group["targetGroupArn"])["TargetHealthDescriptions"]
+    ]
+
+
+def _why(service: dict[str, Any]) -> str:
+    """The newest event of the service that says what went wrong."""
+    words = ("unable", "failed", "unhealthy", "stopped")
+    return next((e["message"] for e in service.get("events", []) if any(word in e["message"] for word in words)), "")
+
+
+def last_stop(target: Target, told: dict[str, Any]) -> str:
+    """Why the newest stopped task of the service stopped: its reason and exit code."""
+    ecs = target.client("ecs")
+    cluster = target.exports["cluster"]
+    arns = ecs.list_tasks(cluster=cluster, serviceName=told["service"], desiredStatus="STOPPED")["taskArns"]
+    if not arns:
+        return ""
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns[:10])["tasks"]
+    task = max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
+    if task is None:
+        return ""
+    codes = [str(entry["exitCode"]) for entry in task["containers"] if "exitCode" in entry]
+    return task.get("stoppedReason", "") + (f" (exit code {', '.join(codes)})" if codes else "")
+
+
+def wait(target: Target) -> None:
+    """Wait until every service runs the task definition that was deployed, and is healthy. Raises HerdError with the reasons."""
+    told = {name: entry for name, entry in target.exports.workloads.items() if entry.get("service")}
+    if not told:
+        return
+    seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
+    deadline = time.monotonic() + seconds
+    with console.step("waiting for services to be healthy", quiet=True) as step:
+        while True:
+            now = [look(target, name, entry) for name, entry in told.items()]
+            waiting = [service for service in now if service.state not in ("healthy", "stopped", "rolled-back")]
+            if not waiting or time.monotonic() > deadline:
+                break
+            step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
+            time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
+    problems = [service for service in now if service.state not in ("healthy", "stopped")]
+    if problems:
+        raise HerdError("\n".join(_problem(target, service, told[service.name], seconds) for service in problems))
+
+
+def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:
+    from herd import logs
+
+    why = service.reason or last_stop(target, told) or f"not healthy within {seconds:.0f} s"
+    lines = [f"✗ {service.name} is {service.state}: {why}"]
+    lines += [f"    {line.text}" for line in logs.tail(target, service.name, told["log_group"], 10)]
+    return "\n".join(lines)

@@ -1,0 +1,123 @@
+"""The variables that make plain `pulumi` and `aws` work on a local environment, and nothing else reachable.
+
+Used twice: `herd env` prints them for a person's shell, and herd's own runs of Pulumi get them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from herd import local_cloud, stack_config
+from herd.checkout import Checkout
+from herd.local_cloud import LocalCloud
+from herd.toolchain import machine, pulumi_cli
+
+QUIET = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+    "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+    "PULUMI_SUPPRESS_NEO_LINK": "true",
+}
+"""Nothing is looked up on the network, and no plugin of the machine's PATH gets in."""
+
+REMOVED = (
+    "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "PULUMI_STACK", "PULUMI_DEBUG_PROVIDERS",
+    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
+"""What would win over the files of the local cloud and lead to the person's real account."""
+
+
+def variables(checkout: Checkout, environment: str, pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """What to set, and (None) what to unset, on top of `base`."""
+    aws = checkout.cloud / "aws"
+    return {
+        **dict.fromkeys(REMOVED),
+        **{name: None for name in base if name.startswith("AWS_ENDPOINT_URL_")},
+        **QUIET,
+        "PATH": _path(checkout, pulumi, base.get("PATH", os.defpath)),
+        "PULUMI_HOME": str(checkout.pulumi_home),
+        "PULUMI_BACKEND_URL": f"file://{checkout.pulumi}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(checkout.pulumi / "passphrase"),
+        "PULUMI_OPTION_STACK": environment,
+        "PULUMI_OPTION_CONFIG_FILE": str(stack_config.path_of(checkout, environment)),
+        # Safe here because the local cloud's plugins keep a ledger; never on AWS (docs/decisions/0004).
+        "PULUMI_SKIP_CHECKPOINTS": "true",
+        "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
+        "AWS_CONFIG_FILE": str(aws / "config"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **{name: _no_proxy(base.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
+    }
+
+
+def apply(changes: Mapping[str, str | None], base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a child process: `base` with the changes made."""
+    merged = {**base, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def script(changes: Mapping[str, str | None], base: Mapping[str, str] = os.environ) -> str:
+    """The changes for `eval` in a POSIX shell; nothing is unset that is not set."""
+    unset = sorted(name for name, value in changes.items() if value is None and name in base)
+    lines = [f"unset {' '.join(unset)}"] if unset else []
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(changes.items()) if value is not None]
+    return "\n".join(lines)
+
+
+def prepare(checkout: Checkout, environment: str, cloud: LocalCloud, pulumi: Path) -> dict[str, str | None]:
+    """Make what the variables point to (state folder, passphrase, settings, plugins), then the variables."""
+    checkout.folder("pulumi")
+    _passphrase(checkout.pulumi / "passphrase")
+    stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region)
+    _plugins(checkout, cloud, pulumi)
+    return variables(checkout, environment, pulumi)
+
+
+def _path(checkout: Checkout, pulumi: Path, path: str) -> str:
+    wanted = [str(checkout.root / ".venv" / "bin")]
+    if shutil.which("pulumi", path=path) != str(pulumi):
+        wanted.append(str(pulumi.parent))
+    return os.pathsep.join([*wanted, *(entry for entry in path.split(os.pathsep) if entry not in wanted)])
+
+
+def _no_proxy(value: str) -> str:
+    """A company's proxy knows nothing of this machine's own addresses."""
+    present = [entry for entry in value.split(",") if entry]
+    return ",".join([*present, *(entry for entry in ("127.0.0.1", "localhost", ".localhost") if entry not in present)])
+
+
+def _passphrase(path: Path) -> None:
+    """A random passphrase, once: without one Pulumi would keep secrets of the state in the open."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as file:
+        file.write(secrets.token_urlsafe(32))
+
+
+def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
+    """The local cloud's provider plugins, and a language host where Pulumi came without one; again after each of its starts."""
+    home = checkout.folder("pulumi-home")
+    stamp = home / "made-for"
+    wanted = f"{cloud.instance}\n{pulumi}\n"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    install = [str(checkout.python), "-m", "localcloud", "install-plugins"]
+    machine.run([*install, "--home", str(checkout.cloud), "--pulumi-home", str(home)], cwd=checkout.root)
+    host = home / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
+    if pulumi_cli.has_language_host(pulumi):
+        shutil.rmtree(host.parent, ignore_errors=True)
+    else:
+        host.parent.mkdir(parents=True, exist_ok=True)
+        own = checkout.root / "herd" / "language_host" / "pulumi-language-python"
+        host.write_text(f'#!/bin/sh\nexec {shlex.quote(str(own))} "$@"\n')
+        host.chmod(0o755)
+    stamp.write_text(wanted)

@@ -1,0 +1,72 @@
+"""The settings of a local environment: a copy of the tracked Pulumi.<environment>.yaml, so that tracked files stay clean.
+
+Pulumi writes into a stack's file (the salt of its encryption, `pulumi config set`). In the copy it may: what is set there
+stays until the tracked file itself is changed, which then wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from herd.checkout import Checkout
+from herd.errors import WrongInput
+
+TEMPLATE = "dev"
+"""An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
+
+LOCAL_REGION = "eu-west-1"
+
+
+def path_of(checkout: Checkout, environment: str) -> Path:
+    """The copy that Pulumi reads and writes."""
+    return checkout.pulumi / f"Pulumi.{environment}.yaml"
+
+
+def tracked(checkout: Checkout, environment: str) -> Path | None:
+    """The file in the checkout that the copy is made from."""
+    found = (checkout.root / f"Pulumi.{name}.yaml" for name in (environment, TEMPLATE))
+    return next((path for path in found if path.exists()), None)
+
+
+def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) -> Path:
+    """Bring the copy up to date and return its path. Raises WrongInput if the tracked file is not YAML of the right shape."""
+    import yaml
+
+    source = tracked(checkout, environment)
+    text = source.read_text() if source else ""
+    copy = path_of(checkout, environment)
+    old = _read(copy) if copy.exists() else {}
+    origin = f"# made by herd from {source.name if source else 'nothing'}, content {hashlib.sha256(text.encode()).hexdigest()}"
+    if old and copy.read_text().startswith(origin):
+        new = dict(old)
+    else:
+        new = _read(source) if source else {}
+        # Encrypted values are encrypted with the salt that is here, whatever another machine's file says.
+        new.pop("encryptionsalt", None)
+        if "encryptionsalt" in old:
+            new["encryptionsalt"] = old["encryptionsalt"]
+    # The local cloud has one region and speaks plain HTTP; both are facts of the place, not choices of the team.
+    new["config"] = {**(new.get("config") or {}), "aws:region": region, f"{checkout.project}:scheme": "http"}
+    written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
+    if new != old or not copy.read_text().startswith(origin):
+        checkout.folder("pulumi")
+        scratch = copy.with_suffix(".new")
+        scratch.write_text(written)
+        os.chmod(scratch, 0o600)
+        scratch.replace(copy)
+    return copy
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongInput(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict) or not isinstance(value.get("config") or {}, dict):
+        raise WrongInput(f"{path.name}: must be a table with `config:` in it")
+    return value

@@ -1,0 +1,130 @@
+"""The state of every workload, joined from executions, records, services and schedules; what `herd status` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from herd import runs, services
+from herd.runs import Run
+from herd.services import Service
+from herd.target import Target
+
+
+@dataclass(frozen=True)
+class WorkloadState:
+    """One line of `herd status`. `healthy` is None for what is not a service."""
+
+    name: str
+    kind: str
+    state: str
+    url: str | None
+    healthy: bool | None
+    next_run: datetime | None
+    last_run: Run | None
+    log_group: str
+    reason: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that the manual promises to scripts."""
+        run = self.last_run
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "state": self.state,
+            "url": self.url,
+            "healthy": self.healthy,
+            "next_run": _text(self.next_run),
+            "last_run": None if run is None else {
+                "id": run.id,
+                "status": run.status,
+                "started": _text(run.started),
+                "ended": _text(run.ended),
+                "exit_code": run.exit_code,
+                "reason": run.reason,
+            },
+        }
+
+
+def collect(target: Target) -> list[WorkloadState]:
+    """The state of everything that is deployed, by name."""
+    workloads = target.require_exports().workloads
+    for service in ("ecs", "elbv2", "s3", "scheduler", "stepfunctions"):
+        target.client(service)  # made before the threads: making clients is not thread-safe
+    last = runs.last_runs(target)
+    armed = _armed(target)
+    now = datetime.now(UTC)
+
+    def one(item: tuple[str, dict[str, Any]]) -> WorkloadState:
+        name, told = item
+        if told.get("service"):
+            return _of_service(services.look(target, name, told), told)
+        pipeline = target.exports.pipelines.get(told.get("pipeline") or "", {})
+        schedule = told.get("schedule") or pipeline.get("schedule")
+        is_armed = name_of_schedule(target, name, told) in armed
+        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now)
+
+    return runs.in_parallel(one, sorted(workloads.items()))
+
+
+def _of_service(service: Service, told: dict[str, Any]) -> WorkloadState:
+    return WorkloadState(service.name, told["kind"], service.state, told.get("url"), service.healthy, None, None,
+                         told["log_group"], service.reason)
+
+
+def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: datetime) -> WorkloadState:
+    expired = date.fromisoformat(told["review_by"]) < now.date()
+    scheduled = told.get("schedule") is not None
+    paused = scheduled and (expired or not armed)
+    if run is not None and run.status == "running":
+        state = "running"
+    elif paused:
+        state = "paused"
+    elif run is not None and run.failed:
+        state = "failing"
+    else:
+        state = "idle" if run is not None and run.status != "skipped" else "never-run"
+    reason = f"review_by {told['review_by']} has passed" if scheduled and expired else ""
+    url = told.get("url") if told["kind"] == "report" else None
+    next_run = _next(told["schedule"], now) if scheduled and not paused else None
+    return WorkloadState(name, told["kind"], state, url, None, next_run, run, told["log_group"], reason)
+
+
+def _next(schedule: dict[str, str], now: datetime) -> datetime | None:
+    from infra.schedule import Schedule, next_runs
+
+    found = next_runs(Schedule(schedule["expression"], schedule["text"]), schedule["timezone"], now, 1)
+    return found[0] if found else None
+
+
+def name_of_schedule(target: Target, name: str, told: dict[str, Any]) -> str:
+    """The schedule that starts a workload: its own, or that of its pipeline."""
+    from infra.naming import Naming
+
+    naming = Naming(target.exports["project"], target.exports["environment"])
+    return naming.schedule(told.get("pipeline") or name)
+
+
+def _armed(target: Target) -> set[str]:
+    """Names of the environment's schedules that will fire."""
+    from infra.naming import Naming
+
+    naming = Naming(target.exports["project"], target.exports["environment"])
+    client = target.client("scheduler")
+    found: set[str] = set()
+    arguments: dict[str, Any] = {"GroupName": naming.schedule_group}
+    while True:
+        try:
+            page = client.list_schedules(**arguments)
+        except client.exceptions.ResourceNotFoundException:
+            return found
+        found |= {entry["Name"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
+        if not page.get("NextToken"):
+            return found
+        arguments["NextToken"] = page["NextToken"]
+
+
+def _text(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC with Z, as in the records."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None

@@ -1,0 +1,225 @@
+"""The environment that a command acts on: one in the local cloud, or, with `--stack`, one on AWS.
+
+Commands know no difference but this module: both give boto3 clients, what the program exported, and Pulumi's variables.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from herd import checkout as checkouts
+from herd import console, local_cloud, shell
+from herd.checkout import Checkout
+from herd.errors import HerdError, WrongInput
+from herd.toolchain import machine, pulumi_cli
+
+DEFAULT = "dev"
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What the program exported; empty when the environment is not up."""
+
+    values: dict[str, Any]
+
+    def __bool__(self) -> bool:
+        return "workloads" in self.values
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.values.get(name, default)
+
+    @property
+    def workloads(self) -> dict[str, dict[str, Any]]:
+        """Per workload: kind, url, schedule, log_group, machine, pipeline, service, task_definition, review_by."""
+        return dict(self.values.get("workloads") or {})
+
+    @property
+    def pipelines(self) -> dict[str, dict[str, Any]]:
+        """Per pipeline: machine, levels."""
+        return dict(self.values.get("pipelines") or {})
+
+    def workload(self, name: str) -> dict[str, Any]:
+        """One workload. Raises WrongInput with a suggestion if there is none of that name."""
+        if name in self.workloads:
+            return self.workloads[name]
+        raise WrongInput(unknown(name, list(self.workloads), "workload"))
+
+
+def unknown(name: str, known: list[str], what: str) -> str:
+    """`no workload 'churm'; did you mean 'churn'?`"""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
+    return f"no {what} {name!r}; {hint}"
+
+
+class Target(ABC):
+    """One environment."""
+
+    def __init__(self, checkout: Checkout, name: str) -> None:
+        self.checkout = checkout
+        self.name = name
+
+    @abstractmethod
+    def client(self, service: str) -> Any:
+        """A boto3 client of a service, for this environment's account and region."""
+
+    @functools.cached_property
+    @abstractmethod
+    def exports(self) -> Exports:
+        """What the program exported last."""
+
+    @functools.cached_property
+    def pulumi(self) -> Path:
+        """The Pulumi to use, built now if it must be."""
+        try:
+            return pulumi_cli.ensure(self.checkout.cache)
+        except machine.ToolMissing as error:
+            raise HerdError(str(error)) from None
+
+    @abstractmethod
+    def pulumi_environment(self) -> dict[str, str]:
+        """The environment for running Pulumi on it."""
+
+    @abstractmethod
+    def approve(self, action: str, yes: bool) -> None:
+        """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
+
+    def require_exports(self) -> Exports:
+        """What is deployed. Raises HerdError when nothing is."""
+        if self.exports:
+            return self.exports
+        raise HerdError(f"the environment {self.name} is not up; `herd up` makes it")
+
+
+class LocalTarget(Target):
+    """An environment in this checkout's local cloud."""
+
+    @functools.cached_property
+    def cloud(self) -> local_cloud.LocalCloud:
+        return local_cloud.require(self.checkout)
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        return boto3.Session(botocore_session=self._session()).client(
+            service, endpoint_url=self.cloud.endpoint,
+            config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"max_attempts": 2}),
+        )
+
+    def _session(self) -> Any:
+        """A session that cannot see the person's own AWS settings, whatever their files and variables say."""
+        from botocore.session import Session
+
+        aws = self.checkout.cloud / "aws"
+        key = local_cloud.credentials(self.checkout)
+        session = Session(session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, str(aws / "config"), None),
+            "credentials_file": (None, None, str(aws / "credentials"), None),
+        })
+        session.set_credentials(key.key, key.secret)
+        session.set_config_variable("region", key.region)
+        return session
+
+    @property
+    def state_file(self) -> Path:
+        """Where Pulumi's file backend keeps this stack."""
+        return self.checkout.pulumi / ".pulumi" / "stacks" / self.checkout.project / f"{self.name}.json"
+
+    @functools.cached_property
+    def exports(self) -> Exports:
+        """Read from the state itself: starting Pulumi for it would take longer than all the rest of `herd status`."""
+        try:
+            state = json.loads(self.state_file.read_text())
+        except FileNotFoundError:
+            return Exports({})
+        resources = (state["checkpoint"].get("latest") or {}).get("resources") or []
+        stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
+        return Exports(stack.get("outputs") or {})
+
+    def pulumi_environment(self) -> dict[str, str]:
+        return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi))
+
+    def approve(self, action: str, yes: bool) -> None:
+        """On the laptop nothing needs to be confirmed."""
+
+
+class AwsTarget(Target):
+    """A stack on AWS: the person's own Pulumi login, profile and region are used as they are."""
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        settings = Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
+        return boto3.Session(region_name=self.region).client(service, config=settings)
+
+    @functools.cached_property
+    def region(self) -> str:
+        """The stack's own, not the shell's."""
+        return self._ask("config", "get", "aws:region").strip()
+
+    @functools.cached_property
+    def account(self) -> str:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return str(self.client("sts").get_caller_identity()["Account"])
+        except (BotoCoreError, ClientError) as error:
+            raise HerdError(f"stack {self.name}: AWS does not know you: {error}") from None
+
+    @functools.cached_property
+    def exports(self) -> Exports:
+        return Exports(json.loads(self._ask("stack", "output", "--json")))
+
+    def pulumi_environment(self) -> dict[str, str]:
+        return {**os.environ, "PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+
+    def approve(self, action: str, yes: bool) -> None:
+        console.note(f"{action}: stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
+        if not yes and not console.confirm(f"{action} there?"):
+            raise HerdError("nothing was done")
+
+    def _ask(self, *arguments: str) -> str:
+        command = [str(self.pulumi), "-C", str(self.checkout.root), *arguments, "--non-interactive"]
+        done = subprocess.run(command, env=self.pulumi_environment(), capture_output=True, text=True)
+        if done.returncode:
+            raise HerdError(f"stack {self.name}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+
+def choose(environment: str | None, stack: str | None) -> Target:
+    """The target that the options `-e` and `--stack` name. Raises WrongInput for both, or for what cannot be a name."""
+    checkout = checkouts.current()
+    if stack is not None:
+        if environment is not None:
+            raise WrongInput("--environment names a local environment and --stack one on AWS: give one of them")
+        return AwsTarget(checkout, stack)
+    return local(environment)
+
+
+def local(environment: str | None) -> LocalTarget:
+    """The local environment of that name. Raises WrongInput for what cannot be one."""
+    from infra.naming import ENVIRONMENT
+
+    name = environment or DEFAULT
+    if not re.fullmatch(ENVIRONMENT, name):
+        raise WrongInput(f"{name!r} cannot be an environment's name; like 'dev', 'prod' or 'pr-17', a hyphen only before a number")
+    return LocalTarget(checkouts.current(), name)
