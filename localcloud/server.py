@@ -144,7 +144,7 @@ class Server:
         hooks.disconnect(self.account)
 
     def _make_client(self, service: str, region: str) -> Any:
-        client = self._session.client(  # type: ignore[call-overload]
+        client = self._session.client(
             service,
             region_name=region,
             endpoint_url=self.endpoint,
@@ -222,7 +222,7 @@ def _body_bytes(body: Any) -> bytes:
     if isinstance(body, str):
         return body.encode()
     data = body.read()
-    return data if isinstance(data, bytes) else data.encode()  # type: ignore[no-any-return]
+    return data if isinstance(data, bytes) else data.encode()
 
 
 def _path_style(request: Request) -> Request:
@@ -231,7 +231,7 @@ def _path_style(request: Request) -> Request:
     if match is None:
         return request
     headers = [(k, v) for k, v in request.headers if k.lower() != "host"]
-    headers.append(("Host", f"s3.{match['region']}.localhost"))
+    headers.append(("Host", "localhost"))  # any other name would be taken for a bucket's again
     path = request.url if request.url.startswith("/") else f"/{request.url}"
     return replace(request, url=f"/{match['bucket']}{path}", headers=headers)
 

@@ -64,4 +64,12 @@ def stepfunctions(account: str, region: str) -> Any:
 
 def regions(service: str, account: str) -> Iterator[tuple[str, Any]]:
     """The regions of an account that the service has been used in, with their backends."""
-    yield from list(get_backend(service)[account].items())  # type: ignore[call-overload]
+    yield from list(get_backend(service)[account].items())
+
+
+def detach_interface(account: str, region: str, attachment: dict[str, Any]) -> None:
+    """Delete the network interface that moto made for a task; nothing happens if somebody else already has."""
+    ec2 = _of("ec2", account, region)
+    for detail in attachment["details"]:
+        if detail["name"] == "networkInterfaceId":
+            ec2.enis.pop(detail["value"], None)

@@ -10,6 +10,7 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
+from moto.ec2.models import elastic_network_interfaces
 from moto.ecs import models, responses
 from moto.moto_api._internal import mock_random
 
@@ -136,6 +137,10 @@ def _patch_run_task() -> None:
         return tasks
 
     Backend.run_task = run_task  # ecs/models.py:1240
+
+    # ec2/models/elastic_network_interfaces.py:139 sets the name only in a VPC with DNS host names, yet ecs/models.py:386
+    # reads it always: RunTask was HTTP 500 in other VPCs.
+    elastic_network_interfaces.NetworkInterface.private_dns_name = None
 
 
 def with_security_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:

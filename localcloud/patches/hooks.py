@@ -13,7 +13,7 @@ class Site:
     """What moto needs to know of its server: the gateway's port, the lock on the models, in-process boto3 clients."""
 
     port: int
-    lock: threading.RLock  # type: ignore[valid-type]  # typeshed has a factory here
+    lock: threading.RLock
     client: Callable[[str, str | None], Any]
 
 

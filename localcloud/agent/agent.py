@@ -1,0 +1,100 @@
+"""The agent as a whole: it listens to what moto's models were told and hands it to whoever makes it true."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localcloud.agent.clock import Clock, SystemClock
+from localcloud.agent.containers import Images, Planner
+from localcloud.agent.delivery import Delivery
+from localcloud.agent.events import EventBus
+from localcloud.agent.identity import TaskEnvironment
+from localcloud.agent.logs import LogShipper
+from localcloud.agent.schedules import Schedules
+from localcloud.agent.services import Services
+from localcloud.agent.tasks import Tasks
+from localcloud.engines import Engine
+from localcloud.patches import hooks
+from localcloud.server import Server
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 40.0
+"""How long `stop` waits for tasks to end: a container's default grace period and a little more."""
+
+
+class Agent:
+    """Makes an account's tasks, services, schedules and events come true. A `hooks.Listener`."""
+
+    def __init__(
+        self,
+        server: Server,
+        engine: Engine,
+        images: Images,
+        task_environment: TaskEnvironment,
+        clock: Clock | None = None,
+    ):
+        self._server = server
+        self._bus = EventBus(server.account)
+        self._shipper = LogShipper(server)
+        self._delivery = Delivery(server)
+        self._deliverers = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self.tasks = Tasks(server, engine, task_environment, Planner(server, self._shipper, images), self._bus)
+        self.services = Services(server, self.tasks, self._bus)
+        self.schedules = Schedules(server, self._delivery, clock or SystemClock())
+        hooks.connect_listener(server.account, self)
+
+    def start(self) -> None:
+        """Begin. Without it tasks still run; services and schedules then only move by `tick`."""
+        self._shipper.start()
+        self.services.start()
+        self.schedules.start()
+
+    def stop(self, timeout: float = STOP_SECONDS) -> None:
+        """Stop all tasks with their grace period, ship their last lines, and end."""
+        hooks.disconnect_listener(self._server.account)
+        self.schedules.stop()
+        self.services.stop()
+        self.tasks.stop_all(timeout)
+        self._deliverers.shutdown(wait=True, cancel_futures=True)
+        self._shipper.stop()
+
+    def tick(self) -> None:
+        """Observe, compare, act, once: fire what is due by the agent's clock and take each service's next step."""
+        self.schedules.tick()
+        self.services.reconcile()
+        self._shipper.flush()
+
+    # --- hooks.Listener: called with the server's lock held ---
+
+    def task_submitted(self, task: Any) -> None:
+        self.tasks.submit(task)
+
+    def task_stop_requested(self, task: Any, reason: str) -> None:
+        self.tasks.request_stop(task, "UserInitiated", reason)
+
+    def task_finished(self, task: Any) -> threading.Event:
+        return self.tasks.run_of(task).finished
+
+    def service_changed(self, service: Any) -> None:
+        self.services.changed(service)
+
+    def schedules_changed(self) -> None:
+        self.schedules.changed()
+
+    def event_matched(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
+        # Not here and now: the lock is held by a request that need not wait for its events' consequences.
+        self._deliverers.submit(self._deliver, rule, dict(target), payload)
+
+    def _deliver(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
+        try:
+            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36])
+        except Exception as error:
+            log.warning("rule %s could not deliver to %s: %s", rule.name, target["Arn"], error)
+            queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+            if queue:
+                self._delivery.to_queue(queue, payload, {"RULE_ARN": rule.arn, "ERROR_MESSAGE": str(error)})

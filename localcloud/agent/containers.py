@@ -1,0 +1,192 @@
+"""From a task and its definition to containers that an engine can start."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from localcloud.agent.logs import LogShipper, NoLogGroup, Stream
+from localcloud.engines import Container
+from localcloud.images.store import ImageNotFound
+from localcloud.server import Server
+
+DEFAULT_STOP_TIMEOUT_SECONDS = 30
+
+
+class Images(Protocol):
+    """Where images are looked up: an ImageStore."""
+
+    def resolve(self, reference: str) -> object:
+        """The image of that reference. Raises `ImageNotFound`."""
+
+
+class CannotPrepare(Exception):
+    """The task cannot start; the text is its stoppedReason, in AWS's words."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A container about to start: moto's record of it, what the engine gets, where its lines go (None: nowhere)."""
+
+    record: Any
+    container: Container
+    stream: Stream | None
+    essential: bool
+
+
+class Ports:
+    """Free loopback ports. Tasks of different services share this machine's one address, so none may be fixed."""
+
+    def __init__(self) -> None:
+        self._held: set[int] = set()
+
+    def take(self) -> int:
+        """A port that nobody listens on and that no other task was given."""
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port: int = probe.getsockname()[1]
+            if port not in self._held:
+                self._held.add(port)
+                return port
+
+    def release(self, ports: Iterable[int]) -> None:
+        """The task that was given these has stopped."""
+        self._held.difference_update(ports)
+
+
+class Planner:
+    """Plans a task's containers: overrides merged, ports chosen, secrets read, log streams made."""
+
+    def __init__(self, server: Server, shipper: LogShipper, images: Images):
+        self.shipper = shipper
+        self.ports = Ports()
+        self._server = server
+        self._images = images
+
+    def plan(self, task: Any, credentials: Mapping[str, str]) -> list[Plan]:
+        """Plans for all containers, in the definition's order. Hold the server's lock. Raises `CannotPrepare`.
+
+        `credentials` are the AWS_* variables of the task; like the ports they win over what a definition says.
+        """
+        definitions = task.definition.container_definitions
+        return [
+            self._plan_container(task, record, definition, credentials)
+            for record, definition in zip(task.containers, definitions, strict=True)
+        ]
+
+    def _plan_container(self, task: Any, record: Any, definition: dict[str, Any], credentials: Mapping[str, str]) -> Plan:
+        self._find_image(definition["image"])
+        override = container_override(task, record.name)
+        command = override.get("command") or definition.get("command")
+        entrypoint = definition.get("entryPoint")
+        environment = {
+            **_variables(definition),
+            **_variables(override),
+            **self._secrets(task, definition),
+            **self._bind_ports(record, definition),
+            **credentials,
+        }
+        container = Container(
+            name=record.name,
+            image=definition["image"],
+            entrypoint=tuple(entrypoint) if entrypoint else None,
+            command=tuple(command) if command else None,
+            environment=environment,
+            memory_mb=memory_limit(task, definition, override),
+            stop_timeout_seconds=definition.get("stopTimeout") or DEFAULT_STOP_TIMEOUT_SECONDS,
+        )
+        return Plan(record, container, self._open_stream(task, record, definition), definition.get("essential", True))
+
+    def _find_image(self, reference: str) -> None:
+        try:
+            self._images.resolve(reference)
+        except ImageNotFound as error:
+            raise CannotPrepare(
+                "CannotPullContainerError: pull image manifest has been retried 1 time(s): "
+                f"failed to resolve ref {reference}: {reference}: not found"
+            ) from error
+
+    def _bind_ports(self, record: Any, definition: dict[str, Any]) -> dict[str, str]:
+        variables: dict[str, str] = {}
+        for mapping in definition.get("portMappings") or []:
+            port = self.ports.take()
+            inside = mapping["containerPort"]
+            record.network_bindings.append(
+                {"bindIP": "127.0.0.1", "containerPort": inside, "hostPort": port, "protocol": "tcp"}
+            )
+            variables.setdefault("PORT", str(port))
+            variables[f"PORT_{inside}"] = str(port)
+        return variables
+
+    def _secrets(self, task: Any, definition: dict[str, Any]) -> dict[str, str]:
+        return {
+            secret["name"]: self._secret(task.region_name, secret["valueFrom"])
+            for secret in definition.get("secrets") or []
+        }
+
+    def _secret(self, region: str, reference: str) -> str:
+        """The value of `arn:…:secretsmanager:…[:key:stage:version]`, of an SSM parameter's ARN, or of its name."""
+        try:
+            if ":secretsmanager:" in reference:
+                return self._secrets_manager_value(region, reference)
+            name = reference.split(":parameter", 1)[1] if ":parameter" in reference else reference
+            parameter = self._server.client("ssm", region).get_parameter(Name=name, WithDecryption=True)["Parameter"]
+            return str(parameter["Value"])
+        except Exception as error:
+            raise CannotPrepare(
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+                f"failed: unable to retrieve secret {reference}: {error}"
+            ) from error
+
+    def _secrets_manager_value(self, region: str, reference: str) -> str:
+        parts = reference.split(":")
+        arn, (key, stage, version) = ":".join(parts[:7]), [*parts[7:], "", "", ""][:3]
+        wanted = {"VersionStage": stage, "VersionId": version}
+        client = self._server.client("secretsmanager", region)
+        value: str = client.get_secret_value(SecretId=arn, **{k: v for k, v in wanted.items() if v})["SecretString"]
+        return str(json.loads(value)[key]) if key else value
+
+    def _open_stream(self, task: Any, record: Any, definition: dict[str, Any]) -> Stream | None:
+        configuration = definition.get("logConfiguration") or {}
+        if configuration.get("logDriver") != "awslogs":
+            return None
+        options = configuration["options"]
+        prefix = options.get("awslogs-stream-prefix", "ecs")
+        region = options.get("awslogs-region", task.region_name)
+        stream = Stream(task._account_id, region, options["awslogs-group"], f"{prefix}/{record.name}/{task.id}")
+        try:
+            self.shipper.open(stream, options.get("awslogs-create-group") == "true")
+        except NoLogGroup as error:
+            raise CannotPrepare(
+                "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
+                f"failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not "
+                f"exist: {error}: exit status 1"
+            ) from error
+        return stream
+
+
+def container_override(task: Any, name: str) -> dict[str, Any]:
+    """What RunTask's overrides say of a container; empty if nothing."""
+    overrides: list[dict[str, Any]] = task.overrides.get("containerOverrides") or []
+    return next((override for override in overrides if override.get("name") == name), {})
+
+
+def _variables(source: Mapping[str, Any]) -> dict[str, str]:
+    return {entry["name"]: str(entry.get("value", "")) for entry in source.get("environment") or []}
+
+
+def memory_limit(task: Any, definition: Mapping[str, Any], override: Mapping[str, Any]) -> int | None:
+    """A container's hard limit in MiB: its own, or the task's, which on Fargate all its containers share."""
+    own = override.get("memory") or definition.get("memory")
+    return int(own) if own else mebibytes(task.memory)
+
+
+def mebibytes(size: Any) -> int | None:
+    """Task memory as ECS takes it: `2048`, `"2048"` or `"2 GB"`; None for none."""
+    match = re.fullmatch(r"\s*([\d.]+)\s*(GB)?\s*", str(size or ""), re.IGNORECASE)
+    return int(float(match[1]) * (1024 if match[2] else 1)) if match else None

@@ -1,0 +1,242 @@
+"""EventBridge Scheduler comes true: schedules fire, failed targets are tried again, and what is left goes to a queue.
+
+`tick` fires what is due by the agent's clock and says when the next thing is due; the loop sleeps until then or until a
+schedule changes. A computer that slept fires each overdue schedule once, not once for each time missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from localcloud.agent import cron
+from localcloud.agent.clock import Clock
+from localcloud.agent.delivery import Delivery, NoSuchTarget
+from localcloud.patches import backends
+from localcloud.server import Server
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP_SECONDS = 30.0
+"""The clock may be set and the computer may sleep: look at the time of day at least so often."""
+
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(minutes=5)
+
+THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded")
+
+
+@dataclass
+class Armed:
+    """A schedule as it was when its next firing was worked out."""
+
+    signature: tuple[Any, ...]
+    due: datetime | None
+
+
+@dataclass
+class Invocation:
+    """One firing of a schedule at one target, with as many attempts as its retry policy grants."""
+
+    schedule: Any
+    target: dict[str, Any]
+    scheduled: datetime
+    due: datetime
+    attempt: int = 1
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def payload(self) -> str:
+        """The target's input with Scheduler's context attributes filled in."""
+        text: str = self.target.get("Input") or "{}"
+        for name, value in self.attributes().items():
+            text = text.replace(f"<aws.scheduler.{name}>", value)
+        return text
+
+    def attributes(self) -> dict[str, str]:
+        """Source: https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
+        return {
+            "schedule-arn": self.schedule.arn,
+            "scheduled-time": f"{self.scheduled:%Y-%m-%dT%H:%M:%SZ}",
+            "execution-id": self.id,
+            "attempt-number": str(self.attempt),
+        }
+
+
+class Schedules:
+    """Fires the account's schedules."""
+
+    def __init__(self, server: Server, delivery: Delivery, clock: Clock):
+        self._server = server
+        self._delivery = delivery
+        self._clock = clock
+        self._armed: dict[str, Armed] = {}
+        self._again: list[Invocation] = []
+        self._wake = threading.Event()
+        self._running = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to fire."""
+        self._running = True
+        self._thread = threading.Thread(target=self._loop, name="schedules", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fire no more."""
+        self._running = False
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def changed(self) -> None:
+        """A schedule was made, changed or removed."""
+        self._wake.set()
+
+    def _loop(self) -> None:
+        while self._running:
+            due = self.tick()
+            left = (due - self._clock.now()).total_seconds() if due else LONGEST_SLEEP_SECONDS
+            self._wake.wait(min(LONGEST_SLEEP_SECONDS, max(0.0, left)) if due else None)
+            self._wake.clear()
+
+    def tick(self) -> datetime | None:
+        """Fire everything that is due. When the next thing is due; None if nothing is."""
+        now = self._clock.now()
+        with self._server.lock:
+            invocations = self._due_schedules(now)
+        invocations += [invocation for invocation in self._again if invocation.due <= now]
+        self._again = [invocation for invocation in self._again if invocation.due > now]
+        for invocation in invocations:
+            self._invoke(invocation, now)
+        upcoming = [armed.due for armed in self._armed.values() if armed.due is not None]
+        return min([*upcoming, *(invocation.due for invocation in self._again)], default=None)
+
+    def _due_schedules(self, now: datetime) -> list[Invocation]:
+        due: list[Invocation] = []
+        seen: set[str] = set()
+        for _, backend in backends.regions("scheduler", self._server.account):
+            for group in list(backend.schedule_groups.values()):
+                for schedule in list(group.schedules.values()):
+                    seen.add(schedule.arn)
+                    try:
+                        due += self._look_at(group, schedule, now)
+                    except Exception:
+                        log.exception("schedule %s is stuck", schedule.arn)
+        for arn in self._armed.keys() - seen:
+            del self._armed[arn]
+        return due
+
+    def _look_at(self, group: Any, schedule: Any, now: datetime) -> list[Invocation]:
+        armed = self._armed.get(schedule.arn)
+        if armed is None or armed.signature != signature(schedule):
+            # A new schedule may be due at the very moment of its creation: a rate without a start date is.
+            after = now if armed else min(now, moment(schedule.creation_date) or now) - timedelta(microseconds=1)
+            armed = self._armed[schedule.arn] = Armed(signature(schedule), next_due(schedule, after))
+        if armed.due is None or armed.due > now:
+            return []
+        invocation = Invocation(schedule, dict(schedule.target), scheduled=armed.due, due=now)
+        armed.due = next_due(schedule, now)
+        if armed.due is None and schedule.action_after_completion == "DELETE":
+            group.schedules.pop(schedule.name, None)
+        return [invocation]
+
+    def _invoke(self, invocation: Invocation, now: datetime) -> None:
+        schedule = invocation.schedule
+        try:
+            self._delivery.deliver(
+                invocation.target, invocation.payload(), invocation.id, f"chronos-schedule/{schedule.name}"
+            )
+        except (ClientError, NoSuchTarget) as error:
+            log.info("schedule %s: attempt %d failed: %s", schedule.name, invocation.attempt, error)
+            self._after_failure(invocation, error, now)
+        except Exception as error:
+            log.exception("schedule %s: attempt %d failed", schedule.name, invocation.attempt)
+            self._after_failure(invocation, error, now)
+
+    def _after_failure(self, invocation: Invocation, error: Exception, now: datetime) -> None:
+        policy = invocation.target.get("RetryPolicy") or {}
+        retries = int(policy.get("MaximumRetryAttempts", 185))
+        oldest = timedelta(seconds=int(policy.get("MaximumEventAgeInSeconds", 86400)))
+        again = now + min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(invocation.attempt - 1, 16))
+        if not worth_retrying(error):
+            self._give_up(invocation, error, "")
+        elif invocation.attempt > retries:
+            self._give_up(invocation, error, "MaximumRetryAttempts")
+        elif again - invocation.scheduled > oldest:
+            self._give_up(invocation, error, "MaximumEventAgeInSeconds")
+        else:
+            invocation.attempt += 1
+            invocation.due = again
+            self._again.append(invocation)
+
+    def _give_up(self, invocation: Invocation, error: Exception, exhausted: str) -> None:
+        queue = (invocation.target.get("DeadLetterConfig") or {}).get("Arn")
+        if not queue:
+            log.warning("schedule %s is lost: %s", invocation.schedule.name, error)
+            return
+        details = error.response["Error"] if isinstance(error, ClientError) else {}
+        attributes = {
+            "ERROR_CODE": str(details.get("Code") or type(error).__name__),
+            "ERROR_MESSAGE": str(details.get("Message") or error),
+            "EXECUTION_ID": invocation.id,
+            "EXHAUSTED_RETRY_CONDITION": exhausted,
+            "IS_PAYLOAD_TRUNCATED": "false",
+            "RETRY_ATTEMPTS": str(invocation.attempt - 1),
+            "SCHEDULED_TIME": invocation.attributes()["scheduled-time"],
+            "SCHEDULE_ARN": invocation.schedule.arn,
+            "TARGET_ARN": invocation.target["Arn"],
+        }
+        try:
+            self._delivery.to_queue(queue, invocation.payload(), attributes)
+        except Exception:
+            log.exception("schedule %s is lost: its dead-letter queue %s takes nothing", invocation.schedule.name, queue)
+
+
+def worth_retrying(error: Exception) -> bool:
+    """Whether another attempt can succeed: not after a refusal, such as a missing target or permission."""
+    if isinstance(error, NoSuchTarget):
+        return False
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
+        return status >= 500 or error.response["Error"]["Code"] in THROTTLED
+    return True
+
+
+def signature(schedule: Any) -> tuple[Any, ...]:
+    """What decides when a schedule fires; another one means that it has to be worked out anew."""
+    return (
+        schedule.schedule_expression,
+        schedule.schedule_expression_timezone,
+        schedule.state,
+        schedule.start_date,
+        schedule.end_date,
+        schedule.creation_date,
+    )
+
+
+def moment(value: Any) -> datetime | None:
+    """A date as moto keeps it: seconds, text of them, or ISO 8601."""
+    if value in (None, ""):
+        return None
+    try:
+        return datetime.fromtimestamp(float(value), UTC)
+    except ValueError:
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
+
+
+def next_due(schedule: Any, after: datetime) -> datetime | None:
+    """When a schedule fires for the first time later than `after`; None if it never does again or is disabled."""
+    if schedule.state != "ENABLED":
+        return None
+    start, end = moment(schedule.start_date), moment(schedule.end_date)
+    created = moment(schedule.creation_date) or after
+    earliest = max(after, start - timedelta(microseconds=1)) if start else after
+    expression = cron.parse(schedule.schedule_expression)
+    due = cron.next_fire(expression, cron.zone(schedule.schedule_expression_timezone), earliest, start or created)
+    return None if due is None or (end is not None and due > end) else due

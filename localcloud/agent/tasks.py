@@ -1,0 +1,272 @@
+"""Tasks come true: started through an engine, followed, stopped with grace, and told in ECS's words.
+
+A task goes PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPING, STOPPED. Each change is made under the server's lock; an
+engine is called without it, because it calls back from threads of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from moto.core.utils import utcnow
+
+from localcloud.agent.containers import CannotPrepare, Plan, Planner
+from localcloud.agent.events import EventBus
+from localcloud.agent.identity import TaskEnvironment, TaskIdentity
+from localcloud.engines import CannotStart, Engine, Exit, Handle
+from localcloud.patches import backends
+from localcloud.patches.ecs import family_of
+from localcloud.server import Server
+
+log = logging.getLogger(__name__)
+
+STARTS_AT_ONCE = 4
+"""How many tasks are being started at the same time. More would only take the processor from one another."""
+
+STOPS_AT_ONCE = 8
+"""How many are being drained at the same time."""
+
+SHOWN_AFTER_STOP_SECONDS = 3600
+"""How long DescribeTasks shows a stopped task: about an hour, as on AWS."""
+
+ESSENTIAL_EXITED = ("EssentialContainerExited", "Essential container in task exited")
+
+
+@dataclass(eq=False)
+class TaskRun:
+    """A task on its way from RunTask to STOPPED. Changed under the server's lock only."""
+
+    task: Any
+    finished: threading.Event = field(default_factory=threading.Event)
+    plans: list[Plan] = field(default_factory=list)
+    handles: dict[str, Handle] = field(default_factory=dict)
+    exited: set[str] = field(default_factory=set)
+    starting: bool = True
+    stopping: bool = False
+    started: float = 0.0
+    """time.monotonic() when it became RUNNING"""
+
+    before_stop: Callable[[], None] | None = None
+    """Called, without the lock, before a running container is asked to end: the load balancer's draining."""
+
+    on_change: Callable[[TaskRun], None] | None = None
+    """Called under the lock when it has become RUNNING or STOPPED."""
+
+    @property
+    def arn(self) -> str:
+        return str(self.task.task_arn)
+
+
+class Tasks:
+    """Runs the account's tasks."""
+
+    def __init__(self, server: Server, engine: Engine, environment: TaskEnvironment, planner: Planner, bus: EventBus):
+        self._server = server
+        self._engine = engine
+        self._environment = environment
+        self._planner = planner
+        self._shipper = planner.shipper
+        self._bus = bus
+        self._runs: dict[str, TaskRun] = {}
+        self._stopped: deque[tuple[float, TaskRun]] = deque()
+        self._starters = ThreadPoolExecutor(STARTS_AT_ONCE, thread_name_prefix="task-start")
+        self._stoppers = ThreadPoolExecutor(STOPS_AT_ONCE, thread_name_prefix="task-stop")
+
+    def submit(self, task: Any) -> TaskRun:
+        """Take a task that RunTask has just made. Hold the lock."""
+        run = TaskRun(task)
+        self._runs[run.arn] = run
+        self._prune()
+        self._bus.task_changed(task)
+        self._starters.submit(self._guarded, self._start, run)
+        return run
+
+    def run_of(self, task: Any) -> TaskRun:
+        """The run of a task that is not long gone. Raises KeyError."""
+        return self._runs[task.task_arn]
+
+    def request_stop(self, task: Any, code: str, reason: str) -> None:
+        """Stop a task: `code` is its stopCode, such as UserInitiated. Stopping twice changes nothing. Hold the lock."""
+        run = self._runs.get(task.task_arn)
+        if run is not None:
+            self._begin_stop(run, code, reason)
+
+    def alive(self) -> list[TaskRun]:
+        """Tasks that are not STOPPED."""
+        return [run for run in self._runs.values() if not run.finished.is_set()]
+
+    def stop_all(self, timeout: float) -> None:
+        """Stop every task and wait for their ends, at most so many seconds; then start nothing any more."""
+        with self._server.lock:
+            alive = self.alive()
+            for run in alive:
+                run.before_stop = None
+                self._begin_stop(run, "UserInitiated", "The local cloud was stopped")
+        deadline = time.monotonic() + timeout
+        for run in alive:
+            run.finished.wait(max(0.0, deadline - time.monotonic()))
+        self._starters.shutdown(wait=False, cancel_futures=True)
+        self._stoppers.shutdown(wait=False, cancel_futures=True)
+
+    # --- starting ---
+
+    def _start(self, run: TaskRun) -> None:
+        task = run.task
+        try:
+            role = task.overrides.get("taskRoleArn") or task.definition.task_role_arn
+            identity = TaskIdentity(run.arn, role, family_of(task.task_definition_arn))
+            credentials = self._environment(identity)
+            with self._server.lock:
+                if run.stopping:
+                    return self._started(run)
+                self._set_status(task, "PENDING")
+                task.pull_started_at = utcnow()
+                run.plans = self._planner.plan(task, credentials)
+            for plan in run.plans:
+                if not run.stopping:
+                    self._start_container(run, plan)
+        except (CannotPrepare, CannotStart) as reason:
+            with self._server.lock:
+                self._begin_stop(run, "TaskFailedToStart", str(reason))
+        except Exception as error:
+            log.exception("starting %s failed", run.arn)
+            with self._server.lock:
+                self._begin_stop(run, "TaskFailedToStart", f"InternalError: {type(error).__name__}: {error}")
+        with self._server.lock:
+            self._started(run)
+
+    def _start_container(self, run: TaskRun, plan: Plan) -> None:
+        on_line = partial(self._shipper.write, plan.stream) if plan.stream else _discard
+        on_exit = partial(self._container_exited, run, plan)
+        try:
+            handle = self._engine.start(plan.container, on_line, on_exit)
+        except CannotStart as error:
+            reason = in_ecs_words(str(error))
+            with self._server.lock:
+                plan.record.reason = reason
+            raise CannotStart(reason) from error
+        with self._server.lock:
+            run.handles[plan.record.name] = handle
+            plan.record.runtime_id = f"{run.task.id.replace('-', '')}-{handle.pid}"
+            if plan.record.name not in run.exited:
+                plan.record.last_status = "RUNNING"
+            stop_now = run.stopping
+        if stop_now:
+            handle.stop()
+
+    def _started(self, run: TaskRun) -> None:
+        """All containers were started, or it came to nothing."""
+        run.starting = False
+        task = run.task
+        if run.handles:
+            task.pull_stopped_at = utcnow()
+        if run.handles and task.stop_code != "TaskFailedToStart":
+            task.started_at = utcnow()
+            run.started = time.monotonic()
+        if not run.stopping:
+            self._set_status(task, "RUNNING")
+            self._tell(run)
+        self._finish_if_over(run)
+
+    # --- stopping ---
+
+    def _container_exited(self, run: TaskRun, plan: Plan, exit: Exit) -> None:
+        self._shipper.flush()  # a task that is STOPPED has all its lines in the log
+        record = plan.record
+        with self._server.lock:
+            record.exit_code, record.last_status = exit.code, "STOPPED"
+            record.reason = exit.reason or None
+            run.exited.add(record.name)
+            if plan.essential or len(run.exited) == len(run.plans):
+                self._begin_stop(run, *ESSENTIAL_EXITED)
+            self._finish_if_over(run)
+
+    def _begin_stop(self, run: TaskRun, code: str, reason: str) -> None:
+        if run.stopping:
+            return
+        run.stopping = True
+        task = run.task
+        task.desired_status, task.stopping_at = "STOPPED", utcnow()
+        task.stop_code, task.stopped_reason = code, reason
+        if task.last_status == "RUNNING":
+            self._set_status(task, "DEACTIVATING")
+        self._stoppers.submit(self._guarded, self._stop_containers, run)
+
+    def _stop_containers(self, run: TaskRun) -> None:
+        with self._server.lock:
+            running = [handle for name, handle in run.handles.items() if name not in run.exited]
+            if running and run.task.last_status == "DEACTIVATING":
+                self._set_status(run.task, "STOPPING")
+        if run.before_stop is not None:
+            run.before_stop()
+        for handle in running:
+            handle.stop()
+        with self._server.lock:
+            self._finish_if_over(run)
+
+    def _finish_if_over(self, run: TaskRun) -> None:
+        over = run.stopping and not run.starting and run.exited >= run.handles.keys()
+        if not over or run.finished.is_set():
+            return
+        task = run.task
+        task.stopped_at = task.execution_stopped_at = utcnow()
+        task.connectivity = None
+        for container in task.containers:
+            container.last_status = "STOPPED"
+        self._release(run)
+        self._set_status(task, "STOPPED")
+        self._stopped.append((time.monotonic(), run))
+        run.finished.set()
+        self._tell(run)
+
+    def _release(self, run: TaskRun) -> None:
+        """Give back what the task held: ports, network interface, credentials."""
+        task = run.task
+        self._planner.ports.release(b["hostPort"] for c in task.containers for b in c.network_bindings)
+        for attachment in task.attachments:
+            attachment["status"] = "DELETED"
+            backends.detach_interface(self._server.account, task.region_name, attachment)
+        self._environment.release(run.arn)
+
+    # --- both ---
+
+    def _set_status(self, task: Any, status: str) -> None:
+        task.last_status = status
+        task.version += 1
+        self._bus.task_changed(task)
+
+    def _tell(self, run: TaskRun) -> None:
+        if run.on_change is not None:
+            run.on_change(run)
+
+    def _prune(self) -> None:
+        """Forget tasks that stopped long ago."""
+        while self._stopped and self._stopped[0][0] < time.monotonic() - SHOWN_AFTER_STOP_SECONDS:
+            _, run = self._stopped.popleft()
+            self._runs.pop(run.arn, None)
+            tasks = backends.ecs(self._server.account, run.task.region_name).tasks.get(run.task.cluster_name, {})
+            tasks.pop(run.arn, None)
+
+    def _guarded(self, action: Callable[[TaskRun], None], run: TaskRun) -> None:
+        try:
+            action(run)
+        except Exception:
+            log.exception("%s failed on %s", action.__name__, run.arn)
+
+
+def _discard(line: str) -> None:
+    """Where the lines of a container without a log configuration go."""
+
+
+def in_ecs_words(reason: str) -> str:
+    """An engine's reason as ECS's stoppedReason: an error name, a colon, the text."""
+    return reason if re.match(r"[A-Z]\w*Error: ", reason) else f"CannotStartContainerError: {reason}"

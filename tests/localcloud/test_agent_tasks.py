@@ -1,0 +1,165 @@
+"""Tasks as processes: what a client sees of them from RunTask to STOPPED."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 65])
+def test_exit_codes_are_the_commands(cloud: Any, code: int) -> None:
+    task = cloud.stopped(cloud.run(cloud.define("sh", "-c", f"exit {code}")))
+    assert task["containers"][0]["exitCode"] == code
+    assert task["containers"][0]["lastStatus"] == "STOPPED"
+    assert (task["stopCode"], task["stoppedReason"]) == (
+        "EssentialContainerExited",
+        "Essential container in task exited",
+    )
+    assert task["createdAt"] <= task["startedAt"] <= task["stoppedAt"]
+    assert task["desiredStatus"] == "STOPPED"
+
+
+def test_lines_are_all_in_the_log_when_the_task_has_stopped(cloud: Any) -> None:
+    arn = cloud.run(cloud.define("sh", "-c", "for i in $(seq 200); do echo line $i; done; echo err >&2"))
+    cloud.stopped(arn)
+    assert cloud.lines(arn) == [*(f"line {i}" for i in range(1, 201)), "err"]
+
+
+def test_lines_are_there_while_the_task_runs(cloud: Any, wait_until: Any) -> None:
+    arn = cloud.run(cloud.define("sh", "-c", "echo early; exec sleep 60"))
+    cloud.running(arn)
+    wait_until(lambda: cloud.lines(arn) == ["early"])
+    cloud.ecs.stop_task(cluster="c", task=arn)
+
+
+def test_overrides_replace_command_and_environment(cloud: Any) -> None:
+    definition = cloud.define("sh", "-c", "echo never", environment=[{"name": "A", "value": "1"}])
+    override = {
+        "name": "main",
+        "command": ["sh", "-c", 'echo "$A $B $AWS_ENDPOINT_URL"'],
+        "environment": [{"name": "B", "value": "2"}],
+        "memory": 300,
+    }
+    arn = cloud.run(definition, overrides={"containerOverrides": [override]})
+    cloud.stopped(arn)
+    assert cloud.lines(arn) == ["1 2 http://127.0.0.1:4999"]
+    assert cloud.engine.started[-1].memory_mb == 300
+
+
+def test_memory_limit_is_the_tasks_unless_the_container_has_its_own(cloud: Any) -> None:
+    cloud.stopped(cloud.run(cloud.define("true")))
+    cloud.stopped(cloud.run(cloud.define("true", memory=256)))
+    assert [container.memory_mb for container in cloud.engine.started] == [512, 256]
+
+
+def test_stop_task_ends_the_process_and_says_who_did(cloud: Any) -> None:
+    arn = cloud.run(cloud.define("sleep", "60"))
+    cloud.running(arn)
+    assert cloud.ecs.stop_task(cluster="c", task=arn, reason="enough")["task"]["desiredStatus"] == "STOPPED"
+    task = cloud.stopped(arn)
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "enough")
+    assert task["containers"][0]["exitCode"] == 143
+
+
+def test_stop_task_kills_what_does_not_end_in_its_grace_period(cloud: Any, wait_until: Any) -> None:
+    command = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    arn = cloud.run(cloud.define("sh", "-c", command, stopTimeout=1))
+    wait_until(lambda: cloud.running(arn) and cloud.lines(arn) == ["ready"])
+    asked = time.monotonic()
+    cloud.ecs.stop_task(cluster="c", task=arn)
+    assert cloud.stopped(arn)["containers"][0]["exitCode"] == 137
+    assert time.monotonic() - asked >= 1
+
+
+START_FAILURES = {
+    "no image": ({"image": "missing"}, "CannotPullContainerError: "),
+    "no log group": (
+        {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/x", "awslogs-stream-prefix": "p"}}},
+        "ResourceInitializationError: ",
+    ),
+    "no program": ({"command": ["/no/such/program"]}, "CannotStartContainerError: "),
+    "no secret": ({"secrets": [{"name": "S", "valueFrom": "absent"}]}, "ResourceInitializationError: unable to pull"),
+}
+
+
+@pytest.mark.parametrize("case", START_FAILURES)
+def test_a_task_that_cannot_start_says_why(cloud: Any, case: str) -> None:
+    container, reason = START_FAILURES[case]
+    definition = cloud.define(*container.pop("command", ["true"]), **container)
+    task = cloud.stopped(cloud.run(definition))
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith(reason)
+    assert "exitCode" not in task["containers"][0]
+    assert "startedAt" not in task
+
+
+def test_an_essential_container_takes_the_others_with_it(cloud: Any) -> None:
+    def container(name: str, command: str, essential: bool) -> dict[str, Any]:
+        return {"name": name, "image": "i", "command": ["sh", "-c", command], "essential": essential}
+
+    arn = cloud.run(
+        cloud.define_containers(
+            "three",
+            [
+                container("main", "sleep 0.4; exit 3", True),
+                container("side", "exit 5", False),
+                container("server", "exec sleep 60", True),
+            ],
+        )
+    )
+    task = cloud.stopped(arn)
+    assert {c["name"]: c["exitCode"] for c in task["containers"]} == {"main": 3, "side": 5, "server": 143}
+
+
+def test_ports_are_free_ones_and_told_to_the_container(cloud: Any) -> None:
+    definition = cloud.define(
+        "sh", "-c", 'echo "$PORT $PORT_8000"', portMappings=[{"containerPort": 8000}], environment=[]
+    )
+    arn = cloud.run(definition)
+    task = cloud.stopped(arn)
+    binding = task["containers"][0]["networkBindings"][0]
+    assert binding["containerPort"] == 8000
+    assert cloud.lines(arn) == [f"{binding['hostPort']} {binding['hostPort']}"]
+
+
+def test_credentials_are_given_for_a_role_and_taken_back(cloud: Any) -> None:
+    arn = cloud.run(cloud.define("true", family="fam"))
+    cloud.stopped(arn)
+    identity = cloud.environment.given[0]
+    assert (identity.task_arn, identity.family) == (arn, "fam")
+    assert identity.role_arn.endswith(":role/r")
+    assert cloud.environment.released == [arn]
+
+
+def test_waiters_and_listing(cloud: Any) -> None:
+    arn = cloud.run(cloud.define("sleep", "60", family="waits"), startedBy="me")
+    cloud.ecs.get_waiter("tasks_running").wait(cluster="c", tasks=[arn], WaiterConfig={"Delay": 0, "MaxAttempts": 2000})
+    assert cloud.ecs.list_tasks(cluster="c")["taskArns"] == [arn]
+    assert cloud.ecs.list_tasks(cluster="c", family="waits", startedBy="me")["taskArns"] == [arn]
+    assert cloud.ecs.list_tasks(cluster="c", family="other")["taskArns"] == []
+    cloud.ecs.stop_task(cluster="c", task=arn)
+    cloud.ecs.get_waiter("tasks_stopped").wait(cluster="c", tasks=[arn], WaiterConfig={"Delay": 0, "MaxAttempts": 2000})
+    assert cloud.ecs.list_tasks(cluster="c")["taskArns"] == []
+    assert cloud.ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"] == [arn]
+    missing = cloud.ecs.describe_tasks(cluster="c", tasks=["gone"])
+    assert missing["failures"] == [{"arn": "gone", "reason": "MISSING"}]
+
+
+def test_many_tasks_at_once_all_run(cloud: Any) -> None:
+    definition = cloud.define("true")
+    arns = [cloud.run(definition) for _ in range(40)]
+    assert [cloud.stopped(arn)["containers"][0]["exitCode"] for arn in arns] == [0] * 40
+    assert not cloud.server.client("ec2").describe_network_interfaces()["NetworkInterfaces"]
+
+
+def test_a_process_starts_soon_after_run_task(cloud: Any) -> None:
+    definition = cloud.define(sys.executable, "-c", "pass")
+    cloud.stopped(cloud.run(definition))
+    delays = []
+    for _ in range(5):
+        task = cloud.stopped(cloud.run(definition))
+        delays.append((task["startedAt"] - task["createdAt"]).total_seconds())
+    assert min(delays) < 0.1  # about 5 ms on an idle machine; the bound is for a busy one
