@@ -39,12 +39,12 @@ class Naming:
     environment: str
 
     def __post_init__(self) -> None:
-        for value, pattern, what in (
-            (self.project, PROJECT, "project: 2 to 12 lower-case letters and digits, a letter first, like 'herd'"),
-            (self.environment, ENVIRONMENT, "environment: like 'dev' or 'pr-17'; a hyphen only before a number"),
-        ):
-            if not pattern.fullmatch(value):
-                raise ValueError(f"{value!r} is not a name for a {what}")
+        if not PROJECT.fullmatch(self.project):
+            rule = "2 to 12 lower-case letters and digits, a letter first, like 'herd'"
+            raise ValueError(f"{self.project!r} is not a name for a project; allowed: {rule}")
+        if not ENVIRONMENT.fullmatch(self.environment):
+            rule = "up to 16 lower-case letters and digits, a hyphen only before a number, like 'dev' or 'pr-17'"
+            raise ValueError(f"{self.environment!r} is not a name for an environment; allowed: {rule}")
 
     @property
     def prefix(self) -> str:

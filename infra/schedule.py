@@ -96,7 +96,14 @@ class _Field:
         if len(ordered) == self.size:
             return "*"
         steps = {b - a for a, b in zip(ordered, ordered[1:], strict=False)}
-        if len(ordered) > 2 and len(steps) == 1 and (step := steps.pop()) > 1 and ordered[-1] + step > self.high:
+        # AWS takes no step in the day of the week; names are listed in both fields that have them.
+        if (
+            not self.names
+            and len(ordered) > 2
+            and len(steps) == 1
+            and (step := steps.pop()) > 1
+            and ordered[-1] + step > self.high
+        ):
             return f"{ordered[0]}/{step}"
         return ",".join(self._word(a) if a == b else f"{self._word(a)}-{self._word(b)}" for a, b in _ranges(ordered))
 

@@ -20,7 +20,7 @@ TRANSLATIONS = {
     "5-20/5 * * * *": "cron(5,10,15,20 * * * ? *)",
     # Cron's */2 is every odd day of the month and every even day of the week; dropped it would be daily.
     "0 4 */2 * *": "cron(0 4 1/2 * ? *)",
-    "0 0 * * */2": "cron(0 0 ? * 1/2 *)",
+    "0 0 * * */2": "cron(0 0 ? * SUN,TUE,THU,SAT *)",
     "0 0 * * 0": "cron(0 0 ? * SUN *)",
     "0 0 * * 7": "cron(0 0 ? * SUN *)",
     "0 0 * * 0,7": "cron(0 0 ? * SUN *)",
@@ -158,6 +158,20 @@ def test_an_independent_reader_of_the_aws_expression_agrees(line: str, start: da
         assert found == start
 
 
+@pytest.mark.parametrize(
+    "line", ["0 4 */2 * *", "30 5 * * */2", "*/17 8-18 * * 1-5", "0 0 * * FRI-MON", "5 22-2 1,15 * *"]
+)
+def test_a_month_of_minutes(line: str) -> None:
+    start = datetime(2026, 1, 20, tzinfo=UTC)
+    minutes = (start + timedelta(minutes=i) for i in range(1, 60 * 24 * 31))
+    wanted = [moment for moment in minutes if cron_matches(names_to_numbers(line), moment)]
+    assert wanted and next_runs(parse(line), "UTC", start, len(wanted)) == wanted
+
+
+def names_to_numbers(line: str) -> str:
+    return line.replace("FRI", "5").replace("MON", "1")
+
+
 @given(cron_lines(), st.sampled_from(["Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]))
 @settings(max_examples=60, deadline=None)
 def test_runs_rise_and_lie_on_the_wall_clock(line: str, zone: str) -> None:
@@ -197,7 +211,8 @@ def test_the_29th_of_february_is_found_over_the_century_gap() -> None:
 
 def test_a_rate_counts_elapsed_time() -> None:
     after = datetime(2026, 3, 29, 0, 30, tzinfo=ZoneInfo("Europe/Amsterdam"))
-    assert next_runs(parse("every 1 day"), "Europe/Amsterdam", after, 1) == [after.astimezone(UTC) + timedelta(hours=24)]
+    tomorrow = after.astimezone(UTC) + timedelta(hours=24)
+    assert next_runs(parse("every 1 day"), "Europe/Amsterdam", after, 1) == [tomorrow]
 
 
 @given(st.text(max_size=60) | st.text("0123456789*/-,LW#?@ ", max_size=40))
