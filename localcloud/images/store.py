@@ -30,7 +30,7 @@ from .context import Context, ContextError
 from .dockerfile import ImageError, parse
 from .plan import Config, Plan, plan
 from .realise import RealiseError, VenvRealiser, lock_hash
-from .tree import File, Folder, Link, Venv
+from .tree import File, Folder, Link, TreeError, Venv
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class ImageStore:
                         on_progress(f"not exercised without Docker: {line}")
             image = self._load(digest)
             self.make_ready(image, on_progress)
-        except (ContextError, RealiseError, OSError, UnicodeDecodeError) as error:
+        except (ContextError, TreeError, RealiseError, OSError, UnicodeDecodeError) as error:
             raise ImageError([str(error)]) from error
         return image
 
