@@ -1,8 +1,8 @@
 """Add the next week of flights and weather to what the last run left.
 
 Writes one Parquet file a week to flights/ and weather/, named by the week's first day, and summary.json. The year has 52
-weeks (the last one has eight days). When all are there the next run starts again with the first ones, and says so: a
-sample must go on for ever, real data would just go on.
+weeks (the last one has eight days). When all are there the next run starts again with the first ones, and says so:
+real data would simply go on.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ def main() -> None:
         week_flights.to_parquet(outputs / "flights" / name, index=False)
         week_weather.to_parquet(outputs / "weather" / name, index=False)
         print(f"week of {first_day(week)}: {len(week_flights):,} flights, {len(week_weather):,} hours of weather")
+
+    for name in ("airlines.csv", "airports.csv"):  # what the codes stand for
+        shutil.copy(data_file(name), outputs)
 
     summary = {
         "weeks": weeks[-1] + 1,

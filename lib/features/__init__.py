@@ -16,24 +16,29 @@ CATEGORIES = ["origin", "dest", "carrier", "hour", "weekday"]
 NUMBERS = ["minutes_of_day", "distance_km", *WEATHER]
 
 
-def features(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
-    """One row a flight, in the order of `flights`, with the columns CATEGORIES and NUMBERS.
+def with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """Add the weather at the airport in the hour of the scheduled departure; missing where it is not known.
 
-    flights: scheduled (local time), origin, dest, carrier, distance_km
-    weather: origin, hour_starting (local time), and the columns WEATHER, at most one row an origin and hour
+    flights: scheduled (local time), origin, …
+    weather: hour_starting (local time), origin and the columns WEATHER, at most one row an hour and origin
     """
     hour_starting = flights["scheduled"].dt.floor("h")
-    rows = flights.assign(hour_starting=hour_starting).merge(
-        weather[["origin", "hour_starting", *WEATHER]],
-        on=["origin", "hour_starting"],
-        how="left",
-        validate="many_to_one",
+    return flights.assign(hour_starting=hour_starting).merge(
+        weather[["origin", "hour_starting", *WEATHER]], on=["origin", "hour_starting"], how="left", validate="m:1"
     )
-    scheduled = rows["scheduled"].dt
-    rows["hour"] = scheduled.hour
-    rows["weekday"] = scheduled.dayofweek
-    rows["minutes_of_day"] = scheduled.hour * 60 + scheduled.minute
-    return rows[CATEGORIES + NUMBERS]
+
+
+def features(flights: pd.DataFrame) -> pd.DataFrame:
+    """One row a flight, in the same order, with the columns CATEGORIES and NUMBERS.
+
+    flights: scheduled (local time), origin, dest, carrier, distance_km and the columns WEATHER
+    """
+    scheduled = flights["scheduled"].dt
+    return flights.assign(
+        hour=scheduled.hour,
+        weekday=scheduled.dayofweek,
+        minutes_of_day=scheduled.hour * 60 + scheduled.minute,
+    )[CATEGORIES + NUMBERS]
 
 
 def is_late(flights: pd.DataFrame) -> pd.Series:
