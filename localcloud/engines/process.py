@@ -223,7 +223,7 @@ def _lines(descriptor: int) -> Iterator[str]:
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             yield from _pieces(line)
-        while len(rest) >= MAX_LINE_BYTES:
+        while len(rest) > MAX_LINE_BYTES:
             cut = _cut(rest)
             yield rest[:cut].decode("utf-8", "replace")
             rest = rest[cut:]
