@@ -157,7 +157,7 @@ class RoundRobin:
         """
         # A copy in one step: moto's dictionary changes under other threads.
         targets = list(group.targets.values())
-        states = [target.get("health", "healthy") for target in targets]
+        states = [target["health"][0] for target in targets]
         wanted = "healthy" if "healthy" in states else "unhealthy"
         chosen = [target for target, state in zip(targets, states, strict=True) if state == wanted]
         if not chosen:
