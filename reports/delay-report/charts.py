@@ -29,7 +29,7 @@ def week(table: pd.DataFrame) -> Markup:
         .encode(
             x=alt.X("clock:O", title="scheduled hour of departure", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("weekday:O", sort=WEEKDAYS, title=None),
-            color=alt.Color("late:Q", scale=alt.Scale(range=["#eef4fa", "#f7c9a9", ACCENT, "#8a2a06"]), legend=legend()),
+            color=alt.Color("late:Q", scale=alt.Scale(range=["#eaf1f8", "#fbd9bd", ACCENT, "#7a2405"], interpolate="rgb"), legend=legend()),
         )
     )
     return svg(chart.properties(width=WIDE, height=210))
@@ -39,7 +39,7 @@ def airlines(table: pd.DataFrame) -> Markup:
     y = alt.Y("airline:N", sort=None, title=None, axis=alt.Axis(labelLimit=170))
     bars = alt.Chart(table).mark_bar(color=PALE, cornerRadiusEnd=3, height={"band": 0.7}).encode(x=share_x("late"), y=y)
     labels = bars.mark_text(align="left", dx=5, color=INK, fontSize=12).encode(text=alt.Text("late:Q", format=".0%"))
-    return svg((bars + labels).properties(width=NARROW - 130, height=26 * len(table)))
+    return svg((bars + labels).properties(width=NARROW - 140, height=30 * len(table)))
 
 
 def calibration(table: pd.DataFrame) -> Markup:
@@ -83,12 +83,13 @@ def share_x(field: str) -> alt.X:
 
 
 def legend() -> alt.Legend:
-    return alt.Legend(format="%", title=None, orient="top", gradientLength=180, gradientThickness=8, tickCount=4)
+    look = {"labelColor": SOFT, "labelFontSize": 12, "gradientLength": 180, "gradientThickness": 8, "gradientStrokeWidth": 0}
+    return alt.Legend(format="%", title=None, orient="top", tickCount=4, **look)
 
 
 def svg(chart: alt.TopLevelMixin) -> Markup:
     font = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
     axis = {"labelColor": SOFT, "titleColor": SOFT, "titleFontWeight": "normal", "domain": False, "ticks": False}
-    chart = chart.configure(font=font, background="transparent").configure_view(stroke=None)
+    chart = chart.configure(font=font, background="transparent", padding={"left": 14, "right": 8, "top": 5, "bottom": 5}).configure_view(stroke=None)
     chart = chart.configure_axis(**axis, gridColor=LINE, labelFontSize=12, titleFontSize=12, labelPadding=6)
     return Markup(vl_convert.vegalite_to_svg(chart.to_dict()))

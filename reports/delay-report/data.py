@@ -68,7 +68,7 @@ def by_airline(flights: pd.DataFrame) -> pd.DataFrame:
     return shares(flights, ["airline"]).sort_values("late", ascending=False)
 
 
-def worst_routes(flights: pd.DataFrame, count: int = 8) -> pd.DataFrame:
+def worst_routes(flights: pd.DataFrame, count: int = 9) -> pd.DataFrame:
     """origin, destination, late, flights of the routes that are late most often"""
     return shares(flights, ["origin", "destination"]).nlargest(count, "late")
 

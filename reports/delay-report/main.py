@@ -1,6 +1,7 @@
 """Render the report: read what the jobs published, draw, fill the template, write one self-contained page.
 
-`data.py` prepares the numbers, `charts.py` draws them, `page.html` and `text.md` are the page itself.
+`data.py` prepares the numbers, `charts.py` draws them, `page.html` and `text.md` are the page
+itself: text.md has one part a section.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import charts
 import data
 import mistune
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 inputs = Path(os.environ["HERD_INPUTS"])
 outputs = Path(os.environ["HERD_OUTPUTS"])
@@ -38,17 +40,20 @@ text = templates.get_template("text.md").render(
     safest=hours.iloc[0],
     riskiest=hours.iloc[-1],
 )
-figures = {
-    "days": charts.days(data.by_day(flights)),
-    "week": charts.week(data.by_weekday_and_hour(flights)),
-    "airlines": charts.airlines(airlines),
-    "calibration": charts.calibration(model["calibration"]),
-    "routes": charts.routes_table(data.worst_routes(flights)),
-    "candidates": charts.candidates_table(model["candidates"]),
-}
-sections = [mistune.html(part) for part in text.split("\n---\n")]
+figures = [
+    [charts.days(data.by_day(flights))],
+    [charts.week(data.by_weekday_and_hour(flights))],
+    [charts.airlines(airlines)],
+    [charts.routes_table(data.worst_routes(flights))],
+    [charts.calibration(model["calibration"]), charts.candidates_table(model["candidates"])],
+]
+wide = [True, True, False, False, True]
+texts = [Markup(mistune.html(part)) for part in text.split("\n---\n")]
+sections = [
+    {"text": words, "figures": shown, "wide": full} for words, shown, full in zip(texts, figures, wide, strict=True)
+]
 page = templates.get_template("page.html").render(
-    numbers=numbers, model=model, sections=sections, figures=figures, run=os.environ["HERD_RUN_ID"]
+    numbers=numbers, model=model, sections=sections, run=os.environ["HERD_RUN_ID"]
 )
 (outputs / "index.html").write_text(page)
 print(f"{len(flights):,} flights, {len(page) / 1000:.0f} kB")
