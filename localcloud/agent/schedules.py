@@ -34,9 +34,10 @@ THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "R
 
 @dataclass
 class Armed:
-    """A schedule as it was when its next firing was worked out."""
+    """A schedule as it was when its next firing was worked out; `since` is when it was first seen."""
 
     signature: tuple[Any, ...]
+    since: datetime
     due: datetime | None
 
 
@@ -135,13 +136,14 @@ class Schedules:
     def _look_at(self, group: Any, schedule: Any, now: datetime) -> list[Invocation]:
         armed = self._armed.get(schedule.arn)
         if armed is None or armed.signature != signature(schedule):
-            # A new schedule may be due at the very moment of its creation: a rate without a start date is.
-            after = now if armed else min(now, moment(schedule.creation_date) or now) - timedelta(microseconds=1)
-            armed = self._armed[schedule.arn] = Armed(signature(schedule), next_due(schedule, after))
+            # A new schedule may be due at the very moment it is made: a rate without a start date is.
+            since, after = (armed.since, now) if armed else (now, now - timedelta(microseconds=1))
+            armed = Armed(signature(schedule), since, next_due(schedule, after, since))
+            self._armed[schedule.arn] = armed
         if armed.due is None or armed.due > now:
             return []
         invocation = Invocation(schedule, dict(schedule.target), scheduled=armed.due, due=now)
-        armed.due = next_due(schedule, now)
+        armed.due = next_due(schedule, now, armed.since)
         if armed.due is None and schedule.action_after_completion == "DELETE":
             group.schedules.pop(schedule.name, None)
         return [invocation]
@@ -230,13 +232,15 @@ def moment(value: Any) -> datetime | None:
         return datetime.fromisoformat(str(value)).astimezone(UTC)
 
 
-def next_due(schedule: Any, after: datetime) -> datetime | None:
-    """When a schedule fires for the first time later than `after`; None if it never does again or is disabled."""
+def next_due(schedule: Any, after: datetime, since: datetime) -> datetime | None:
+    """When a schedule fires for the first time later than `after`; None if it never does again or is disabled.
+
+    `since` is when the schedule was made: a rate counts from there if it has no start date.
+    """
     if schedule.state != "ENABLED":
         return None
     start, end = moment(schedule.start_date), moment(schedule.end_date)
-    created = moment(schedule.creation_date) or after
     earliest = max(after, start - timedelta(microseconds=1)) if start else after
     expression = cron.parse(schedule.schedule_expression)
-    due = cron.next_fire(expression, cron.zone(schedule.schedule_expression_timezone), earliest, start or created)
+    due = cron.next_fire(expression, cron.zone(schedule.schedule_expression_timezone), earliest, start or since)
     return None if due is None or (end is not None and due > end) else due

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -225,6 +225,20 @@ def cloud(server: Server) -> Iterator[Cloud]:
     agent = Agent(server, engine, AnyImage(), environment)
     agent.start()
     yield Cloud(server, agent, engine, environment)
+    agent.stop(timeout=5)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Tomorrow, on a full minute: later than whatever a test creates."""
+    return FakeClock(datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1))
+
+
+@pytest.fixture
+def ticking(server: Server, clock: FakeClock) -> Iterator[Agent]:
+    """An agent that does nothing by itself: `tick` it, in the time of `clock`."""
+    agent = Agent(server, CommandEngine(), AnyImage(), PlainEnvironment(), clock)
+    yield agent
     agent.stop(timeout=5)
 
 
