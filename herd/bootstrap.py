@@ -10,7 +10,9 @@ Takes some milliseconds when all of it is there.
 import sys
 
 if sys.version_info < (3, 11):
-    sys.exit(f"Herd needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try `make PYTHON=python3.12 …`.")
+    sys.exit(
+        f"Herd needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try `make PYTHON=python3.12 …`."
+    )
 
 from pathlib import Path
 

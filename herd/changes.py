@@ -8,8 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 SIGNS = {
-    "create": "+", "update": "~", "replace": "±", "create-replacement": "±", "delete": "-", "delete-replaced": "±",
-    "discard": "-", "discard-replaced": "±", "import": "+", "import-replacement": "±", "read": "›", "refresh": "~",
+    "create": "+",
+    "update": "~",
+    "replace": "±",
+    "create-replacement": "±",
+    "delete": "-",
+    "delete-replaced": "±",
+    "discard": "-",
+    "discard-replaced": "±",
+    "import": "+",
+    "import-replacement": "±",
+    "read": "›",
+    "refresh": "~",
 }
 WORDS = {"+": "created", "~": "changed", "±": "replaced", "-": "deleted", "›": "read"}
 PREVIEW_WORDS = {"+": "to create", "~": "to change", "±": "to replace", "-": "to delete", "›": "to read"}
@@ -88,7 +98,11 @@ class Changes:
         where = f"{_type_and_name(told['urn'])[1]}: " if told.get("urn") and ":Stack::" not in told["urn"] else ""
         # The engine repeats on the stack that the update failed; the reason has been given by then.
         if told["severity"] == "error":
-            if message.removeprefix("error: ") not in ("update failed", "preview failed", "one or more errors occurred"):
+            if message.removeprefix("error: ") not in (
+                "update failed",
+                "preview failed",
+                "one or more errors occurred",
+            ):
                 self.errors.append(where + message.removeprefix("error: "))
         elif told["severity"] == "warning":
             self.messages.append(f"{text or 'warning'}: {where}{message}")

@@ -18,10 +18,9 @@ def up(target: Target, run: bool, yes: bool) -> None:
     project.load(target.checkout, target.name)
     target.approve("deploy", yes)
     if isinstance(target, LocalTarget):
-        _start_cloud(target)
+        start_cloud(target)
+        prepare_stack(target)
     engine = Engine(target)
-    if isinstance(target, LocalTarget):
-        _prepare_stack(target, engine)
     changes = engine.up()
     for line in changes.lines():
         console.say(line)
@@ -36,17 +35,18 @@ def up(target: Target, run: bool, yes: bool) -> None:
         console.say("nothing changed")
     failed = [entry for following in started for entry in following.failed]
     if failed:
-        raise HerdError("\n".join(["the environment is up, but its first run failed:", *(describe(entry) for entry in failed)]))
+        raise HerdError(
+            "\n".join(["the environment is up, but its first run failed:", *(describe(entry) for entry in failed)])
+        )
 
 
 def preview(target: Target) -> Changes:
     """What `up` would do."""
     project.load(target.checkout, target.name)
     if isinstance(target, LocalTarget):
-        _start_cloud(target)
+        start_cloud(target)
+        prepare_stack(target)
     engine = Engine(target)
-    if isinstance(target, LocalTarget):
-        _prepare_stack(target, engine)
     return engine.preview()
 
 
@@ -62,7 +62,9 @@ def down(target: Target, yes: bool) -> None:
     if cloud is None or _recorded(target) not in (None, cloud.instance):
         # What the state describes lived in a process that has ended; nothing of it is left to be removed.
         forgot = _forget(target)
-        console.say(f"{target.name} is removed; the local cloud had already gone" if forgot else f"{target.name} was not up")
+        console.say(
+            f"{target.name} is removed; the local cloud had already gone" if forgot else f"{target.name} was not up"
+        )
     elif exists:
         engine = Engine(target)
         drop_dead_lock(target)
@@ -100,8 +102,10 @@ def environments(target: LocalTarget) -> list[str]:
 def first_runs(target: Target) -> list[Following]:
     """Start and follow each pipeline, and each job outside of one, that has never succeeded and does not run now."""
     exports = target.exports
-    members = {name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
-               for name, told in exports.pipelines.items()}
+    members = {
+        name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
+        for name, told in exports.pipelines.items()
+    }
     in_pipeline = {job for jobs in members.values() for job in jobs}
     started = []
     for name, told in exports.pipelines.items():
@@ -115,7 +119,9 @@ def first_runs(target: Target) -> list[Following]:
         try:
             follow(target, started, show_logs=False)
         except KeyboardInterrupt:
-            raise HerdError("detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it") from None
+            raise HerdError(
+                "detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it"
+            ) from None
     return started
 
 
@@ -123,13 +129,14 @@ def _is_due(target: Target, machine: str) -> bool:
     return runs.latest(target, machine, "SUCCEEDED") is None and runs.latest(target, machine, "RUNNING") is None
 
 
-def _start_cloud(target: LocalTarget) -> None:
+def start_cloud(target: LocalTarget) -> None:
+    """The local cloud of the target's checkout, if it is not running."""
     if local_cloud.running(target.checkout) is None:
         with console.step("starting the local cloud") as step:
             step.result = local_cloud.start(target.checkout).endpoint
 
 
-def _prepare_stack(target: LocalTarget, engine: Engine) -> None:
+def prepare_stack(target: LocalTarget) -> None:
     """Make the stack if there is none, and forget one whose resources went with an earlier local cloud."""
     if drop_dead_lock(target):
         console.note("an earlier update was killed; its lock is removed")
@@ -137,7 +144,7 @@ def _prepare_stack(target: LocalTarget, engine: Engine) -> None:
         console.note("the local cloud was restarted and has lost what it held: making the environment again")
         _forget(target)
     if not target.state_file.exists():
-        engine.init()
+        Engine(target).init()
     _record_file(target).write_text(json.dumps({"instance": target.cloud.instance}))
 
 
@@ -164,7 +171,9 @@ def _forget(target: LocalTarget) -> bool:
 
 
 def _addresses(target: Target) -> None:
-    rows = [[name, told["kind"], told["url"]] for name, told in sorted(target.exports.workloads.items()) if told.get("url")]
+    rows = [
+        [name, told["kind"], told["url"]] for name, told in sorted(target.exports.workloads.items()) if told.get("url")
+    ]
     if rows:
         console.say()
         console.table(["NAME", "KIND", "ADDRESS"], rows)

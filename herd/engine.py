@@ -49,16 +49,13 @@ class Engine:
         """Make the stack."""
         self._run("stack", "init", self._target.name)
 
-    def forget(self) -> None:
-        """Remove the stack's state although it lists resources: what it describes is gone."""
-        self._run("stack", "rm", "--yes", "--force", "--preserve-config", self._target.name)
-
     def _run(self, *arguments: str) -> None:
         environment = dict(self._environment)
-        # `stack init` and `stack rm` name the stack themselves and refuse to be told twice.
+        # `stack init` names the stack itself and refuses to be told twice.
         environment.pop("PULUMI_OPTION_STACK", None)
-        done = subprocess.run(self._command(*arguments), env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            self._command(*arguments), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
         if done.returncode:
             raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
 
@@ -78,8 +75,15 @@ class Engine:
 
     def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
         """Read the engine's events to the end; what it said outside of them, and its exit status."""
-        process = subprocess.Popen(command, env=self._environment, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        process = subprocess.Popen(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         assert process.stdout is not None
         other: list[str] = []
         with _engine_ends_itself(), process.stdout:

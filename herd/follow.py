@@ -49,7 +49,11 @@ class Following:
 
     def _add_skipped(self, parent: Mapping[str, object]) -> list[Run]:
         statuses = runs.job_statuses(parent)
-        skipped = [runs.skipped(name, parent) for name, status in statuses.items() if status == "skipped" and name not in self.runs]
+        skipped = [
+            runs.skipped(name, parent)
+            for name, status in statuses.items()
+            if status == "skipped" and name not in self.runs
+        ]
         self.runs |= {run.workload: run for run in skipped}
         return skipped
 

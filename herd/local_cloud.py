@@ -87,14 +87,31 @@ def start(checkout: Checkout) -> LocalCloud:
 def _launch(checkout: Checkout) -> LocalCloud:
     home = checkout.folder("cloud")
     log = home / "cloud.log"
-    command = [str(checkout.python), "-m", "localcloud", "serve", "--home", str(home),
-               "--cache", str(checkout.cache), "--uv", str(uv.ensure(checkout.cache))]
+    command = [
+        str(checkout.python),
+        "-m",
+        "localcloud",
+        "serve",
+        "--home",
+        str(home),
+        "--cache",
+        str(checkout.cache),
+        "--uv",
+        str(uv.ensure(checkout.cache)),
+    ]
     start_of_log = log.stat().st_size if log.exists() else 0
     with log.open("ab") as stream:
         os.chmod(log, 0o600)
         # A session of its own: Ctrl-C in this terminal, or closing it, must not end the environment.
-        process = subprocess.Popen(command, cwd=checkout.root, env=_without_aws(), stdin=subprocess.DEVNULL,
-                                   stdout=stream, stderr=stream, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            cwd=checkout.root,
+            env=_without_aws(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if found := running(checkout):
@@ -131,8 +148,10 @@ def stop(checkout: Checkout) -> bool:
         if not _alive(cloud.pid):
             return True
         time.sleep(0.02)
-    raise HerdError(f"the local cloud (process {cloud.pid}) did not end within {STOP_SECONDS:.0f} s; "
-                    f"see {checkout.cloud / 'cloud.log'}")
+    raise HerdError(
+        f"the local cloud (process {cloud.pid}) did not end within {STOP_SECONDS:.0f} s; "
+        f"see {checkout.cloud / 'cloud.log'}"
+    )
 
 
 def _alive(pid: int) -> bool:

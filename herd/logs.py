@@ -44,14 +44,18 @@ class Reader:
         return found
 
 
-def tail(target: Target, workload: str, group: str, count: int, task: str | None = None, since: datetime | None = None) -> list[Line]:
+def tail(
+    target: Target, workload: str, group: str, count: int, task: str | None = None, since: datetime | None = None
+) -> list[Line]:
     """The last `count` lines: of a task if it is known, else of the newest task that wrote since then."""
     logs = target.client("logs")
     stream = f"{workload}/main/{task.rsplit('/', 1)[-1]}" if task else _newest_stream(logs, group, since)
     if stream is None:
         return []
     try:
-        events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)["events"]
+        events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)[
+            "events"
+        ]
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [_line({**event, "logStreamName": stream}) for event in events][-count:]
@@ -59,11 +63,15 @@ def tail(target: Target, workload: str, group: str, count: int, task: str | None
 
 def _newest_stream(logs: Any, group: str, since: datetime | None) -> str | None:
     try:
-        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)["logStreams"]
+        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)[
+            "logStreams"
+        ]
     except logs.exceptions.ResourceNotFoundException:
         return None
     earliest = int(since.timestamp() * 1000) if since else 0
-    return streams[0]["logStreamName"] if streams and streams[0].get("lastEventTimestamp", earliest) >= earliest else None
+    return (
+        streams[0]["logStreamName"] if streams and streams[0].get("lastEventTimestamp", earliest) >= earliest else None
+    )
 
 
 def _events(logs: Any, group: str, since: int) -> Iterator[dict[str, Any]]:
@@ -81,4 +89,8 @@ def _events(logs: Any, group: str, since: int) -> Iterator[dict[str, Any]]:
 
 
 def _line(event: dict[str, Any]) -> Line:
-    return Line(datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event.get("logStreamName", ""), event["message"].rstrip("\n"))
+    return Line(
+        datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+        event.get("logStreamName", ""),
+        event["message"].rstrip("\n"),
+    )

@@ -8,11 +8,17 @@ import typer
 
 Environment = Annotated[
     str | None,
-    typer.Option("--environment", "-e", metavar="NAME", help="A local environment of this checkout.", show_default="dev"),
+    typer.Option(
+        "--environment", "-e", metavar="NAME", help="A local environment of this checkout.", show_default="dev"
+    ),
 ]
 Stack = Annotated[
     str | None,
-    typer.Option("--stack", metavar="NAME", help="Act on this stack on AWS instead, with your own login; asks before it changes anything."),
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="Act on this stack on AWS instead, with your own login; asks before it changes anything.",
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --stack).")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A workload: the name of its folder.", show_default=False)]

@@ -19,9 +19,17 @@ AT_ONCE = 8
 """Requests under way at the same time: an environment of fifty jobs is asked about in seconds, also across an ocean."""
 
 STATUS_OF_ERROR = {
-    "Herd.CheckFailed": "check-failed", "Herd.Failed": "failed", "Herd.TimedOut": "timed-out", "Herd.Killed": "killed",
+    "Herd.CheckFailed": "check-failed",
+    "Herd.Failed": "failed",
+    "Herd.TimedOut": "timed-out",
+    "Herd.Killed": "killed",
 }
-STATUS_OF_EXECUTION = {"RUNNING": "running", "PENDING_REDRIVE": "running", "TIMED_OUT": "timed-out", "ABORTED": "aborted"}
+STATUS_OF_EXECUTION = {
+    "RUNNING": "running",
+    "PENDING_REDRIVE": "running",
+    "TIMED_OUT": "timed-out",
+    "ABORTED": "aborted",
+}
 
 FAILURES = frozenset({"failed", "check-failed", "timed-out", "killed", "aborted"})
 
@@ -127,7 +135,9 @@ def job_statuses(described: Mapping[str, Any]) -> dict[str, str]:
 def latest(target: Target, machine: str, status: str | None = None) -> dict[str, Any] | None:
     """The newest execution of a machine (name, status, dates), or None; `status` is one of AWS's words."""
     wanted = {"statusFilter": status} if status else {}
-    found = target.client("stepfunctions").list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
+    found = target.client("stepfunctions").list_executions(stateMachineArn=machine, maxResults=1, **wanted)[
+        "executions"
+    ]
     return found[0] if found else None
 
 
@@ -137,12 +147,15 @@ def last_runs(target: Target) -> dict[str, Run]:
     machines = {name: told["machine"] for name, told in exports.workloads.items() if told.get("machine")}
     pipelines = exports.pipelines
     target.client("stepfunctions")  # made once, before the threads
-    asked = in_parallel(lambda item: _last(target, *item), [*machines.items(), *((name, told["machine"]) for name, told in pipelines.items())])
+    asked = in_parallel(
+        lambda item: _last(target, *item),
+        [*machines.items(), *((name, told["machine"]) for name, told in pipelines.items())],
+    )
     found: dict[str, Run] = {}
     for name, described in zip(machines, asked[: len(machines)], strict=True):
         if described:
             found[name] = _with_record(target, run_of(name, described))
-    for described in asked[len(machines):]:
+    for described in asked[len(machines) :]:
         if described:
             _add_skipped(found, described)
     return found
@@ -163,8 +176,14 @@ def _add_skipped(found: dict[str, Run], described: Mapping[str, Any]) -> None:
 
 def skipped(workload: str, described: Mapping[str, Any]) -> Run:
     """The run that did not take place, of the pipeline's execution `described`."""
-    return Run(workload, described["name"], "skipped", described["startDate"], described.get("stopDate"),
-               reason="a job before it did not succeed")
+    return Run(
+        workload,
+        described["name"],
+        "skipped",
+        described["startDate"],
+        described.get("stopDate"),
+        reason="a job before it did not succeed",
+    )
 
 
 def _with_record(target: Target, run: Run) -> Run:
@@ -221,12 +240,16 @@ def stop(target: Target, machine: str, run_id: str) -> bool:
 def running(target: Target) -> list[tuple[str, str]]:
     """Machine and run id of everything that runs now; pipelines first, so that stopping them starts nothing more."""
     exports = target.exports
-    machines = [told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")]
+    machines = [
+        told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")
+    ]
     states = target.client("stepfunctions")
 
     def ask(machine: str) -> list[tuple[str, str]]:
         try:
-            found = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING", maxResults=100)["executions"]
+            found = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING", maxResults=100)[
+                "executions"
+            ]
         except states.exceptions.StateMachineDoesNotExist:
             return []
         return [(machine, entry["name"]) for entry in found]

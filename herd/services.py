@@ -42,12 +42,16 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
 
 
-def _state(target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int) -> tuple[str, str]:
+def _state(
+    target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int
+) -> tuple[str, str]:
     if service["desiredCount"] == 0:
         return "stopped", ""
     intended = _intended(target, told["task_definition"])
     if intended and service["taskDefinition"] != intended:
-        return "rolled-back", _why(service) or f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
+        return "rolled-back", _why(
+            service
+        ) or f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
     if primary.get("rolloutState") == "FAILED":
         return "rolled-back", primary.get("rolloutStateReason", "")
     if primary.get("rolloutState") == "IN_PROGRESS" and primary.get("failedTasks", 0) == 0:
@@ -60,7 +64,9 @@ def _state(target: Target, service: dict[str, Any], primary: dict[str, Any], tol
 def _intended(target: Target, family: str) -> str | None:
     """The newest active revision of the family: what the program deployed last."""
     ecs = target.client("ecs")
-    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=10)["taskDefinitionArns"]
+    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=10)[
+        "taskDefinitionArns"
+    ]
     # familyPrefix is a prefix indeed: `api` finds `api-v2` too.
     return next((arn for arn in newest if arn.rsplit("/", 1)[-1].rsplit(":", 1)[0] == family), None)
 
@@ -75,7 +81,9 @@ def _targets(target: Target, service: dict[str, Any]) -> list[str]:
     return [
         entry["TargetHealth"]["State"]
         for group in service.get("loadBalancers", [])
-        for entry in balancing.describe_target_health(TargetGroupArn=group["targetGroupArn"])["TargetHealthDescriptions"]
+        for entry in balancing.describe_target_health(TargetGroupArn=group["targetGroupArn"])[
+            "TargetHealthDescriptions"
+        ]
     ]
 
 

@@ -27,15 +27,30 @@ QUIET = {
 """Nothing is looked up on the network, and no plugin of the machine's PATH gets in."""
 
 REMOVED = (
-    "PULUMI_CONFIG_PASSPHRASE", "PULUMI_ACCESS_TOKEN", "PULUMI_STACK", "PULUMI_DEBUG_PROVIDERS",
-    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_ACCESS_TOKEN",
+    "PULUMI_STACK",
+    "PULUMI_DEBUG_PROVIDERS",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
 )
 """What would win over the files of the local cloud and lead to the person's real account."""
 
 
-def variables(checkout: Checkout, environment: str, pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+def variables(
+    checkout: Checkout, environment: str, pulumi: Path, base: Mapping[str, str] = os.environ
+) -> dict[str, str | None]:
     """What to set, and (None) what to unset, on top of `base`."""
     aws = checkout.cloud / "aws"
     return {

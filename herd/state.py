@@ -36,7 +36,9 @@ class WorkloadState:
             "url": self.url,
             "healthy": self.healthy,
             "next_run": _text(self.next_run),
-            "last_run": None if run is None else {
+            "last_run": None
+            if run is None
+            else {
                 "id": run.id,
                 "status": run.status,
                 "started": _text(run.started),
@@ -69,8 +71,17 @@ def collect(target: Target) -> list[WorkloadState]:
 
 
 def _of_service(service: Service, told: dict[str, Any]) -> WorkloadState:
-    return WorkloadState(service.name, told["kind"], service.state, told.get("url"), service.healthy, None, None,
-                         told["log_group"], service.reason)
+    return WorkloadState(
+        service.name,
+        told["kind"],
+        service.state,
+        told.get("url"),
+        service.healthy,
+        None,
+        None,
+        told["log_group"],
+        service.reason,
+    )
 
 
 def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: datetime) -> WorkloadState:

@@ -118,7 +118,8 @@ class LocalTarget(Target):
         from botocore.config import Config
 
         return boto3.Session(botocore_session=self._session()).client(
-            service, endpoint_url=self.cloud.endpoint,
+            service,
+            endpoint_url=self.cloud.endpoint,
             config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"max_attempts": 2}),
         )
 
@@ -128,11 +129,13 @@ class LocalTarget(Target):
 
         aws = self.checkout.cloud / "aws"
         key = local_cloud.credentials(self.checkout)
-        session = Session(session_vars={
-            "profile": (None, None, None, None),
-            "config_file": (None, None, str(aws / "config"), None),
-            "credentials_file": (None, None, str(aws / "credentials"), None),
-        })
+        session = Session(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, str(aws / "config"), None),
+                "credentials_file": (None, None, str(aws / "credentials"), None),
+            }
+        )
         session.set_credentials(key.key, key.secret)
         session.set_config_variable("region", key.region)
         return session
@@ -221,5 +224,7 @@ def local(environment: str | None) -> LocalTarget:
 
     name = environment or DEFAULT
     if not re.fullmatch(ENVIRONMENT, name):
-        raise WrongInput(f"{name!r} cannot be an environment's name; like 'dev', 'prod' or 'pr-17', a hyphen only before a number")
+        raise WrongInput(
+            f"{name!r} cannot be an environment's name; like 'dev', 'prod' or 'pr-17', a hyphen only before a number"
+        )
     return LocalTarget(checkouts.current(), name)

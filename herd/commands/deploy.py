@@ -61,4 +61,6 @@ def stop() -> None:
     """
     from herd import checkout, local_cloud
 
-    console.say("the local cloud is stopped" if local_cloud.stop(checkout.current()) else "the local cloud was not running")
+    console.say(
+        "the local cloud is stopped" if local_cloud.stop(checkout.current()) else "the local cloud was not running"
+    )

@@ -150,7 +150,11 @@ def _stream(child: subprocess.Popen[bytes]) -> Iterator[Any]:
 
     def pump(pipe: IO[bytes], field: str) -> None:
         while chunk := os.read(pipe.fileno(), 65536):
-            chunks.put(language_pb2.RunPluginResponse(stdout=chunk) if field == "stdout" else language_pb2.RunPluginResponse(stderr=chunk))
+            chunks.put(
+                language_pb2.RunPluginResponse(stdout=chunk)
+                if field == "stdout"
+                else language_pb2.RunPluginResponse(stderr=chunk)
+            )
         chunks.put(None)
 
     assert child.stdout is not None and child.stderr is not None

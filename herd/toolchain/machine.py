@@ -34,13 +34,23 @@ def exclusive(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def run(command: list[str], cwd: Path | None = None, env: Mapping[str, str] | None = None,
-        on_line: Callable[[str], None] = lambda line: None) -> None:
+def run(
+    command: list[str],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], None] = lambda line: None,
+) -> None:
     """Run a tool to its end, handing on each line that it prints. Raises ToolMissing with its last lines if it fails."""
     try:
         process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace",
+            command,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         )
     except OSError as error:
         raise ToolMissing(f"cannot run {command[0]}: {error.strerror}") from None

@@ -29,11 +29,11 @@ def ensure(root: Path, cache: Path, lock: str) -> bool:
 
     Raises ToolMissing.
     """
-    if _current(root, lock):
+    if is_current(root, lock):
         return False
     tool = uv.ensure(cache)
     with machine.exclusive(root / ".herd" / "packages.lock", lambda: None):
-        if _current(root, lock):
+        if is_current(root, lock):
             return False
         _install(root, str(tool), lock)
     return True
@@ -61,7 +61,8 @@ def _add_checkout(root: Path, venv: Path) -> None:
     launcher.chmod(0o755)
 
 
-def _current(root: Path, lock: str) -> bool:
+def is_current(root: Path, lock: str) -> bool:
+    """Is `.venv` what `lock`, or the lock file that holds all of it, says?"""
     try:
         stamp = json.loads((root / ".venv" / STAMP).read_text())
     except (OSError, ValueError):

@@ -21,8 +21,13 @@ MODULE = Path(__file__).parent / "pulumi"
 COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 
 # Without the version `pulumi version` is empty and the program's SDK refuses to talk to it.
-FLAGS = ["-trimpath", "-tags", "osusergo,grpcnotrace",
-         "-ldflags", f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}"]
+FLAGS = [
+    "-trimpath",
+    "-tags",
+    "osusergo,grpcnotrace",
+    "-ldflags",
+    f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{VERSION}",
+]
 
 PACKAGES = 2000
 """About how many Go packages the build compiles, for the progress line."""
@@ -98,7 +103,9 @@ def _build(cache: Path) -> Path:
             environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
             machine.run([go, "build", "-v", *FLAGS, "-o", str(half_built), COMMAND], MODULE, environment, count)
             if version_of(half_built) != tuple(map(int, VERSION.split("."))):
-                raise ToolMissing(f"the Pulumi that was built does not say that it is {VERSION}; remove {target.parent}")
+                raise ToolMissing(
+                    f"the Pulumi that was built does not say that it is {VERSION}; remove {target.parent}"
+                )
         # A build that is cut short leaves a file of another name: what is found under this one is whole.
         half_built.replace(target)
         return target

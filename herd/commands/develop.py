@@ -1,0 +1,74 @@
+"""`herd new` and `herd try`: start a workload from a small working example, and run one from the files on disk."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.options import Environment, Name
+
+
+class Kind(StrEnum):
+    """What `herd new` can make."""
+
+    job = "job"
+    report = "report"
+    api = "api"
+
+
+def new(
+    kind: Annotated[Kind, typer.Argument(show_default=False, help="What it is to be.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", show_default=False, help="Lower-case letters, digits and hyphens.")
+    ],
+) -> None:
+    """Make the folder of a new workload: settings and code that work at once, with comments that say what else there is.
+
+    [dim]herd new job clean-orders[/dim]    then: [dim]herd try clean-orders[/dim], [dim]herd up[/dim]
+    """
+    from herd import checkout, scaffold
+
+    files = scaffold.create(checkout.current(), kind.value, name)
+    for file in files:
+        console.say(f"+ {file}")
+    console.note(f"`herd try {name}` runs it from these files; `herd up` deploys it")
+
+
+def try_(
+    name: Name,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="KEY=VALUE", help="Another value for one of its \\[params]; repeatable."),
+    ] = None,
+    item: Annotated[
+        str | None,
+        typer.Option("--item", help="Only this item of its fan_out.", show_default="all, one after the other"),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", metavar="DIR", help="Take inputs from DIR/<name>/ where there is such a folder."),
+    ] = None,
+    environment: Environment = None,
+) -> None:
+    """Run a workload's code as it is on disk, with its packages and its real inputs. Deploys and publishes nothing.
+
+    What it wrote stays in .herd/try/NAME/outputs. An API listens until Ctrl-C. The exit status is the workload's own.
+    """
+    from herd import trying
+    from herd.starting import parse_params
+    from herd.target import local
+
+    target = local(environment)
+    spec = trying.spec_of(target, name)
+    items = trying.items(spec, item)
+    params = parse_params(param or [], dict(spec.params), name)
+    for one in items:
+        if one is not None and len(items) > 1:
+            console.note(f"{name}, item {one}:")
+        status = trying.run(target, spec, params, one, inputs)
+        if status:
+            raise typer.Exit(status)

@@ -1,0 +1,83 @@
+"""`herd run` and `herd cancel`: start a job now and follow it, or stop a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.errors import HerdError, WrongInput
+from herd.options import Environment, Name, Stack, Yes
+
+
+def run(
+    name: Name,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="KEY=VALUE", help="Another value for one of its \\[params]; repeatable."),
+    ] = None,
+    with_dependants: Annotated[
+        bool, typer.Option("--with-dependants", help="Then also what runs after it, as its pipeline would.")
+    ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and return; do not follow.")] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Start a job or report now, and follow what it prints until it has ended.
+
+    Ctrl-C stops following; the run goes on. Exit status 1 if the run does not succeed.
+
+    [dim]herd run delay-model[/dim]
+    [dim]herd run delay-model --param month=3[/dim]
+    [dim]herd run ingest-flights --with-dependants[/dim]
+    """
+    from herd import starting
+    from herd.follow import describe, follow
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    starts = starting.plan(target, name, param or [], with_dependants)
+    target.approve(f"run {name}", yes)
+    following = starting.begin(target, starts)
+    console.note(f"started {name}, run {following.run_id}")
+    if detach:
+        console.say(following.run_id)
+        return
+    try:
+        follow(target, [following], show_logs=True)
+    except KeyboardInterrupt:
+        console.note(
+            f"detached; the run goes on: `herd logs {name} --follow` shows it, `herd cancel {following.run_id}` stops it"
+        )
+        return
+    unsuccessful = [entry for entry in following.runs.values() if entry.failed]
+    if unsuccessful:
+        raise HerdError("\n".join(describe(entry) for entry in unsuccessful))
+
+
+def cancel(
+    run_id: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run's id, as `herd status` and `herd run` show it.", show_default=False),
+    ],
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Stop a run: its tasks are asked to end, and nothing that would follow it starts."""
+    from herd import runs
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    exports = target.require_exports()
+    machines = [
+        told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")
+    ]
+    known = [machine for machine in machines if runs.execution(target, machine, run_id)]
+    if not known:
+        raise WrongInput(f"no run {run_id!r} in {target.name}; `herd status` shows the last ones")
+    target.approve(f"cancel {run_id}", yes)
+    stopped = [machine for machine in known if runs.stop(target, machine, run_id)]
+    console.say(f"{run_id} is stopped" if stopped else f"{run_id} had already ended")

@@ -1,0 +1,34 @@
+"""New workloads from templates: a folder that works at once and teaches what else can be said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Template
+
+from herd.checkout import Checkout
+from herd.errors import WrongInput
+
+TEMPLATES = Path(__file__).with_name("templates")
+FOLDERS = {"job": "jobs", "report": "reports", "api": "apis"}
+NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
+
+
+def create(checkout: Checkout, kind: str, name: str) -> list[Path]:
+    """Write the files of a new workload; their paths from the root. Raises WrongInput, before anything is written."""
+    if not NAME.fullmatch(name) or "--" in name:
+        raise WrongInput(
+            f"{name!r} cannot be a name: 2 to 30 lower-case letters, digits and single hyphens, a letter first"
+        )
+    for other in FOLDERS.values():
+        if (checkout.root / other / name).exists():
+            raise WrongInput(f"{other}/{name} is already there; names are unique over all kinds")
+    folder = Path(FOLDERS[kind], name)
+    written = []
+    for template in sorted((TEMPLATES / kind).glob("*.txt")):
+        path = folder / template.name.removesuffix(".txt")
+        text = Template(template.read_text()).substitute(name=name)
+        (checkout.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (checkout.root / path).write_text(text)
+        written.append(path)
+    return written

@@ -1,0 +1,75 @@
+"""How states and versions look on a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from herd import console
+from herd.commands.inspect import STYLES
+from herd.follow import describe, last_lines
+from herd.published import Version
+from herd.runs import FAILURES
+from herd.state import WorkloadState
+from herd.target import Target
+
+TROUBLE = frozenset({"failing", "unhealthy", "rolled-back"})
+
+
+def status(target: Target, workloads: list[WorkloadState]) -> None:
+    """A line for each workload; below, what is wrong, in full."""
+    now = datetime.now(UTC)
+    rows = [[w.name, w.kind, w.state, _last(w, now), _when(w.next_run, now), w.url or ""] for w in workloads]
+    console.table(["NAME", "KIND", "STATE", "LAST RUN", "NEXT RUN", "ADDRESS"], rows, STYLES)
+    for workload in workloads:
+        run = workload.last_run
+        if run is not None and (run.status in FAILURES or run.status == "skipped"):
+            console.say()
+            console.say(f"{describe(run)}  [run {run.id}]", style=STYLES[run.status])
+            if run.status != "skipped":
+                for line in last_lines(target, run, workload.log_group):
+                    console.say(f"    {line}")
+        elif workload.state in TROUBLE or workload.reason:
+            console.say()
+            console.say(
+                f"✗ {workload.name} {workload.state}: {workload.reason or 'see `herd logs ' + workload.name + '`'}",
+                style="red",
+            )
+
+
+def version(found: Version) -> None:
+    """The files of a version."""
+    console.table(["FILE", "SIZE"], [[file.path, size(file.bytes)] for file in found.files])
+    when = f", published {found.published}" if found.published else ", not published"
+    console.note(f"run {found.run_id}{when}")
+
+
+def size(count: int) -> str:
+    """`812 B`, `1.4 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _last(workload: WorkloadState, now: datetime) -> str:
+    run = workload.last_run
+    if run is None:
+        return "-"
+    if run.status == "running":
+        return f"running {_span(run.seconds)}"
+    when = run.ended or run.started
+    return f"{run.status} {_span((now - when).total_seconds())} ago" if when else run.status
+
+
+def _when(moment: datetime | None, now: datetime) -> str:
+    return f"in {_span((moment - now).total_seconds())}" if moment else "-"
+
+
+def _span(seconds: float) -> str:
+    """A length of time as people say it: `12 s`, `3 min`, `5 h`, `2 d`."""
+    for limit, length, unit in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{max(seconds, 0) / length:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} d"
