@@ -5,7 +5,7 @@ A context is the image's folder with the workload's code, the shared code it use
     Dockerfile …         images/<image>/
     requirements.lock    the workload's own if it has one, else the image's
     workload/            jobs/<name>/ without workload.toml (its settings travel in the task definition)
-    lib/<used>/          lib/<used>/
+    lib/<used>/          lib/<used>/; lib/ is there even if nothing is used, because Dockerfiles copy it
     runner/              runner/
 
 The same files always give the same context, byte by byte and in their modes and times: nothing is built twice.
@@ -142,8 +142,9 @@ def write(tree: Tree, context: Path) -> None:
     """Makes `context` hold exactly `tree`. Files that are right already are left alone."""
     wanted = {context / path: file for path, file in tree.items()}
     folders = {parent for path in wanted for parent in path.parents if parent.is_relative_to(context)}
+    folders |= {context, context / "lib"}
     _remove_others(context, wanted.keys() | folders)
-    for folder in sorted(folders | {context}):
+    for folder in sorted(folders):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(PROGRAM_MODE)
     for path, file in wanted.items():

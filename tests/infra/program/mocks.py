@@ -1,0 +1,215 @@
+"""Runs the whole program under Pulumi's mocks and keeps what it registered, with parents and dependencies."""
+
+import asyncio
+import gc
+import json
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+
+with warnings.catch_warnings():
+    # Modules of pulumi_aws warn, when they are loaded, of their own old resources; nobody here uses one.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, message=".* has been deprecated in favor of ")
+    from infra.environment import Environment, extend
+from infra.settings import Settings
+from infra.spec import load_specs
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+SETTINGS = Settings("herd", "dev", REGION, allow_public=True)
+
+TEAM = {
+    "defaults.toml": 'owner = "data@example.com"\nreview_by = 2027-06-30\n',
+    "images/python/Dockerfile": "FROM scratch\n",
+    "images/python/requirements.lock": "# none\n",
+    "runner/__main__.py": "print('runner')\n",
+    "lib/features/__init__.py": "X = 1\n",
+    "jobs/ingest/workload.toml": 'schedule = "0 6 * * 1-5"\ntimezone = "Europe/Amsterdam"\nreads = ["ingest"]\n',
+    "jobs/ingest/main.py": "print(1)\n",
+    "jobs/train/workload.toml": (
+        'after = ["ingest"]\nreads = ["ingest"]\nuses = ["features"]\nfan_out = ["small", "large"]\n'
+        'hardware = "fargate-spot"\n[[check]]\nfile = "metrics.json"\nvalue = "auc"\nmin = 0.7\n'
+    ),
+    "jobs/train/main.py": "print(2)\n",
+    "jobs/lonely/workload.toml": 'schedule = "@daily"\nretries = 0\noverlap = "allow"\n',
+    "jobs/lonely/main.py": "print(3)\n",
+    "reports/page/workload.toml": 'after = ["train"]\nreads = ["train"]\n',
+    "reports/page/main.py": "print(4)\n",
+    "apis/answers/workload.toml": (
+        'command = ["python", "serve.py"]\nreads = ["train"]\naccess = "public"\n[replicas]\nmin = 1\nmax = 3\n'
+    ),
+    "apis/answers/serve.py": "print(5)\n",
+    "apis/inside/workload.toml": 'command = ["python", "serve.py"]\nport = 9000\n',
+    "apis/inside/serve.py": "print(6)\n",
+}
+"""A small team: a pipeline of three, a job of its own, a public and an internal API."""
+
+
+def write_team(root: Path, files: Mapping[str, str]) -> Path:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+@dataclass
+class Registered:
+    """One resource as it was registered. `inputs` have the names of the wire: camelCase."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    urn: str
+    parent: str
+    depends_on: set[str]
+    ignore_changes: list[str]
+
+    @property
+    def is_component(self) -> bool:
+        return self.type.startswith("herd:infra:")
+
+
+@dataclass
+class Program:
+    """Everything that one run of the program registered, and what it exports."""
+
+    resources: list[Registered] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, kind: str) -> list[Registered]:
+        """Resources whose type ends so: `of("ecs/service:Service")`."""
+        return [resource for resource in self.resources if resource.type.endswith(kind)]
+
+    def one(self, kind: str, name: str) -> Registered:
+        (found,) = [resource for resource in self.of(kind) if resource.name == name]
+        return found
+
+    def below(self, component: str) -> list[Registered]:
+        """The component of that name and its children."""
+        (root,) = [resource for resource in self.resources if resource.name == component and resource.is_component]
+        return [root, *(resource for resource in self.resources if resource.parent == root.urn)]
+
+    def definition(self, component: str) -> dict[str, Any]:
+        """The state machine of a job or, with `<name>-pipeline`, of a pipeline."""
+        loaded: dict[str, Any] = json.loads(
+            self.one("sfn/stateMachine:StateMachine", f"{component}-machine").inputs["definition"]
+        )
+        return loaded
+
+    def container(self, workload: str) -> dict[str, Any]:
+        """The one container of a workload's task definition."""
+        text = self.one("ecs/taskDefinition:TaskDefinition", f"{workload}-task").inputs["containerDefinitions"]
+        (container,) = json.loads(text)
+        assert isinstance(container, dict)
+        return container
+
+    def task(self, workload: str) -> dict[str, Any]:
+        """What the runner of `workload` is told."""
+        variables = {entry["name"]: entry["value"] for entry in self.container(workload)["environment"]}
+        loaded: dict[str, Any] = json.loads(variables["HERD_TASK"])
+        return loaded
+
+    def everything(self) -> dict[str, Any]:
+        """All inputs by URN, to compare two runs."""
+        return {resource.urn: resource.inputs for resource in self.resources}
+
+
+class _Cloud(mocks.Mocks):
+    """Answers as AWS would where the program goes on with the answer."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        computed = {
+            "docker:index/image:Image": {"repoDigest": f"registry.example/{args.name}@sha256:{'0' * 64}"},
+            "aws:ecr/repository:Repository": {"repositoryUrl": f"registry.example/{args.inputs.get('name')}"},
+            "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.{REGION}.example"},
+            "aws:lb/loadBalancer:LoadBalancer": {"dnsName": f"{args.inputs.get('name')}.elb.example"},
+        }
+        return f"{args.name}-id", {"arn": f"arn:{args.name}", **args.inputs, **computed.get(args.typ, {})}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {
+                "accountId": ACCOUNT,
+                "arn": f"arn:aws:iam::{ACCOUNT}:root",
+                "id": ACCOUNT,
+                "userId": ACCOUNT,
+            },
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+                "names": [f"{REGION}{zone}" for zone in "abc"],
+                "id": REGION,
+                "zoneIds": [],
+                "groupNames": [],
+            },
+            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
+                "userName": "AWS",
+                "password": "hush",
+                "id": REGION,
+                "authorizationToken": "",
+                "expiresAt": "",
+                "proxyEndpoint": "",
+            },
+        }
+        return answers[args.token], []
+
+
+class _Monitor(mocks.MockMonitor):
+    """Keeps what mocks alone do not show: parent, dependencies, ignored changes."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(_Cloud())
+        self._program = program
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self._program.resources.append(
+                Registered(
+                    type=request.type,
+                    name=request.name,
+                    inputs=mocks.rpc.deserialize_properties(request.object),
+                    urn=response.urn,
+                    parent=request.parent,
+                    depends_on=set(request.dependencies),
+                    ignore_changes=list(request.ignoreChanges),
+                )
+            )
+        return response
+
+
+def run_program(root: Path, settings: Settings = SETTINGS) -> Program:
+    """Runs what `infra/__main__.py` runs, on the team in `root`."""
+    program = Program()
+
+    @pulumi.runtime.test
+    def run() -> pulumi.Output[None]:
+        environment = Environment(settings, load_specs(root, settings.environment), root)
+        extend(environment, root)
+        return pulumi.Output.all(**environment.exports()).apply(program.exports.update)
+
+    with _event_loop():
+        pulumi.runtime.set_mocks(
+            _Cloud(), project=settings.project, stack=settings.environment, preview=False, monitor=_Monitor(program)
+        )
+        run()
+    return program
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Pulumi wants one in the main thread; those it makes in its worker threads it leaves for us to sweep up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        try:
+            yield
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            asyncio.set_event_loop(None)
+            gc.collect()
