@@ -72,11 +72,11 @@ class Plugins:
         self._ledger = Ledger(home / "ledger.sqlite")
 
     def open(self, request: Mapping[str, Any]) -> Session:
-        """A fresh instance for {"package", "engine", "directory"}; raises ValueError for a package that is none of ours."""
+        """A fresh instance for {"package", "engine", "cwd"}; raises ValueError for a package that is none of ours."""
         package = request.get("package")
         if package not in VERSIONS:
             raise ValueError(f"no provider for package {package!r}; there are: {', '.join(VERSIONS)}")
-        return Session(self.provider(str(package), str(request.get("directory") or ".")), str(request.get("engine") or ""))
+        return Session(self.provider(str(package), str(request.get("cwd") or ".")), str(request.get("engine") or ""))
 
     def provider(self, package: str, directory: str = ".") -> Provider:
         """A provider of its own session, not served."""

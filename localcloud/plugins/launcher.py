@@ -27,7 +27,7 @@ def main(engine: str) -> int:
         cloud = socket.socket(socket.AF_UNIX)
         cloud.settimeout(20)
         cloud.connect(control)
-        request = {"do": "plugin", "package": PACKAGE, "engine": engine, "directory": os.getcwd()}
+        request = {"do": "plugin", "package": PACKAGE, "engine": engine, "cwd": os.getcwd()}
         cloud.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(read_line(cloud))
     except (OSError, ValueError, KeyError) as error:

@@ -58,7 +58,7 @@ class Problem:
 
 def table(text: str, **meanings: Callable[[str], Any]) -> Fields:
     """Read a table; `meanings` give named json properties their own way of being compared."""
-    lines = [line.split("#")[0].rstrip() for line in text.splitlines()]
+    lines = [line.split(" #")[0].rstrip() for line in text.splitlines()]
     rows = [(len(line) - len(line.lstrip()), line.split()) for line in lines if line.strip()]
     fields, rest = _block(rows, rows[0][0] if rows else 0, meanings)
     if rest:
@@ -224,6 +224,8 @@ def meaning(known: Field, value: Any) -> Any:
             return sorted(value)
         case "int" | "number":
             return float(value)
+        case "string" if known.meaning is not None:
+            return known.meaning(value)
         case _:
             return value
 

@@ -1,0 +1,74 @@
+"""Step Functions: state machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
+from localcloud.plugins.schema import camel
+from localcloud.plugins.tags import LOWER, Tagging
+from localcloud.plugins.values import Props
+
+
+@resource_type
+class StateMachine(Resource):
+    """A state machine; its id is its ARN."""
+
+    token = "aws:sfn/stateMachine:StateMachine"
+    service = "stepfunctions"
+    table = """
+        name ^
+        namePrefix ^ =-
+        definition json !
+        roleArn !
+        type ^ default:STANDARD
+        publish bool
+        loggingConfiguration object
+            includeExecutionData bool
+            level default:OFF
+            logDestination =-
+        tracingConfiguration object
+            enabled bool
+        encryptionConfiguration object ?
+            type
+            kmsKeyId
+            kmsDataKeyReusePeriodSeconds int
+        arn ~ =stateMachineArn
+        creationDate ~
+        description ~
+        revisionId ~
+        stateMachineVersionArn ~
+        status ~
+    """
+    spelling = staticmethod(camel)
+    tagging = Tagging("tags", LOWER, resource="resourceArn", keys="tagKeys")
+    autoname = Autoname(limit=80, forbidden=r"[^A-Za-z0-9_-]")
+    recomputed = frozenset({"revisionId", "stateMachineVersionArn"})
+    create_call, identifier = "create_state_machine", "stateMachineArn"
+    read_call, read_key = "describe_state_machine", "stateMachineArn"
+    update_call, delete_call = "update_state_machine", "delete_state_machine"
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        return {"arn": cloud.arn("states", f"stateMachine:{props['name']}")}
+
+    def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
+        told = super().arguments(cloud, inputs)
+        destination = (inputs.get("loggingConfiguration") or {}).get("logDestination")
+        if destination:
+            told["loggingConfiguration"]["destinations"] = [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}]
+        if updating:
+            told.pop("name", None), told.pop("type", None)
+        return told
+
+    def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
+        arn, live = super().create(cloud, inputs)
+        return arn, {**live, "status": "ACTIVE"}
+
+    def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
+        live = super().live(cloud, described)
+        destinations = (described.get("loggingConfiguration") or {}).get("destinations") or []
+        if destinations:
+            group = destinations[0].get("cloudWatchLogsLogGroup", {}).get("logGroupArn")
+            live["loggingConfiguration"] = {**live.get("loggingConfiguration", {}), "logDestination": group}
+        return live
