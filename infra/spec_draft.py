@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,9 +16,16 @@ from infra import capacity, spec_files, spec_rules
 from infra import spec_words as words
 from infra.spec_errors import Problem, did_you_mean, printable, quoted, reword
 from infra.spec_files import DEFAULTS, SETTINGS, Found, Layer, Origin
-from infra.spec_models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, settings_of
+from infra.spec_models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 
-_ALL_SETTINGS = {setting for model in MODELS.values() for setting in settings_of(model)} | {"environments"}
+AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
+
+# Setting -> what has it, for a sentence: `port` -> `an api`.
+_ALL_SETTINGS = {"environments": "a whole workload.toml"} | {
+    setting: " or ".join(ARTICLE[kind] for kind, model in MODELS.items() if setting in settings_of(model))
+    for model in MODELS.values()
+    for setting in settings_of(model)
+}
 _MISSING = {
     "owner": 'owner is missing: say who is told when it fails, here or in defaults.toml, like owner = "me@example.com"',
     "review_by": "review_by is missing: say until when it may run without being looked over, here or in defaults.toml, "
@@ -46,6 +53,8 @@ class Draft:
             layers = [self.source[(key,)] for key in keys if (key,) in self.source]
             # The narrowest place that had a say: an [environments.x] table before the file, the file before defaults.
             layer = max(layers, key=_narrowness, default=Layer(self.found.file, {}))
+            if self.source.get((keys[0],), layer) is not layer:
+                message += f"; {keys[0]} stands in {self.origins[keys[0]]}"
             self.problems.append(layer.problem(keys[0], message))
 
 
@@ -59,7 +68,11 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
     if not os.path.lexists(root / DEFAULTS):
         return Layer(DEFAULTS, {}), problems
     layer = spec_files.read(root, DEFAULTS, problems)
-    return _known(layer, DEFAULTABLE, "a default", problems), problems
+    layer = _known(layer, DEFAULTABLE, "defaults.toml", problems)
+    # A job has every setting that can be a default: so a wrong one is found even where no workload takes it.
+    given = {**_PLACEHOLDERS, "name": "no-name", "folder": Path(), **layer.values}
+    _validated(JobSpec, given, {(key,): layer for key in layer.values}, problems, DEFAULTS)
+    return layer, problems
 
 
 def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
@@ -71,11 +84,11 @@ def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple
     whole = spec_files.read(root, f"{found.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
     if not whole or problems:
         return None, problems
-    known, what = settings_of(MODELS[found.kind]), f"a setting of {ARTICLE[found.kind]}"
+    known, place = settings_of(MODELS[found.kind]), ARTICLE[found.kind]
     base = whole.but({key: value for key, value in whole.values.items() if key != "environments"})
-    base = _known(base, known, what, problems)
+    base = _known(base, known, place, problems)
     layers = {
-        name: _known(whole.but(values, f"[environments.{name}]"), known, what, problems)
+        name: _known(whole.but(values, f"[environments.{name}]"), known, place, problems)
         for name, values in _environments(whole, problems)
     }
     common = common.but({key: value for key, value in common.values.items() if key in known})
@@ -105,14 +118,14 @@ def _environments(whole: Layer, problems: list[Problem]) -> Iterator[tuple[str, 
             yield name, values
 
 
-def _known(layer: Layer, known: Collection[str], what: str, problems: list[Problem]) -> Layer:
-    """The layer without the settings that do not belong there; each of those is a problem."""
+def _known(layer: Layer, known: Collection[str], place: str, problems: list[Problem]) -> Layer:
+    """The layer without the settings that do not belong there; each of those is a problem. `place`: a job, …"""
     values: dict[str, Any] = {}
     for key, value in layer.values.items():
         if key in known:
             values[key] = _placed(layer, key, value, problems)
         elif key in _ALL_SETTINGS:
-            problems.append(layer.problem(key, f"{quoted(key)} is not {what}; allowed: {', '.join(sorted(known))}"))
+            problems.append(layer.problem(key, f"{quoted(key)} is a setting of {_ALL_SETTINGS[key]}, not of {place}"))
         else:
             problems.append(layer.problem(key, f"unknown setting {quoted(key)}{did_you_mean(key, known)}"))
     return layer.but(values, layer.section)
@@ -132,9 +145,9 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
         line = layer.line(key, table)
         header = f"[[{table}]]" if table == "check" else f"[{table}]"
         place = f" (line {line})" if line else ""
-        problems.append(
-            layer.problem(key, f"{quoted(key)} stands below {header}{place}: move it above the first table")
-        )
+        rename = ", or rename the parameter" if table == "params" else ""
+        message = f"{quoted(key)} stands below {header}{place}: move it above the first table{rename}"
+        problems.append(layer.problem(key, message))
     return {key: inner for key, inner in value.items() if key not in slipped}
 
 
@@ -145,39 +158,47 @@ def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
     origins = {".".join(path): layer.origin(path) for path, layer in source.items()}
     problems: list[Problem] = []
     wrong: set[str] = set()
-    nowhere = Layer(found.file, {})
-    try:
-        for key, (value, why) in _worked_out(root, found, values).items():
-            values[key], origins[key] = value, Origin(why)
-    except ValueError as missing:
-        problems.append(nowhere.problem("command", str(missing)))
-        values["command"] = _PLACEHOLDERS["command"]
-        wrong.add("command")
-    given = {"name": found.name or "no-name", "folder": found.folder}
-    try:
-        spec = model.model_validate({**values, **given})
-    except ValidationError as invalid:
-        for error in invalid.errors(include_url=False):
-            path = tuple(map(str, error["loc"]))
-            layer = source.get(path[:2]) or source.get(path[:1]) or nowhere
-            message = _MISSING.get(path[0], "") if error["type"] == "missing" else ""
-            problems.append(layer.problem(path[0], message or reword(error, model, TABLES)))
-            wrong.add(path[0])
-        good = {key: value for key, value in values.items() if key not in wrong}
-        spec = model.model_validate({**_PLACEHOLDERS, **good, **given})
+    if "memory_gb" not in values and (memory := _least_memory(values.get("cpu"))):
+        values["memory_gb"], origins["memory_gb"] = memory, Origin(f"the least for cpu = {values['cpu']:g}")
+    if "command" not in values:
+        try:
+            values["command"], file = spec_rules.default_command(root / found.folder, found.kind)
+            origins["command"] = Origin(f"{file} is there")
+        except ValueError as missing:
+            problems.append(Problem(found.file, "command", str(missing)))
+            values["command"] = _PLACEHOLDERS["command"]
+            wrong.add("command")
+    values |= {"name": found.name or "no-name", "folder": found.folder}
+    spec, more = _validated(model, values, source, problems, found.file)
+    wrong |= more
     draft = Draft(found, spec, origins, problems, source, frozenset(wrong))
     for finding in spec_rules.findings(root, spec):
         draft.accept(finding)
     return draft
 
 
-def _worked_out(root: Path, found: Found, values: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
-    """Settings that nobody wrote and that follow from others: setting -> (value, from what)."""
-    result: dict[str, tuple[Any, str]] = {}
-    cpu = values.get("cpu")
-    if "memory_gb" not in values and isinstance(cpu, int | float) and cpu in capacity.FARGATE_MEMORY_GB:
-        result["memory_gb"] = capacity.least_memory(cpu), f"the least for cpu = {cpu:g}"
-    if "command" not in values:
-        command, file = spec_rules.default_command(root / found.folder, found.kind)
-        result["command"] = command, f"{file} is there"
-    return result
+def _least_memory(cpu: object) -> float | None:
+    known = isinstance(cpu, int | float) and not isinstance(cpu, bool) and cpu in capacity.FARGATE_MEMORY_GB
+    return capacity.least_memory(cpu) if known else None
+
+
+def _validated(
+    model: type[AnyModel],
+    values: Mapping[str, Any],
+    source: Mapping[tuple[str, ...], Layer],
+    problems: list[Problem],
+    file: str,
+) -> tuple[AnyModel, set[str]]:
+    """The spec of the settings that are right, and the names of those that are not; their problems are added."""
+    wrong: set[str] = set()
+    try:
+        return model.model_validate(values), wrong
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False):
+            path = tuple(map(str, error["loc"]))
+            layer = source.get(path[:2]) or source.get(path[:1]) or Layer(file, {})
+            message = _MISSING.get(path[0], "") if error["type"] == "missing" else ""
+            problems.append(layer.problem(path[0], message or reword(error, model, TABLES)))
+            wrong.add(path[0])
+    good = {key: value for key, value in values.items() if key not in wrong}
+    return model.model_validate({**_PLACEHOLDERS, **good}), wrong

@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails
 
 HIDDEN = frozenset({"env", "params", "secrets", "command"})
 _LONGEST = 60
+_MOST_ITEMS = 5
+_MOST_CHOICES = 25
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ def show(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list | tuple):
-        return _cut(f"[{', '.join(show(item) for item in value[:9])}]")
-    return _cut(json.dumps(printable(str(value)[: _LONGEST * 2]), ensure_ascii=False))
+        more = ["…"] if len(value) > _MOST_ITEMS else []
+        return _cut(f"[{', '.join([show(item) for item in value[:_MOST_ITEMS]] + more)}]")
+    return _cut(printable(json.dumps(str(value)[: _LONGEST * 2], ensure_ascii=False)))
 
 
 def printable(text: str) -> str:
@@ -77,14 +80,24 @@ def quoted(name: str) -> str:
     return f"'{_cut(printable(name[: _LONGEST * 2]))}'"
 
 
-def did_you_mean(name: str, choices: Iterable[str], *, otherwise: str = "") -> str:
+def nearest(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that was probably meant; upper case, - and _ make no difference."""
+
+    def folded(text: str) -> str:
+        return text[:_LONGEST].lower().replace("_", "-")
+
+    by_folded = {folded(choice): choice for choice in sorted(choices)}
+    near = get_close_matches(folded(name), by_folded, n=1)
+    return by_folded[near[0]] if near else None
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """`; did you mean 'schedule'?`, or the whole choice when nothing is near."""
     known = sorted(choices)
-    near = get_close_matches(name[:_LONGEST].lower().replace("_", "-"), [k.replace("_", "-") for k in known], n=1)
-    for choice in known:
-        if near and choice.replace("_", "-") == near[0]:
-            return f"; did you mean '{choice}'?"
-    return f"; allowed: {', '.join(known)}" if known else otherwise
+    if near := nearest(name, known):
+        return f"; did you mean '{near}'?"
+    more = f" and {len(known) - _MOST_CHOICES} more" if len(known) > _MOST_CHOICES else ""
+    return f"; allowed: {', '.join(known[:_MOST_CHOICES])}{more}" if known else ""
 
 
 def where(location: Sequence[int | str]) -> str:
@@ -147,10 +160,16 @@ def _rule(error: ErrorDetails, field: Any) -> str:
         return "must not be empty"
     if kind == "too_long":
         return f"has {context['actual_length'] or 'too many'} entries; allowed: up to {context['max_length']}"
-    if kind == "tuple_type" and isinstance(value, Mapping):
-        return f"stands in one pair of brackets; it is a list of tables: write [[{error['loc'][0]}]]"
+    if kind == "tuple_type" and error["loc"] == ("check",):
+        return "must be a list of tables: write [[check]], with two brackets"
+    if kind == "tuple_type" and error["loc"] == ("command",):
+        return 'must be text or a list, like "python train.py" or ["python", "train.py"]'
+    if kind == "model_type" and error["loc"][0] == "reads":
+        return 'must be a name in quotes or a table like { name = "x", fetch = false }'
     if kind in ("dict_type", "model_type") and isinstance(value, list):
         return f"is a list; it is one table: write [{error['loc'][0]}] with one pair of brackets"
+    if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
+        return "is out of range"
     rule = _WRONG_TYPE.get(kind, "is not allowed")
     numeric = kind in ("int_type", "float_type", "bool_type")
     return rule + (" without quotes" if numeric and isinstance(value, str) else "")

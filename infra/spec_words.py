@@ -10,6 +10,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from infra.spec_errors import nearest
+
 WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 WORKLOAD_NAMES = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
 ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
@@ -94,7 +96,10 @@ def zones() -> frozenset[str]:
 
 def timezone(value: str) -> str:
     if value not in zones():
-        raise ValueError('is not a time zone; allowed: IANA names, like "UTC" or "Europe/Amsterdam"')
+        # Old abbreviations such as EST know no summer time: never the better word for CEST.
+        near = nearest(value, (zone for zone in zones() if "/" in zone or zone == "UTC"))
+        hint = f"; did you mean '{near}'?" if near else '; allowed: IANA names, like "UTC" or "Europe/Amsterdam"'
+        raise ValueError(f"is not a time zone{hint}")
     return value
 
 
