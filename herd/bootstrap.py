@@ -1,7 +1,9 @@
-"""Makes a fresh checkout ready: `python3 herd/bootstrap.py [--dev]`. Runs before there is a `.venv`, so: standard library only.
+"""Makes a fresh checkout ready: `python3 herd/bootstrap.py [--dev]`.
+
+Runs with the system's Python, before there is a `.venv`, so: standard library only.
 
     uv         from PATH, or installed into the user's cache
-    .venv      from requirements.lock (with --dev requirements-dev.lock), by hash, with bytecode, and this checkout on its path
+    .venv      from requirements.lock (with --dev requirements-dev.lock), by hash, with bytecode; this checkout on it
     Pulumi     from PATH, or built once from its Go modules into the user's cache
 
 Takes some milliseconds when all of it is there.
@@ -9,9 +11,9 @@ Takes some milliseconds when all of it is there.
 
 import sys
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older one is told so
     sys.exit(
-        f"Herd needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try `make PYTHON=python3.12 …`."
+        f"Herd needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}: `make PYTHON=python3.12 …`"
     )
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The engine's events, condensed to what a person wants to know: what changed, where it belongs, and what went wrong."""
+"""The engine's events, condensed to what a person wants to know: what changed, where it belongs, what went wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The commands and their order in `herd --help`. A command's module is imported with it; what the command needs, when it runs."""
+"""The commands and their order in `herd --help`.
+
+Modules of commands are imported at once and are light; what a command needs to do its work, it imports when it runs.
+"""
 
 from __future__ import annotations
 

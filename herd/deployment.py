@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from herd import console, local_cloud, project, runs, services
+from herd import console, local_cloud, project, runs, services, stack_config
 from herd.changes import Changes
 from herd.engine import Engine, drop_dead_lock
 from herd.errors import HerdError
@@ -14,7 +14,10 @@ from herd.target import LocalTarget, Target
 
 
 def up(target: Target, run: bool, yes: bool) -> None:
-    """Check, start the local cloud, deploy, wait for services, first runs, addresses. Raises HerdError when any of it failed."""
+    """Check, start the local cloud, deploy, wait for services, first runs, addresses.
+
+    Raises HerdError when any of it failed.
+    """
     project.load(target.checkout, target.name)
     target.approve("deploy", yes)
     if isinstance(target, LocalTarget):
@@ -55,7 +58,9 @@ def down(target: Target, yes: bool) -> None:
     target.approve("remove everything", yes)
     if not isinstance(target, LocalTarget):
         stop_runs(target)
-        Engine(target).destroy()
+        engine = Engine(target)
+        engine.destroy()
+        engine.remove()
         return
     cloud = local_cloud.running(target.checkout)
     exists = target.state_file.exists()
@@ -166,6 +171,7 @@ def _forget(target: LocalTarget) -> bool:
     for file in target.state_file.parent.glob(f"{target.name}.json*"):
         file.unlink()
     _record_file(target).unlink(missing_ok=True)
+    stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
     target.__dict__.pop("exports", None)
     return existed
 

@@ -42,16 +42,20 @@ class Engine:
         return self._update("comparing", ["preview"], Changes(preview=True))
 
     def destroy(self) -> Changes:
-        """Remove everything that the stack has, then the stack and its copy of the settings."""
-        return self._update("removing", ["destroy", "--yes", "--skip-preview", "--remove"], Changes())
+        """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""
+        return self._update("removing", ["destroy", "--yes", "--skip-preview"], Changes())
 
     def init(self) -> None:
         """Make the stack."""
         self._run("stack", "init", self._target.name)
 
+    def remove(self) -> None:
+        """Remove the stack, which must be empty."""
+        self._run("stack", "rm", "--yes", "--preserve-config", self._target.name)
+
     def _run(self, *arguments: str) -> None:
         environment = dict(self._environment)
-        # `stack init` names the stack itself and refuses to be told twice.
+        # these commands name the stack themselves and refuse to be told twice.
         environment.pop("PULUMI_OPTION_STACK", None)
         done = subprocess.run(
             self._command(*arguments), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -125,7 +129,7 @@ def _engine_ends_itself() -> Iterator[None]:
 def drop_dead_lock(target: LocalTarget) -> bool:
     """Remove the lock of an engine on this machine that is no longer alive (it was killed); True if there was one.
 
-    The file backend's locks have no expiry: https://www.pulumi.com/docs/iac/operations/troubleshooting/ "stack is currently locked".
+    The file backend's locks have no expiry; `pulumi cancel` would remove those of living engines too.
     """
     folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
     dropped = False

@@ -10,6 +10,9 @@ class HerdError(Exception):
 
 
 class WrongInput(HerdError):
-    """What the person wrote, on the command line or in a settings file, cannot be used. Nothing was touched. Exit status 2."""
+    """What the person wrote, on the command line or in a settings file, cannot be used: nothing was touched.
+
+    Exit status 2.
+    """
 
     status = 2

@@ -79,7 +79,7 @@ def require(checkout: Checkout) -> LocalCloud:
 
 
 def start(checkout: Checkout) -> LocalCloud:
-    """The local cloud, started if it is not running. Raises HerdError with the end of its log if it does not come up."""
+    """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up."""
     with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
         return running(checkout) or _launch(checkout)
 

@@ -47,9 +47,7 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
     folder = "rejected" if record["status"] == "check-failed" else "versions"
     prefix = f"{workload}/{folder}/{run_id}/"
     if not record.get("files"):
-        raise HerdError(
-            f"run {run_id} of {workload} left no files: {record['status']} {record.get('reason') or ''}".rstrip()
-        )
+        raise HerdError(f"run {run_id} of {workload} left no files: {record['status']}")
     return _version(workload, record, prefix)
 
 

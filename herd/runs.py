@@ -1,4 +1,4 @@
-"""Runs of jobs and reports: the truth of a run's state is its Step Functions execution, of its data its record in S3."""
+"""Runs of jobs and reports: the truth of a run's state is its Step Functions execution, of its data its record."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     if not found or found[0]["status"] != "ACTIVE":
         return Service(name, "stopped", False, 0, 0, reason="the service does not exist")
     service = found[0]
-    primary = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
+    primary: dict[str, Any] = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
     running, desired = service["runningCount"], service["desiredCount"]
     targets = _targets(target, service)
     good = targets.count("healthy") if targets else running
@@ -105,11 +105,11 @@ def last_stop(target: Target, told: dict[str, Any]) -> str:
     if task is None:
         return ""
     codes = [str(entry["exitCode"]) for entry in task["containers"] if "exitCode" in entry]
-    return task.get("stoppedReason", "") + (f" (exit code {', '.join(codes)})" if codes else "")
+    return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
 
 
 def wait(target: Target) -> None:
-    """Wait until every service runs the task definition that was deployed, and is healthy. Raises HerdError with the reasons."""
+    """Wait until every service runs what was deployed, and is healthy. Raises HerdError with the reasons."""
     told = {name: entry for name, entry in target.exports.workloads.items() if entry.get("service")}
     if not told:
         return

@@ -119,7 +119,7 @@ def _passphrase(path: Path) -> None:
 
 
 def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
-    """The local cloud's provider plugins, and a language host where Pulumi came without one; again after each of its starts."""
+    """The local cloud's plugins, and a language host where Pulumi came without one; again after each of its starts."""
     home = checkout.folder("pulumi-home")
     stamp = home / "made-for"
     wanted = f"{cloud.instance}\n{pulumi}\n"

@@ -1,7 +1,7 @@
-"""The settings of a local environment: a copy of the tracked Pulumi.<environment>.yaml, so that tracked files stay clean.
+"""The settings of a local environment: a copy of the tracked Pulumi.<environment>.yaml, so that this stays clean.
 
-Pulumi writes into a stack's file (the salt of its encryption, `pulumi config set`). In the copy it may: what is set there
-stays until the tracked file itself is changed, which then wins.
+Pulumi writes into a stack's file (the salt of its encryption, `pulumi config set`). In the copy it may: what is set
+there stays until the tracked file itself is changed, which then wins.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def tracked(checkout: Checkout, environment: str) -> Path | None:
 
 
 def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) -> Path:
-    """Bring the copy up to date and return its path. Raises WrongInput if the tracked file is not YAML of the right shape."""
+    """Bring the copy up to date; its path. Raises WrongInput if the tracked file is not YAML of the right shape."""
     import yaml
 
     source = tracked(checkout, environment)
     text = source.read_text() if source else ""
     copy = path_of(checkout, environment)
     old = _read(copy) if copy.exists() else {}
-    origin = f"# made by herd from {source.name if source else 'nothing'}, content {hashlib.sha256(text.encode()).hexdigest()}"
+    origin = f"# made by herd from {source.name if source else 'nothing'}, {hashlib.sha256(text.encode()).hexdigest()}"
     if old and copy.read_text().startswith(origin):
         new = dict(old)
     else:

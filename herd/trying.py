@@ -25,7 +25,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def spec_of(target: LocalTarget, name: str) -> AnySpec:
-    """The workload's settings on disk. Raises WrongInput if they, or anybody's, are wrong, or there is no such workload."""
+    """The workload's settings on disk. Raises WrongInput if any are wrong, or there is no such workload."""
     specs = project.load(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
@@ -33,7 +33,7 @@ def spec_of(target: LocalTarget, name: str) -> AnySpec:
 
 
 def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
-    """Which items of a fan-out to run; `[None]` for a workload without. Raises WrongInput for an item it does not have."""
+    """Which items of a fan-out to run; `[None]` for a workload without. Raises WrongInput for one it does not have."""
     known = list(getattr(spec, "fan_out", ()))
     if wanted is not None and wanted not in known:
         raise WrongInput(unknown(wanted, known, f"item in fan_out of {spec.name}"))

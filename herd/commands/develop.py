@@ -26,7 +26,7 @@ def new(
         str, typer.Argument(metavar="NAME", show_default=False, help="Lower-case letters, digits and hyphens.")
     ],
 ) -> None:
-    """Make the folder of a new workload: settings and code that work at once, with comments that say what else there is.
+    """Make the folder of a new workload: settings and code that work at once, with comments that say what else can be.
 
     [dim]herd new job clean-orders[/dim]    then: [dim]herd try clean-orders[/dim], [dim]herd up[/dim]
     """

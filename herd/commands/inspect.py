@@ -1,4 +1,4 @@
-"""`herd status`, `logs`, `outputs`, `open`, `explain`: look at what is deployed, what ran, and where settings come from."""
+"""`herd status`, `logs`, `outputs`, `open`, `explain`: look at what is deployed, what ran, where settings come from."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def run(
         follow(target, [following], show_logs=True)
     except KeyboardInterrupt:
         console.note(
-            f"detached; the run goes on: `herd logs {name} --follow` shows it, `herd cancel {following.run_id}` stops it"
+            f"detached; the run goes on: `herd logs {name} --follow` shows, `herd cancel {following.run_id}` stops it"
         )
         return
     unsuccessful = [entry for entry in following.runs.values() if entry.failed]

@@ -1,8 +1,9 @@
 """Runs one Pulumi program: `python -P program.py '<settings as JSON>' <program> [argument …]`.
 
-A file of its own that imports nothing of Herd, because it runs with the interpreter of the *program's* virtual environment.
+A file of its own that imports nothing of Herd: it runs with the interpreter of the *program's* virtual environment.
 The settings are the keyword arguments of `pulumi.runtime.Settings`; the configuration comes in PULUMI_CONFIG and
-PULUMI_CONFIG_SECRET_KEYS. Exit status: 0; 32 = failed and the person has seen why (the engine then adds nothing); else the program's own.
+PULUMI_CONFIG_SECRET_KEYS. Exit status: 0; 32 when it failed and the person has seen why, so that the engine adds
+nothing; else the program's own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ALREADY_SHOWN = 32
 """The official host's status for "the error is on the screen"."""
 
 MINIMUM_THREADS = 16
-"""Each registration blocks a thread until the engine has dealt with it: fewer threads than `--parallel` would slow an update."""
+"""Each registration blocks a thread until the engine has dealt with it; fewer than `--parallel` would be slow."""
 
 
 def run(settings: dict[str, Any], program: str, arguments: list[str]) -> int:

@@ -28,7 +28,7 @@ POLICY_PACKS = {"analyzer": "pulumi.policy", "policy": "pulumi.policy"}
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Answers the engine. Lists of required plugins and packages are empty on purpose: then nothing is looked up on the network."""
+    """Answers the engine. Required plugins and packages are none on purpose: then nothing is looked up remotely."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -94,7 +94,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.RunResponse(error=f"the program exited with status {status}" if status else "")
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
-        """Run a plugin that is written in Python (a policy pack, say) and stream what it prints: its first line is its port."""
+        """Run a plugin written in Python (a policy pack, say) and stream what it prints: its first line is its port."""
         folder = request.info.program_directory
         module = POLICY_PACKS.get(request.kind)
         target = ["-m", module, request.args[0], folder] if module else [folder, *request.args]
@@ -132,7 +132,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
 
 def interpreter(info: Any) -> str:
-    """The Python of a program: that of the `virtualenv` in Pulumi.yaml's runtime options, else the one that this host runs with.
+    """The Python of a program: of the `virtualenv` in Pulumi.yaml's runtime options, else the one that this host has.
 
     A relative path is looked up from Pulumi.yaml's folder, then from `main:`'s.
     """

@@ -23,7 +23,7 @@ def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
 
 @contextmanager
 def exclusive(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Let one process in at a time; the lock goes with its holder, however that ends. `on_wait` is called if somebody is in."""
+    """Let one process in at a time; the lock goes with its holder, however that ends. `on_wait`: somebody is in."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as file:
         try:
@@ -40,7 +40,7 @@ def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run a tool to its end, handing on each line that it prints. Raises ToolMissing with its last lines if it fails."""
+    """Run a tool to its end, handing on each line that it prints. Raises ToolMissing with the last if it fails."""
     try:
         process = subprocess.Popen(
             command,

@@ -1,4 +1,4 @@
-"""Saying what takes long, without any package: one line that is rewritten on a terminal, a line now and then elsewhere."""
+"""Saying what takes long, without any package: a line that is rewritten on a terminal, one now and then elsewhere."""
 
 from __future__ import annotations
 

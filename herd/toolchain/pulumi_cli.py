@@ -1,6 +1,6 @@
 """Pulumi: the one on PATH if it will do, else one that is built once from its Go modules into the user's cache.
 
-Building needs nothing but Go and its module proxy, so it works in networks that reach package registries and nothing else.
+Building needs nothing but Go and its module proxy, so it works in networks that reach package registries only.
 `pulumi/go.mod` and `go.sum` beside this file pin every module with its hash.
 """
 
@@ -35,13 +35,13 @@ PACKAGES = 2000
 HOW_TO_INSTALL = (
     f"Pulumi {VERSION} or newer is not on PATH, and neither is Go to build it with.\n"
     "Install one of them, then try again:\n"
-    "    Pulumi   https://www.pulumi.com/docs/install/   (curl -fsSL https://get.pulumi.com | sh; or brew install pulumi)\n"
-    "    Go       https://go.dev/doc/install             (then it is built once, about four minutes, from Go's module proxy)"
+    "    Pulumi   https://www.pulumi.com/docs/install/   (or: brew install pulumi)\n"
+    "    Go       https://go.dev/doc/install             (Pulumi is then built once, which takes about four minutes)"
 )
 
 
 def find(cache: Path, path: str | None = None) -> Path | None:
-    """The Pulumi that would be used: PATH's if it is of the pinned minor version or newer, else the one built here earlier."""
+    """The Pulumi that would be used: PATH's if it is of the pinned minor version or newer, else one built earlier."""
     on_path = shutil.which("pulumi", path=path)
     if on_path and _suits(version_of(Path(on_path))):
         return Path(on_path)

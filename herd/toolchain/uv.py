@@ -1,4 +1,4 @@
-"""uv, which installs packages here and makes the environments of workloads: from PATH, or from its own Python package."""
+"""uv, which installs packages here and for workloads: from PATH, or from its own Python package."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ def _install(cache: Path) -> Path:
             except ToolMissing as error:
                 raise ToolMissing(
                     f"uv is not on PATH and could not be installed from its Python package.\n{error}\n"
-                    "Install uv by hand (https://docs.astral.sh/uv/), or on Debian and Ubuntu `apt install python3-venv`, "
-                    "then try again."
+                    "Install uv by hand (https://docs.astral.sh/uv/), or `apt install python3-venv`, then try again."
                 ) from None
-        # Moved in one step: a half-installed uv is never found. uv is a program of its own and does not mind being moved.
+        # Moved in one step, so a half-installed uv is never found. It is one program and does not mind being moved.
         shutil.rmtree(cache / "tools" / "uv", ignore_errors=True)
         made.rename(cache / "tools" / "uv")
         return _own(cache)
