@@ -17,17 +17,21 @@ LEFT_OUT = ("AWS_", "PULUMI_", "HERD_", "VIRTUAL_ENV")
 """Variables of whoever runs us that would change what is measured or tested."""
 
 
+TEAMS_FOLDERS = ("jobs/", "reports/", "apis/", "lib/")
+"""Where workloads lie."""
+
+
 class Sandbox:
     """A copy of this checkout's files (tracked or new, as they are on disk) with state of its own and our .venv.
 
-    `home` is the person's home folder inside it; the user's cache (tools, realised packages) is shared on purpose.
+    Without `samples` it has no workloads. `home` is the person's home folder inside it; the user's cache (tools, realised packages) is shared on purpose.
 
         with Sandbox(tmp_path / "checkout") as sandbox:
             sandbox.herd("up")
             sandbox.json("status", "--json")["workloads"]
     """
 
-    def __init__(self, folder: Path, *, home: Path | None = None):
+    def __init__(self, folder: Path, *, home: Path | None = None, samples: bool = True):
         self.folder = folder
         self.home = home or folder.parent / f"{folder.name}-home"
         self.home.mkdir(parents=True, exist_ok=True)
@@ -41,6 +45,8 @@ class Sandbox:
             source = ROOT / name
             if not source.is_file():
                 continue  # deleted in the work tree, not yet in the index
+            if not samples and name.startswith(TEAMS_FOLDERS):
+                continue
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)

@@ -1,0 +1,113 @@
+"""Work that fails, on the real thing: it is retried or not, published or not, and always said."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from bench.sandbox import Sandbox
+
+pytestmark = pytest.mark.live
+
+TEAM = {
+    "jobs/breaks/workload.toml": "retries = 1\n",
+    "jobs/breaks/main.py": 'import sys\nprint("opening the ledger")\nsys.exit("the ledger is locked by somebody")\n',
+    "jobs/later/workload.toml": 'after = ["breaks"]\n',
+    "jobs/later/main.py": 'print("never reached")\n',
+    "jobs/gate/workload.toml": (
+        "retries = 2\n[params]\nauc = 0.9\n"
+        '[[check]]\nfile = "metrics.json"\nvalue = "auc"\nmin = 0.7\nmax_drop = 0.05\n'
+    ),
+    "jobs/gate/main.py": (
+        "import json, os, pathlib\n"
+        'out = pathlib.Path(os.environ["HERD_OUTPUTS"])\n'
+        '(out / "metrics.json").write_text(json.dumps({"auc": float(os.environ["HERD_PARAM_AUC"])}))\n'
+    ),
+    "jobs/greedy/workload.toml": "memory_gb = 0.5\ncpu = 0.25\nretries = 0\n",
+    "jobs/greedy/main.py": 'import time\nhoard = bytearray(700 * 2**20)\nhoard[::4096] = b"x" * len(hoard[::4096])\ntime.sleep(20)\n',
+    "jobs/absent/workload.toml": 'command = ["no-such-program"]\nretries = 0\n',
+    "jobs/slow/workload.toml": "timeout_minutes = 1\nretries = 0\n",
+    "jobs/slow/main.py": 'import time\nprint("asleep", flush=True)\ntime.sleep(600)\n',
+}
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """An environment with one job for each way to fail, none of them started yet."""
+    with Sandbox(tmp_path_factory.mktemp("failures") / "checkout", samples=False) as sandbox:
+        for path, text in TEAM.items():
+            sandbox.write(path, text)
+        sandbox.herd("up", "--no-run")
+        yield sandbox
+
+
+def test_a_failing_job_is_retried_shown_and_stops_its_dependants(team: Sandbox) -> None:
+    run = team.herd("run", "breaks", "--with-dependants", check=False)
+    printed = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "the ledger is locked by somebody" in printed and "later" in printed and "skipped" in printed
+    last = team.status("breaks")["last_run"]
+    assert (last["status"], last["exit_code"]) == ("failed", 1)
+    assert team.status("breaks")["state"] == "failing"
+    assert team.status("later")["last_run"]["status"] == "skipped"
+    assert "the ledger is locked by somebody" in team.herd("status").stdout
+    logs = team.herd("logs", "breaks").stdout
+    assert logs.count("opening the ledger") == 2, "one attempt and one retry"
+
+
+def test_up_does_not_hide_a_failing_first_run(team: Sandbox) -> None:
+    up = team.herd("up", check=False)
+    assert up.returncode == 1
+    assert "breaks" in up.stdout + up.stderr
+
+
+def test_a_failed_check_publishes_nothing_and_keeps_the_last_good_output(team: Sandbox) -> None:
+    team.herd("run", "gate")
+    good = team.status("gate")["last_run"]["id"]
+    run = team.herd("run", "gate", "--param", "auc=0.8", check=False)
+    printed = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "auc" in printed and "0.8" in printed and "0.05" in printed
+    last = team.status("gate")["last_run"]
+    assert (last["status"], last["exit_code"]) == ("check-failed", 65)
+    assert good in team.herd("outputs", "gate").stdout, "the last good output is still the current one"
+    listed = team.run("aws", "s3", "ls", "--recursive", "s3://herd-dev-123456789012-data/gate/", env=team.herd_env())
+    assert f"gate/rejected/{last['id']}/metrics.json" in listed.stdout
+    assert team.herd("logs", "gate").stdout.count("0.8") >= 1
+
+
+def test_too_much_memory_is_killed_and_said(team: Sandbox) -> None:
+    run = team.herd("run", "greedy", check=False)
+    last = team.status("greedy")["last_run"]
+    assert (run.returncode, last["status"], last["exit_code"]) == (1, "killed", 137)
+    assert "memory" in last["reason"].lower()
+
+
+def test_a_missing_program_is_said(team: Sandbox) -> None:
+    run = team.herd("run", "absent", check=False)
+    assert run.returncode == 1 and "no-such-program" in run.stdout + run.stderr
+    assert team.status("absent")["last_run"]["exit_code"] == 127
+
+
+def test_cancel_stops_the_processes_and_is_recorded(team: Sandbox) -> None:
+    started = team.herd("run", "slow", "--detach").stdout
+    run = team.wait_for("the run to be listed", lambda: (team.status("slow")["last_run"] or {}).get("id"))
+    assert run in started
+    team.wait_for("its first line", lambda: "asleep" in team.herd("logs", "slow", check=False).stdout)
+    team.herd("cancel", run)
+    team.wait_for("the run to end", lambda: team.status("slow")["last_run"]["status"] == "aborted", 40)
+
+
+def test_a_run_that_takes_too_long_is_timed_out(team: Sandbox) -> None:
+    team.herd("run", "slow", check=False, timeout_seconds=150)
+    assert team.status("slow")["last_run"]["status"] == "timed-out"
+
+
+def test_what_failed_is_in_the_record(team: Sandbox) -> None:
+    run = team.status("breaks")["last_run"]["id"]
+    record = team.run(
+        "aws", "s3", "cp", f"s3://herd-dev-123456789012-data/_runs/breaks/{run}.json", "-", env=team.herd_env()
+    )
+    assert json.loads(record.stdout)["status"] == "failed"
