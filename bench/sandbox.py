@@ -24,7 +24,8 @@ TEAMS_FOLDERS = ("jobs/", "reports/", "apis/", "lib/")
 class Sandbox:
     """A copy of this checkout's files (tracked or new, as they are on disk) with state of its own and our .venv.
 
-    Without `samples` it has no workloads. `home` is the person's home folder inside it; the user's cache (tools, realised packages) is shared on purpose.
+    Without `samples` it has no workloads. `home` is the person's home folder; the user's cache (tools, realised
+    packages) is shared on purpose.
 
         with Sandbox(tmp_path / "checkout") as sandbox:
             sandbox.herd("up")

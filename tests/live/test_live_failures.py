@@ -26,7 +26,7 @@ TEAM = {
         '(out / "metrics.json").write_text(json.dumps({"auc": float(os.environ["HERD_PARAM_AUC"])}))\n'
     ),
     "jobs/greedy/workload.toml": "memory_gb = 0.5\ncpu = 0.25\nretries = 0\n",
-    "jobs/greedy/main.py": 'import time\nhoard = bytearray(700 * 2**20)\nhoard[::4096] = b"x" * len(hoard[::4096])\ntime.sleep(20)\n',
+    "jobs/greedy/main.py": 'import time\nhoard = b"x" * (700 * 2**20)\ntime.sleep(20)\n',
     "jobs/absent/workload.toml": 'command = ["no-such-program"]\nretries = 0\n',
     "jobs/slow/workload.toml": "timeout_minutes = 1\nretries = 0\n",
     "jobs/slow/main.py": 'import time\nprint("asleep", flush=True)\ntime.sleep(600)\n',
