@@ -83,6 +83,8 @@ class Tree:
             raise TreeError(f"{path} would be both a folder and a file")
         if isinstance(there, Venv):
             raise TreeError(f"{path} is a virtual environment named by a label")
+        if isinstance(there, Link) and not isinstance(entry, Link):
+            raise TreeError(f"{path} is a symbolic link; copy to what it points to")
         if isinstance(entry, Link):
             self._check_link(path, entry)
         self._entries[path] = entry

@@ -270,6 +270,8 @@ def test_links_that_stay_are_kept(folder: Path) -> None:
     assert tree.get("/x/link") == Link("deep/x.csv")
     assert isinstance(tree.get("/y"), File), "a source that is a link stands for what it points to"
     assert isinstance(tree.get("/z/main.py"), File)
+    with pytest.raises(ImageError, match="/x/link is a symbolic link; copy to what it points to"):
+        planned(folder, "FROM a\nCOPY src /x\nCOPY a.txt /x/link")
 
 
 def test_other_kinds_of_files_are_refused(folder: Path) -> None:
