@@ -78,6 +78,8 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
 def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
     """The draft for `environment`, and the problems of the file; the tables of other environments are checked too."""
     problems: list[Problem] = []
+    if spec_files.leads_out(root, root / found.folder):
+        return None, problems  # told with the other links
     if not os.path.lexists(root / found.folder / SETTINGS):
         folder = printable(found.folder.as_posix())
         problems.append(Problem(found.file, "", f"is missing; an empty file is enough to make {folder} a {found.kind}"))

@@ -119,26 +119,26 @@ def _visible(path: Path) -> Iterator["os.DirEntry[str]"]:
         return
 
 
+def leads_out(root: Path, path: Path) -> bool:
+    """Whether `path` is, or lies behind, a link out of `root`; a link to nothing counts as one."""
+    try:
+        return not path.resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return True
+
+
 def links_out(root: Path, folder: Path) -> list[Path]:
-    """Symbolic links in `root/folder` (or that folder itself) that lead out of `root`: their target would be copied."""
-    real = root.resolve()
-
-    def leads_out(path: Path) -> bool:
-        try:
-            return not path.resolve(strict=True).is_relative_to(real)
-        except (OSError, RuntimeError):
-            return True
-
-    if leads_out(root / folder):
+    """Symbolic links in `root/folder` (or that folder itself) that lead out of `root`, relative to it."""
+    if leads_out(root, root / folder):
         return [folder]
     found, todo = [], [root / folder]
     while todo:
         for entry in _visible(todo.pop()):
             if entry.is_symlink():
-                found += [Path(entry.path)] if leads_out(Path(entry.path)) else []
+                found += [Path(entry.path).relative_to(root)] if leads_out(root, Path(entry.path)) else []
             elif entry.is_dir(follow_symlinks=False):
                 todo.append(Path(entry.path))
-    return sorted(path.relative_to(root) if path.is_absolute() else path for path in found)
+    return sorted(found)
 
 
 def read(root: Path, file: str, problems: list[Problem]) -> Layer:
@@ -160,7 +160,7 @@ def read(root: Path, file: str, problems: list[Problem]) -> Layer:
 
 def _text(root: Path, path: Path) -> str:
     """The text of a file of the project; raises ValueError in the words of the house."""
-    if not path.resolve(strict=True).is_relative_to(root.resolve()):
+    if leads_out(root, path):
         raise ValueError("is a link that leads out of the project; put the file itself here")
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
