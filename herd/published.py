@@ -57,7 +57,7 @@ def _version(workload: str, told: dict[str, Any], prefix: str) -> Version:
 
 
 def copy(target: Target, version: Version, folder: Path, progress: Callable[[str], None]) -> None:
-    """Copy every file below `folder`. Raises HerdError for a path that would leave it, and for a file that has expired."""
+    """Copy every file below `folder`. Raises HerdError for a path that would leave it, or a file that has expired."""
     from botocore.exceptions import ClientError
 
     bucket = target.exports["data_bucket"]

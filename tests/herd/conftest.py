@@ -1,0 +1,59 @@
+"""A checkout in a temporary folder, and the command line run in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from herd.checkout import Checkout
+
+ROOT = Path(__file__).parents[2]
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A project with one job, the image and defaults of the real one, and nothing deployed."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "defaults.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "images", folder / "images")
+    (folder / "lib").mkdir()
+    job = folder / "jobs" / "hello"
+    job.mkdir(parents=True)
+    (job / "workload.toml").write_text('schedule = "0 6 * * *"\n[params]\nmonth = 2\nname = "x"\n')
+    (job / "main.py").write_text("print('hello')\n")
+    return folder
+
+
+@pytest.fixture
+def checkout(root: Path, tmp_path: Path) -> Checkout:
+    return Checkout(root, tmp_path / "cache")
+
+
+@pytest.fixture
+def cli(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """`cli("status", "--json")` runs the command in the project; result.exit_code, .stdout, .stderr."""
+    monkeypatch.setenv("HERD_CHECKOUT", str(root))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def run(*arguments: str) -> Any:
+        from herd import console
+        from herd.cli import app
+
+        # Consoles are made once a process and keep the stream they were made with.
+        console.out.cache_clear()
+        console.err.cache_clear()
+        result = CliRunner().invoke(app, list(arguments), prog_name="herd")
+        console.out.cache_clear()
+        console.err.cache_clear()
+        return result
+
+    return run
