@@ -4,9 +4,9 @@ Names that people type or read (log group, family, service, repository, bucket, 
 found again; where a name passes the limit of its service it is cut and a hash of the whole name is added, so that two
 long names never meet. Renaming anything here replaces the resource in every environment.
 
-No two environments of an account share a name, and the prefix of one is never the beginning of a name of another: a
-project has no hyphen, an environment none but before a number (`pr-17`), and what follows begins with a letter.
-So `herd-dev-*` in a permission means the environment dev and nothing else.
+No two environments of an account share a name: a project has no hyphen, an environment none but before a number
+(`pr-17`), and what follows begins with a letter. A permission for `herd-dev-*` therefore covers the environment dev and
+its numbered siblings (`dev-2`), and no others.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-PROJECT = re.compile(r"[a-z][a-z0-9]{1,11}")
+# AWS keeps load-balancer names that begin with `internal-` for itself.
+PROJECT = re.compile(r"(?!internal$)[a-z][a-z0-9]{1,11}")
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
