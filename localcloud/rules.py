@@ -112,7 +112,8 @@ def render(refused: Refused, call: Call) -> tuple[int, list[tuple[str, str]], by
             body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
         case "query":
             kind = "Sender" if refused.status < 500 else "Receiver"
-            body = f"<ErrorResponse><Error><Type>{kind}</Type>{error}</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+            error = f"<Error><Type>{kind}</Type>{error}</Error>"
+            body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
         case _:
             body = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
     headers.append(("Content-Type", "text/xml"))
@@ -260,8 +261,8 @@ def policy_is_not_blocked(call: Call) -> None:
     if block is None or not block.block_public_policy or not _is_public(call.parameters):
         return
     message = (
-        f'User is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket_name}" because public '
-        "policies are blocked by the BlockPublicPolicy block public access setting."
+        f'User is not authorized to perform: s3:PutBucketPolicy on resource: "arn:aws:s3:::{bucket_name}" because '
+        "public policies are blocked by the BlockPublicPolicy block public access setting."
     )
     raise Refused("AccessDenied", message, 403)
 

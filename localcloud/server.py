@@ -1,8 +1,8 @@
 """The AWS API of the local cloud: moto in this process, answering one request at a time.
 
-moto is not thread-safe (a describe iterates over a dictionary that a create inserts into), so `Server.lock` is held for each
-request and by whoever touches moto's models directly. Everything that happens to the cloud's state comes in through
-`Server.handle`: requests of the gateway as well as those of the in-process boto3 clients of `Server.client`.
+moto is not thread-safe (a describe iterates over a dictionary that a create inserts into), so `Server.lock` is held for
+each request and by whoever touches moto's models directly. Everything that clients do to the cloud's state comes in
+through `Server.handle`: requests of the gateway as well as those of the in-process boto3 clients of `Server.client`.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class Server:
     def handle(self, request: Request) -> Response:
         """Answer a request. The one way in: what is refused by AWS's own rules never reaches moto.
 
-        Never raises: what moto does not implement is answered with 501, an error inside moto with 500, both in the shape
-        the caller's SDK understands.
+        Never raises: what moto does not implement is answered with 501, an error inside moto with 500, both in the
+        shape that the caller's SDK understands.
         """
         request = _path_style(request)
         if request.url.startswith(CONTROL_PATHS):
@@ -239,8 +239,8 @@ def _path_style(request: Request) -> Request:
 def _environ(request: Request, account: str) -> dict[str, Any]:
     """The WSGI environment that moto's own HTTP handler would make of this request.
 
-    As werkzeug's handler: RAW_URI keeps the percent-encoding that S3 keys need, PATH_INFO is decoded. As moto's: headers
-    `x-amz-meta-…` with underscores keep their spelling (moto 5.2.5, moto_server/werkzeug_app.py:44).
+    As werkzeug's handler: RAW_URI keeps the percent-encoding that S3 keys need, PATH_INFO is decoded. As moto's:
+    headers `x-amz-meta-…` with underscores keep their spelling (moto 5.2.5, moto_server/werkzeug_app.py:44).
     """
     path, _, query = request.url.partition("?")
     environ: dict[str, Any] = {

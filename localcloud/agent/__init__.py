@@ -1,6 +1,7 @@
 """The agent: it looks at what the API's clients declared and makes it true.
 
-`Agent` wires the parts: `tasks` (through an engine), `services` (deployments, health), `schedules` (cron), `events`, `logs`.
+`Agent` wires the parts: `tasks` (through an engine), `services` (deployments, health), `schedules` (cron), `events`,
+`logs`.
 """
 
 from __future__ import annotations

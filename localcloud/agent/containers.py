@@ -79,7 +79,9 @@ class Planner:
             for record, definition in zip(task.containers, definitions, strict=True)
         ]
 
-    def _plan_container(self, task: Any, record: Any, definition: dict[str, Any], credentials: Mapping[str, str]) -> Plan:
+    def _plan_container(
+        self, task: Any, record: Any, definition: dict[str, Any], credentials: Mapping[str, str]
+    ) -> Plan:
         self._find_image(definition["image"])
         override = container_override(task, record.name)
         command = override.get("command") or definition.get("command")
@@ -120,6 +122,8 @@ class Planner:
                 {"bindIP": "127.0.0.1", "containerPort": inside, "hostPort": port, "protocol": "tcp"}
             )
             variables.setdefault("PORT", str(port))
+            # A container has a network of its own; here its server would be open to the neighbours of this machine.
+            variables["HOST"] = "127.0.0.1"
             variables[f"PORT_{inside}"] = str(port)
         return variables
 

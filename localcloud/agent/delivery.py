@@ -35,7 +35,7 @@ class Delivery:
         if arn.startswith(UNIVERSAL_TARGET):
             return self._call(arn, payload)
         service, region = arn.split(":")[2:4]
-        client = None if service == "ecs" else self._server.client(_CLIENTS.get(service, service), region or None)
+        client = self._server.client(_CLIENTS.get(service, service), region or None)
         match service:
             case "states":
                 client.start_execution(stateMachineArn=arn, name=name or str(uuid.uuid4()), input=payload or "{}")
@@ -46,7 +46,7 @@ class Delivery:
             case "logs":
                 self._write(client, arn, payload)
             case "ecs":
-                self._run_task(target, region, payload, started_by)
+                self._run_task(client, target, payload, started_by)
             case _:
                 raise NoSuchTarget(f"the local cloud does not deliver to {service}: {arn}")
 
@@ -66,8 +66,7 @@ class Delivery:
         event = {"timestamp": int(time.time() * 1000), "message": payload}
         client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
-    def _run_task(self, target: Mapping[str, Any], region: str, payload: str, started_by: str) -> None:
-        ecs = self._server.client("ecs", region)
+    def _run_task(self, ecs: Any, target: Mapping[str, Any], payload: str, started_by: str) -> None:
         model = ecs.meta.service_model.operation_model("RunTask").input_shape
         parameters = dict(target["EcsParameters"])
         request = {

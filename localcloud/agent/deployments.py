@@ -143,7 +143,8 @@ class ServiceState:
 
     def failures_allowed(self) -> int:
         """Failed tasks at which the circuit breaker trips."""
-        return min(BREAKER_MOST, max(BREAKER_LEAST, math.ceil(self.service.desired_count / 2)))
+        half: int = math.ceil(self.service.desired_count / 2)
+        return min(BREAKER_MOST, max(BREAKER_LEAST, half))
 
     def say(self, message: str) -> None:
         """Add to the service's own events, newest first."""

@@ -1,4 +1,4 @@
-"""Who a task is, and what the credentials' side gives it: the seam between the agent and whoever hands out credentials."""
+"""Who a task is, and what it is given: the seam between the agent and whoever hands out credentials."""
 
 from __future__ import annotations
 

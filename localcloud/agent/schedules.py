@@ -197,7 +197,9 @@ class Schedules:
         try:
             self._delivery.to_queue(queue, invocation.payload(), attributes)
         except Exception:
-            log.exception("schedule %s is lost: its dead-letter queue %s takes nothing", invocation.schedule.name, queue)
+            log.exception(
+                "schedule %s is lost: its dead-letter queue %s takes nothing", invocation.schedule.name, queue
+            )
 
 
 def worth_retrying(error: Exception) -> bool:

@@ -1,7 +1,7 @@
 """Services come true: the desired number of healthy tasks, rolled over to a new definition without a gap.
 
-`reconcile` looks at what is declared and at what runs, and takes the next step. It is called whenever something changed and
-when a restart is due, not by the clock.
+`reconcile` looks at what is declared and at what runs, and takes the next step. It is called whenever something changed
+and when a restart is due, not by the clock.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ class Services:
             older.tasks for older in state.older
         ):
             rolled_back = "rolling back" in deployment.reason
-            deployment.settle("COMPLETED", deployment.reason if rolled_back else f"ECS deployment {deployment.id} completed.")
+            deployment.settle(
+                "COMPLETED", deployment.reason if rolled_back else f"ECS deployment {deployment.id} completed."
+            )
             state.last_good = deployment.task_definition
             state.deployments = [deployment]
             state.say(f"(deployment {deployment.id}) deployment completed.")

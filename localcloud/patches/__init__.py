@@ -1,8 +1,8 @@
 """Every change that the local cloud makes to moto's code, a module per service.
 
 moto 5.2.5 is pinned. A patch replaces a name of moto by assignment; its comment says what is wrong there, its test in
-tests/localcloud/test_patches*.py fails when the name vanishes. All of it is applied once per process. What a patch needs
-from the running cloud (its lock, its agent) it finds by account in `hooks`, so that one process can hold several.
+tests/localcloud/test_patches*.py fails when the name vanishes. All of it is applied once per process. What a patch
+needs of the running cloud (its lock, its agent) it finds by account in `hooks`, so that one process can hold several.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The door to moto's models: one function per service. Hold the server's lock while you look at or change what they give.
+"""The door to moto's models: one function per service. Hold the server's lock while you use what they give.
 
 They load a service's part of moto at the first call, so that a cloud pays memory only for the services in use.
 """

@@ -1,7 +1,7 @@
 """ECS tasks: moto writes down a task that runs by the clock; here it is a record that the agent fills in.
 
-moto's serialiser reads attributes by botocore's names in snake case, so `task.started_at` or `container.exit_code` reach
-clients without further ado.
+moto's serialiser reads attributes by botocore's names in snake case, so `task.started_at` or `container.exit_code`
+reach clients without further ado.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ Backend = models.EC2ContainerServiceBackend
 
 
 class TaskContainer:
-    """A container of a task, as DescribeTasks shows it. Replaces moto's, which is always the definition's first one with
-    exit code 0 (ecs/models.py:699)."""
+    """A container of a task, as DescribeTasks shows it.
+
+    Replaces moto's, which is always the definition's first one with exit code 0 (ecs/models.py:699).
+    """
 
     def __init__(self, task: Any, definition: dict[str, Any]):
         self.container_arn = f"{task.task_arn.replace(':task/', ':container/')}/{mock_random.uuid4()}"
@@ -138,13 +140,13 @@ def _patch_run_task() -> None:
 
     Backend.run_task = run_task  # ecs/models.py:1240
 
-    # ec2/models/elastic_network_interfaces.py:139 sets the name only in a VPC with DNS host names, yet ecs/models.py:386
-    # reads it always: RunTask was HTTP 500 in other VPCs.
+    # ec2/models/elastic_network_interfaces.py:139 sets the name only in a VPC with DNS host names, yet
+    # ecs/models.py:386 reads it always: RunTask was HTTP 500 in other VPCs.
     elastic_network_interfaces.NetworkInterface.private_dns_name = None
 
 
 def with_security_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A network configuration that names its security groups: moto raises KeyError otherwise (ecs/models.py:365, 585)."""
+    """A network configuration that names its security groups: moto fails otherwise (ecs/models.py:365, 585)."""
     if not network or "awsvpcConfiguration" not in network:
         return network
     return {**network, "awsvpcConfiguration": {"securityGroups": [], **network["awsvpcConfiguration"]}}

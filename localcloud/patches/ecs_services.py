@@ -22,7 +22,7 @@ UNSTORED = {
     "placementStrategy": "placement_strategy",
     "serviceConnectConfiguration": "service_connect_configuration",
 }
-"""Parameters of CreateService and UpdateService that moto drops (ecs/responses.py:288, 347) -> attribute they come back by."""
+"""What moto drops of CreateService and UpdateService (ecs/responses.py:288, 347) -> attribute it comes back by."""
 
 DEFAULT_DEPLOYMENT = {
     "deploymentCircuitBreaker": {"enable": False, "rollback": False},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.elbv2 import models, responses
 
 from localcloud.patches import hooks
@@ -33,7 +34,9 @@ def _patch_targets() -> None:
     def register(group: Any, targets: list[dict[str, Any]]) -> None:
         for target in targets:
             port = target.get("Port") or group.port
-            group.targets.setdefault(target_key(group, target), {"Id": target["Id"], "Port": port, "health": REGISTERED})
+            group.targets.setdefault(
+                target_key(group, target), {"Id": target["Id"], "Port": port, "health": REGISTERED}
+            )
 
     def deregister(group: Any, targets: list[dict[str, Any]]) -> None:
         for target in targets:
@@ -76,8 +79,12 @@ def _patch_transforms() -> None:
         return result
 
     def modify_rule(self: Any) -> Any:
-        result = stock_modify(self)
         parameters = self._get_params()
+        if "Conditions" in parameters or "Actions" in parameters:
+            result = stock_modify(self)
+        else:  # moto insists on one of the two (elbv2/models.py:1621)
+            rules = self.elbv2_backend.describe_rules(None, [parameters["RuleArn"]])
+            result = ActionResult({"Rules": list(rules)})
         rule = result.result["Rules"][0]
         if parameters.get("ResetTransforms"):
             rule.transforms = []

@@ -17,9 +17,9 @@ def apply() -> None:
 
 
 def _patch_statements() -> None:
-    # iam/access_control.py:471. Bucket policies are evaluated without a caller and without a request context. A TLS-only
-    # Deny ("aws:SecureTransport": "false") then denies everything, and an Allow for CloudFront or another account lets
-    # everybody in. A statement that cannot be judged decides nothing.
+    # iam/access_control.py:471. Bucket policies are evaluated without a caller and without a request context. A
+    # TLS-only Deny ("aws:SecureTransport": "false") then denies everything, and an Allow for CloudFront or another
+    # account lets everybody in. A statement that cannot be judged decides nothing.
     statement = access_control.IAMPolicyStatement
     stock = statement.is_action_permitted
 

@@ -47,9 +47,7 @@ def _patch_start() -> None:
     backend = models.StepFunctionsParserBackend
     stock_start = backend.start_execution
 
-    def start_execution(
-        self: Any, state_machine_arn: str, name: str | None = None, *args: Any, **kwargs: Any
-    ) -> Any:
+    def start_execution(self: Any, state_machine_arn: str, name: str | None = None, *args: Any, **kwargs: Any) -> Any:
         return stock_start(self, state_machine_arn, name or str(uuid.uuid4()), *args, **kwargs)
 
     backend.start_execution = start_execution

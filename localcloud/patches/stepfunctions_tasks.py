@@ -1,11 +1,11 @@
-"""Step Functions' service integrations: in-process clients, names as AWS spells them, `.sync` that waits and cancels."""
+"""Step Functions' service integrations: in-process clients, AWS's spelling, `.sync` that waits and cancels."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -73,12 +73,12 @@ def _patch_clients() -> None:
     replace_everywhere("boto_client_for", boto_client_for)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _service_model(service: str) -> Any:
     return botocore.session.get_session().get_service_model(service)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _operation(service: str, action: str) -> Any | None:
     """botocore's model of an operation named as a resource ARN names it (`runTask`) or in snake case."""
     model = _service_model(service)
@@ -159,7 +159,9 @@ def _patch_ecs() -> None:
     state_task_service_ecs._SUPPORTED_API_PARAM_BINDINGS["runtask"] |= {"CapacityProviderStrategy", "Count", "Tags"}
     stock_error = Ecs._from_error
 
-    def build(self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any) -> Any:
+    def build(
+        self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+    ) -> Any:
         started = env.stack.pop()["Tasks"][0]
         return _follow_task(self, env, started["TaskArn"], started["ClusterArn"])
 
@@ -215,7 +217,9 @@ def _patch_nested_executions() -> None:
 
 
 def _following_execution(stock: Any) -> Any:
-    def build(self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any) -> Any:
+    def build(
+        self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+    ) -> Any:
         execution_arn = env.stack[-1]["ExecutionArn"]
         resolver = stock(self, env, resource_runtime_part, normalised_parameters, state_credentials)
         _, _, _, region, account, _ = execution_arn.split(":", 5)

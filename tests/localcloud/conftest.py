@@ -208,7 +208,9 @@ class Cloud:
 
     def execute(self, machine: str, input: Any = None, timeout: float = 20, **parameters: Any) -> dict[str, Any]:
         """Start an execution and wait for its end; its description."""
-        arn = self.sfn.start_execution(stateMachineArn=machine, input=json.dumps(input or {}), **parameters)["executionArn"]
+        arn = self.sfn.start_execution(stateMachineArn=machine, input=json.dumps(input or {}), **parameters)[
+            "executionArn"
+        ]
         return self.finished(arn, timeout)
 
     def finished(self, execution_arn: str, timeout: float = 20) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -187,9 +186,7 @@ def test_a_task_target_runs_the_task(cloud: Any, wait_until: Any) -> None:
 
 def test_a_universal_target_calls_the_api(timetable: Timetable) -> None:
     body = json.dumps({"QueueUrl": timetable.queue, "MessageBody": "hello"})
-    timetable.add(
-        "cron(0 * * * ? *)", target={"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", "Input": body}
-    )
+    timetable.add("cron(0 * * * ? *)", target={"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", "Input": body})
     timetable.pass_time(timetable.clock.now() + timedelta(hours=1), timedelta(minutes=30))
     assert timetable.fired() == ["hello"]
 

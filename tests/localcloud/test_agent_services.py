@@ -96,7 +96,9 @@ class Web:
         )
 
     def targets(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.elb.describe_target_health(TargetGroupArn=self.group)["TargetHealthDescriptions"]
+        found: list[dict[str, Any]] = self.elb.describe_target_health(TargetGroupArn=self.group)[
+            "TargetHealthDescriptions"
+        ]
         return found
 
     def answers(self) -> list[str]:

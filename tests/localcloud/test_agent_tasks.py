@@ -77,7 +77,12 @@ def test_stop_task_kills_what_does_not_end_in_its_grace_period(cloud: Any, wait_
 START_FAILURES = {
     "no image": ({"image": "missing"}, "CannotPullContainerError: "),
     "no log group": (
-        {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/x", "awslogs-stream-prefix": "p"}}},
+        {
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {"awslogs-group": "/x", "awslogs-stream-prefix": "p"},
+            }
+        },
         "ResourceInitializationError: ",
     ),
     "no program": ({"command": ["/no/such/program"]}, "CannotStartContainerError: "),
