@@ -1,0 +1,249 @@
+"""The toolchain with stand-ins for go, uv, python and pulumi in a PATH of its own: what is run, when, and what is left."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from herd.toolchain import machine, packages, pulumi_cli, uv
+from herd.toolchain.machine import ToolMissing
+
+ROOT = Path(__file__).parents[2]
+
+GO = """#!/bin/sh
+echo go "$@" >> "$LOG"
+while [ $# -gt 0 ]; do [ "$1" = -o ] && out=$2; shift; done
+echo "go: downloading example.com/module v1.0.0"
+echo example.com/package
+sleep 0.2
+printf '#!/bin/sh\\necho v%s\\n' "${BUILT_VERSION:-3.259.0}" > "$out"
+chmod +x "$out"
+exit ${GO_STATUS:-0}
+"""
+
+UV = """#!/bin/sh
+echo uv "$@" >> "$LOG"
+if [ "$1" = venv ]; then
+    for last; do :; done
+    mkdir -p "$last/bin" "$last/lib/python3.11/site-packages"
+    ln -sf /bin/true "$last/bin/python"
+    printf 'implementation = CPython\\nversion_info = %s\\n' "$PYTHON_VERSION" > "$last/pyvenv.cfg"
+fi
+exit ${UV_STATUS:-0}
+"""
+
+
+class Tools:
+    """A PATH with nothing but what a test puts there, and the log of what was called."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        self.log = folder / "calls"
+        self.cache = folder / "cache"
+        monkeypatch.setenv("PATH", f"{self.bin}:/usr/bin:/bin")
+        monkeypatch.setenv("LOG", str(self.log))
+        monkeypatch.setenv("PYTHON_VERSION", ".".join(map(str, sys.version_info[:3])))
+
+    def add(self, name: str, script: str) -> Path:
+        path = self.bin / name
+        path.write_text(script)
+        path.chmod(0o755)
+        return path
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    return Tools(tmp_path, monkeypatch)
+
+
+def says(version: str) -> str:
+    return f"#!/bin/sh\necho {version}\n"
+
+
+@pytest.mark.parametrize(
+    ("version", "suits"),
+    [
+        pytest.param("v3.259.0", True, id="the pinned one"),
+        pytest.param("v3.259.7", True, id="a later patch"),
+        pytest.param("v3.301.0", True, id="a later minor"),
+        pytest.param("v3.258.9", False, id="an earlier minor"),
+        pytest.param("v4.0.0", False, id="another major"),
+        pytest.param("", False, id="built without a version"),
+        pytest.param("3.260.0-alpha.1", True, id="without the v"),
+    ],
+)
+def test_the_pulumi_on_path_is_used_if_it_is_new_enough(tools: Tools, version: str, suits: bool) -> None:
+    on_path = tools.add("pulumi", says(version))
+    assert pulumi_cli.find(tools.cache) == (on_path if suits else None)
+
+
+def test_pulumi_is_built_once_and_found_afterwards(tools: Tools) -> None:
+    tools.add("go", GO)
+    built = pulumi_cli.ensure(tools.cache)
+    assert built == tools.cache / "pulumi" / "3.259.0" / "pulumi"
+    assert pulumi_cli.ensure(tools.cache) == built
+    assert len(tools.calls) == 1
+    assert "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v3.259.0" in tools.calls[0]
+
+
+def test_two_at_once_build_once(tools: Tools) -> None:
+    tools.add("go", GO)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(pulumi_cli.ensure, [tools.cache, tools.cache]))
+    assert found[0] == found[1]
+    assert len(tools.calls) == 1
+
+
+def test_a_build_that_fails_shows_why_and_leaves_nothing_to_be_found(
+    tools: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools.add("go", GO)
+    monkeypatch.setenv("GO_STATUS", "1")
+    with pytest.raises(ToolMissing, match="status 1") as failed:
+        pulumi_cli.ensure(tools.cache)
+    assert "example.com/package" in str(failed.value)
+    assert pulumi_cli.find(tools.cache) is None
+
+
+def test_a_build_of_another_version_is_refused(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools.add("go", GO)
+    monkeypatch.setenv("BUILT_VERSION", "3.1.0")
+    with pytest.raises(ToolMissing, match="does not say that it is 3.259.0"):
+        pulumi_cli.ensure(tools.cache)
+    assert pulumi_cli.find(tools.cache) is None
+
+
+def test_without_pulumi_and_go_it_says_how_to_install_them(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tools.bin))
+    with pytest.raises(ToolMissing, match=r"https://www.pulumi.com/docs/install/"):
+        pulumi_cli.ensure(tools.cache)
+
+
+def test_the_pinned_versions_are_one(tools: Tools) -> None:
+    module = (pulumi_cli.MODULE / "go.mod").read_text()
+    assert f"github.com/pulumi/pulumi/pkg/v3 v{pulumi_cli.VERSION} " in module
+    assert f"\npulumi=={pulumi_cli.VERSION} " in (ROOT / "requirements.lock").read_text()
+
+
+def test_an_official_pulumi_brings_its_language_host(tools: Tools) -> None:
+    pulumi = tools.add("pulumi", says("v3.259.0"))
+    assert not pulumi_cli.has_language_host(pulumi)
+    tools.add("pulumi-language-python", says(""))
+    assert pulumi_cli.has_language_host(pulumi)
+
+
+def test_uv_is_taken_from_path(tools: Tools) -> None:
+    on_path = tools.add("uv", UV)
+    assert uv.ensure(tools.cache) == on_path
+
+
+def test_uv_is_installed_by_hash_where_path_has_none(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    pip = 'echo pip "$@" >> "$LOG"; touch "$(dirname "$0")/uv"; chmod +x "$(dirname "$0")/uv"'
+    python = tools.add(
+        "python-of-the-system",
+        f'#!/bin/sh\nmkdir -p "$3/bin"\nprintf \'#!/bin/sh\\n%s\\n\' \'{pip}\' > "$3/bin/python"\nchmod +x "$3/bin/python"\n',
+    )
+    monkeypatch.setattr(uv.sys, "executable", str(python))
+    assert uv.find(tools.cache) is None
+    assert uv.ensure(tools.cache) == tools.cache / "tools" / "uv" / "bin" / "uv"
+    assert uv.ensure(tools.cache) == uv.find(tools.cache)
+    assert len(tools.calls) == 1
+    assert "--require-hashes" in tools.calls[0]
+
+
+@pytest.fixture
+def project(tools: Tools, tmp_path: Path) -> Path:
+    tools.add("uv", UV)
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / packages.RUN).write_text("one==1\n")
+    (root / packages.DEVELOP).write_text("one==1\ntwo==2\n")
+    return root
+
+
+def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tools, project: Path) -> None:
+    assert packages.ensure(project, tools.cache, packages.RUN) is True
+    sync = next(call for call in tools.calls if "sync" in call)
+    assert "--require-hashes" in sync and "--compile-bytecode" in sync and packages.RUN in sync
+    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}\n"
+    assert os.access(project / ".venv/bin/herd", os.X_OK)
+    calls = len(tools.calls)
+    assert packages.ensure(project, tools.cache, packages.RUN) is False
+    assert len(tools.calls) == calls
+
+
+def test_what_tests_need_serves_for_running_too(tools: Tools, project: Path) -> None:
+    packages.ensure(project, tools.cache, packages.DEVELOP)
+    assert packages.ensure(project, tools.cache, packages.RUN) is False
+    assert packages.ensure(project, tools.cache, packages.DEVELOP) is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda root: (root / packages.RUN).write_text("one==2\n"), id="lock file changed"),
+        pytest.param(lambda root: (root / ".venv" / packages.STAMP).unlink(), id="an installation was cut short"),
+        pytest.param(lambda root: (root / ".venv" / packages.STAMP).write_text("{"), id="stamp is broken"),
+    ],
+)
+def test_packages_are_installed_again_when_something_changed(tools: Tools, project: Path, change: object) -> None:
+    packages.ensure(project, tools.cache, packages.RUN)
+    change(project)  # type: ignore[operator]
+    assert packages.ensure(project, tools.cache, packages.RUN) is True
+
+
+def test_a_failed_installation_is_not_taken_for_a_good_one(
+    tools: Tools, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_STATUS", "2")
+    with pytest.raises(ToolMissing, match="status 2"):
+        packages.ensure(project, tools.cache, packages.RUN)
+    assert not packages.is_current(project, packages.RUN)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({"XDG_CACHE_HOME": "/somewhere"}, Path("/somewhere/herd"), id="as the desktop says"),
+        pytest.param({"XDG_CACHE_HOME": "relative"}, Path.home() / ".cache/herd", id="a relative one is ignored"),
+        pytest.param({}, Path.home() / ".cache/herd", id="default"),
+    ],
+)
+def test_where_the_cache_is(variables: dict[str, str], expected: Path) -> None:
+    assert machine.user_cache(variables) == expected
+
+
+def test_the_bootstrap_needs_the_standard_library_only() -> None:
+    script = "import sys; sys.argv = ['x']; import herd.bootstrap, json; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-S", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "site-packages" not in done.stdout
+
+
+def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools.add("python3", "#!/bin/sh\nexit 1\n")
+    tools.add("python3.13", "#!/bin/sh\nexit 127\n")
+    tools.add("python3.12", "#!/bin/sh\nexit 0\n")
+    done = subprocess.run(
+        ["make", "-n", "tools"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "MAKEFLAGS": ""},
+    )
+    assert done.stdout.strip() == "python3.12 herd/bootstrap.py"
+
+
+@pytest.mark.parametrize("target", "up down test check bench soak".split())
+def test_make_knows_its_targets(target: str) -> None:
+    subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
