@@ -70,7 +70,7 @@ class Check(Strict):
     )
     min: Finite | None = Field(None, description="the least value that passes")
     max: Finite | None = Field(None, description="the greatest value that passes")
-    max_drop: Annotated[Finite, Field(ge=0)] | None = Field(
+    max_drop: Annotated[float, Field(ge=0), AfterValidator(_finite)] | None = Field(
         None, description="how far the value may fall below the accepted baseline (absolute)"
     )
 
@@ -217,7 +217,8 @@ GIVEN = frozenset({"name", "kind", "folder"})
 
 def settings_of(model: type[BaseModel]) -> dict[str, str]:
     """Setting as written in a file -> field, for one kind or one table: `{"check": "checks", "cpu": "cpu", …}`."""
-    return {field.alias or name: name for name, field in model.model_fields.items() if name not in GIVEN}
+    given = GIVEN if issubclass(model, WorkloadSpec) else ()
+    return {field.alias or name: name for name, field in model.model_fields.items() if name not in given}
 
 
 TABLES: dict[str, type[BaseModel]] = {"check": Check, "reads": Read, "replicas": Replicas}

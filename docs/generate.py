@@ -1,0 +1,244 @@
+"""Writes the reference pages from the code: `.venv/bin/python docs/generate.py`.
+
+docs/reference/settings.md            every setting of a workload and of a stack
+docs/reference/workload.schema.json   the same for editors: they complete and check workload.toml while one types
+
+Nobody edits these two by hand; a test fails when they are not what this script writes.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from infra import capacity, schedule, spec_models, spec_rules
+from infra import spec_words as words
+from infra.schedule import parse
+from infra.spec_models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+
+SCHEDULES = ("0 6 * * 1-5", "*/20 8-18 * * *", "0 4 */2 * *", *schedule.WORDS, "every 2 hours")
+
+
+def pages() -> dict[Path, str]:
+    """File -> content of every generated page."""
+    return {
+        REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "workload.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+    }
+
+
+def settings_page() -> str:
+    common = list(settings_of(WorkloadSpec))
+    batch = [setting for setting in settings_of(JobSpec) if setting not in common]
+    api = [setting for setting in settings_of(ApiSpec) if setting not in common]
+    return "\n".join(
+        [
+            "<!-- Written by docs/generate.py from the code. Do not edit. -->",
+            "# Settings",
+            "",
+            "A workload is a folder of `jobs/`, `reports/` or `apis/` with a `workload.toml`, which may be empty.",
+            "Later files win: `defaults.toml` → `workload.toml` → its `[environments.<environment>]` table. `[env]`,",
+            "`[params]` and `replicas` are merged key by key, everything else is replaced. `herd explain NAME` shows",
+            "each value and where it comes from.",
+            "",
+            "The first line `#:schema ../../docs/reference/workload.schema.json` makes editors with TOML support check",
+            "the file while you type.",
+            "",
+            "## Every workload",
+            "",
+            *table(WorkloadSpec, common),
+            "",
+            "## Jobs and reports",
+            "",
+            *table(BatchSpec, batch),
+            "",
+            "## APIs",
+            "",
+            *table(ApiSpec, api),
+            "",
+            "## Inside a table",
+            "",
+            *nested("`[[check]]`: one rule of the output gate. At least one of `min`, `max`, `max_drop`.", Check),
+            *nested("`replicas`", Replicas),
+            *nested("An entry of `reads`; a name alone is short for `{ name = … }`.", Read),
+            *details(),
+            *stack_settings(),
+        ]
+    )
+
+
+def table(model: type[BaseModel], settings: list[str]) -> list[str]:
+    schema = model.model_json_schema()
+    rows = ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
+    fields = settings_of(model)
+    for setting in settings:
+        field = model.model_fields[fields[setting]]
+        meaning = (field.description or "").replace("|", "\\|")
+        if field.examples:
+            meaning += f"; for example `{field.examples[0]}`"
+        kind = type_of(schema["properties"][setting], schema.get("$defs", {}))
+        rows.append(f"| `{setting}` | {kind} | {default_of(setting, field.default)} | {meaning} |")
+    return rows
+
+
+def nested(title: str, model: type[BaseModel]) -> list[str]:
+    return [title, "", *table(model, list(settings_of(model))), ""]
+
+
+def type_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """A JSON schema in a few words: `number, 1 to 10`, `list of text`."""
+    if "$ref" in schema:
+        return "table"
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "anyOf" in schema:
+        kinds = [type_of(part, definitions) for part in schema["anyOf"] if part != {"type": "null"}]
+        return " or ".join(dict.fromkeys(kinds))
+    match schema.get("type"):
+        case "array":
+            return f"list of {type_of(schema['items'], definitions)}" if schema.get("items") else "list"
+        case "string":
+            return "date" if schema.get("format") == "date" else "text"
+        case "integer":
+            return "whole number" + bounds(schema)
+        case "number":
+            return "number" + bounds(schema)
+        case "boolean":
+            return "true or false"
+        case _:
+            return "table"
+
+
+def bounds(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is None:
+        return ""
+    return f", {low} to {high}" if high is not None else f", {low} or more"
+
+
+def default_of(setting: str, value: Any) -> str:
+    calculated = {
+        "command": "by what is there, see below",
+        "memory_gb": "the least that goes with `cpu`",
+        "schedule": '`"none"`',
+    }
+    if setting in calculated:
+        return calculated[setting]
+    if value is PydanticUndefined:
+        return "must be given"
+    if value is None or value == () or value == {}:
+        return "–"
+    if isinstance(value, BaseModel):
+        return "`{ " + ", ".join(f"{key} = {inner}" for key, inner in value.model_dump().items()) + " }`"
+    return f"`{json.dumps(value)}`"
+
+
+def details() -> list[str]:
+    lines = ["## The command by what is there", "", "| file | command | in |", "| --- | --- | --- |"]
+    kinds_of: dict[str, list[str]] = {}
+    for kind, commands in spec_rules.COMMANDS.items():
+        for file in commands:
+            kinds_of.setdefault(file, []).append(f"{kind}s")
+    for file, kinds in kinds_of.items():
+        command = spec_rules.COMMANDS["report"][file]
+        lines.append(f"| `{file}` | `{' '.join(command)}` | {', '.join(kinds)} |")
+    lines += ["", "## CPU and memory", "", "| `cpu` | `memory_gb` |", "| --- | --- |"]
+    lines += [f"| {cpu:g} | {capacity.describe(sizes)} |" for cpu, sizes in capacity.FARGATE_MEMORY_GB.items()]
+    lines += ["", "## Schedules", "", "| written | on AWS |", "| --- | --- |"]
+    lines += [f"| `{text}` | `{parse(text).expression}` |" for text in SCHEDULES]
+    lines += [
+        "",
+        "Sunday is 0 or 7. Only one of day of the month and day of the week can be set. In spring a wall time that the",
+        "clock skips is skipped; in autumn one that comes twice runs once.",
+        "",
+        "## Names",
+        "",
+        f"- A workload: {words.WORKLOAD_NAMES}. Names are unique over all kinds.",
+        f"- Variables of `[env]` are upper case. Taken: {code(words.TAKEN_VARIABLES)}, and what begins with",
+        f"  {code(words.TAKEN_PREFIXES)}.",
+        "- In TOML everything below a table's header belongs to the table: plain settings stand above the first `[`.",
+        "",
+        "## The team's defaults",
+        "",
+        f"`defaults.toml` may set {code(sorted(spec_models.DEFAULTABLE))}.",
+        "",
+    ]
+    return lines
+
+
+def code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def stack_settings() -> list[str]:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    lines = [
+        "## Settings of an environment",
+        "",
+        "In `Pulumi.<environment>.yaml`, or with `pulumi config set herd:<setting> <value>`; also `aws:region`.",
+        "",
+        "| setting | type | default | meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for key, entry in declared.items():
+        if ":" not in key:
+            lines.append(f"| `{key}` | {entry['type']} | `{json.dumps(entry['default'])}` | {entry['description']} |")
+    return [*lines, ""]
+
+
+def schema() -> dict[str, Any]:
+    """One JSON schema for all kinds: a file does not say of which kind it is."""
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for model in spec_models.MODELS.values():
+        one = model.model_json_schema()
+        definitions |= one.get("$defs", {})
+        properties |= {setting: one["properties"][setting] for setting in settings_of(model)}
+    settings: dict[str, Any] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": dict(sorted(properties.items())),
+    }
+    definitions["settings"] = settings
+    environments = {
+        "type": "object",
+        "description": "settings of one environment; they win over those above",
+        "additionalProperties": {"$ref": "#/$defs/settings"},
+    }
+    whole: dict[str, Any] = without_titles(
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "workload.toml",
+            **settings,
+            "properties": {**settings["properties"], "environments": environments},
+            "$defs": definitions,
+        }
+    )
+    return whole
+
+
+def without_titles(value: Any) -> Any:
+    """pydantic names every field again in a title; editors would show both."""
+    if isinstance(value, list):
+        return [without_titles(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {k: without_titles(v) for k, v in value.items() if not (k == "title" and v != "workload.toml")}
+
+
+def main() -> None:
+    for path, content in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
