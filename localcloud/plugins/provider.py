@@ -91,7 +91,12 @@ class Provider:
         problems += self._name(kind, urn, olds, inputs, seed, naming)
         if not problems:
             problems += [Problem(name, f"{kind.token}: {reason}") for name, reason in kind.validate(inputs)]
-        return kind.prepared(self.cloud, olds, inputs), problems
+        if not problems:
+            try:
+                inputs = kind.prepared(self.cloud, olds, inputs)
+            except Refused as refusal:
+                problems = [Problem("", str(refusal))]
+        return inputs, problems
 
     def diff(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, ignore: Iterable[str]) -> Difference:
         """What an update from the last inputs to the new ones would change."""

@@ -185,7 +185,7 @@ class Resource:
         """Make it `new`; may be repeated and `old` may be out of date. Answers the outputs that changed."""
         if self.update_call and changed - {"tags", "tagsAll"}:
             key = self.key(self.delete_key or self.read_key, identifier, old)
-            self.call(cloud, self.update_call, **key, **self.arguments(cloud, new, updating=True))
+            self.call(cloud, self.update_call, **{**self.arguments(cloud, new, updating=True), **key})
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:

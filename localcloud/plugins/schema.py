@@ -215,7 +215,7 @@ def meaning(known: Field, value: Any) -> Any:
         case "json" | "policy":
             return _json_meaning(known, value)
         case "object":
-            return _object_meaning(known.fields, value)
+            return _object_meaning(known.fields, value) or None
         case "objects":
             return [_object_meaning(known.fields, item) for item in value]
         case "bag":
@@ -231,8 +231,15 @@ def meaning(known: Field, value: Any) -> Any:
 
 
 def _object_meaning(fields: Fields, value: Mapping[str, Any]) -> Props:
-    said = {name: meaning(known, value.get(name)) for name, known in fields.items() if not known.output}
-    return {name: item for name, item in said.items() if item is not None and item is not False}
+    """Without the members that say what AWS takes anyway, so that leaving them out means the same."""
+    said = {}
+    for name, known in fields.items():
+        item = meaning(known, value.get(name))
+        if not known.output and item is not None and item is not False and item != meaning(known, None):
+            said[name] = item
+        elif item is False and known.default is True:
+            said[name] = item
+    return said
 
 
 def _order(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Autoname, Cloud, Resource, dig, resource_type
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
@@ -22,6 +23,14 @@ def _named(props: Props) -> Props:
         "ResourceId": props["resourceId"],
         "ScalableDimension": props["scalableDimension"],
     }
+
+
+def _parts(identifier: str, shape: str) -> list[str]:
+    """An id as pulumi-aws imports by."""
+    parts = identifier.split("/")
+    if len(parts) <= shape.count("/"):
+        raise Refused(f"the id to import must be {shape}, not {identifier!r}")
+    return parts
 
 
 @resource_type
@@ -51,9 +60,9 @@ class Target(Resource):
         return inputs["resourceId"], {"arn": arn}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        parts = identifier.split("/")  # imported as namespace/resource id/dimension
         if not props:
-            props = {"serviceNamespace": parts[0], "resourceId": "/".join(parts[1:-1]), "scalableDimension": parts[-1]}
+            namespace, *resource, dimension = _parts(identifier, "namespace/resource id/dimension")
+            props = {"serviceNamespace": namespace, "resourceId": "/".join(resource), "scalableDimension": dimension}
         found = self._find(cloud, props)
         if not found:
             return None
@@ -123,8 +132,8 @@ class Policy(Resource):
         return {"PolicyType": "StepScaling", **super().arguments(cloud, inputs)}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        if not props:  # imported as namespace/resource id/dimension/name
-            namespace, *resource, dimension, identifier = identifier.split("/")
+        if not props:
+            namespace, *resource, dimension, identifier = _parts(identifier, "namespace/resource id/dimension/name")
             props = {"serviceNamespace": namespace, "resourceId": "/".join(resource), "scalableDimension": dimension}
         found = dig(
             self.call(cloud, "describe_scaling_policies", PolicyNames=[identifier], **_named(props)), "ScalingPolicies"
@@ -140,5 +149,3 @@ class Policy(Resource):
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, "delete_scaling_policy", PolicyName=identifier, **_named(props))
 
-    def import_id(self, cloud: Cloud, identifier: str) -> str:
-        return identifier

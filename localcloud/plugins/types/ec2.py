@@ -339,7 +339,7 @@ class VpcEndpoint(Ec2):
         routeTableIds set ?
         subnetIds set ?
         securityGroupIds set ? =-
-        privateDnsEnabled bool default:false
+        privateDnsEnabled bool ?
         arn ~
         cidrBlocks list ~
         prefixListId ~ =-

@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.plugins.functions import registry_host
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
 from localcloud.plugins.schema import camel, to_api
-from localcloud.plugins.tags import LOWER, Tagging
+from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
 
@@ -35,7 +35,7 @@ class Repository(Resource):
         repositoryUrl ~ =repositoryUri
     """
     spelling = staticmethod(camel)
-    tagging = Tagging("tags", LOWER, resource="resourceArn", keys="tagKeys")
+    tagging = Tagging("tags", resource="resourceArn", keys="tagKeys")
     autoname = Autoname(limit=256, lower=True, forbidden=r"[^A-Za-z0-9._/-]")
     create_call, create_answer, identifier = "create_repository", "repository", "repositoryName"
     read_call, read_key, read_answer = "describe_repositories", "repositoryNames[]", "repositories"

@@ -127,8 +127,12 @@ def _container(container: dict[str, Any]) -> Any:
     told = _without_nothing({"essential": True, **container})
     for name in ("environment", "secrets", "mountPoints", "portMappings", "ulimits", "volumesFrom"):
         if isinstance(told.get(name), list):
-            told[name] = sorted((_port(item) if name == "portMappings" else item for item in told[name]), key=str)
+            told[name] = sorted((_port(item) if name == "portMappings" else item for item in told[name]), key=_order)
     return told
+
+
+def _order(item: Any) -> str:
+    return json.dumps(item, sort_keys=True)
 
 
 def _port(mapping: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class _Attributed(Resource):
             text = found.get(key)
             if text is None or (text == "" and inner):
                 continue
-            value = {"bool": text == "true", "int": float(text or 0)}.get(known.kind, text) if known.kind != "string" else text
+            value: Any = text == "true" if known.kind == "bool" else float(text or 0) if known.kind == "int" else text
             if inner:
                 live.setdefault(name, {})[inner] = value
             else:

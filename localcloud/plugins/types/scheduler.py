@@ -38,6 +38,10 @@ class ScheduleGroup(Resource):
         self.call(cloud, self.create_call, Name=inputs["name"], **self.creating_tags(cloud, inputs))
         return inputs["name"], {"state": "ACTIVE"}
 
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        self.call(cloud, self.read_call, Name=identifier)  # moto answers 500 to deleting what is not there
+        super().delete(cloud, identifier, props)
+
 
 def _moment(text: str) -> Any:
     """The same moment can be written in several ways."""

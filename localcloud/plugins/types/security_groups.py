@@ -12,7 +12,7 @@ from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.types.ec2 import Ec2
 from localcloud.plugins.values import Props
 
-_RULES = """bag ? =-
+_RULES = """bag {left_out} =-
             fromPort int !
             toPort int !
             protocol !
@@ -29,7 +29,7 @@ _GROUP = f"""
         egress {_RULES}
         arn ~
         ownerId ~
-"""
+""".strip()
 _DIRECTIONS = (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress"))
 
 
@@ -115,7 +115,7 @@ class SecurityGroup(_Group):
         name ^ =GroupName
         namePrefix ^ =-
         description ^
-        {_GROUP.strip()}
+        {_GROUP.format(left_out="?")}
     """
     autoname = Autoname(limit=255, forbidden=r"[^\w .:/()#,@\[\]+=&;{}!$*-]")
 
@@ -138,7 +138,7 @@ class DefaultSecurityGroup(_Group):
 
     token = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
     table = f"""
-        {_GROUP.strip()}
+        {_GROUP.format(left_out="")}
         name ~ =GroupName
         description ~
     """
@@ -156,11 +156,6 @@ class DefaultSecurityGroup(_Group):
         except ClientError as error:
             raise HalfCreated(group, live, str(error)) from error
         return group, {**live, "ingress": [], "egress": []}
-
-    def differences(self, old_inputs: Props, olds: Props, news: Props) -> list[str]:
-        """Rules that are not declared must not be there: unlike in other groups, leaving them out says so."""
-        changed = super().differences(old_inputs, olds, news)
-        return changed + [name for name in ("ingress", "egress") if old_inputs.get(name) and not news.get(name)]
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         """AWS does not let it go."""
