@@ -180,8 +180,9 @@ def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
 
 
 def _least_memory(cpu: object) -> float | None:
-    known = isinstance(cpu, int | float) and not isinstance(cpu, bool) and cpu in capacity.FARGATE_MEMORY_GB
-    return capacity.least_memory(cpu) if known else None
+    if isinstance(cpu, int | float) and not isinstance(cpu, bool) and cpu in capacity.FARGATE_MEMORY_GB:
+        return capacity.least_memory(cpu)
+    return None
 
 
 def _validated(

@@ -171,10 +171,10 @@ def _text(root: Path, path: Path) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"is not UTF-8 text (line {line}); save it as UTF-8") from None
+        bad = data.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8 text (line {bad}); save it as UTF-8") from None
     # A key of thousands of dots is legal TOML, and the parser's time grows with the square of their number.
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_LINE:
             raise ValueError(f"has {len(line):,} characters in line {number}; allowed: up to {LONGEST_LINE:,}")
     return text
@@ -193,7 +193,7 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
     """(table, key) -> line, for hints: `("", "cpu")`, `("env", "TARGET")`; `(table, "")` is the table's header."""
     found: dict[tuple[str, str], int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := re.match(r"\s*\[{1,2}\s*([^\[\]]{1,200}?)\s*\]", line):
             table = header[1]
             found.setdefault((table, ""), number)

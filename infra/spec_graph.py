@@ -99,7 +99,8 @@ def _components(specs: Mapping[str, AnySpec]) -> list[list[BatchSpec]]:
     for name, after in edges.items():
         for other in after:
             neighbours[other].add(name)
-    components, seen = [], set[str]()
+    components: list[list[BatchSpec]] = []
+    seen: set[str] = set()
     for name in sorted(edges):
         if name in seen or not neighbours[name]:
             continue

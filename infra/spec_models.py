@@ -58,7 +58,7 @@ class Read(Strict):
     """One input: the current output of another workload, or of the workload itself."""
 
     name: Name = Field(description="the job or report whose output is read")
-    fetch: bool = Field(True, description="false: nothing is copied, the program gets the S3 address only")
+    fetch: bool = Field(default=True, description="false: nothing is copied, the program gets the S3 address only")
 
 
 class Check(Strict):
@@ -68,19 +68,21 @@ class Check(Strict):
     value: Annotated[str, AfterValidator(words.dotted_path)] = Field(
         description="the key to look at; dots go deeper: `test.auc`"
     )
-    min: Finite | None = Field(None, description="the least value that passes")
-    max: Finite | None = Field(None, description="the greatest value that passes")
+    min: Finite | None = Field(default=None, description="the least value that passes")
+    max: Finite | None = Field(default=None, description="the greatest value that passes")
     max_drop: Annotated[float, Field(ge=0), AfterValidator(_finite)] | None = Field(
-        None, description="how far the value may fall below the accepted baseline (absolute)"
+        default=None, description="how far the value may fall below the accepted baseline (absolute)"
     )
 
 
 class Replicas(Strict):
     """How many copies of a service run."""
 
-    min: Annotated[int, Field(ge=1, le=100)] = Field(1, description="copies that always run")
-    max: Annotated[int, Field(ge=1, le=100)] = Field(1, description="copies at most; above `min` it scales")
-    target_cpu: Annotated[int, Field(ge=10, le=90)] = Field(60, description="percent of CPU that scaling aims at")
+    min: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="copies that always run")
+    max: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="copies at most; above `min` it scales")
+    target_cpu: Annotated[int, Field(ge=10, le=90)] = Field(
+        default=60, description="percent of CPU that scaling aims at"
+    )
 
 
 class WorkloadSpec(Strict):
@@ -97,7 +99,7 @@ class WorkloadSpec(Strict):
         description="the last day it runs unless somebody looks it over and moves the date", examples=["2027-06-30"]
     )
     image: Annotated[str, AfterValidator(words.folder_name)] = Field(
-        "python", description="a folder below `images/`: the system it runs on"
+        default="python", description="a folder below `images/`: the system it runs on"
     )
     command: Annotated[
         tuple[Annotated[str, AfterValidator(words.argument)], ...],
@@ -105,19 +107,20 @@ class WorkloadSpec(Strict):
         BeforeValidator(_as_command, json_schema_input_type=str | list[str]),
     ] = Field(description="a list is run as it is, a string goes through `sh -c`", examples=['["python", "train.py"]'])
     hardware: Literal["fargate", "fargate-spot"] = Field(
-        "fargate", description="`fargate-spot` is about 70 % cheaper and may be stopped by AWS with two minutes' notice"
+        default="fargate",
+        description="`fargate-spot` is about 70 % cheaper and may be stopped by AWS with two minutes' notice",
     )
-    cpu: Annotated[float, AfterValidator(capacity.known_cpu)] = Field(1, description="vCPU")
-    memory_gb: Finite = Field(2, description="memory in GB; which are possible depends on `cpu`")
+    cpu: Annotated[float, AfterValidator(capacity.known_cpu)] = Field(default=1, description="vCPU")
+    memory_gb: Finite = Field(default=2, description="memory in GB; which are possible depends on `cpu`")
     disk_gb: Annotated[int, Field(ge=capacity.DISK_GB.min, le=capacity.DISK_GB.max)] = Field(
-        capacity.DISK_GB.min, description="disk in GB"
+        default=capacity.DISK_GB.min, description="disk in GB"
     )
     reads: Annotated[
         tuple[Annotated[Read, BeforeValidator(_as_read, json_schema_input_type=str | Read)], ...],
         Field(strict=False),
         AfterValidator(words.unique),
     ] = Field(
-        (),
+        default=(),
         description='jobs and reports whose outputs are in `inputs/<name>/`; `{ name = "x", fetch = false }` gives '
         "the address only",
         examples=['["ingest-flights"]'],
@@ -126,7 +129,7 @@ class WorkloadSpec(Strict):
         tuple[Annotated[str, AfterValidator(words.package_name)], ...],
         Field(strict=False),
         AfterValidator(words.unique),
-    ] = Field((), description="folders of `lib/`: shared code that can be imported", examples=['["features"]'])
+    ] = Field(default=(), description="folders of `lib/`: shared code that can be imported", examples=['["features"]'])
     params: Annotated[
         Mapping[
             Annotated[str, AfterValidator(words.param_name)],
@@ -134,41 +137,46 @@ class WorkloadSpec(Strict):
         ],
         Field(max_length=50),
     ] = Field(
-        {}, description="parameters and their defaults; `month` is `HERD_PARAM_MONTH`, `--param month=3` changes it"
+        default={},
+        description="parameters and their defaults; `month` is `HERD_PARAM_MONTH`, `--param month=3` changes it",
     )
     env: Annotated[
         Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.text_value)]],
         Field(max_length=100),
-    ] = Field({}, description="environment variables, upper-case names only; no secrets here")
+    ] = Field(default={}, description="environment variables, upper-case names only; no secrets here")
 
 
 class BatchSpec(WorkloadSpec):
     """What starts, does its work and ends: a job or a report."""
 
     schedule: Annotated[Schedule | None, BeforeValidator(_as_schedule, json_schema_input_type=str)] = Field(
-        None,
+        default=None,
         description='when it runs: five-field cron, `@hourly`, `@daily`, `@weekly`, `@monthly`, `"every 2 hours"`, '
         'or `"none"`: by hand only',
         examples=['"0 6 * * 1-5"'],
     )
     timezone: Annotated[str, AfterValidator(words.timezone)] = Field(
-        "UTC", description="IANA time zone of the schedule", examples=["Europe/Amsterdam"]
+        default="UTC", description="IANA time zone of the schedule", examples=["Europe/Amsterdam"]
     )
     after: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
-        (), description="instead of a schedule: runs when these have succeeded", examples=['["ingest-flights"]']
+        default=(), description="instead of a schedule: runs when these have succeeded", examples=['["ingest-flights"]']
     )
     fan_out: Annotated[
         tuple[Annotated[str, AfterValidator(words.item)], ...],
         Field(strict=False, max_length=200),
         AfterValidator(words.unique_items),
-    ] = Field((), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]'])
-    timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(60, description="time limit of each attempt")
-    retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="further attempts after a failure")
+    ] = Field(
+        default=(), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]']
+    )
+    timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
+        default=60, description="time limit of each attempt"
+    )
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(default=2, description="further attempts after a failure")
     overlap: Literal["skip", "replace", "allow"] = Field(
-        "skip", description="what a start does while the last run still goes on"
+        default="skip", description="what a start does while the last run still goes on"
     )
     checks: Annotated[tuple[Check, ...], Field(strict=False, max_length=50)] = Field(
-        (), alias="check", description="the output gate: what must hold before a result is published"
+        default=(), alias="check", description="the output gate: what must hold before a result is published"
     )
 
 
@@ -189,14 +197,15 @@ class ApiSpec(WorkloadSpec):
 
     kind: Literal["api"] = "api"
     port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
-        8000, description="where the program listens on AWS; it always reads `$PORT`"
+        default=8000, description="where the program listens on AWS; it always reads `$PORT`"
     )
     health: Annotated[str, AfterValidator(words.url_path)] = Field(
-        "/health", description="the path that answers 200 while the process is up"
+        default="/health", description="the path that answers 200 while the process is up"
     )
-    replicas: Replicas = Field(Replicas(), description="how many copies run")
+    replicas: Replicas = Field(default=Replicas(), description="how many copies run")
     access: Literal["internal", "public"] = Field(
-        "internal", description="who reaches it: the environment's own network, or everybody (the stack must allow it)"
+        default="internal",
+        description="who reaches it: the environment's own network, or everybody (the stack must allow it)",
     )
 
 
