@@ -36,7 +36,7 @@ def features(flights: pd.DataFrame) -> pd.DataFrame:
     scheduled = flights["scheduled"].dt
     return flights.assign(
         hour=scheduled.hour,
-        weekday=scheduled.dayofweek,
+        weekday=scheduled.day_of_week,
         minutes_of_day=scheduled.hour * 60 + scheduled.minute,
     )[CATEGORIES + NUMBERS]
 

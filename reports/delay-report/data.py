@@ -54,7 +54,7 @@ def by_day(flights: pd.DataFrame) -> pd.DataFrame:
 def by_weekday_and_hour(flights: pd.DataFrame) -> pd.DataFrame:
     """weekday (Monday = 0), hour, late, flights"""
     scheduled = flights["scheduled"].dt
-    keys = [scheduled.dayofweek.rename("weekday"), scheduled.hour.rename("hour")]
+    keys = [scheduled.day_of_week.rename("weekday"), scheduled.hour.rename("hour")]
     return shares(flights, keys, fewest=20)
 
 

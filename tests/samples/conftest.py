@@ -1,0 +1,143 @@
+"""The sample workloads as `herd try` runs them: the real runner, the real packages of their image, no cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herd.toolchain import uv
+from infra.spec import load_specs
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECS = load_specs(ROOT, "dev").workloads
+
+
+@dataclass
+class Ran:
+    status: int
+    log: str
+    outputs: Path
+
+
+@pytest.fixture(scope="session")
+def venv() -> Path:
+    """The packages of images/python, as the local cloud installs them for its tasks."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herd"
+    lock = ROOT / "images" / "python" / "requirements.lock"
+    command = [sys.executable, "-m", "localcloud", "realise"]
+    command += ["--lock", str(lock), "--cache", str(cache), "--uv", str(uv.ensure(cache))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return Path(done.stdout.strip())
+
+
+@dataclass
+class Samples:
+    """Runs sample workloads; `store` plays the part of the data bucket: one folder a workload."""
+
+    venv: Path
+    folder: Path
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    def environment(self, name: str, item: str | None = None, **variables: str) -> dict[str, str]:
+        (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+        environ = {
+            "PATH": f"{self.venv / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder / "tmp"),
+            "PYTHONWARNINGS": "error",  # a sample that somebody copies must not start with old habits
+            "HERD_TASK": json.dumps(told(name)),
+            "HERD_WORKLOAD_DIR": str(ROOT / SPECS[name].folder),
+            "HERD_LIB_DIR": str(ROOT / "lib"),
+            "HERD_RUN_ID": f"run-of-{name}",
+            "HERD_TRY_DIR": str(self.folder / "try" / name / (item or "")),
+            "HERD_TRY_INPUTS": str(self.store),
+        }
+        return environ | ({"HERD_ITEM": item} if item else {}) | variables
+
+    def start(self, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+        command = [sys.executable, "-I", str(ROOT / "runner")]
+        return subprocess.Popen(
+            command,
+            env=dict(environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, name: str, item: str | None = None, **variables: str) -> Ran:
+        environ = self.environment(name, item, **variables)
+        process = self.start(environ)
+        try:
+            log, _ = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        return Ran(process.returncode, log, Path(environ["HERD_TRY_DIR"], "outputs"))
+
+    def publish(self, name: str, **variables: str) -> Ran:
+        """Run a workload, every item of it, and put what it wrote where its readers find it."""
+        for item in getattr(SPECS[name], "fan_out", ()) or (None,):
+            ran = self.run(name, item, **variables)
+            assert ran.status == 0, ran.log
+            target = self.store / name / (item or "")
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(ran.outputs, target)
+        return ran
+
+
+def told(name: str, **differing: Any) -> dict[str, Any]:
+    """HERD_TASK of a sample, from its own workload.toml."""
+    spec = SPECS[name]
+    return {
+        "schema": 1,
+        "environment": "dev",
+        "workload": name,
+        "kind": spec.kind,
+        "command": list(spec.command),
+        "data_bucket": None,
+        "reads": [plain(read) for read in spec.reads],
+        "params": dict(spec.params),
+        "checks": [plain(check) for check in getattr(spec, "checks", ())],
+        "fan_out": list(getattr(spec, "fan_out", ())),
+        "retries": 0,
+        "port": getattr(spec, "port", None),
+        "base_path": f"/{name}",
+    } | differing
+
+
+def plain(model: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = model.model_dump() if hasattr(model, "model_dump") else asdict(model)
+    return fields
+
+
+@pytest.fixture(scope="session")
+def pipeline(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """The whole pipeline has run once; tests read what it left in the store and do not change it."""
+    samples = Samples(venv, tmp_path_factory.mktemp("pipeline"))
+    for name in ("ingest-flights", "delay-model", "choose-model", "delay-report"):
+        samples.publish(name)
+    return samples
+
+
+@pytest.fixture
+def samples(venv: Path, tmp_path: Path) -> Samples:
+    return Samples(venv, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def tell() -> Callable[..., dict[str, Any]]:
+    return told
