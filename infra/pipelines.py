@@ -108,14 +108,15 @@ def _branch(spec: BatchSpec, machine: str, place: Mapping[str, str], target: Tar
             when("$.error.Cause", "StringMatches", "*ABORTED*", f"{job} aborted"),
             default=f"{job} {STATUS[FAILED]}",
         ),
-        f"{job} skip": put_record(
-            target, job, spec.kind, f"{job} skipped", status=_SKIPPED, params=f"$.params['{job}']"
-        ),
         f"{job} succeeded": _result("succeeded", blocks=False),
         f"{job} not selected": _result("not-selected", blocks=False),
         f"{job} skipped": _result("skipped", blocks=True),
         **{f"{job} {status}": _result(status, blocks=True, failed=True) for status in (*STATUS.values(), "aborted")},
     }
+    if blocked:
+        states[f"{job} skip"] = put_record(
+            target, job, spec.kind, f"{job} skipped", status=_SKIPPED, params=f"$.params['{job}']"
+        )
     return {"StartAt": f"{job}?", "States": states}
 
 

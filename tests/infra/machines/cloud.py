@@ -115,7 +115,8 @@ class Cloud:
         return arn
 
     def start(self, machine: str, name: str, **given: Any) -> str:
-        arn: str = self._sfn.start_execution(stateMachineArn=machine, name=name, input=json.dumps(given))["executionArn"]
+        started = self._sfn.start_execution(stateMachineArn=machine, name=name, input=json.dumps(given))
+        arn: str = started["executionArn"]
         return arn
 
     def end(self, execution: str) -> "Outcome":
@@ -133,7 +134,8 @@ class Cloud:
         return self.end(self.start(machine, name, **given))
 
     def record(self, key: str) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self._s3.get_object(Bucket=self._bucket, Key=f"_runs/{key}.json")["Body"].read())
+        found = self._s3.get_object(Bucket=self._bucket, Key=f"_runs/{key}.json")
+        loaded: dict[str, Any] = json.loads(found["Body"].read())
         return loaded
 
     def put_record(self, key: str, record: Mapping[str, Any]) -> None:

@@ -1,0 +1,91 @@
+"""Every machine that can be generated is valid Amazon States Language; no cloud needed."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+
+from infra.asl import Target
+from infra.pipelines import pipeline_definition
+from infra.spec import JobSpec, Pipeline
+from infra.statemachine import job_definition
+
+Jobs = Callable[..., JobSpec]
+
+TARGET = Target(
+    "dev", "aws", "arn:aws:ecs:eu-west-1:123456789012:cluster/herd-dev", "data", ("subnet-1", "subnet-2"), ("sg-1",)
+)
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no retries": {"retries": 0},
+    "replace": {"overlap": "replace"},
+    "allow": {"overlap": "allow"},
+    "fan-out": {"fan_out": ("a", "b")},
+    "fan-out without retries": {"fan_out": ("a",), "retries": 0, "overlap": "replace"},
+    "spot": {"hardware": "fargate-spot"},
+}
+LONGEST = "a" * 30
+
+
+def scopes(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The machine itself and what is nested in its Map and Parallel states."""
+    yield definition
+    for state in definition["States"].values():
+        for nested in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from scopes(nested)
+
+
+def followers(state: dict[str, Any]) -> set[str]:
+    rules = [*state.get("Choices", []), *state.get("Catch", [])]
+    return {found for found in (state.get("Next"), state.get("Default"), *(rule["Next"] for rule in rules)) if found}
+
+
+def check(definition: dict[str, Any]) -> None:
+    AmazonStateLanguageParser.parse(json.dumps(definition))
+    names = [name for scope in scopes(definition) for name in scope["States"]]
+    assert len(names) == len(set(names)), "names of states are unique in the whole machine"
+    assert max(map(len, names)) <= 80
+    for scope in scopes(definition):
+        states = scope["States"]
+        reached = {scope["StartAt"]}.union(*map(followers, states.values()))
+        assert reached == states.keys(), "every state exists and is reached"
+        for name, state in states.items():
+            ends = state["Type"] in ("Succeed", "Fail") or state.get("End") is True
+            assert bool(followers(state)) != ends, name
+
+
+@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
+def test_machines_of_jobs(job: Jobs, settings: dict[str, Any]) -> None:
+    check(job_definition(job(LONGEST, **settings), "herd-dev-x", TARGET))
+
+
+def test_machines_of_pipelines(job: Jobs) -> None:
+    names = [LONGEST, "b" * 30, "c-3", "d-4"]
+    after = {names[1]: (names[0],), "c-3": (names[0],), "d-4": (names[1], "c-3")}
+    specs = {name: job(name, after=after.get(name, ())) for name in names}
+    levels = ((names[0],), (names[1], "c-3"), ("d-4",))
+    machines = {name: f"arn:aws:states:eu-west-1:123456789012:stateMachine:{name}" for name in names}
+    check(pipeline_definition(Pipeline(names[0], levels, None, "UTC"), specs, machines, TARGET))
+
+
+def test_the_capacity_is_what_the_settings_say(job: Jobs) -> None:
+    asked = {
+        hardware: job_definition(job("train", hardware=hardware), "f", TARGET)["States"]["Run"]["Parameters"]
+        for hardware in ("fargate", "fargate-spot")
+    }
+    assert asked["fargate"]["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE", "Weight": 1}]
+    assert asked["fargate-spot"]["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
+
+
+def test_waits_double_between_attempts(job: Jobs) -> None:
+    states = job_definition(job("train", retries=2), "f", TARGET)["States"]
+    assert states["Run: first attempt"]["Result"]["wait"] == 5
+    assert states["Run: next attempt"]["Parameters"]["wait.$"] == "States.MathAdd($.attempt.wait, $.attempt.wait)"
+
+
+def test_a_machine_stays_far_below_the_limit_of_step_functions(job: Jobs) -> None:
+    """1 MB, with many items and a job's longest definition."""
+    definition = job_definition(job("train", fan_out=tuple(f"item-{n}" for n in range(200))), "f", TARGET)
+    assert len(json.dumps(definition)) < 50_000
