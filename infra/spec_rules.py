@@ -13,6 +13,9 @@ from infra.spec_models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
 
 Finding = tuple[tuple[str, ...], str]
 
+# A task definition has 64 KB for everything. Source: "Amazon ECS task definition parameters", ECS developer guide.
+MOST_CHARACTERS = 20_000
+
 _SCRIPTS: dict[str, list[str]] = {"main.py": ["python", "main.py"], "main.R": ["Rscript", "main.R"]}
 _PAGES: dict[str, list[str]] = {
     "report.qmd": ["quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"],
@@ -36,6 +39,7 @@ def default_command(folder: Path, kind: Kind) -> tuple[list[str], str]:
 def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
     """Everything that is wrong with one workload although each of its settings is right."""
     yield from _memory(spec)
+    yield from _size(spec)
     yield from _folders(root, spec)
     yield from _script(root, spec)
     match spec:
@@ -52,6 +56,14 @@ def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
     if spec.memory_gb not in allowed:
         pair = f"memory_gb = {spec.memory_gb:g} is not available with cpu = {spec.cpu:g}"
         yield ("memory_gb", "cpu"), f"{pair}; allowed: {capacity.describe(allowed)}"
+
+
+def _size(spec: WorkloadSpec) -> Iterator[Finding]:
+    values = [*spec.env.items(), *spec.params.items()]
+    size = sum(len(name) + len(str(value)) for name, value in values)
+    if size > MOST_CHARACTERS:
+        more = f"{size:,} characters; allowed: up to {MOST_CHARACTERS:,}, larger things belong in files"
+        yield ("env", "params"), f"[env] and [params] together have {more}"
 
 
 def _folders(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
@@ -71,7 +83,7 @@ def _script(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
     script = PurePosixPath(spec.command[1])
     if script.suffix in (".py", ".R", ".r") and not script.is_absolute() and spec.command[1].isprintable():
         folder = root / spec.folder
-        if not (folder / script).is_file():
+        if ".." in script.parts or not (folder / script).is_file():
             hint = did_you_mean(script.name, (path.name for path in folder.glob(f"*{script.suffix}")))
             yield ("command",), f"command: {show(spec.command[1])} is not a file of {spec.folder.as_posix()}{hint}"
 

@@ -6,6 +6,7 @@ Each returns the value or raises ValueError with the rest of a sentence that beg
 
 import math
 import re
+import sys
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -44,6 +45,8 @@ def folder_name(value: str) -> str:
 
 
 def package_name(value: str) -> str:
+    if value in sys.stdlib_module_names:
+        raise ValueError("is the name of one of Python's own modules and would hide it; rename the folder")
     return _match(value, PACKAGE_NAME, "must be the name of a folder below lib/ that can be imported: a-z, 0-9 and _")
 
 

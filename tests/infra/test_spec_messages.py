@@ -55,6 +55,13 @@ CASES = golden((Path(__file__).parent / "messages.golden").read_text(encoding="u
         {JOB: f"fan_out = {[str(i) for i in range(201)]}"},
         [f'{JOB}: fan_out = ["0", "1", "2", "3", "4", …] has 201 entries; allowed: up to 200'],
     ),
+    "variables of a whole file": (
+        {JOB: "[env]\n" + "\n".join(f'V{i} = "{"x" * 1990}"' for i in range(11))},
+        [
+            f"{JOB}: [env] and [params] together have 21,913 characters; "
+            "allowed: up to 20,000, larger things belong in files"
+        ],
+    ),
     "name with a line break": (
         {"jobs/a\nb/workload.toml": "", "jobs/a\nb/main.py": ""},
         [rf"jobs/a\nb/workload.toml: 'a\nb' cannot be the name of a job; {NAMES}; rename it to 'a-b'"],
