@@ -17,7 +17,8 @@ from localcloud.plugins.schema import Field, Fields, Spelling, changes, from_api
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
-_GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|Missing\.?Exception|^404$|InvalidParameterException\.Gone")
+_GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|MissingException|^404$")
+_SAID_GONE = re.compile(r"No scal(able target|ing policy) found")  # Application Auto Scaling of moto: ValidationException
 
 
 class Images(Protocol):
@@ -97,7 +98,8 @@ class Autoname:
 
 def gone(error: ClientError) -> bool:
     """Whether AWS says that the thing does not exist."""
-    return bool(_GONE.search(str(error.response.get("Error", {}).get("Code", ""))))
+    found = error.response.get("Error", {})
+    return bool(_GONE.search(str(found.get("Code", ""))) or _SAID_GONE.search(str(found.get("Message", ""))))
 
 
 def dig(value: Any, path: str) -> Any:
