@@ -114,17 +114,18 @@ class LocalTarget(Target):
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def client(self, service: str) -> Any:
-        import boto3
         from botocore.config import Config
 
-        return boto3.Session(botocore_session=self._session()).client(
+        return self._session.client(
             service,
             endpoint_url=self.cloud.endpoint,
             config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"max_attempts": 2}),
         )
 
+    @functools.cached_property
     def _session(self) -> Any:
-        """A session that cannot see the person's own AWS settings, whatever their files and variables say."""
+        """A boto3 session that cannot see the person's own AWS settings, whatever their files and variables say."""
+        import boto3
         from botocore.session import Session
 
         aws = self.checkout.cloud / "aws"
@@ -138,7 +139,7 @@ class LocalTarget(Target):
         )
         session.set_credentials(key.key, key.secret)
         session.set_config_variable("region", key.region)
-        return session
+        return boto3.Session(botocore_session=session)
 
     @property
     def state_file(self) -> Path:
@@ -168,11 +169,17 @@ class AwsTarget(Target):
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def client(self, service: str) -> Any:
-        import boto3
         from botocore.config import Config
 
-        settings = Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
-        return boto3.Session(region_name=self.region).client(service, config=settings)
+        return self._session.client(
+            service, config=Config(connect_timeout=CONNECT_SECONDS, retries={"mode": "standard"})
+        )
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        import boto3
+
+        return boto3.Session(region_name=self.region)
 
     @functools.cached_property
     def region(self) -> str:

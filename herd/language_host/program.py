@@ -74,6 +74,9 @@ def _readable(error: Exception, program: str) -> str:
     frame: TracebackType | None = error.__traceback__
     while frame is not None and not frame.tb_frame.f_code.co_filename.startswith(folder + os.sep):
         frame = frame.tb_next
+    if frame is None and isinstance(error, SyntaxError):
+        # It names the file and line by itself; no frame of the program has run.
+        return "".join(traceback.format_exception_only(error)).rstrip()
     return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__)).rstrip()
 
 

@@ -1,4 +1,4 @@
-"""The toolchain with stand-ins for go, uv, python and pulumi in a PATH of its own: what is run, when, and what is left."""
+"""The toolchain with stand-ins for go, uv, python and pulumi on a PATH of its own: what runs, when, what is left."""
 
 from __future__ import annotations
 
@@ -244,6 +244,6 @@ def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pyt
     assert done.stdout.strip() == "python3.12 herd/bootstrap.py"
 
 
-@pytest.mark.parametrize("target", "up down test check bench soak".split())
+@pytest.mark.parametrize("target", ["up", "down", "test", "check", "bench", "soak"])
 def test_make_knows_its_targets(target: str) -> None:
     subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
