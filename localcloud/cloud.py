@@ -37,6 +37,7 @@ class LocalCloud:
         self.endpoint: Endpoint | None = None
         self.server: Any = None
         self.agent: Any = None
+        self.images: Any = None
         self.plugins: Any = None
 
     def start(self) -> Endpoint:
@@ -95,7 +96,7 @@ class LocalCloud:
         control = Control({"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep,
                            "status": self._status, "stop": self._stop})  # fmt: skip
         parts.callback(control.close)
-        self.server, self.agent = server, agent
+        self.server, self.agent, self.images = server, agent, images
         agent.start()
         gateway.start()
         control.start()

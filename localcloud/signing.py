@@ -161,7 +161,7 @@ def verify(
 
 def canonical_request(message: Message, claim: Signature, payload_hash: str) -> str:
     if claim.service == "s3":
-        path = quote(unquote_to_bytes(message.path), safe="/~")
+        path = "/".join(_recoded(segment) for segment in message.path.split("/"))
     else:  # every service but S3 normalises the path, and encodes it twice
         path = quote(_without_dots(message.path), safe="/~")
     parameters = sorted(
@@ -198,7 +198,7 @@ def unquote(text: str) -> str:
 
 
 def _recoded(text: str) -> str:
-    """An encoded piece of a query in the one encoding that is signed; `+` is a plus, as it is for AWS."""
+    """An encoded piece of a path or query in the one encoding that is signed; `+` is a plus, as it is for AWS."""
     return quote(unquote_to_bytes(text), safe="~")
 
 

@@ -7,6 +7,7 @@ There is no index document and no directory listing: those belong to S3's websit
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -55,7 +56,6 @@ _SUBRESOURCES = frozenset(
 )
 _OBJECT_HEADERS = frozenset(
     [
-        "range",
         "if-match",
         "if-none-match",
         "if-modified-since",
@@ -65,6 +65,7 @@ _OBJECT_HEADERS = frozenset(
         "user-agent",
     ]
 )
+_ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)")  # S3 ignores any other form and sends the whole object
 _LIST_PARAMETERS = frozenset(
     [
         "list-type",
@@ -136,7 +137,11 @@ class Pages:
         return policy, bool(block.get("RestrictPublicBuckets"))
 
     def _fetch(self, message: Message, region: str, query: str) -> Response:
-        headers = [(name, value) for name, value in message.headers if name in _OBJECT_HEADERS or name == "host"]
+        headers = [
+            (name, value)
+            for name, value in message.headers
+            if name in _OBJECT_HEADERS or name == "host" or (name == "range" and _ONE_RANGE.fullmatch(value))
+        ]
         # moto has rules of its own for anonymous callers, which are not S3's; the decision was made here.
         scope = f"AWS4-HMAC-SHA256 Credential=local/20000101/{region}/s3/aws4_request"
         headers.append(("authorization", f"{scope}, SignedHeaders=host, Signature=0"))

@@ -1,0 +1,400 @@
+"""Load balancers end to end: real targets behind rules declared with boto3, asked over sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import websockets.sync.client
+import websockets.sync.server
+from aiohttp import web
+from moto.backends import get_backend
+
+REGION = "eu-west-1"
+
+
+class Target:
+    """A small service on a port of its own, on a thread of its own."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.gone = threading.Event()  # a client of /forever has hung up
+        self.requests = 0
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
+        self._thread.start()
+        ready.wait()
+
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self.step = asyncio.Event()
+        runner = web.ServerRunner(web.Server(self._answer, handler_cancellation=True, access_log=None), shutdown_timeout=0.1)
+        await runner.setup()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        await web.SockSite(runner, listener).start()
+        ready.set()
+        await self._ended.wait()
+        await runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests += 1
+        match request.path.rpartition("/")[2]:
+            case "stream":
+                response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+                await response.prepare(request)
+                await self.step.wait()
+                await response.write(b"data: one\n\n")
+                self.step.clear()
+                await self.step.wait()
+                await response.write(b"data: two\n\n")
+                return response
+            case "forever":
+                try:
+                    await asyncio.sleep(60)
+                finally:
+                    self.gone.set()
+            case "hang-up":
+                request.transport.abort()
+            case "cut":
+                response = web.StreamResponse()
+                await response.prepare(request)
+                await response.write(b"half")
+                request.transport.abort()
+                return response
+            case "large":
+                return web.Response(body=b"x" * 5_000_000)
+            case "empty":
+                return web.Response(status=204)
+            case "headers":
+                response = web.Response(status=201, reason="Made", text="ok")
+                response.headers.add("Set-Cookie", "a=1")
+                response.headers.add("Set-Cookie", "b=2")
+                response.headers["Access-Control-Allow-Origin"] = "*"
+                response.headers["Connection"] = "X-Private"
+                response.headers["X-Private"] = "1"
+                return response
+        body = await request.content.read()
+        said = {"target": self.name, "method": request.method, "url": request.raw_path, "body": len(body),
+                "headers": {name.lower(): value for name, value in request.headers.items()}}  # fmt: skip
+        return web.json_response(said)
+
+    def next_step(self) -> None:
+        self._loop.call_soon_threadsafe(self.step.set)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    target = Target("one")
+    yield target
+    target.close()
+
+
+class Balancer:
+    """A load balancer declared with boto3, and what tests change about it."""
+
+    def __init__(self, site: Any):
+        self.site = site
+        ec2, self.elb = site.client("ec2"), site.client("elbv2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+            for n, zone in enumerate("ab")
+        ]
+        self.vpc = vpc
+        made = self.elb.create_load_balancer(Name="herd-dev", Subnets=subnets)["LoadBalancers"][0]
+        self.arn, self.host = made["LoadBalancerArn"], made["DNSName"]
+        missing = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404", "ContentType": "text/plain",
+                                                                     "MessageBody": "nothing here"}}  # fmt: skip
+        self.listener = self.elb.create_listener(
+            LoadBalancerArn=self.arn, Protocol="HTTP", Port=80, DefaultActions=[missing]
+        )["Listeners"][0]["ListenerArn"]
+        self._priority = 0
+
+    def group(self, *ports: int, state: str = "healthy") -> str:
+        arn = self.elb.create_target_group(
+            Name=f"g{len(self._groups())}", Protocol="HTTP", Port=80, VpcId=self.vpc, TargetType="ip"
+        )["TargetGroups"][0]["TargetGroupArn"]
+        if ports:
+            self.elb.register_targets(
+                TargetGroupArn=arn, Targets=[{"Id": "127.0.0.1", "Port": port} for port in ports]
+            )
+        self.health(arn, state)
+        return arn
+
+    def health(self, group: str, state: str, port: int | None = None) -> None:
+        """What the agent does after its checks."""
+        with self.site.server.lock:
+            for one in self._groups()[group].targets.values():
+                if port in (None, int(one["Port"])):
+                    one["health"] = (state, None, None)
+
+    def rule(self, path: str, action: dict[str, Any], **more: Any) -> None:
+        self._priority += 10
+        self.elb.create_rule(
+            ListenerArn=self.listener,
+            Priority=self._priority,
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": [path]}}],
+            Actions=[action],
+            **more,
+        )
+
+    def forward(self, path: str, group: str, **more: Any) -> None:
+        self.rule(path, {"Type": "forward", "TargetGroupArn": group}, **more)
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Any:
+        return self.site.ask(self.host, path, method, body, **headers)
+
+    def _groups(self) -> Any:
+        return get_backend("elbv2")[self.site.server.account][REGION].target_groups
+
+
+@pytest.fixture
+def balancer(site: Any) -> Balancer:
+    return Balancer(site)
+
+
+@pytest.fixture
+def api(balancer: Balancer, target: Target) -> Balancer:
+    """`/api/…` goes to one healthy target, with the prefix taken off."""
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/api/?(.*)$", "Replace": "/$1"}]}}
+    balancer.forward("/api/*", balancer.group(target.port), Transforms=[rewrite])
+    return balancer
+
+
+def test_its_name_is_the_gateways(balancer: Balancer, site: Any) -> None:
+    assert balancer.host.endswith(f".{REGION}.elb.localhost:{site.port}")
+    assert site.ask(f"other-1.{REGION}.elb.localhost:{site.port}").status == 404
+
+
+def test_a_request_reaches_the_target_without_the_prefix(api: Balancer) -> None:
+    answer = api.ask("/api/predict?month=3&q=a%20b", "POST", b"x" * 10, X_Own="1", Content_Type="text/csv")
+    said = json.loads(answer.body)
+    assert (answer.status, said["method"], said["url"], said["body"]) == (200, "POST", "/predict?month=3&q=a%20b", 10)
+    headers = said["headers"]
+    assert headers["host"] == api.host
+    assert (headers["x-own"], headers["content-type"]) == ("1", "text/csv")
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert headers["x-forwarded-proto"] == "http"
+    assert headers["x-forwarded-port"] == str(api.site.port)
+    assert headers["x-amzn-trace-id"].startswith("Root=1-")
+    assert "accept-encoding" not in headers or headers["accept-encoding"] == "identity"
+
+
+def test_forwarded_for_is_added_to(api: Balancer) -> None:
+    said = json.loads(api.ask("/api/x", X_Forwarded_For="10.0.0.1, 10.0.0.2").body)
+    assert said["headers"]["x-forwarded-for"] == "10.0.0.1, 10.0.0.2, 127.0.0.1"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+def test_every_method(api: Balancer, method: str) -> None:
+    answer = api.ask("/api/x", method)
+    assert answer.status == 200
+    if method == "HEAD":
+        assert (answer.body, int(answer.headers["content-length"]) > 100) == (b"", True)
+    else:
+        assert json.loads(answer.body)["method"] == method
+
+
+def test_status_reason_and_cookies_come_back_but_no_cors(api: Balancer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.site.port, timeout=10)
+    connection.request("GET", "/api/headers", headers={"Host": api.host})
+    response = connection.getresponse()
+    assert (response.status, response.reason, response.read()) == (201, "Made", b"ok")
+    assert response.headers.get_all("Set-Cookie") == ["a=1", "b=2"]
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert "X-Private" not in response.headers
+    connection.close()
+
+
+def test_no_content(api: Balancer) -> None:
+    answer = api.ask("/api/empty")
+    assert (answer.status, answer.body) == (204, b"")
+
+
+def test_large_bodies_go_both_ways(api: Balancer) -> None:
+    assert len(api.ask("/api/large").body) == 5_000_000
+    assert json.loads(api.ask("/api/x", "POST", b"y" * 3_000_000).body)["body"] == 3_000_000
+
+
+def test_a_chunked_upload(api: Balancer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.site.port, timeout=10)
+    connection.request("POST", "/api/x", body=iter([b"a" * 1000, b"b" * 500]), headers={"Host": api.host}, encode_chunked=True)
+    assert json.loads(connection.getresponse().read())["body"] == 1500
+    connection.close()
+
+
+def test_events_arrive_when_they_are_sent(api: Balancer, target: Target) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.site.port, timeout=10)
+    connection.request("GET", "/api/stream", headers={"Host": api.host})
+    response = connection.getresponse()  # the head alone has come, nothing has been written yet
+    assert response.headers["Content-Type"] == "text/event-stream"
+    target.next_step()
+    assert response.readline() + response.readline() == b"data: one\n\n"
+    target.next_step()
+    assert response.read() == b"data: two\n\n"
+    connection.close()
+
+
+def test_the_targets_request_ends_when_the_client_hangs_up(api: Balancer, target: Target) -> None:
+    with socket.create_connection(("127.0.0.1", api.site.port)) as connection:
+        connection.sendall(f"GET /api/forever HTTP/1.1\r\nHost: {api.host}\r\n\r\n".encode())
+        deadline = time.monotonic() + 5
+        while not target.requests and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert target.gone.wait(5)
+
+
+def test_no_rule_takes_it(api: Balancer) -> None:
+    answer = api.ask("/elsewhere")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (404, b"nothing here", "text/plain")
+
+
+def test_redirects(balancer: Balancer) -> None:
+    balancer.rule("/old/*", {"Type": "redirect", "RedirectConfig": {"Path": "/new/#{path}", "StatusCode": "HTTP_301"}})
+    answer = balancer.ask("/old/x?y=1")
+    assert (answer.status, answer.headers["location"]) == (301, f"http://{balancer.host}/new/old/x?y=1")
+
+
+def test_healthy_targets_take_turns_and_changes_count_at_once(balancer: Balancer, target: Target) -> None:
+    other = Target("two")
+    try:
+        group = balancer.group(target.port, other.port)
+        balancer.forward("/*", group)
+        assert [json.loads(balancer.ask("/").body)["target"] for _ in range(4)] == ["one", "two", "one", "two"]
+        balancer.health(group, "unhealthy", target.port)
+        assert {json.loads(balancer.ask("/").body)["target"] for _ in range(4)} == {"two"}
+        balancer.health(group, "draining", other.port)
+        assert json.loads(balancer.ask("/").body)["target"] == "one"  # fails open: all that is left is unhealthy
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize("state", ["initial", "draining"])
+def test_without_a_target_that_may_be_asked_it_is_503(balancer: Balancer, target: Target, state: str) -> None:
+    balancer.forward("/none/*", balancer.group())
+    balancer.forward("/*", balancer.group(target.port, state=state))
+    assert balancer.ask("/none/x").status == 503
+    assert balancer.ask("/x").status == 503
+    assert target.requests == 0
+
+
+def test_a_target_that_refuses_is_passed_over(balancer: Balancer, target: Target) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dead:
+        closed = dead.getsockname()[1]
+    balancer.forward("/one/*", balancer.group(closed))
+    balancer.forward("/*", balancer.group(closed, target.port))
+    assert {json.loads(balancer.ask("/x", "POST", b"abc").body)["body"] for _ in range(4)} == {3}
+    assert balancer.ask("/one/x").status == 502
+
+
+def test_a_target_that_hangs_up_is_502(api: Balancer) -> None:
+    assert api.ask("/api/hang-up", "POST", b"x").status == 502
+
+
+def test_a_target_that_is_silent_is_504(api: Balancer) -> None:
+    api.elb.modify_load_balancer_attributes(
+        LoadBalancerArn=api.arn, Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}]
+    )
+    time.sleep(0.25)
+    assert api.ask("/api/forever").status == 504
+
+
+def test_a_response_that_breaks_off_is_seen_to_break_off(api: Balancer) -> None:
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        api.ask("/api/cut")
+
+
+def test_a_rewrite_to_nowhere_is_500(balancer: Balancer, target: Target) -> None:
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/(.*)$", "Replace": "$1"}]}}
+    balancer.forward("/*", balancer.group(target.port), Transforms=[rewrite])
+    assert balancer.ask("/x").status == 500
+    assert target.requests == 0
+
+
+def test_many_requests_on_one_connection(api: Balancer) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", api.site.port, timeout=10)
+    for number in range(50):
+        connection.request("GET", f"/api/{number}", headers={"Host": api.host})
+        assert json.loads(connection.getresponse().read())["url"] == f"/{number}"
+    connection.close()
+
+
+def test_a_page_of_its_own_may_post_and_another_may_not(api: Balancer) -> None:
+    assert api.ask("/api/x", "POST", b"{}", Origin=f"http://{api.host}").status == 200
+    assert api.ask("/api/x", "POST", b"{}", Origin="https://evil.example").status == 403
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """A websocket server that sends back what it gets; `bye` makes it close."""
+
+    def answer(connection: websockets.sync.server.ServerConnection) -> None:
+        connection.send(connection.request.path)
+        for message in connection:
+            if message == "bye":
+                connection.close(1001, "as you wish")
+                return
+            connection.send(message)
+
+    server = websockets.sync.server.serve(answer, "127.0.0.1", 0, subprotocols=["chat"], max_size=None)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.socket.getsockname()[1]
+    server.shutdown()
+    thread.join()
+
+
+def connect(balancer: Balancer, path: str, **options: Any) -> websockets.sync.client.ClientConnection:
+    sock = socket.create_connection(("127.0.0.1", balancer.site.port))
+    return websockets.sync.client.connect(f"ws://{balancer.host}{path}", sock=sock, max_size=None, proxy=None, **options)
+
+
+def test_websockets(balancer: Balancer, echo: int) -> None:
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/app/?(.*)$", "Replace": "/$1"}]}}
+    balancer.forward("/app/*", balancer.group(echo), Transforms=[rewrite])
+    with connect(balancer, "/app/live?x=1", subprotocols=["chat"], origin=f"http://{balancer.host}") as client:
+        assert client.subprotocol == "chat"
+        assert client.recv(10) == "/live?x=1"
+        for message in ("hello", b"\x00\x01", "ü" * 100_000, b"z" * 2_000_000):
+            client.send(message)
+            assert client.recv(10) == message
+        client.ping().wait(5)
+        client.send("bye")
+        with pytest.raises(websockets.exceptions.ConnectionClosed) as closed:
+            client.recv(10)
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "as you wish")
+
+
+def test_a_websocket_that_is_refused_gets_the_targets_answer(api: Balancer, target: Target) -> None:
+    with pytest.raises(websockets.exceptions.InvalidStatus) as refused:
+        connect(api, "/api/headers")
+    assert refused.value.response.status_code == 201
+    with pytest.raises(websockets.exceptions.InvalidStatus):
+        connect(api, "/api/x", origin="https://evil.example")
+
+
+def test_an_idle_websocket_is_closed(balancer: Balancer, echo: int) -> None:
+    balancer.elb.modify_load_balancer_attributes(
+        LoadBalancerArn=balancer.arn, Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}]
+    )
+    balancer.forward("/*", balancer.group(echo))
+    with connect(balancer, "/", subprotocols=["chat"]) as client:
+        assert client.recv(10) == "/"
+        for _ in range(3):  # traffic keeps it open past the time-out
+            time.sleep(0.5)
+            client.send("x")
+            assert client.recv(10) == "x"
+        with pytest.raises(websockets.exceptions.ConnectionClosed):
+            client.recv(10)
