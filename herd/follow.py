@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from herd import console, logs, runs
 from herd.logs import Reader
@@ -65,8 +65,6 @@ class Following:
 def follow(target: Target, following: list[Following], show_logs: bool) -> None:
     """Show what happens until all have ended. KeyboardInterrupt goes through: the runs go on without us."""
     interval = 0.2 if isinstance(target, LocalTarget) else 2.0
-    # A little before now: the run has started before we began to look.
-    since = datetime.now(UTC) - timedelta(seconds=5)
     groups = {name: target.exports.workloads[name]["log_group"] for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
     with console.err().status("") as status:
@@ -74,7 +72,9 @@ def follow(target: Target, following: list[Following], show_logs: bool) -> None:
             changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
             if show_logs:
                 for run in changed:
-                    readers.setdefault(run.workload, Reader(target, groups[run.workload], since))
+                    readers.setdefault(
+                        run.workload, Reader(target, groups[run.workload], run.started or datetime.now(UTC))
+                    )
                 for name, reader in readers.items():
                     _print_lines(name, reader, len(groups) > 1)
             for run in changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -46,9 +46,22 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
         raise HerdError(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
     folder = "rejected" if record["status"] == "check-failed" else "versions"
     prefix = f"{workload}/{folder}/{run_id}/"
-    if not record.get("files"):
-        raise HerdError(f"run {run_id} of {workload} left no files: {record['status']}")
-    return _version(workload, record, prefix)
+    files = tuple(_listed(target, prefix))
+    if not files:
+        raise HerdError(f"run {run_id} of {workload} ({record['status']}) has no files, or they have expired")
+    return Version(workload, run_id, str(record.get("ended") or "") if folder == "versions" else "", prefix, files)
+
+
+def _listed(target: Target, prefix: str) -> Iterator[File]:
+    """What lies below a prefix of the data bucket; the record of a rejected run names no files."""
+    pages = (
+        target.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=target.exports["data_bucket"], Prefix=prefix)
+    )
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            yield File(entry["Key"].removeprefix(prefix), int(entry["Size"]))
 
 
 def _version(workload: str, told: dict[str, Any], prefix: str) -> Version:

@@ -92,7 +92,7 @@ def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: 
         state = "running"
     elif paused:
         state = "paused"
-    elif run is not None and run.failed:
+    elif run is not None and run.failed and run.status != "aborted":
         state = "failing"
     else:
         state = "idle" if run is not None and run.status != "skipped" else "never-run"
