@@ -9,7 +9,7 @@ import pytest
 
 from bench.sandbox import Sandbox
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-failures")]
 
 TEAM = {
     "jobs/breaks/workload.toml": "retries = 1\n",

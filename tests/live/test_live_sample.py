@@ -12,7 +12,7 @@ import pytest
 from bench.sandbox import Sandbox
 from tests.live.support import CANARY, browser, fetch, is_free, listening_addresses, processes_below
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-sample")]
 
 BATCH = ("ingest-flights", "delay-model", "choose-model", "delay-report")
 QUESTION = "/predict?origin=JFK&dest=LAX&carrier=B6&scheduled=2013-03-15T17:45"
