@@ -169,13 +169,19 @@ def test_a_task_uses_its_own_keys_and_may_save_what_it_has_when_all_ends(config:
     image = cloud.images.build(tmp_path, tmp_path / "Dockerfile", lambda line: None)
     cloud.images.tag("registry/who:1", image.digest)
     logs.create_log_group(logGroupName="who")
+    options = {"awslogs-group": "who", "awslogs-region": config.region, "awslogs-stream-prefix": "x"}
     ecs.create_cluster(clusterName="herd")
+    container = {
+        "name": "main",
+        "image": "registry/who:1",
+        "command": ["sh", "-c", 'exec "$INTERPRETER" -c "$SCRIPT"'],
+        "environment": [{"name": "INTERPRETER", "value": sys.executable}, {"name": "SCRIPT", "value": SAY_WHO}],
+        "logConfiguration": {"logDriver": "awslogs", "options": options},
+    }
     ecs.register_task_definition(
         family="who", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
         taskRoleArn="arn:aws:iam::1:role/who", executionRoleArn="arn:aws:iam::1:role/execution",
-        containerDefinitions=[{"name": "main", "image": "registry/who:1", "command": [sys.executable, "-c", SAY_WHO],
-                               "logConfiguration": {"logDriver": "awslogs", "options": {
-                                   "awslogs-group": "who", "awslogs-region": config.region, "awslogs-stream-prefix": "x"}}}],
+        containerDefinitions=[container],
     )  # fmt: skip
     subnet = cloud.server.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]
     ecs.run_task(
