@@ -5,7 +5,7 @@ A context is the image's folder with the workload's code, the shared code it use
     Dockerfile …         images/<image>/
     requirements.lock    the workload's own if it has one, else the image's
     workload/            jobs/<name>/ without workload.toml (its settings travel in the task definition)
-    lib/<used>/          lib/<used>/; lib/ is there even if nothing is used, because Dockerfiles copy it
+    lib/<used>/          lib/<used>/
     runner/              runner/
 
 The same files always give the same context, byte by byte and in their modes and times: nothing is built twice.
@@ -25,6 +25,9 @@ from infra.spec import WorkloadSpec
 LOCK = "requirements.lock"
 NEVER = frozenset({"__pycache__", "venv", "node_modules"})
 """Made by tools, not written by people. Names that begin with a dot never go in either."""
+
+ALWAYS = ("lib", "workload")
+"""Folders that Dockerfiles copy: there even when a workload is a command without code, or uses nothing of lib/."""
 
 FILE_MODE, PROGRAM_MODE = 0o644, 0o755
 SAME_TIME = 315_532_800
@@ -142,7 +145,7 @@ def write(tree: Tree, context: Path) -> None:
     """Makes `context` hold exactly `tree`. Files that are right already are left alone."""
     wanted = {context / path: file for path, file in tree.items()}
     folders = {parent for path in wanted for parent in path.parents if parent.is_relative_to(context)}
-    folders |= {context, context / "lib"}
+    folders |= {context, *(context / name for name in ALWAYS)}
     _remove_others(context, wanted.keys() | folders)
     for folder in sorted(folders):
         folder.mkdir(parents=True, exist_ok=True)
