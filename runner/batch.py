@@ -94,18 +94,17 @@ def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
     from runner.inputs import current_version
 
     assert task.data_bucket is not None
-    if task.item is not None:
-        earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
-        if earlier is not None and earlier["status"] == record.SUCCEEDED:
-            progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
-            progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
-            return "an earlier attempt had already succeeded"
-    else:
-        version = current_version(storage, task.data_bucket, task.workload)
-        if version is not None and version.run_id == task.run_id:
-            progress.files, progress.inputs = version.files, version.inputs
-            say("an earlier attempt of this run has published already: nothing to do")
-            return "an earlier attempt had already published"
+    earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
+    if earlier is not None and earlier["status"] == record.SUCCEEDED:
+        progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
+        progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
+        say("an earlier attempt had already succeeded: nothing to do")
+        return "an earlier attempt had already succeeded"
+    version = current_version(storage, task.data_bucket, task.workload) if task.item is None else None
+    if version is not None and version.run_id == task.run_id:
+        progress.files, progress.inputs = version.files, version.inputs
+        say("an earlier attempt had already published: nothing to do")
+        return "an earlier attempt had already published"
     publishing.clear(storage, task.data_bucket, task.keys.outputs)
     return ""
 

@@ -24,7 +24,10 @@ def current_version(storage: Storage, bucket: str, name: str) -> Version | None:
     if text is None:
         return None
     try:
-        return Version.from_json(text)
+        version = Version.from_json(text)
+        if not version.prefix.startswith(f"{name}/"):
+            raise ValueError(f"it names files of another workload, {version.prefix!r}")
+        return version
     except ValueError as error:
         raise RunFailed(f"input {name}: {latest_key(name)} cannot be read: {error}", INPUT_MISSING) from error
 

@@ -146,7 +146,7 @@ class Version:
                 run_id=check_segment(data["run_id"]),
                 published=data["published"],
                 prefix=data["prefix"],
-                items=tuple(data["items"]) if data["items"] is not None else None,
+                items=tuple(map(check_segment, data["items"])) if data["items"] is not None else None,
                 files=files_from(data["files"]),
                 inputs=tuple(InputVersion(entry["name"], entry["run_id"]) for entry in data["inputs"]),
                 previous=data.get("previous"),

@@ -76,6 +76,12 @@ class Storage:
             return bytes(self._ask("get_object", Bucket=bucket, Key=key)["Body"].read())
         except _NoSuchKey:
             return None
+        except _Denied:
+            # Whoever may list only some prefixes of a bucket is told 403, not 404, of an object that does not exist
+            # (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). Listing just that key tells which.
+            if any(stored.key == key for stored in self.list(bucket, key)):
+                raise
+            return None
 
     def put(self, bucket: str, key: str, body: bytes, *, only_if_absent: bool = False, **extra: str) -> bool:
         """Write a small object in one request; with `only_if_absent` say False if there is one already."""
@@ -131,6 +137,8 @@ class Storage:
             # 409 is another conditional write of the same key going on: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
             if code in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
                 raise _Exists(str(error)) from error
+            if code in ("AccessDenied", "403"):
+                raise _Denied(f"{error} ({arguments.get('Key', arguments.get('Prefix'))})") from error
             raise StorageError(f"{error} ({arguments.get('Key', arguments.get('Prefix'))})") from error
         except BotoCoreError as error:
             raise StorageError(str(error)) from error
@@ -150,6 +158,10 @@ class _NoSuchKey(StorageError):
 
 
 class _Exists(StorageError):
+    pass
+
+
+class _Denied(StorageError):
     pass
 
 

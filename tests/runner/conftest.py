@@ -19,6 +19,8 @@ import pytest
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+TASK = "task"  # the access key of tasks
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 RUNNER = Path(__file__).resolve().parents[2] / "runner"
 
 
@@ -38,6 +40,7 @@ class S3:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
+        self.denied: str | None = None
         self.hook: Callable[[str, str, str], None] | None = None
         self._server = make_server("127.0.0.1", 0, self._handle, threaded=True, request_handler=_Quiet)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -59,7 +62,7 @@ class S3:
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": "eu-west-1",
             "AWS_DEFAULT_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_ACCESS_KEY_ID": TASK,
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -69,10 +72,28 @@ class S3:
         with self._lock:
             if hook:
                 hook(*about, "before")
-            answer = self._app(environ, start_response)
+            answer = self._answer(environ, start_response)
             if hook:
                 hook(*about, "after")
             return answer
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """As S3 answers a task, whose role may list only some prefixes: of an object that is not there it hears 403."""
+        status: list[str] = []
+
+        def start(line: str, headers: Any, exc_info: Any = None) -> Any:
+            status.append(line)
+            if not missing(line):
+                return start_response(line, headers)
+            return start_response("403 FORBIDDEN", [("Content-Type", "application/xml")])
+
+        def missing(line: str) -> bool:
+            task = f"Credential={TASK}/" in environ.get("HTTP_AUTHORIZATION", "")
+            refused = self.denied is not None and environ["PATH_INFO"].endswith(self.denied)
+            return task and environ["REQUEST_METHOD"] == "GET" and (refused or line.startswith("404"))
+
+        body = b"".join(self._app(environ, start))
+        return [DENIED if missing(status[0]) else body]
 
     def close(self) -> None:
         self.client.close()

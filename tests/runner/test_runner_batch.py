@@ -253,3 +253,14 @@ def test_wrong_settings(make: Make, variables: dict[str, str], words: str) -> No
         run = make("job", "echo ran", params={"month": 2}).run(variables["HERD_RUN_ID"])
     assert run.status == 78 and words in run.log and "ran\n" not in run.log
     assert "Traceback" not in run.log
+
+
+def test_an_input_that_may_not_be_read_is_not_taken_for_a_missing_one(make: Make) -> None:
+    job = make("job", "echo ran", reads=["job"])
+    job.s3.client.put_object(Bucket=job.bucket, Key="job/latest.json", Body=b"{}")
+    job.s3.denied = "job/latest.json"
+    try:
+        run = job.run("r1")
+    finally:
+        job.s3.denied = None
+    assert run.status == 69 and "AccessDenied" in run.log and "ran\n" not in run.log
