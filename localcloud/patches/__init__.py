@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from importlib.metadata import version
 
+from localcloud.patches import ec2  # before any other part of moto is loaded
+
 MOTO_VERSION = "5.2.5"
 
 _applied = False
@@ -46,6 +48,7 @@ def apply() -> None:
 
         modules = (
             core,
+            ec2,
             ecs,
             ecs_services,
             elbv2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import threading
@@ -14,6 +15,7 @@ import moto.stepfunctions.parser.models  # noqa: F401 - loads the modules that i
 from jsonpath_ng.ext import parse
 from moto.stepfunctions.parser import utils
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component import eval_component
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
@@ -33,6 +35,9 @@ def apply() -> None:
     _patch_retry_wait()
     _patch_abort()
     _drop_thread_list()
+    # eval_component.py:48 logs an error for each failure of a state, also of one that is caught: it is the person's
+    # program that failed, and the execution's history says so.
+    logging.getLogger(eval_component.__name__).setLevel(logging.CRITICAL)
 
 
 def replace_everywhere(name: str, value: Any) -> int:

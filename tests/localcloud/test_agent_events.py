@@ -79,7 +79,7 @@ def test_a_rule_starts_an_execution(cloud: Any, listening: Listening, wait_until
     listening.rule({"source": ["me"]}, InputTransformer=template)
     listening.events.put_targets(
         Rule="r",
-        Targets=[{"Id": "1", "Arn": machine, "RoleArn": "arn:aws:iam::1:role/r", "InputTransformer": template}],
+        Targets=[{"Id": "1", "Arn": machine, "InputTransformer": template}],
     )
     listening.events.put_events(Entries=[{"Source": "me", "DetailType": "t", "Detail": '{"x": "y"}'}])
     wait_until(lambda: cloud.sfn.list_executions(stateMachineArn=machine, statusFilter="SUCCEEDED")["executions"])

@@ -43,7 +43,7 @@ CASES = {
     "third last day": ("cron(0 12 L-2 * ? *)", "2028-02-01 00:00", ["2028-02-27 12:00"]),
     "last working day": ("cron(0 12 LW * ? *)", "2026-05-01 00:00", ["2026-05-29 12:00"]),
     "working day nearest to the 15th": ("cron(0 12 15W * ? *)", "2026-11-01 00:00", ["2026-11-16 12:00"]),
-    "working day nearest to the 1st stays in the month": (
+    "nearest working day stays in the month": (
         "cron(0 0 1W 8 ? *)",
         "2026-01-01 00:00",
         ["2026-08-03 00:00"],

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.ec2.models import instance_types
 from moto.logs.models import LogEvent
 
 from localcloud import patches
@@ -19,6 +20,7 @@ from localcloud.patches import backends, events
 from localcloud.server import Request, Server
 
 ADDED = {
+    "AmiBackend.amis",
     "ApplicationAutoScalingResponse.list_tags_for_resource",
     "ApplicationAutoScalingResponse.tag_resource",
     "ApplicationAutoScalingResponse.untag_resource",
@@ -37,6 +39,7 @@ ADDED = {
 COMPARE = """
 import inspect, json, pkgutil, sys
 import localcloud.patches
+import localcloud.patches.ec2
 for module in pkgutil.iter_modules(localcloud.patches.__path__):
     __import__(f"localcloud.patches.{module.name}")
 
@@ -77,6 +80,20 @@ def test_every_service_is_patched(difference: dict[str, list[str]]) -> None:
     services = {name.split(".")[1] for name in difference["changed"]}
     expected = {"applicationautoscaling", "core", "ecr", "ecs", "elbv2", "events", "iam", "s3", "scheduler"}
     assert expected | {"stepfunctions"} <= services
+
+
+def test_instance_type_offerings_are_read_when_asked_for(server: Server) -> None:
+    ec2 = server.client("ec2")
+    by_region = instance_types.INSTANCE_TYPE_OFFERINGS["availability-zone"]
+    offered = ec2.describe_instance_type_offerings(LocationType="availability-zone")["InstanceTypeOfferings"]
+    assert {offer["LocationType"] for offer in offered} == {"availability-zone"}
+    assert "m5.large" in {offer["InstanceType"] for offer in offered}
+    assert "us-east-1" not in by_region, "nobody asked for it"
+
+
+def test_machine_images_are_there_when_asked_for(server: Server) -> None:
+    images = server.client("ec2").describe_images(Owners=["amazon"])["Images"]
+    assert len(images) > 100
 
 
 def test_another_moto_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,15 +191,13 @@ def test_a_missing_schedule_group_is_named(server: Server) -> None:
         )
 
 
-PUBLIC = {
-    "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::B/*"}]
-}
+ANYONE = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::B/*"}
 
 
 def test_a_public_policy_needs_the_block_off(server: Server) -> None:
     s3, bucket = server.client("s3"), f"public-{server.account}"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    policy = json.dumps(PUBLIC).replace("B/*", f"{bucket}/*")
+    policy = json.dumps({"Statement": [ANYONE]}).replace("B/*", f"{bucket}/*")
     s3.put_object(Bucket=bucket, Key="k", Body=b"open")
     with pytest.raises(ClientError, match="BlockPublicPolicy"):
         s3.put_bucket_policy(Bucket=bucket, Policy=policy)

@@ -85,11 +85,12 @@ def test_overrides_reach_the_task(cloud: Any) -> None:
     assert cloud.lines(json.loads(done["output"])["TaskArn"]) == ["run-1"]
 
 
-def test_a_time_limit_stops_the_task(cloud: Any) -> None:
+def test_a_time_limit_stops_the_task(cloud: Any, wait_until: Any) -> None:
     done = cloud.execute(cloud.machine(ended(run_task(cloud, cloud.define("sleep", "60"), TimeoutSeconds=1))))
     assert (done["status"], done["error"]) == ("FAILED", "States.Timeout")
-    assert [cloud.stopped(run.arn)["stopCode"] for run in cloud.agent.tasks.alive()] in ([], ["UserInitiated"])
-    assert cloud.ecs.list_tasks(cluster="c")["taskArns"] == []
+    wait_until(lambda: cloud.ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"])
+    (task,) = cloud.ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"]
+    assert cloud.stopped(task)["stopCode"] == "UserInitiated"
 
 
 def test_a_machines_time_limit_stops_the_task(cloud: Any) -> None:
@@ -120,7 +121,7 @@ def test_stop_right_after_start_aborts(cloud: Any) -> None:
     assert cloud.finished(arn)["status"] == "ABORTED"
 
 
-def test_a_failing_branch_stops_its_siblings_task(cloud: Any) -> None:
+def test_a_failing_branch_stops_its_siblings_task(cloud: Any, wait_until: Any) -> None:
     parallel = {
         "Type": "Parallel",
         "Branches": [
@@ -132,6 +133,7 @@ def test_a_failing_branch_stops_its_siblings_task(cloud: Any) -> None:
     }
     done = cloud.execute(cloud.machine(one(parallel, Caught={"Type": "Pass", "Result": "caught", "End": True})))
     assert (done["status"], done["output"]) == ("SUCCEEDED", '"caught"')
+    wait_until(lambda: cloud.ecs.list_tasks(cluster="c", family="long", desiredStatus="STOPPED")["taskArns"])
     long = cloud.ecs.list_tasks(cluster="c", family="long", desiredStatus="STOPPED")["taskArns"]
     assert cloud.stopped(long[0])["stopCode"] == "UserInitiated"
 

@@ -1,0 +1,78 @@
+"""EC2: instance types and machine images are read when somebody asks for them.
+
+moto 5.2.5 reads which instance types are offered in each of 30 regions when ec2/models/instance_types.py is imported
+(:16): 37 MB that a cloud of Fargate tasks never looks at. Other services import EC2, so this comes before all others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.utilities import utils
+
+OFFERINGS = "ec2/resources/instance_type_offerings"
+
+_load = utils.load_resource
+
+
+def _load_all_but_offerings(resource: str) -> Any:
+    return [] if resource.startswith(OFFERINGS) else _load(resource)
+
+
+utils.load_resource = _load_all_but_offerings
+try:
+    from moto.ec2.models import amis, instance_types
+finally:
+    utils.load_resource = _load
+
+
+class Offerings(dict[str, list[dict[str, Any]]]):
+    """Region -> instance types of one kind of location, each region read when it is first asked for."""
+
+    def __init__(self, location_type: str):
+        super().__init__()
+        self._location_type = location_type
+
+    def __missing__(self, region: str) -> list[dict[str, Any]]:
+        try:
+            found = _load(f"{OFFERINGS}/{self._location_type}/{region}.json")
+        except FileNotFoundError:
+            raise KeyError(region) from None
+        self[region] = [{**offering, "LocationType": self._location_type} for offering in found]
+        return self[region]
+
+    def get(self, region: str, default: Any = None) -> Any:
+        """The offerings of a region, or the default for a region that moto does not know."""
+        try:
+            return self[region]
+        except KeyError:
+            return default
+
+
+def apply() -> None:
+    """Let moto find offerings and machine images when it asks for them."""
+    offerings = instance_types.INSTANCE_TYPE_OFFERINGS
+    for location_type in offerings:
+        offerings[location_type] = Offerings(location_type)
+    _load_images_late()
+
+
+def _load_images_late() -> None:
+    # ec2/models/amis.py:187 makes thousands of machine images as soon as a region is used: 40 MB.
+    backend = amis.AmiBackend
+    stock = backend._load_amis
+
+    def get_amis(self: Any) -> Any:
+        if not self.__dict__.setdefault("_images_loaded", False):
+            self.__dict__["_images_loaded"] = True
+            stock(self)
+        return self.__dict__["amis"]
+
+    def set_amis(self: Any, images: Any) -> None:
+        self.__dict__["amis"] = images
+
+    def load_later(self: Any) -> None:
+        """They are loaded by whoever looks at them first."""
+
+    backend._load_amis = load_later
+    backend.amis = property(get_amis, set_amis)
