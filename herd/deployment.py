@@ -31,16 +31,17 @@ def up(target: Target, run: bool, yes: bool) -> None:
         console.note(message)
     # What was exported may have changed with the update.
     target.__dict__.pop("exports", None)
-    services.wait(target)
-    started = first_runs(target) if run else []
+    # Services come up while the first run is on its way: they do not need its results to start.
+    started = start_first_runs(target) if run else []
+    problems = services.wait(target)
+    if started:
+        _follow(target, started)
+    failed = [describe(entry) for following in started for entry in following.failed]
     _addresses(target)
     if not changes.done and not started:
         console.say("nothing changed")
-    failed = [entry for following in started for entry in following.failed]
-    if failed:
-        raise HerdError(
-            "\n".join(["the environment is up, but its first run failed:", *(describe(entry) for entry in failed)])
-        )
+    if problems or failed:
+        raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
 
 
 def preview(target: Target) -> Changes:
@@ -62,23 +63,18 @@ def down(target: Target, yes: bool) -> None:
         engine.destroy()
         engine.remove()
         return
-    cloud = local_cloud.running(target.checkout)
-    exists = target.state_file.exists()
-    if cloud is None or _recorded(target) not in (None, cloud.instance):
-        # What the state describes lived in a process that has ended; nothing of it is left to be removed.
-        forgot = _forget(target)
-        console.say(
-            f"{target.name} is removed; the local cloud had already gone" if forgot else f"{target.name} was not up"
-        )
-    elif exists:
-        engine = Engine(target)
-        drop_dead_lock(target)
-        stop_runs(target)
-        engine.destroy()
+    if target.state_file.exists():
+        # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
+        start_cloud(target)
+        if _recorded(target) == target.cloud.instance:
+            _destroy(target)
+            console.say(f"{target.name} is removed")
+        else:
+            console.say(f"{target.name} is removed; the local cloud had already lost what it held")
         _forget(target)
-        console.say(f"{target.name} is removed")
     else:
         console.say(f"{target.name} was not up")
+    cloud = local_cloud.running(target.checkout)
     if cloud is not None:
         swept = cloud.ask({"do": "sweep", "project": target.checkout.project, "stack": target.name}).get("removed", [])
         if swept:
@@ -86,6 +82,14 @@ def down(target: Target, yes: bool) -> None:
         if not environments(target):
             with console.step("stopping the local cloud"):
                 local_cloud.stop(target.checkout)
+
+
+def _destroy(target: LocalTarget) -> None:
+    engine = Engine(target)
+    if drop_dead_lock(target):
+        console.note("an earlier update was killed; its lock is removed")
+    stop_runs(target)
+    engine.destroy()
 
 
 def stop_runs(target: Target) -> None:
@@ -104,8 +108,8 @@ def environments(target: LocalTarget) -> list[str]:
     return sorted(file.stem for file in target.state_file.parent.glob("*.json"))
 
 
-def first_runs(target: Target) -> list[Following]:
-    """Start and follow each pipeline, and each job outside of one, that has never succeeded and does not run now."""
+def start_first_runs(target: Target) -> list[Following]:
+    """Start each pipeline, and each job outside of one, that has never succeeded and does not run now."""
     exports = target.exports
     members = {
         name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
@@ -119,15 +123,15 @@ def first_runs(target: Target) -> list[Following]:
     for name, told in exports.workloads.items():
         if told.get("machine") and name not in in_pipeline and _is_due(target, told["machine"]):
             started.append(Following(runs.start(target, told["machine"], "first-run"), {name: told["machine"]}))
-    if started:
-        console.note("first run:")
-        try:
-            follow(target, started, show_logs=False)
-        except KeyboardInterrupt:
-            raise HerdError(
-                "detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it"
-            ) from None
     return started
+
+
+def _follow(target: Target, started: list[Following]) -> None:
+    console.note("first run:")
+    try:
+        follow(target, started, show_logs=False)
+    except KeyboardInterrupt:
+        raise HerdError("detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it") from None
 
 
 def _is_due(target: Target, machine: str) -> bool:
@@ -145,7 +149,7 @@ def prepare_stack(target: LocalTarget) -> None:
     """Make the stack if there is none, and forget one whose resources went with an earlier local cloud."""
     if drop_dead_lock(target):
         console.note("an earlier update was killed; its lock is removed")
-    if target.state_file.exists() and _recorded(target) not in (None, target.cloud.instance):
+    if target.state_file.exists() and _recorded(target) != target.cloud.instance:
         console.note("the local cloud was restarted and has lost what it held: making the environment again")
         _forget(target)
     if not target.state_file.exists():
@@ -165,15 +169,13 @@ def _recorded(target: LocalTarget) -> str | None:
         return None
 
 
-def _forget(target: LocalTarget) -> bool:
-    """Remove the stack from the state backend; True if there was one. Without Pulumi: it may be what cannot be run."""
-    existed = target.state_file.exists()
+def _forget(target: LocalTarget) -> None:
+    """Remove the stack from the state backend, whatever it lists: its resources have gone."""
     for file in target.state_file.parent.glob(f"{target.name}.json*"):
         file.unlink()
     _record_file(target).unlink(missing_ok=True)
     stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
     target.__dict__.pop("exports", None)
-    return existed
 
 
 def _addresses(target: Target) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from herd import console
-from herd.errors import HerdError
 from herd.target import LocalTarget, Target
 
 HEALTHY_SECONDS_LOCAL = 90.0
@@ -49,26 +48,22 @@ def _state(
         return "stopped", ""
     intended = _intended(target, told["task_definition"])
     if intended and service["taskDefinition"] != intended:
-        return "rolled-back", _why(
-            service
-        ) or f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
-    if primary.get("rolloutState") == "FAILED":
-        return "rolled-back", primary.get("rolloutStateReason", "")
-    if primary.get("rolloutState") == "IN_PROGRESS" and primary.get("failedTasks", 0) == 0:
+        runs = f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
+        return "rolled-back", _why(service) or runs
+    rollout = primary.get("rolloutState")
+    if rollout == "FAILED":
+        return ("rolled-back" if good else "unhealthy"), primary.get("rolloutStateReason", "")
+    if rollout == "IN_PROGRESS":
+        # Whatever the old copies do, what was deployed last is not there yet.
         return "deploying", ""
-    if good >= service["desiredCount"] or (good and primary.get("rolloutState") == "COMPLETED"):
-        return "healthy", ""
-    return "unhealthy", _why(service)
+    return ("healthy", "") if good else ("unhealthy", _why(service))
 
 
 def _intended(target: Target, family: str) -> str | None:
     """The newest active revision of the family: what the program deployed last."""
     ecs = target.client("ecs")
-    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=10)[
-        "taskDefinitionArns"
-    ]
-    # familyPrefix is a prefix indeed: `api` finds `api-v2` too.
-    return next((arn for arn in newest if arn.rsplit("/", 1)[-1].rsplit(":", 1)[0] == family), None)
+    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=1)
+    return next(iter(newest["taskDefinitionArns"]), None)
 
 
 def _revision(arn: str) -> str:
@@ -108,11 +103,11 @@ def last_stop(target: Target, told: dict[str, Any]) -> str:
     return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
 
 
-def wait(target: Target) -> None:
-    """Wait until every service runs what was deployed, and is healthy. Raises HerdError with the reasons."""
+def wait(target: Target) -> list[str]:
+    """Wait until every service runs what was deployed, and is healthy; what is wrong with those that do not."""
     told = {name: entry for name, entry in target.exports.workloads.items() if entry.get("service")}
     if not told:
-        return
+        return []
     seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
     deadline = time.monotonic() + seconds
     with console.step("waiting for services to be healthy", quiet=True) as step:
@@ -123,9 +118,11 @@ def wait(target: Target) -> None:
                 break
             step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
             time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
-    problems = [service for service in now if service.state not in ("healthy", "stopped")]
-    if problems:
-        raise HerdError("\n".join(_problem(target, service, told[service.name], seconds) for service in problems))
+    return [
+        _problem(target, service, told[service.name], seconds)
+        for service in now
+        if service.state not in ("healthy", "stopped")
+    ]
 
 
 def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:

@@ -24,6 +24,9 @@ from herd.toolchain import machine, pulumi_cli
 DEFAULT = "dev"
 CONNECT_SECONDS = 10
 
+FEW = 12
+"""So many names are all listed beside a suggestion."""
+
 
 @dataclass(frozen=True)
 class Exports:
@@ -58,12 +61,14 @@ class Exports:
 
 
 def unknown(name: str, known: list[str], what: str) -> str:
-    """`no workload 'churm'; did you mean 'churn'?`"""
+    """`no workload 'churm'; did you mean 'churn'? There are: churn, sales`"""
     from difflib import get_close_matches
 
     close = get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
-    return f"no {what} {name!r}; {hint}"
+    all_ = f"there are: {', '.join(sorted(known)) or 'none'}"
+    if not close:
+        return f"no {what} {name!r}; {all_}"
+    return f"no {what} {name!r}; did you mean {close[0]!r}?" + (f" T{all_[1:]}" if len(known) <= FEW else "")
 
 
 class Target(ABC):
