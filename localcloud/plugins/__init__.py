@@ -6,6 +6,7 @@ executable. Everything else (clients, type tables, ledger) is shared and warm.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +49,10 @@ class Session:
         self._log = _EngineLog(engine)
         provider.cloud = replace(provider.cloud, log=self._log)
         self._pool = ThreadPoolExecutor(_THREADS, f"{provider.package}-plugin")
-        options = [("grpc.max_receive_message_length", _MESSAGE_LIMIT), ("grpc.max_send_message_length", _MESSAGE_LIMIT)]
+        options = [
+            ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+        ]
         self._server = grpc.server(self._pool, options=options)
         servicer = Servicer(provider, VERSIONS[provider.package])
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, self._server)
@@ -127,10 +131,8 @@ class _EngineLog:
         if self._stub is None:
             return
         request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True)
-        try:
+        with contextlib.suppress(grpc.RpcError):  # the engine is going: there is nobody left to tell
             self._stub.Log(request, timeout=5)
-        except grpc.RpcError:
-            pass  # the engine is going: there is nobody left to tell
 
     def close(self) -> None:
         if self._channel is not None:

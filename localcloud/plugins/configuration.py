@@ -6,12 +6,12 @@ import json
 import re
 from typing import Any
 
+from localcloud.plugins.acceptance import Problem
 from localcloud.plugins.provider import Provider, Refused
-from localcloud.plugins.schema import Problem
 from localcloud.plugins.values import UNKNOWN, Props
 
 _TAKEN = {"aws": {"region", "defaultTags", "allowedAccountIds", "forbiddenAccountIds"}, "docker": set[str]()}
-# These say how to reach or trust the real AWS; here there is one cloud, in this process, so nothing can go wrong with them.
+# These say how to reach or trust the real AWS; here there is one cloud, in this process: nothing goes wrong with them.
 _WITHOUT_MEANING = {
     "version", "pluginDownloadURL", "skipCredentialsValidation", "skipMetadataApiCheck", "skipRegionValidation",
     "skipRequestingAccountId", "s3UsePathStyle", "maxRetries", "retryMode", "tokenBucketRateLimiterCapacity",
@@ -50,9 +50,13 @@ def problems_of(provider: Provider, config: Props) -> list[Problem]:
         if name in taken or name in _WITHOUT_MEANING or value in (None, "", [], {}):
             continue
         why = _WHY_NOT.get(name, f"it supports: {', '.join(sorted(taken)) or 'none'}")
-        problems.append(Problem(name, f"the local cloud does not support the provider setting '{provider.package}:{name}': {why}"))
+        problems.append(
+            Problem(name, f"the local cloud does not support the provider setting '{provider.package}:{name}': {why}")
+        )
     region = config.get("region")
-    if region not in (None, UNKNOWN) and not (isinstance(region, str) and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region)):
+    if region not in (None, UNKNOWN) and not (
+        isinstance(region, str) and re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", region)
+    ):
         problems.append(Problem("region", f"{region!r} is no AWS region"))
     return problems
 
@@ -66,8 +70,10 @@ def configure(provider: Provider, config: Props) -> None:
     account = provider.cloud.account
     allowed, forbidden = told.get("allowedAccountIds"), told.get("forbiddenAccountIds")
     if (allowed and account not in map(str, allowed)) or account in map(str, forbidden or []):
-        raise Refused(f"the local cloud's account {account} is not allowed by aws:allowedAccountIds or aws:forbiddenAccountIds")
+        raise Refused(
+            f"the local cloud's account {account} is not allowed by aws:allowedAccountIds or aws:forbiddenAccountIds"
+        )
     tags = (told.get("defaultTags") or {}).get("tags") or {}
-    provider.configure(told.get("region") or provider.cloud.server.region, {key: str(text) for key, text in tags.items()})
-
-
+    provider.configure(
+        told.get("region") or provider.cloud.server.region, {key: str(text) for key, text in tags.items()}
+    )

@@ -14,7 +14,9 @@ from localcloud.plugins.values import Props
 def _only(token: str, arguments: Props, *supported: str) -> None:
     for name, value in arguments.items():
         if name not in supported and value not in (None, [], {}):
-            raise Refused(f"{token}: the local cloud does not support the argument '{name}'. Supported: {', '.join(supported)}")
+            raise Refused(
+                f"{token}: the local cloud does not support the argument '{name}'. Supported: {', '.join(supported)}"
+            )
 
 
 def caller_identity(cloud: Cloud, arguments: Props) -> Props:
@@ -28,7 +30,11 @@ def region(cloud: Cloud, arguments: Props) -> Props:
     """The provider's region, or the one that was asked for."""
     _only("getRegion", arguments, "id", "name", "region", "endpoint")
     name = arguments.get("region") or arguments.get("name") or cloud.region
-    descriptions = {"eu-west-1": "Europe (Ireland)", "eu-central-1": "Europe (Frankfurt)", "us-east-1": "US East (N. Virginia)"}
+    descriptions = {
+        "eu-west-1": "Europe (Ireland)",
+        "eu-central-1": "Europe (Frankfurt)",
+        "us-east-1": "US East (N. Virginia)",
+    }
     return {
         "id": name, "name": name, "region": name, "endpoint": f"ec2.{name}.amazonaws.com",
         "description": descriptions.get(name, name),
@@ -37,7 +43,9 @@ def region(cloud: Cloud, arguments: Props) -> Props:
 
 def availability_zones(cloud: Cloud, arguments: Props) -> Props:
     """The region's zones."""
-    _only("getAvailabilityZones", arguments, "state", "region", "excludeNames", "excludeZoneIds", "allAvailabilityZones")
+    _only(
+        "getAvailabilityZones", arguments, "state", "region", "excludeNames", "excludeZoneIds", "allAvailabilityZones"
+    )
     name = arguments.get("region") or cloud.region
     zones = cloud.server.client("ec2", name).describe_availability_zones()["AvailabilityZones"]
     kept = [

@@ -3,9 +3,9 @@
 
     pulumi-resource-aws [flags] <the engine's host:port>
 
-Prints the port of a fresh provider instance, keeps its connection to the local cloud open for as long as the engine lives
-(the instance ends with it), and ends when the engine or the local cloud does. It imports little, because the engine
-starts it once an update and a provider. ENDPOINT and PACKAGE are filled in by `install_plugins`.
+Prints the port of a fresh provider instance, keeps its connection to the local cloud open for as long as the engine
+lives (the instance ends with it), and ends when the engine or the local cloud does. It imports little, because the
+engine starts it once an update and a provider. ENDPOINT and PACKAGE are filled in by `install_plugins`.
 """
 
 import json

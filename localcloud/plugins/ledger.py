@@ -3,8 +3,8 @@
 The engine may be killed at any moment, and on this cloud it writes its state only at the end of an update. So the next
 update starts from an old state. The ledger is how it finds what the killed one made:
 
-- Create adopts what its URN has here, unless this session knows it already (a Check, Diff, Read or Delete named it): what
-  the session knows is in the engine's state, so a Create for the same URN is a replacement and must really create.
+- Create adopts what its URN has here, unless this session knows it already (a Check, Diff, Read or Delete named it):
+  what the session knows is in the engine's state, so a Create for the same URN is a replacement and really creates.
 - The name that a killed session chose is proposed again, so that the same thing is declared again.
 - When a replacement is made the old one is marked `superseded`: the engine is to delete it, it is never adopted.
 - A sweep after the stack is gone deletes whatever is left.
@@ -86,7 +86,7 @@ class Ledger:
 
     @contextmanager
     def creating(self, urn: str) -> Iterator[None]:
-        """Held while a resource is made: a killed engine's Create may still be running when the next engine's begins."""
+        """Held while a resource is made: a killed engine's Create may still run when the next engine's begins."""
         with self._lock:
             lock = self._creating[urn]
         with lock:

@@ -38,7 +38,10 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             context.set_trailing_metadata((("grpc-status-details-bin", _half_made(half)),))
         except Exception as error:
             log.exception("%s failed", method.__name__)
-            code, text = grpc.StatusCode.INTERNAL, f"defect of the local cloud in {method.__name__}: {error!r} (see its log)"
+            code, text = (
+                grpc.StatusCode.INTERNAL,
+                f"defect of the local cloud in {method.__name__}: {error!r} (see its log)",
+            )
         context.abort(code, text)
 
     return call
@@ -109,7 +112,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Invoke(self, request: Any, context: Any) -> Any:
         function = FUNCTIONS.get(request.tok)
         if function is None:
-            raise Refused(f"the local cloud does not support the function {request.tok}. Supported: {', '.join(FUNCTIONS)}")
+            raise Refused(
+                f"the local cloud does not support the function {request.tok}. Supported: {', '.join(FUNCTIONS)}"
+            )
         return provider_pb2.InvokeResponse(**{"return": dump(function(self.provider.cloud, load(request.args)))})
 
     # ── resources ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -129,10 +134,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @_guarded
     def Diff(self, request: Any, context: Any) -> Any:
         found = self.provider.diff(
-            request.urn, request.id, load(request.old_inputs), load(request.olds), load(request.news), request.ignoreChanges
+            request.urn,
+            request.id,
+            load(request.old_inputs),
+            load(request.olds),
+            load(request.news),
+            request.ignoreChanges,
         )
         details = {
-            path: provider_pb2.PropertyDiff(kind=_KINDS.Value(f"{how.upper()}_REPLACE" if replaces else how.upper()), inputDiff=True)
+            path: provider_pb2.PropertyDiff(
+                kind=_KINDS.Value(f"{how.upper()}_REPLACE" if replaces else how.upper()), inputDiff=True
+            )
             for path, how, replaces in found.details
         }
         return provider_pb2.DiffResponse(

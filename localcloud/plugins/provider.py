@@ -14,9 +14,10 @@ from typing import Any, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localcloud.plugins import ledger as ledgers
+from localcloud.plugins.acceptance import Problem, accept
+from localcloud.plugins.comparison import changes, covers, paths_of_change, same
 from localcloud.plugins.ledger import Entry, Ledger
 from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone
-from localcloud.plugins.schema import Problem, accept, changes, covers, paths_of_change, same
 from localcloud.plugins.values import UNKNOWN, Props
 
 T = TypeVar("T")
@@ -98,7 +99,9 @@ class Provider:
                 problems = [Problem("", str(refusal))]
         return inputs, problems
 
-    def diff(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, ignore: Iterable[str]) -> Difference:
+    def diff(
+        self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, ignore: Iterable[str]
+    ) -> Difference:
         """What an update from the last inputs to the new ones would change."""
         kind = self.type_of(urn)
         self.touched.add(_identity(identifier, olds))
@@ -110,10 +113,10 @@ class Provider:
             paths = paths_of_change(old_inputs.get(name), news.get(name), name) or [(name, "update")]
             details += [(path, how, name in replaces) for path, how in paths]
         shown = {*ignored, *changed}
-        if "tagsAll" in kind.fields and not {"tags", "tagsAll"} & shown and not _unknown_tags(news):
-            if kind.all_tags(self.cloud, news) != (olds.get("tagsAll") or {}):
-                changed.append("tagsAll")
-                details.append(("tagsAll", "update", False))
+        retagged = "tagsAll" in kind.fields and kind.all_tags(self.cloud, news) != (olds.get("tagsAll") or {})
+        if retagged and not {"tags", "tagsAll"} & shown and not _unknown_tags(news):
+            changed.append("tagsAll")
+            details.append(("tagsAll", "update", False))
         return Difference(tuple(changed), replaces, self._delete_first(kind, old_inputs, news), tuple(details))
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,11 +166,19 @@ class Provider:
                 kept[name] = UNKNOWN
             return {**kept, **told, **_derived(kind, cloud, {**kept, **told}), **self._tags(kind, cloud, news)}
         try:
-            live = self._asking(kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed))
+            live = self._asking(
+                kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
+            )
         except HalfCreated as half:
             outputs = {**kept, **told, **half.live}
             raise Incomplete(identifier, news, outputs, _said(kind, urn, "updating", half.reason)) from half
-        outputs = {**kept, **told, **live, **_derived(kind, cloud, {**kept, **told, **live}), **self._tags(kind, cloud, news)}
+        outputs = {
+            **kept,
+            **told,
+            **live,
+            **_derived(kind, cloud, {**kept, **told, **live}),
+            **self._tags(kind, cloud, news),
+        }
         self.ledger.changed(urn, _identity(identifier, olds), news, outputs)
         return outputs
 
@@ -193,7 +204,11 @@ class Provider:
         elif (known := self._known_name(urn, rule.property)) is not None:
             name = known
         elif naming is not None and naming.disabled:
-            return [Problem(rule.property, f"{kind.token}: automatic naming is disabled, so '{rule.property}' must be given")]
+            return [
+                Problem(
+                    rule.property, f"{kind.token}: automatic naming is disabled, so '{rule.property}' must be given"
+                )
+            ]
         else:
             name = _new_name(rule, ledgers.name_of(urn), inputs.get(rule.prefix), seed, naming)
         inputs[rule.property] = name
@@ -219,11 +234,14 @@ class Provider:
                 break
 
     def _adopt(self, kind: Resource, cloud: Cloud, entry: Entry, inputs: Props) -> tuple[str, Props] | None:
-        """Take over what a killed update left, bringing it to the present inputs; None when there is nothing to take."""
+        """Take over what a killed update left and bring it to the present inputs; None if there is nothing to take."""
         live = None
         if entry.identity:
             live = self._asking(
-                kind, entry.urn, "adopting", lambda: _unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs))
+                kind,
+                entry.urn,
+                "adopting",
+                lambda: _unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs)),
             )
         if live is None:
             self.ledger.drop(entry)
@@ -235,7 +253,10 @@ class Provider:
         olds = {**entry.inputs, **entry.outputs}
         told = {name: value for name, value in inputs.items() if not name.startswith("__")}
         update = self._asking(
-            kind, entry.urn, "adopting", lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"})
+            kind,
+            entry.urn,
+            "adopting",
+            lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
         )
         outputs = {**live, **update, **told, "id": entry.identifier}
         outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
@@ -298,9 +319,15 @@ class Provider:
 
     def _cloud(self, props: Props) -> Cloud:
         region = props.get("region")
-        return replace(self.cloud, region=region) if isinstance(region, str) and region != self.cloud.region else self.cloud
+        return (
+            replace(self.cloud, region=region)
+            if isinstance(region, str) and region != self.cloud.region
+            else self.cloud
+        )
 
-    def _update(self, kind: Resource, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: set[str]) -> Props:
+    def _update(
+        self, kind: Resource, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: set[str]
+    ) -> Props:
         live = kind.update(cloud, identifier, olds, news, changed)
         if kind.tagging is not None:
             old, new = olds.get("tagsAll") or {}, kind.all_tags(cloud, news)
@@ -374,7 +401,11 @@ def _refreshed(kind: Resource, cloud: Cloud, old_inputs: Props, live: Props) -> 
             continue
         if name in old_inputs and covers(known, live.get(name), old_inputs[name]):
             inputs[name] = old_inputs[name]
-        elif name in live and not same(known, live[name], None) and (name in old_inputs or not known.chosen or not old_inputs):
+        elif (
+            name in live
+            and not same(known, live[name], None)
+            and (name in old_inputs or not known.chosen or not old_inputs)
+        ):
             inputs[name] = live[name]
     return inputs
 

@@ -13,19 +13,28 @@ from typing import Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
 
-from localcloud.plugins.schema import Field, Fields, Spelling, changes, from_api, pascal, table, to_api
+from localcloud.plugins.comparison import changes
+from localcloud.plugins.conversion import Spelling, from_api, pascal, to_api
+from localcloud.plugins.schema import Field, Fields, table
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
 _GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|MissingException|^404$")
-_SAID_GONE = re.compile(r"No scal(able target|ing policy) found")  # Application Auto Scaling of moto: ValidationException
+_SAID_GONE = re.compile(
+    r"No scal(able target|ing policy) found"
+)  # Application Auto Scaling of moto: ValidationException
 
 
 class Images(Protocol):
     """What the docker package needs of the image store."""
 
     def build(
-        self, context: Any, dockerfile: Any, on_progress: Callable[[str], None], build_args: Any = None, target: Any = None
+        self,
+        context: Any,
+        dockerfile: Any,
+        on_progress: Callable[[str], None],
+        build_args: Any = None,
+        target: Any = None,
     ) -> Any: ...
     def tag(self, reference: str, digest: str) -> None: ...
     def remove(self, reference: str) -> None: ...
@@ -118,7 +127,7 @@ class Resource:
     service: ClassVar[str]
     table: ClassVar[str]
     meanings: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
-    spelling: ClassVar[Spelling] = staticmethod(pascal)
+    spelling: ClassVar[Spelling] = pascal
     tagging: ClassVar[Tagging | None] = None
     autoname: ClassVar[Autoname | None] = None
     regional: ClassVar[bool] = True
@@ -168,7 +177,9 @@ class Resource:
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         """Make it; Pulumi's id and the properties that AWS answered with."""
-        answer = self.call(cloud, self.create_call, **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs))
+        answer = self.call(
+            cloud, self.create_call, **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)
+        )
         described = dig(answer, self.create_answer) if self.create_answer else answer
         return str(described[self.identifier]), self.live(cloud, described)
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import importlib
 
-_MODULES = ("s3", "iam", "logs", "ec2", "security_groups", "ecs", "ecr", "sfn", "scheduler", "elbv2", "listeners", "autoscaling", "docker")
+_MODULES = (
+    "s3",
+    "iam",
+    "logs",
+    "ec2",
+    "security_groups",
+    "ecs",
+    "ecr",
+    "sfn",
+    "scheduler",
+    "elbv2",
+    "listeners",
+    "autoscaling",
+    "docker",
+)
 
 
 def load_types() -> None:

@@ -141,11 +141,13 @@ class Policy(Resource):
         return self.live(cloud, found) if found else None
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
-        return {**super().live(cloud, described), "alarmArns": [alarm["AlarmARN"] for alarm in described.get("Alarms", [])]}
+        return {
+            **super().live(cloud, described),
+            "alarmArns": [alarm["AlarmARN"] for alarm in described.get("Alarms", [])],
+        }
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         return self.create(cloud, new)[1]
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, "delete_scaling_policy", PolicyName=identifier, **_named(props))
-

@@ -1,4 +1,4 @@
-"""pulumi-docker's Image: an image built from a folder by the local cloud's own image store and pushed to its registry."""
+"""pulumi-docker's Image: built from a folder by the local cloud's own image store, pushed to its own registry."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class Image(Resource):
         build = props.get("build") or {}
         context = build.get("context") or "."
         dockerfile = build.get("dockerfile") or (f"{context}/Dockerfile" if isinstance(context, str) else UNKNOWN)
-        server = (props.get("registry") or {}).get("server") or (UNKNOWN if name is UNKNOWN else str(name).split("/")[0])
+        server = (props.get("registry") or {}).get("server") or (
+            UNKNOWN if name is UNKNOWN else str(name).split("/")[0]
+        )
         platform = build.get("platform")
         return {
             "baseImageName": name, "context": context, "dockerfile": dockerfile, "registryServer": server,
@@ -132,10 +134,12 @@ class Image(Resource):
         if not inputs.get("skipPush"):
             if place["host"] != registry_host(cloud, region):
                 raise Refused(
-                    f"{self.token}: the local cloud pushes only to its own registry {registry_host(cloud, cloud.region)}, "
-                    f"not to {place['host']}"
+                    f"{self.token}: the local cloud pushes only to its own registry "
+                    f"{registry_host(cloud, cloud.region)}, not to {place['host']}"
                 )
-            manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"digest": digest}, "layers": []})
+            manifest = json.dumps(
+                {"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"digest": digest}, "layers": []}
+            )
             try:
                 cloud.server.client("ecr", region).put_image(
                     repositoryName=place["repository"], imageManifest=manifest, imageTag=tag, imageDigest=digest

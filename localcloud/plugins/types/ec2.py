@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from localcloud.plugins.conversion import to_api
 from localcloud.plugins.resource import Cloud, HalfCreated, Resource, dig, gone, resource_type
-from localcloud.plugins.schema import to_api
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.values import Props
 
@@ -48,7 +48,11 @@ class Ec2(Resource):
     def _modify(self, cloud: Cloud, identifier: str, props: Props, names: set[str]) -> None:
         for name in sorted(names):
             value = bool(props.get(name, self.fields[name].default or False))
-            self.call(cloud, self.modify_call, **{self.read_key.rstrip("s[]"): identifier, self.attributes[name]: {"Value": value}})
+            self.call(
+                cloud,
+                self.modify_call,
+                **{self.read_key.rstrip("s[]"): identifier, self.attributes[name]: {"Value": value}},
+            )
 
 
 @resource_type
@@ -84,8 +88,12 @@ class Vpc(Ec2):
         groups = {"Filters": [*filters["Filters"], {"Name": "group-name", "Values": ["default"]}]}
         table = dig(self.call(cloud, "describe_route_tables", **main), "RouteTables.RouteTableId")
         return {
-            "defaultSecurityGroupId": dig(self.call(cloud, "describe_security_groups", **groups), "SecurityGroups.GroupId"),
-            "defaultNetworkAclId": dig(self.call(cloud, "describe_network_acls", **filters), "NetworkAcls.NetworkAclId"),
+            "defaultSecurityGroupId": dig(
+                self.call(cloud, "describe_security_groups", **groups), "SecurityGroups.GroupId"
+            ),
+            "defaultNetworkAclId": dig(
+                self.call(cloud, "describe_network_acls", **filters), "NetworkAcls.NetworkAclId"
+            ),
             "defaultRouteTableId": table,
             "mainRouteTableId": table,
         }
@@ -164,7 +172,10 @@ class Subnet(Ec2):
     read_call, read_key, read_answer = "describe_subnets", "SubnetIds[]", "Subnets"
     delete_call, delete_key = "delete_subnet", "SubnetId"
     modify_call = "modify_subnet_attribute"
-    attributes = {"mapPublicIpOnLaunch": "MapPublicIpOnLaunch", "assignIpv6AddressOnCreation": "AssignIpv6AddressOnCreation"}
+    attributes = {
+        "mapPublicIpOnLaunch": "MapPublicIpOnLaunch",
+        "assignIpv6AddressOnCreation": "AssignIpv6AddressOnCreation",
+    }
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         switches = {name: described.get(member, False) for name, member in self.attributes.items()}
@@ -214,7 +225,11 @@ class RouteTable(Ec2):
         routes = {"Routes": _declared(described.get("Routes", []))}
         inner = self.fields["routes"].fields
         found = [
-            {name: route[member] for name, known in inner.items() if route.get(member := known.member or self.spelling(name))}
+            {
+                name: route[member]
+                for name, known in inner.items()
+                if route.get(member := known.member or self.spelling(name))
+            }
             for route in routes["Routes"]
         ]
         return {**super().live(cloud, described), "routes": found}
@@ -342,6 +357,7 @@ class VpcEndpoint(Ec2):
         privateDnsEnabled bool ?
         arn ~
         cidrBlocks list ~
+        ownerId ~
         prefixListId ~ =-
         requesterManaged bool ~
         state ~
@@ -360,7 +376,9 @@ class VpcEndpoint(Ec2):
     def completed(self, cloud: Cloud, identifier: str, inputs: Props) -> Props:
         try:
             answer = self.call(
-                cloud, "describe_managed_prefix_lists", Filters=[{"Name": "prefix-list-name", "Values": [inputs["serviceName"]]}]
+                cloud,
+                "describe_managed_prefix_lists",
+                Filters=[{"Name": "prefix-list-name", "Values": [inputs["serviceName"]]}],
             )
         except ClientError as error:
             if gone(error):
@@ -378,7 +396,11 @@ class VpcEndpoint(Ec2):
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         arguments: Props = {}
-        for name, suffix in (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"), ("securityGroupIds", "SecurityGroupIds")):
+        for name, suffix in (
+            ("routeTableIds", "RouteTableIds"),
+            ("subnetIds", "SubnetIds"),
+            ("securityGroupIds", "SecurityGroupIds"),
+        ):
             had, wanted = set(old.get(name) or []), set(new.get(name) or [])
             if name in changed and wanted - had:
                 arguments[f"Add{suffix}"] = sorted(wanted - had)

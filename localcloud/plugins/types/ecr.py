@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.conversion import camel, to_api
 from localcloud.plugins.functions import registry_host
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
-from localcloud.plugins.schema import camel, to_api
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
@@ -34,7 +34,7 @@ class Repository(Resource):
         registryId ~
         repositoryUrl ~ =repositoryUri
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = Tagging("tags", resource="resourceArn", keys="tagKeys")
     autoname = Autoname(limit=256, lower=True, forbidden=r"[^A-Za-z0-9._/-]")
     create_call, create_answer, identifier = "create_repository", "repository", "repositoryName"
@@ -51,7 +51,10 @@ class Repository(Resource):
         told = super().arguments(cloud, inputs)
         if inputs.get("encryptionConfigurations"):
             inner = self.fields["encryptionConfigurations"].fields
-            told["encryptionConfiguration"] = {"encryptionType": "AES256", **to_api(inner, inputs["encryptionConfigurations"][0], camel)}
+            told["encryptionConfiguration"] = {
+                "encryptionType": "AES256",
+                **to_api(inner, inputs["encryptionConfigurations"][0], camel),
+            }
         return told
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
@@ -66,11 +69,19 @@ class Repository(Resource):
         if {"imageTagMutability", "imageTagMutabilityExclusionFilters"} & changed:
             arguments = to_api(self.fields, new, camel, ("imageTagMutability", "imageTagMutabilityExclusionFilters"))
             self.call(
-                cloud, "put_image_tag_mutability", repositoryName=identifier, **{"imageTagMutability": "MUTABLE", **arguments}
+                cloud,
+                "put_image_tag_mutability",
+                repositoryName=identifier,
+                **{"imageTagMutability": "MUTABLE", **arguments},
             )
         if "imageScanningConfiguration" in changed:
             scanning = new.get("imageScanningConfiguration") or {"scanOnPush": False}
-            self.call(cloud, "put_image_scanning_configuration", repositoryName=identifier, imageScanningConfiguration=scanning)
+            self.call(
+                cloud,
+                "put_image_scanning_configuration",
+                repositoryName=identifier,
+                imageScanningConfiguration=scanning,
+            )
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
@@ -90,7 +101,7 @@ class LifecyclePolicy(Resource):
         policy json ! =lifecyclePolicyText
         registryId ~
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     create_call, identifier = "put_lifecycle_policy", "repositoryName"
     read_call, read_key = "get_lifecycle_policy", "repositoryName"
     update_call = "put_lifecycle_policy"

@@ -9,9 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localcloud.plugins.conversion import camel, to_api
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, gone, resource_type
-from localcloud.plugins.schema import camel, to_api
 from localcloud.plugins.tags import LOWER, Tagging
 from localcloud.plugins.values import Props
 
@@ -48,7 +48,7 @@ class Cluster(Resource):
             namespace !
         arn ~ =clusterArn
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = _TAGGING
     autoname = Autoname(limit=255, forbidden=r"[^A-Za-z0-9_-]")
     create_call, create_answer, identifier = "create_cluster", "cluster", "clusterArn"
@@ -91,7 +91,7 @@ class ClusterCapacityProviders(Resource):
             base int default:0
             weight int default:0
     """
-    spelling = staticmethod(camel)
+    spelling = camel
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         nothing: Props = {"capacityProviders": [], "defaultCapacityProviderStrategy": []}
@@ -199,7 +199,7 @@ class TaskDefinition(Resource):
         revision int ~
     """
     meanings = {"containerDefinitions": _sorted_containers}
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = _TAGGING
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
@@ -211,7 +211,10 @@ class TaskDefinition(Resource):
         return []
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
-        arguments = {**self.arguments(cloud, inputs), "containerDefinitions": json.loads(inputs["containerDefinitions"])}
+        arguments = {
+            **self.arguments(cloud, inputs),
+            "containerDefinitions": json.loads(inputs["containerDefinitions"]),
+        }
         answer = self.call(cloud, "register_task_definition", **arguments, **self.creating_tags(cloud, inputs))
         return inputs["family"], self.live(cloud, answer["taskDefinition"])
 
@@ -303,7 +306,7 @@ class Service(Resource):
         waitForSteadyState bool =-
         arn ~ =serviceArn
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = _TAGGING
     autoname = Autoname(limit=255, forbidden=r"[^A-Za-z0-9_-]")
     _updatable = (
@@ -323,13 +326,17 @@ class Service(Resource):
         if network and "assignPublicIp" in network:
             network["assignPublicIp"] = "ENABLED" if network["assignPublicIp"] else "DISABLED"
         if inputs.get("serviceRegistries") and not updating:
-            told["serviceRegistries"] = [to_api(self.fields["serviceRegistries"].fields, inputs["serviceRegistries"], camel)]
+            told["serviceRegistries"] = [
+                to_api(self.fields["serviceRegistries"].fields, inputs["serviceRegistries"], camel)
+            ]
         if not updating and inputs.get("schedulingStrategy") != "DAEMON":
             told.setdefault("desiredCount", 0)
         return told
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
-        answer = self.call(cloud, "create_service", **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs))
+        answer = self.call(
+            cloud, "create_service", **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)
+        )
         arn, live = answer["service"]["serviceArn"], self.live(cloud, answer["service"])
         if inputs.get("waitForSteadyState"):
             try:
@@ -394,7 +401,9 @@ class Service(Resource):
     def _describe(self, cloud: Cloud, identifier: str, props: Props) -> dict[str, Any] | None:
         cluster = props.get("cluster") or identifier.split("/")[-2]
         try:
-            found = self.call(cloud, "describe_services", cluster=cluster, services=[identifier], include=["TAGS"])["services"]
+            found = self.call(cloud, "describe_services", cluster=cluster, services=[identifier], include=["TAGS"])[
+                "services"
+            ]
         except ClientError as error:
             if gone(error):
                 return None

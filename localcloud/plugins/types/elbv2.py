@@ -7,14 +7,12 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from localcloud.plugins.conversion import to_api
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, resource_type
-from localcloud.plugins.schema import to_api
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
-TAGGING = Tagging(
-    add="add_tags", remove="remove_tags", list="describe_tags", resource="ResourceArns[]"
-)
+TAGGING = Tagging(add="add_tags", remove="remove_tags", list="describe_tags", resource="ResourceArns[]")
 
 
 class _Attributed(Resource):
@@ -32,7 +30,9 @@ class _Attributed(Resource):
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         identifier, live = super().create(cloud, inputs)
         try:
-            self._set(cloud, identifier, {key: value for key, value in self._attributes(inputs).items() if value is not None})
+            self._set(
+                cloud, identifier, {key: value for key, value in self._attributes(inputs).items() if value is not None}
+            )
         except ClientError as error:
             raise HalfCreated(identifier, live, str(error)) from error
         return identifier, live
@@ -277,7 +277,9 @@ class TargetGroup(_Attributed):
         found: Props = {name: described[member] for name, member in _CHECK.items() if member in described}
         if described.get("Matcher"):
             found["matcher"] = described["Matcher"].get("HttpCode") or described["Matcher"].get("GrpcCode")
-        live["healthCheck"] = {name: float(value) if inner[name].kind == "int" else value for name, value in found.items()}
+        live["healthCheck"] = {
+            name: float(value) if inner[name].kind == "int" else value for name, value in found.items()
+        }
         return live
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:

@@ -61,7 +61,11 @@ class Role(Resource):
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         boundary = (described.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
-        plain = {**described, "AssumeRolePolicyDocument": _text(described["AssumeRolePolicyDocument"]), "PermissionsBoundary": boundary}
+        plain = {
+            **described,
+            "AssumeRolePolicyDocument": _text(described["AssumeRolePolicyDocument"]),
+            "PermissionsBoundary": boundary,
+        }
         return super().live(cloud, plain)
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
@@ -72,7 +76,12 @@ class Role(Resource):
         if live is not None and props.get("inlinePolicies"):
             names = self.call(cloud, "list_role_policies", RoleName=identifier)["PolicyNames"]
             live["inlinePolicies"] = [
-                {"name": name, "policy": _text(self.call(cloud, "get_role_policy", RoleName=identifier, PolicyName=name)["PolicyDocument"])}
+                {
+                    "name": name,
+                    "policy": _text(
+                        self.call(cloud, "get_role_policy", RoleName=identifier, PolicyName=name)["PolicyDocument"]
+                    ),
+                }
                 for name in names
             ]
         return live
@@ -81,7 +90,10 @@ class Role(Resource):
         if "assumeRolePolicy" in changed:
             self.call(cloud, "update_assume_role_policy", RoleName=identifier, PolicyDocument=new["assumeRolePolicy"])
         if {"description", "maxSessionDuration"} & changed:
-            arguments = {"MaxSessionDuration": int(new.get("maxSessionDuration") or 3600), "Description": new.get("description") or ""}
+            arguments = {
+                "MaxSessionDuration": int(new.get("maxSessionDuration") or 3600),
+                "Description": new.get("description") or "",
+            }
             self.call(cloud, "update_role", RoleName=identifier, **arguments)
         if "permissionsBoundary" in changed:
             if new.get("permissionsBoundary"):
@@ -198,7 +210,9 @@ class Policy(Resource):
             spare = self._spare_versions(cloud, identifier)
             if len(spare) >= 4:
                 self.call(cloud, "delete_policy_version", PolicyArn=identifier, VersionId=spare[0])
-            self.call(cloud, "create_policy_version", PolicyArn=identifier, PolicyDocument=new["policy"], SetAsDefault=True)
+            self.call(
+                cloud, "create_policy_version", PolicyArn=identifier, PolicyDocument=new["policy"], SetAsDefault=True
+            )
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:

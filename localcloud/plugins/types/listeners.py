@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.conversion import from_api, to_api
 from localcloud.plugins.resource import Cloud, Resource, resource_type
-from localcloud.plugins.schema import from_api, to_api
 from localcloud.plugins.types.elbv2 import TAGGING
 from localcloud.plugins.values import Props
 
@@ -176,7 +176,9 @@ class ListenerRule(Resource):
             if name is None:
                 problems.append((f"transforms[{index}].type", f"must be one of {', '.join(wanted)}"))
             elif name != "type" and not transform.get(name):
-                problems.append((f"transforms[{index}].{name}", f"a transform of type {transform['type']} needs '{name}'"))
+                problems.append(
+                    (f"transforms[{index}].{name}", f"a transform of type {transform['type']} needs '{name}'")
+                )
         priority = inputs.get("priority")
         if isinstance(priority, float) and not _FIRST_PRIORITY <= priority <= _LAST_PRIORITY:
             problems.append(("priority", f"must be {_FIRST_PRIORITY} to {_LAST_PRIORITY}"))
@@ -187,7 +189,10 @@ class ListenerRule(Resource):
         told["Actions"] = _actions(told["Actions"])
         told["Conditions"] = self._conditions(inputs)
         transforms = [
-            {"Type": item["type"], **{api: {"Rewrites": [_rewrite(item[name])]} for name, api in _TRANSFORMS.items() if item.get(name)}}
+            {
+                "Type": item["type"],
+                **{api: {"Rewrites": [_rewrite(item[name])]} for name, api in _TRANSFORMS.items() if item.get(name)},
+            }
             for item in inputs.get("transforms") or []
         ]
         if transforms:
@@ -201,7 +206,11 @@ class ListenerRule(Resource):
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         priority = inputs.get("priority") or self._free_priority(cloud, inputs["listenerArn"])
         answer = self.call(
-            cloud, "create_rule", Priority=int(priority), **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)
+            cloud,
+            "create_rule",
+            Priority=int(priority),
+            **self.arguments(cloud, inputs),
+            **self.creating_tags(cloud, inputs),
         )
         live = self.live(cloud, answer["Rules"][0])
         return live["arn"], live
@@ -213,7 +222,12 @@ class ListenerRule(Resource):
             {
                 "type": item["Type"],
                 **{
-                    name: {"rewrite": {"regex": item[api]["Rewrites"][0]["Regex"], "replace": item[api]["Rewrites"][0]["Replace"]}}
+                    name: {
+                        "rewrite": {
+                            "regex": item[api]["Rewrites"][0]["Regex"],
+                            "replace": item[api]["Rewrites"][0]["Replace"],
+                        }
+                    }
                     for name, api in _TRANSFORMS.items()
                     if (item.get(api) or {}).get("Rewrites")
                 },
@@ -245,7 +259,9 @@ class ListenerRule(Resource):
                 if not condition.get(name):
                     continue
                 if name == "queryStrings":
-                    config: Props = {"Values": [to_api(inner[name].fields, pair, self.spelling) for pair in condition[name]]}
+                    config: Props = {
+                        "Values": [to_api(inner[name].fields, pair, self.spelling) for pair in condition[name]]
+                    }
                 else:
                     config = to_api(inner[name].fields, condition[name], self.spelling)
                 conditions.append({"Field": field, member: config})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from botocore.exceptions import ClientError
+
+from localcloud.plugins.conversion import camel
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, resource_type
-from localcloud.plugins.schema import camel
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
-from botocore.exceptions import ClientError
 
 
 @resource_type
@@ -24,7 +25,7 @@ class LogGroup(Resource):
         skipDestroy bool =-
         arn ~ =-
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = Tagging("tags", pairs=None, resource="resourceArn", keys="tagKeys")
     autoname = Autoname(limit=512, forbidden=r"[^A-Za-z0-9_./#-]")
     create_call = "create_log_group"

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
+from localcloud.plugins.conversion import to_api
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, gone, resource_type
-from localcloud.plugins.schema import to_api
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
@@ -134,7 +134,11 @@ class OwnershipControls(_Setting):
         rule object ! =-
             objectOwnership !
     """
-    put, get, remove = "put_bucket_ownership_controls", "get_bucket_ownership_controls", "delete_bucket_ownership_controls"
+    put, get, remove = (
+        "put_bucket_ownership_controls",
+        "get_bucket_ownership_controls",
+        "delete_bucket_ownership_controls",
+    )
     body = "OwnershipControls"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
@@ -174,9 +178,7 @@ class PublicAccessBlock(_Setting):
 class Encryption(_Setting):
     """Encryption at rest."""
 
-    token = (
-        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
-    )
+    token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     table = """
         bucket ! ^ =-
         rules bag !
@@ -285,7 +287,11 @@ class Lifecycle(_Setting):
                 days int
                 storageClass !
     """
-    put, get, remove = "put_bucket_lifecycle_configuration", "get_bucket_lifecycle_configuration", "delete_bucket_lifecycle"
+    put, get, remove = (
+        "put_bucket_lifecycle_configuration",
+        "get_bucket_lifecycle_configuration",
+        "delete_bucket_lifecycle",
+    )
     body = "LifecycleConfiguration"
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:

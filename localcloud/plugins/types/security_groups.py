@@ -70,7 +70,9 @@ def _rule(permission: Mapping[str, Any], group: str) -> Props:
         for item in permission.get(member, [])
         if item.get("Description")
     ]
-    return {name: value for name, value in {**rule, "description": said[0] if said else ""}.items() if value or value == 0.0}
+    return {
+        name: value for name, value in {**rule, "description": said[0] if said else ""}.items() if value or value == 0.0
+    }
 
 
 class _Group(Ec2):
@@ -108,7 +110,7 @@ class _Group(Ec2):
 
 @resource_type
 class SecurityGroup(_Group):
-    """A group. Its rules are in line, or resources of their own; AWS's own "all egress" is taken away, as Terraform does."""
+    """A group. Its rules are in line, or resources of their own; AWS's "all egress" is taken away, as in Terraform."""
 
     token = "aws:ec2/securityGroup:SecurityGroup"
     table = f"""
@@ -206,7 +208,9 @@ class _Rule(Resource):
         return str(answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]), {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "describe_security_group_rules", SecurityGroupRuleIds=[identifier])["SecurityGroupRules"]
+        found = self.call(cloud, "describe_security_group_rules", SecurityGroupRuleIds=[identifier])[
+            "SecurityGroupRules"
+        ]
         if not found:
             return None
         live = self.live(cloud, found[0])
@@ -215,13 +219,25 @@ class _Rule(Resource):
         return live
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
-        """A changed rule is a new one under the hood of this cloud's EC2, which cannot modify all of it; the id stays."""
+        """The id stays."""
         if changed & {"ipProtocol", "fromPort", "toPort", "description", *self._sources}:
             told = {
                 "IpProtocol": new["ipProtocol"],
-                **({"FromPort": int(new["fromPort"]), "ToPort": int(new["toPort"])} if new["ipProtocol"] != "-1" else {}),
-                **{name[:1].upper() + name[1:]: new[name] for name in ("cidrIpv4", "cidrIpv6", "prefixListId") if new.get(name)},
-                **({"ReferencedGroupId": new["referencedSecurityGroupId"]} if new.get("referencedSecurityGroupId") else {}),
+                **(
+                    {"FromPort": int(new["fromPort"]), "ToPort": int(new["toPort"])}
+                    if new["ipProtocol"] != "-1"
+                    else {}
+                ),
+                **{
+                    name[:1].upper() + name[1:]: new[name]
+                    for name in ("cidrIpv4", "cidrIpv6", "prefixListId")
+                    if new.get(name)
+                },
+                **(
+                    {"ReferencedGroupId": new["referencedSecurityGroupId"]}
+                    if new.get("referencedSecurityGroupId")
+                    else {}
+                ),
                 "Description": new.get("description") or "",
             }
             rules = [{"SecurityGroupRuleId": identifier, "SecurityGroupRule": told}]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.conversion import camel
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
-from localcloud.plugins.schema import camel
 from localcloud.plugins.tags import LOWER, Tagging
 from localcloud.plugins.values import Props
 
@@ -41,7 +41,7 @@ class StateMachine(Resource):
         stateMachineVersionArn ~
         status ~
     """
-    spelling = staticmethod(camel)
+    spelling = camel
     tagging = Tagging("tags", LOWER, resource="resourceArn", keys="tagKeys")
     autoname = Autoname(limit=80, forbidden=r"[^A-Za-z0-9_-]")
     recomputed = frozenset({"revisionId", "stateMachineVersionArn"})

@@ -1,0 +1,242 @@
+"""What happens after a kill: the next update finds what the last one made, and nothing twice or for ever."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.plugins import Plugins, SweepIncomplete
+from localcloud.plugins.ledger import Ledger, name_of, stack_of, type_of
+from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.types.iam import Role
+from localcloud.plugins.values import Props
+from localcloud.server import Server
+
+_accounts = itertools.count(320_000_000_000)
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+ROLE = "urn:pulumi:dev::proj::a:b:Component$aws:iam/role:Role::worker"
+FAMILY = "urn:pulumi:dev::proj::aws:ecs/taskDefinition:TaskDefinition::task"
+INPUTS = {"assumeRolePolicy": TRUST}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def plugins(server: Server, tmp_path: Path) -> Iterator[Plugins]:
+    plugins = Plugins(server, None, tmp_path)
+    yield plugins
+    plugins.close()
+
+
+_seeds = itertools.count(1)
+
+
+def checked(provider: Provider, news: Props, olds: Props | None = None, urn: str = ROLE) -> Props:
+    inputs, problems = provider.check(urn, olds or {}, news, next(_seeds).to_bytes(2, "big") * 16, None)
+    assert not problems
+    return inputs
+
+
+def roles(server: Server) -> list[str]:
+    return sorted(role["RoleName"] for role in server.client("iam").list_roles()["Roles"])
+
+
+def test_urns_are_read() -> None:
+    assert (stack_of(ROLE), type_of(ROLE), name_of(ROLE)) == ("proj/dev", "aws:iam/role:Role", "worker")
+
+
+def test_a_killed_creation_is_adopted(server: Server, plugins: Plugins) -> None:
+    killed = plugins.provider("aws")
+    made = killed.create(ROLE, checked(killed, INPUTS), preview=False)
+    after = plugins.provider("aws")
+    inputs = checked(after, INPUTS)
+    assert inputs["name"] == made[0], "the name is proposed again"
+    assert after.create(ROLE, inputs, preview=False) == made
+    assert roles(server) == [made[0]]
+
+
+def test_adoption_brings_the_present_inputs(server: Server, plugins: Plugins) -> None:
+    killed = plugins.provider("aws")
+    name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
+    after = plugins.provider("aws")
+    inputs = checked(after, {**INPUTS, "tags": {"a": "1"}, "description": "new"})
+    assert after.create(ROLE, inputs, preview=False)[1]["tagsAll"] == {"a": "1"}
+    role = server.client("iam").get_role(RoleName=name)["Role"]
+    assert role["Tags"] == [{"Key": "a", "Value": "1"}] and role["Description"] == "new"
+
+
+def test_what_cannot_be_adopted_is_removed(server: Server, plugins: Plugins) -> None:
+    killed = plugins.provider("aws")
+    killed.create(ROLE, checked(killed, INPUTS), preview=False)
+    after = plugins.provider("aws")
+    name, _ = after.create(ROLE, checked(after, {**INPUTS, "path": "/other/"}), preview=False)
+    assert roles(server) == [name]
+    assert server.client("iam").get_role(RoleName=name)["Role"]["Path"] == "/other/"
+
+
+def test_what_was_deleted_meanwhile_is_made_again(server: Server, plugins: Plugins) -> None:
+    killed = plugins.provider("aws")
+    name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
+    server.client("iam").delete_role(RoleName=name)
+    after = plugins.provider("aws")
+    assert after.create(ROLE, checked(after, INPUTS), preview=False)[0] == name
+    assert roles(server) == [name] and plugins.stacks() == {"proj/dev": 1}
+
+
+def a_role_in_state(plugins: Plugins) -> tuple[Props, str, Props]:
+    session = plugins.provider("aws")
+    inputs = checked(session, INPUTS)
+    return inputs, *session.create(ROLE, inputs, preview=False)
+
+
+def replaced(session: Provider, olds: Props, old_id: str, outputs: Props, news: Props) -> tuple[str, Props]:
+    """What the engine does up to the deletion of the old one."""
+    wanted = checked(session, news, olds)
+    assert session.diff(ROLE, old_id, olds, outputs, wanted, ()).replaces
+    again = checked(session, news)
+    return session.create(ROLE, again, preview=False)
+
+
+def test_a_replacement_creates_and_a_killed_replacement_is_adopted(server: Server, plugins: Plugins) -> None:
+    olds, old_id, outputs = a_role_in_state(plugins)
+    news = {**INPUTS, "path": "/new/"}
+    new_id, _ = replaced(plugins.provider("aws"), olds, old_id, outputs, news)
+    assert new_id != old_id and roles(server) == sorted([old_id, new_id])
+
+    after = plugins.provider("aws")  # killed before the deletion: the engine's state still says old_id
+    assert replaced(after, olds, old_id, outputs, news)[0] == new_id
+    after.delete(ROLE, old_id, outputs)
+    assert roles(server) == [new_id] and plugins.stacks() == {"proj/dev": 1}
+
+
+def test_a_replacement_demanded_by_a_person_creates_though_nobody_asked_for_a_diff(server: Server, plugins: Plugins) -> None:
+    olds, old_id, _ = a_role_in_state(plugins)
+    session = plugins.provider("aws")
+    checked(session, INPUTS, olds)
+    new_id, _ = session.create(ROLE, checked(session, INPUTS), preview=False)
+    assert new_id != old_id and roles(server) == sorted([old_id, new_id])
+
+
+def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins) -> None:
+    """An update that failed after a replacement leaves the old one in the state, to be deleted by the next."""
+    olds, old_id, outputs = a_role_in_state(plugins)
+    first = plugins.provider("aws")
+    new_id, new_outputs = replaced(first, olds, old_id, outputs, {**INPUTS, "path": "/new/"})
+    new_inputs = {**INPUTS, "path": "/new/", "name": new_id, "__defaults": ["name"]}
+    second = plugins.provider("aws")
+    third_id, _ = replaced(second, new_inputs, new_id, new_outputs, INPUTS)  # the same inputs as the first one had
+    assert len({old_id, new_id, third_id}) == 3
+    second.delete(ROLE, old_id, outputs)
+    second.delete(ROLE, new_id, new_outputs)
+    assert roles(server) == [third_id] and plugins.stacks() == {"proj/dev": 1}
+
+
+def test_revisions_of_a_family_are_told_apart_by_their_arn(server: Server, plugins: Plugins) -> None:
+    def task(image: str) -> Props:
+        return {"family": "f", "containerDefinitions": json.dumps([{"name": "main", "image": image, "memory": 128}])}
+
+    session = plugins.provider("aws")
+    olds = checked(session, task("one"), urn=FAMILY)
+    identifier, outputs = session.create(FAMILY, olds, preview=False)
+    for _ in range(2):  # the second time after a kill
+        session = plugins.provider("aws")
+        news = checked(session, task("two"), olds, FAMILY)
+        assert session.diff(FAMILY, identifier, olds, outputs, news, ()).replaces
+        new_id, new_outputs = session.create(FAMILY, checked(session, task("two"), urn=FAMILY), preview=False)
+        assert new_id == identifier and new_outputs["revision"] == 2
+    session.delete(FAMILY, identifier, outputs)
+    assert session.read(FAMILY, new_id, news, new_outputs) is not None
+    assert session.read(FAMILY, identifier, olds, outputs) is None
+
+
+def test_a_create_that_still_runs_is_waited_for(server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    stock = Role.create
+
+    def slow(self: Role, *args: Any) -> Any:
+        entered.set()
+        assert go_on.wait(10)
+        return stock(self, *args)
+
+    monkeypatch.setattr(Role, "create", slow)
+    killed, after = plugins.provider("aws"), plugins.provider("aws")
+    made: list[str] = []
+    inputs = checked(killed, INPUTS)
+    first = threading.Thread(target=lambda: made.append(killed.create(ROLE, inputs, preview=False)[0]))
+    first.start()
+    assert entered.wait(10)
+    again = checked(after, INPUTS)
+    assert again["name"] == inputs["name"]
+    second = threading.Thread(target=lambda: made.append(after.create(ROLE, again, preview=False)[0]))
+    second.start()
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert made == [inputs["name"]] * 2 and roles(server) == [inputs["name"]]
+
+
+def test_a_preview_adopts_and_touches_nothing(server: Server, plugins: Plugins) -> None:
+    killed = plugins.provider("aws")
+    name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
+    preview = plugins.provider("aws")
+    assert preview.create(ROLE, checked(preview, INPUTS), preview=True)[0] == ""
+    after = plugins.provider("aws")
+    assert after.create(ROLE, checked(after, INPUTS), preview=False)[0] == name
+
+
+def test_a_failed_creation_leaves_no_entry(server: Server, plugins: Plugins) -> None:
+    server.client("iam").create_role(RoleName="taken", AssumeRolePolicyDocument=TRUST)
+    session = plugins.provider("aws")
+    with pytest.raises(Refused, match='creating aws:iam/role:Role "worker": CreateRole: EntityAlreadyExists: .*taken'):
+        session.create(ROLE, checked(session, {**INPUTS, "name": "taken"}), preview=False)
+    assert plugins.stacks() == {}
+
+
+def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins: Plugins) -> None:
+    session = plugins.provider("aws")
+    name, _ = session.create(ROLE, checked(session, INPUTS), preview=False)
+    policy = "urn:pulumi:dev::proj::aws:iam/rolePolicy:RolePolicy::p"
+    session.create(policy, checked(session, {"role": name, "policy": ALLOW}, urn=policy), preview=False)
+    other = ROLE.replace("dev", "prod")
+    kept, _ = session.create(other, checked(session, INPUTS, urn=other), preview=False)
+    assert plugins.stacks() == {"proj/dev": 2, "proj/prod": 1}
+    assert plugins.sweep("proj", "dev") == [policy, ROLE]
+    assert roles(server) == [kept] and plugins.stacks() == {"proj/prod": 1}
+
+
+def test_a_sweep_that_gets_stuck_says_on_what(server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = plugins.provider("aws")
+    session.create(ROLE, checked(session, INPUTS), preview=False)
+
+    def refuse(*_: Any) -> None:
+        raise ClientError({"Error": {"Code": "DeleteConflict", "Message": "in use"}}, "DeleteRole")
+
+    monkeypatch.setattr(Role, "delete", refuse)
+    with pytest.raises(SweepIncomplete, match="worker: .*DeleteConflict"):
+        plugins.sweep("proj", "dev")
+    assert plugins.stacks() == {"proj/dev": 1}
+
+
+def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    entry = ledger.made(ledger.begin(ROLE, "eu-west-1", {"a": [1.5, {"b": None}]}), "arn", "id", {"arn": "arn"})
+    ledger.begin(ROLE, "eu-west-1", {})
+    ledger.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = Ledger(path)
+    assert again.of(ROLE)[-1] == entry and len(again.of(ROLE)) == 2
+    again.close()
