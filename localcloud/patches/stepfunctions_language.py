@@ -14,8 +14,8 @@ from typing import Any
 import moto.stepfunctions.parser.models  # noqa: F401 - loads the modules that import names from one another
 from jsonpath_ng.ext import parse
 from moto.stepfunctions.parser import utils
-from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component import eval_component
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
