@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pulumi
 
-from infra.environment import Environment, extend
+from infra.imports import single_modules
 from infra.settings import Settings
 from infra.spec import SpecErrors, load_specs
+
+with single_modules():
+    from infra.environment import Environment, extend
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,12 +13,12 @@ from typing import Any
 import pulumi
 from pulumi.runtime import mocks
 
-with warnings.catch_warnings():
-    # Modules of pulumi_aws warn, when they are loaded, of their own old resources; nobody here uses one.
-    warnings.filterwarnings("ignore", category=DeprecationWarning, message=".* has been deprecated in favor of ")
-    from infra.environment import Environment, extend
+from infra.imports import single_modules
 from infra.settings import Settings
 from infra.spec import load_specs
+
+with single_modules():
+    from infra.environment import Environment, extend
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 SETTINGS = Settings("herd", "dev", REGION, allow_public=True)
