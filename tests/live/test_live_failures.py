@@ -72,7 +72,8 @@ def test_a_failed_check_publishes_nothing_and_keeps_the_last_good_output(team: S
     assert "auc" in printed and "0.8" in printed and "0.05" in printed
     last = team.status("gate")["last_run"]
     assert (last["status"], last["exit_code"]) == ("check-failed", 65)
-    assert good in team.herd("outputs", "gate").stdout, "the last good output is still the current one"
+    shown = team.herd("outputs", "gate")
+    assert good in shown.stdout + shown.stderr, "the last good output is still the current one"
     listed = team.run("aws", "s3", "ls", "--recursive", "s3://herd-dev-123456789012-data/gate/", env=team.herd_env())
     assert f"gate/rejected/{last['id']}/metrics.json" in listed.stdout
     assert team.herd("logs", "gate").stdout.count("0.8") >= 1
