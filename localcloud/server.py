@@ -30,6 +30,7 @@ from moto.moto_server import werkzeug_app
 
 from localcloud import patches, rules
 from localcloud.patches import hooks
+from localcloud.patches.sts import PRINCIPAL_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3\.(?P<region>[a-z0-9-]+)\.localhost
 
 ACCOUNT_HEADER = "x-moto-account-id"
 """How moto is told whose state a request is about (moto 5.2.5, core/responses.py:354). Never taken from a client."""
+
+INTERNAL_KEYS = {environ_key_for_header(name) for name in (ACCOUNT_HEADER, PRINCIPAL_HEADER)}
 
 CONTROL_PATHS = ("/moto-api", "/latest/meta-data", "/latest/api", "/favicon.ico")
 """moto's own control API and its EC2 instance metadata: neither is part of AWS's API."""
@@ -267,7 +270,7 @@ def _environ(request: Request, account: str) -> dict[str, Any]:
     dashed = {environ_key_for_header(name) for name, _ in request.headers if "_" not in name}
     for name, value in request.headers:
         key = environ_key_for_header(name)
-        if name.lower() in ("content-length", "transfer-encoding", ACCOUNT_HEADER):
+        if key in INTERNAL_KEYS or name.lower() in ("content-length", "transfer-encoding"):
             continue
         if "_" in name:
             if not should_preserve_original_header_name(name) or key in dashed:
@@ -275,5 +278,6 @@ def _environ(request: Request, account: str) -> dict[str, Any]:
             spelled.setdefault(key, name)
         environ[key] = f"{environ[key]},{value}" if key in environ else value
     environ[environ_key_for_header(ACCOUNT_HEADER)] = account
+    environ[environ_key_for_header(PRINCIPAL_HEADER)] = request.principal
     environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = spelled
     return environ

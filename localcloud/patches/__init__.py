@@ -44,6 +44,7 @@ def apply() -> None:
             stepfunctions_api,
             stepfunctions_language,
             stepfunctions_tasks,
+            sts,
         )
 
         modules = (
@@ -61,6 +62,7 @@ def apply() -> None:
             stepfunctions_api,
             stepfunctions_language,
             stepfunctions_tasks,
+            sts,
         )
         for module in modules:
             module.apply()

@@ -79,7 +79,7 @@ def test_what_is_replaced_is_there(difference: dict[str, list[str]]) -> None:
 def test_every_service_is_patched(difference: dict[str, list[str]]) -> None:
     services = {name.split(".")[1] for name in difference["changed"]}
     expected = {"applicationautoscaling", "core", "ecr", "ecs", "elbv2", "events", "iam", "s3", "scheduler"}
-    assert expected | {"stepfunctions"} <= services
+    assert expected | {"ec2", "stepfunctions", "sts"} <= services
 
 
 def test_instance_type_offerings_are_read_when_asked_for(server: Server) -> None:

@@ -60,6 +60,19 @@ def test_a_client_cannot_choose_the_account(server: Server) -> None:
         assert server.account in json.loads(answer.body)["clusterArns"][0]
 
 
+SESSION = "arn:aws:sts::123456789012:assumed-role/my-role/session"
+
+
+@pytest.mark.parametrize("principal, arn", [("root", "arn:aws:iam::{}:root"), (SESSION, SESSION)])
+def test_caller_identity_is_the_principal(server: Server, principal: str, arn: str) -> None:
+    form = ("Content-Type", "application/x-www-form-urlencoded")
+    forged = ("x-localcloud-principal", "arn:aws:sts::1:assumed-role/other/s")
+    headers = [("Host", "127.0.0.1"), scope("sts"), form, forged]
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    answer = server.handle(Request("POST", "/", headers, body, principal))
+    assert f"<Arn>{arn.format(server.account)}</Arn>" in answer.body.decode()
+
+
 @pytest.mark.parametrize("path", ["/moto-api/data.json", "/moto-api/reset", "/latest/meta-data/iam"])
 def test_motos_own_paths_do_not_exist(server: Server, path: str) -> None:
     assert send(server, "GET", path, "127.0.0.1:4999").status == 404
