@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from herd import console, local_cloud, project, runs, services, stack_config
+from herd import console, local_cloud, project, runs, services, stack_config, state
 from herd.changes import Changes
 from herd.engine import Engine, drop_dead_lock
 from herd.errors import HerdError
@@ -40,6 +40,7 @@ def up(target: Target, run: bool, yes: bool) -> None:
     _addresses(target)
     if not changes.done and not started:
         console.say("nothing changed")
+    _mention_failing(target, started)
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
 
@@ -132,6 +133,14 @@ def _follow(target: Target, started: list[Following]) -> None:
         follow(target, started, show_logs=False)
     except KeyboardInterrupt:
         raise HerdError("detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it") from None
+
+
+def _mention_failing(target: Target, started: list[Following]) -> None:
+    """Say what has been failing since before: that this update went well must not hide it."""
+    shown = {name for following in started for name in following.machines}
+    for workload in state.collect(target):
+        if workload.state == "failing" and workload.last_run and workload.name not in shown:
+            console.note(f"failing since its last run: {describe(workload.last_run)}", style="red")
 
 
 def _is_due(target: Target, machine: str) -> bool:

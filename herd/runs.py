@@ -47,6 +47,8 @@ class Run:
     reason: str = ""
     attempts: int | None = None
     task: str | None = None
+    ran_before: bool = False
+    """Of a skipped run: whether the job has ever run."""
 
     @property
     def failed(self) -> bool:
@@ -171,7 +173,7 @@ def _add_skipped(found: dict[str, Run], described: Mapping[str, Any]) -> None:
     for name, status in job_statuses(described).items():
         known = found.get(name)
         if status == "skipped" and (known is None or known.started is None or known.started < described["startDate"]):
-            found[name] = skipped(name, described)
+            found[name] = replace(skipped(name, described), ran_before=known is not None)
 
 
 def skipped(workload: str, described: Mapping[str, Any]) -> Run:

@@ -62,8 +62,10 @@ def _state(
 def _intended(target: Target, family: str) -> str | None:
     """The newest active revision of the family: what the program deployed last."""
     ecs = target.client("ecs")
-    newest = ecs.list_task_definitions(familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=1)
-    return next(iter(newest["taskDefinitionArns"]), None)
+    try:
+        return str(ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]["taskDefinitionArn"])
+    except ecs.exceptions.ClientException:
+        return None
 
 
 def _revision(arn: str) -> str:

@@ -64,7 +64,7 @@ def collect(target: Target) -> list[WorkloadState]:
             return _of_service(services.look(target, name, told), told)
         pipeline = target.exports.pipelines.get(told.get("pipeline") or "", {})
         schedule = told.get("schedule") or pipeline.get("schedule")
-        is_armed = name_of_schedule(target, name, told) in armed
+        is_armed = bool({told["machine"], pipeline.get("machine")} & armed)
         return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now)
 
     return runs.in_parallel(one, sorted(workloads.items()))
@@ -95,7 +95,7 @@ def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: 
     elif run is not None and run.failed and run.status != "aborted":
         state = "failing"
     else:
-        state = "idle" if run is not None and run.status != "skipped" else "never-run"
+        state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
     reason = f"review_by {told['review_by']} has passed" if scheduled and expired else ""
     url = told.get("url") if told["kind"] == "report" else None
     next_run = _next(told["schedule"], now) if scheduled and not paused else None
@@ -109,16 +109,8 @@ def _next(schedule: dict[str, str], now: datetime) -> datetime | None:
     return found[0] if found else None
 
 
-def name_of_schedule(target: Target, name: str, told: dict[str, Any]) -> str:
-    """The schedule that starts a workload: its own, or that of its pipeline."""
-    from infra.naming import Naming
-
-    naming = Naming(target.exports["project"], target.exports["environment"])
-    return naming.schedule(told.get("pipeline") or name)
-
-
 def _armed(target: Target) -> set[str]:
-    """Names of the environment's schedules that will fire."""
+    """The machines that an enabled schedule of the environment starts, by ARN."""
     from infra.naming import Naming
 
     naming = Naming(target.exports["project"], target.exports["environment"])
@@ -130,7 +122,7 @@ def _armed(target: Target) -> set[str]:
             page = client.list_schedules(**arguments)
         except client.exceptions.ResourceNotFoundException:
             return found
-        found |= {entry["Name"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
+        found |= {entry["Target"]["Arn"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
         if not page.get("NextToken"):
             return found
         arguments["NextToken"] = page["NextToken"]
