@@ -192,7 +192,7 @@ def _publish_items(task: Task, storage: Storage | None, progress: Progress) -> s
             for file in progress.files:
                 local[file.path] = Path(folder, file.path)
                 local[file.path].parent.mkdir(parents=True, exist_ok=True)
-                storage.download(bucket, task.keys.version + file.path, local[file.path])
+                storage.download(bucket, task.keys.version + file.path, local[file.path], file.bytes)
         publishing.publish(task, storage, progress, local)
     say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
     return ""

@@ -93,9 +93,11 @@ def _fetch_file(storage: Storage, bucket: str, version: Version, file: File, tar
     name = f"input {version.workload}: {file.path} of run {version.run_id}"
     for attempt in (1, 2):
         try:
-            storage.download(bucket, version.prefix + file.path, target)
+            storage.download(bucket, version.prefix + file.path, target, file.bytes)
         except StorageError as error:
-            raise RunFailed(f"{name} cannot be fetched: {error}", INPUT_MISSING) from error
+            if attempt == 2:
+                raise RunFailed(f"{name} cannot be fetched: {error}", INPUT_MISSING) from error
+            continue
         if target.stat().st_size == file.bytes and (file.sha256 is None or sha256(target) == file.sha256):
             return
         if attempt == 1:

@@ -12,6 +12,9 @@ from typing import Any
 # Files of a multipart upload are sent in several threads; the pool must not be the bottleneck of parallel transfers.
 CONNECTIONS = 16
 
+# Below this one request carries a file; boto3's transfers would ask for its size before.
+IN_PARTS_FROM = 8 * 1024 * 1024
+
 # A table of our own: `mimetypes` otherwise reads the image's, so that the same file had another type elsewhere.
 _TYPES = mimetypes.MimeTypes(filenames=())
 for _suffix, _type in {
@@ -96,10 +99,18 @@ class Storage:
     def upload(self, source: Path, bucket: str, key: str, **extra: str) -> None:
         """Write a file; big ones go up in parts, and only appear when complete."""
         extra.setdefault("ContentType", content_type(key))
+        if source.stat().st_size < IN_PARTS_FROM:
+            with source.open("rb") as stream:
+                self._ask("put_object", Bucket=bucket, Key=key, Body=stream, **extra)
+            return
         self._transfer(lambda: self.client.upload_file(str(source), bucket, key, ExtraArgs=extra), "PutObject", key)
 
-    def download(self, bucket: str, key: str, target: Path) -> None:
-        """Fetch an object into a file whose folder exists."""
+    def download(self, bucket: str, key: str, target: Path, size: int) -> None:
+        """Fetch an object of `size` bytes into a file whose folder exists; big ones in parts."""
+        if size < IN_PARTS_FROM:
+            body = self._ask("get_object", Bucket=bucket, Key=key)["Body"]
+            self._transfer(lambda: target.write_bytes(body.read()), "GetObject", key)
+            return
         self._transfer(lambda: self.client.download_file(bucket, key, str(target)), "GetObject", key)
 
     def list(self, bucket: str, prefix: str) -> Iterator[Stored]:
@@ -143,7 +154,7 @@ class Storage:
         except BotoCoreError as error:
             raise StorageError(str(error)) from error
 
-    def _transfer(self, transfer: Callable[[], None], operation: str, key: str) -> None:
+    def _transfer(self, transfer: Callable[[], object], operation: str, key: str) -> None:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 

@@ -11,10 +11,9 @@ import pandas as pd
 from fastapi import HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline  # FastAPI takes its page's script from a CDN, this brings it along
+from features import LATE_MINUTES, WEATHER, features
 from model import CurrentModel, Model, Unavailable
 from pydantic import BaseModel, ConfigDict, Field
-
-from features import LATE_MINUTES, WEATHER, features
 
 app = FastAPIOffline(
     title="Flight delays",

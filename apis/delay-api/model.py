@@ -11,7 +11,7 @@ from typing import Any
 import skops.io
 from sklearn.pipeline import Pipeline
 
-# skops loads nothing but plain data unless it is told what to trust. These are what our candidates consist of beside it.
+# skops loads nothing but plain data unless it is told what to trust: these are what else our candidates consist of.
 TRUSTED = [
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -21,7 +21,7 @@ TRUSTED = [
 
 @dataclass(frozen=True)
 class Model:
-    """A model with what is known about it: `metrics` from its training, `serving` for filling in and refusing inputs."""
+    """A model with what is known about it: `metrics` from training, `serving` for filling in and refusing inputs."""
 
     pipeline: Pipeline
     metrics: dict[str, Any]

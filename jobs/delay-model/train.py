@@ -2,8 +2,8 @@
 
 Which candidate is in HERD_ITEM. Writes model.skops, metrics.json, and serving.json for the API.
 
-The model is saved by skops rather than pickle: a pickle runs whatever code it was made with when it is loaded; skops loads data
-and refuses every type it was not told to trust.
+The model is saved by skops rather than pickle: a pickle can run any code when it is loaded; skops loads data, and
+refuses every type that it was not told to trust.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import skops.io
+from features import CATEGORIES, NUMBERS, WEATHER, features, is_late, with_weather
 from sklearn.base import ClassifierMixin
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -23,11 +24,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from features import CATEGORIES, NUMBERS, WEATHER, features, is_late, with_weather
-
 CANDIDATES: dict[str, ClassifierMixin] = {
     "logistic": LogisticRegression(C=0.3, max_iter=500),
-    "forest": RandomForestClassifier(n_estimators=40, min_samples_leaf=50, random_state=13),
+    "forest": RandomForestClassifier(n_estimators=40, min_samples_leaf=30, max_samples=0.4, random_state=13),
     "boosting": HistGradientBoostingClassifier(learning_rate=0.06, max_iter=80, max_leaf_nodes=15, random_state=13),
 }
 

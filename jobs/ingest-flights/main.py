@@ -1,7 +1,7 @@
 """Add the next week of flights and weather to what the last run left.
 
-Writes one Parquet file a week to flights/ and weather/, named by the week's first day, and summary.json. The year has 52
-weeks (the last one has eight days). When all are there the next run starts again with the first ones, and says so:
+Writes one Parquet file a week to flights/ and weather/, named by the week's first day, and summary.json. The year has
+52 weeks (the last one has eight days). When all are there the next run starts again with the first ones, and says so:
 real data would simply go on.
 """
 
@@ -121,10 +121,15 @@ def validate(flights: pd.DataFrame, weather: pd.DataFrame) -> None:
     """Stop with every reason why this week cannot be what it should be."""
     rules = {
         "there are flights and weather": len(flights) > 0 and len(weather) > 0,
-        "every flight has a carrier, an origin and a destination": flights[["carrier", "origin", "dest"]].notna().all(axis=None),
+        "every flight has a carrier, an origin and a destination": flights[["carrier", "origin", "dest"]]
+        .notna()
+        .all(axis=None),
         "flights leave from New York": flights["origin"].isin(["EWR", "JFK", "LGA"]).all(),
         "no flight is listed twice": not flights.duplicated(["scheduled", "carrier", "flight", "origin"]).any(),
-        "delays are between two hours early and two days late": flights["departure_delay"].dropna().between(-120, 2880).all(),
+        "delays are between two hours early and two days late": flights["departure_delay"]
+        .dropna()
+        .between(-120, 2880)
+        .all(),
         "temperatures are possible": weather["temperature_c"].dropna().between(-40, 50).all(),
         "each hour has its weather once": not weather.duplicated(["origin", "hour_starting"]).any(),
     }

@@ -5,12 +5,25 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 import vl_convert
-from great_tables import GT, style, loc
+from great_tables import GT, loc, style
 from markupsafe import Markup
 
 INK, SOFT, LINE, ACCENT, PALE = "#1d2733", "#667482", "#e3e8ee", "#d9480f", "#a9c4dd"
 WIDE, NARROW = 860, 400
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+LEGEND = alt.Legend(
+    title=None,
+    format="%",
+    orient="top",
+    tickCount=4,
+    labelColor=SOFT,
+    labelFontSize=12,
+    gradientLength=180,
+    gradientThickness=8,
+    gradientStrokeWidth=0,
+)
 
 
 def days(table: pd.DataFrame) -> Markup:
@@ -22,14 +35,17 @@ def days(table: pd.DataFrame) -> Markup:
 
 
 def week(table: pd.DataFrame) -> Markup:
-    table = table.assign(weekday=table["weekday"].map(dict(enumerate(WEEKDAYS))), clock=table["hour"].map("{:02d}".format))
+    table = table.assign(
+        weekday=table["weekday"].map(dict(enumerate(WEEKDAYS))), clock=table["hour"].map("{:02d}".format)
+    )
+    shades = alt.Scale(range=["#eaf1f8", "#fbd9bd", ACCENT, "#7a2405"], interpolate="rgb")
     chart = (
         alt.Chart(table)
         .mark_rect(cornerRadius=3, stroke="white", strokeWidth=2)
         .encode(
             x=alt.X("clock:O", title="scheduled hour of departure", axis=alt.Axis(labelAngle=0)),
             y=alt.Y("weekday:O", sort=WEEKDAYS, title=None),
-            color=alt.Color("late:Q", scale=alt.Scale(range=["#eaf1f8", "#fbd9bd", ACCENT, "#7a2405"], interpolate="rgb"), legend=legend()),
+            color=alt.Color("late:Q", scale=shades, legend=LEGEND),
         )
     )
     return svg(chart.properties(width=WIDE, height=210))
@@ -45,7 +61,8 @@ def airlines(table: pd.DataFrame) -> Markup:
 def calibration(table: pd.DataFrame) -> Markup:
     top = float(table[["predicted", "happened"]].max().max()) * 1.08
     scale = alt.Scale(domain=[0, top], nice=False)
-    ideal = alt.Chart(pd.DataFrame({"predicted": [0, top], "happened": [0, top]})).mark_line(color=SOFT, strokeDash=[4, 4])
+    diagonal = pd.DataFrame({"predicted": [0, top], "happened": [0, top]})
+    ideal = alt.Chart(diagonal).mark_line(color=SOFT, strokeDash=[4, 4])
     model = alt.Chart(table).mark_line(color=ACCENT, point=alt.OverlayMarkDef(color=ACCENT, size=60))
     x = alt.X("predicted:Q", title="predicted", scale=scale, axis=alt.Axis(format="%", tickCount=5))
     y = alt.Y("happened:Q", title="happened", scale=scale, axis=alt.Axis(format="%", tickCount=5))
@@ -54,24 +71,15 @@ def calibration(table: pd.DataFrame) -> Markup:
 
 def routes_table(table: pd.DataFrame) -> Markup:
     table = table[["origin", "destination", "flights", "late"]]
-    return html_table(
-        GT(table, id="routes").cols_label(origin="From", destination="To", flights="Flights", late="Late")
-    )
+    gt = GT(table, id="routes").cols_label(origin="From", destination="To", flights="Flights", late="Late")
+    return Markup(gt.fmt_percent("late", decimals=0).fmt_integer("flights").as_raw_html())
 
 
 def candidates_table(table: pd.DataFrame) -> Markup:
+    """The candidates from the best to the worst; the first, which was published, in bold."""
     gt = GT(table, id="candidates").cols_label(candidate="Candidate", auc="AUC", log_loss="Log loss")
-    winner = style.text(weight="bold")
-    return html_table(gt.tab_style(style=winner, locations=loc.body(rows=[0])))
-
-
-def html_table(gt: GT) -> Markup:
-    columns = set(gt._tbl_data.columns)
-    if "late" in columns:
-        gt = gt.fmt_percent("late", decimals=0).fmt_integer("flights")
-    if "auc" in columns:
-        gt = gt.fmt_number(["auc", "log_loss"], decimals=3)
-    return Markup(gt.as_raw_html())
+    gt = gt.fmt_number(["auc", "log_loss"], decimals=3)
+    return Markup(gt.tab_style(style.text(weight="bold"), loc.body(rows=[0])).as_raw_html())
 
 
 def share(field: str) -> alt.Y:
@@ -82,14 +90,19 @@ def share_x(field: str) -> alt.X:
     return alt.X(f"{field}:Q", title=None, axis=None)
 
 
-def legend() -> alt.Legend:
-    look = {"labelColor": SOFT, "labelFontSize": 12, "gradientLength": 180, "gradientThickness": 8, "gradientStrokeWidth": 0}
-    return alt.Legend(format="%", title=None, orient="top", tickCount=4, **look)
-
-
 def svg(chart: alt.TopLevelMixin) -> Markup:
-    font = "system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
-    axis = {"labelColor": SOFT, "titleColor": SOFT, "titleFontWeight": "normal", "domain": False, "ticks": False}
-    chart = chart.configure(font=font, background="transparent", padding={"left": 14, "right": 8, "top": 5, "bottom": 5}).configure_view(stroke=None)
-    chart = chart.configure_axis(**axis, gridColor=LINE, labelFontSize=12, titleFontSize=12, labelPadding=6)
+    chart = chart.configure(
+        font=FONT, background="transparent", padding={"left": 14, "right": 8, "top": 5, "bottom": 5}
+    )
+    chart = chart.configure_view(stroke=None).configure_axis(
+        labelColor=SOFT,
+        labelFontSize=12,
+        labelPadding=6,
+        titleColor=SOFT,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        domain=False,
+        ticks=False,
+        gridColor=LINE,
+    )
     return Markup(vl_convert.vegalite_to_svg(chart.to_dict()))

@@ -57,6 +57,7 @@ class Samples:
             "PATH": f"{self.venv / 'bin'}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
+            **SPECS[name].env,
             "PYTHONWARNINGS": "error",  # a sample that somebody copies must not start with old habits
             "HERD_TASK": json.dumps(told(name)),
             "HERD_WORKLOAD_DIR": str(ROOT / SPECS[name].folder),
