@@ -122,7 +122,9 @@ def test_a_replacement_creates_and_a_killed_replacement_is_adopted(server: Serve
     assert roles(server) == [new_id] and plugins.stacks() == {"proj/dev": 1}
 
 
-def test_a_replacement_demanded_by_a_person_creates_though_nobody_asked_for_a_diff(server: Server, plugins: Plugins) -> None:
+def test_a_replacement_demanded_by_a_person_creates_though_nobody_asked_for_a_diff(
+    server: Server, plugins: Plugins
+) -> None:
     olds, old_id, _ = a_role_in_state(plugins)
     session = plugins.provider("aws")
     checked(session, INPUTS, olds)
@@ -162,7 +164,9 @@ def test_revisions_of_a_family_are_told_apart_by_their_arn(server: Server, plugi
     assert session.read(FAMILY, identifier, olds, outputs) is None
 
 
-def test_a_create_that_still_runs_is_waited_for(server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_create_that_still_runs_is_waited_for(
+    server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entered, go_on = threading.Event(), threading.Event()
     stock = Role.create
 
@@ -217,7 +221,9 @@ def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins
     assert roles(server) == [kept] and plugins.stacks() == {"proj/prod": 1}
 
 
-def test_a_sweep_that_gets_stuck_says_on_what(server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_gets_stuck_says_on_what(
+    server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session = plugins.provider("aws")
     session.create(ROLE, checked(session, INPUTS), preview=False)
 

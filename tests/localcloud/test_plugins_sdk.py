@@ -78,7 +78,9 @@ def test_tables_say_what_the_sdk_says(token: str) -> None:
         compare(fields, arguments, inputs, "", problems)
     resource = sdk_class(token)[1]
     outputs = properties(resource)
-    problems += [f"output {name} is not in the SDK" for name, field in fields.items() if field.output and name not in outputs]
+    problems += [
+        f"output {name} is not in the SDK" for name, field in fields.items() if field.output and name not in outputs
+    ]
     required = {name for name, text in properties(arguments).items() if "Optional" not in text and "None" not in text}
     ours = {name for name, field in fields.items() if field.required}
     if token not in READ_FROM_THE_CLASS:
