@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,7 @@ class Stager:
             path = self._root / folder
             if not path.is_dir():
                 raise StagingError(f"{folder.as_posix()}: there is no such folder")
-            self._read[folder] = dict(_files(path, path.resolve(), folder.as_posix()))
+            self._read[folder] = dict(_files(path, self._root.resolve(), folder.as_posix()))
         return self._read[folder]
 
 
@@ -108,16 +108,20 @@ def _below(folder: str, tree: Tree) -> Tree:
     return {f"{folder}/{path}": file for path, file in tree.items()}
 
 
-def _files(folder: Path, top: Path, shown: str) -> Iterator[tuple[str, File]]:
-    """The files below `folder`. Links inside the tree are followed; the image gets a copy of what they point at."""
+def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = frozenset()) -> Iterator[tuple[str, File]]:
+    """The files below `folder`. Links inside the checkout are followed; the image gets a copy of what they point at.
+
+    `within` are the real folders on the way down, to notice a link that leads back up.
+    """
+    within |= {folder.resolve()}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in NEVER or entry.name.endswith(".pyc"):
             continue
         path, name = Path(entry.path), f"{shown}/{entry.name}"
         if entry.is_symlink():
-            _check_link(path, top, name)
+            _check_link(path.resolve(), root, name, within)
         if entry.is_dir():
-            yield from ((f"{entry.name}/{below}", file) for below, file in _files(path, top, name))
+            yield from ((f"{entry.name}/{below}", file) for below, file in _files(path, root, name, within))
         elif entry.is_file():
             mode = PROGRAM_MODE if entry.stat().st_mode & 0o100 else FILE_MODE
             yield entry.name, File(path.read_bytes(), mode)
@@ -125,11 +129,10 @@ def _files(folder: Path, top: Path, shown: str) -> Iterator[tuple[str, File]]:
             raise StagingError(f"{name}: is neither a file nor a folder; move it out of the folder")
 
 
-def _check_link(path: Path, top: Path, shown: str) -> None:
-    target = path.resolve()
-    if not target.is_relative_to(top):
-        raise StagingError(f"{shown}: is a link that leaves its folder; copy the file here, or share it through lib/")
-    if path.parent.resolve().is_relative_to(target):
+def _check_link(target: Path, root: Path, shown: str, within: frozenset[Path]) -> None:
+    if not target.is_relative_to(root):
+        raise StagingError(f"{shown}: is a link out of the checkout; copy the file here, or share it through lib/")
+    if any(folder.is_relative_to(target) for folder in within):
         raise StagingError(f"{shown}: is a link to a folder that contains it; remove it")
     if not target.exists():
         raise StagingError(f"{shown}: is a link to nothing; remove it")
@@ -142,15 +145,21 @@ def content_hash(tree: Tree) -> str:
 
 
 def write(tree: Tree, context: Path) -> None:
-    """Makes `context` hold exactly `tree`. Files that are right already are left alone."""
-    wanted = {context / path: file for path, file in tree.items()}
-    folders = {parent for path in wanted for parent in path.parents if parent.is_relative_to(context)}
-    folders |= {context, *(context / name for name in ALWAYS)}
-    _remove_others(context, wanted.keys() | folders)
+    """Makes `context` hold exactly `tree`. Files that are right already are left alone.
+
+    Whatever else lies there goes first, links included: nothing is ever written through a link.
+    """
+    files = {context / path: file for path, file in tree.items()}
+    folders = {parent for path in files for parent in path.parents if parent.is_relative_to(context)}
+    folders |= {context, context / "lib"}
+    if context.is_symlink() or not context.is_dir():
+        context.unlink(missing_ok=True)
+    else:
+        _remove_others(context, files, folders)
     for folder in sorted(folders):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(PROGRAM_MODE)
-    for path, file in wanted.items():
+    for path, file in files.items():
         if not _is_right(path, file):
             path.write_bytes(file.content)
             path.chmod(file.mode)
@@ -170,18 +179,16 @@ def _is_right(path: Path, file: File) -> bool:
     )
 
 
-def _remove_others(folder: Path, wanted: set[Path]) -> None:
-    if not folder.is_dir() or folder.is_symlink():
-        folder.unlink(missing_ok=True)
-        return
+def _remove_others(folder: Path, files: Mapping[Path, File], folders: set[Path]) -> None:
+    """Leaves real folders of `folders` and real files of `files` below `folder`, and removes everything else."""
     for entry in os.scandir(folder):
         path = Path(entry.path)
-        if path in wanted:
-            if entry.is_dir(follow_symlinks=False):
-                _remove_others(path, wanted)
-        elif entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(path)
-        else:
+        if entry.is_dir(follow_symlinks=False):
+            if path in folders:
+                _remove_others(path, files, folders)
+            else:
+                shutil.rmtree(path)
+        elif path not in files or not entry.is_file(follow_symlinks=False):
             path.unlink()
 
 

@@ -1,0 +1,268 @@
+"""Build contexts: the same files give the same context and the same hash, and nothing gets in that does not belong."""
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from infra.spec import JobSpec
+from infra.staging import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
+
+FILES = {
+    "images/python/Dockerfile": "FROM scratch\n",
+    "images/python/requirements.lock": "# image\n",
+    "runner/__main__.py": "run()\n",
+    "lib/features/__init__.py": "X = 1\n",
+    "lib/unused/__init__.py": "",
+    "jobs/train/workload.toml": 'owner = "x"\n',
+    "jobs/train/main.py": "print(1)\n",
+    "jobs/train/data/a.csv": "a\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for path, text in FILES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+def spec(**more: Any) -> JobSpec:
+    return JobSpec(
+        name="train",
+        folder=Path("jobs/train"),
+        owner="data@example.com",
+        review_by=date(2027, 6, 30),
+        command=("python", "main.py"),
+        **{"uses": ("features",), **more},
+    )
+
+
+def stage(root: Path, **more: Any) -> Staged:
+    return Stager(root, "dev").stage(spec(**more))
+
+
+def files(context: Path) -> dict[str, str]:
+    found = (path for path in context.rglob("*") if path.is_file())
+    return {path.relative_to(context).as_posix(): path.read_text() for path in found}
+
+
+def test_the_layout(root: Path) -> None:
+    context = stage(root).context
+    assert context == root / ".herd/build/dev/train"
+    assert files(context) == {
+        "Dockerfile": "FROM scratch\n",
+        "requirements.lock": "# image\n",
+        "runner/__main__.py": "run()\n",
+        "lib/features/__init__.py": "X = 1\n",
+        "workload/main.py": "print(1)\n",
+        "workload/data/a.csv": "a\n",
+    }
+
+
+def test_a_workloads_own_lock_file_takes_the_place_of_the_images(root: Path) -> None:
+    (root / "jobs/train/requirements.lock").write_text("# own\n")
+    staged = files(stage(root).context)
+    assert staged["requirements.lock"] == "# own\n" and "workload/requirements.lock" not in staged
+
+
+def test_lib_is_there_even_if_nothing_is_used(root: Path) -> None:
+    """`COPY lib/` fails otherwise."""
+    for _ in range(2):
+        assert list((stage(root, uses=()).context / "lib").iterdir()) == []
+
+
+def test_staging_again_writes_nothing(root: Path) -> None:
+    first = stage(root)
+    before = {path: path.stat().st_ctime_ns for path in first.context.rglob("*") if path.is_file()}
+    again = stage(root)
+    assert again == first
+    assert {path: path.stat().st_ctime_ns for path in before} == before
+
+
+def test_times_and_modes_are_the_same_everywhere(root: Path) -> None:
+    os.utime(root / "jobs/train/main.py", (1, 1))
+    (root / "jobs/train/main.py").chmod(0o600)
+    (root / "runner/__main__.py").chmod(0o775)
+    context = stage(root).context
+    assert (context / "workload/main.py").stat().st_mtime == SAME_TIME
+    assert (context / "workload/main.py").stat().st_mode & 0o777 == 0o644
+    assert (context / "runner/__main__.py").stat().st_mode & 0o777 == 0o755
+
+
+UNCHANGING = {
+    "touched": lambda root: os.utime(root / "jobs/train/main.py"),
+    "settings": lambda root: (root / "jobs/train/workload.toml").write_text('schedule = "@daily"\n'),
+    "bytecode": lambda root: put(root / "jobs/train/__pycache__/main.pyc"),
+    "an environment": lambda root: put(root / "jobs/train/venv/bin/python"),
+    "hidden": lambda root: put(root / "jobs/train/.env"),
+    "shared code not used": lambda root: put(root / "lib/unused/more.py"),
+}
+CHANGING = {
+    "code": lambda root: (root / "jobs/train/main.py").write_text("print(2)\n"),
+    "a new file": lambda root: put(root / "jobs/train/new.py"),
+    "a file less": lambda root: (root / "jobs/train/data/a.csv").unlink(),
+    "shared code": lambda root: (root / "lib/features/__init__.py").write_text("X = 2\n"),
+    "the runner": lambda root: put(root / "runner/more.py"),
+    "the image": lambda root: (root / "images/python/Dockerfile").write_text("FROM other\n"),
+    "may be run": lambda root: (root / "jobs/train/main.py").chmod(0o755),
+    "renamed": lambda root: (root / "jobs/train/main.py").rename(root / "jobs/train/other.py"),
+}
+
+
+def put(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+
+
+@pytest.mark.parametrize("change", UNCHANGING.values(), ids=UNCHANGING)
+def test_what_changes_nothing(root: Path, change: Any) -> None:
+    before = stage(root).content_hash
+    change(root)
+    assert stage(root).content_hash == before
+
+
+@pytest.mark.parametrize("change", CHANGING.values(), ids=CHANGING)
+def test_what_changes_the_hash_and_the_context(root: Path, change: Any) -> None:
+    before = stage(root)
+    change(root)
+    after = stage(root)
+    assert after.content_hash != before.content_hash
+    fresh = Stager(root, "fresh").stage(spec())
+    assert files(after.context) == files(fresh.context), "nothing of the last time is left"
+
+
+def test_what_somebody_changed_in_the_context_is_put_right(root: Path) -> None:
+    context = stage(root).context
+    (context / "workload/main.py").write_text("print(9)\n")
+    (context / "workload/data").rename(context / "elsewhere")
+    stage(root)
+    assert files(context) == files(Stager(root, "fresh").stage(spec()).context)
+
+
+def test_nothing_is_written_through_a_link(root: Path) -> None:
+    context = stage(root).context
+    elsewhere = root / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("precious")
+    (context / "Dockerfile").unlink()
+    (context / "Dockerfile").symlink_to(elsewhere / "precious")
+    shutil.rmtree(context / "workload")
+    (context / "workload").symlink_to(elsewhere)
+    stage(root)
+    assert files(elsewhere) == {"precious": "precious"}
+    assert not (context / "Dockerfile").is_symlink() and not (context / "workload").is_symlink()
+    shutil.rmtree(context)
+    context.symlink_to(elsewhere)
+    stage(root)
+    assert files(elsewhere) == {"precious": "precious"} and not context.is_symlink()
+
+
+def test_the_images_dockerignore_is_respected(root: Path) -> None:
+    (root / "images/python/.dockerignore").write_text("# not for the image\nworkload/data\n**/*.md\n")
+    put(root / "jobs/train/docs/notes.md")
+    staged = files(stage(root).context)
+    assert "workload/main.py" in staged
+    assert not {"workload/data/a.csv", "workload/docs/notes.md", ".dockerignore"} & staged.keys()
+
+
+def test_a_link_within_its_folder_becomes_a_copy(root: Path) -> None:
+    (root / "jobs/train/link.py").symlink_to("main.py")
+    context = stage(root).context
+    assert files(context)["workload/link.py"] == "print(1)\n"
+    assert not (context / "workload/link.py").is_symlink()
+
+
+def test_a_link_to_another_folder_of_the_checkout_becomes_a_copy(root: Path) -> None:
+    (root / "jobs/train/shared").symlink_to("../../lib/features")
+    assert files(stage(root).context)["workload/shared/__init__.py"] == "X = 1\n"
+
+
+BAD = {
+    "out of the checkout": ("jobs/train/x", "../../../outside", "link out of the checkout"),
+    "in shared code": ("lib/features/x", "/tmp", "link out of the checkout"),
+    "to nothing": ("jobs/train/x", "gone.py", "link to nothing"),
+    "to its own folder": ("jobs/train/x", ".", "link to a folder that contains it"),
+    "to the checkout": ("jobs/train/x", "../..", "link to a folder that contains it"),
+}
+
+
+@pytest.mark.parametrize(("link", "target", "message"), BAD.values(), ids=BAD)
+def test_links_that_are_refused(root: Path, link: str, target: str, message: str) -> None:
+    (root / link).symlink_to(target)
+    with pytest.raises(StagingError, match=f"^{link}: is a {message}"):
+        stage(root)
+
+
+def test_links_in_a_circle_are_refused(root: Path) -> None:
+    (root / "jobs/train/there").symlink_to("../../lib/features")
+    (root / "lib/features/back").symlink_to("../../jobs/train")
+    with pytest.raises(StagingError, match="is a link to a folder that contains it"):
+        stage(root)
+
+
+def test_what_is_no_file_is_refused(root: Path) -> None:
+    os.mkfifo(root / "jobs/train/pipe")
+    with pytest.raises(StagingError, match="jobs/train/pipe: is neither a file nor a folder"):
+        stage(root)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "ignored"),
+    [
+        ("", "a", False),
+        ("a", "a", True),
+        ("a", "a/b", True),
+        ("a", "ab", False),
+        ("/a/", "a/b", True),
+        ("*.md", "a.md", True),
+        ("*.md", "a/b.md", False),
+        ("**/*.md", "a/b.md", True),
+        ("**/*.md", "b.md", True),
+        ("a/**", "a/b/c", True),
+        ("a?c", "abc", True),
+        ("a?c", "a/c", False),
+        ("*\n!keep", "keep", False),
+        ("*\n!keep", "other", True),
+        ("!keep\n*", "keep", True),
+        ("# a\n\n  b  ", "b", True),
+        ("# a", "a", False),
+        ("a.b", "axb", False),
+    ],
+)
+def test_dockerignore(text: str, path: str, ignored: bool) -> None:
+    assert Ignore(text)(path) is ignored
+
+
+names = st.text(st.sampled_from("abc.-_ ü"), min_size=1, max_size=8).filter(lambda name: name.strip(".") != "")
+trees = st.dictionaries(
+    st.builds(lambda folder, name: f"{folder}/{name}", st.sampled_from(["x", "y", "x/z"]), names),
+    st.builds(File, st.binary(max_size=20), st.sampled_from([0o644, 0o755])),
+    max_size=6,
+).filter(lambda tree: "x/z" not in tree)
+
+
+@settings(max_examples=40, deadline=None)
+@given(trees, trees)
+def test_a_context_holds_exactly_its_tree_whatever_was_there(
+    before: dict[str, File], after: dict[str, File]
+) -> None:
+    with TemporaryDirectory() as folder:
+        check_written(before, after, Path(folder) / "context")
+
+
+def check_written(before: dict[str, File], after: dict[str, File], context: Path) -> None:
+    write(before, context)
+    write(after, context)
+    found = {path.relative_to(context).as_posix(): path for path in context.rglob("*") if path.is_file()}
+    assert {name: (path.read_bytes(), path.stat().st_mode & 0o777) for name, path in found.items()} == {
+        name: (file.content, file.mode) for name, file in after.items()
+    }
+    assert (content_hash(before) == content_hash(after)) == (before == after)
