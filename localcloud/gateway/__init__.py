@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ MAX_OBJECT_BYTES = 1024 * 1024 * 1024  # moto keeps objects in memory; SDKs send
 MAX_CALL_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
 WORKERS = 32  # requests wait for the server's lock in these threads
+
+_TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII but "#": a path and query, neither an address nor a fragment
 
 _T = TypeVar("_T")
 
@@ -113,7 +116,7 @@ class Gateway:
         self._started.set()
         await self._ended.wait()
         await runner.cleanup()
-        await self._load_balancers.close()
+        self._load_balancers.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         host_headers = request.headers.getall("Host", [])
@@ -122,7 +125,7 @@ class Gateway:
             named = host_headers[0] if host_headers else "nothing"
             return _refusal(403, f"this port serves the local cloud's own names only, not {named[:200]!r}\n")
         target = request.raw_path
-        if not target.startswith("/") or "#" in target or any(not " " < character <= "~" for character in target):
+        if _TARGET.fullmatch(target) is None:
             return _refusal(400, "the request's target is not a path\n")
         # Pages of other origins may neither ask nor be told that they could: there is no CORS here, not even a
         # refusal's header.

@@ -18,9 +18,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
-from yarl import URL
 
-from localcloud.gateway.http import forwardable, own_text
+from localcloud.gateway.http import forwardable, own_text, read_body
 from localcloud.gateway.routing import (
     Asked,
     Balancer,
@@ -33,16 +32,13 @@ from localcloud.gateway.routing import (
     read_balancers,
 )
 from localcloud.gateway.tunnel import is_websocket, tunnel
+from localcloud.gateway.upstream import Answer, BadAnswer, CannotConnect, ClientStalled, Targets
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 10.0  # AWS's own, not configurable
 SMALL_BODY = 64 * 1024  # up to here a body of known length goes in one piece, which is much cheaper than a stream
 FRESH_SECONDS = 0.2
 STALE_SECONDS = 2.0
-# Shorter than the keep-alive of the usual Python servers (gunicorn 2 s, uvicorn 5 s): a connection that we take for
-# usable must not be one that the target is just closing.
-POOL_SECONDS = 1.5
 
 
 class RoutingTable:
@@ -86,17 +82,10 @@ class LoadBalancers:
         self._table = table
         self._port = port
         self._turns = RoundRobin()
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=POOL_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            max_line_size=65536,
-            max_field_size=65536,
-        )
+        self._targets = Targets()
 
-    async def close(self) -> None:
-        await self._session.close()
+    def close(self) -> None:
+        self._targets.close()
 
     async def answer(self, request: web.BaseRequest, dns_name: str) -> web.StreamResponse:
         balancer = await self._table.find(dns_name)
@@ -140,28 +129,26 @@ class LoadBalancers:
             log.warning("%s", error)
             return own_text(500, f"{error}\n")
         headers = self._headers_for_target(request, rule)
-        body = await _body(request)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=balancer.idle_seconds)
-        for host, port in targets:
+        try:
+            body = await _body(request)
+        except TimeoutError:
+            return _stalled()
+        for address in targets:
             try:
-                async with self._session.request(
-                    request.method,
-                    URL(f"http://{host}:{port}{url}", encoded=True),
-                    headers=headers,
-                    data=body,
-                    allow_redirects=False,
-                    timeout=timeout,
-                ) as answer:
-                    return await _relay(request, answer, balancer.idle_seconds)
-            except aiohttp.ConnectionTimeoutError:
-                return own_text(504, "504 Gateway Time-out: the target did not accept the connection\n")
-            except aiohttp.ClientConnectorError:
+                answer = await self._targets.ask(address, request.method, url, headers, body, balancer.idle_seconds)
+            except CannotConnect:
                 continue  # nothing has been sent, so the next target can be asked instead
+            except ClientStalled:
+                return _stalled()
             except TimeoutError:
                 return own_text(504, "504 Gateway Time-out: the target did not answer\n")
-            except aiohttp.ClientError as error:
+            except BadAnswer as error:
                 log.info("%s %s: %s", request.method, request.raw_path, error)
                 return own_text(502, "502 Bad Gateway: the target closed the connection or sent no valid response\n")
+            try:
+                return await _relay(request, answer, balancer.idle_seconds)
+            finally:
+                self._targets.release(answer)
         return own_text(502, "502 Bad Gateway: no target accepted the connection\n")
 
     def _headers_for_target(self, request: web.BaseRequest, rule: Rule) -> CIMultiDict[str]:
@@ -182,25 +169,33 @@ class LoadBalancers:
         return headers
 
 
-async def _body(request: web.BaseRequest) -> bytes | aiohttp.StreamReader | None:
+async def _body(request: web.BaseRequest) -> bytes | aiohttp.StreamReader:
     if not request.body_exists:
-        return None
+        return b""
     if request.content_length is not None and request.content_length <= SMALL_BODY:
-        return await request.content.read()
+        return await read_body(request, SMALL_BODY)
     return request.content
 
 
-async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse, idle_seconds: float) -> web.StreamResponse:
+def _stalled() -> web.Response:
+    response = own_text(408, "408 Request Timeout: the rest of the body did not come\n")
+    response.force_close()
+    return response
+
+
+async def _relay(request: web.BaseRequest, answer: Answer, idle_seconds: float) -> web.StreamResponse:
     """Passes a target's answer on, piece by piece as it comes."""
     headers = forwardable(answer.headers.items())
     if answer.status == 101:
         return await tunnel(request, answer, headers, idle_seconds)
     length = answer.headers.get("Content-Length")
+    response: web.StreamResponse
     if length is not None and int(length) <= SMALL_BODY and request.method != "HEAD":
-        body = await answer.read()
-        response: web.StreamResponse = web.Response(
-            status=answer.status, reason=answer.reason, headers=headers, body=body
-        )
+        try:
+            body = await answer.content.read()
+        except (aiohttp.ClientError, TimeoutError):
+            return own_text(502, "502 Bad Gateway: the target's response ended too early\n")
+        response = web.Response(status=answer.status, reason=answer.reason, headers=headers, body=body)
         if is_websocket(request):
             response.force_close()  # what follows a refused upgrade would not be read as requests
         return response
@@ -213,9 +208,9 @@ async def _relay(request: web.BaseRequest, answer: aiohttp.ClientResponse, idle_
     try:
         async for chunk in answer.content.iter_any():
             await response.write(chunk)
+        await response.write_eof()
     except (aiohttp.ClientError, TimeoutError) as error:
         # Too late for a status: the only honest thing is to let the client see that the response is cut off.
         request.protocol.force_close()
         raise ConnectionResetError("the target's response ended too early") from error
-    await response.write_eof()
     return response

@@ -12,6 +12,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from localcloud.gateway.upstream import Answer
+
 _BUFFER = 64 * 1024
 
 
@@ -21,16 +23,13 @@ def is_websocket(request: web.BaseRequest) -> bool:
 
 
 async def tunnel(
-    request: web.BaseRequest, answer: aiohttp.ClientResponse, headers: CIMultiDict[str], idle_seconds: float
+    request: web.BaseRequest, answer: Answer, headers: CIMultiDict[str], idle_seconds: float
 ) -> web.StreamResponse:
     """Carries bytes both ways until one side closes, or neither has sent anything for `idle_seconds`."""
     headers["Connection"], headers["Upgrade"] = "Upgrade", answer.headers.get("Upgrade", "websocket")
     response = web.StreamResponse(status=101, reason=answer.reason, headers=headers)
     await response.prepare(request)
-    connection = answer.connection
-    if connection is None or connection.protocol is None:
-        raise ConnectionResetError("the target closed the connection while switching protocols")
-    near, far = request.protocol, connection.protocol
+    near, far = request.protocol, answer.connection
     far.read_timeout = None
     pulse = _Pulse()
     from_client, from_target = _Pipe(near, pulse), _Pipe(far, pulse)
@@ -47,7 +46,7 @@ async def tunnel(
         for carrier in carriers:
             carrier.cancel()
         await asyncio.gather(*carriers, return_exceptions=True)
-        connection.close()
+        far.close()
         near.force_close()
     return response
 

@@ -17,6 +17,8 @@ import websockets.sync.server
 from aiohttp import web
 from moto.backends import get_backend
 
+from localcloud.gateway import upstream
+
 REGION = "eu-west-1"
 
 
@@ -27,6 +29,7 @@ class Target:
         self.name = name
         self.gone = threading.Event()  # a client of /forever has hung up
         self.requests = 0
+        self._peers: set[Any] = set()
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
         self._thread.start()
@@ -46,6 +49,7 @@ class Target:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
+        self._peers.add(request.transport.get_extra_info("peername"))
         match request.path.rpartition("/")[2]:
             case "stream":
                 response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -85,6 +89,10 @@ class Target:
         said = {"target": self.name, "method": request.method, "url": request.raw_path, "body": len(body),
                 "headers": {name.lower(): value for name, value in request.headers.items()}}  # fmt: skip
         return web.json_response(said)
+
+    @property
+    def connections(self) -> int:
+        return len(self._peers)
 
     def next_step(self) -> None:
         self._loop.call_soon_threadsafe(self.step.set)
@@ -314,6 +322,30 @@ def test_a_target_that_is_silent_is_504(api: Balancer) -> None:
 def test_a_response_that_breaks_off_is_seen_to_break_off(api: Balancer) -> None:
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
         api.ask("/api/cut")
+
+
+def test_a_client_that_stops_in_the_middle_of_its_body_is_408(api: Balancer) -> None:
+    api.elb.modify_load_balancer_attributes(
+        LoadBalancerArn=api.arn, Attributes=[{"Key": "idle_timeout.timeout_seconds", "Value": "1"}]
+    )
+    time.sleep(0.25)
+    head = f"POST /api/x HTTP/1.1\r\nHost: {api.host}\r\nContent-Length: 100000\r\n\r\n"
+    assert api.site.raw(head.encode() + b"x" * 500, timeout=20).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_hangs_up_in_the_middle_of_its_body_harms_nobody(api: Balancer) -> None:
+    head = f"POST /api/x HTTP/1.1\r\nHost: {api.host}\r\nContent-Length: 100000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", api.site.port)) as connection:
+        connection.sendall(head.encode() + b"x" * 500)
+    assert json.loads(api.ask("/api/x", "POST", b"y" * 100_000).body)["body"] == 100_000
+
+
+def test_connections_to_a_target_are_kept_and_given_up(api: Balancer, target: Target) -> None:
+    for _ in range(5):
+        assert api.ask("/api/x").status == 200
+    time.sleep(upstream.POOL_SECONDS + 0.5)
+    assert api.ask("/api/x").status == 200
+    assert target.connections == 2
 
 
 def test_a_rewrite_to_nowhere_is_500(balancer: Balancer, target: Target) -> None:
