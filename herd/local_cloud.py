@@ -21,6 +21,9 @@ START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 LOG_LINES = 15
 
+_outliving_us: list[subprocess.Popen[bytes]] = []
+"""What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
+
 
 @dataclass(frozen=True)
 class LocalCloud:
@@ -112,6 +115,7 @@ def _launch(checkout: Checkout) -> LocalCloud:
             stderr=stream,
             start_new_session=True,
         )
+    _outliving_us.append(process)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if found := running(checkout):

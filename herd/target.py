@@ -121,9 +121,10 @@ class LocalTarget(Target):
     def client(self, service: str) -> Any:
         from botocore.config import Config
 
+        endpoint = self.cloud.endpoint
         return self._session.client(
             service,
-            endpoint_url=self.cloud.endpoint,
+            endpoint_url=endpoint,
             config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"max_attempts": 2}),
         )
 

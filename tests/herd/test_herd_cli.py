@@ -13,7 +13,23 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ["up", "preview", "status", "down", "stop", "new", "try", "run", "cancel", "logs", "outputs", "open", "explain", "env", "doctor"]
+COMMANDS = [
+    "up",
+    "preview",
+    "status",
+    "down",
+    "stop",
+    "new",
+    "try",
+    "run",
+    "cancel",
+    "logs",
+    "outputs",
+    "open",
+    "explain",
+    "env",
+    "doctor",
+]
 
 
 def test_help_names_every_command(cli: Any) -> None:

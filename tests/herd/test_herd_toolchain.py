@@ -151,7 +151,8 @@ def test_uv_is_installed_by_hash_where_path_has_none(tools: Tools, monkeypatch: 
     pip = 'echo pip "$@" >> "$LOG"; touch "$(dirname "$0")/uv"; chmod +x "$(dirname "$0")/uv"'
     python = tools.add(
         "python-of-the-system",
-        f'#!/bin/sh\nmkdir -p "$3/bin"\nprintf \'#!/bin/sh\\n%s\\n\' \'{pip}\' > "$3/bin/python"\nchmod +x "$3/bin/python"\n',
+        f"#!/bin/sh\nmkdir -p \"$3/bin\"\nprintf '#!/bin/sh\\n%s\\n' '{pip}' > \"$3/bin/python\"\n"
+        'chmod +x "$3/bin/python"\n',
     )
     monkeypatch.setattr(uv.sys, "executable", str(python))
     assert uv.find(tools.cache) is None

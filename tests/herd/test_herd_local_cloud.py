@@ -1,0 +1,112 @@
+"""The local cloud's process from outside: a real one is started, asked, and stopped."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herd import local_cloud
+from herd.checkout import Checkout
+from herd.errors import HerdError
+from herd.target import LocalTarget
+from herd.toolchain import machine, uv
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """A checkout that shares this one's code and packages and has a local cloud of its own."""
+    root = tmp_path_factory.mktemp("checkout")
+    for entry in (".venv", "localcloud", "Pulumi.yaml"):
+        (root / entry).symlink_to(ROOT / entry)
+    made = Checkout(root, machine.user_cache())
+    assert uv.find(made.cache), "uv is missing: `make test` installs it"
+    yield made
+    local_cloud.stop(made)
+
+
+def test_it_is_started_once_even_by_two_at_the_same_time(home: Checkout) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(local_cloud.start, [home, home])
+    assert first == second
+    assert local_cloud.running(home) == first
+
+
+def test_its_files_are_the_persons_alone(home: Checkout) -> None:
+    local_cloud.start(home)
+    for file in (home.cloud / "aws" / "credentials", home.cloud / "endpoint.json", home.cloud / "cloud.log"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_clients_reach_it_and_nothing_of_the_persons(home: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    local_cloud.start(home)
+    for name, value in {
+        "AWS_PROFILE": "prod",
+        "AWS_ACCESS_KEY_ID": "AKIAREAL",
+        "AWS_SECRET_ACCESS_KEY": "real",
+        "AWS_ENDPOINT_URL": "https://example.com",
+        "AWS_REGION": "us-east-1",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3 = LocalTarget(home, "dev").client("s3")
+    s3.create_bucket(Bucket="herd-test", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket="herd-test", Key="a", Body=b"b")
+    assert s3.get_object(Bucket="herd-test", Key="a")["Body"].read() == b"b"
+    assert s3.meta.region_name == "eu-west-1"
+
+
+def test_what_it_refuses_is_an_error_with_its_words(home: Checkout) -> None:
+    cloud = local_cloud.start(home)
+    with pytest.raises(HerdError, match="the local cloud"):
+        cloud.ask({"do": "dance"})
+
+
+def test_it_is_gone_after_stop(home: Checkout) -> None:
+    cloud = local_cloud.start(home)
+    assert local_cloud.stop(home) is True
+    assert local_cloud.running(home) is None
+    with pytest.raises(ProcessLookupError):
+        os.kill(cloud.pid, 0)
+    assert local_cloud.stop(home) is False
+
+
+def test_a_start_that_fails_shows_the_reason(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkout.root / ".venv" / "bin").mkdir(parents=True)
+    checkout.python.write_text("#!/bin/sh\necho 'port 80 is taken by another program' >&2\nexit 3\n")
+    checkout.python.chmod(0o755)
+    bin_ = checkout.root / "bin"
+    bin_.mkdir()
+    (bin_ / "uv").write_text("#!/bin/sh\n")
+    (bin_ / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_}:/usr/bin:/bin")
+    with pytest.raises(HerdError) as failed:
+        local_cloud.start(checkout)
+    assert "ended with status 3" in str(failed.value)
+    assert "port 80 is taken by another program" in str(failed.value)
+
+
+@pytest.mark.parametrize("left_behind", ["", "{", '{"port": 1}', '{"port":1,"pid":1,"instance":"x","control":"/gone"}'])
+def test_what_a_killed_one_left_behind_is_not_taken_for_it(checkout: Checkout, left_behind: str) -> None:
+    checkout.folder("cloud")
+    (checkout.cloud / "endpoint.json").write_text(left_behind)
+    assert local_cloud.running(checkout) is None
+
+
+def test_without_it_commands_say_how_to_start_it(cli: Any, root: Path) -> None:
+    state = root / ".herd/pulumi/.pulumi/stacks/herd"
+    state.mkdir(parents=True)
+    (state / "dev.json").write_text(
+        '{"checkpoint":{"latest":{"resources":[{"type":"pulumi:pulumi:Stack","outputs":{"workloads":{},"pipelines":{},'
+        '"project":"herd","environment":"dev"}}]}}}'
+    )
+    result = cli("status")
+    assert (result.exit_code, result.stderr) == (1, "the local cloud is not running; `herd up` starts it\n")

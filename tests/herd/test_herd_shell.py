@@ -1,0 +1,92 @@
+"""The variables of a local environment, the copy of its settings, and what a shell makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from herd import shell, stack_config
+from herd.checkout import Checkout
+from herd.errors import WrongInput
+
+PERSON = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/home/ada",
+    "AWS_PROFILE": "prod",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
+    "PULUMI_CONFIG_PASSPHRASE": "mine",
+    "NO_PROXY": "intra.example.com",
+}
+
+
+def test_the_persons_own_account_cannot_be_reached(checkout: Checkout) -> None:
+    merged = shell.apply(shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON), PERSON)
+    assert not {"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_S3", "PULUMI_CONFIG_PASSPHRASE"} & set(merged)
+    assert merged["AWS_SHARED_CREDENTIALS_FILE"].startswith(str(checkout.state))
+    assert merged["PULUMI_BACKEND_URL"] == f"file://{checkout.pulumi}"
+    assert merged["NO_PROXY"] == "intra.example.com,127.0.0.1,localhost,.localhost"
+    assert merged["HOME"] == "/home/ada"
+
+
+def test_pulumi_and_the_projects_tools_come_first_on_path(checkout: Checkout) -> None:
+    path = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PATH"]
+    assert path == f"{checkout.root}/.venv/bin:/opt/pulumi:/usr/local/bin:/usr/bin:/bin"
+    # Again in the shell that has it already: nothing is added twice.
+    assert shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), {"PATH": str(path)})["PATH"] == path
+
+
+@pytest.mark.parametrize("value", ["plain", "with space", "a'b", 'a"b', "$HOME `id` \\", "line\nbreak", ""])
+def test_a_shell_gets_exactly_these_values(value: str) -> None:
+    script = shell.script({"NAME": value, "GONE": None, "NEVER": None}, {"GONE": "x"})
+    done = subprocess.run(
+        ["sh", "-euc", f'{script}\nprintf \'%s|%s\' "$NAME" "${{GONE-unset}}"'],
+        env={"GONE": "x"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{value}|unset"
+
+
+def read(path: Path) -> dict[str, object]:
+    config: dict[str, object] = yaml.safe_load(path.read_text())
+    return config
+
+
+def test_the_tracked_file_stays_as_it_is_and_the_copy_knows_the_place(checkout: Checkout) -> None:
+    tracked = checkout.root / "Pulumi.dev.yaml"
+    before = tracked.read_text()
+    copy = stack_config.prepare(checkout, "dev")
+    assert tracked.read_text() == before
+    assert read(copy)["config"] == {"herd:allow_public": True, "aws:region": "eu-west-1", "herd:scheme": "http"}
+    assert copy.stat().st_mode & 0o077 == 0
+
+
+def test_what_was_set_in_the_copy_stays_until_the_tracked_file_changes(checkout: Checkout) -> None:
+    copy = stack_config.prepare(checkout, "dev")
+    changed = copy.read_text() + "encryptionsalt: v1:abc\n"
+    copy.write_text(changed.replace("config:\n", "config:\n  herd:log_retention_days: 3\n"))
+    stack_config.prepare(checkout, "dev")
+    assert read(copy)["config"]["herd:log_retention_days"] == 3  # type: ignore[index]
+    tracked = checkout.root / "Pulumi.dev.yaml"
+    tracked.write_text("config:\n  herd:allow_public: false\nencryptionsalt: v1:of-another-machine\n")
+    stack_config.prepare(checkout, "dev")
+    assert read(copy) == {
+        "config": {"herd:allow_public": False, "aws:region": "eu-west-1", "herd:scheme": "http"},
+        "encryptionsalt": "v1:abc",
+    }
+
+
+def test_an_environment_without_a_file_has_the_settings_of_dev(checkout: Checkout) -> None:
+    assert read(stack_config.prepare(checkout, "pr-17"))["config"]["herd:allow_public"] is True  # type: ignore[index]
+
+
+@pytest.mark.parametrize("text", ["config: [", "- a\n", "config: 3\n"])
+def test_a_file_that_is_no_settings_file_is_wrong_input(checkout: Checkout, text: str) -> None:
+    (checkout.root / "Pulumi.dev.yaml").write_text(text)
+    with pytest.raises(WrongInput, match=r"^Pulumi\.dev\.yaml: "):
+        stack_config.prepare(checkout, "dev")
