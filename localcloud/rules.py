@@ -1,123 +1,64 @@
 """AWS's rules that moto lacks, checked before a request reaches moto, so that every client meets them here first.
 
 A rule is a function of a `Call` that raises `Refused`; `RULES` says which calls it judges. Add a rule by writing the
-function and its line in the table. Messages are AWS's own as far as they are known.
+function and its line in the table; a name's pattern is a line in `NAMES`. Messages are AWS's own as far as known.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
-from xml.sax.saxutils import escape
 
 from localcloud.agent import cron
+from localcloud.calls import Call, Refused
 from localcloud.patches import backends
 
 MIB_PER_GB = 1024
 
 
-class Refused(Exception):
-    """AWS would refuse this request: error code, message, HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int = 400):
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Call:
-    """What a request asks for. `action` is "" where a REST path was not recognised (only some need to be)."""
-
-    service: str
-    action: str
-    protocol: str
-    account: str
-    region: str
-    url: str
-    body: bytes
-
-    @property
-    def name(self) -> str:
-        """For people: service and action."""
-        return f"{self.service}:{self.action or urlsplit(self.url).path}"
-
-    @cached_property
-    def parameters(self) -> Any:
-        """The parameters as the client sent them; of the JSON protocols only. Empty if they cannot be read."""
-        try:
-            return json.loads(self.body or b"{}")
-        except ValueError:
-            return {}
-
-
-REST_ACTIONS: tuple[tuple[str, str, re.Pattern[str], str], ...] = (
-    ("scheduler", "POST", re.compile(r"/schedules/[^/]+"), "CreateSchedule"),
-    ("scheduler", "PUT", re.compile(r"/schedules/[^/]+"), "UpdateSchedule"),
-    ("s3", "PUT", re.compile(r"/[^/?]+/?\?policy=?"), "PutBucketPolicy"),
-)
-"""Service, method, path (with query for S3), action: of the REST services those calls that a rule judges."""
-
-
-def identify(
-    method: str, url: str, headers: list[tuple[str, str]], body: bytes, account: str, default_region: str
-) -> Call:
-    """Find out from a request's signature, headers and path what it asks for."""
-    lower = {key.lower(): value for key, value in headers}
-    query = parse_qs(urlsplit(url).query)
-    scope = re.search(r"Credential=([^,\s]+)", lower.get("authorization", ""))
-    credential = scope[1] if scope else query.get("X-Amz-Credential", [""])[0]
-    parts = credential.split("/")
-    region, service = (parts[2], parts[3]) if len(parts) == 5 else (default_region, "s3")
-    target = lower.get("x-amz-target", "")
-    if target:
-        return Call(service, target.rsplit(".", 1)[-1], "json", account, region, url, body)
-    if "x-www-form-urlencoded" in lower.get("content-type", ""):
-        action = dict(parse_qsl(body.decode("utf-8", "replace"))).get("Action", "")
-        return Call(service, action, "ec2" if service == "ec2" else "query", account, region, url, body)
-    subject = url if service == "s3" else urlsplit(url).path
-    action = next(
-        (name for s, m, path, name in REST_ACTIONS if s == service and m == method and path.fullmatch(subject)), ""
-    )
-    return Call(service, action, "rest-xml" if service == "s3" else "rest-json", account, region, url, body)
-
-
 def check(call: Call) -> None:
     """Raise `Refused` if one of AWS's rules forbids the call. Hold the server's lock: rules look at moto's models."""
-    for rule in RULES.get((call.service, call.action), ()):
+    judged = (call.service, call.action)
+    if judged in NAMES:
+        name_is_valid(call, *NAMES[judged])
+    for rule in RULES.get(judged, ()):
         rule(call)
 
 
-def render(refused: Refused, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and body of an error, in the shape of the call's protocol."""
-    request_id = str(uuid.uuid4())
-    headers = [("x-amzn-requestid", request_id)]
-    code, message = escape(refused.code), escape(refused.message)
-    error = f"<Code>{code}</Code><Message>{message}</Message>"
-    match call.protocol:
-        case "json":
-            headers.append(("Content-Type", "application/x-amz-json-1.1"))
-            return refused.status, headers, json.dumps({"__type": refused.code, "message": refused.message}).encode()
-        case "rest-json":
-            headers += [("Content-Type", "application/json"), ("x-amzn-errortype", refused.code)]
-            return refused.status, headers, json.dumps({"Message": refused.message}).encode()
-        case "ec2":
-            body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
-        case "query":
-            kind = "Sender" if refused.status < 500 else "Receiver"
-            error = f"<Error><Type>{kind}</Type>{error}</Error>"
-            body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
-        case _:
-            body = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
-    headers.append(("Content-Type", "text/xml"))
-    return refused.status, headers, b'<?xml version="1.0" encoding="UTF-8"?>\n' + body.encode()
+# --- names -----------------------------------------------------------------------------------------------------------
+
+NAMES: Mapping[tuple[str, str], tuple[str | None, str, str]] = {
+    ("ecs", "RegisterTaskDefinition"): ("family", r"[a-zA-Z0-9_-]{1,255}", "ClientException"),
+    ("ecs", "CreateService"): ("serviceName", r"[a-zA-Z0-9_-]{1,255}", "InvalidParameterException"),
+    ("ecs", "CreateCluster"): ("clusterName", r"[a-zA-Z0-9_-]{1,255}", "InvalidParameterException"),
+    ("elasticloadbalancing", "CreateLoadBalancer"): (
+        "Name",
+        r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?",
+        "ValidationError",
+    ),
+    ("iam", "CreateRole"): ("RoleName", r"[\w+=,.@-]{1,64}", "ValidationError"),
+    ("iam", "CreatePolicy"): ("PolicyName", r"[\w+=,.@-]{1,128}", "ValidationError"),
+    ("states", "CreateStateMachine"): ("name", r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}", "InvalidName"),
+    ("states", "StartExecution"): ("name", r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}", "InvalidName"),
+    ("scheduler", "CreateSchedule"): (None, r"[0-9a-zA-Z-_.]{1,64}", "ValidationException"),
+    ("scheduler", "CreateScheduleGroup"): (None, r"[0-9a-zA-Z-_.]{1,64}", "ValidationException"),
+    ("s3", "CreateBucket"): (
+        None,
+        r"(?!xn--|sthree-)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]",
+        "InvalidBucketName",
+    ),
+}
+"""Service, action -> parameter (None: the end of the path), what AWS takes as a name, code of the error otherwise.
+Sources: the API reference of each service."""
+
+
+def name_is_valid(call: Call, parameter: str | None, pattern: str, code: str) -> None:
+    """What is created has a name that AWS takes; one that is not given is chosen later."""
+    name = call.last_path_part if parameter is None else call.parameters.get(parameter)
+    if name and not re.fullmatch(pattern, str(name)):
+        raise Refused(code, f"Invalid {parameter or 'name'} '{name}': it must satisfy the pattern {pattern}")
 
 
 # --- ECS -------------------------------------------------------------------------------------------------------------
@@ -230,14 +171,9 @@ def cluster_is_empty(call: Call) -> None:
 
 # --- EventBridge Scheduler -------------------------------------------------------------------------------------------
 
-SCHEDULE_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
-
 
 def schedule_is_valid(call: Call) -> None:
-    """The expression, the time zone and the name must be ones that Scheduler knows."""
-    name = unquote(urlsplit(call.url).path.rsplit("/", 1)[-1])
-    if not SCHEDULE_NAME.fullmatch(name):
-        raise Refused("ValidationException", f"Invalid schedule name {name!r}: {SCHEDULE_NAME.pattern}")
+    """The expression and the time zone must be ones that Scheduler knows."""
     expression = call.parameters.get("ScheduleExpression") or ""
     try:
         cron.parse(expression)
@@ -250,12 +186,52 @@ def schedule_is_valid(call: Call) -> None:
         raise Refused("ValidationException", f"Invalid Schedule Expression Timezone {timezone}.") from error
 
 
+def schedule_group_is_new(call: Call) -> None:
+    """A group's name is taken by the one that has it."""
+    name = call.last_path_part
+    if name in backends.scheduler(call.account, call.region).schedule_groups:
+        raise Refused("ConflictException", f"Schedule group {name} already exists.", 409)
+
+
+def schedule_group_exists(call: Call) -> None:
+    """What is to be deleted must be there, and the default group stays."""
+    name = call.last_path_part
+    if name == "default":
+        raise Refused("ValidationException", "You cannot delete the default schedule group.")
+    if name not in backends.scheduler(call.account, call.region).schedule_groups:
+        raise Refused("ResourceNotFoundException", f"Schedule group {name} does not exist.", 404)
+
+
+# --- Step Functions, load balancers ----------------------------------------------------------------------------------
+
+
+def state_machine_is_new(call: Call) -> None:
+    """A state machine's name is taken, unless the very same one is made again."""
+    for machine in backends.stepfunctions(call.account, call.region).state_machines:
+        if machine.name == call.parameters.get("name") and (
+            machine.definition != call.parameters.get("definition") or machine.roleArn != call.parameters.get("roleArn")
+        ):
+            raise Refused("StateMachineAlreadyExists", f"State Machine Already Exists: '{machine.arn}'")
+
+
+def load_balancer_is_valid(call: Call) -> None:
+    """A load balancer's name is free, and an application load balancer spans two zones at least."""
+    name = call.parameters.get("Name")
+    if any(found.name == name for found in backends.elbv2(call.account, call.region).load_balancers.values()):
+        message = f"A load balancer with the same name '{name}' exists, but with different settings"
+        raise Refused("DuplicateLoadBalancerName", message)
+    subnets = [key for key in call.parameters if re.match(r"Subnet(s|Mappings)\.member\.\d+(\.SubnetId)?$", key)]
+    if call.parameters.get("Type", "application") == "application" and len(subnets) < 2:
+        message = "At least two subnets in two different Availability Zones must be specified"
+        raise Refused("ValidationError", message)
+
+
 # --- S3 --------------------------------------------------------------------------------------------------------------
 
 
 def policy_is_not_blocked(call: Call) -> None:
     """A bucket that blocks public policies takes none; new buckets do."""
-    bucket_name = unquote(urlsplit(call.url).path.strip("/"))
+    bucket_name = call.last_path_part
     bucket = backends.s3(call.account).buckets.get(bucket_name)
     block = bucket.public_access_block if bucket is not None else None
     if block is None or not block.block_public_policy or not _is_public(call.parameters):
@@ -283,6 +259,10 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("ecs", "RegisterTaskDefinition"): (fargate_task_definition,),
     ("ecs", "CreateService"): (service_is_new, target_group_has_load_balancer),
     ("ecs", "DeleteCluster"): (cluster_is_empty,),
+    ("elasticloadbalancing", "CreateLoadBalancer"): (load_balancer_is_valid,),
+    ("states", "CreateStateMachine"): (state_machine_is_new,),
+    ("scheduler", "CreateScheduleGroup"): (schedule_group_is_new,),
+    ("scheduler", "DeleteScheduleGroup"): (schedule_group_exists,),
     ("scheduler", "CreateSchedule"): (schedule_is_valid,),
     ("scheduler", "UpdateSchedule"): (schedule_is_valid,),
     ("s3", "PutBucketPolicy"): (policy_is_not_blocked,),

@@ -28,7 +28,7 @@ from moto.core.request import (
 )
 from moto.moto_server import werkzeug_app
 
-from localcloud import patches, rules
+from localcloud import calls, patches, rules
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 
@@ -109,7 +109,7 @@ class Server:
         request = _path_style(request)
         if request.url.startswith(CONTROL_PATHS):
             return Response(404, [("Content-Type", "text/plain")], b"not part of the AWS API\n")
-        call = rules.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
+        call = calls.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
         try:
             if call.action == "StartSyncExecution":
                 # It runs the whole machine on this thread, and the machine's threads come back through here.
@@ -117,16 +117,16 @@ class Server:
             with self.lock:
                 rules.check(call)
                 return self._call_moto(request)
-        except rules.Refused as refused:
-            return Response(*rules.render(refused, call))
+        except calls.Refused as refused:
+            return Response(*calls.render(refused, call))
         except NotImplementedError as missing:
             message = f"The local cloud does not implement {call.name}: {missing}"
             log.warning(message)
-            return Response(*rules.render(rules.Refused("NotImplemented", message, 501), call))
+            return Response(*calls.render(calls.Refused("NotImplemented", message, 501), call))
         except Exception as failure:
             log.exception("moto failed on %s", call.name)
             message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
-            return Response(*rules.render(rules.Refused("InternalFailure", message, 500), call))
+            return Response(*calls.render(calls.Refused("InternalFailure", message, 500), call))
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client of `service` whose requests go to `handle` in this process: no socket, no signature.

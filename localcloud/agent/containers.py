@@ -82,7 +82,7 @@ class Planner:
     def _plan_container(
         self, task: Any, record: Any, definition: dict[str, Any], credentials: Mapping[str, str]
     ) -> Plan:
-        self._find_image(definition["image"])
+        record.image_digest = self._find_image(definition["image"])
         override = container_override(task, record.name)
         command = override.get("command") or definition.get("command")
         entrypoint = definition.get("entryPoint")
@@ -104,9 +104,9 @@ class Planner:
         )
         return Plan(record, container, self._open_stream(task, record, definition), definition.get("essential", True))
 
-    def _find_image(self, reference: str) -> None:
+    def _find_image(self, reference: str) -> str | None:
         try:
-            self._images.resolve(reference)
+            return getattr(self._images.resolve(reference), "digest", None)
         except ImageNotFound as error:
             raise CannotPrepare(
                 "CannotPullContainerError: pull image manifest has been retried 1 time(s): "

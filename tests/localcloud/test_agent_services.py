@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from localcloud.patches import backends
+
+PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
 
 WEB = """
 import http.server, os, sys, time
@@ -233,6 +236,25 @@ def test_force_new_deployment_replaces_tasks(web: Web, wait_until: Any) -> None:
     first = web.tasks()
     web.update(forceNewDeployment=True)
     wait_until(lambda: web.steady() and web.tasks() and set(web.tasks()).isdisjoint(first))
+
+
+def test_an_idle_cloud_costs_next_to_nothing(web: Web, wait_until: Any) -> None:
+    scheduler = web.cloud.server.client("scheduler")
+    for number in range(10):
+        scheduler.create_schedule(
+            Name=f"s{number}",
+            ScheduleExpression=f"cron(0 {number} * * ? *)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": web.cloud.machine(PASS, f"m{number}"), "RoleArn": "arn:aws:iam::123456789012:role/r"},
+        )
+    web.create(web.define("one"))
+    wait_until(web.steady)
+    model = backends.elbv2(web.cloud.server.account, web.cloud.server.region).target_groups[web.group]
+    model.health_check_interval_seconds = 5
+    time.sleep(0.5)
+    before = time.process_time()
+    time.sleep(3)
+    assert (time.process_time() - before) / 3 < 0.02
 
 
 def test_deletion_drains_and_then_frees_the_cluster(web: Web, wait_until: Any) -> None:

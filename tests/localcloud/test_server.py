@@ -176,6 +176,7 @@ SCHEDULES = {
     "five fields": {"ScheduleExpression": "cron(0 6 * * 1)"},
     "no zone": {"ScheduleExpression": "rate(1 day)", "ScheduleExpressionTimezone": "Mars/Olympus"},
     "bad name": {"ScheduleExpression": "rate(1 day)", "Name": "a b"},
+    "long name": {"ScheduleExpression": "rate(1 day)", "Name": "a" * 65},
 }
 
 
@@ -184,10 +185,6 @@ def test_scheduler_refuses(server: Server, case: str) -> None:
     scheduler = server.client("scheduler")
     target = {"Arn": "arn:aws:sqs:eu-west-1:1:q", "RoleArn": "arn:aws:iam::123456789012:role/r"}
     schedule = {"Name": "s", "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target, **SCHEDULES[case]}
-    if case == "bad name":
-        answer = send(server, "POST", "/schedules/a%20b", "x", scope("scheduler"), body=json.dumps(schedule).encode())
-        assert (answer.status, dict(answer.headers)["x-amzn-errortype"]) == (400, "ValidationException")
-        return
     with pytest.raises(scheduler.exceptions.ValidationException):
         scheduler.create_schedule(**schedule)
 
@@ -243,3 +240,67 @@ def test_a_service_needs_a_target_group_in_use_and_a_name_of_its_own(server: Ser
     ecs.create_service(**service)
     with pytest.raises(ClientError, match="not idempotent"):
         ecs.create_service(**service)
+
+
+PASS = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+ROLE = "arn:aws:iam::123456789012:role/r"
+
+NAMES: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "long role": ("iam", "create_role", {"RoleName": "a" * 65, "AssumeRolePolicyDocument": "{}"}, "ValidationError"),
+    "upper-case bucket": ("s3", "create_bucket", {"Bucket": "Upper"}, "InvalidBucketName"),
+    "bucket like an address": ("s3", "create_bucket", {"Bucket": "10.0.0.1"}, "InvalidBucketName"),
+    "bucket with two dots": ("s3", "create_bucket", {"Bucket": "a..b"}, "InvalidBucketName"),
+    "cluster with a space": ("ecs", "create_cluster", {"clusterName": "a b"}, "InvalidParameterException"),
+    "long machine": (
+        "stepfunctions",
+        "create_state_machine",
+        {"name": "a" * 81, "definition": PASS, "roleArn": ROLE},
+        "InvalidName",
+    ),
+    "long balancer": (
+        "elbv2",
+        "create_load_balancer",
+        {"Name": "a" * 33, "Subnets": ["s-1", "s-2"]},
+        "ValidationError",
+    ),
+    "balancer's edge": ("elbv2", "create_load_balancer", {"Name": "a-", "Subnets": ["s-1", "s-2"]}, "ValidationError"),
+    "internal balancer": (
+        "elbv2",
+        "create_load_balancer",
+        {"Name": "internal-a", "Subnets": ["s-1", "s-2"]},
+        "ValidationError",
+    ),
+    "one subnet": ("elbv2", "create_load_balancer", {"Name": "a", "Subnets": ["s-1"]}, "ValidationError"),
+    "long group": ("scheduler", "create_schedule_group", {"Name": "a" * 65}, "ValidationException"),
+    "absent group": ("scheduler", "delete_schedule_group", {"Name": "absent"}, "ResourceNotFoundException"),
+    "default group": ("scheduler", "delete_schedule_group", {"Name": "default"}, "ValidationException"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_that_aws_does_not_take(server: Server, case: str) -> None:
+    service, operation, parameters, code = NAMES[case]
+    with pytest.raises(ClientError) as caught:
+        getattr(server.client(service), operation)(**parameters)
+    assert caught.value.response["Error"]["Code"] == code
+
+
+GOOD_BUCKETS = ["abc", "a-b.c-d", "0" * 63, "1.2.3.4.5"]
+
+
+@pytest.mark.parametrize("name", GOOD_BUCKETS)
+def test_bucket_names_that_aws_takes(server: Server, name: str) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.delete_bucket(Bucket=name)
+
+
+def test_names_are_taken_once(server: Server) -> None:
+    sfn, scheduler = server.client("stepfunctions"), server.client("scheduler")
+    sfn.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
+    sfn.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
+    with pytest.raises(sfn.exceptions.StateMachineAlreadyExists):
+        sfn.create_state_machine(name="m", definition=PASS.replace("A", "B"), roleArn=ROLE)
+    scheduler.create_schedule_group(Name="g")
+    with pytest.raises(scheduler.exceptions.ConflictException):
+        scheduler.create_schedule_group(Name="g")
