@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,7 +12,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline  # FastAPI takes its page's script from a CDN, this brings it along
 from features import LATE_MINUTES, WEATHER, features
 from model import CurrentModel, Model, Unavailable
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime
 
 app = FastAPIOffline(
     title="Flight delays",
@@ -32,7 +31,7 @@ class Flight(BaseModel):
     origin: Literal["EWR", "JFK", "LGA"]
     dest: Annotated[str, Field(pattern="^[A-Z]{3}$", description="IATA code of the destination", examples=["LAX"])]
     carrier: Annotated[str, Field(pattern="^[A-Z0-9]{2}$", description="IATA code of the airline", examples=["B6"])]
-    scheduled: Annotated[datetime, Field(description="local departure time", examples=["2013-03-15T17:45"])]
+    scheduled: Annotated[NaiveDatetime, Field(description="local departure time", examples=["2013-03-15T17:45"])]
     temperature_c: Annotated[float | None, Field(ge=-50, le=60)] = None
     wind_kmh: Annotated[float | None, Field(ge=0, le=300)] = None
     rain_mm: Annotated[float | None, Field(ge=0, le=200, description="in the hour of departure")] = None
@@ -98,8 +97,7 @@ def as_row(flight: Flight, model: Model, number: int) -> dict[str, object]:
         raise HTTPException(422, [{"type": "unknown", "loc": [number, name], "msg": why} for name, why in problems])
     weather = {name: getattr(flight, name) for name in WEATHER}
     return {
-        **flight.model_dump(include={"origin", "dest", "carrier"}),
-        "scheduled": flight.scheduled.replace(tzinfo=None),
+        **flight.model_dump(include={"origin", "dest", "carrier", "scheduled"}),
         "distance_km": distances[flight.origin, flight.dest],
         **{name: model.serving["typical_weather"][name] if value is None else value for name, value in weather.items()},
     }

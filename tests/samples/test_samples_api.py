@@ -144,6 +144,8 @@ def test_the_life_of_the_api(running: tuple[Api, Callable[[str], None]], pipelin
     status, many = api.get("/predict", [FLIGHT, morning, storm])
     assert status == 200 and many[0] == prediction
     assert many[1]["late_probability"] < prediction["late_probability"] < many[2]["late_probability"]
+    for year in ("0001", "9999"):
+        assert api.get("/predict", **{**FLIGHT, "scheduled": f"{year}-12-31T23:59"})[0] == 200
     check_refusals(api)
     check_pages(api)
 
@@ -155,6 +157,7 @@ def check_refusals(api: Api) -> None:
         ({"dest": "XXX"}, "dest"),
         ({"carrier": "ZZ"}, "carrier"),
         ({"scheduled": "soon"}, "scheduled"),
+        ({"scheduled": "2013-03-15T17:45Z"}, "scheduled"),
         ({"rain_mm": -1}, "rain_mm"),
         ({"rain_mm": "nan"}, "rain_mm"),
         ({"rain": 1}, "rain"),
