@@ -169,9 +169,9 @@ class Provider:
             live = self._asking(
                 kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
             )
-        except HalfCreated as half:
+        except HalfCreated as half:  # with the old inputs, so that the next update sees the difference again
             outputs = {**kept, **told, **half.live}
-            raise Incomplete(identifier, news, outputs, _said(kind, urn, "updating", half.reason)) from half
+            raise Incomplete(identifier, old_inputs, outputs, _said(kind, urn, "updating", half.reason)) from half
         outputs = {
             **kept,
             **told,
@@ -279,9 +279,12 @@ class Provider:
         try:
             identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
         except HalfCreated as half:
-            outputs = self._outputs(kind, cloud, inputs, half.identifier, half.live)
+            done = _surely_done(kind, inputs)
+            outputs = self._outputs(kind, cloud, done, half.identifier, half.live)
+            outputs |= {"tagsAll": {}} if "tagsAll" in kind.fields else {}
+            entry = replace(entry, inputs=done)
             self._settle(self.ledger.made(entry, _identity(half.identifier, outputs), half.identifier, outputs))
-            raise Incomplete(half.identifier, inputs, outputs, _said(kind, urn, "creating", half.reason)) from half
+            raise Incomplete(half.identifier, done, outputs, _said(kind, urn, "creating", half.reason)) from half
         except BaseException:
             self.ledger.drop(entry)
             raise
@@ -364,6 +367,16 @@ def _identity(identifier: str, outputs: Props) -> str:
 
 def _said(kind: Resource, urn: str, doing: str, words: str) -> str:
     return f'{doing} {kind.token} "{ledgers.name_of(urn)}": {words}'
+
+
+def _surely_done(kind: Resource, inputs: Props) -> Props:
+    """The inputs of something half-made that its first step took; the rest is a difference for the next update."""
+    fields = kind.fields
+    return {
+        name: value
+        for name, value in inputs.items()
+        if name.startswith("__") or fields[name].replaces or fields[name].required
+    }
 
 
 def _unless_gone(action: Callable[[], T]) -> T | None:

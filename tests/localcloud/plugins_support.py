@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,8 +26,8 @@ TRUST = policy({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws
 class Provider:
     """The engine's side of one session."""
 
-    def __init__(self, plugins: Plugins, package: str = "aws", config: Props | None = None):
-        self.session = plugins.open({"package": package, "engine": "", "cwd": "."})
+    def __init__(self, plugins: Plugins, package: str = "aws", config: Props | None = None, cwd: Path = Path(".")):
+        self.session = plugins.open({"package": package, "engine": "", "cwd": str(cwd)})
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.session.port}")
         self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
         self.stub.Configure(pb.ConfigureRequest(args=dump(config or {})))
