@@ -49,29 +49,35 @@ def tail(
 ) -> list[Line]:
     """The last `count` lines: of a task if it is known, else of the newest task that wrote since then."""
     logs = target.client("logs")
-    stream = f"{workload}/main/{task.rsplit('/', 1)[-1]}" if task else _newest_stream(logs, group, since)
-    if stream is None:
-        return []
-    try:
-        events = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)[
-            "events"
-        ]
-    except logs.exceptions.ResourceNotFoundException:
-        return []
-    return [_line({**event, "logStreamName": stream}) for event in events][-count:]
+    if task:
+        return _last(logs, group, f"{workload}/main/{task.rsplit('/', 1)[-1]}", count)
+    newest = _streams(logs, group, since)[-1:]
+    return _last(logs, group, newest[0], count) if newest else []
 
 
-def _newest_stream(logs: Any, group: str, since: datetime | None) -> str | None:
+def by_task(target: Target, group: str, count: int, since: datetime) -> list[list[Line]]:
+    """The last lines of each task that wrote since then (attempts, items of a fan-out), in the order they began."""
+    logs = target.client("logs")
+    return [_last(logs, group, stream, count) for stream in _streams(logs, group, since)]
+
+
+def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
+    """Streams that were written to since then, the one that began first first."""
     try:
-        streams = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=1)[
-            "logStreams"
-        ]
+        found = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=50)
     except logs.exceptions.ResourceNotFoundException:
-        return None
+        return []
     earliest = int(since.timestamp() * 1000) if since else 0
-    return (
-        streams[0]["logStreamName"] if streams and streams[0].get("lastEventTimestamp", earliest) >= earliest else None
-    )
+    written = [stream for stream in found["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
+    return [entry["logStreamName"] for entry in sorted(written, key=lambda entry: entry.get("firstEventTimestamp", 0))]
+
+
+def _last(logs: Any, group: str, stream: str, count: int) -> list[Line]:
+    try:
+        page = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [_line({**event, "logStreamName": stream}) for event in page["events"]][-count:]
 
 
 def _events(logs: Any, group: str, since: int) -> Iterator[dict[str, Any]]:

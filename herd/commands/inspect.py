@@ -63,34 +63,45 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing lines as they come; Ctrl-C ends it.")
     ] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=10_000, help="How many of the last lines.")] = 100,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=10_000, help="How many of the last lines, of each task.")
+    ] = 100,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
-    """Show what a workload's newest task printed."""
+    """Show what a service printed, or a job in its last run: every attempt, every item of a fan-out."""
     import time
     from contextlib import suppress
     from datetime import UTC, datetime
 
     from herd import logs as reading
+    from herd import runs
     from herd.target import LocalTarget, choose
 
     target = choose(environment, stack)
-    group = target.require_exports().workload(name)["log_group"]
-    asked = datetime.now(UTC)
-    last = reading.tail(target, name, group, lines)
-    for line in last:
-        console.say(line.text)
+    told = target.require_exports().workload(name)
+    group = told["log_group"]
+    run = runs.latest(target, told["machine"]) if told.get("machine") else None
+    since = datetime.now(UTC)
+    tasks = (
+        reading.by_task(target, group, lines, run["startDate"]) if run else [reading.tail(target, name, group, lines)]
+    )
+    shown = [line for task in tasks for line in task]
+    for number, task in enumerate(tasks, 1):
+        if len(tasks) > 1:
+            console.note(f"── task {number} of {len(tasks)} ──", style="dim")
+        for line in task:
+            console.say(line.text)
     if not follow:
-        if not last:
+        if not shown:
             console.note(f"{name} has printed nothing yet")
         return
-    reader = reading.Reader(target, group, last[-1].at if last else asked)
-    shown = {(line.at, line.text) for line in last}
+    reader = reading.Reader(target, group, max((line.at for line in shown), default=since))
+    known = {(line.at, line.stream, line.text) for line in shown}
     with suppress(KeyboardInterrupt):
         while True:
             for line in reader.new():
-                if (line.at, line.text) not in shown:
+                if (line.at, line.stream, line.text) not in known:
                     console.say(line.text)
             time.sleep(0.3 if isinstance(target, LocalTarget) else 2)
 
