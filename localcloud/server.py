@@ -12,9 +12,9 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import boto3
@@ -73,6 +73,13 @@ class Response:
     body: bytes
 
 
+class Recorder(Protocol):
+    """Keeps what is declared, so that it can be declared again after a restart."""
+
+    def perform(self, call: calls.Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
+        """Answer an accepted request by `carry_out`. The server's lock is held."""
+
+
 class Server:
     """An AWS account in one region (others work too), reachable by `handle` and by in-process boto3 clients.
 
@@ -85,6 +92,7 @@ class Server:
         self.region = region
         self.endpoint = endpoint
         self.lock = threading.RLock()
+        self.recorder: Recorder | None = None
         port = urlsplit(endpoint).port
         if port is None:
             raise ValueError(f"endpoint {endpoint!r} names no port")
@@ -116,7 +124,9 @@ class Server:
                 return self._call_moto(request)
             with self.lock:
                 rules.check(call)
-                return self._call_moto(request)
+                if self.recorder is None:
+                    return self._call_moto(request)
+                return self.recorder.perform(call, request, self._call_moto)
         except calls.Refused as refused:
             return Response(*calls.render(refused, call))
         except NotImplementedError as missing:
@@ -127,6 +137,11 @@ class Server:
             log.exception("moto failed on %s", call.name)
             message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
             return Response(*calls.render(calls.Refused("InternalFailure", message, 500), call))
+
+    def repeat(self, request: Request) -> Response:
+        """Carry out a request that was accepted once: no rule judges it again. Raises what moto raises."""
+        with self.lock:
+            return self._call_moto(request)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client of `service` whose requests go to `handle` in this process: no socket, no signature.

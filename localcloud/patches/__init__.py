@@ -33,6 +33,7 @@ def apply() -> None:
         from localcloud.patches import (
             autoscaling,
             core,
+            determinism,
             ecr,
             ecs,
             ecs_services,
@@ -63,6 +64,7 @@ def apply() -> None:
             stepfunctions_language,
             stepfunctions_tasks,
             sts,
+            determinism,
         )
         for module in modules:
             module.apply()

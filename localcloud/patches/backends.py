@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moto.backends import get_backend
+from moto.core.base_backend import BackendDict
 
 
 def _of(service: str, account: str, region: str) -> Any:
@@ -73,3 +74,9 @@ def detach_interface(account: str, region: str, attachment: dict[str, Any]) -> N
     for detail in attachment["details"]:
         if detail["name"] == "networkInterfaceId":
             ec2.enis.pop(detail["value"], None)
+
+
+def forget(account: str) -> None:
+    """Empty an account, as if nobody had ever used it."""
+    for service in list(BackendDict._instances):
+        dict.pop(service, account, None)

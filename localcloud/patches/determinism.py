@@ -71,7 +71,7 @@ def apply() -> None:
     _patch_birth()
 
 
-class _Chance(MotoRandom):
+class _Chance(MotoRandom):  # type: ignore[misc]
     """Draws from the thread's own source. `randbytes`, `choice` and the rest come down to these two."""
 
     def random(self) -> float:
