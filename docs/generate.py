@@ -2,8 +2,10 @@
 
 docs/reference/settings.md            every setting of a workload and of a stack
 docs/reference/workload.schema.json   the same for editors: they complete and check workload.toml while one types
+docs/reference/commands.md            every command of herd (reference_commands.py)
+docs/reference/resource-types.md      what the local cloud can be asked to make (reference_resource_types.py)
 
-Nobody edits these two by hand; a test fails when they are not what this script writes.
+Nobody edits these by hand; tests fail when they are not what this script writes.
 """
 
 import json
@@ -27,7 +29,7 @@ SCHEDULES = ("0 6 * * 1-5", "*/20 8-18 * * *", "0 4 */2 * *", *schedule.WORDS, "
 
 
 def pages() -> dict[Path, str]:
-    """File -> content of every generated page."""
+    """File -> content of what is said about settings."""
     return {
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "workload.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
@@ -234,7 +236,12 @@ def without_titles(value: Any) -> Any:
 
 
 def main() -> None:
-    for path, content in pages().items():
+    # Its neighbours, which Python finds when this file runs as a script.
+    import reference_commands
+    import reference_resource_types
+
+    others = {module.PAGE: module.page() for module in (reference_commands, reference_resource_types)}
+    for path, content in {**pages(), **others}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
         print(path.relative_to(ROOT))
