@@ -31,8 +31,8 @@ from moto.moto_api._internal.moto_random import MotoRandom
 
 FREE = real_random.SystemRandom()
 
-UNTOUCHED = "moto.moto_api._internal"
-"""Where moto's own source of chance is defined."""
+UNTOUCHED = ("moto.moto_api._internal", "moto.core.base_backend")
+"""Where moto's own source of chance is defined; where ids are drawn whenever somebody first looks at a service."""
 
 
 class _Thread(threading.local):
