@@ -19,16 +19,16 @@ def up(target: Target, run: bool, yes: bool) -> None:
     Raises HerdError when any of it failed.
     """
     project.load(target.checkout, target.name)
-    target.approve("deploy", yes)
     if isinstance(target, LocalTarget):
         start_cloud(target)
         prepare_stack(target)
     engine = Engine(target)
+    if not isinstance(target, LocalTarget):
+        # Where it costs money and others work on it, a person sees first what would change.
+        show_changes(engine.preview())
+        target.approve("deploy", yes)
     changes = engine.up()
-    for line in changes.lines():
-        console.say(line)
-    for message in changes.messages:
-        console.note(message)
+    show_changes(changes)
     # What was exported may have changed with the update.
     target.__dict__.pop("exports", None)
     # Services come up while the first run is on its way: they do not need its results to start.
@@ -43,6 +43,14 @@ def up(target: Target, run: bool, yes: bool) -> None:
     _mention_failing(target, started)
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
+
+
+def show_changes(changes: Changes) -> None:
+    """The changes on stdout, what the program and the engine said on stderr."""
+    for line in changes.lines():
+        console.say(line)
+    for message in changes.messages:
+        console.note(message)
 
 
 def preview(target: Target) -> Changes:

@@ -209,9 +209,18 @@ class AwsTarget(Target):
         return {**os.environ, "PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
 
     def approve(self, action: str, yes: bool) -> None:
-        console.note(f"{action}: stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
+        self._announce()
         if not yes and not console.confirm(f"{action} there?"):
             raise HerdError("nothing was done")
+
+    def require_exports(self) -> Exports:
+        self._announce()
+        return super().require_exports()
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def _announce(self) -> None:
+        """Say, once, what is acted on: a look at the wrong account is a mistake too."""
+        console.note(f"stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
 
     def _ask(self, *arguments: str) -> str:
         command = [str(self.pulumi), "-C", str(self.checkout.root), *arguments, "--non-interactive"]

@@ -36,10 +36,7 @@ def preview(environment: Environment = None, stack: Stack = None) -> None:
     from herd.target import choose
 
     changes = deployment.preview(choose(environment, stack))
-    for line in changes.lines():
-        console.say(line)
-    for message in changes.messages:
-        console.note(message)
+    deployment.show_changes(changes)
     console.say(changes.count())
 
 
