@@ -36,6 +36,7 @@ FIRST_WAIT_SECONDS = 5
 MAX_PARALLEL_ITEMS = 10
 """RunTask admits 20 launches a second on Fargate for the whole account: a wide fan-out must not starve the rest."""
 
+REASONS = {"container": "$.ended.task.Containers[0].Reason", "task": "$.ended.task.StoppedReason"}
 CAPACITY_PROVIDERS = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
 _RECORDED: State = {
     "status.$": "$.failure.status",
@@ -108,7 +109,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
 def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success: str, failure: str) -> States:
     """One task, tried up to `retries` + 1 times; before `failure` follows, `$.failure` = {error, status, cause}."""
     again = f"{label}: try again?" if spec.retries else failure
-    states: States = {
+    return {
         f"{label}: first attempt": {
             "Type": "Pass",
             # `blank` stands in for what a task's description may lack: Pass states cannot catch a missing path.
@@ -124,19 +125,47 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
                 "And": [present("$.error.Cause"), when("$.error.Cause", "StringMatches", '{*"Containers"*}')],
                 "Next": f"{label}: read the task",
             },
-            default=f"{label}: did not start",
+            present("$.error.Cause", f"{label}: did not start"),
+            default=f"{label}: unexplained",
         ),
+        **_causes(spec, label, failure, again),
+        **(_try_again(label, spec.retries, failure) if spec.retries else {}),
+    }
+
+
+def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
+    """What went wrong in an attempt, as `$.failure`: then `again` follows, or `failure` where that is of no use."""
+    return {
         f"{label}: timed out": _failure(
             TIMED_OUT, again, reason=f"still running after {spec.timeout_minutes} min", attempt_only=True
         ),
         f"{label}: did not start": _failure(
+            KILLED,
+            again,
+            reason_path="States.Format('the task did not start: {}: {}', $.error.Error, $.error.Cause)",
+            attempt_only=True,
+        ),
+        f"{label}: unexplained": _failure(
             KILLED, again, reason_path="States.Format('the task did not start: {}', $.error.Error)", attempt_only=True
         ),
         f"{label}: read the task": {
             "Type": "Pass",
             "Parameters": {"task.$": "States.JsonMerge($.attempt.blank, States.StringToJson($.error.Cause), false)"},
             "ResultPath": "$.ended",
-            "Next": f"{label}: exit code",
+            "Next": f"{label}: who says why?",
+        },
+        # The container's own reason, that it ran out of memory say, tells more than the task's.
+        f"{label}: who says why?": choice(
+            present("$.ended.task.Containers[0].Reason", f"{label}: the container"), default=f"{label}: the task"
+        ),
+        **{
+            f"{label}: the {who}": {
+                "Type": "Pass",
+                "Parameters": {"text.$": path},
+                "ResultPath": "$.reason",
+                "Next": f"{label}: exit code",
+            }
+            for who, path in REASONS.items()
         },
         f"{label}: exit code": choice(
             {"Not": present("$.ended.task.Containers[0].ExitCode"), "Next": f"{label}: never started"},
@@ -148,17 +177,12 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
             default=f"{label}: failed",
         ),
         f"{label}: check failed": _failure(CHECK_FAILED, failure, reason="a check failed"),
-        f"{label}: never started": _failure(
-            KILLED, again, reason_path="$.ended.task.StoppedReason", exit_code=False
-        ),
-        f"{label}: killed": _failure(KILLED, again, reason_path="$.ended.task.StoppedReason"),
+        f"{label}: never started": _failure(KILLED, again, reason_path="$.reason.text", exit_code=False),
+        f"{label}: killed": _failure(KILLED, again, reason_path="$.reason.text"),
         f"{label}: failed": _failure(
             FAILED, again, reason_path="States.Format('exit code {}', $.ended.task.Containers[0].ExitCode)"
         ),
     }
-    if spec.retries:
-        states |= _try_again(label, spec.retries, failure)
-    return states
 
 
 def _try_again(label: str, retries: int, failure: str) -> States:
@@ -275,6 +299,8 @@ def _overlap(spec: BatchSpec, target: Target, then: str) -> States:
             "ResultSelector": {"arns.$": "$.Executions[*].ExecutionArn", "me.$": "$$.Execution.Id"},
             "ResultPath": "$.running",
             "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 2}],
+            # Two runs at once are the lesser evil than none.
+            "Catch": catch_all(then),
             "Next": "Alone?",
         },
         "Alone?": choice(

@@ -46,7 +46,9 @@ class PipelineMachine(Component):
         )
         if pipeline.schedule is not None:
             last_day = min(spec.review_by for spec in specs.values())
-            schedule(pipeline.name, pipeline.schedule, pipeline.timezone, last_day, self.machine, platform, self)
+            # A name of its own: when a job that had a schedule becomes a root, the new one is made before the old goes.
+            name = f"{pipeline.name}_pipeline"
+            schedule(name, pipeline.schedule, pipeline.timezone, last_day, self.machine, platform, self)
         self.register_outputs({})
 
     def exports(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from localcloud.server import Server
 
 REGION = "eu-west-1"
 
-Script = Callable[[Mapping[str, str]], "int | None"]
-"""Environment of a task -> its exit code; None runs until it is stopped. May raise CannotStart."""
+Script = Callable[[Mapping[str, str]], "int | Exit | None"]
+"""Environment of a task -> how it ends; None runs until it is stopped. May raise CannotStart."""
 
 _accounts = itertools.count(200000000000 + os.getpid() * 1000)
 
@@ -26,21 +26,21 @@ _accounts = itertools.count(200000000000 + os.getpid() * 1000)
 class _Handle:
     pid = 0
 
-    def __init__(self, code: int | None, on_exit: Callable[[Exit], None]) -> None:
+    def __init__(self, end: int | Exit | None, on_exit: Callable[[Exit], None]) -> None:
         self._over = threading.Event()
         self._exit: Exit | None = None
         self._on_exit = on_exit
-        if code is not None:
-            self._end(code)
+        if end is not None:
+            self._end(end if isinstance(end, Exit) else Exit(end))
 
-    def _end(self, code: int) -> None:
+    def _end(self, end: Exit) -> None:
         if not self._over.is_set():
-            self._exit = Exit(code)
+            self._exit = end
             self._over.set()
             threading.Thread(target=self._on_exit, args=(self._exit,), daemon=True).start()
 
     def stop(self) -> None:
-        self._end(143)
+        self._end(Exit(143))
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         self._over.wait(timeout)
@@ -173,4 +173,4 @@ def cloud() -> Iterator[Cloud]:
         server.close()
 
 
-__all__ = ["CannotStart", "Cloud", "Outcome", "cloud", "wait_until"]
+__all__ = ["CannotStart", "Cloud", "Exit", "Outcome", "cloud", "wait_until"]

@@ -7,7 +7,7 @@ import pytest
 from infra import statemachine
 from infra.spec import JobSpec
 from infra.statemachine import job_definition
-from tests.infra.machines.cloud import CannotStart, Cloud, wait_until
+from tests.infra.machines.cloud import CannotStart, Cloud, Exit, wait_until
 
 Jobs = Callable[..., JobSpec]
 
@@ -104,6 +104,14 @@ def test_a_task_that_cannot_be_asked_for_counts_as_killed(cloud: Cloud, job: Job
     outcome = cloud.run(cloud.machine("m", job_definition(spec, "no-such-family", cloud.target)))
     assert outcome.error == "Herd.Killed" and outcome.cause["task"] is None and outcome.cause["attempts"] == 2
     assert "did not start" in cloud.record("train/run-1")["reason"]
+
+
+def test_the_containers_own_reason_is_told(cloud: Cloud, job: Jobs) -> None:
+    reason = "OutOfMemoryError: Container killed due to memory usage"
+    cloud.engine.script = lambda environment: Exit(137, reason)
+    outcome = cloud.run(deploy(cloud, job("train", retries=0)))
+    assert outcome.error == "Herd.Killed"
+    assert outcome.cause["reason"] == cloud.record("train/run-1")["reason"] == reason
 
 
 def test_the_time_limit_is_that_of_an_attempt(cloud: Cloud, job: Jobs) -> None:

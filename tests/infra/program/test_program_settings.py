@@ -131,7 +131,10 @@ def test_schedules_can_be_off(team: Path) -> None:
 
 def test_schedules(program: Program) -> None:
     schedules = {schedule.name: schedule.inputs for schedule in program.of("scheduler/schedule:Schedule")}
-    assert schedules.keys() == {"lonely-schedule", "ingest-pipeline-schedule"}
+    assert {name: schedule["name"] for name, schedule in schedules.items()} == {
+        "lonely-schedule": "herd-dev-lonely",
+        "ingest-pipeline-schedule": "herd-dev-ingest_pipeline",
+    }
     pipeline = schedules["ingest-pipeline-schedule"]
     assert pipeline["scheduleExpression"] == "cron(0 6 ? * MON-FRI *)"
     assert pipeline["scheduleExpressionTimezone"] == "Europe/Amsterdam"
