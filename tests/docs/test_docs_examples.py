@@ -1,0 +1,90 @@
+"""The examples are real: settings are accepted by the program, Python compiles, generated pages are up to date."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from infra import settings
+from infra.spec import load_specs
+from tests.docs.markdown import PAGES, ROOT, Block, blocks, name_of
+
+TEAMS = ("jobs", "reports", "apis", "lib", "images")
+
+WITH_EXAMPLES = [page for page in PAGES if any(block.language in ("toml", "python", "yaml") for block in blocks(page))]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A checkout with the sample in it, as a reader of the pages has."""
+    for folder in TEAMS:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "defaults.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name_of)
+def test_examples_are_accepted_as_they_stand(page: Path, project: Path) -> None:
+    """Written one after the other, as a reader would."""
+    for block in blocks(page):
+        match block.language:
+            case "toml":
+                write(block, project)
+                with_script(project / Path(block.file or "").parent)
+                load_specs(project, "dev")
+                load_specs(project, "prod")
+            case "python":
+                write(block, project)
+                compile(block.text, name_of(page), "exec")
+            case "yaml":
+                accept_stack(block)
+
+
+def write(block: Block, project: Path) -> None:
+    assert block.file, f"the first line must be a comment that names the file:\n{block.text}"
+    path = project / block.file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(block.text)
+
+
+def with_script(folder: Path) -> None:
+    """A page may show settings without code: then whatever they start is there."""
+    command = tomllib.loads((folder / "workload.toml").read_text()).get("command", ["python", "main.py"])
+    script = folder / (command[1] if isinstance(command, list) else "main.py")
+    if not script.exists():
+        script.write_text("")
+
+
+def accept_stack(block: Block) -> None:
+    assert block.file and block.file.startswith("Pulumi.")
+    given: dict[str, Any] = {"aws:region": "eu-west-1", **yaml.safe_load(block.text)["config"]}
+    texts = {key: value if isinstance(value, str) else yaml_text(value) for key, value in given.items()}
+    settings.parse("herd", block.file.split(".")[1], texts)
+
+
+def yaml_text(value: Any) -> str:
+    """How Pulumi hands a value to the program."""
+    return json.dumps(value)
+
+
+def generator(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["reference_commands", "reference_resource_types"])
+def test_generated_pages_are_what_the_code_says(name: str) -> None:
+    module = generator(name)
+    is_current = module.PAGE.read_text(encoding="utf-8") == module.page()
+    assert is_current, "write it again with: .venv/bin/python docs/generate.py"

@@ -1,0 +1,98 @@
+"""What the pages name is there: links, files, settings, modules; and what they should name they do."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra.spec_models import MODELS, Check, Read, Replicas, settings_of
+from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
+
+README = ROOT / "README.md"
+HAND_WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
+SETTINGS = {setting for model in MODELS.values() for setting in settings_of(model)}
+NESTED = {setting for model in (Check, Read, Replicas) for setting in settings_of(model)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        if link.startswith(("http://", "https://")):
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+def described_files() -> set[str]:
+    """Files and folders of examples: those that a page's own blocks of code write or start, or `herd new` makes."""
+    examples = [block for page in PAGES for block in blocks(page) if block.file]
+    found = {str(block.file) for block in examples}
+    for block in examples:
+        started = re.search(r'^command = \["python", "([\w.]+)"\]', block.text, re.MULTILINE)
+        found |= {f"{Path(str(block.file)).parent.as_posix()}/{started[1]}"} if started else set()
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    found |= {f"{kind}s/{name}/" for kind, name in re.findall(r"herd new (job|report|api) ([a-z-]+)", text)}
+    return {parent.as_posix() for file in found for parent in (Path(file), *Path(file).parents)}
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    described = described_files()
+    missing = []
+    for code in inline_code(page):
+        is_path = re.fullmatch(r"[\w./*-]+", code) and code.split("/")[0] in folders and "/" in code
+        if is_path and not any(ROOT.glob(code.rstrip("/"))) and code.rstrip("/") not in described:
+            missing.append(code)
+    assert not missing
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
+def test_settings_that_a_page_gives_a_value_exist(page: Path) -> None:
+    """Every `name = value` in the text."""
+    known = SETTINGS | NESTED | {"rows"}
+    given = [match[1] for code in inline_code(page) if (match := re.fullmatch(r"([a-z_]+) = .+", code))]
+    assert set(given) <= known
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
+def test_settings_of_an_environment_exist(page: Path) -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    tags = {"environment", "workload", "kind", "owner"}  # `herd:owner` is a tag
+    named = re.findall(r"`herd:(\w+)`", prose(page))
+    assert set(named) <= {*declared, *tags}
+
+
+def test_the_readme_says_where_each_setting_goes() -> None:
+    section = prose(README).split("## How it maps to AWS")[1].split("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][2:]
+    named = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert named == SETTINGS
+
+
+def test_the_readme_names_every_kind() -> None:
+    assert all(f"`{kind}s/`" in prose(README) for kind in MODELS)
+
+
+def test_screenshots_are_light() -> None:
+    heavy = [path.name for path in (ROOT / "docs/images").iterdir() if path.stat().st_size > 150_000]
+    assert not heavy
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs/decisions"
+    index = folder / "README.md"
+    assert set(links(index)) == {path.name for path in folder.glob("0*.md")}
+
+
+def test_the_schema_for_editors_is_named_where_it_lies() -> None:
+    assert json.loads((ROOT / "docs/reference/workload.schema.json").read_text())
+    assert "../../docs/reference/workload.schema.json" in (ROOT / "docs/reference/settings.md").read_text()
