@@ -108,6 +108,7 @@ class Targets:
             if connection.is_connected() and not connection.should_close:
                 return connection
             connection.close()
+        self._idle.pop(address, None)
         return None
 
     def _expire(self, address: Address) -> None:

@@ -1,4 +1,6 @@
-"""A gateway on a port of its own, before a server with an account of its own; no agent: tests say themselves who is healthy."""
+"""A gateway on a port of its own, before a server with an account of its own; no agent: tests say themselves who is
+healthy.
+"""
 
 from __future__ import annotations
 

@@ -49,7 +49,9 @@ def test_without_a_host_or_with_two_nothing_is_served(site: Any) -> None:
     assert site.raw(two).split(b" ")[1] in (b"400", b"403")
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil.example"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil.example"]
+)
 def test_pages_of_other_origins_are_refused_and_told_nothing(site: Any, origin: str) -> None:
     for method in ("GET", "POST", "OPTIONS"):
         answer = site.ask(site.address, "/", method, Origin=origin, Access_Control_Request_Method="PUT")
@@ -66,7 +68,9 @@ def test_no_answer_ever_has_a_cors_header(site: Any) -> None:
     assert not [name for name in headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("path", ["/moto-api/data.json", "/moto-api/reset", "/moto-api/", "//moto-api/reset", "/./moto-api/reset"])
+@pytest.mark.parametrize(
+    "path", ["/moto-api/data.json", "/moto-api/reset", "/moto-api/", "//moto-api/reset", "/./moto-api/reset"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_motos_control_interface_has_no_route(site: Any, path: str, method: str) -> None:
     answer = site.ask(site.address, path, method, b"" if method == "POST" else None)
@@ -96,7 +100,10 @@ def test_the_registry_says_that_it_is_none(site: Any) -> None:
         (b"GET /\xc3\xa9 HTTP/1.1\r\nHost: HOST\r\n\r\n", (b"400",)),
         (b"GET / HTTP/1.1\r\nHost: HOST\r\nX: " + b"a" * 20000 + b"\r\n\r\n", (b"400", b"431")),
         (b"GET /" + b"a" * 20000 + b" HTTP/1.1\r\nHost: HOST\r\n\r\n", (b"400", b"414")),
-        (b"POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (b"400",)),
+        (
+            b"POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            (b"400",),
+        ),
         (b"POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: -1\r\n\r\n", (b"400",)),
         (b"nonsense\r\n\r\n", (b"400",)),
     ],
@@ -139,9 +146,7 @@ def test_the_port_is_on_loopback_only(site: Any) -> None:
 
 
 def test_a_task_fetches_and_uses_its_own_keys(site: Any) -> None:
-    task = TaskIdentity(
-        "arn:aws:ecs:eu-west-1:1:task/herd/abc123", "arn:aws:iam::1:role/herd-dev/tasks/train", "train"
-    )
+    task = TaskIdentity("arn:aws:ecs:eu-west-1:1:task/herd/abc123", "arn:aws:iam::1:role/herd-dev/tasks/train", "train")
     path, token = site.keyring.admit(task)
     assert site.ask(site.address, path).status == 403
     assert site.ask(site.address, path, Authorization="wrong").status == 403

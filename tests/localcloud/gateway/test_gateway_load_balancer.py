@@ -38,7 +38,9 @@ class Target:
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
         self.step = asyncio.Event()
-        runner = web.ServerRunner(web.Server(self._answer, handler_cancellation=True, access_log=None), shutdown_timeout=0.1)
+        runner = web.ServerRunner(
+            web.Server(self._answer, handler_cancellation=True, access_log=None), shutdown_timeout=0.1
+        )
         await runner.setup()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port = listener.getsockname()[1]
@@ -117,7 +119,9 @@ class Balancer:
         ec2, self.elb = site.client("ec2"), site.client("elbv2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
-            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"]["SubnetId"]
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+                "SubnetId"
+            ]
             for n, zone in enumerate("ab")
         ]
         self.vpc = vpc
@@ -135,9 +139,7 @@ class Balancer:
             Name=f"g{len(self._groups())}", Protocol="HTTP", Port=80, VpcId=self.vpc, TargetType="ip"
         )["TargetGroups"][0]["TargetGroupArn"]
         if ports:
-            self.elb.register_targets(
-                TargetGroupArn=arn, Targets=[{"Id": "127.0.0.1", "Port": port} for port in ports]
-            )
+            self.elb.register_targets(TargetGroupArn=arn, Targets=[{"Id": "127.0.0.1", "Port": port} for port in ports])
         self.health(arn, state)
         return arn
 
@@ -238,7 +240,9 @@ def test_large_bodies_go_both_ways(api: Balancer) -> None:
 
 def test_a_chunked_upload(api: Balancer) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", api.site.port, timeout=10)
-    connection.request("POST", "/api/x", body=iter([b"a" * 1000, b"b" * 500]), headers={"Host": api.host}, encode_chunked=True)
+    connection.request(
+        "POST", "/api/x", body=iter([b"a" * 1000, b"b" * 500]), headers={"Host": api.host}, encode_chunked=True
+    )
     assert json.loads(connection.getresponse().read())["body"] == 1500
     connection.close()
 
@@ -390,7 +394,9 @@ def echo() -> Iterator[int]:
 
 def connect(balancer: Balancer, path: str, **options: Any) -> websockets.sync.client.ClientConnection:
     sock = socket.create_connection(("127.0.0.1", balancer.site.port))
-    return websockets.sync.client.connect(f"ws://{balancer.host}{path}", sock=sock, max_size=None, proxy=None, **options)
+    return websockets.sync.client.connect(
+        f"ws://{balancer.host}{path}", sock=sock, max_size=None, proxy=None, **options
+    )
 
 
 def test_websockets(balancer: Balancer, echo: int) -> None:

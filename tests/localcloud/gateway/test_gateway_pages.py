@@ -18,9 +18,10 @@ def bucket(site: Any) -> str:
                   CacheControl="no-cache")  # fmt: skip
     s3.put_object(Bucket=name, Key="public/a b/ü.txt", Body=b"0123456789")
     s3.put_object(Bucket=name, Key="private.txt", Body=b"secret")
+    arn = f"arn:aws:s3:::{name}"
     s3.put_bucket_policy(Bucket=name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [
-        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/public/*"},
-        {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{arn}/public/*"},
+        {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [arn, f"{arn}/*"],
          "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
     ]}))  # fmt: skip
     return name
@@ -152,7 +153,10 @@ def test_without_a_policy_nothing_is_public(site: Any) -> None:
 
 
 def test_a_bogus_signature_opens_nothing(site: Any, bucket: str) -> None:
-    for authorization in ("x", "AWS4-HMAC-SHA256 Credential=a/20200101/r/s3/aws4_request, SignedHeaders=host, Signature=0"):
+    for authorization in (
+        "x",
+        "AWS4-HMAC-SHA256 Credential=a/20200101/r/s3/aws4_request, SignedHeaders=host, Signature=0",
+    ):
         answer = site.ask(host_of(site, bucket), "/public/index.html", Authorization=authorization)
         assert answer.status in (400, 403)
 

@@ -52,8 +52,14 @@ CASES: dict[str, tuple[list[dict[str, Any]], bool]] = {
         [allow(Condition={"Bool": {"aws:SecureTransport": "true"}, "StringEquals": {"aws:UserAgent": "x"}})],
         False,
     ),
-    "an unknown operator does not allow": ([allow(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})], False),
-    "an unknown operator denies": ([allow(), deny(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})], False),
+    "an unknown operator does not allow": (
+        [allow(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})],
+        False,
+    ),
+    "an unknown operator denies": (
+        [allow(), deny(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})],
+        False,
+    ),
 }
 
 

@@ -12,7 +12,8 @@ from localcloud.gateway.routing import Asked, Redirect, RoundRobin, _read_balanc
 
 def asked(**changes: Any) -> Asked:
     given: dict[str, Any] = {
-        "method": "GET", "host": "herd-1.eu-west-1.elb.localhost", "path": "/delay-api/predict", "query": "Month=3&x=a%20b",
+        "method": "GET", "host": "herd-1.eu-west-1.elb.localhost", "path": "/delay-api/predict",
+        "query": "Month=3&x=a%20b",
         "headers": [("user-agent", "Mozilla/5.0"), ("x-team", "Blue"), ("x-team", "Red")], "client": "127.0.0.1",
     }  # fmt: skip
     return Asked(**{**given, **changes})
@@ -26,12 +27,21 @@ CONDITIONS: dict[str, tuple[dict[str, Any], bool]] = {
     "path question mark": ({"Field": "path-pattern", "Values": ["/delay?api/predict"]}, True),
     "path prefix alone is no match": ({"Field": "path-pattern", "Values": ["/delay-api"]}, False),
     "path dot is a dot": ({"Field": "path-pattern", "Values": ["/delay.api/predict"]}, False),
-    "path regex": ({"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/delay-api/(predict|version)$"]}}, True),
+    "path regex": (
+        {"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/delay-api/(predict|version)$"]}},
+        True,
+    ),
     "path regex that does not match": ({"Field": "path-pattern", "PathPatternConfig": {"RegexValues": ["^/x"]}}, False),
     "host any case": ({"Field": "host-header", "Values": ["HERD-*.elb.localhost"]}, True),
     "another host": ({"Field": "host-header", "HostHeaderConfig": {"Values": ["*.example.com"]}}, False),
-    "header": ({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "User-Agent", "Values": ["*mozilla*"]}}, True),
-    "second header line": ({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Team", "Values": ["red"]}}, True),
+    "header": (
+        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "User-Agent", "Values": ["*mozilla*"]}},
+        True,
+    ),
+    "second header line": (
+        {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-Team", "Values": ["red"]}},
+        True,
+    ),
     "absent header": ({"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-No", "Values": ["*"]}}, False),
     "method": ({"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["POST", "GET"]}}, True),
     "other method": ({"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["POST"]}}, False),
@@ -39,7 +49,10 @@ CONDITIONS: dict[str, tuple[dict[str, Any], bool]] = {
     "other source": ({"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/8"]}}, False),
     "query": ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "month", "Value": "?"}]}}, True),
     "query value alone": ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Value": "a b"}]}}, True),
-    "other query": ({"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "month", "Value": "4"}]}}, False),
+    "other query": (
+        {"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "month", "Value": "4"}]}},
+        False,
+    ),
 }
 
 
@@ -138,7 +151,10 @@ def test_what_it_cannot_do_it_names() -> None:
 
 
 def group(*states: str) -> Any:
-    targets = {str(port): {"Id": "127.0.0.1", "Port": port, "health": (state, None, None)} for port, state in enumerate(states, 1)}
+    targets = {
+        str(port): {"Id": "127.0.0.1", "Port": port, "health": (state, None, None)}
+        for port, state in enumerate(states, 1)
+    }
     return SimpleNamespace(arn="group", port=80, targets=targets)
 
 
