@@ -170,7 +170,7 @@ def prepare_stack(target: LocalTarget) -> None:
         console.note("the local cloud was restarted and has lost what it held: making the environment again")
         _forget(target)
     if not target.state_file.exists():
-        Engine(target).init()
+        Engine(target).init(target.checkout.pulumi)
     _record_file(target).write_text(json.dumps({"instance": target.cloud.instance}))
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from herd import console
 from herd.changes import Changes
@@ -45,20 +46,24 @@ class Engine:
         """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""
         return self._update("removing", ["destroy", "--yes", "--skip-preview"], Changes())
 
-    def init(self) -> None:
-        """Make the stack."""
-        self._run("stack", "init", self._target.name)
+    def init(self, folder: Path) -> None:
+        """Make the stack. It writes its salt into the Pulumi.<stack>.yaml of `folder`, whatever file is configured."""
+        self._run(folder, "stack", "init", self._target.name)
 
     def remove(self) -> None:
         """Remove the stack, which must be empty."""
-        self._run("stack", "rm", "--yes", "--preserve-config", self._target.name)
+        self._run(self._target.checkout.root, "stack", "rm", "--yes", "--preserve-config", self._target.name)
 
-    def _run(self, *arguments: str) -> None:
+    def _run(self, folder: Path, *arguments: str) -> None:
         environment = dict(self._environment)
-        # these commands name the stack themselves and refuse to be told twice.
+        # These commands name the stack themselves and refuse to be told twice.
         environment.pop("PULUMI_OPTION_STACK", None)
         done = subprocess.run(
-            self._command(*arguments), env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+            [str(self._target.pulumi), "-C", str(folder), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
         )
         if done.returncode:
             raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")

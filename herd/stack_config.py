@@ -52,7 +52,8 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
     new["config"] = {**(new.get("config") or {}), "aws:region": region, f"{checkout.project}:scheme": "http"}
     written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
     if new != old or not copy.read_text().startswith(origin):
-        checkout.folder("pulumi")
+        # `pulumi stack init` is run in this folder, where it may write: it needs a project.
+        (checkout.folder("pulumi") / "Pulumi.yaml").write_text(f"name: {checkout.project}\nruntime: python\n")
         scratch = copy.with_suffix(".new")
         scratch.write_text(written)
         os.chmod(scratch, 0o600)

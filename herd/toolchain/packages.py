@@ -1,10 +1,16 @@
-"""The project's own packages: `.venv` from a lock file of hashes, and this checkout on its path."""
+"""The project's own packages: `.venv` from a lock file of hashes, and this checkout on its path.
+
+Unpacking is quick, compiling thousands of modules is not. So an environment is made once per lock file and interpreter
+in the user's cache, and a checkout's `.venv` is made of hard links to its files: the second one has it in a second.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,21 +41,50 @@ def ensure(root: Path, cache: Path, lock: str) -> bool:
     with machine.exclusive(root / ".herd" / "packages.lock", lambda: None):
         if is_current(root, lock):
             return False
-        _install(root, str(tool), lock)
+        _install(root, cache, str(tool), lock)
     return True
 
 
-def _install(root: Path, tool: str, lock: str) -> None:
-    venv = root / ".venv"
-    stamp = venv / STAMP
-    stamp.unlink(missing_ok=True)
+def _install(root: Path, cache: Path, tool: str, lock: str) -> None:
+    made = cache / "checkouts" / _identity(root / lock)
     with Progress(f"installing packages ({lock})") as progress:
-        if not (venv / "bin" / "python").exists() or _version_of(venv) != _python():
-            machine.run([tool, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)])
-        sync = [tool, "pip", "sync", "--python", str(venv / "bin" / "python"), "--require-hashes", "--compile-bytecode"]
-        machine.run([*sync, str(root / lock)], on_line=progress.note)
-        _add_checkout(root, venv)
-    stamp.write_text(json.dumps(_wanted(root, lock)))
+        with machine.exclusive(made.with_suffix(".lock"), lambda: progress.note("another process does it")):
+            if not made.exists():
+                _make(made, tool, root / lock, progress)
+        new = root / ".herd" / "venv.new"
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.copytree(made, new, symlinks=True, copy_function=_link)
+        _add_checkout(root, new)
+        (new / STAMP).write_text(json.dumps(_wanted(root, lock)))
+        venv = root / ".venv"
+        if venv.is_symlink():
+            venv.unlink()
+        shutil.rmtree(venv, ignore_errors=True)
+        new.rename(venv)
+
+
+def _make(made: Path, tool: str, lock: Path, progress: Progress) -> None:
+    new = made.with_suffix(".new")
+    shutil.rmtree(new, ignore_errors=True)
+    # Relocatable: its scripts find their interpreter beside themselves, wherever that is.
+    machine.run([tool, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(new)])
+    sync = [tool, "pip", "sync", "--python", str(new / "bin" / "python"), "--require-hashes", "--compile-bytecode"]
+    machine.run([*sync, str(lock)], on_line=progress.note)
+    new.rename(made)
+
+
+def _link(source: str, target: str) -> None:
+    """A hard link, or a copy where the cache lies on another file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _identity(lock: Path) -> str:
+    """A name for what is made: by the lock file's content and the interpreter."""
+    told = f"{lock.read_text()}\n{sys.version}\n{os.path.realpath(sys.executable)}\n{platform.platform()}"
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 
 def _add_checkout(root: Path, venv: Path) -> None:
@@ -57,7 +92,7 @@ def _add_checkout(root: Path, venv: Path) -> None:
     site = next((venv / "lib").glob("python3.*/site-packages"))
     (site / "herd.pth").write_text(f"{root}\n")
     launcher = venv / "bin" / "herd"
-    launcher.write_text(LAUNCHER.format(python=venv / "bin" / "python"))
+    launcher.write_text(LAUNCHER.format(python=root / ".venv" / "bin" / "python"))
     launcher.chmod(0o755)
 
 
@@ -78,14 +113,3 @@ def _wanted(root: Path, lock: str) -> dict[str, str]:
 
 def _python() -> str:
     return f"{platform.python_implementation()} {sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _version_of(venv: Path) -> str:
-    """`CPython 3.11`, from the environment's own description; empty if it has none."""
-    try:
-        lines = (venv / "pyvenv.cfg").read_text().splitlines()
-    except OSError:
-        return ""
-    values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    version = values.get("version_info") or values.get("version", "")
-    return f"{values.get('implementation', 'CPython')} {'.'.join(version.split('.')[:2])}"
