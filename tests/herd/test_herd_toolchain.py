@@ -248,3 +248,29 @@ def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pyt
 @pytest.mark.parametrize("target", ["up", "down", "test", "check", "bench", "soak"])
 def test_make_knows_its_targets(target: str) -> None:
     subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_a_second_checkout_gets_its_packages_without_installing_them_again(
+    tools: Tools, project: Path, tmp_path: Path
+) -> None:
+    packages.ensure(project, tools.cache, packages.RUN)
+    calls = len(tools.calls)
+    second = tmp_path / "second"
+    second.mkdir()
+    for name in (packages.RUN, packages.DEVELOP):
+        (second / name).write_text((project / name).read_text())
+    assert packages.ensure(second, tools.cache, packages.RUN) is True
+    assert len(tools.calls) == calls
+    assert (second / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{second}\n"
+    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}\n"
+
+
+def test_an_environment_that_was_cut_short_is_made_anew(
+    tools: Tools, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_STATUS", "2")
+    with pytest.raises(ToolMissing):
+        packages.ensure(project, tools.cache, packages.RUN)
+    monkeypatch.setenv("UV_STATUS", "0")
+    assert packages.ensure(project, tools.cache, packages.RUN) is True
+    assert packages.is_current(project, packages.RUN)
