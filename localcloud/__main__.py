@@ -2,6 +2,7 @@
 
 serve            run in the foreground until SIGTERM, SIGINT or `stop`
 stop             end the one that serves this home, tasks first
+forget           remove what a cloud that has ended held, or move it aside
 install-plugins  write the provider executables into a PULUMI_HOME
 realise          make the virtual environment of a lock file, and print its folder
 """
@@ -71,6 +72,16 @@ def stop(options: argparse.Namespace) -> int:
     return 0
 
 
+def forget(options: argparse.Namespace) -> int:
+    from localcloud import state
+
+    config = Config(options.home.absolute(), options.home, options.home)
+    if config.home.exists():
+        for path in state.forget(config, options.keep):
+            print(path)
+    return 0
+
+
 def install_plugins(options: argparse.Namespace) -> int:
     from localcloud import plugins
 
@@ -118,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("stop", help="end the local cloud of a home")
     command.add_argument("--home", type=Path, required=True)
     command.set_defaults(run=stop)
+
+    command = commands.add_parser("forget", help="remove what a cloud that has ended held")
+    command.add_argument("--home", type=Path, required=True)
+    command.add_argument("--keep", action="store_true", help="move it aside instead")
+    command.set_defaults(run=forget)
 
     command = commands.add_parser("install-plugins", help="write provider executables that lead to a home's cloud")
     command.add_argument("--home", type=Path, required=True)

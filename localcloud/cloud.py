@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 import time
-import uuid
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -80,10 +79,18 @@ class LocalCloud:
         from localcloud.images.store import ImageStore
         from localcloud.plugins import Plugins
         from localcloud.server import Server
+        from localcloud.state import State
 
+        state = State(config)
+        parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
+        self.plugins = Plugins(server, images, config.home / "plugins")
+        parts.callback(self.plugins.close)
+        parts.callback(state.shorten, self.plugins)
+        # Before anybody can make a task, an execution or a request.
+        state.restore(server, self.plugins)
         gateway = Gateway(listener, server, keyring, lambda: list(get_backend("elbv2")[config.account].values()))
         parts.callback(gateway.stop)
         engine = ProcessEngine(images)
@@ -91,8 +98,6 @@ class LocalCloud:
         agent = Agent(server, engine, images, TaskEnvironment(keyring, config, port))
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
-        self.plugins = Plugins(server, images, config.home / "plugins")
-        parts.callback(self.plugins.close)
         control = Control({"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep,
                            "status": self._status, "stop": self._stop})  # fmt: skip
         parts.callback(control.close)
@@ -103,7 +108,7 @@ class LocalCloud:
         endpoint = Endpoint(
             port=port,
             pid=os.getpid(),
-            instance=uuid.uuid4().hex,
+            instance=state.identity,
             control=str(control.path),
             version=VERSION,
             started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

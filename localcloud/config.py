@@ -121,7 +121,8 @@ class Config:
 class Endpoint:
     """How to find a running local cloud: what `endpoint.json` says.
 
-    `instance` is new at each start; `control` is the control socket's path; `started` is ISO-8601 in UTC.
+    `instance` is another one when the cloud has lost what it held; `control` is the control socket's path; `started` is
+    ISO-8601 in UTC.
     """
 
     port: int

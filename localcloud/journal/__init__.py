@@ -7,7 +7,7 @@ identifiers, addresses and dates. `lines` is the file, `scope` says what is kept
 
 from __future__ import annotations
 
-from localcloud.journal.journal import Journal, Replayed, caused_by
+from localcloud.journal.journal import Journal, Replayed
 from localcloud.journal.lines import JournalDamaged
 
-__all__ = ["Journal", "JournalDamaged", "Replayed", "caused_by"]
+__all__ = ["Journal", "JournalDamaged", "Replayed"]

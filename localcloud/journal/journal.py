@@ -9,16 +9,14 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud import calls
+from localcloud import calls, causes
 from localcloud.config import write_private
 from localcloud.journal.compaction import compacted
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of
@@ -40,19 +38,6 @@ KEPT_HEADERS = re.compile(r"host|content-type|content-md5|x-amz-(?!date$|securit
 """What a request says about itself. Who signed it, and how, is dropped."""
 
 SIGNATURE_PARAMETERS = re.compile(r"(?<=[?&])X-Amz-(Signature|Credential|Security-Token|Date)=[^&]*&?")
-
-_cause: ContextVar[str] = ContextVar("cause", default="")
-
-
-@contextmanager
-def caused_by(cause: str) -> Iterator[None]:
-    """Requests made inside belong together: they all made, changed or removed one thing, which `cause` names."""
-    token = _cause.set(cause)
-    try:
-        yield
-    finally:
-        _cause.reset(token)
-
 
 @dataclass(frozen=True)
 class Replayed:
@@ -163,7 +148,7 @@ class Journal:
             region=call.region,
             principal=request.principal,
             body=self._seal(number, request.body),
-            cause=_cause.get(),
+            cause=causes.current(),
         )
 
     def _seed(self, line: Line) -> str:

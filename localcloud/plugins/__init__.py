@@ -18,6 +18,7 @@ import grpc
 from botocore.exceptions import ClientError
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
+from localcloud.causes import caused_by
 from localcloud.plugins.ledger import Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, Refused
@@ -92,6 +93,14 @@ class Plugins:
         """`project/stack` → number of resources that exist."""
         return self._ledger.stacks()
 
+    def unfinished(self) -> set[str]:
+        """Causes of what was being created when the process was killed: nobody has been told of it."""
+        return self._ledger.unfinished()
+
+    def living(self) -> set[str]:
+        """Causes of what exists."""
+        return self._ledger.living()
+
     def sweep(self, project: str, stack: str) -> list[str]:
         """Delete what is left of a stack, the newest first, until nothing more goes; the URNs that went."""
         removed: list[str] = []
@@ -103,7 +112,8 @@ class Plugins:
                 cloud = Cloud(self._server, self._images, entry.region)
                 try:
                     if entry.identity:
-                        kind.delete(cloud, entry.identifier, entry.outputs)
+                        with caused_by(entry.cause):
+                            kind.delete(cloud, entry.identifier, entry.outputs)
                 except (ClientError, Refused) as error:
                     if not (isinstance(error, ClientError) and gone(error)):
                         left.append((entry.urn, str(error)))

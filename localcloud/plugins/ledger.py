@@ -9,7 +9,8 @@ update starts from an old state. The ledger is how it finds what the killed one 
 - When a replacement is made the old one is marked `superseded`: the engine is to delete it, it is never adopted.
 - A sweep after the stack is gone deletes whatever is left.
 
-Kept in memory and in a small SQLite file (no fsync: it need only survive this process, not the machine).
+Kept in memory and in a small SQLite file. An entry's number is never given again: the journal of requests knows by it
+which of them were for one resource.
 """
 
 from __future__ import annotations
@@ -38,6 +39,13 @@ class Entry:
     inputs: Props = field(hash=False)
     outputs: Props = field(hash=False)
     superseded: bool = False
+    includes: tuple[int, ...] = ()
+    """numbers of earlier entries for the very same resource"""
+
+    @property
+    def cause(self) -> str:
+        """What the journal is told about requests made for this entry's sake."""
+        return str(self.number)
 
     @property
     def stack(self) -> str:
@@ -69,15 +77,19 @@ class Ledger:
         self._creating: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
-        self._next = 1
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         if path is not None:
             path.chmod(0o600)
-        self._file.execute("PRAGMA journal_mode=MEMORY")
-        self._file.execute("PRAGMA synchronous=OFF")
-        self._file.execute("CREATE TABLE IF NOT EXISTS ledger (number INTEGER PRIMARY KEY, entry TEXT NOT NULL)")
+        self._file.execute("PRAGMA journal_mode=WAL")
+        self._file.execute("PRAGMA synchronous=NORMAL")
+        self._file.execute(
+            "CREATE TABLE IF NOT EXISTS ledger (number INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL)"
+        )
+        highest = self._file.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'").fetchone()
+        self._next = highest[0] + 1 if highest else 1
         for number, text in self._file.execute("SELECT number, entry FROM ledger ORDER BY number").fetchall():
-            self._keep(Entry(number, **json.loads(text)))
+            kept = json.loads(text)
+            self._keep(Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))}))
 
     def close(self) -> None:
         """Close the file; the ledger must not be used afterwards."""
@@ -105,6 +117,7 @@ class Ledger:
             for other in list(self._by_urn[entry.urn].values()):
                 if other.identity == identity and other.number != entry.number:
                     self.drop(other)
+                    entry = replace(entry, includes=(*entry.includes, *other.includes, other.number))
             entry = replace(entry, identity=identity, identifier=identifier, outputs=outputs)
             self._write(entry)
             return entry
@@ -146,6 +159,20 @@ class Ledger:
         """A stack's entries, the newest first: the order in which they can be deleted."""
         with self._lock:
             return [entry for number, entry in sorted(self._entries.items(), reverse=True) if entry.stack == stack]
+
+    def find(self, urn: str, identity: str) -> Entry | None:
+        """The entry of a resource that exists."""
+        return next((entry for entry in self.of(urn) if entry.identity == identity), None)
+
+    def unfinished(self) -> set[str]:
+        """Causes of creations that are under way, or were when the process was killed."""
+        with self._lock:
+            return {entry.cause for entry in self._entries.values() if not entry.identity}
+
+    def living(self) -> set[str]:
+        """Causes of everything that exists."""
+        with self._lock:
+            return {str(number) for entry in self._entries.values() for number in (entry.number, *entry.includes)}
 
     def stacks(self) -> dict[str, int]:
         """`project/stack` → number of resources."""

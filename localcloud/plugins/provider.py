@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.causes import caused_by
 from localcloud.plugins import ledger as ledgers
 from localcloud.plugins.acceptance import Problem, accept
 from localcloud.plugins.comparison import changes, covers, paths_of_change, same
@@ -166,9 +167,10 @@ class Provider:
                 kept[name] = UNKNOWN
             return {**kept, **told, **_derived(kind, cloud, {**kept, **told}), **self._tags(kind, cloud, news)}
         try:
-            live = self._asking(
-                kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
-            )
+            with caused_by(self._cause(urn, identifier, olds)):
+                live = self._asking(
+                    kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
+                )
         except HalfCreated as half:  # with the old inputs, so that the next update sees the difference again
             outputs = {**kept, **told, **half.live}
             raise Incomplete(identifier, old_inputs, outputs, _said(kind, urn, "updating", half.reason)) from half
@@ -187,7 +189,8 @@ class Provider:
         kind = self.type_of(urn)
         self.touched.add(_identity(identifier, olds))
         cloud = self._cloud(olds)
-        self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
+        with caused_by(self._cause(urn, identifier, olds)):
+            self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
         self.ledger.removed(urn, _identity(identifier, olds))
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,12 +255,13 @@ class Provider:
             return None
         olds = {**entry.inputs, **entry.outputs}
         told = {name: value for name, value in inputs.items() if not name.startswith("__")}
-        update = self._asking(
-            kind,
-            entry.urn,
-            "adopting",
-            lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
-        )
+        with caused_by(entry.cause):
+            update = self._asking(
+                kind,
+                entry.urn,
+                "adopting",
+                lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
+            )
         outputs = {**live, **update, **told, "id": entry.identifier}
         outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
         entry = self.ledger.made(replace(entry, inputs=inputs), entry.identity, entry.identifier, outputs)
@@ -268,7 +272,8 @@ class Provider:
         """Delete a left-over that cannot be adopted; one that is still in use waits for the sweep."""
         cloud = replace(self.cloud, region=entry.region)
         try:
-            _unless_gone(lambda: kind.delete(cloud, entry.identifier, entry.outputs))
+            with caused_by(entry.cause):
+                _unless_gone(lambda: kind.delete(cloud, entry.identifier, entry.outputs))
         except (ClientError, Refused):
             self.ledger.supersede(entry.urn, {entry.identity})
         else:
@@ -277,7 +282,8 @@ class Provider:
     def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props) -> tuple[str, Props]:
         entry = self.ledger.begin(urn, cloud.region, inputs)
         try:
-            identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
+            with caused_by(entry.cause):
+                identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
         except HalfCreated as half:
             done = _surely_done(kind, inputs)
             outputs = self._outputs(kind, cloud, done, half.identifier, half.live)
@@ -297,6 +303,11 @@ class Provider:
         older = {other.identity for other in self.ledger.of(entry.urn)} & self.touched - {entry.identity}
         self.ledger.supersede(entry.urn, older)
         self.touched.add(entry.identity)
+
+    def _cause(self, urn: str, identifier: str, olds: Props) -> str:
+        """What the journal is told: nothing about a resource that was not made here."""
+        entry = self.ledger.find(urn, _identity(identifier, olds))
+        return entry.cause if entry else ""
 
     # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

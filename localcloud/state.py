@@ -1,0 +1,88 @@
+"""What of a local cloud survives its process: everything below `journal/`, `plugins/` and `images/` of its home.
+
+`State` opens it before the server is made, and brings the server back to it. `forget` removes it, `set_aside` moves it
+out of the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localcloud.config import Config
+
+if TYPE_CHECKING:
+    from localcloud.plugins import Plugins
+    from localcloud.server import Server
+
+log = logging.getLogger(__name__)
+
+FOLDERS = ("journal", "plugins", "images")
+
+
+class State:
+    """The kept state of a home, opened by the process that serves it. Raises `JournalDamaged`."""
+
+    def __init__(self, config: Config):
+        from localcloud.journal import Journal
+
+        self._config = config
+        self.journal = Journal(config.home / "journal", way_out(config.home))
+        if self.journal.is_new:
+            # What others have kept describes a cloud that is no more.
+            _remove(config.home, FOLDERS[1:])
+
+    @property
+    def identity(self) -> str:
+        """The same from start to start, until what the cloud held is lost or forgotten."""
+        return self.journal.identity
+
+    def restore(self, server: Server, plugins: Plugins) -> None:
+        """Bring a new server to where the last one was, and record from now on."""
+        replayed = self.journal.replay(server, plugins.unfinished())
+        server.recorder = self.journal
+        log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)
+        if replayed.differing:
+            log.warning("%d of them were answered otherwise than the first time", len(replayed.differing))
+
+    def shorten(self, plugins: Plugins) -> None:
+        """Forget what led to nothing that exists, if there is much of it."""
+        living = plugins.living()
+        self.journal.compact(lambda cause: cause not in living)
+
+    def close(self) -> None:
+        self.journal.close()
+
+
+def way_out(home: Path) -> str:
+    """What a person can do about a state that cannot be read."""
+    command = f"python -m localcloud forget --home {home}"
+    return f"To go on without what the cloud held: {command} (with --keep it is moved aside, not removed)"
+
+
+def forget(config: Config, keep: bool) -> list[Path]:
+    """Remove what a home's cloud holds, or move it aside with `keep`; the folders that went, or where they went to.
+
+    Port, credentials and log stay. Raises `AlreadyRunning`.
+    """
+    with config.exclusively():
+        return list(_set_aside(config.home)) if keep else _remove(config.home, FOLDERS)
+
+
+def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
+    found = [home / name for name in folders if (home / name).exists()]
+    for folder in found:
+        shutil.rmtree(folder)
+    return found
+
+
+def _set_aside(home: Path) -> Iterator[Path]:
+    aside = home / time.strftime("set-aside-%Y%m%d-%H%M%S")
+    for name in FOLDERS:
+        if (home / name).exists():
+            aside.mkdir(exist_ok=True)
+            yield (home / name).rename(aside / name)
