@@ -2,7 +2,8 @@
 
 Source of the behaviour: "How Application Load Balancers work", "HTTP headers" and "Troubleshoot" in the ELB user guide.
 Not like AWS: a target that refuses the connection is passed over for the next one (AWS answers 502), because here
-targets start and stop in milliseconds; HTTPS listeners are served without TLS; no HTTP/2, mutual TLS or sign-in.
+targets start and stop in milliseconds; HTTPS listeners are served without TLS; no HTTP/2, no mutual TLS,
+no sign-in, no sticky sessions.
 """
 
 from __future__ import annotations
