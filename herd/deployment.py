@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 from herd import console, local_cloud, project, runs, services, stack_config, state
@@ -81,6 +82,7 @@ def down(target: Target, yes: bool) -> None:
         else:
             console.say(f"{target.name} is removed; the local cloud had already lost what it held")
         _forget(target)
+        shutil.rmtree(target.checkout.state / "build" / target.name, ignore_errors=True)
     else:
         console.say(f"{target.name} was not up")
     cloud = local_cloud.running(target.checkout)

@@ -52,10 +52,7 @@ def down(environment: Environment = None, stack: Stack = None, yes: Yes = False)
 
 
 def stop() -> None:
-    """Stop the local cloud of this checkout; nothing runs on this machine afterwards.
-
-    What it held in memory goes with it: the next `herd up` makes the environments again.
-    """
+    """Stop the local cloud of this checkout: nothing runs on this machine afterwards. `herd up` starts it again."""
     from herd import checkout, local_cloud
 
     console.say(
