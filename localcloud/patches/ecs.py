@@ -55,7 +55,6 @@ def apply() -> None:
     _patch_stop_task()
     _patch_list_tasks()
     _patch_describe_tasks()
-    _patch_describe_capacity_providers()
 
 
 def _patch_task() -> None:
@@ -226,22 +225,3 @@ def _patch_describe_tasks() -> None:
         return result
 
     response.describe_tasks = describe_tasks
-
-
-def _patch_describe_capacity_providers() -> None:
-    # ecs/models.py:1049 iterates over None when no names are given (HTTP 500), and does not know Fargate's two.
-    stock = Backend.describe_capacity_providers
-
-    def describe(backend: Any, names: list[str] | None) -> tuple[list[Any], list[Any]]:
-        managed = ("FARGATE", "FARGATE_SPOT")
-        wanted = names or [*managed, *backend.capacity_providers]
-        providers, failures = stock(backend, [name for name in wanted if name not in managed])
-        partition = f"arn:aws:ecs:{backend.region_name}:{backend.account_id}:capacity-provider"
-        fargate = [
-            {"name": name, "status": "ACTIVE", "capacityProviderArn": f"{partition}/{name}"}
-            for name in managed
-            if name in wanted
-        ]
-        return [*fargate, *providers], failures
-
-    Backend.describe_capacity_providers = describe

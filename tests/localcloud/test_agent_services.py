@@ -266,5 +266,6 @@ def test_deletion_drains_and_then_frees_the_cluster(web: Web, wait_until: Any) -
     web.update(desiredCount=0)
     assert ecs.delete_service(cluster="c", service="web")["service"]["status"] == "DRAINING"
     wait_until(lambda: web.show()["status"] == "INACTIVE")
+    assert ecs.list_services(cluster="c")["serviceArns"] == []
     assert web.targets() == []
     ecs.delete_cluster(cluster="c")

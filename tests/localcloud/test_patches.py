@@ -203,6 +203,16 @@ def test_capacity_providers_are_all_listed(server: Server) -> None:
     assert (missing["capacityProviders"], missing["failures"][0]["reason"]) == ([], "MISSING")
 
 
+def test_deleted_clusters_are_not_listed_but_described(server: Server) -> None:
+    ecs = server.client("ecs")
+    first = ecs.create_cluster(clusterName="c", settings=[{"name": "containerInsights", "value": "enabled"}])["cluster"]
+    assert ecs.create_cluster(clusterName="c")["cluster"]["settings"] == first["settings"], "made once"
+    ecs.delete_cluster(cluster="c")
+    assert ecs.list_clusters()["clusterArns"] == []
+    assert ecs.describe_clusters(clusters=["c"])["clusters"][0]["status"] == "INACTIVE"
+    assert ecs.create_cluster(clusterName="c")["cluster"]["status"] == "ACTIVE"
+
+
 def test_aws_managed_policies_are_known_by_name(server: Server) -> None:
     iam = server.client("iam")
     iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")

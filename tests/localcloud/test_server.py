@@ -245,6 +245,8 @@ def test_a_service_needs_a_target_group_in_use_and_a_name_of_its_own(server: Ser
 PASS = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
 ROLE = "arn:aws:iam::123456789012:role/r"
 
+SUBNETS = ["subnet-1", "subnet-2"]
+
 NAMES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "long role": ("iam", "create_role", {"RoleName": "a" * 65, "AssumeRolePolicyDocument": "{}"}, "ValidationError"),
     "upper-case bucket": ("s3", "create_bucket", {"Bucket": "Upper"}, "InvalidBucketName"),
