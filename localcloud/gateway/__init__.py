@@ -22,7 +22,7 @@ from aiohttp import web
 from localcloud.credentials import CREDENTIALS_PATH, Keyring
 from localcloud.gateway import hosts
 from localcloud.gateway.aws_api import AwsApi
-from localcloud.gateway.errors import too_large, unauthenticated
+from localcloud.gateway.errors import too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
 from localcloud.gateway.pages import Pages
@@ -158,7 +158,7 @@ class Gateway:
             is_object = message.header("x-amz-target") is None and message.method == "PUT"
             body = await read_body(request, MAX_OBJECT_BYTES if is_object else MAX_CALL_BYTES)
         except SignatureRefused as refused:
-            return _reply(unauthenticated(refused, message), request, close=request.body_exists)
+            return _reply(self._api.refuse(refused, message), request, close=request.body_exists)
         except BodyTooLarge as large:
             return _reply(too_large(message, large.limit), request, close=True)
         except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +13,8 @@ from localcloud.gateway import aws_chunked
 from localcloud.gateway.errors import unauthenticated
 from localcloud.server import Request, Response
 from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, SignatureRefused, read_claim, verify
+
+log = logging.getLogger(__name__)
 
 # Headers that describe the framing that `aws_chunked` has taken off. What moto sees is a plain body.
 _FRAMING = {"x-amz-decoded-content-length", "x-amz-trailer", "transfer-encoding", "content-length"}
@@ -38,11 +41,15 @@ class AwsApi:
             text = "The AWS Access Key Id you provided does not exist in our records."
             raise SignatureRefused(Reason.UNKNOWN_KEY, text, claim.service)
 
+    def refuse(self, refused: SignatureRefused, message: Message) -> Response:
+        log.info("refused %s %s: %s (%s)", message.method, message.path, refused.reason.value, refused)
+        return unauthenticated(refused, message)
+
     def answer(self, message: Message, body: bytes) -> Response:
         try:
             request = self._verified(message, body)
         except SignatureRefused as refused:
-            return unauthenticated(refused, message)
+            return self.refuse(refused, message)
         return self._server.handle(request)
 
     def _verified(self, message: Message, body: bytes) -> Request:
