@@ -93,6 +93,7 @@ def down(target: Target, yes: bool) -> None:
         if not environments(target):
             with console.step("stopping the local cloud"):
                 local_cloud.stop(target.checkout)
+                local_cloud.forget(target.checkout)
 
 
 def _destroy(target: LocalTarget) -> None:

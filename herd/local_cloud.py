@@ -158,6 +158,14 @@ def stop(checkout: Checkout) -> bool:
     )
 
 
+def forget(checkout: Checkout) -> None:
+    """Remove what a stopped local cloud held; its port and credentials stay. Raises HerdError if that cannot be."""
+    command = [str(checkout.python), "-m", "localcloud", "forget", "--home", str(checkout.cloud)]
+    done = subprocess.run(command, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise HerdError(done.stderr.strip())
+
+
 def _alive(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         # If this very process started it, it stays a zombie until somebody asks.
