@@ -1,4 +1,4 @@
-"""The guide to the first job, followed to the letter: files are written as it shows them, commands are run as it says."""
+"""The guide to the first job, followed to the letter: its files are written, its commands are run, as it says."""
 
 from __future__ import annotations
 
