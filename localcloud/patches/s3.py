@@ -1,4 +1,4 @@
-"""S3: new buckets block public access."""
+"""S3: new buckets block public access, and a bucket with delete markers can be emptied."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from typing import Any
 
 from moto.s3 import models
 
-BLOCKED = {
-    "BlockPublicAcls": "true",
-    "IgnorePublicAcls": "true",
-    "BlockPublicPolicy": "true",
-    "RestrictPublicBuckets": "true",
-}
-
 
 def apply() -> None:
-    """Block public access on each new bucket, as AWS does since April 2023."""
-    # s3/models.py: a new bucket has no block, so that a public policy is accepted that AWS refuses.
+    """Block public access on each new bucket, and let delete markers be deleted."""
+    _block_public_access()
+    _let_markers_go()
+    _free_bytes_quietly()
+
+
+def _block_public_access() -> None:
+    # s3/models.py:1948: a new bucket has no block, so that a public policy is accepted. AWS blocks since April 2023.
     backend = models.S3Backend
     stock = backend.create_bucket
 
@@ -31,3 +30,21 @@ def apply() -> None:
         return bucket
 
     backend.create_bucket = create_bucket
+
+
+def _let_markers_go() -> None:
+    # s3/utils.py:132 disposes of each version of a key, but a delete marker has nothing to dispose of: DeleteObjects
+    # was HTTP 500 in a versioned bucket once anything had been deleted there.
+    def dispose(marker: Any, garbage: bool = False) -> None:
+        """It holds no bytes."""
+
+    models.FakeDeleteMarker.dispose = dispose
+
+
+def _free_bytes_quietly() -> None:
+    # s3/models.py:440 warns of each object whose bytes are freed with it: moto expects to keep a list of all of them
+    # (patches/core.py), and does not dispose of a version that is deleted by its id.
+    def delete(key: Any) -> None:
+        key.dispose()
+
+    models.FakeKey.__del__ = delete

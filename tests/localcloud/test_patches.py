@@ -25,6 +25,7 @@ ADDED = {
     "ApplicationAutoScalingResponse.tag_resource",
     "ApplicationAutoScalingResponse.untag_resource",
     "ApplicationAutoscalingBackend.resource_tags",
+    "FakeDeleteMarker.dispose",
     "FakeRule.transforms",
     "NetworkInterface.private_dns_name",
     "StepFunctionResponse.list_state_machine_versions",
@@ -272,6 +273,30 @@ def test_new_buckets_block_public_access(server: Server) -> None:
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert set(block.values()) == {True}
+
+
+@pytest.mark.parametrize("single", [True, False], ids=["one by one", "all at once"])
+def test_a_versioned_bucket_with_delete_markers_can_be_emptied(server: Server, single: bool) -> None:
+    s3, bucket = server.client("s3"), f"versions-{server.account}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a", "b"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"1")
+        s3.put_object(Bucket=bucket, Key=key, Body=b"2")
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.put_object(Bucket=bucket, Key="b", Body=b"3")
+    listed = s3.list_object_versions(Bucket=bucket)
+    versions = [
+        {"Key": found["Key"], "VersionId": found["VersionId"]}
+        for found in [*listed["Versions"], *listed["DeleteMarkers"]]
+    ]
+    assert len(versions) == 7
+    if single:
+        for version in versions:
+            s3.delete_object(Bucket=bucket, **version)
+    else:
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": versions})
+    s3.delete_bucket(Bucket=bucket)
 
 
 def test_services_keep_what_was_declared(ticking: Agent, server: Server) -> None:
