@@ -32,8 +32,12 @@ def err() -> Console:
 def _console(stderr: bool) -> Console:
     from rich.console import Console
 
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if terminal else WIDTH_WHEN_PIPED)
+    stream = sys.stderr if stderr else sys.stdout
+    if stream.isatty():
+        # Without a fixed file, so that a running spinner can let lines pass above itself.
+        return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    # A spinner on stderr takes over sys.stdout too; what is piped must go on into the pipe.
+    return Console(file=stream, stderr=stderr, highlight=False, soft_wrap=True, width=WIDTH_WHEN_PIPED)
 
 
 def say(text: str = "", style: str | None = None) -> None:
