@@ -95,16 +95,20 @@ def _plain(text: str) -> Any:
 
 
 def table(columns: list[str], rows: list[list[str]], styles: dict[str, str] | None = None) -> None:
-    """A table of plain texts on stdout. `styles` colours a cell by its text."""
-    from rich.table import Table
+    """A table of plain texts on stdout. `styles` colours a cell by its text.
+
+    As wide as its content: an address that was broken to fit the terminal could not be clicked or copied.
+    """
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        drawn.add_column(column, no_wrap=not out().is_terminal, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))
-    out().print(drawn, soft_wrap=False)
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    for number, row in enumerate([columns, *rows]):
+        line = Text()
+        for cell, width in zip(row, widths, strict=True):
+            line.append(cell, "bold" if number == 0 else (styles or {}).get(cell, ""))
+            line.append(" " * (width - len(cell) + 2))
+        line.rstrip()
+        out().print(line)
 
 
 def confirm(question: str) -> bool:
