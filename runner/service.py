@@ -14,6 +14,9 @@ from runner.storage import Storage, StorageError
 from runner.task import Task, workload_environment
 from runner.workspace import Workspace, prepare
 
+FIRST_SECONDS = 2.0
+"""Pause between looks while an input has never been published: people wait for a new environment's first answer."""
+
 
 def serve(task: Task, environ: Mapping[str, str]) -> int:
     """Run the service until it ends; return its exit status. It starts at once, its inputs arrive beside it."""
@@ -53,7 +56,8 @@ def _keep_current(task: Task, workspace: Workspace, ended: threading.Event) -> N
     refresher = Refresher(task, workspace)
     while True:
         refresher.refresh()
-        if ended.wait(task.refresh_seconds):
+        pause = task.refresh_seconds if refresher.has_all else min(FIRST_SECONDS, task.refresh_seconds)
+        if ended.wait(pause):
             return
 
 
@@ -70,6 +74,11 @@ class Refresher:
         self._storage = Storage() if task.data_bucket is not None else None
         self._current: dict[str, list[str]] = {}
         self._trouble: dict[str, str] = {}
+
+    @property
+    def has_all(self) -> bool:
+        """Has each input been there once?"""
+        return all(read.name in self._current for read in self._task.reads if read.fetch)
 
     def refresh(self) -> None:
         """Look at every input once. What goes wrong is said once and tried again: a service keeps what it has."""

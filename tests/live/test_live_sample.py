@@ -163,7 +163,8 @@ def test_the_persons_own_account_was_never_used(sandbox: Sandbox) -> None:
     for process in psutil.Process(endpoint(sandbox)["pid"]).children(recursive=True):
         environment = process.environ()
         assert CANARY not in " ".join(environment.values())
-        assert not environment.get("HOME", "").startswith(str(sandbox.home))
+        if "AWS_ENDPOINT_URL" in environment:  # a task, not what keeps watch over the tasks
+            assert not environment["HOME"].startswith(str(sandbox.home))
 
 
 def test_tracked_files_stay_clean(sandbox: Sandbox) -> None:
@@ -177,7 +178,8 @@ def test_down_leaves_nothing(sandbox: Sandbox) -> None:
     sandbox.wait_for("the local cloud to end", lambda: not psutil.pid_exists(cloud["pid"]), 15)
     assert is_free(cloud["port"])
     assert processes_below(sandbox.folder) == []
-    assert "down" in sandbox.herd("status").stdout.lower() or sandbox.json("status", "--json")["workloads"] == []
+    status = sandbox.herd("status", check=False)
+    assert (status.returncode, "`herd up` makes it" in status.stderr) == (1, True)
 
 
 def test_down_again_has_nothing_to_do(sandbox: Sandbox) -> None:
