@@ -95,9 +95,10 @@ class LocalCloud:
         parts.callback(gateway.stop)
         engine = ProcessEngine(images)
         parts.callback(engine.close)
-        agent = Agent(server, engine, images, TaskEnvironment(keyring, config, port))
+        agent = Agent(server, engine, images, TaskEnvironment(keyring, config, port), memory=state.memory)
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
+        parts.callback(state.abort_running)
         control = Control({"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep,
                            "status": self._status, "stop": self._stop})  # fmt: skip
         parts.callback(control.close)

@@ -1,4 +1,5 @@
-"""What of a local cloud survives its process: everything below `journal/`, `plugins/` and `images/` of its home.
+"""What of a local cloud survives its process: everything below `journal/`, `runtime/`, `plugins/` and `images/`
+of its home.
 
 `State` opens it before the server is made, and brings the server back to it. `forget` removes it, `set_aside` moves it
 out of the way.
@@ -9,19 +10,22 @@ from __future__ import annotations
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud.config import Config
 
 if TYPE_CHECKING:
+    from localcloud.agent.memory import Memory
+    from localcloud.calls import Call
     from localcloud.plugins import Plugins
-    from localcloud.server import Server
+    from localcloud.runtime import Runtime
+    from localcloud.server import Request, Response, Server
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("journal", "plugins", "images")
+FOLDERS = ("journal", "runtime", "plugins", "images")
 
 
 class State:
@@ -31,6 +35,7 @@ class State:
         from localcloud.journal import Journal
 
         self._config = config
+        self._runtime: Runtime | None = None
         self.journal = Journal(config.home / "journal", way_out(config.home))
         if self.journal.is_new:
             # What others have kept describes a cloud that is no more.
@@ -43,11 +48,33 @@ class State:
 
     def restore(self, server: Server, plugins: Plugins) -> None:
         """Bring a new server to where the last one was, and record from now on."""
+        from localcloud.runtime import Runtime
+
         replayed = self.journal.replay(server, plugins.unfinished())
-        server.recorder = self.journal
+        self._runtime = Runtime(server, self._config.home / "runtime")
+        self._runtime.restore()
+        server.recorder = self
         log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)
         if replayed.differing:
             log.warning("%d of them were answered otherwise than the first time", len(replayed.differing))
+
+    @property
+    def memory(self) -> Memory:
+        """What the agent remembers by."""
+        assert self._runtime
+        return self._runtime.tasks
+
+    def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
+        """Carry out a request, and keep what it declared or did. A `server.Recorder`."""
+        assert self._runtime
+        if self.journal.keeps(call, request):
+            return self.journal.perform(call, request, carry_out)
+        return self._runtime.perform(call, request, carry_out)
+
+    def abort_running(self) -> None:
+        """End the executions that run, with the reason."""
+        if self._runtime:
+            self._runtime.executions.abort_running()
 
     def shorten(self, plugins: Plugins) -> None:
         """Forget what led to nothing that exists, if there is much of it."""
@@ -55,6 +82,8 @@ class State:
         self.journal.compact(lambda cause: cause not in living)
 
     def close(self) -> None:
+        if self._runtime:
+            self._runtime.close()
         self.journal.close()
 
 

@@ -14,6 +14,7 @@ from localcloud.agent.delivery import Delivery
 from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
+from localcloud.agent.memory import Memory, NoMemory
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
 from localcloud.agent.tasks import Tasks
@@ -37,14 +38,16 @@ class Agent:
         images: Images,
         task_environment: TaskEnvironment,
         clock: Clock | None = None,
+        memory: Memory | None = None,
     ):
+        memory = memory or NoMemory()
         self._server = server
         self._bus = EventBus(server.account)
         self._shipper = LogShipper(server)
         self._delivery = Delivery(server)
         self._deliverers = ThreadPoolExecutor(1, thread_name_prefix="events")
-        self.tasks = Tasks(server, engine, task_environment, Planner(server, self._shipper, images), self._bus)
-        self.services = Services(server, self.tasks, self._bus)
+        self.tasks = Tasks(server, engine, task_environment, Planner(server, self._shipper, images), self._bus, memory)
+        self.services = Services(server, self.tasks, self._bus, memory)
         self.schedules = Schedules(server, self._delivery, clock or SystemClock())
         hooks.connect_listener(server.account, self)
 

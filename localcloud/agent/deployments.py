@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -86,6 +87,24 @@ class Deployment:
         """COMPLETED or FAILED."""
         self.state, self.reason, self.updated = state, reason, utcnow()
 
+    def told(self) -> dict[str, Any]:
+        """What outlives the process: everything but tasks."""
+        return {
+            "id": self.id,
+            "task_definition": self.task_definition,
+            "state": self.state,
+            "reason": self.reason,
+            "failed": self.failed,
+            "created": self.created.isoformat(),
+            "updated": self.updated.isoformat(),
+        }
+
+    @classmethod
+    def recalled(cls, told: Mapping[str, Any]) -> Deployment:
+        """What `told` told of, without tasks."""
+        dates = {name: datetime.fromisoformat(told[name]) for name in ("created", "updated")}
+        return cls(**{**told, **dates})
+
     def describe(self, service: Any, primary: bool) -> dict[str, Any]:
         """As DescribeServices shows it."""
         statuses = [task.run.task.last_status for task in self.tasks]
@@ -127,6 +146,24 @@ class ServiceState:
     @property
     def older(self) -> list[Deployment]:
         return self.deployments[1:]
+
+    def told(self) -> dict[str, Any]:
+        """What outlives the process."""
+        events = [{**event, "createdAt": event["createdAt"].isoformat()} for event in self.service.events]
+        return {"last_good": self.last_good, "deployment": self.primary.told(), "events": events}
+
+    def recall(self, told: Mapping[str, Any]) -> None:
+        """Take up what an earlier process told: its tasks are gone, its deployment goes on unless another is due."""
+        if not told:
+            return
+        self.last_good = told["last_good"]
+        self.service.events = [
+            {**event, "createdAt": datetime.fromisoformat(event["createdAt"])} for event in told["events"]
+        ]
+        deployment = Deployment.recalled(told["deployment"])
+        if deployment.task_definition == self.service.task_definition:
+            self.deployments = [deployment]
+            self.service.new_deployment_forced = False
 
     def bounds(self) -> tuple[int, int]:
         """How many tasks must stay healthy and how many there may be during a roll-out."""

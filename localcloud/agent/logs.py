@@ -69,7 +69,8 @@ class LogShipper:
         if stream.group not in backend.groups:
             if not create_group:
                 raise NoLogGroup(stream.group)
-            backend.create_log_group(stream.group, {})
+            # Declared, so that it is there after a restart.
+            self._server.client("logs", stream.region).create_log_group(logGroupName=stream.group)
         backend.create_log_stream(stream.group, stream.name)
 
     def write(self, stream: Stream, line: str) -> None:

@@ -83,7 +83,11 @@ class Schedules:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to fire."""
+        """Begin to fire. Schedules that are there already were made by an earlier process: what they missed while
+        there was none is not made up for.
+        """
+        with self._server.lock:
+            self._rearm(self._clock.now())
         self._running = True
         self._thread = threading.Thread(target=self._loop, name="schedules", daemon=True)
         self._thread.start()
@@ -133,6 +137,13 @@ class Schedules:
             del self._armed[arn]
         return due
 
+    def _rearm(self, now: datetime) -> None:
+        for _, backend in backends.regions("scheduler", self._server.account):
+            for group in backend.schedule_groups.values():
+                for schedule in group.schedules.values():
+                    since = moment(schedule.creation_date) or now
+                    self._armed[schedule.arn] = Armed(signature(schedule), since, next_due(schedule, now, since))
+
     def _look_at(self, group: Any, schedule: Any, now: datetime) -> list[Invocation]:
         armed = self._armed.get(schedule.arn)
         if armed is None or armed.signature != signature(schedule):
@@ -145,7 +156,9 @@ class Schedules:
         invocation = Invocation(schedule, dict(schedule.target), scheduled=armed.due, due=now)
         armed.due = next_due(schedule, now, armed.since)
         if armed.due is None and schedule.action_after_completion == "DELETE":
-            group.schedules.pop(schedule.name, None)
+            # Declared, so that it stays away after a restart.
+            client = self._server.client("scheduler", schedule.arn.split(":")[3])
+            client.delete_schedule(GroupName=group.name, Name=schedule.name)
         return [invocation]
 
     def _invoke(self, invocation: Invocation, now: datetime) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from localcloud.agent.deployments import Deployment, ServiceState, ServiceTask
 from localcloud.agent.events import EventBus
 from localcloud.agent.health import HealthChecks, Target
+from localcloud.agent.memory import Memory
 from localcloud.agent.tasks import TaskRun, Tasks
 from localcloud.patches import backends
 from localcloud.server import Server
@@ -29,10 +30,11 @@ SCHEDULER = "ServiceSchedulerInitiated"
 class Services:
     """Runs the account's services."""
 
-    def __init__(self, server: Server, tasks: Tasks, bus: EventBus):
+    def __init__(self, server: Server, tasks: Tasks, bus: EventBus, memory: Memory):
         self._server = server
         self._tasks = tasks
         self._bus = bus
+        self._memory = memory
         self._health = HealthChecks(server, self._target_changed)
         self._states: dict[str, ServiceState] = {}
         self._by_run: dict[TaskRun, tuple[ServiceState, ServiceTask]] = {}
@@ -83,6 +85,7 @@ class Services:
         state = self._states.get(service.arn)
         if state is None or state.service is not service:
             state = self._states[service.arn] = ServiceState(service)
+            state.recall(self._memory.service(service.arn) or {})
         self._drop_stopped(state)
         if service.status == "DRAINING":
             self._wind_up(state)
@@ -93,6 +96,7 @@ class Services:
         self._judge(state)
         state.deployments[1:] = [older for older in state.older if older.tasks]
         state.publish()
+        self._memory.service_changed(service.arn, state.told())
         waiting = len(state.primary.live) < service.desired_count and state.primary.state != "FAILED"
         return [state.primary.restart_at] if waiting and state.primary.restart_at > time.monotonic() else []
 
@@ -123,6 +127,7 @@ class Services:
         service.deployments, service.running_count, service.pending_count = [], 0, 0
         service.status = "INACTIVE"
         self._states.pop(service.arn, None)
+        self._memory.service_changed(service.arn, None)
 
     def _open_deployment(self, state: ServiceState) -> None:
         service = state.service
@@ -212,7 +217,10 @@ class Services:
         state.deployments = [again, *(d for d in state.deployments if d is not again)]
         again.state, again.failed, again.restart_at = "IN_PROGRESS", 0, 0.0
         again.reason = f"ECS deployment circuit breaker: rolling back to deploymentId {again.id}."
-        state.service.task_definition = good
+        # Declared, so that it holds after a restart too.
+        self._server.client("ecs", state.service.region_name).update_service(
+            cluster=state.service.cluster_arn, service=state.service.arn, taskDefinition=good
+        )
         state.say(f"rolling back to deployment {again.id}.")
         self._wake.set()
 

@@ -22,6 +22,7 @@ from moto.core.utils import utcnow
 from localcloud.agent.containers import CannotPrepare, Plan, Planner
 from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment, TaskIdentity
+from localcloud.agent.memory import Memory
 from localcloud.engines import CannotStart, Engine, Exit, Handle
 from localcloud.patches import backends
 from localcloud.patches.ecs import family_of
@@ -69,23 +70,35 @@ class TaskRun:
 class Tasks:
     """Runs the account's tasks."""
 
-    def __init__(self, server: Server, engine: Engine, environment: TaskEnvironment, planner: Planner, bus: EventBus):
+    def __init__(
+        self,
+        server: Server,
+        engine: Engine,
+        environment: TaskEnvironment,
+        planner: Planner,
+        bus: EventBus,
+        memory: Memory,
+    ):
         self._server = server
         self._engine = engine
         self._environment = environment
         self._planner = planner
         self._shipper = planner.shipper
         self._bus = bus
+        self._memory = memory
         self._runs: dict[str, TaskRun] = {}
         self._stopped: deque[tuple[float, TaskRun]] = deque()
         self._starters = ThreadPoolExecutor(STARTS_AT_ONCE, thread_name_prefix="task-start")
         self._stoppers = ThreadPoolExecutor(STOPS_AT_ONCE, thread_name_prefix="task-stop")
+        for task in memory.stopped_tasks():
+            self._stopped_earlier(task)
 
     def submit(self, task: Any) -> TaskRun:
         """Take a task that RunTask has just made. Hold the lock."""
         run = TaskRun(task)
         self._runs[run.arn] = run
         self._prune()
+        self._memory.task_changed(task)
         self._bus.task_changed(task)
         self._starters.submit(self._guarded, self._start, run)
         return run
@@ -242,11 +255,19 @@ class Tasks:
     def _set_status(self, task: Any, status: str) -> None:
         task.last_status = status
         task.version += 1
+        self._memory.task_changed(task)
         self._bus.task_changed(task)
 
     def _tell(self, run: TaskRun) -> None:
         if run.on_change is not None:
             run.on_change(run)
+
+    def _stopped_earlier(self, task: Any) -> None:
+        """Show a task of an earlier process for the rest of its hour."""
+        run = TaskRun(task, starting=False, stopping=True)
+        run.finished.set()
+        self._runs[run.arn] = run
+        self._stopped.append((time.monotonic() - (utcnow() - task.stopped_at).total_seconds(), run))
 
     def _prune(self) -> None:
         """Forget tasks that stopped long ago."""
@@ -255,6 +276,7 @@ class Tasks:
             self._runs.pop(run.arn, None)
             tasks = backends.ecs(self._server.account, run.task.region_name).tasks.get(run.task.cluster_name, {})
             tasks.pop(run.arn, None)
+            self._memory.task_forgotten(run.arn)
 
     def _guarded(self, action: Callable[[TaskRun], None], run: TaskRun) -> None:
         try:

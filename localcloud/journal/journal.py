@@ -39,6 +39,7 @@ KEPT_HEADERS = re.compile(r"host|content-type|content-md5|x-amz-(?!date$|securit
 
 SIGNATURE_PARAMETERS = re.compile(r"(?<=[?&])X-Amz-(Signature|Credential|Security-Token|Date)=[^&]*&?")
 
+
 @dataclass(frozen=True)
 class Replayed:
     """How a replay went: requests, seconds, and the numbers of those that were answered otherwise than the first
@@ -101,14 +102,15 @@ class Journal:
 
     # --- recording ---
 
+    def keeps(self, call: calls.Call, request: Request) -> bool:
+        """Whether a request is to be kept: it declares something, and is no part of one that is being carried out."""
+        return not self._busy and declares(call, request.method)
+
     def perform(self, call: calls.Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
-        """Carry out a request; keep it if it declares something and is not refused.
+        """Carry out a request that declares something; keep it if it is not refused.
 
         Raises what `carry_out` raises, and `calls.Refused` if the disk takes no more.
         """
-        if self._busy or not declares(call, request.method):
-            # One that is made while another is carried out is part of that one.
-            return carry_out(request)
         line = self._line(call, request)
         try:
             self._file.append(line)

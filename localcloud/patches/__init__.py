@@ -41,9 +41,11 @@ def apply() -> None:
             elbv2,
             events,
             iam,
+            logs_kept,
             s3,
             scheduler,
             stepfunctions_api,
+            stepfunctions_kept,
             stepfunctions_language,
             stepfunctions_tasks,
             sts,
@@ -66,6 +68,8 @@ def apply() -> None:
             stepfunctions_language,
             stepfunctions_tasks,
             sts,
+            logs_kept,
+            stepfunctions_kept,
             determinism,
         )
         for module in modules:

@@ -63,6 +63,13 @@ def stepfunctions(account: str, region: str) -> Any:
     return stepfunctions_parser_backends[account][region]
 
 
+def stepfunctions_regions(account: str) -> list[Any]:
+    """The executing backends of all regions in use."""
+    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+    return list(stepfunctions_parser_backends[account].values())
+
+
 def regions(service: str, account: str) -> Iterator[tuple[str, Any]]:
     """The regions of an account that the service has been used in, with their backends."""
     yield from list(get_backend(service)[account].items())

@@ -1,0 +1,52 @@
+"""Tasks that have stopped, as plain values and back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from moto.ecs import models
+
+from localcloud.patches import backends
+from localcloud.patches.ecs import TaskContainer
+
+BOUND = ("_backend", "definition", "containers")
+"""What a task holds of the cloud around it."""
+
+MANAGED = ("_transitions", "_status", "_tick", "_time_progressed", "model_name")
+"""moto's own clockwork, which is stopped (patches/ecs.py)."""
+
+
+def describe(task: Any) -> dict[str, Any]:
+    """A task as plain values, for JSON."""
+    told = {name: _plain(value) for name, value in vars(task).items() if name not in (*BOUND, *MANAGED)}
+    return {**told, "arn": task.task_arn, "containers": [vars(container) for container in task.containers]}
+
+
+def revive(account: str, told: dict[str, Any]) -> Any | None:
+    """Put a task back where DescribeTasks finds it; None if its cluster is gone."""
+    told = dict(told)
+    arn, containers = told.pop("arn"), told.pop("containers")
+    backend = backends.ecs(account, told["region_name"])
+    if told["cluster_name"] not in backend.clusters:
+        return None
+    task = object.__new__(models.Task)
+    vars(task).update({name: _rich(value) for name, value in told.items()})
+    task._backend = backend
+    family, _, revision = task.task_definition_arn.rsplit("/", 1)[-1].rpartition(":")
+    task.definition = backend.task_definitions.get(family, {}).get(int(revision))
+    task.containers = []
+    for values in containers:
+        container = object.__new__(TaskContainer)
+        vars(container).update(values)
+        task.containers.append(container)
+    backend.tasks.setdefault(told["cluster_name"], {})[arn] = task
+    return task
+
+
+def _plain(value: Any) -> Any:
+    return {"$time": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _rich(value: Any) -> Any:
+    return datetime.fromisoformat(value["$time"]) if isinstance(value, dict) and value.keys() == {"$time"} else value

@@ -1,0 +1,85 @@
+"""Log streams and their events: whoever keeps them is told what comes and goes, and can bring them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from moto.logs import models
+
+from localcloud.patches import backends
+
+
+class Keeper(Protocol):
+    """Who keeps an account's log events. The server's lock is held at each call."""
+
+    def stream_made(self, region: str, group: str, stream: str, created: datetime) -> None:
+        """A stream is there, empty."""
+
+    def events_put(self, region: str, group: str, stream: str, events: list[Any]) -> None:
+        """These events (`timestamp`, `ingestion_time`, `message`) were added to a stream."""
+
+    def stream_deleted(self, region: str, group: str, stream: str | None) -> None:
+        """A stream is gone; None: all of its group."""
+
+
+_keepers: dict[str, Keeper] = {}
+
+
+def connect(account: str, keeper: Keeper | None) -> None:
+    """From now on the account's log events are told to this keeper; None: to nobody."""
+    if keeper is None:
+        _keepers.pop(account, None)
+    else:
+        _keepers[account] = keeper
+
+
+def apply() -> None:
+    """Tell the account's keeper."""
+    stream, group, backend = models.LogStream, models.LogGroup, models.LogsBackend
+    stock_init, stock_put = stream.__init__, stream.put_log_events
+    stock_delete_stream, stock_delete_group = group.delete_log_stream, backend.delete_log_group
+
+    def init(self: Any, log_group: Any, name: str) -> None:
+        stock_init(self, log_group, name)
+        if keeper := _keepers.get(self.account_id):
+            keeper.stream_made(self.region, log_group.name, name, self.creation_time)
+
+    def put_log_events(self: Any, log_events: list[dict[str, Any]]) -> str:
+        before = len(self.events)
+        token: str = stock_put(self, log_events)
+        if keeper := _keepers.get(self.account_id):
+            keeper.events_put(self.region, self.log_group.name, self.log_stream_name, self.events[before:])
+        return token
+
+    def delete_log_stream(self: Any, log_stream_name: str) -> None:
+        stock_delete_stream(self, log_stream_name)
+        if keeper := _keepers.get(self.account_id):
+            keeper.stream_deleted(self.region, self.name, log_stream_name)
+
+    def delete_log_group(self: Any, log_group_name: str) -> None:
+        stock_delete_group(self, log_group_name)
+        if keeper := _keepers.get(self.account_id):
+            keeper.stream_deleted(self.region_name, log_group_name, None)
+
+    stream.__init__, stream.put_log_events = init, put_log_events
+    group.delete_log_stream, backend.delete_log_group = delete_log_stream, delete_log_group
+
+
+def revive(
+    account: str, region: str, group: str, name: str, created: datetime, events: Iterable[tuple[int, int, str]]
+) -> bool:
+    """Make a stream with these events (timestamp, ingestion time, message); False if its group is gone."""
+    found = backends.logs(account, region).groups.get(group)
+    if found is None:
+        return False
+    stream = models.LogStream(found, name)
+    stream.creation_time = created
+    for timestamp, ingested, message in events:
+        stream.events.append(models.LogEvent(ingested, {"timestamp": timestamp, "message": message}))
+        stream.stored_bytes += len(message)
+        stream.last_ingestion_time = datetime.fromtimestamp(ingested / 1000, UTC).replace(tzinfo=None)
+    stream.upload_sequence_token = len(stream.events)
+    found.streams[name] = stream
+    return True

@@ -1,0 +1,233 @@
+"""Executions that outlive the thread that ran them: told to their keeper when they begin and end, and light afterwards.
+
+moto keeps each execution with its interpreter, its history and a copy of its state machine for ever
+(stepfunctions/parser/backend/execution.py). Here one that has ended becomes a `KeptExecution`, whose history its keeper
+reads when somebody asks; the same kind of object stands for executions of earlier processes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from moto.stepfunctions import models
+from moto.stepfunctions.parser.api import ExecutionStatus, StateMachineType
+from moto.stepfunctions.parser.backend import execution as executions
+
+from localcloud.patches import backends, hooks
+
+
+class Keeper(Protocol):
+    """Who keeps an account's executions. The server's lock is held at each call but `history`."""
+
+    def started(self, told: dict[str, Any]) -> None:
+        """An execution begins now. What it raises keeps it from beginning."""
+
+    def ended(self, told: dict[str, Any], history: list[Any]) -> bool:
+        """An execution has ended; nobody has seen its end yet. False: it could not be kept."""
+
+    def machine_deleted(self, arn: str) -> None:
+        """A state machine is gone, and its executions with it."""
+
+    def history(self, arn: str) -> list[Any]:
+        """The events of an execution that has ended."""
+
+
+_keepers: dict[str, Keeper] = {}
+
+
+def connect(account: str, keeper: Keeper | None) -> None:
+    """From now on the account's executions are told to this keeper; None: to nobody."""
+    if keeper is None:
+        _keepers.pop(account, None)
+    else:
+        _keepers[account] = keeper
+
+
+class KeptExecution(executions.Execution):  # type: ignore[misc]
+    """An execution that has ended. Made from what `describe` told."""
+
+    def __init__(self, told: dict[str, Any], state_machine: Any, keeper: Keeper):
+        _, _, _, region, account, *_ = told["arn"].split(":")
+        self._keeper = keeper
+        self.name, self.exec_arn, self.execution_arn = told["name"], told["arn"], told["arn"]
+        self.account_id, self.region_name = account, region
+        self.sm_type, self.role_arn = StateMachineType(told["type"]), told["role"]
+        self.state_machine, self.state_machine_arn = state_machine, told["machine"]
+        self.start_date, self.stop_date = _moment(told["started"]), _moment(told["stopped"])
+        self.exec_status = ExecutionStatus(told["status"])
+        self.execution_input = told["input"]
+        self.input_details = self.output_details = {"included": True}
+        self.trace_header = None
+        self.error, self.cause = told["error"], told["cause"]
+        self._output = told["output"]
+        self.exec_worker = SimpleNamespace(env=SimpleNamespace(
+            map_run_record_pool_manager=SimpleNamespace(get=lambda _: None, get_all=list),
+            callback_pool_manager=SimpleNamespace(heartbeat=lambda **_: False, notify=lambda **_: False),
+        ))  # fmt: skip
+
+    @staticmethod
+    def started_of(told: dict[str, Any]) -> float:
+        """When an execution began, in seconds since 1970."""
+        return datetime.fromisoformat(told["started"]).timestamp()
+
+    @property
+    def input_data(self) -> Any:
+        return json.loads(self.execution_input)
+
+    @property
+    def output(self) -> Any:
+        return None if self._output is None else json.loads(self._output)
+
+    def to_history_output(self) -> Any:
+        return {"events": self._keeper.history(self.exec_arn)}
+
+    def stop(self, *_: Any, **__: Any) -> None:
+        """It has ended."""
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def describe(execution: Any) -> dict[str, Any]:
+    """An execution as plain values, for JSON."""
+    ended = execution.exec_status not in (None, ExecutionStatus.RUNNING)
+    succeeded = execution.exec_status == ExecutionStatus.SUCCEEDED
+    return {
+        "arn": execution.exec_arn,
+        "name": execution.name,
+        "machine": execution.state_machine.arn,
+        "type": str(StateMachineType(execution.sm_type or "STANDARD").value),
+        "role": execution.role_arn,
+        "started": execution.start_date.isoformat(),
+        "stopped": execution.stop_date.isoformat() if ended else None,
+        "status": execution.exec_status.value if ended else "RUNNING",
+        "input": execution.execution_input,
+        "output": executions.to_json_str(execution.output, separators=(",", ":")) if succeeded else None,
+        "error": execution.error,
+        "cause": execution.cause,
+    }
+
+
+def history(execution: Any) -> list[Any]:
+    """The events of an execution so far, as GetExecutionHistory shows them."""
+    worker = execution.exec_worker
+    if worker is None or worker.env is None:
+        return []
+    return list(worker.env.event_manager.get_event_history())
+
+
+def aborted_event(events: list[Any], cause: str, moment: datetime) -> dict[str, Any]:
+    """The last event of an execution that ended from outside."""
+    last = events[-1]["id"] if events else 0
+    return {
+        "executionAbortedEventDetails": {"error": None, "cause": cause},
+        "id": last + 1,
+        "previousEventId": last,
+        "type": "ExecutionAborted",
+        "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+    }
+
+
+def apply() -> None:
+    """Tell the account's keeper."""
+    execution = executions.Execution
+    stock_start = execution.start
+
+    def start(self: Any) -> None:
+        keeper = _keeper_of(self)
+        if keeper is not None and self.exec_worker is None:
+            try:
+                keeper.started(describe(self))
+            except Exception:
+                # models.py:245 has listed it already.
+                forget(self.exec_arn, self.state_machine.arn)
+                raise
+        stock_start(self)
+
+    execution.start = start
+
+    communication = executions.BaseExecutionWorkerCommunication
+    stock_terminated = communication.terminated
+
+    def terminated(self: Any) -> None:
+        keeper, site = _keeper_of(self.execution), hooks.site(self.execution.account_id)
+        if keeper is None or site is None:
+            stock_terminated(self)
+            return
+        with site.lock:  # so that nobody sees its end before it is kept
+            stock_terminated(self)
+            _end(self.execution, keeper)
+
+    communication.terminated = terminated
+
+    backend = models.StepFunctionBackend
+    stock_delete = backend.delete_state_machine
+
+    def delete_state_machine(self: Any, arn: str) -> None:
+        stock_delete(self, arn)
+        if keeper := _keepers.get(self.account_id):
+            keeper.machine_deleted(arn)
+
+    backend.delete_state_machine = delete_state_machine
+
+
+def _keeper_of(execution: Any) -> Keeper | None:
+    return None if isinstance(execution, executions.SyncExecution) else _keepers.get(execution.account_id)
+
+
+def _machine(account: str, region: str, arn: str) -> Any | None:
+    machines = backends.stepfunctions(account, region).state_machines
+    return next((machine for machine in machines if machine.arn == arn), None)
+
+
+def _end(execution: Any, keeper: Keeper) -> None:
+    machine = _machine(execution.account_id, execution.region_name, execution.state_machine.arn)
+    if machine is None or execution not in machine.executions:
+        return
+    told = describe(execution)
+    if keeper.ended(told, history(execution)):
+        machine.executions[machine.executions.index(execution)] = KeptExecution(told, machine, keeper)
+
+
+def running(account: str) -> list[Any]:
+    """The executions that have not ended. Hold the server's lock."""
+    return [
+        execution
+        for region in backends.stepfunctions_regions(account)
+        for machine in region.state_machines
+        for execution in machine.executions
+        if execution.exec_status == ExecutionStatus.RUNNING
+    ]
+
+
+def abort(execution: Any, cause: str) -> None:
+    """Stop an execution as StopExecution does. Hold the server's lock; it ends on its own thread a moment later."""
+    execution.error, execution.cause = None, cause
+    execution.stop(stop_date=now(), error=None, cause=cause)
+
+
+def revive(told: dict[str, Any], keeper: Keeper) -> bool:
+    """Put an execution of an earlier process back; False if its state machine is gone."""
+    _, _, _, region, account, *_ = told["arn"].split(":")
+    machine = _machine(account, region, told["machine"])
+    if machine is None:
+        return False
+    machine.executions.append(KeptExecution(told, machine, keeper))
+    return True
+
+
+def forget(arn: str, machine_arn: str) -> None:
+    """Drop an execution that has ended: its keeper has no more room."""
+    _, _, _, region, account, *_ = arn.split(":")
+    machine = _machine(account, region, machine_arn)
+    if machine is not None:
+        machine.executions = [execution for execution in machine.executions if execution.exec_arn != arn]
+
+
+def now() -> datetime:
+    """The time as executions have it."""
+    return datetime.now(UTC)

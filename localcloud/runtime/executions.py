@@ -1,0 +1,138 @@
+"""Executions of state machines that survive, with their histories."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from typing import Any
+
+from localcloud.calls import Refused
+from localcloud.patches import stepfunctions_kept as kept
+from localcloud.runtime.store import Store, to_json
+
+log = logging.getLogger(__name__)
+
+STOPPED = "the local cloud was stopped while it ran"
+
+KEPT_PER_MACHINE = 1_000
+"""Ended executions that a state machine remembers; AWS remembers them for 90 days."""
+
+HISTORY_SECONDS = 1.0
+"""How much of a running execution's history a killed process loses at most."""
+
+ABORT_SECONDS = 5.0
+
+
+class Executions:
+    """The executions of an account. A `stepfunctions_kept.Keeper`."""
+
+    def __init__(self, account: str, store: Store, lock: threading.RLock):
+        self._account = account
+        self._store = store
+        self._lock = lock
+        self._lengths: dict[str, int] = {}
+        self._going = threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._follow, name="executions", daemon=True)
+        self._thread.start()
+
+    def started(self, told: dict[str, Any]) -> None:
+        """Raises `Refused` when the disk takes no more: a run that would leave no trace does not begin."""
+        try:
+            self._write(told, [])
+        except sqlite3.OperationalError as error:
+            raise Refused("ServiceUnavailable", f"the execution cannot be kept: {error}", 503) from error
+        self._going.set()
+
+    def ended(self, told: dict[str, Any], history: list[Any]) -> bool:
+        self._lengths.pop(told["arn"], None)
+        try:
+            self._write(told, history)
+            self._prune(told["machine"])
+        except sqlite3.OperationalError as error:
+            log.error("%s is lost at the next restart: %s", told["arn"], error)
+            return False
+        return True
+
+    def _write(self, told: dict[str, Any], history: list[Any]) -> None:
+        started = kept.KeptExecution.started_of(told)
+        self._store.write(
+            "INSERT OR REPLACE INTO execution VALUES (?, ?, ?, ?, ?, ?)",
+            (told["arn"], told["machine"], started, told["status"], to_json(told), to_json(history)),
+        )
+
+    def _prune(self, machine: str) -> None:
+        old = self._store.read(
+            "SELECT arn FROM execution WHERE machine = ? AND status != 'RUNNING' "
+            "ORDER BY started DESC LIMIT -1 OFFSET ?",
+            (machine, KEPT_PER_MACHINE),
+        )
+        for (arn,) in old:
+            self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
+            kept.forget(arn, machine)
+
+    def machine_deleted(self, arn: str) -> None:
+        self._store.write("DELETE FROM execution WHERE machine = ?", (arn,))
+
+    def history(self, arn: str) -> list[Any]:
+        rows = self._store.read("SELECT history FROM execution WHERE arn = ?", (arn,))
+        return list(json.loads(rows[0][0])) if rows else []
+
+    def restore(self) -> tuple[int, int]:
+        """Put all executions back: how many, and how many of them had been running, which are aborted now."""
+        count = aborted = 0
+        for arn, text, history in self._store.read("SELECT arn, told, history FROM execution ORDER BY started"):
+            told = json.loads(text)
+            if told["status"] == "RUNNING":
+                moment, events = kept.now(), json.loads(history)
+                told |= {"status": "ABORTED", "stopped": moment.isoformat(), "cause": STOPPED}
+                self._write(told, [*events, kept.aborted_event(events, STOPPED, moment)])
+                aborted += 1
+            if kept.revive(told, self):
+                count += 1
+            else:
+                self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
+        return count, aborted
+
+    def _follow(self) -> None:
+        """Write down now and then how far running executions are."""
+        while not self._closed:
+            self._going.wait()
+            if self._closed:
+                return
+            with self._lock:
+                running = kept.running(self._account)
+                if not running:
+                    self._going.clear()
+                for execution in running:
+                    self._note(execution)
+            time.sleep(HISTORY_SECONDS)
+
+    def _note(self, execution: Any) -> None:
+        history = kept.history(execution)
+        if len(history) == self._lengths.get(execution.exec_arn):
+            return
+        self._lengths[execution.exec_arn] = len(history)
+        try:
+            self._store.write("UPDATE execution SET history = ? WHERE arn = ?", (to_json(history), execution.exec_arn))
+        except sqlite3.Error as error:
+            log.warning("the history of %s was not written: %s", execution.exec_arn, error)
+
+    def abort_running(self) -> None:
+        """Stop what runs and wait for its end, so that nobody takes the end of its tasks for a failure of theirs."""
+        with self._lock:
+            running = kept.running(self._account)
+            for execution in running:
+                kept.abort(execution, STOPPED)
+        deadline = time.monotonic() + ABORT_SECONDS
+        for execution in running:
+            execution.finished.wait(max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Follow no more."""
+        self._closed = True
+        self._going.set()
+        self._thread.join(5)

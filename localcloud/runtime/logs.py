@@ -1,0 +1,97 @@
+"""Log events that survive, as far as they fit."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from localcloud.patches import logs_kept
+from localcloud.runtime.store import Store
+
+log = logging.getLogger(__name__)
+
+EVENTS_KEPT_PER_STREAM = 10_000
+STREAMS_KEPT = 2_000
+"""More than these are in moto's memory while the cloud runs; after a restart the oldest are gone."""
+
+
+class Logs:
+    """The log events of an account. A `logs_kept.Keeper`."""
+
+    def __init__(self, account: str, store: Store):
+        self._account = account
+        self._store = store
+        self._ids: dict[tuple[str, str, str], int] = {}
+        self._written: dict[int, int] = {}
+        self._complained = False
+
+    def stream_made(self, region: str, group: str, stream: str, created: datetime) -> None:
+        self._write(lambda: self._make(region, group, stream, created))
+
+    def events_put(self, region: str, group: str, stream: str, events: list[Any]) -> None:
+        self._write(lambda: self._put((region, group, stream), events))
+
+    def stream_deleted(self, region: str, group: str, stream: str | None) -> None:
+        self._write(lambda: self._delete(region, group, stream))
+
+    def _write(self, action: Any) -> None:
+        """Logs are worth less than what writes them: on a full disk they are lost, and nothing else happens."""
+        try:
+            action()
+            self._complained = False
+        except sqlite3.OperationalError as error:
+            if not self._complained:
+                log.error("log events will be lost at the next restart: %s", error)
+            self._complained = True
+
+    def _make(self, region: str, group: str, stream: str, created: datetime) -> None:
+        statement = "INSERT OR REPLACE INTO stream (region, name_of_group, name, created) VALUES (?, ?, ?, ?)"
+        with self._store.changing() as file:
+            number = int(file.execute(statement, (region, group, stream, created.isoformat())).lastrowid or 0)
+            file.execute("DELETE FROM stream WHERE id <= ?", (number - STREAMS_KEPT,))
+        self._ids[region, group, stream] = number
+
+    def _put(self, stream: tuple[str, str, str], events: list[Any]) -> None:
+        number = self._ids.get(stream)
+        if number is None:
+            return
+        rows = [(number, event.timestamp, event.ingestion_time, event.message) for event in events]
+        written = self._written.get(number, 0) + len(rows)
+        with self._store.changing() as file:
+            if not file.execute("SELECT 1 FROM stream WHERE id = ?", (number,)).fetchone():
+                del self._ids[stream]  # too many were made since
+                return
+            file.executemany("INSERT INTO event (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)", rows)
+            if written > EVENTS_KEPT_PER_STREAM * 1.1:
+                newest = "SELECT id FROM event WHERE stream = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+                file.execute(
+                    f"DELETE FROM event WHERE stream = ? AND id <= ({newest})", (number, number, EVENTS_KEPT_PER_STREAM)
+                )
+                written = EVENTS_KEPT_PER_STREAM
+        self._written[number] = written
+
+    def _delete(self, region: str, group: str, stream: str | None) -> None:
+        gone = [key for key in self._ids if key[:2] == (region, group) and stream in (None, key[2])]
+        with self._store.changing() as file:
+            for key in gone:
+                file.execute("DELETE FROM stream WHERE id = ?", (self._ids[key],))
+        for key in gone:
+            self._written.pop(self._ids.pop(key), None)
+
+    def restore(self) -> int:
+        """Bring the streams back whose groups exist; how many events. Nobody is told of them."""
+        count = 0
+        streams = "SELECT id, region, name_of_group, name, created FROM stream ORDER BY id"
+        for number, region, group, name, created in self._store.read(streams):
+            events = self._store.read(
+                "SELECT timestamp, ingested, message FROM event WHERE stream = ? ORDER BY id", (number,)
+            )
+            if logs_kept.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
+                self._ids[region, group, name] = number
+                self._written[number] = len(events)
+                count += len(events)
+            else:
+                self._store.write("DELETE FROM stream WHERE id = ?", (number,))
+        return count

@@ -1,0 +1,151 @@
+"""S3 objects that survive: their bytes in files named after their content, everything else in the runtime's store.
+
+After each request that touches objects, what moto then has of them is written down. That needs no knowledge of what the
+request meant, and it holds for every kind of it: uploads in parts, copies, tags, versions, retention.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import sqlite3
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import unescape
+
+from localcloud.calls import Call, Refused
+from localcloud.patches import s3_kept
+from localcloud.runtime.store import Store, to_json
+from localcloud.server import Request, Response
+
+log = logging.getLogger(__name__)
+
+MOST_OF_AN_XML_BODY = 2**20
+KEY_IN_XML = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
+
+
+class Objects:
+    """The objects of an account. The server's lock is held by whoever calls."""
+
+    def __init__(self, account: str, store: Store, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._account = account
+        self._store = store
+        self._folder = folder
+
+    def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
+        """Carry out a request of S3, and keep what it did to objects.
+
+        Raises `Refused` when the disk takes no more; the objects are then as they were.
+        """
+        bucket, keys = self._touched(request)
+        before = {key: s3_kept.versions(self._account, bucket, key) for key in keys}
+        response = carry_out(request)
+        if response.status >= 400:
+            return response
+        if not keys:  # a form: its key is somewhere in the body
+            keys = s3_kept.keys(self._account, bucket)
+        try:
+            named = "versionId=" in request.url or b"<VersionId>" in request.body[:MOST_OF_AN_XML_BODY]
+            for key in keys:
+                self._keep(bucket, key, named)
+        except (OSError, sqlite3.OperationalError) as error:
+            log.error("%s was not carried out: the objects cannot be written: %s", call.name, error)
+            for key, versions in before.items():
+                s3_kept.put_versions(self._account, bucket, key, versions)
+            message = f"{call.name} was not carried out: the local cloud's objects cannot be written: {error}"
+            raise Refused("ServiceUnavailable", message, 503) from error
+        return response
+
+    def _touched(self, request: Request) -> tuple[str, list[str]]:
+        parts = urlsplit(request.url)
+        bucket, _, key = parts.path.lstrip("/").partition("/")
+        if key:
+            return unquote(bucket), [unquote(key)]
+        if "delete" in parse_qs(parts.query, keep_blank_values=True):
+            return unquote(bucket), [unescape(found.decode()) for found in KEY_IN_XML.findall(request.body)]
+        return unquote(bucket), []
+
+    def _keep(self, bucket: str, key: str, all_versions: bool) -> None:
+        """Write down an object's versions. Older ones change only when a request names one."""
+        versions = s3_kept.versions(self._account, bucket, key)
+        rows = []
+        for place, version in enumerate(versions):
+            if not all_versions and place < len(versions) - 2 and getattr(version, "kept_place", None) == place:
+                continue
+            content, size = (None, 0) if s3_kept.is_marker(version) else (self._file_of(version), version.contentsize)
+            told = to_json(s3_kept.describe(self._account, version))
+            rows.append((bucket, key, version.version_id, place, content, size, told))
+        left = {version.version_id for version in versions}
+        with self._store.changing() as file:
+            which = "FROM object WHERE bucket = ? AND key = ?"
+            old = file.execute(f"SELECT version, content {which}", (bucket, key)).fetchall()
+            for version_id, _ in old:
+                if version_id not in left:
+                    file.execute(f"DELETE {which} AND version = ?", (bucket, key, version_id))
+            file.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        for row in rows:
+            versions[row[3]].kept_place = row[3]
+        self._drop({content for _, content in old if content} - {row[4] for row in rows})
+
+    def _file_of(self, version: Any) -> str:
+        """The name of the file with a version's bytes, made if there is none."""
+        kept = s3_kept.kept_in(version)
+        if kept is not None:
+            return kept.name
+        data = s3_kept.content(version)
+        name = hashlib.sha256(data).hexdigest()
+        path = self._path(name)
+        if not path.exists() or path.stat().st_size != len(data):
+            path.parent.mkdir(exist_ok=True)
+            handle, draft = tempfile.mkstemp(dir=self._folder, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.replace(draft, path)
+            except BaseException:
+                Path(draft).unlink(missing_ok=True)
+                raise
+        s3_kept.keep_in(version, path)
+        return name
+
+    def _drop(self, names: set[str]) -> None:
+        for name in names:
+            if not self._store.read("SELECT 1 FROM object WHERE content = ? LIMIT 1", (name,)):
+                self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / name
+
+    def restore(self) -> int:
+        """Put all objects back into their buckets; how many versions. What has lost its bucket or its file is dropped.
+
+        Files that nobody refers to are left from a process that was killed while it wrote: they go.
+        """
+        found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        names = set()
+        rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
+        for bucket, key, content, size, told in self._store.read(rows):
+            names.add(content)
+            path = self._path(content) if content else None
+            if path is not None and (not path.exists() or path.stat().st_size != size):
+                log.error("s3://%s/%s is lost: %s is not whole", bucket, key, path)
+                continue
+            file = s3_kept.FileBytes(path, size) if path else None
+            found[bucket, key].append(s3_kept.revive(self._account, bucket, key, json.loads(told), file))
+        for (bucket, key), versions in found.items():
+            try:
+                s3_kept.put_versions(self._account, bucket, key, versions)
+            except KeyError:
+                self._store.write("DELETE FROM object WHERE bucket = ? AND key = ?", (bucket, key))
+        for path in self._folder.rglob("*"):
+            if path.is_file() and path.name not in names:
+                path.unlink()
+        return sum(map(len, found.values()))
