@@ -151,7 +151,7 @@ def write(tree: Tree, context: Path) -> None:
     """
     files = {context / path: file for path, file in tree.items()}
     folders = {parent for path in files for parent in path.parents if parent.is_relative_to(context)}
-    folders |= {context, context / "lib"}
+    folders |= {context, *(context / name for name in ALWAYS)}
     if context.is_symlink() or not context.is_dir():
         context.unlink(missing_ok=True)
     else:

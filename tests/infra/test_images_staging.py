@@ -79,6 +79,14 @@ def test_lib_is_there_even_if_nothing_is_used(root: Path) -> None:
         assert list((stage(root, uses=()).context / "lib").iterdir()) == []
 
 
+def test_a_command_without_code_has_an_empty_folder(root: Path) -> None:
+    """`COPY workload/` fails otherwise."""
+    for path in sorted((root / "jobs/train").rglob("*"), reverse=True):
+        if path.name != "workload.toml":
+            path.unlink() if path.is_file() else path.rmdir()
+    assert list((stage(root).context / "workload").iterdir()) == []
+
+
 def test_staging_again_writes_nothing(root: Path) -> None:
     first = stage(root)
     before = {path: path.stat().st_ctime_ns for path in first.context.rglob("*") if path.is_file()}
