@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from herd import console
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.toolchain import machine, uv
@@ -75,10 +76,16 @@ def running(checkout: Checkout) -> LocalCloud | None:
 
 
 def require(checkout: Checkout) -> LocalCloud:
-    """The running local cloud. Raises HerdError if there is none."""
+    """The local cloud; one that was stopped or killed is started again, with all that it held.
+
+    Raises HerdError if there is none to be started.
+    """
     if found := running(checkout):
         return found
-    raise HerdError("the local cloud is not running; `herd up` starts it")
+    if not (checkout.cloud / "journal").exists():
+        raise HerdError("the local cloud is not running; `herd up` starts it")
+    with console.step("starting the local cloud"):
+        return start(checkout)
 
 
 def start(checkout: Checkout) -> LocalCloud:
