@@ -135,7 +135,8 @@ class Tasks:
     def _start(self, run: TaskRun) -> None:
         task = run.task
         try:
-            role = task.overrides.get("taskRoleArn") or task.definition.task_role_arn
+            # moto's definition has the attribute only when there is a role (ecs/models.py:198).
+            role = task.overrides.get("taskRoleArn") or getattr(task.definition, "task_role_arn", None)
             identity = TaskIdentity(run.arn, role, family_of(task.task_definition_arn))
             credentials = self._environment(identity)
             with self._server.lock:

@@ -153,7 +153,7 @@ class Cloud:
         }
         return self.define_containers(family, [definition])
 
-    def define_containers(self, family: str, containers: list[dict[str, Any]]) -> str:
+    def define_containers(self, family: str, containers: list[dict[str, Any]], task_role: bool = True) -> str:
         role = f"arn:aws:iam::{self.server.account}:role/r"
         arn: str = self.ecs.register_task_definition(
             family=family,
@@ -162,7 +162,7 @@ class Cloud:
             cpu="256",
             memory="512",
             executionRoleArn=role,
-            taskRoleArn=role,
+            **({"taskRoleArn": role} if task_role else {}),
             containerDefinitions=containers,
         )["taskDefinition"]["taskDefinitionArn"]
         return arn

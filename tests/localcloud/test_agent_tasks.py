@@ -139,6 +139,12 @@ def test_credentials_are_given_for_a_role_and_taken_back(cloud: Any) -> None:
     assert cloud.environment.released == [arn]
 
 
+def test_a_task_without_a_role_runs_without_credentials(cloud: Any) -> None:
+    definition = cloud.define_containers("plain", [{"name": "main", "image": "image", "command": ["true"]}], False)
+    assert cloud.stopped(cloud.run(definition))["containers"][0]["exitCode"] == 0
+    assert cloud.environment.given[0].role_arn is None
+
+
 def test_waiters_and_listing(cloud: Any) -> None:
     arn = cloud.run(cloud.define("sleep", "60", family="waits"), startedBy="me")
     cloud.ecs.get_waiter("tasks_running").wait(cluster="c", tasks=[arn], WaiterConfig={"Delay": 0, "MaxAttempts": 2000})
