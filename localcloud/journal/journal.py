@@ -184,9 +184,9 @@ class Journal:
         differing = []
         for line in self._lines:
             body = self._open(line)
-            with server.lock, determinism.given(self._seed(line), line.time):
+            with server.lock, determinism.given(self._seed(line), line.time, line.count):
                 answer = _repeat(server, line, body)
-            if line.answer not in (UNANSWERED, answer):
+            if line.answer not in (UNANSWERED, answer) and not (line.loose and answer.startswith("4")):
                 differing.append(line.number)
                 what = f"{line.method} {line.url} of {line.service}"
                 log.info("request %d (%s) was answered %s, now %s", line.number, what, line.answer, answer)

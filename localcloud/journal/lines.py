@@ -49,8 +49,9 @@ class Header:
 class Line:
     """A request that declared something.
 
-    `time` is seconds since 1970; `body` is sealed; `cause` is whatever asked for it, "" if nobody said; `answer` is
-    `status:crc32` or UNANSWERED.
+    `time` is seconds since 1970; `body` is sealed; `cause` is whatever asked for it, "" if nobody said. `count` is the
+    number that what it makes must get, if lines before it are gone that were counted; `loose` says that what it changed
+    may be gone. `answer` is `status:crc32` or UNANSWERED.
     """
 
     number: int
@@ -63,6 +64,8 @@ class Line:
     principal: str
     body: str
     cause: str = ""
+    count: int | None = None
+    loose: bool = False
     answer: str = UNANSWERED
 
 
@@ -185,7 +188,7 @@ def _header_text(header: Header) -> bytes:
 
 
 def _line_text(line: Line) -> bytes:
-    content = {name: value for name, value in vars(line).items() if name != "answer"}
+    content = {name: value for name, value in vars(line).items() if name != "answer" and value not in (None, False, "")}
     text = json.dumps(content, separators=(",", ":")).encode()
     return b"%08x %s %s\n" % (zlib.crc32(text), line.answer.encode(), text)
 
@@ -200,7 +203,7 @@ def _read_header(raw: bytes) -> Header:
 def _read_line(raw: bytes) -> Line:
     found = _checked(raw[:8], raw[ANSWER.stop + 1 :].rstrip(b"\n"))
     headers = [(str(name), str(value)) for name, value in found.pop("headers")]
-    return Line(**found, headers=headers, answer=raw[ANSWER].decode("ascii", "replace"))
+    return Line(**{"body": "", **found}, headers=headers, answer=raw[ANSWER].decode("ascii", "replace"))
 
 
 def _checked(checksum: bytes, text: bytes) -> dict[str, Any]:

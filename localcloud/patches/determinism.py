@@ -38,6 +38,7 @@ UNTOUCHED = ("moto.moto_api._internal", "moto.core.base_backend")
 class _Thread(threading.local):
     source: real_random.Random = FREE
     moment: float | None = None
+    count: int | None = None
 
 
 _thread = _Thread()
@@ -45,14 +46,22 @@ _settled: dict[str, tuple[str, float]] = {}
 
 
 @contextmanager
-def given(seed: str, moment: float) -> Iterator[None]:
-    """On this thread moto draws what follows from `seed`, and its clock stands at `moment` (seconds since 1970)."""
-    before = _thread.source, _thread.moment
-    _thread.source, _thread.moment = real_random.Random(seed), moment
+def given(seed: str, moment: float, count: int | None = None) -> Iterator[None]:
+    """On this thread moto draws what follows from `seed`, and its clock stands at `moment` (seconds since 1970).
+
+    What is counted gets the number `count`.
+    """
+    before = _thread.source, _thread.moment, _thread.count
+    _thread.source, _thread.moment, _thread.count = real_random.Random(seed), moment, count
     try:
         yield
     finally:
-        _thread.source, _thread.moment = before
+        _thread.source, _thread.moment, _thread.count = before
+
+
+def count() -> int | None:
+    """The number that was given for what this thread makes."""
+    return _thread.count
 
 
 def settle(account: str, seed: str, moment: float) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that have stopped, as plain values and back."""
+"""Tasks that have stopped, as plain values and back; revisions of task definitions whose predecessors are forgotten."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.ecs import models
 
-from localcloud.patches import backends
+from localcloud.patches import backends, determinism
 from localcloud.patches.ecs import TaskContainer
 
 BOUND = ("_backend", "definition", "containers")
@@ -15,6 +15,25 @@ BOUND = ("_backend", "definition", "containers")
 
 MANAGED = ("_transitions", "_status", "_tick", "_time_progressed", "model_name")
 """moto's own clockwork, which is stopped (patches/ecs.py)."""
+
+
+def apply() -> None:
+    """Let a task definition get the revision that was given for it."""
+    # ecs/models.py:1142 counts from the highest revision that it has.
+    backend = models.EC2ContainerServiceBackend
+    stock_register, stock_last = backend.register_task_definition, backend._get_last_task_definition_revision_id
+
+    def register_task_definition(self: Any, family: str, *args: Any, **kwargs: Any) -> Any:
+        if determinism.count() is not None:
+            self.task_definitions.setdefault(family, {})
+        return stock_register(self, family, *args, **kwargs)
+
+    def last_revision(self: Any, family: str) -> Any:
+        given = determinism.count()
+        return stock_last(self, family) if given is None else given - 1
+
+    backend.register_task_definition = register_task_definition
+    backend._get_last_task_definition_revision_id = last_revision
 
 
 def describe(task: Any) -> dict[str, Any]:
