@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from herd import console, local_cloud, project, runs, services, stack_config, state
+from herd import console, engine_lock, leftovers, local_cloud, project, runs, services, stack_config, state, turn
 from herd.changes import Changes
-from herd.engine import Engine, drop_dead_lock
+from herd.checkout import Checkout
+from herd.engine import Engine
 from herd.errors import HerdError
 from herd.follow import Following, describe, follow
+from herd.leftovers import Left
 from herd.target import LocalTarget, Target
 
 
@@ -20,21 +23,23 @@ def up(target: Target, run: bool, yes: bool) -> None:
     Raises HerdError when any of it failed.
     """
     project.load(target.checkout, target.name)
-    if isinstance(target, LocalTarget):
-        start_cloud(target)
-        prepare_stack(target)
-    engine = Engine(target)
-    if not isinstance(target, LocalTarget):
-        # Where it costs money and others work on it, a person sees first what would change.
-        show_changes(engine.preview())
-        target.approve("deploy", yes)
-    changes = engine.up()
-    show_changes(changes)
-    # What was exported may have changed with the update.
-    target.__dict__.pop("exports", None)
-    # Services come up while the first run is on its way: they do not need its results to start.
-    started = start_first_runs(target) if run else []
-    problems = services.wait(target)
+    with _alone(target):
+        if isinstance(target, LocalTarget):
+            start_cloud(target)
+            prepare_stack(target)
+        engine = Engine(target)
+        if not isinstance(target, LocalTarget):
+            # Where it costs money and others work on it, a person sees first what would change.
+            show_changes(engine.preview())
+            target.approve("deploy", yes)
+        changes = engine.up()
+        show_changes(changes)
+        # What was exported may have changed with the update.
+        target.__dict__.pop("exports", None)
+        # Services come up while the first run is on its way: they do not need its results to start.
+        started = start_first_runs(target) if run else []
+        problems = services.wait(target)
+    # Others may have their turn while this one looks on.
     if started:
         _follow(target, started)
     failed = [describe(entry) for following in started for entry in following.failed]
@@ -44,6 +49,18 @@ def up(target: Target, run: bool, yes: bool) -> None:
     _mention_failing(target, started)
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
+
+
+@contextmanager
+def _alone(target: Target) -> Iterator[None]:
+    """Be the only command that changes the environment. On AWS Pulumi's backend sees to that, for all machines."""
+    if not isinstance(target, LocalTarget):
+        yield
+        return
+    with turn.taken(target.checkout, target.name) as mine:
+        if mine.killed:
+            console.note(f"{mine.killed} was killed in the middle; going on from what it left")
+        yield
 
 
 def show_changes(changes: Changes) -> None:
@@ -58,50 +75,105 @@ def preview(target: Target) -> Changes:
     """What `up` would do."""
     project.load(target.checkout, target.name)
     if isinstance(target, LocalTarget):
-        start_cloud(target)
-        prepare_stack(target)
+        prepare(target)
     engine = Engine(target)
     return engine.preview()
 
 
+def prepare(target: LocalTarget) -> None:
+    """The local cloud and a stack in a state that an engine can start from; waits for whoever is at work on it."""
+    with _alone(target):
+        start_cloud(target)
+        prepare_stack(target)
+
+
 def down(target: Target, yes: bool) -> None:
-    """Stop what runs, destroy, sweep, and stop the local cloud with its last environment."""
+    """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
+
+    Raises HerdError that names what is left.
+    """
     target.approve("remove everything", yes)
-    if not isinstance(target, LocalTarget):
-        stop_runs(target)
-        engine = Engine(target)
-        engine.destroy()
-        engine.remove()
+    if isinstance(target, LocalTarget):
+        with _alone(target):
+            left = _take_down(target)
+        # Not in the same turn: of two that take their environments down at once, the last must see that it is.
+        _rest(target.checkout, left)
         return
-    if target.state_file.exists():
+    stop_runs(target)
+    engine = Engine(target)
+    engine.destroy()
+    left = leftovers.look(target)
+    if left.unseen:
+        console.note(f"could not be looked at: {', '.join(left.unseen)}")
+    leftovers.refuse(target, left)
+    engine.remove()
+
+
+def _take_down(target: LocalTarget) -> Left | None:
+    """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
+    was_up = target.state_file.exists()
+    if was_up or local_cloud.holds(target.checkout):
         # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
         start_cloud(target)
-        if _recorded(target) == target.cloud.instance:
+    if was_up:
+        lost = _recorded(target) != target.cloud.instance
+        if not lost:
             _destroy(target)
-            console.say(f"{target.name} is removed")
-        else:
-            console.say(f"{target.name} is removed; the local cloud had already lost what it held")
-        _forget(target)
-        shutil.rmtree(target.checkout.state / "build" / target.name, ignore_errors=True)
-    else:
-        console.say(f"{target.name} was not up")
     cloud = local_cloud.running(target.checkout)
+    left = None
     if cloud is not None:
         swept = cloud.ask({"do": "sweep", "project": target.checkout.project, "stack": target.name}).get("removed", [])
         if swept:
             console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
-        if not environments(target):
-            with console.step("stopping the local cloud"):
-                local_cloud.stop(target.checkout)
-                local_cloud.forget(target.checkout)
+        left = leftovers.look(target)
+    if was_up:
+        _forget(target)
+    if left is not None:
+        leftovers.refuse(target, left)
+    leftovers.clear_files(target)
+    if not was_up:
+        console.say(f"{target.name} was not up")
+    elif lost:
+        console.say(f"{target.name} is removed; the local cloud had already lost what it held")
+    else:
+        console.say(f"{target.name} is removed")
+    return left
+
+
+def _rest(checkout: Checkout, left: Left | None) -> None:
+    """Stop the local cloud when it has nothing more to hold, and see that nothing of it is left."""
+    if left and left.came:
+        things = "\n".join(f"    {item}" for item in left.came)
+        console.note(f"not removed, because no environment made it:\n{things}")
+    with local_cloud.guarded(checkout):
+        if environments(checkout) or turn.at_work(checkout):
+            return
+        if left and left.strangers:
+            console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
+            return
+        with console.step("stopping the local cloud", quiet=True):
+            port = local_cloud.port(checkout)
+            stopped = local_cloud.stop(checkout)
+            local_cloud.forget(checkout)
+        if not stopped:
+            return
+    found = [*leftovers.processes(checkout), *leftovers.files(checkout)]
+    if port and local_cloud.is_taken(port):
+        found.append(f"port {port} is still taken")
+    if found:
+        raise HerdError(
+            "\n".join(["everything is removed, but this is left on this machine:", *(f"    {it}" for it in found)])
+        )
+    console.note(
+        f"nothing is left; kept for the next time: {checkout.state} (address, keys, log), {checkout.cache} (tools)"
+    )
 
 
 def _destroy(target: LocalTarget) -> None:
-    engine = Engine(target)
-    if drop_dead_lock(target):
+    if engine_lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
     stop_runs(target)
-    engine.destroy()
+    Engine(target).destroy()
 
 
 def stop_runs(target: Target) -> None:
@@ -115,9 +187,10 @@ def stop_runs(target: Target) -> None:
                 runs.stop(target, machine, run_id)
 
 
-def environments(target: LocalTarget) -> list[str]:
+def environments(checkout: Checkout) -> list[str]:
     """The local environments that exist."""
-    return sorted(file.stem for file in target.state_file.parent.glob("*.json"))
+    stacks = checkout.pulumi / ".pulumi" / "stacks" / checkout.project
+    return sorted(file.stem for file in stacks.glob("*.json"))
 
 
 def start_first_runs(target: Target) -> list[Following]:
@@ -160,21 +233,26 @@ def _is_due(target: Target, machine: str) -> bool:
 
 def start_cloud(target: LocalTarget) -> None:
     """The local cloud of the target's checkout, if it is not running."""
-    if local_cloud.running(target.checkout) is None:
-        with console.step("starting the local cloud") as step:
-            step.result = local_cloud.start(target.checkout).endpoint
+    with console.step("starting the local cloud", quiet=True) as step:
+        # Also where it seems to run: another command may be about to stop it.
+        step.result = local_cloud.start(target.checkout).endpoint
 
 
 def prepare_stack(target: LocalTarget) -> None:
     """Make the stack if there is none, and forget one whose resources went with an earlier local cloud."""
-    if drop_dead_lock(target):
+    if engine_lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
     if target.state_file.exists() and _recorded(target) != target.cloud.instance:
         console.note("the local cloud was restarted and has lost what it held: making the environment again")
         _forget(target)
     if not target.state_file.exists():
+        leftovers.remember(target)
         Engine(target).init(target.checkout.pulumi)
     _record_file(target).write_text(json.dumps({"instance": target.cloud.instance}))
+    if pending := target.pending:
+        names = ", ".join(urn.rsplit("::", 1)[-1] for urn in pending)
+        with console.step(f"an earlier update was killed in the middle of {names}: looking how that ended"):
+            Engine(target).forget_pending()
 
 
 def _record_file(target: LocalTarget) -> Any:
@@ -194,6 +272,7 @@ def _forget(target: LocalTarget) -> None:
     for file in target.state_file.parent.glob(f"{target.name}.json*"):
         file.unlink()
     _record_file(target).unlink(missing_ok=True)
+    target.unsettled = False
     stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
     target.__dict__.pop("exports", None)
 

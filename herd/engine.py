@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +13,7 @@ from herd import console
 from herd.changes import Changes
 from herd.console import Step
 from herd.errors import HerdError
-from herd.target import LocalTarget, Target
+from herd.target import Target
 
 LOCAL_PARALLEL = 16
 
@@ -36,11 +33,11 @@ class Engine:
 
     def up(self) -> Changes:
         """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
-        return self._update("updating", ["up", "--yes", "--skip-preview"], Changes())
+        return self._update("updating", ["up", "--yes", "--skip-preview", *self._looking_first()], Changes())
 
     def preview(self) -> Changes:
         """What `up` would change."""
-        return self._update("comparing", ["preview"], Changes(preview=True))
+        return self._update("comparing", ["preview", *self._looking_first()], Changes(preview=True))
 
     def destroy(self) -> Changes:
         """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""
@@ -54,10 +51,19 @@ class Engine:
         """Remove the stack, which must be empty."""
         self._run(self._target.checkout.root, "stack", "rm", "--yes", "--preserve-config", self._target.name)
 
+    def forget_pending(self) -> None:
+        """Find out how the operations ended that an engine began and never finished."""
+        self._run(self._target.checkout.root, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+    def _looking_first(self) -> list[str]:
+        """After an update that was cut short, ask what there really is: it has not written down what it did."""
+        return ["--refresh"] if self._target.unsettled else []
+
     def _run(self, folder: Path, *arguments: str) -> None:
         environment = dict(self._environment)
-        # These commands name the stack themselves and refuse to be told twice.
-        environment.pop("PULUMI_OPTION_STACK", None)
+        if arguments[0] == "stack":
+            # These commands name the stack themselves and refuse to be told twice.
+            environment.pop("PULUMI_OPTION_STACK", None)
         done = subprocess.run(
             [str(self._target.pulumi), "-C", str(folder), *arguments],
             env=environment,
@@ -73,6 +79,8 @@ class Engine:
 
     def _update(self, label: str, arguments: list[str], changes: Changes) -> Changes:
         command = self._command(*arguments, "--json")
+        if not changes.preview:
+            self._target.unsettled = True
         with console.step(f"{label} {self._target.name}") as step:
             said, status = self._events(command, changes, step)
             step.result = changes.count()
@@ -80,6 +88,8 @@ class Engine:
                 # stderr repeats the diagnostics; it is the only source when the engine did not get as far as events.
                 reasons = changes.errors or [said or f"pulumi ended with status {status}"]
                 raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons]))
+        if not changes.preview:
+            self._target.unsettled = False
         return changes
 
     def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
@@ -129,29 +139,3 @@ def _engine_ends_itself() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if interrupted:
         raise HerdError("interrupted")
-
-
-def drop_dead_lock(target: LocalTarget) -> bool:
-    """Remove the lock of an engine on this machine that is no longer alive (it was killed); True if there was one.
-
-    The file backend's locks have no expiry; `pulumi cancel` would remove those of living engines too.
-    """
-    folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
-    dropped = False
-    for file in folder.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            lock = json.loads(file.read_text())
-            if lock["hostname"] == socket.gethostname() and not _alive(int(lock["pid"])):
-                file.unlink()
-                dropped = True
-    return dropped
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -8,10 +8,14 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from configparser import ConfigParser
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from herd import console
 from herd.checkout import Checkout
@@ -20,6 +24,8 @@ from herd.toolchain import machine, uv
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+SILENT_SECONDS = 3.0
+"""A cloud that has had its time to start and does not answer gets so long before it is ended and started again."""
 LOG_LINES = 15
 
 _outliving_us: list[subprocess.Popen[bytes]] = []
@@ -82,16 +88,72 @@ def require(checkout: Checkout) -> LocalCloud:
     """
     if found := running(checkout):
         return found
-    if not (checkout.cloud / "journal").exists():
+    if not holds(checkout):
         raise HerdError("the local cloud is not running; `herd up` starts it")
     with console.step("starting the local cloud"):
         return start(checkout)
 
 
+def holds(checkout: Checkout) -> bool:
+    """Has it something to come back to, whether or not it runs?"""
+    return (checkout.cloud / "journal").exists()
+
+
+@contextmanager
+def guarded(checkout: Checkout) -> Iterator[None]:
+    """Nobody else starts it or stops it meanwhile."""
+    with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
+        yield
+
+
 def start(checkout: Checkout) -> LocalCloud:
     """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up."""
-    with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
-        return running(checkout) or _launch(checkout)
+    with guarded(checkout):
+        return running(checkout) or _come_up(checkout) or _launch(checkout)
+
+
+def _come_up(checkout: Checkout) -> LocalCloud | None:
+    """The cloud whose process is there but does not answer.
+
+    One that somebody else is starting (and may have been killed over it) is waited for. One that has lost its address
+    file or hangs is ended: what it held is kept.
+    """
+    process = _silent(checkout)
+    if process is None:
+        return None
+    began = process.create_time()
+    until = time.monotonic() + max(SILENT_SECONDS, START_SECONDS - (time.time() - began))
+    while _alive(process.pid) and time.monotonic() < until:
+        if found := running(checkout):
+            return found
+        time.sleep(0.05)
+    if _end(process):
+        console.note(f"the local cloud (process {process.pid}) did not answer; it is started again with what it held")
+    return None
+
+
+def _silent(checkout: Checkout) -> psutil.Process | None:
+    """The process that serves this checkout's home, as its lock file and its command line say."""
+    try:
+        process = psutil.Process(int((checkout.cloud / "lock").read_text()))
+        words = process.cmdline()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if "localcloud" in words and str(checkout.cloud) in words else None
+
+
+def _end(process: psutil.Process) -> bool:
+    """End a cloud's process, with force if it does not want to; False if it had ended already."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.resume()  # one that was suspended cannot hear that it is to end
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+        return True
+    return False
 
 
 def _launch(checkout: Checkout) -> LocalCloud:
@@ -150,7 +212,8 @@ def stop(checkout: Checkout) -> bool:
     """Stop it and wait until its process has gone; False if it was not running. Raises HerdError if it does not end."""
     cloud = running(checkout)
     if cloud is None:
-        return False
+        silent = _silent(checkout)
+        return silent is not None and _end(silent)
     with contextlib.suppress(HerdError):
         # It may end before it has answered.
         cloud.ask({"do": "stop"}, timeout=STOP_SECONDS)
@@ -163,6 +226,21 @@ def stop(checkout: Checkout) -> bool:
         f"the local cloud (process {cloud.pid}) did not end within {STOP_SECONDS:.0f} s; "
         f"see {checkout.cloud / 'cloud.log'}"
     )
+
+
+def port(checkout: Checkout) -> int | None:
+    """The port that is its own for life; None before its first start."""
+    try:
+        return int((checkout.cloud / "port").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def is_taken(port: int) -> bool:
+    """Does anything listen on the port?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def forget(checkout: Checkout) -> None:

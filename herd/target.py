@@ -87,6 +87,9 @@ class Target(ABC):
     def exports(self) -> Exports:
         """What the program exported last."""
 
+    unsettled: bool = False
+    """Has an update of it been cut short, so that the state may not say what there is?"""
+
     @functools.cached_property
     def pulumi(self) -> Path:
         """The Pulumi to use, built now if it must be."""
@@ -151,6 +154,31 @@ class LocalTarget(Target):
     def state_file(self) -> Path:
         """Where Pulumi's file backend keeps this stack."""
         return self.checkout.pulumi / ".pulumi" / "stacks" / self.checkout.project / f"{self.name}.json"
+
+    @property
+    def unsettled(self) -> bool:
+        """Here the engine writes its state at the end only, so one that is killed leaves the state of before."""
+        return self._unsettled_file.exists()
+
+    @unsettled.setter
+    def unsettled(self, value: bool) -> None:
+        if value:
+            self._unsettled_file.touch()
+        else:
+            self._unsettled_file.unlink(missing_ok=True)
+
+    @property
+    def _unsettled_file(self) -> Path:
+        return self.checkout.pulumi / f"{self.name}.unsettled"
+
+    @property
+    def pending(self) -> list[str]:
+        """What an engine began and never finished, as it wrote down (it does so only with checkpoints): URNs."""
+        try:
+            latest = json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
+        except FileNotFoundError:
+            return []
+        return [operation["resource"]["urn"] for operation in latest.get("pending_operations") or []]
 
     @functools.cached_property
     def exports(self) -> Exports:

@@ -53,8 +53,9 @@ def down(environment: Environment = None, stack: Stack = None, yes: Yes = False)
 
 def stop() -> None:
     """Stop the local cloud of this checkout: nothing runs on this machine afterwards. `herd up` starts it again."""
-    from herd import checkout, local_cloud
+    from herd import checkout, local_cloud, turn
 
-    console.say(
-        "the local cloud is stopped" if local_cloud.stop(checkout.current()) else "the local cloud was not running"
-    )
+    here = checkout.current()
+    with turn.all_taken(here), local_cloud.guarded(here):
+        stopped = local_cloud.stop(here)
+    console.say("the local cloud is stopped" if stopped else "the local cloud was not running")

@@ -18,9 +18,8 @@ def env(environment: Environment = None) -> None:
     from herd.target import local
 
     target = local(environment)
-    deployment.start_cloud(target)
+    deployment.prepare(target)
     variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
-    deployment.prepare_stack(target)
     typer.echo(shell.script(variables))
 
 

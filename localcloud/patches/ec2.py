@@ -1,4 +1,4 @@
-"""EC2: instance types and machine images are read when somebody asks for them.
+"""EC2: instance types and machine images are read when somebody asks for them; a VPC takes its default ACL with it.
 
 moto 5.2.5 reads which instance types are offered in each of 30 regions when ec2/models/instance_types.py is imported
 (:16): 37 MB that a cloud of Fargate tasks never looks at. Other services import EC2, so this comes before all others.
@@ -21,7 +21,7 @@ def _load_all_but_offerings(resource: str) -> Any:
 
 utils.load_resource = _load_all_but_offerings
 try:
-    from moto.ec2.models import amis, instance_types
+    from moto.ec2.models import amis, instance_types, vpcs
 finally:
     utils.load_resource = _load
 
@@ -55,6 +55,7 @@ def apply() -> None:
     for location_type in offerings:
         offerings[location_type] = Offerings(location_type)
     _load_images_late()
+    _delete_default_acls()
 
 
 def _load_images_late() -> None:
@@ -76,3 +77,16 @@ def _load_images_late() -> None:
 
     backend._load_amis = load_later
     backend.amis = property(get_amis, set_amis)
+
+
+def _delete_default_acls() -> None:
+    # moto 5.2.5 makes a default network ACL with each VPC (ec2/models/vpcs.py:809) and leaves it when the VPC goes.
+    stock = vpcs.VPCBackend.delete_vpc
+
+    def delete_vpc(self: Any, vpc_id: str) -> Any:
+        deleted = stock(self, vpc_id)
+        for acl in [acl for acl in self.network_acls.values() if acl.vpc_id == vpc_id and acl.default]:
+            del self.network_acls[acl.id]
+        return deleted
+
+    vpcs.VPCBackend.delete_vpc = delete_vpc

@@ -372,3 +372,11 @@ def test_a_task_in_another_cluster_is_not_found(server: Server) -> None:
 def test_look_ups_by_service_load_only_that_service(server: Server) -> None:
     server.client("ecs").create_cluster(clusterName="c")
     assert [region for region, _ in backends.regions("ecs", server.account)] == ["eu-west-1"]
+
+
+def test_a_vpc_takes_its_default_acl_with_it(server: Server) -> None:
+    ec2 = server.client("ec2")
+    before = {acl["NetworkAclId"] for acl in ec2.describe_network_acls()["NetworkAcls"]}
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    ec2.delete_vpc(VpcId=vpc)
+    assert {acl["NetworkAclId"] for acl in ec2.describe_network_acls()["NetworkAcls"]} == before

@@ -1,0 +1,135 @@
+"""Proof that `herd down` has left nothing: resources in the account, processes, files of the environment.
+
+Resources are held against a listing from before the environment was made, so that also what carries no name or tag of
+the environment is found. On AWS, where others work in the same account, only what says that it is the environment's
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from herd import inventory
+from herd.checkout import Checkout
+from herd.errors import HerdError
+from herd.inventory import Item
+from herd.target import LocalTarget, Target
+
+SECONDS_LOCAL = 15.0
+SECONDS_AWS = 120.0
+"""Some things go by themselves a moment after what they belonged to (a network interface after its service)."""
+
+STAYS = {
+    "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
+    "pulumi": (".pulumi", "Pulumi.yaml", "passphrase"),
+}
+"""Beginnings of names below `.herd/` that stay after the last environment: the local cloud's address, keys and log,
+what a person set aside, Pulumi's passphrase and the backend's own settings.
+"""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What there still is: `own` should not be there. `strangers` are nobody's, by no environment of Herd's; those that
+    `came` were not there before the environment was made. `unseen` could not be looked at.
+    """
+
+    own: list[Item]
+    strangers: list[Item]
+    came: list[Item]
+    unseen: tuple[str, ...]
+
+
+def remember(target: LocalTarget) -> None:
+    """Note what there is before an environment is made."""
+    names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
+    draft = _memory(target).with_suffix(".new")
+    draft.write_text(json.dumps(sorted(names)))
+    draft.replace(_memory(target))
+
+
+def look(target: Target) -> Left:
+    """What the environment has left in the account, once what goes by itself has gone."""
+    local = isinstance(target, LocalTarget)
+    before = _before(target) if isinstance(target, LocalTarget) else frozenset()
+    deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
+    while True:
+        now = inventory.take(target)
+        own = sorted(item for item in now.items if item.environment == target.name)
+        if not own or time.monotonic() > deadline:
+            strangers = sorted(item for item in now.items if local and item.environment is None)
+            return Left(own, strangers, [item for item in strangers if str(item) not in before], now.unseen)
+        time.sleep(0.3 if local else 5)
+
+
+def refuse(target: Target, left: Left) -> None:
+    """Raise HerdError that names what is left, if anything is."""
+    if not left.own:
+        return
+    again = f"-e {target.name}" if isinstance(target, LocalTarget) else f"--stack {target.name}"
+    raise HerdError(
+        "\n".join(
+            [
+                f"{target.name} is removed, but this is left of it:",
+                *(f"    {item}" for item in left.own),
+                f"No update knows these any more. Remove them with `aws`; `herd down {again}` then looks again",
+            ]
+        )
+    )
+
+
+def clear_files(target: LocalTarget) -> None:
+    """Remove the files of an environment that is gone: its staged images; Pulumi's history, backups and locks of it."""
+    backend = target.checkout.pulumi / ".pulumi"
+    project = target.checkout.project
+    _memory(target).unlink(missing_ok=True)
+    for folder in (
+        target.checkout.state / "build" / target.name,
+        backend / "history" / project / target.name,
+        backend / "backups" / project / target.name,
+        backend / "locks" / "organization" / project / target.name,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def files(checkout: Checkout) -> list[str]:
+    """What is below `.herd/` that should have gone with the last environment; paths relative to it."""
+    found = [
+        path
+        for folder, kept in STAYS.items()
+        for path in (checkout.state / folder).glob("*")
+        if not path.name.startswith(kept)
+    ]
+    found += (checkout.pulumi / ".pulumi" / "stacks").rglob("*.json")
+    found += (checkout.state / "build").glob("*")
+    return sorted(str(path.relative_to(checkout.state)) for path in found)
+
+
+def processes(checkout: Checkout) -> list[str]:
+    """Processes that work in the checkout's `.herd/` or were started from there."""
+    return sorted(_processes(lambda path: path.startswith(f"{checkout.state}/")))
+
+
+def _processes(inside: Callable[[str], bool]) -> Iterable[str]:
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if inside(process.info["cwd"] or "") or (words and inside(words[0])):
+            yield f"process {process.info['pid']}: {' '.join(words)[:100]}"
+
+
+def _memory(target: LocalTarget) -> Path:
+    return target.checkout.folder("pulumi") / f"{target.name}.before.json"
+
+
+def _before(target: LocalTarget) -> frozenset[str]:
+    try:
+        return frozenset(map(str, json.loads(_memory(target).read_text())))
+    except (OSError, ValueError):
+        return frozenset()
