@@ -95,7 +95,7 @@ class Control:
         try:
             request = json.loads(line)
             action = self._actions.get(str(request.get("do"))) if isinstance(request, dict) else None
-        except ValueError:
+        except (ValueError, RecursionError):
             action = None
         if action is None:
             return {"error": f'expected a line of JSON with "do" one of: {", ".join(sorted(self._actions))}'}

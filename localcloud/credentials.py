@@ -22,8 +22,8 @@ from localcloud.config import LOOPBACK, Config, write_private
 # No S3 bucket can be called "v2" (names have at least three characters), so this never hides one.
 CREDENTIALS_PATH = "/v2/credentials/"
 LIFETIME = timedelta(hours=6)
-PATH_STYLE = "s3 =\n    addressing_style = path\n"
-"""For SDKs that would otherwise put the bucket before "127.0.0.1"."""
+PATH_STYLE = "s3 =\n    addressing_style = path\n    signature_version = s3v4\n"
+"""For SDKs that would otherwise put the bucket before "127.0.0.1", or presign as AWS has not taken since 2020."""
 
 Clock = Callable[[], datetime]
 

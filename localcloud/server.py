@@ -115,7 +115,8 @@ class Server:
         shape that the caller's SDK understands.
         """
         request = _path_style(request)
-        if request.url.startswith(CONTROL_PATHS):
+        # Decoded, for moto tells them by the decoded path: "/%6doto-api/reset" is one of them.
+        if unquote(request.url.partition("?")[0]).startswith(CONTROL_PATHS):
             return Response(404, [("Content-Type", "text/plain")], b"not part of the AWS API\n")
         call = calls.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
         try:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from localcloud.credentials import CREDENTIALS_PATH, Keyring
-from localcloud.gateway import hosts
+from localcloud.gateway import hosts, origins
 from localcloud.gateway.aws_api import AwsApi
 from localcloud.gateway.errors import too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
@@ -129,8 +129,7 @@ class Gateway:
             return _refusal(400, "the request's target is not a path\n")
         # Pages of other origins may neither ask nor be told that they could: there is no CORS here, not even a
         # refusal's header.
-        origin = request.headers.get("Origin")
-        if origin is not None and origin.lower() != f"http://{host_headers[0].lower()}":
+        if origins.is_foreign(request.method, request.headers, host_headers[0]):
             return _refusal(403, "requests from pages of other origins are not served\n")
         match site:
             case hosts.LoadBalancer(dns_name):

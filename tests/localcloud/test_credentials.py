@@ -72,7 +72,7 @@ def test_boto_reads_what_was_written(config: Config, monkeypatch: pytest.MonkeyP
     assert (found.access_key, found.secret_key) == (key.access_key, key.secret_key)
     client = session.create_client("s3")
     assert (client.meta.endpoint_url, client.meta.region_name) == ("http://127.0.0.1:4000", "eu-west-1")
-    assert client.meta.config.s3 == {"addressing_style": "path"}
+    assert client.meta.config.s3 == {"addressing_style": "path", "signature_version": "s3v4"}
 
 
 def test_a_tasks_keys(keyring: Keyring, clock: Clock) -> None:
