@@ -39,9 +39,7 @@ def compacted(lines: list[Line], ended: Callable[[str], bool], body_of: Callable
     for line in lines:
         of_cause[line.cause].append(line)
     over = {cause for cause in of_cause if cause and ended(cause)}
-    gone = {
-        cause for cause in over if _undo(actions[of_cause[cause][0].number], actions[of_cause[cause][-1].number])
-    }
+    gone = {cause for cause in over if _undo(actions[of_cause[cause][0].number], actions[of_cause[cause][-1].number])}
     revisions: dict[tuple[str, str], int] = defaultdict(int)
     needed = []
     for line in lines:

@@ -198,7 +198,7 @@ class Journal:
 
         The whole journal is kept until a replay of the shortened one has given the same answers.
         """
-        if len(self) < max(COMPACT_AT_LEAST, COMPACT_FACTOR * self._file.header.whole):
+        if len(self) < COMPACT_AT_LEAST or len(self) <= COMPACT_FACTOR * self._file.header.whole:
             return 0
         _, lines = File.open(self._path, self._way_out)
         shorter = compacted(lines, ended, self._open)

@@ -33,6 +33,10 @@ class JournalDamaged(LocalCloudError):
     """The journal cannot be read; the text names file and line, and the way out."""
 
 
+OMITTED = ("body", "cause", "count", "loose")
+"""Members of a line that are left out when they say nothing."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What identifies a journal: `identity` is 32 hex digits, `born` seconds since 1970, `next` the first number that
@@ -188,7 +192,7 @@ def _header_text(header: Header) -> bytes:
 
 
 def _line_text(line: Line) -> bytes:
-    content = {name: value for name, value in vars(line).items() if name != "answer" and value not in (None, False, "")}
+    content = {name: value for name, value in vars(line).items() if name != "answer" and (value or name not in OMITTED)}
     text = json.dumps(content, separators=(",", ":")).encode()
     return b"%08x %s %s\n" % (zlib.crc32(text), line.answer.encode(), text)
 
@@ -201,6 +205,8 @@ def _read_header(raw: bytes) -> Header:
 
 
 def _read_line(raw: bytes) -> Line:
+    if raw[ANSWER.start - 1 : ANSWER.start] + raw[ANSWER.stop : ANSWER.stop + 1] != b"  ":
+        raise ValueError("it is no line of a journal")
     found = _checked(raw[:8], raw[ANSWER.stop + 1 :].rstrip(b"\n"))
     headers = [(str(name), str(value)) for name, value in found.pop("headers")]
     return Line(**{"body": "", **found}, headers=headers, answer=raw[ANSWER].decode("ascii", "replace"))

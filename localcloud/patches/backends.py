@@ -87,3 +87,6 @@ def forget(account: str) -> None:
     """Empty an account, as if nobody had ever used it."""
     for service in list(BackendDict._instances):
         dict.pop(service, account, None)
+    buckets = get_backend("s3").bucket_accounts
+    for name in [name for name, (_, owner) in buckets.items() if owner == account]:
+        del buckets[name]

@@ -59,6 +59,16 @@ def given(seed: str, moment: float, count: int | None = None) -> Iterator[None]:
         _thread.source, _thread.moment, _thread.count = before
 
 
+@contextmanager
+def _free() -> Iterator[None]:
+    before = _thread.source, _thread.moment, _thread.count
+    _thread.source, _thread.moment, _thread.count = FREE, None, None
+    try:
+        yield
+    finally:
+        _thread.source, _thread.moment, _thread.count = before
+
+
 def count() -> int | None:
     """The number that was given for what this thread makes."""
     return _thread.count
@@ -67,6 +77,18 @@ def count() -> int | None:
 def settle(account: str, seed: str, moment: float) -> None:
     """What moto makes up by itself for this account follows from `seed` and dates from `moment`."""
     _settled[account] = seed, moment
+
+
+@contextmanager
+def born(account: str, what: str) -> Iterator[None]:
+    """Inside moto makes up something of an account by itself, whoever happens to need it first."""
+    settled = _settled.get(account)
+    if settled is None:
+        with _free():
+            yield
+    else:
+        with given(f"{settled[0]}/{what}", settled[1]):
+            yield
 
 
 def apply() -> None:
@@ -195,7 +217,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 class _Loader(importlib.machinery.SourceFileLoader):
     def exec_module(self, module: types.ModuleType) -> None:
-        super().exec_module(module)
+        # What is drawn while a module is loaded must not be taken from the request that happens to need it first.
+        with _free():
+            super().exec_module(module)
         _redirect(module.__name__, vars(module))
 
 
@@ -205,11 +229,9 @@ def _patch_birth() -> None:
     stock = backend.__getitem__
 
     def getitem(self: Any, region: str) -> Any:
-        settled = None if region in self.keys() else _settled.get(self.account_id)
-        if settled is None:
+        if region in self.keys():
             return stock(self, region)
-        seed, moment = settled
-        with given(f"{seed}/{self.service_name}/{region}", moment):
+        with born(self.account_id, f"{self.service_name}/{region}"):
             return stock(self, region)
 
     backend.__getitem__ = getitem

@@ -60,13 +60,16 @@ def apply() -> None:
 
 def _load_images_late() -> None:
     # ec2/models/amis.py:187 makes thousands of machine images as soon as a region is used: 40 MB.
+    from localcloud.patches import determinism  # loads what must come after this module
+
     backend = amis.AmiBackend
     stock = backend._load_amis
 
     def get_amis(self: Any) -> Any:
         if not self.__dict__.setdefault("_images_loaded", False):
             self.__dict__["_images_loaded"] = True
-            stock(self)
+            with determinism.born(self.account_id, f"images/{self.region_name}"):
+                stock(self)
         return self.__dict__["amis"]
 
     def set_amis(self: Any, images: Any) -> None:
