@@ -31,6 +31,7 @@ def apply() -> None:
         if version("moto") != MOTO_VERSION:
             raise WrongMoto(f"the local cloud needs moto {MOTO_VERSION}, installed is {version('moto')}")
         from localcloud.patches import (
+            acm,
             autoscaling,
             core,
             determinism,
@@ -42,9 +43,14 @@ def apply() -> None:
             elbv2,
             events,
             iam,
+            iam_providers,
+            launch_templates,
             logs_kept,
+            metric_filters,
             s3,
+            s3_notifications,
             scheduler,
+            sqs,
             stepfunctions_api,
             stepfunctions_kept,
             stepfunctions_language,
@@ -72,6 +78,12 @@ def apply() -> None:
             ecs_kept,
             logs_kept,
             stepfunctions_kept,
+            acm,
+            iam_providers,
+            launch_templates,
+            metric_filters,
+            s3_notifications,
+            sqs,
             determinism,
         )
         for module in modules:

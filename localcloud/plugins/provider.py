@@ -438,6 +438,8 @@ def _new_name(rule: Any, logical: str, prefix: Any, seed: bytes, naming: Autonam
     """`<logical>-<7 hex>` within AWS's limits; Pulumi's own proposal where the project configures one."""
     if naming is not None and naming.enforced:
         return naming.proposed
+    if not rule.random:
+        return logical
     tail = (seed.hex() or secrets.token_hex(4))[:7]
     if isinstance(prefix, str):
         proposed = f"{prefix}{tail}"

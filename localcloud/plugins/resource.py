@@ -19,10 +19,10 @@ from localcloud.plugins.schema import Field, Fields, table
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
-_GONE = re.compile(r"NotFound|NoSuch|DoesNotExist|MissingException|^404$")
+_GONE = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|MissingException|^404$")
 _SAID_GONE = re.compile(
-    r"No scal(able target|ing policy) found"
-)  # Application Auto Scaling of moto: ValidationException
+    r"No scal(able target|ing policy) found|AutoScalingGroup name not found"
+)  # both Auto Scalings say it by a ValidationError
 
 
 class Images(Protocol):
@@ -103,6 +103,7 @@ class Autoname:
     lower: bool = False
     forbidden: str = r"[^A-Za-z0-9_.-]"
     prefix: str = "namePrefix"
+    random: bool = True  # whether digits follow, so that two can be made of one name
 
 
 def gone(error: ClientError) -> bool:
@@ -137,6 +138,8 @@ class Resource:
     create_call: ClassVar[str] = ""
     create_answer: ClassVar[str] = ""  # dotted path from the answer to the resource's description
     identifier: ClassVar[str] = ""  # the description's member that is Pulumi's id
+    reads_back: ClassVar[bool] = False  # the answer of the creation does not say it all
+    named_by: ClassVar[str] = ""  # the property that is Pulumi's id, where the answer does not say it
     read_call: ClassVar[str] = ""
     read_key: ClassVar[str] = ""  # the argument that names it, "X[]" where it is a list
     read_answer: ClassVar[str] = ""
@@ -181,7 +184,9 @@ class Resource:
             cloud, self.create_call, **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)
         )
         described = dig(answer, self.create_answer) if self.create_answer else answer
-        return str(described[self.identifier]), self.live(cloud, described)
+        identifier = inputs[self.named_by] if self.named_by else described[self.identifier]
+        live = self.read(cloud, str(identifier), {}) if self.reads_back else self.live(cloud, described)
+        return str(identifier), live or {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         """Its properties as they are now (tags as `tagsAll`), or None when it does not exist."""

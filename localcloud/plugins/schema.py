@@ -10,7 +10,7 @@
     attempts    int default:3    # what AWS takes when nothing is given: giving it too is no difference
 
 Kinds: string int number bool · list set (of strings) · map (of strings) · object objects bag (objects in any order) ·
-json policy (text that is compared by meaning).
+json policy (text that is compared by meaning) · asset (a file or a text).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 SCALARS = {"string", "int", "number", "bool", "json", "policy"}
 _OBJECTS = {"object", "objects", "bag"}
-_KINDS = SCALARS | _OBJECTS | {"list", "set", "map"}
+_KINDS = SCALARS | _OBJECTS | {"list", "set", "map", "asset"}
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,11 @@ _UNKNOWN_MARKS = {
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+_ASSET = "c44067f5952c0a294b673a41bacd8c17"
 
 
 class UnsupportedValue(ValueError):
-    """An asset, archive or resource reference, which no supported property takes."""
+    """An archive or resource reference, which no supported property takes."""
 
 
 def load(struct: struct_pb2.Struct) -> Props:
@@ -75,10 +76,12 @@ def _special(fields: Props) -> Any:
             return {key: value for key, value in fields.items() if value is not None}
         case str() as mark if mark == _SECRET:
             return fields.get("value")
+        case str() as mark if mark == _ASSET:
+            return {key: value for key, value in fields.items() if value is not None}
         case str() as mark if mark == _OUTPUT:
             return fields.get("value", UNKNOWN)
         case _:
-            raise UnsupportedValue("assets, archives and resource references are not supported here")
+            raise UnsupportedValue("archives and resource references are not supported here")
 
 
 def dump(props: Mapping[str, Any]) -> struct_pb2.Struct:
@@ -112,6 +115,11 @@ def _dump(value: Any, into: struct_pb2.Value) -> None:
         into.null_value = struct_pb2.NULL_VALUE
     else:
         raise TypeError(f"cannot be sent to Pulumi: {value!r}")
+
+
+def is_asset(value: Any) -> bool:
+    """Whether it is a file or a text: an object with its hash, and one of path, text and uri."""
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _ASSET
 
 
 def has_unknown(value: Any) -> bool:

@@ -28,7 +28,7 @@ class Case:
     replace: Props = field(default_factory=dict)
     same: Props = field(default_factory=dict)  # says the same in other words
     drift: Callable[[World, Made], Any] | None = None
-    imported: Callable[[Made], str] = lambda made: made.id
+    imported: Callable[[Made], str] | None = lambda made: made.id
     stays: bool = False  # deleting leaves the thing in AWS
 
 

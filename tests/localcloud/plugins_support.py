@@ -113,7 +113,7 @@ class World:
         ]
 
     def bucket(self) -> str:
-        return self.make("aws:s3/bucket:Bucket").id
+        return self.make("aws:s3/bucket:Bucket", forceDestroy=True).id
 
     def role(self, **more: Any) -> Made:
         return self.make("aws:iam/role:Role", assumeRolePolicy=TRUST, **more)

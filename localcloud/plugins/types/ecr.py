@@ -106,3 +106,24 @@ class LifecyclePolicy(Resource):
     read_call, read_key = "get_lifecycle_policy", "repositoryName"
     update_call = "put_lifecycle_policy"
     delete_call = "delete_lifecycle_policy"
+
+
+@resource_type
+class RepositoryPolicy(Resource):
+    """Who may do what with a repository; its id is the repository's name."""
+
+    token = "aws:ecr/repositoryPolicy:RepositoryPolicy"
+    service = "ecr"
+    table = """
+        repository ! ^ =repositoryName
+        policy policy ! =policyText
+        registryId ~
+    """
+    spelling = camel
+    create_call, identifier = "set_repository_policy", "repositoryName"
+    read_call, read_key = "get_repository_policy", "repositoryName"
+    delete_call = "delete_repository_policy"
+
+    def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        self.call(cloud, "set_repository_policy", **self.arguments(cloud, new))
+        return {}

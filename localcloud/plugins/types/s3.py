@@ -95,7 +95,7 @@ class Bucket(Resource):
         return identifier
 
 
-class _Setting(Resource):
+class Setting(Resource):
     """Something that a bucket has: put, got and deleted as a whole; its id is the bucket's name."""
 
     service = "s3"
@@ -125,7 +125,7 @@ class _Setting(Resource):
 
 
 @resource_type
-class OwnershipControls(_Setting):
+class OwnershipControls(Setting):
     """Who owns objects, and whether ACLs hold."""
 
     token = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
@@ -149,7 +149,7 @@ class OwnershipControls(_Setting):
 
 
 @resource_type
-class PublicAccessBlock(_Setting):
+class PublicAccessBlock(Setting):
     """What a bucket's policy and ACLs may not make public."""
 
     token = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
@@ -175,7 +175,7 @@ class PublicAccessBlock(_Setting):
 
 
 @resource_type
-class Encryption(_Setting):
+class Encryption(Setting):
     """Encryption at rest."""
 
     token = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
@@ -192,7 +192,7 @@ class Encryption(_Setting):
 
 
 @resource_type
-class Versioning(_Setting):
+class Versioning(Setting):
     """Whether old versions are kept. AWS knows no "never had it" afterwards: deleting suspends."""
 
     token = "aws:s3/bucketVersioning:BucketVersioning"
@@ -227,7 +227,7 @@ class Versioning(_Setting):
 
 
 @resource_type
-class BucketPolicy(_Setting):
+class BucketPolicy(Setting):
     """Who may do what with the bucket."""
 
     token = "aws:s3/bucketPolicy:BucketPolicy"
@@ -246,7 +246,7 @@ class BucketPolicy(_Setting):
 
 
 @resource_type
-class Lifecycle(_Setting):
+class Lifecycle(Setting):
     """What happens to objects as they age."""
 
     token = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"

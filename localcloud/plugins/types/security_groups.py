@@ -33,7 +33,7 @@ _GROUP = f"""
 _DIRECTIONS = (("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress"))
 
 
-def _permission(rule: Props, group: str) -> Props:
+def permission(rule: Props, group: str) -> Props:
     """One declared rule as the API takes it."""
     said = {"Description": rule["description"]} if rule.get("description") else {}
     permission: Props = {"IpProtocol": rule["protocol"]}
@@ -100,7 +100,7 @@ class _Group(Ec2):
             if found.get(member):
                 self.call(cloud, f"revoke_security_group_{name}", GroupId=group, IpPermissions=found[member])
             if wanted.get(name):
-                permissions = [_permission(rule, group) for rule in wanted[name]]
+                permissions = [permission(rule, group) for rule in wanted[name]]
                 self.call(cloud, f"authorize_security_group_{name}", GroupId=group, IpPermissions=permissions)
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -262,7 +262,7 @@ class _Rule(Resource):
             rule["securityGroups"] = [inputs["referencedSecurityGroupId"]]
         ends = {name: inputs.get(name, -1) for name in ("fromPort", "toPort")}
         said = {"description": inputs.get("description")}
-        return _permission({**rule, **ends, **said, "protocol": inputs["ipProtocol"]}, "")
+        return permission({**rule, **ends, **said, "protocol": inputs["ipProtocol"]}, "")
 
 
 @resource_type

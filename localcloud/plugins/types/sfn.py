@@ -72,3 +72,25 @@ class StateMachine(Resource):
             group = destinations[0].get("cloudWatchLogsLogGroup", {}).get("logGroupArn")
             live["loggingConfiguration"] = {**live.get("loggingConfiguration", {}), "logDestination": group}
         return live
+
+
+@resource_type
+class Activity(Resource):
+    """Work that somebody outside fetches and reports on; its id is its ARN."""
+
+    token = "aws:sfn/activity:Activity"
+    service = "stepfunctions"
+    table = """
+        name ^
+        arn ~ =activityArn
+        creationDate ~
+    """
+    spelling = camel
+    tagging = Tagging("tags", LOWER, resource="resourceArn", keys="tagKeys")
+    autoname = Autoname(limit=80, forbidden=r"[^A-Za-z0-9_-]")
+    create_call, identifier = "create_activity", "activityArn"
+    read_call, read_key = "describe_activity", "activityArn"
+    delete_call = "delete_activity"
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        return {"arn": cloud.arn("states", f"activity:{props['name']}")}

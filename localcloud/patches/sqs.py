@@ -1,0 +1,51 @@
+"""SQS: a queue's attributes stay as they were set."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.sqs import models
+
+_ALLOW = "RedriveAllowPolicy"
+
+
+def apply() -> None:
+    """Keep the policy when another attribute is set, and the redrive allow policy; answer JSON as AWS does."""
+    _keep_the_policy()
+    _know_redrive_allow_policies()
+
+
+def _keep_the_policy() -> None:
+    # sqs/models.py:358 sets the policy to nothing whenever SetQueueAttributes names another attribute.
+    queue = models.Queue
+    stock = queue._set_attributes
+
+    def _set_attributes(self: Any, attributes: dict[str, Any], now: float | None = None) -> None:
+        stock(self, attributes if "Policy" in attributes else {**attributes, "Policy": self.policy}, now)
+
+    queue._set_attributes = _set_attributes
+
+
+def _know_redrive_allow_policies() -> None:
+    # sqs/models.py:214: moto knows no RedriveAllowPolicy, so that reading it is an error; and it answers the redrive
+    # policy with spaces that AWS does not write.
+    queue, backend = models.Queue, models.SQSBackend
+    stock_attributes, stock_get = queue.attributes.fget, backend.get_queue_attributes
+
+    def attributes(self: Any) -> dict[str, Any]:
+        found: dict[str, Any] = stock_attributes(self)
+        if allowed := getattr(self, "redrive_allow_policy", None):
+            found[_ALLOW] = allowed
+        if self.redrive_policy:
+            found["RedrivePolicy"] = json.dumps(self.redrive_policy, separators=(",", ":"))
+        return found
+
+    def get_queue_attributes(self: Any, queue_name: str, attribute_names: list[str]) -> dict[str, Any]:
+        others = [name for name in attribute_names if name != _ALLOW]
+        found: dict[str, Any] = stock_get(self, queue_name, others)
+        allowed = self.get_queue(queue_name).attributes.get(_ALLOW)
+        return {**found, _ALLOW: allowed} if _ALLOW in attribute_names and allowed else found
+
+    queue.attributes = property(attributes)
+    backend.get_queue_attributes = get_queue_attributes

@@ -1,0 +1,165 @@
+"""EventBridge: buses, rules and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from localcloud.plugins.conversion import from_api, to_api
+from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
+from localcloud.plugins.tags import Tagging
+from localcloud.plugins.values import Props
+
+_TAGGING = Tagging(resource="ResourceARN")
+_BUS = "default"
+
+
+@resource_type
+class EventBus(Resource):
+    """A bus of one's own; its id is its name."""
+
+    token = "aws:cloudwatch/eventBus:EventBus"
+    service = "events"
+    table = """
+        name ^
+        description
+        kmsKeyIdentifier
+        eventSourceName ^
+        arn ~
+    """
+    tagging = _TAGGING
+    autoname = Autoname(limit=256, forbidden=r"[^/A-Za-z0-9._-]")
+    create_call, named_by = "create_event_bus", "name"
+    read_call, read_key = "describe_event_bus", "Name"
+    update_call, delete_call = "update_event_bus", "delete_event_bus"
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        return {"arn": cloud.arn("events", f"event-bus/{props['name']}")}
+
+
+@resource_type
+class EventRule(Resource):
+    """A rule; its id is its name, with `bus/` before it on a bus of one's own."""
+
+    token = "aws:cloudwatch/eventRule:EventRule"
+    service = "events"
+    table = """
+        name ^
+        namePrefix ^ =-
+        description
+        eventBusName ^ default:default
+        eventPattern json
+        forceDestroy bool =-
+        roleArn
+        scheduleExpression
+        state default:ENABLED
+        arn ~
+    """
+    tagging = _TAGGING
+    autoname = Autoname(limit=64)
+    create_call = "put_rule"
+
+    def validate(self, inputs: Props) -> list[tuple[str, str]]:
+        if inputs.get("eventPattern") is None and inputs.get("scheduleExpression") is None:
+            return [("eventPattern", "eventPattern or scheduleExpression must be given")]
+        return []
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        bus = props.get("eventBusName") or _BUS
+        place = props["name"] if bus == _BUS else f"{bus}/{props['name']}"
+        return {"arn": cloud.arn("events", f"rule/{place}")}
+
+    def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
+        self.call(cloud, "put_rule", **self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs))
+        bus = inputs.get("eventBusName") or _BUS
+        return inputs["name"] if bus == _BUS else f"{bus}/{inputs['name']}", {}
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        live = self.live(cloud, self.call(cloud, "describe_rule", **self._named(identifier)))
+        live["tagsAll"] = _TAGGING.read(cloud.client(self.service), live["arn"])
+        return live
+
+    def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        if changed - {"tags", "tagsAll"}:
+            self.call(cloud, "put_rule", **self.arguments(cloud, new))
+        return {}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        self.call(cloud, "delete_rule", **self._named(identifier), Force=bool(props.get("forceDestroy")))
+
+    def _named(self, identifier: str) -> dict[str, str]:
+        bus, _, name = identifier.rpartition("/")
+        return {"Name": name, "EventBusName": bus or _BUS}
+
+
+@resource_type
+class EventTarget(Resource):
+    """Where a rule's events go; its id is `rule-target`, and `bus-rule-target` on a bus of one's own."""
+
+    token = "aws:cloudwatch/eventTarget:EventTarget"
+    service = "events"
+    table = """
+        targetId ^ =Id
+        rule ! ^ =-
+        eventBusName ^ default:default =-
+        arn !
+        forceDestroy bool =-
+        input
+        inputPath
+        roleArn
+        inputTransformer object
+            inputPaths map =InputPathsMap
+            inputTemplate !
+        deadLetterConfig object
+            arn
+        retryPolicy object
+            maximumEventAgeInSeconds int
+            maximumRetryAttempts int
+        sqsTarget object =SqsParameters
+            messageGroupId
+    """
+    autoname = Autoname("targetId", limit=64)
+
+    def validate(self, inputs: Props) -> list[tuple[str, str]]:
+        given = [name for name in ("input", "inputPath", "inputTransformer") if inputs.get(name) is not None]
+        return [(given[1], f"only one of {' and '.join(given)} can be given")] if len(given) > 1 else []
+
+    def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
+        self._put(cloud, inputs)
+        bus = inputs.get("eventBusName") or _BUS
+        name = f"{inputs['rule']}-{inputs['targetId']}"
+        return name if bus == _BUS else f"{bus}-{name}", {}
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        if not props:
+            props = self._imported(identifier)
+        answer = self.call(cloud, "list_targets_by_rule", **self._rule(props))
+        for target in answer["Targets"]:
+            if target["Id"] == props["targetId"]:
+                bus = {"eventBusName": props.get("eventBusName") or _BUS}
+                return {**bus, "rule": props["rule"], **from_api(self.fields, target, self.spelling)}
+        return None
+
+    def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        self._put(cloud, new)
+        return {}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        self.call(cloud, "remove_targets", **self._rule(props), Ids=[props["targetId"]])
+
+    def _imported(self, identifier: str) -> Props:
+        """`rule/target`, or `bus/rule/target`, is what pulumi-aws imports by."""
+        *bus, rule, target = identifier.split("/") if "/" in identifier else (_BUS, "", "")
+        return {"eventBusName": bus[0] if bus else _BUS, "rule": rule, "targetId": target}
+
+    def _rule(self, props: Mapping[str, Any]) -> dict[str, str]:
+        return {"Rule": props["rule"], "EventBusName": props.get("eventBusName") or _BUS}
+
+    def _put(self, cloud: Cloud, inputs: Props) -> None:
+        target = to_api(self.fields, inputs, self.spelling)
+        answer = self.call(cloud, "put_targets", **self._rule(inputs), Targets=[target])
+        for failed in answer.get("FailedEntries", []):
+            said = {"Error": {"Code": failed["ErrorCode"], "Message": failed["ErrorMessage"]}}
+            raise ClientError(said, "PutTargets")

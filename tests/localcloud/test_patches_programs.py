@@ -1,0 +1,72 @@
+"""The patches of the services that other people's programs use."""
+
+from __future__ import annotations
+
+import json
+
+from localcloud.server import Server
+
+
+def test_a_queue_keeps_its_policy_when_something_else_is_set(server: Server) -> None:
+    sqs = server.client("sqs")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow"}]})
+    allow = json.dumps({"redrivePermission": "denyAll"})
+    url = sqs.create_queue(QueueName="q", Attributes={"Policy": policy})["QueueUrl"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedriveAllowPolicy": allow})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "3"})
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert json.loads(found["Policy"])["Statement"] and found["DelaySeconds"] == "3"
+    assert sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedriveAllowPolicy"])["Attributes"] == {
+        "RedriveAllowPolicy": allow
+    }
+    assert found["RedriveAllowPolicy"] == allow
+    arn = found["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3}, separators=(",", ":"))
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": redrive})
+    asked = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+    assert asked["Attributes"]["RedrivePolicy"] == redrive
+
+
+def test_certificates_are_issued_at_once(server: Server) -> None:
+    acm = server.client("acm")
+    arn = acm.request_certificate(DomainName="a.example", ValidationMethod="DNS")["CertificateArn"]
+    assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED"
+
+
+def test_a_metric_filter_is_changed_not_added(server: Server) -> None:
+    logs = server.client("logs")
+    logs.create_log_group(logGroupName="g")
+    for pattern in ("A", "B"):
+        made = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+        logs.put_metric_filter(logGroupName="g", filterName="f", filterPattern=pattern, metricTransformations=[made])
+    assert [f["filterPattern"] for f in logs.describe_metric_filters(logGroupName="g")["metricFilters"]] == ["B"]
+
+
+def test_that_events_go_to_eventbridge_is_answered(server: Server) -> None:
+    s3, bucket = server.client("s3"), f"notified-{server.account}"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
+    assert s3.get_bucket_notification_configuration(Bucket=bucket)["EventBridgeConfiguration"] == {}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    assert "EventBridgeConfiguration" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+
+
+def test_a_launch_templates_tags_are_its_own(server: Server) -> None:
+    ec2 = server.client("ec2")
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "1"}]}]
+    made = ec2.create_launch_template(
+        LaunchTemplateName="t", LaunchTemplateData={"InstanceType": "t3.micro"}, TagSpecifications=tags
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    ec2.create_tags(Resources=[made], Tags=[{"Key": "b", "Value": "2"}])
+    data = ec2.describe_launch_template_versions(LaunchTemplateId=made)["LaunchTemplateVersions"][0]
+    assert "TagSpecifications" not in data["LaunchTemplateData"]
+    found = ec2.describe_launch_templates(LaunchTemplateIds=[made])["LaunchTemplates"][0]["Tags"]
+    assert {tag["Key"] for tag in found} == {"a", "b"}
+
+
+def test_the_clients_of_an_identity_provider_change(server: Server) -> None:
+    iam = server.client("iam")
+    arn = iam.create_open_id_connect_provider(Url="https://t.example", ClientIDList=["a"])["OpenIDConnectProviderArn"]
+    iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="b")
+    iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="a")
+    assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["b"]
