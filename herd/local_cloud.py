@@ -75,7 +75,9 @@ def running(checkout: Checkout) -> LocalCloud | None:
     try:
         told = json.loads((checkout.cloud / "endpoint.json").read_text())
         cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
-        cloud.ask({"do": "ping"}, timeout=20)
+        # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
+        if cloud.ask({"do": "ping"}, timeout=20)["home"] != str(checkout.cloud):
+            return None
     except (OSError, ValueError, KeyError, HerdError):
         return None
     return cloud

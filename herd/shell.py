@@ -122,7 +122,8 @@ def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
     """The local cloud's plugins, and a language host where Pulumi came without one; again after each of its starts."""
     home = checkout.folder("pulumi-home")
     stamp = home / "made-for"
-    wanted = f"{cloud.instance}\n{pulumi}\n"
+    # With the home: the plugins of a copied checkout would otherwise go on leading to the original's local cloud.
+    wanted = f"{cloud.instance}\n{pulumi}\n{checkout.cloud}\n"
     if stamp.exists() and stamp.read_text() == wanted:
         return
     install = [str(checkout.python), "-m", "localcloud", "install-plugins"]

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from localcloud.config import LOOPBACK, Config, Endpoint
-from localcloud.control import Answer, Control, Request
+from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import Keyring, TaskEnvironment, load_root
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class LocalCloud:
         config = self.config
         config.prepare()
         parts.enter_context(config.exclusively())
+        if (last := Endpoint.read(config.endpoint_file)) is not None:
+            clear_after_kill(last.control)
         listener = config.bind(self._wanted_port)
         parts.callback(listener.close)
         port = int(listener.getsockname()[1])
@@ -120,7 +122,8 @@ class LocalCloud:
 
     def _ping(self, request: Request, owned: ExitStack) -> Answer:
         assert self.endpoint
-        return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION}
+        home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
+        return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home}
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -105,11 +107,11 @@ class Config:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             reason = (
-                "is taken by another program" if error.errno == errno.EADDRINUSE else "may not be used by this user"
+                f"is taken by {holder_of(port)}" if error.errno == errno.EADDRINUSE else "may not be used by this user"
             )
             raise PortTaken(
-                f"port {port} of the local cloud in {self.home} {reason}; free it, "
-                f"or choose another with --port (addresses of what is deployed contain the old one)"
+                f"port {port} of the local cloud in {self.home} {reason}; end that program, "
+                f"or choose another port with --port (addresses of what is deployed contain the old one)"
             ) from None
         chosen = int(bound.getsockname()[1])
         if str(chosen) != kept:
@@ -148,6 +150,26 @@ class Endpoint:
             return cls(**json.loads(path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
+
+
+def holder_of(port: int) -> str:
+    """Who listens on a port of this machine, for people: another local cloud by its home, others by their command.
+
+    Processes of other users may not be seen.
+    """
+    for process in psutil.process_iter():
+        try:
+            taken = any(
+                one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections("tcp4")
+            )
+            command = process.cmdline() if taken else []
+        except psutil.Error:
+            continue
+        if taken and "localcloud" in command and "--home" in command[:-1]:
+            return f"the local cloud of {command[command.index('--home') + 1]} (process {process.pid})"
+        if taken:
+            return f"another program (process {process.pid}: {' '.join(command)[:100]})"
+    return "another program"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -22,6 +22,7 @@ from localcloud.config import LocalCloudError
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 64 * 1024
+FOLDER_PREFIX = "localcloud-"
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -39,7 +40,7 @@ class Control:
     def __init__(self, actions: Mapping[str, Action]):
         self._actions = actions
         # A folder of its own: made 0700, and short, because a unix socket's path may have 108 bytes (104 on macOS).
-        self._folder = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         self.path = self._folder / "control"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
@@ -104,6 +105,19 @@ class Control:
         except Exception as error:
             log.exception("control request %r failed", request)
             return {"error": str(error) or type(error).__name__}
+
+
+def clear_after_kill(path: str | Path) -> None:
+    """Remove the control socket that a killed cloud has left; one that somebody still listens on stays."""
+    folder = Path(path).parent
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.connect(str(path))
+    except ConnectionRefusedError:
+        if folder.name.startswith(FOLDER_PREFIX):
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:  # it is not there, or not ours
+        pass
 
 
 def ask(path: str | Path, request: Request, timeout: float = 30.0) -> Answer:
