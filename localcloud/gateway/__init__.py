@@ -26,6 +26,7 @@ from localcloud.gateway.errors import too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
 from localcloud.gateway.pages import Pages
+from localcloud.gateway.website import Websites
 from localcloud.server import Response, Server
 from localcloud.signing import Message, SignatureRefused, read_claim
 
@@ -61,6 +62,7 @@ class Gateway:
         self._keyring = keyring
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
+        self._websites = Websites(server, self._pages)
         self._table = RoutingTable(server.lock, backends)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
@@ -142,6 +144,9 @@ class Gateway:
                 return self._credentials(request)
             case hosts.Api():
                 return await self._aws(request)
+            case hosts.Website(name, region):
+                message = _message(request)
+                return _reply(await self._in_worker(lambda: self._websites.answer(message, name, region)), request)
             case hosts.Bucket(name, region):
                 message = _message(request)
                 if _is_signed(message):

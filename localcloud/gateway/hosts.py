@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 _BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
+_WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
 _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 
@@ -28,6 +29,14 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Website:
+    """A bucket's website endpoint: index and error documents."""
+
+    name: str
+    region: str
+
+
+@dataclass(frozen=True)
 class LoadBalancer:
     """The address of a load balancer; `dns_name` is in lower case and without port."""
 
@@ -39,7 +48,7 @@ class Registry:
     """The address of the account's image registry."""
 
 
-Site = Api | Bucket | LoadBalancer | Registry
+Site = Api | Bucket | Website | LoadBalancer | Registry
 
 
 def site_of(host: str, port: int) -> Site | None:
@@ -51,6 +60,8 @@ def site_of(host: str, port: int) -> Site | None:
         return Api()
     if match := _BUCKET.fullmatch(name):
         return Bucket(match[1], match[2])
+    if match := _WEBSITE.fullmatch(name):
+        return Website(match[1], match[2])
     if _LOAD_BALANCER.fullmatch(name):
         return LoadBalancer(name)
     if _REGISTRY.fullmatch(name):
