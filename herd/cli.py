@@ -67,6 +67,7 @@ for function, name, panel in (
     (develop.try_, "try", _WORKLOADS),
     (run.run, "run", _WORKLOADS),
     (run.cancel, "cancel", _WORKLOADS),
+    (run.accept, "accept", _WORKLOADS),
     (inspect.logs, "logs", _WORKLOADS),
     (inspect.outputs, "outputs", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),

@@ -1,4 +1,4 @@
-"""`herd run` and `herd cancel`: start a job now and follow it, or stop a run."""
+"""`herd run`, `cancel` and `accept`: start a job now and follow it, stop a run, accept what its checks saw."""
 
 from __future__ import annotations
 
@@ -81,3 +81,30 @@ def cancel(
     target.approve(f"cancel {run_id}", yes)
     stopped = [machine for machine in known if runs.stop(target, machine, run_id)]
     console.say(f"{run_id} is stopped" if stopped else f"{run_id} had already ended")
+
+
+def accept(
+    name: Name,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="The values of this run; default is the last one.")
+    ] = None,
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Accept what a run's checks saw, also of a rejected run: max_drop compares with these values from now on."""
+    from herd import accepting, runs
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    target.require_exports().workload(name)
+    last = runs.last_runs(target).get(name)
+    run_id = run or (last.id if last else None)
+    if run_id is None:
+        raise WrongInput(f"{name} has never run; `herd run {name}` starts it")
+    found = accepting.values(target, name, run_id)
+    for value in found:
+        console.say(str(value))
+    target.approve(f"accept the values of run {run_id}", yes)
+    accepting.accept(target, name, run_id, found)
+    console.say(f"{name} is compared with run {run_id} from its next run on")

@@ -79,6 +79,12 @@ def test_a_failed_check_publishes_nothing_and_keeps_the_last_good_output(team: S
     assert team.herd("logs", "gate").stdout.count("0.8") >= 1
 
 
+def test_a_person_may_accept_a_lower_value(team: Sandbox) -> None:
+    assert "auc = 0.8 (was 0.9)" in team.herd("accept", "gate").stdout
+    assert team.herd("run", "gate", "--param", "auc=0.8").returncode == 0
+    assert team.herd("run", "gate", "--param", "auc=0.7", check=False).returncode == 1
+
+
 def test_too_much_memory_is_killed_and_said(team: Sandbox) -> None:
     run = team.herd("run", "greedy", check=False)
     last = team.status("greedy")["last_run"]

@@ -1,0 +1,74 @@
+"""`herd accept`: which values of a run become the baseline, told from its record."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from herd import accepting, runs
+from herd.errors import HerdError, WrongInput
+
+CHECK = {"item": None, "file": "metrics.json", "value": "auc", "observed": 0.8, "passed": False}
+RECORDS: dict[str, list[dict[str, Any]]] = {
+    "one": [CHECK],
+    "twice": [CHECK, {**CHECK, "passed": True}],
+    "items": [{**CHECK, "item": "forest"}, {**CHECK, "item": "logistic", "observed": 0.7}],
+    "missing value": [{**CHECK, "observed": None}],
+}
+
+
+class Cloud:
+    """The one bucket that accepting touches, as a client of itself."""
+
+    exports = {"data_bucket": "data"}
+
+    def __init__(self) -> None:
+        self.objects: dict[str, Any] = {}
+
+    def client(self, _: str) -> Cloud:
+        return self
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: N803 - boto3's names
+        assert (Bucket, ContentType) == ("data", "application/json")
+        self.objects[Key] = json.loads(Body)
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Any:
+    cloud = Cloud()
+    monkeypatch.setattr(runs, "read_json", lambda _, key: cloud.objects.get(key))
+    return cloud
+
+
+@pytest.mark.parametrize(("case", "count"), [("one", 1), ("twice", 1), ("items", 2)])
+def test_each_checked_value_becomes_the_baseline(cloud: Any, case: str, count: int) -> None:
+    cloud.objects["_runs/gate/r1.json"] = {"status": "check-failed", "checks": RECORDS[case]}
+    found = accepting.values(cloud, "gate", "r1")
+    assert len(found) == count
+    accepting.accept(cloud, "gate", "r1", found)
+    assert cloud.objects["gate/baseline.json"]["run_id"] == "r1"
+    assert [value.accepted for value in accepting.values(cloud, "gate", "r1")] == [value.observed for value in found]
+
+
+def test_the_value_before_is_shown(cloud: Any) -> None:
+    cloud.objects["_runs/gate/r1.json"] = {"status": "check-failed", "checks": [CHECK]}
+    assert str(accepting.values(cloud, "gate", "r1")[0]) == "metrics.json: auc = 0.8 (nothing was accepted before)"
+
+
+def test_what_cannot_be_accepted_is_said(cloud: Any) -> None:
+    with pytest.raises(WrongInput, match="no record of a run 'r1'"):
+        accepting.values(cloud, "gate", "r1")
+    cloud.objects["_runs/gate/r1.json"] = {"status": "failed", "checks": RECORDS["missing value"]}
+    with pytest.raises(HerdError, match="no checked value"):
+        accepting.values(cloud, "gate", "r1")
+
+
+def test_the_runner_reads_what_was_accepted(cloud: Any) -> None:
+    from runner.checks import Baseline
+
+    cloud.objects["_runs/gate/r1.json"] = {"status": "succeeded", "checks": RECORDS["items"]}
+    accepting.accept(cloud, "gate", "r1", accepting.values(cloud, "gate", "r1"))
+    baseline = Baseline.from_json(json.dumps(cloud.objects["gate/baseline.json"]).encode())
+    assert baseline.values == {("forest", "metrics.json", "auc"): 0.8, ("logistic", "metrics.json", "auc"): 0.7}
