@@ -1,38 +1,42 @@
-"""What `herd doctor` looks at. It changes nothing."""
+"""What `herd doctor` looks at on this machine; the states that a checkout may be broken in are in `herd.breakage`."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
+from herd import breakage
 from herd import checkout as checkouts
-from herd import local_cloud
+from herd.breakage import Finding
 from herd.checkout import Checkout
 from herd.errors import HerdError
-from herd.toolchain import packages, pulumi_cli, uv
+from herd.toolchain import machine, packages, pulumi_cli, uv
 
 LEAST_FREE_GB = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `advice` is given when it is not good."""
-
-    what: str
-    good: bool
-    found: str
-    advice: str = ""
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def examine() -> list[Finding]:
-    """Everything, in the order in which one thing needs the other."""
+    """Everything, in the order in which one thing needs the other. Changes nothing."""
     checkout = checkouts.current()
     return [look(checkout) for look in CHECKS]
+
+
+def fix(findings: list[Finding]) -> list[str]:
+    """Repair what can be repaired without losing anything; a line for each thing that was done, or why not."""
+    done = []
+    for finding in findings:
+        if finding.good or finding.repair is None:
+            continue
+        try:
+            done.append(f"{finding.what}: {finding.repair()}")
+        except (OSError, HerdError, machine.ToolMissing) as error:
+            done.append(f"{finding.what}: could not be repaired: {error}")
+    return done
 
 
 def _python(checkout: Checkout) -> Finding:
@@ -42,25 +46,29 @@ def _python(checkout: Checkout) -> Finding:
 
 def _packages(checkout: Checkout) -> Finding:
     good = packages.is_current(checkout.root, packages.RUN)
-    return Finding(
-        "packages", good, "as locked" if good else "not as requirements.lock says", "`make up` installs them"
-    )
+
+    def install() -> str:
+        packages.ensure(checkout.root, checkout.cache, packages.RUN)
+        return "installed as requirements.lock says"
+
+    found = "as locked" if good else "not as requirements.lock says"
+    return Finding("packages", good, found, "`make up` installs them", install)
 
 
 def _uv(checkout: Checkout) -> Finding:
     found = uv.find(checkout.cache)
-    return Finding("uv", found is not None, str(found or "none"), "`make up` installs it")
+    return Finding(
+        "uv", found is not None, str(found or "none"), "`make up` installs it", lambda: str(uv.ensure(checkout.cache))
+    )
 
 
 def _pulumi(checkout: Checkout) -> Finding:
     found = pulumi_cli.find(checkout.cache)
     if found is None:
-        return Finding(
-            "Pulumi",
-            False,
-            "none",
-            pulumi_cli.HOW_TO_INSTALL if not shutil.which("go") else "`make up` builds it, once",
-        )
+        if not shutil.which("go"):
+            return Finding("Pulumi", False, "none", pulumi_cli.HOW_TO_INSTALL)
+        build = lambda: f"built: {pulumi_cli.ensure(checkout.cache)}"  # noqa: E731
+        return Finding("Pulumi", False, "none", "`make up` builds it, once", build)
     version = ".".join(map(str, pulumi_cli.version_of(found)))
     host = "official" if pulumi_cli.has_language_host(found) else "Herd's own"
     return Finding("Pulumi", True, f"{version} ({found}); language host: {host}")
@@ -76,35 +84,22 @@ def _settings(checkout: Checkout) -> Finding:
     return Finding("settings", True, f"{len(specs.workloads)} workloads")
 
 
-def _cloud(checkout: Checkout) -> Finding:
-    found = local_cloud.running(checkout)
-    if found:
-        told = found.ask({"do": "status"})
-        return Finding("local cloud", True, f"{found.endpoint}, process {found.pid}, {told.get('memory_mb', '?')} MB")
-    return Finding("local cloud", True, "not running; `herd up` starts it")
-
-
-def _private(checkout: Checkout) -> Finding:
-    files = [checkout.cloud / "aws" / "credentials", checkout.cloud / "endpoint.json", checkout.pulumi / "passphrase"]
-    open_ = [str(file) for file in files if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077]
-    return Finding(
-        "credentials", not open_, "readable by you only" if not open_ else ", ".join(open_), "chmod 600 these files"
-    )
-
-
 def _disk(checkout: Checkout) -> Finding:
-    free = {str(path): shutil.disk_usage(path).free / 1e9 for path in (checkout.root, _existing(checkout))}
-    least = min(free.values())
+    places = {checkout.root, _existing(checkout.state), _existing(checkout.cache)}
+    free = {place: shutil.disk_usage(place).free / 1e9 for place in places}
+    fullest = min(free, key=lambda place: free[place])
     return Finding(
-        "disk", least >= LEAST_FREE_GB, f"{least:.0f} GB free", f"make room: {LEAST_FREE_GB} GB are needed at times"
+        "disk",
+        free[fullest] >= LEAST_FREE_GB,
+        f"{free[fullest]:.1f} GB free at {fullest}",
+        f"make room: {LEAST_FREE_GB} GB are needed at times; `uv cache prune` and old folders in {checkout.cache} help",
     )
 
 
-def _existing(checkout: Checkout) -> str:
-    path = checkout.cache
+def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
-    return str(path)
+    return path
 
 
 def _shell(checkout: Checkout) -> Finding:
@@ -118,14 +113,29 @@ def _shell(checkout: Checkout) -> Finding:
     )
 
 
+def _browser(checkout: Checkout) -> Finding:
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found:
+        return Finding("browser", True, found)
+    return Finding("browser", True, "no Chromium: only the project's own browser tests need it", note=True)
+
+
 CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     _python,
     _packages,
     _uv,
     _pulumi,
+    breakage.stack_settings,
     _settings,
-    _cloud,
-    _private,
+    breakage.cloud,
+    breakage.port,
+    breakage.kept_state,
+    breakage.processes,
+    breakage.locks,
+    breakage.pending,
+    breakage.half_built,
+    breakage.permissions,
     _disk,
     _shell,
+    _browser,
 )

@@ -1,8 +1,9 @@
-"""`python -m localcloud`: runs a local cloud, and the two things that others do with its files.
+"""`python -m localcloud`: runs a local cloud, and what others do with its files.
 
 serve            run in the foreground until SIGTERM, SIGINT or `stop`
 stop             end the one that serves this home, tasks first
 forget           remove what a cloud that has ended held, or move it aside
+check            name the files of a cloud that has ended which cannot be read
 install-plugins  write the provider executables into a PULUMI_HOME
 realise          make the virtual environment of a lock file, and print its folder
 """
@@ -82,6 +83,14 @@ def forget(options: argparse.Namespace) -> int:
     return 0
 
 
+def check(options: argparse.Namespace) -> int:
+    from localcloud import checkup
+
+    found = list(checkup.problems(options.home.absolute()))
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
 def install_plugins(options: argparse.Namespace) -> int:
     from localcloud import plugins
 
@@ -134,6 +143,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--home", type=Path, required=True)
     command.add_argument("--keep", action="store_true", help="move it aside instead")
     command.set_defaults(run=forget)
+
+    command = commands.add_parser("check", help="name what cannot be read of a cloud that has ended")
+    command.add_argument("--home", type=Path, required=True)
+    command.set_defaults(run=check)
 
     command = commands.add_parser("install-plugins", help="write provider executables that lead to a home's cloud")
     command.add_argument("--home", type=Path, required=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from herd import console
@@ -23,14 +25,26 @@ def env(environment: Environment = None) -> None:
     typer.echo(shell.script(variables))
 
 
-def doctor() -> None:
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired without losing anything.")] = False,
+) -> None:
     """Check this machine and checkout, and say for each thing that is wrong what to do about it."""
     from herd import diagnosis
 
     findings = diagnosis.examine()
+    if fix:
+        for line in diagnosis.fix(findings):
+            console.say(line)
+        findings = diagnosis.examine()
     console.table(
-        ["", "WHAT", "FOUND"], [["✓" if f.good else "✗", f.what, f.found] for f in findings], {"✗": "red", "✓": "green"}
+        ["", "WHAT", "FOUND"],
+        [["!" if f.note else "✓" if f.good else "✗", f.what, f.found] for f in findings],
+        {"✗": "red", "✓": "green", "!": "yellow"},
     )
-    advice = [f"{finding.what}: {finding.advice}" for finding in findings if not finding.good]
-    if advice:
-        raise HerdError("\n".join(advice))
+    wrong = [finding for finding in findings if not finding.good]
+    if wrong:
+        lines = [f"{finding.what}: {finding.advice}" for finding in wrong]
+        if not fix and any(finding.repair for finding in wrong):
+            names = ", ".join(finding.what for finding in wrong if finding.repair)
+            lines.append(f"`herd doctor --fix` repairs: {names}")
+        raise HerdError("\n".join(lines))
