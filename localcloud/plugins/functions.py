@@ -6,6 +6,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localcloud.plugins import lookups
+from localcloud.plugins.policy_document import policy_document
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.values import Props
@@ -92,4 +94,11 @@ FUNCTIONS: Mapping[str, Callable[[Cloud, Props], Any]] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": availability_zones,
     "aws:index/getPartition:getPartition": partition,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": authorization_token,
+    "aws:iam/getPolicyDocument:getPolicyDocument": policy_document,
+    "aws:ssm/getParameter:getParameter": lookups.parameter,
+    "aws:secretsmanager/getSecretVersion:getSecretVersion": lookups.secret_version,
+    "aws:ec2/getVpc:getVpc": lookups.vpc,
+    "aws:ec2/getSubnet:getSubnet": lookups.subnet,
+    "aws:ec2/getSubnets:getSubnets": lookups.subnets,
+    "aws:ec2/getAmi:getAmi": lookups.image,
 }

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from botocore.exceptions import ClientError
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
@@ -115,7 +116,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             raise Refused(
                 f"the local cloud does not support the function {request.tok}. Supported: {', '.join(FUNCTIONS)}"
             )
-        return provider_pb2.InvokeResponse(**{"return": dump(function(self.provider.cloud, load(request.args)))})
+        try:
+            answer = function(self.provider.cloud, load(request.args))
+        except ClientError as error:
+            raise Refused(f"{request.tok}: {error}") from error
+        return provider_pb2.InvokeResponse(**{"return": dump(answer)})
 
     # ── resources ────────────────────────────────────────────────────────────────────────────────────────────────────
 

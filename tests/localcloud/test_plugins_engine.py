@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from herd.toolchain import pulumi_cli
-from herd.toolchain.machine import user_cache
+from tests.localcloud.plugins_engine import Engine, engine_in
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.live
 
 PROGRAM = """
@@ -49,62 +39,8 @@ RESOURCES = 8 * 4
 
 
 @dataclass
-class Engine:
-    """A project, a local cloud of its own, and the real `pulumi`."""
-
-    folder: Path
-    pulumi: Path
-
-    @property
-    def endpoint(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "cloud" / "endpoint.json").read_text()))
-
-    def start(self, *arguments: str, path: str = "/one/") -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
-        variables = {
-            "ROLE_PATH": path, "PULUMI_HOME": str(self.folder / "pulumi-home"), "PULUMI_CONFIG_PASSPHRASE": "x",
-            "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(), "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
-            "PULUMI_OPTION_NON_INTERACTIVE": "true", "PULUMI_OPTION_COLOR": "never", "PULUMI_SKIP_CHECKPOINTS": "true",
-        }  # fmt: skip
-        command = [str(self.pulumi), "-C", str(self.folder / "program"), *arguments]
-        return subprocess.Popen(
-            command, env={**kept, **variables}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def __call__(self, *arguments: str, path: str = "/one/", status: int = 0) -> str:
-        with self.start(*arguments, path=path) as process:
-            output = process.communicate(timeout=120)[0]
-        assert process.returncode == status, output
-        return output
-
-    def up(self, path: str) -> str:
-        return self("up", "--yes", "--skip-preview", path=path)
-
-    def killed_up(self, path: str, entries: int) -> None:
-        """Start an update, and kill the engine when the cloud knows so many resources."""
-        with self.start("up", "--yes", "--skip-preview", path=path) as process:
-            deadline = time.monotonic() + 60
-            while self.known() < entries and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            process.kill()
-        assert process.returncode == -9, "the update was over before it could be killed"
-        self("cancel", "--yes")
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect(self.endpoint["control"])
-            control.sendall(json.dumps(request).encode() + b"\n")
-            return dict(json.loads(control.makefile().readline()))
-
-    def known(self) -> int:
-        return int(self.ask(do="status")["stacks"].get("proj/dev", 0))
-
-    def client(self, service: str) -> Any:
-        session = boto3.session.Session(**self.credentials(), region_name="eu-west-1")
-        config = Config(s3={"addressing_style": "path"})
-        return session.client(service, endpoint_url=f"http://127.0.0.1:{self.endpoint['port']}", config=config)
+class Environment(Engine):
+    """The engine, and what this file's program makes."""
 
     def names(self) -> list[str]:
         """Everything that exists, by logical name."""
@@ -115,44 +51,19 @@ class Engine:
         groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
         return sorted(name.split("-")[0] for name in [*roles, *policies, *buckets, *groups])
 
-    def credentials(self) -> dict[str, str]:
-        lines = (self.folder / "cloud" / "aws" / "credentials").read_text().splitlines()
-        found = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
-        return {name: found[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
-
 
 EVERYTHING = sorted(f"{kind}{number}" for kind in ("role", "policy", "bucket", "logs") for number in range(8))
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("plugins")
-    engine = Engine(folder, pulumi_cli.ensure(user_cache()))
-    for name in ("cloud", "cache", "program", "state", "pulumi-home/plugins"):
-        (folder / name).mkdir(parents=True)
-    (folder / "program" / "Pulumi.yaml").write_text(
-        f"name: proj\nruntime:\n  name: python\n  options:\n    virtualenv: {Path(sys.prefix)}\n"
-    )
-    (folder / "program" / "__main__.py").write_text(PROGRAM)
-    if not pulumi_cli.has_language_host(engine.pulumi):
-        host = folder / "pulumi-home" / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
-        host.parent.mkdir()
-        host.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m herd.language_host "$@"\n')
-        host.chmod(0o755)
-    python, home = [sys.executable, "-m", "localcloud"], ["--home", str(folder / "cloud")]
-    install = [*python, "install-plugins", *home, "--pulumi-home", str(folder / "pulumi-home")]
-    subprocess.run(install, check=True, cwd=ROOT)
-    serve = [*python, "serve", *home, "--cache", str(folder / "cache"), "--uv", "uv"]
-    cloud = subprocess.Popen(serve, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert cloud.stdout is not None and "ready" in cloud.stdout.readline()
-    engine("stack", "init", "dev")
-    yield engine
-    cloud.terminate()
-    cloud.stdout.close()
-    cloud.wait(30)
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    with engine_in(tmp_path_factory.mktemp("plugins")) as engine:
+        (engine.folder / "program" / "__main__.py").write_text(PROGRAM)
+        engine("stack", "init", "dev")
+        yield Environment(engine.folder, engine.pulumi)
 
 
-def test_an_environment_goes_up_stays_changes_and_goes(engine: Engine) -> None:
+def test_an_environment_goes_up_stays_changes_and_goes(engine: Environment) -> None:
     output = engine.up("/one/")
     assert f"+ {RESOURCES + 1} created" in output
     assert f":{engine.endpoint['port']}" in output, "addresses lead to the local cloud"
@@ -169,7 +80,7 @@ def test_an_environment_goes_up_stays_changes_and_goes(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_kills_leave_no_duplicate_and_no_orphan(engine: Engine, share: float) -> None:
+def test_kills_leave_no_duplicate_and_no_orphan(engine: Environment, share: float) -> None:
     engine.killed_up("/one/", int(RESOURCES * share))
     engine.up("/one/")
     assert engine.names() == EVERYTHING
@@ -181,7 +92,7 @@ def test_kills_leave_no_duplicate_and_no_orphan(engine: Engine, share: float) ->
     assert engine.names() == [] and engine.known() == 0
 
 
-def test_a_sweep_removes_what_a_kill_left(engine: Engine) -> None:
+def test_a_sweep_removes_what_a_kill_left(engine: Environment) -> None:
     engine.killed_up("/one/", RESOURCES // 2)
     engine("destroy", "--yes", "--skip-preview")
     time.sleep(1)  # what was being created when the engine was killed is finished
@@ -190,20 +101,20 @@ def test_a_sweep_removes_what_a_kill_left(engine: Engine) -> None:
 
 
 @pytest.fixture
-def program(engine: Engine) -> Iterator[Path]:
+def program(engine: Environment) -> Iterator[Path]:
     """The program's file, to be replaced by another for one test."""
     file = engine.folder / "program" / "__main__.py"
     yield file
     file.write_text(PROGRAM)
 
 
-def test_a_refused_property_stops_the_update_with_its_name(engine: Engine, program: Path) -> None:
+def test_a_refused_property_stops_the_update_with_its_name(engine: Environment, program: Path) -> None:
     program.write_text("from pulumi_aws.s3.bucket import Bucket\nBucket('b', acl='private')\n")
     output = engine("up", "--yes", "--skip-preview", status=1)
     assert "does not support the property 'acl' of aws:s3/bucket:Bucket" in output
 
 
-def test_what_exists_is_looked_up_imported_and_brought_back(engine: Engine, program: Path) -> None:
+def test_what_exists_is_looked_up_imported_and_brought_back(engine: Environment, program: Path) -> None:
     logs = engine.client("logs")
     for name in ("/looked-up", "/imported"):
         logs.create_log_group(logGroupName=name)
@@ -225,7 +136,7 @@ def test_what_exists_is_looked_up_imported_and_brought_back(engine: Engine, prog
     logs.delete_log_group(logGroupName="/looked-up")
 
 
-def test_a_secret_stays_one(engine: Engine, program: Path) -> None:
+def test_a_secret_stays_one(engine: Environment, program: Path) -> None:
     program.write_text(
         "import pulumi\nfrom pulumi_aws.cloudwatch.log_group import LogGroup\n"
         "group = LogGroup('g', name=pulumi.Output.secret('/hidden-name'))\npulumi.export('name', group.name)\n"

@@ -286,7 +286,7 @@ class Service(Resource):
         enableEcsManagedTags bool =enableECSManagedTags
         enableExecuteCommand bool
         healthCheckGracePeriodSeconds int default:0
-        propagateTags
+        propagateTags default:NONE
         schedulingStrategy ^ default:REPLICA
         placementConstraints bag
             type !

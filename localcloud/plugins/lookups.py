@@ -1,0 +1,156 @@
+"""Functions that look up what exists: networks, images, parameters, secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from localcloud.plugins.provider import Refused
+from localcloud.plugins.resource import Cloud
+from localcloud.plugins.tags import Ec2Tagging
+from localcloud.plugins.values import Props
+
+_untag = Ec2Tagging().unwrap
+
+
+def parameter(cloud: Cloud, arguments: Props) -> Props:
+    """A parameter of Systems Manager, decrypted unless that was declined."""
+    _only("ssm.getParameter", arguments, "name", "withDecryption", "region")
+    decrypt = arguments.get("withDecryption") is not False
+    found = _client(cloud, "ssm", arguments).get_parameter(Name=arguments["name"], WithDecryption=decrypt)["Parameter"]
+    return {
+        **arguments, "id": found["Name"], "region": _region(cloud, arguments), "arn": found["ARN"],
+        "type": found["Type"], "value": found["Value"], "version": float(found["Version"]),
+        "insecureValue": "" if found["Type"] == "SecureString" else found["Value"],
+    }  # fmt: skip
+
+
+def secret_version(cloud: Cloud, arguments: Props) -> Props:
+    """A secret's value."""
+    _only("secretsmanager.getSecretVersion", arguments, "secretId", "versionId", "versionStage", "region")
+    named = {"VersionId": arguments.get("versionId"), "VersionStage": arguments.get("versionStage")}
+    found = _client(cloud, "secretsmanager", arguments).get_secret_value(
+        SecretId=arguments["secretId"], **{name: value for name, value in named.items() if value}
+    )
+    return {
+        "versionStage": "AWSCURRENT", **arguments, "id": f"{found['ARN']}|{found['VersionId']}", "arn": found["ARN"],
+        "secretArn": found["ARN"], "region": _region(cloud, arguments), "secretBinary": "",
+        "secretString": found.get("SecretString", ""), "versionId": found["VersionId"],
+        "versionStages": found.get("VersionStages", []), "createdDate": found["CreatedDate"].isoformat(),
+    }  # fmt: skip
+
+
+def vpc(cloud: Cloud, arguments: Props) -> Props:
+    """The one network that fits."""
+    members = {
+        "cidrBlock": "cidr", "default": "is-default", "dhcpOptionsId": "dhcp-options-id",
+        "state": "state", "id": "vpc-id",
+    }  # fmt: skip
+    client, filters = _client(cloud, "ec2", arguments), _filters("ec2.getVpc", arguments, members)
+    found = _single("ec2.getVpc", client.describe_vpcs(Filters=filters)["Vpcs"])
+    number, region = found["VpcId"], _region(cloud, arguments)
+    tables = client.describe_route_tables(
+        Filters=[{"Name": "vpc-id", "Values": [number]}, {"Name": "association.main", "Values": ["true"]}]
+    )["RouteTables"]
+    attributes = {
+        name: client.describe_vpc_attribute(VpcId=number, Attribute=name)[name[:1].upper() + name[1:]]["Value"]
+        for name in ("enableDnsHostnames", "enableDnsSupport")
+    }
+    return {
+        **arguments, **attributes, "id": number, "arn": f"arn:aws:ec2:{region}:{cloud.account}:vpc/{number}",
+        "cidrBlock": found["CidrBlock"], "default": bool(found.get("IsDefault")), "state": found["State"],
+        "dhcpOptionsId": found.get("DhcpOptionsId", ""), "instanceTenancy": found.get("InstanceTenancy", "default"),
+        "mainRouteTableId": tables[0]["RouteTableId"] if tables else "", "ownerId": cloud.account, "region": region,
+        "tags": _untag(found.get("Tags")), "ipv6CidrBlock": "", "ipv6AssociationId": "",
+        "cidrBlockAssociations": [], "ipv6CidrBlockAssociations": [], "enableNetworkAddressUsageMetrics": False,
+    }  # fmt: skip
+
+
+def subnet(cloud: Cloud, arguments: Props) -> Props:
+    """The one subnet that fits."""
+    members = {
+        "availabilityZone": "availability-zone", "cidrBlock": "cidr-block", "vpcId": "vpc-id", "id": "subnet-id",
+        "state": "state", "defaultForAz": "default-for-az", "availabilityZoneId": "availability-zone-id",
+    }  # fmt: skip
+    filters = _filters("ec2.getSubnet", arguments, members)
+    found = _single("ec2.getSubnet", _client(cloud, "ec2", arguments).describe_subnets(Filters=filters)["Subnets"])
+    number, region = found["SubnetId"], _region(cloud, arguments)
+    return {
+        **arguments, "id": number, "arn": f"arn:aws:ec2:{region}:{cloud.account}:subnet/{number}", "region": region,
+        "availabilityZone": found["AvailabilityZone"], "availabilityZoneId": found.get("AvailabilityZoneId", ""),
+        "availableIpAddressCount": float(found["AvailableIpAddressCount"]), "cidrBlock": found["CidrBlock"],
+        "vpcId": found["VpcId"], "state": found["State"], "ownerId": cloud.account, "tags": _untag(found.get("Tags")),
+        "mapPublicIpOnLaunch": found.get("MapPublicIpOnLaunch", False),
+        "defaultForAz": found.get("DefaultForAz", False),
+        "assignIpv6AddressOnCreation": found.get("AssignIpv6AddressOnCreation", False),
+    }  # fmt: skip
+
+
+def subnets(cloud: Cloud, arguments: Props) -> Props:
+    """The numbers of all subnets that fit."""
+    filters = _filters("ec2.getSubnets", arguments, {})
+    pages = _client(cloud, "ec2", arguments).get_paginator("describe_subnets").paginate(Filters=filters)
+    found = sorted(each["SubnetId"] for page in pages for each in page["Subnets"])
+    region = _region(cloud, arguments)
+    return {**arguments, "id": region, "region": region, "ids": found, "tags": arguments.get("tags") or {}}
+
+
+def image(cloud: Cloud, arguments: Props) -> Props:
+    """The machine image that fits; the newest of several when the program says so."""
+    given = dict(arguments)
+    owners, newest, pattern = given.pop("owners", None), given.pop("mostRecent", False), given.pop("nameRegex", None)
+    filters = _filters("ec2.getAmi", given, {})
+    asked: Props = {"Filters": filters, **({"Owners": owners} if owners else {})}
+    found = _client(cloud, "ec2", arguments).describe_images(**asked)["Images"]
+    found = [each for each in found if not pattern or re.search(pattern, each.get("Name", ""))]
+    found.sort(key=lambda each: (str(each.get("CreationDate")), each["ImageId"]), reverse=True)
+    one = found[0] if newest and found else _single("ec2.getAmi", found)
+    region, devices = _region(cloud, arguments), one.get("BlockDeviceMappings", [])
+    plain = {
+        "architecture": "Architecture", "creationDate": "CreationDate", "description": "Description", "name": "Name",
+        "hypervisor": "Hypervisor", "imageLocation": "ImageLocation", "imageType": "ImageType", "ownerId": "OwnerId",
+        "platform": "Platform", "rootDeviceName": "RootDeviceName", "rootDeviceType": "RootDeviceType",
+        "state": "State",
+        "virtualizationType": "VirtualizationType", "imageOwnerAlias": "ImageOwnerAlias", "kernelId": "KernelId",
+        "sriovNetSupport": "SriovNetSupport",
+    }  # fmt: skip
+    return {
+        **arguments, **{name: str(one.get(member) or "") for name, member in plain.items()},
+        "id": one["ImageId"], "imageId": one["ImageId"], "arn": f"arn:aws:ec2:{region}::image/{one['ImageId']}",
+        "public": bool(one.get("Public")), "enaSupport": bool(one.get("EnaSupport")), "tags": _untag(one.get("Tags")),
+        "rootSnapshotId": (devices[0].get("Ebs") or {}).get("SnapshotId", "") if devices else "", "region": region,
+        "blockDeviceMappings": [], "productCodes": [], "stateReason": {},
+    }  # fmt: skip
+
+
+def _only(token: str, arguments: Props, *supported: str) -> None:
+    for name, value in arguments.items():
+        if name not in supported and value not in (None, [], {}, False):
+            told = f"the local cloud does not support the argument '{name}'. Supported: {', '.join(supported)}"
+            raise Refused(f"{token}: {told}")
+
+
+def _filters(token: str, arguments: Props, members: dict[str, str]) -> list[Props]:
+    """The API's filters for what a program asks for by properties, filters and tags."""
+    _only(token, arguments, *members, "filters", "tags", "region")
+    told: list[Props] = [
+        {"Name": member, "Values": [str(arguments[name]).lower() if arguments[name] is True else arguments[name]]}
+        for name, member in members.items()
+        if arguments.get(name)
+    ]
+    told += [{"Name": each["name"], "Values": each["values"]} for each in arguments.get("filters") or []]
+    return told + [{"Name": f"tag:{name}", "Values": [text]} for name, text in (arguments.get("tags") or {}).items()]
+
+
+def _single(token: str, found: list[Any]) -> Any:
+    if len(found) != 1:
+        raise Refused(f"{token}: {'none' if not found else len(found)} fit what was asked for; exactly one must")
+    return found[0]
+
+
+def _region(cloud: Cloud, arguments: Props) -> str:
+    return str(arguments.get("region") or cloud.region)
+
+
+def _client(cloud: Cloud, service: str, arguments: Props) -> Any:
+    return cloud.server.client(service, _region(cloud, arguments))

@@ -1,0 +1,83 @@
+"""getPolicyDocument: an IAM policy written as a program's objects, in the JSON that pulumi-aws makes of it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.plugins.provider import Refused
+from localcloud.plugins.resource import Cloud
+from localcloud.plugins.values import Props
+
+_ARGUMENTS = {"statements", "version", "policyId", "sourcePolicyDocuments", "overridePolicyDocuments"}
+
+
+def policy_document(cloud: Cloud, arguments: Props) -> Props:
+    """Statements of all sources, of which a later one replaces an earlier one of the same Sid."""
+    for name, value in arguments.items():
+        if name not in _ARGUMENTS and value not in (None, [], {}):
+            raise Refused(f"getPolicyDocument: the local cloud does not support the argument '{name}'")
+    document: Props = {"Version": arguments.get("version") or "2012-10-17"}
+    if arguments.get("policyId"):
+        document["Id"] = arguments["policyId"]
+    sources = [_parsed(text) for text in arguments.get("sourcePolicyDocuments") or []]
+    own = [_statement(each) for each in arguments.get("statements") or []]
+    overrides = [_parsed(text) for text in arguments.get("overridePolicyDocuments") or []]
+    statements: list[Props] = []
+    for each in [
+        *(item for found in sources for item in found),
+        *own,
+        *(item for found in overrides for item in found),
+    ]:
+        sid = each.get("Sid")
+        place = next((index for index, other in enumerate(statements) if sid and other.get("Sid") == sid), None)
+        if place is None:
+            statements.append(each)
+        else:
+            statements[place] = each
+    document["Statement"] = statements
+    text = json.dumps(document, indent=2)
+    return {
+        **arguments, "json": text, "minifiedJson": json.dumps(document, separators=(",", ":")),
+        "id": str(zlib.crc32(text.encode())), "version": document["Version"],
+    }  # fmt: skip
+
+
+def _parsed(text: str) -> list[Props]:
+    try:
+        found = json.loads(text)["Statement"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"getPolicyDocument: a source is no policy document: {error!r}") from error
+    return list(found) if isinstance(found, list) else [found]
+
+
+def _statement(given: Mapping[str, Any]) -> Props:
+    told: Props = {"Sid": given["sid"]} if given.get("sid") else {}
+    told["Effect"] = given.get("effect") or "Allow"
+    for name, member in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
+        if given.get(name):
+            told[member] = _principals(given[name])
+    for name, member in (
+        ("actions", "Action"), ("notActions", "NotAction"), ("resources", "Resource"), ("notResources", "NotResource"),
+    ):  # fmt: skip
+        if given.get(name):
+            told[member] = _one_or_many(given[name])
+    conditions: dict[str, dict[str, Any]] = {}
+    for each in given.get("conditions") or []:
+        conditions.setdefault(each["test"], {})[each["variable"]] = _one_or_many(each["values"])
+    return {**told, "Condition": conditions} if conditions else told
+
+
+def _principals(given: list[Mapping[str, Any]]) -> Any:
+    told: dict[str, list[str]] = {}
+    for each in given:
+        if each["type"] == "*" and each["identifiers"] == ["*"]:
+            return "*"
+        told.setdefault(each["type"], []).extend(each["identifiers"])
+    return {kind: _one_or_many(names) for kind, names in told.items()}
+
+
+def _one_or_many(values: list[str]) -> Any:
+    return values[0] if len(values) == 1 else sorted(values, reverse=True)

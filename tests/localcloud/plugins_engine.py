@@ -1,0 +1,117 @@
+"""The real `pulumi` and a local cloud of its own, for a folder with programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from herd.toolchain import pulumi_cli
+from herd.toolchain.machine import user_cache
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Engine:
+    """A project, a local cloud of its own, and the real `pulumi`."""
+
+    folder: Path
+    pulumi: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def endpoint(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "cloud" / "endpoint.json").read_text()))
+
+    def start(self, *arguments: str, path: str = "/one/") -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PULUMI_", "AWS_"))}
+        variables = {
+            "ROLE_PATH": path, "PULUMI_HOME": str(self.folder / "pulumi-home"), "PULUMI_CONFIG_PASSPHRASE": "x",
+            "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(), "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true", "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
+            "PULUMI_OPTION_NON_INTERACTIVE": "true", "PULUMI_OPTION_COLOR": "never", "PULUMI_SKIP_CHECKPOINTS": "true",
+        }  # fmt: skip
+        command = [str(self.pulumi), "-C", str(self.folder / "program"), *arguments]
+        return subprocess.Popen(
+            command, env={**kept, **variables, **self.variables}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def __call__(self, *arguments: str, path: str = "/one/", status: int = 0) -> str:
+        with self.start(*arguments, path=path) as process:
+            output = process.communicate(timeout=120)[0]
+        assert process.returncode == status, output
+        return output
+
+    def up(self, path: str) -> str:
+        return self("up", "--yes", "--skip-preview", path=path)
+
+    def killed_up(self, path: str, entries: int) -> None:
+        """Start an update, and kill the engine when the cloud knows so many resources."""
+        with self.start("up", "--yes", "--skip-preview", path=path) as process:
+            deadline = time.monotonic() + 60
+            while self.known() < entries and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.005)
+            process.kill()
+        assert process.returncode == -9, "the update was over before it could be killed"
+        self("cancel", "--yes")
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.endpoint["control"])
+            control.sendall(json.dumps(request).encode() + b"\n")
+            return dict(json.loads(control.makefile().readline()))
+
+    def known(self) -> int:
+        return int(self.ask(do="status")["stacks"].get("proj/dev", 0))
+
+    def client(self, service: str) -> Any:
+        session = boto3.session.Session(**self.credentials(), region_name="eu-west-1")
+        config = Config(s3={"addressing_style": "path"})
+        return session.client(service, endpoint_url=f"http://127.0.0.1:{self.endpoint['port']}", config=config)
+
+    def credentials(self) -> dict[str, str]:
+        lines = (self.folder / "cloud" / "aws" / "credentials").read_text().splitlines()
+        found = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
+        return {name: found[name] for name in ("aws_access_key_id", "aws_secret_access_key")}
+
+
+@contextmanager
+def engine_in(folder: Path) -> Iterator[Engine]:
+    """A running local cloud, its plugins, and a project `proj` without a program and stack; all gone afterwards."""
+    engine = Engine(folder, pulumi_cli.ensure(user_cache()))
+    for name in ("cloud", "cache", "program", "state", "pulumi-home/plugins"):
+        (folder / name).mkdir(parents=True)
+    (folder / "program" / "Pulumi.yaml").write_text(
+        f"name: proj\nruntime:\n  name: python\n  options:\n    virtualenv: {Path(sys.prefix)}\n"
+    )
+    if not pulumi_cli.has_language_host(engine.pulumi):
+        host = folder / "pulumi-home" / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
+        host.parent.mkdir()
+        host.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m herd.language_host "$@"\n')
+        host.chmod(0o755)
+    python, home = [sys.executable, "-m", "localcloud"], ["--home", str(folder / "cloud")]
+    install = [*python, "install-plugins", *home, "--pulumi-home", str(folder / "pulumi-home")]
+    subprocess.run(install, check=True, cwd=ROOT)
+    serve = [*python, "serve", *home, "--cache", str(folder / "cache"), "--uv", "uv"]
+    cloud = subprocess.Popen(serve, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert cloud.stdout is not None and "ready" in cloud.stdout.readline()
+    try:
+        yield engine
+    finally:
+        cloud.terminate()
+        cloud.stdout.close()
+        cloud.wait(30)
