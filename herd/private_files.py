@@ -14,13 +14,13 @@ from herd.checkout import Checkout
 PURPOSES = {
     "cloud/aws/credentials": "the person's key for the local cloud",
     "cloud/journal/key": "opens the sealed bodies of the local cloud's journal",
-    "cloud/runtime": "objects, logs and runs, as the team's programs wrote them",
+    "cloud/plugins/ledger.key": "opens what the local cloud's plugins remember of each resource",
     "pulumi/passphrase": "opens the secrets in Pulumi's state",
 }
 """Below `.herd/`: what holds a secret, and what for."""
 
 CLOSED = ("cloud/aws/config", "cloud/aws/task-config", "cloud/cloud.log", "cloud/endpoint.json", "cloud/port",
-          "cloud/journal/requests")  # fmt: skip
+          "cloud/journal/requests", "cloud/plugins/ledger.sqlite", "cloud/runtime")  # fmt: skip
 """Hold no secret, yet are nobody else's business."""
 
 

@@ -9,8 +9,8 @@ update starts from an old state. The ledger is how it finds what the killed one 
 - When a replacement is made the old one is marked `superseded`: the engine is to delete it, it is never adopted.
 - A sweep after the stack is gone deletes whatever is left.
 
-Kept in memory and in a small SQLite file. An entry's number is never given again: the journal of requests knows by it
-which of them were for one resource.
+Kept in memory and in a small SQLite file; sealed there, for inputs may hold secrets. An entry's number is never given
+again: the journal of requests knows by it which of them were for one resource.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from localcloud.plugins.values import Props
+from localcloud.sealing import Seal
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        self._seal = Seal(path.with_name("ledger.key")) if path is not None else None
         if path is not None:
             path.chmod(0o600)
         self._file.execute("PRAGMA journal_mode=WAL")
@@ -88,7 +90,7 @@ class Ledger:
         highest = self._file.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'").fetchone()
         self._next = highest[0] + 1 if highest else 1
         for number, text in self._file.execute("SELECT number, entry FROM ledger ORDER BY number").fetchall():
-            kept = json.loads(text)
+            kept = json.loads(self._seal.open(text, _place(number)) if self._seal else text)
             self._keep(Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))}))
 
     def close(self) -> None:
@@ -190,4 +192,10 @@ class Ledger:
     def _write(self, entry: Entry) -> None:
         self._keep(entry)
         text = json.dumps({name: value for name, value in vars(entry).items() if name != "number"})
+        if self._seal is not None:
+            text = self._seal.close(text, _place(entry.number))
         self._file.execute("INSERT OR REPLACE INTO ledger VALUES (?, ?)", (entry.number, text))
+
+
+def _place(number: int) -> str:
+    return f"entry {number} of the ledger"

@@ -147,7 +147,7 @@ def lose_the_journals_key(patient: Patient) -> None:
 
 def corrupt_the_ledger(patient: Patient) -> None:
     write_a_journal(patient)
-    patient.put(".herd/cloud/plugins/ledger.sqlite", "this is no database " * 100)
+    patient.put(".herd/cloud/plugins/ledger.sqlite", "this is no database " * 100).chmod(0o600)
 
 
 def hide(*tools: str) -> Callable[[Patient], None]:

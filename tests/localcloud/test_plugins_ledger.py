@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.config import LocalCloudError
 from localcloud.plugins import Plugins, SweepIncomplete
 from localcloud.plugins.ledger import Ledger, name_of, stack_of, type_of
 from localcloud.plugins.provider import Provider, Refused
@@ -246,3 +247,19 @@ def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
     again = Ledger(path)
     assert again.of(ROLE)[-1] == entry and len(again.of(ROLE)) == 2
     again.close()
+
+
+def test_what_is_remembered_cannot_be_read_from_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.made(
+        ledger.begin(ROLE, "eu-west-1", {"password": "a secret of somebody"}), "i", "i", {"token": "another one"}
+    )
+    ledger.close()
+    assert b"secret" not in path.read_bytes() and b"another" not in path.read_bytes()
+    again = Ledger(path)
+    assert again.of(ROLE)[0].inputs == {"password": "a secret of somebody"}
+    again.close()
+    path.with_name("ledger.key").unlink()
+    with pytest.raises(LocalCloudError, match="sealed with another key"):
+        Ledger(path)
