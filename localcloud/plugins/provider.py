@@ -145,6 +145,8 @@ class Provider:
         self.touched.add(_identity(identifier, olds))
         live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
         if live is None:
+            # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
+            self.ledger.removed(urn, _identity(identifier, olds))
             return None
         inputs = _refreshed(kind, cloud, old_inputs, live)
         shown = {name: value for name, value in inputs.items() if not name.startswith("__")}

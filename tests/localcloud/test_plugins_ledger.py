@@ -133,6 +133,13 @@ def test_a_replacement_demanded_by_a_person_creates_though_nobody_asked_for_a_di
     assert new_id != old_id and roles(server) == sorted([old_id, new_id])
 
 
+def test_what_a_refresh_finds_gone_is_forgotten(server: Server, plugins: Plugins) -> None:
+    inputs, name, outputs = a_role_in_state(plugins)
+    server.client("iam").delete_role(RoleName=name)  # by an update that was killed before it could write that down
+    assert plugins.provider("aws").read(ROLE, name, inputs, outputs) is None
+    assert plugins.stacks() == {}
+
+
 def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins) -> None:
     """An update that failed after a replacement leaves the old one in the state, to be deleted by the next."""
     olds, old_id, outputs = a_role_in_state(plugins)
