@@ -14,14 +14,15 @@ ROUNDS = 5
 
 
 class EmptyProgram:
-    """A Pulumi project without resources, run by the engine, language host and backend of the sandbox."""
+    """A Pulumi project without resources: engine and language host of the sandbox, a backend of its own."""
 
     def __init__(self, sandbox: Sandbox, folder: Path):
         self.sandbox = sandbox
         self.folder = folder
         self.variables = {k: v for k, v in sandbox.herd_env().items() if not k.startswith("PULUMI_OPTION_")}
         self.variables["PULUMI_OPTION_NON_INTERACTIVE"] = "true"
-        folder.mkdir(parents=True)
+        (folder / "state").mkdir(parents=True)
+        self.variables["PULUMI_BACKEND_URL"] = f"file://{folder / 'state'}"
         (folder / "Pulumi.yaml").write_text(
             f"name: {folder.name}\nruntime:\n  name: python\n  options:\n    virtualenv: {ROOT / '.venv'}\n"
         )

@@ -254,16 +254,13 @@ def forget(checkout: Checkout) -> None:
 
 
 def _alive(pid: int) -> bool:
-    with contextlib.suppress(ChildProcessError):
-        # If this very process started it, it stays a zombie until somebody asks.
-        os.waitpid(pid, os.WNOHANG)
+    """Does the process still run? One that has ended stays listed until its parent asks, which may take seconds."""
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
 
 
 def credentials(checkout: Checkout) -> Credentials:
