@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -140,3 +143,86 @@ def test_a_foreign_program_lives_and_dies(engine: Engine, check: Callable[..., N
     engine("destroy", "--yes", "--skip-preview")
     assert f"proj/{name}" not in engine.ask(do="status")["stacks"]
     engine("stack", "rm", "--yes", name)
+
+
+IMPORTED: dict[str, tuple[str, Callable[[Engine], str]]] = {
+    "queue": ("aws:sqs/queue:Queue", lambda e: _made(e, "sqs", "create_queue", QueueName="q")["QueueUrl"]),
+    "topic": ("aws:sns/topic:Topic", lambda e: _made(e, "sns", "create_topic", Name="t")["TopicArn"]),
+    "key": ("aws:kms/key:Key", lambda e: _made(e, "kms", "create_key")["KeyMetadata"]["KeyId"]),
+    "secret": (
+        "aws:secretsmanager/secret:Secret",
+        lambda e: _made(e, "secretsmanager", "create_secret", Name="s")["ARN"],
+    ),
+    "address": ("aws:ec2/eip:Eip", lambda e: _made(e, "ec2", "allocate_address", Domain="vpc")["AllocationId"]),
+    "network": ("aws:ec2/vpc:Vpc", lambda e: _made(e, "ec2", "create_vpc", CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]),
+    "user": ("aws:iam/user:User", lambda e: _made(e, "iam", "create_user", UserName="u")["User"]["UserName"]),
+    "repository": (
+        "aws:ecr/repository:Repository",
+        lambda e: _made(e, "ecr", "create_repository", repositoryName="repo")["repository"]["repositoryName"],
+    ),
+}
+"""What a person may have made by hand: logical name, type, and how; the answer is the id to import by."""
+
+
+def _made(engine: Engine, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+    return dict(getattr(engine.client(service), operation)(**arguments))
+
+
+def test_pulumi_import_takes_over_what_was_made_by_hand(engine: Engine) -> None:
+    (engine.folder / "program" / "__main__.py").write_text("")
+    engine("stack", "init", "taken-over")
+    things = [{"type": token, "name": name, "id": make(engine)} for name, (token, make) in IMPORTED.items()]
+    file = engine.folder / "import.json"
+    file.write_text(json.dumps({"resources": things}))
+    options = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
+    engine("import", "--file", str(file), *options)
+    engine("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    kept = json.loads(engine("stack", "export"))["deployment"]["resources"]
+    assert {each["type"] for each in kept} >= {token for token, _ in IMPORTED.values()}
+    engine("destroy", "--yes", "--skip-preview")
+    assert engine.client("sqs").list_queues().get("QueueUrls", []) == []
+    assert engine.client("iam").list_users()["Users"] == []
+    engine("stack", "rm", "--yes", "taken-over")
+
+
+COMMANDS: list[tuple[str, str]] = [
+    ("sts get-caller-identity --query Account --output text", "123456789012"),
+    ("s3 mb s3://by-hand", "make_bucket: by-hand"),
+    ("s3 cp {folder}/file.txt s3://by-hand/a/file.txt", "upload:"),
+    ("s3 ls s3://by-hand/a/", "file.txt"),
+    ("s3 cp s3://by-hand/a/file.txt -", "some words"),
+    ("s3 sync {folder} s3://by-hand/all --exclude * --include file.txt", "upload:"),
+    ("s3api head-object --bucket by-hand --key a/file.txt --query ContentLength", "10"),
+    ("s3 rb s3://by-hand --force", "remove_bucket: by-hand"),
+    # version 1 of the command line goes to the real SQS unless it is told the endpoint in so many words
+    (
+        "sqs --endpoint-url {endpoint} create-queue --queue-name by-hand --query QueueUrl --output text",
+        "/123456789012/by-hand",
+    ),
+    ("sqs --endpoint-url {endpoint} list-queues --max-items 1", "by-hand"),
+    ("sqs --endpoint-url {endpoint} delete-queue --queue-url {endpoint}/123456789012/by-hand", ""),
+    ("ssm put-parameter --name /by-hand --type String --value v", '"Version": 1'),
+    ("ssm get-parameter --name /by-hand --query Parameter.Value --output text", "v"),
+    ("ssm delete-parameter --name /by-hand", ""),
+    ("ecs list-clusters", "clusterArns"),
+    ("ec2 describe-vpcs --filters Name=is-default,Values=true --query Vpcs[].CidrBlock", "172.31.0.0/16"),
+    ("logs create-log-group --log-group-name /by-hand", ""),
+    ("logs filter-log-events --log-group-name /by-hand", "events"),
+    ("logs delete-log-group --log-group-name /by-hand", ""),
+    ("dynamodb list-tables --output text", ""),
+]
+
+
+def test_the_aws_command_line_works_as_it_is(engine: Engine) -> None:
+    home = engine.folder / "cloud" / "aws"
+    (engine.folder / "file.txt").write_text("some words")
+    variables = {
+        "PATH": os.environ["PATH"], "HOME": str(engine.folder), "AWS_PAGER": "",
+        "AWS_CONFIG_FILE": str(home / "config"), "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
+    }  # fmt: skip
+    aws = Path(sys.prefix) / "bin" / "aws"
+    for command, wanted in COMMANDS:
+        words = command.format(folder=engine.folder, endpoint=f"http://127.0.0.1:{engine.endpoint['port']}").split()
+        done = subprocess.run([str(aws), *words], env=variables, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"aws {command}: {done.stderr}"
+        assert wanted in done.stdout, f"aws {command}: {done.stdout}"

@@ -108,10 +108,10 @@ def test_a_package_that_is_none_of_ours(plugins: Plugins) -> None:
 
 
 def test_an_unknown_type_is_named(provider: Provider) -> None:
-    urn = "urn:pulumi:dev::proj::aws:sqs/queue:Queue::q"
+    urn = "urn:pulumi:dev::proj::aws:lambda/function:Function::f"
     code, text = error_of(provider.check, urn, {})
     assert code is grpc.StatusCode.FAILED_PRECONDITION
-    assert "does not support resources of type aws:sqs/queue:Queue" in text and "aws:s3/bucket:Bucket" in text
+    assert "does not support resources of type aws:lambda/function:Function" in text and "aws:s3/bucket:Bucket" in text
 
 
 def test_an_unknown_property_is_named(provider: Provider) -> None:
@@ -121,8 +121,8 @@ def test_an_unknown_property_is_named(provider: Provider) -> None:
 
 
 def test_an_unknown_function_is_named(provider: Provider) -> None:
-    code, text = error_of(provider.stub.Invoke, pb.InvokeRequest(tok="aws:ec2/getAmi:getAmi"))
-    assert code is grpc.StatusCode.FAILED_PRECONDITION and "aws:ec2/getAmi:getAmi" in text
+    code, text = error_of(provider.stub.Invoke, pb.InvokeRequest(tok="aws:ec2/getInstance:getInstance"))
+    assert code is grpc.StatusCode.FAILED_PRECONDITION and "aws:ec2/getInstance:getInstance" in text
 
 
 @pytest.mark.parametrize(

@@ -141,13 +141,13 @@ def _answered(answer: Props) -> Props:
 
 def _bytes(cloud: Cloud, inputs: Props) -> bytes:
     if inputs.get("contentBase64") is not None:
-        return bytes(base64.b64decode(inputs["contentBase64"]))
+        return base64.b64decode(str(inputs["contentBase64"]))
     if inputs.get("content") is not None:
         return str(inputs["content"]).encode()
     asset: dict[str, Any] = inputs.get("source") or {"text": ""}
     if "path" in asset:
         try:
-            return (Path(cloud.directory) / asset["path"]).read_bytes()
+            return Path(cloud.directory, str(asset["path"])).read_bytes()
         except OSError as error:
             raise Refused(f"the file of object {inputs['key']!r} cannot be read: {error}") from error
     if "uri" in asset:
