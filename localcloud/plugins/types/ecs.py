@@ -38,7 +38,7 @@ class Cluster(Resource):
                 logConfiguration object
                     cloudWatchEncryptionEnabled bool
                     cloudWatchLogGroupName
-                    s3BucketEncryptionEnabled bool
+                    s3BucketEncryptionEnabled bool =s3EncryptionEnabled
                     s3BucketName
                     s3KeyPrefix
             managedStorageConfiguration object
