@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 LONGEST_SLEEP_SECONDS = 30.0
 """The clock may be set and the computer may sleep: look at the time of day at least so often."""
 
+LARGEST_STEP_BACK = timedelta(hours=3)
+"""A clock that is set back by no more (somebody's summer time, a correction) has the same hours twice: what has fired
+in them does not fire again. One that is set back further was wrong before, and schedules go by the new time at once."""
+
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=5)
 
@@ -78,6 +82,7 @@ class Schedules:
         self._clock = clock
         self._armed: dict[str, Armed] = {}
         self._again: list[Invocation] = []
+        self._latest: datetime | None = None
         self._wake = threading.Event()
         self._running = False
         self._thread: threading.Thread | None = None
@@ -113,6 +118,9 @@ class Schedules:
     def tick(self) -> datetime | None:
         """Fire everything that is due. When the next thing is due; None if nothing is."""
         now = self._clock.now()
+        if self._latest is not None and now < self._latest - LARGEST_STEP_BACK:
+            self._start_over(now)
+        self._latest = now
         with self._server.lock:
             invocations = self._due_schedules(now)
         invocations += [invocation for invocation in self._again if invocation.due <= now]
@@ -121,6 +129,13 @@ class Schedules:
             self._invoke(invocation, now)
         upcoming = [armed.due for armed in self._armed.values() if armed.due is not None]
         return min([*upcoming, *(invocation.due for invocation in self._again)], default=None)
+
+    def _start_over(self, now: datetime) -> None:
+        """Go by the new time: what was worked out in the old one could lie years ahead."""
+        for armed in self._armed.values():
+            armed.signature, armed.since = (), min(armed.since, now)
+        for invocation in self._again:
+            invocation.due = min(invocation.due, now)
 
     def _due_schedules(self, now: datetime) -> list[Invocation]:
         due: list[Invocation] = []
