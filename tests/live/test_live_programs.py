@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -143,6 +144,19 @@ def test_a_foreign_program_lives_and_dies(engine: Engine, check: Callable[..., N
     engine("destroy", "--yes", "--skip-preview")
     assert f"proj/{name}" not in engine.ask(do="status")["stacks"]
     engine("stack", "rm", "--yes", name)
+
+
+@pytest.mark.parametrize("name", ["store", "network"])
+def test_a_foreign_program_outlives_a_kill_of_the_local_cloud(engine: Engine, name: str) -> None:
+    (engine.folder / "program" / "__main__.py").write_text((PROGRAMS / f"{name}.py").read_text())
+    engine("stack", "init", f"{name}-killed")
+    engine("up", "--yes", "--skip-preview")
+    engine.end(signal.SIGKILL)
+    engine.serve()
+    engine("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--diff")
+    engine("preview", "--expect-no-changes", "--diff")
+    engine("destroy", "--yes", "--skip-preview")
+    engine("stack", "rm", "--yes", f"{name}-killed")
 
 
 IMPORTED: dict[str, tuple[str, Callable[[Engine], str]]] = {

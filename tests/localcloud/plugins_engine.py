@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ class Engine:
     folder: Path
     pulumi: Path
     variables: dict[str, str] = field(default_factory=dict)
+    cloud: subprocess.Popen[str] | None = None
 
     @property
     def endpoint(self) -> dict[str, Any]:
@@ -83,6 +85,20 @@ class Engine:
         config = Config(s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=f"http://127.0.0.1:{self.endpoint['port']}", config=config)
 
+    def serve(self) -> None:
+        """Start the local cloud, and wait until it answers."""
+        python, home = [sys.executable, "-m", "localcloud", "serve"], ["--home", str(self.folder / "cloud")]
+        command = [*python, *home, "--cache", str(self.folder / "cache"), "--uv", "uv"]
+        self.cloud = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.cloud.stdout is not None and "ready" in self.cloud.stdout.readline()
+
+    def end(self, how: int = signal.SIGTERM) -> None:
+        """Stop the local cloud, or kill it."""
+        if self.cloud is not None and self.cloud.stdout is not None:
+            self.cloud.send_signal(how)
+            self.cloud.stdout.close()
+            self.cloud.wait(30)
+
     def credentials(self) -> dict[str, str]:
         lines = (self.folder / "cloud" / "aws" / "credentials").read_text().splitlines()
         found = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
@@ -106,12 +122,8 @@ def engine_in(folder: Path) -> Iterator[Engine]:
     python, home = [sys.executable, "-m", "localcloud"], ["--home", str(folder / "cloud")]
     install = [*python, "install-plugins", *home, "--pulumi-home", str(folder / "pulumi-home")]
     subprocess.run(install, check=True, cwd=ROOT)
-    serve = [*python, "serve", *home, "--cache", str(folder / "cache"), "--uv", "uv"]
-    cloud = subprocess.Popen(serve, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert cloud.stdout is not None and "ready" in cloud.stdout.readline()
+    engine.serve()
     try:
         yield engine
     finally:
-        cloud.terminate()
-        cloud.stdout.close()
-        cloud.wait(30)
+        engine.end()
