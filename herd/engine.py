@@ -86,7 +86,10 @@ class Engine:
             step.result = changes.count()
             if status or changes.errors or changes.succeeded is False:
                 # stderr repeats the diagnostics; it is the only source when the engine did not get as far as events.
-                reasons = changes.errors or [said or f"pulumi ended with status {status}"]
+                reasons = changes.errors or [said or _ended(status)]
+                if broken := self._target.broken():
+                    # What the engine says is then about plugins that ended, and wrong about whose fault that is.
+                    reasons = [broken]
                 raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons]))
         if not changes.preview:
             self._target.unsettled = False
@@ -116,6 +119,12 @@ class Engine:
                     step.update(f"{len(changes.done)} · {change}")
             status = process.wait()
         return "\n".join(other).strip(), status
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"pulumi was killed ({signal.Signals(-status).name}); the same command again goes on from there"
+    return f"pulumi ended with status {status}"
 
 
 @contextmanager

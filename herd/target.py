@@ -106,6 +106,10 @@ class Target(ABC):
     def approve(self, action: str, yes: bool) -> None:
         """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
 
+    def broken(self) -> str:
+        """Why nothing can be done on it now, if that can be seen from here; else an empty text."""
+        return ""
+
     def require_exports(self) -> Exports:
         """What is deployed. Raises HerdError when nothing is."""
         if self.exports:
@@ -170,6 +174,11 @@ class LocalTarget(Target):
     @property
     def _unsettled_file(self) -> Path:
         return self.checkout.pulumi / f"{self.name}.unsettled"
+
+    def broken(self) -> str:
+        if local_cloud.running(self.checkout):
+            return ""
+        return "the local cloud ended in the middle of it; the same command again starts it and goes on from there"
 
     @property
     def pending(self) -> list[str]:
