@@ -90,6 +90,12 @@ class Provider:
             self._touch_declared(kind, urn, olds)
         given = {name: value for name, value in news.items() if name != _DEFAULTS}
         inputs, problems = accept(kind.fields, given, of=kind.token)
+        problems = [
+            Problem(each.path, f"{each.reason}. Declare {kind.instead[each.path]} instead")
+            if each.path in kind.instead
+            else each
+            for each in problems
+        ]
         problems += self._name(kind, urn, olds, inputs, seed, naming)
         if not problems:
             problems += [Problem(name, f"{kind.token}: {reason}") for name, reason in kind.validate(inputs)]

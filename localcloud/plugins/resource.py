@@ -133,6 +133,7 @@ class Resource:
     autoname: ClassVar[Autoname | None] = None
     regional: ClassVar[bool] = True
     delete_first: ClassVar[bool] = False
+    instead: ClassVar[Mapping[str, str]] = {}  # a property that is refused → the type that takes its place
     recomputed: ClassVar[frozenset[str]] = frozenset()  # outputs that an update changes
 
     create_call: ClassVar[str] = ""

@@ -16,6 +16,7 @@ from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import status_pb2
 
 from localcloud.plugins import VERSIONS, Plugins
+from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types.s3 import _BucketTagging
 from localcloud.plugins.values import UNKNOWN, Props, dump, load
 from localcloud.server import Server
@@ -118,6 +119,13 @@ def test_an_unknown_property_is_named(provider: Provider) -> None:
     failures = provider.check(BUCKET, {"acl": "private", "forceDestory": True})[1]
     assert "does not support the property 'acl' of aws:s3/bucket:Bucket" in failures["acl"]
     assert "Did you mean 'forceDestroy'?" in failures["forceDestory"]
+
+
+def test_what_a_bucket_takes_no_more_in_line_has_a_type_of_its_own(provider: Provider) -> None:
+    for name, token in REGISTRY["aws:s3/bucket:Bucket"].instead.items():
+        failures = provider.check(BUCKET, {name: {}})[1]
+        assert failures[name].endswith(f"Declare {token} instead")
+        assert any(token.rsplit(".", 1)[-1] == known.rsplit(":", 1)[-1] for known in REGISTRY)
 
 
 def test_an_unknown_function_is_named(provider: Provider) -> None:

@@ -200,6 +200,9 @@ def values_of(field: Field) -> st.SearchStrategy[Any]:
             return st.lists(some, min_size=1, max_size=3, unique=True)
         case "map":
             return st.dictionaries(some, some, min_size=1, max_size=3)
+        case "asset":
+            mark = {"4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17"}
+            return some.map(lambda text: {**mark, "hash": text, "text": text})
         case "object":
             return inputs_of(field.fields)
         case "objects" | "bag":

@@ -48,6 +48,16 @@ class Bucket(Resource):
         bucketRegion ~
         hostedZoneId ~
     """
+    instead = {
+        "acl": "aws.s3.BucketOwnershipControls",
+        "corsRules": "aws.s3.BucketCorsConfiguration",
+        "lifecycleRules": "aws.s3.BucketLifecycleConfiguration",
+        "logging": "aws.s3.BucketLogging",
+        "policy": "aws.s3.BucketPolicy",
+        "serverSideEncryptionConfiguration": "aws.s3.BucketServerSideEncryptionConfiguration",
+        "versioning": "aws.s3.BucketVersioning",
+        "website": "aws.s3.BucketWebsiteConfiguration",
+    }
     tagging = _BucketTagging()
     autoname = Autoname("bucket", 63, lower=True, forbidden=r"[^A-Za-z0-9.-]", prefix="bucketPrefix")
 
