@@ -31,6 +31,9 @@ OF_UPDATES: tuple[Victim, ...] = ("engine", "cloud", "herd")
 OF_RUNS: tuple[Victim, ...] = ("task", "runner")
 POLL_SECONDS = 0.01
 COMMAND_SECONDS = 180.0
+PUBLISHING_SECONDS = 10.0
+UPLOAD_SECONDS = 0.15
+"""About as long as the runner takes to publish."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Case:
     then: Literal["up", "down"]
 
     def __str__(self) -> str:
+        if self.victim == "runner":
+            return f"runner while it publishes, then {self.then}"
         unit = "of what is declared" if self.by_progress else "of the time"
         return f"{self.victim} at {self.share:.0%} {unit} of {self.operation}, then {self.then}"
 
@@ -73,7 +78,7 @@ def draw(seed: int, operations: tuple[Operation, ...], victims: tuple[Victim, ..
         Case(
             operation,
             victim,
-            round(chance.uniform(0.0, 1.0), 3),
+            0.0 if victim == "runner" else round(chance.uniform(0.0, 0.9), 3),
             chance.random() < 0.5,
             "down" if chance.random() < (0.5 if operation in ("create", "down") else 0.15) else "up",
         )
@@ -193,16 +198,14 @@ class Driver:
         return False
 
     def _kill_while_publishing(self, runner: psutil.Process) -> bool:
-        """Wait until the runner has begun to upload, then a random moment more."""
-        objects = self.world.checkout.cloud / "runtime" / "runtime.sqlite-wal"
-        size = _size(objects)
-        until = time.monotonic() + 10
-        while runner.children() or _size(objects) == size:
-            if not runner.is_running() or time.monotonic() > until:
-                return False
-            size = _size(objects) if runner.children() else size
-            time.sleep(0.002)
-        time.sleep(self._chance.uniform(0, 0.12))
+        """Wait until the workload's own command has begun and ended; a random moment later files are on their way."""
+        for has_ended in (False, True):
+            until = time.monotonic() + PUBLISHING_SECONDS
+            while bool(runner.children()) == has_ended:
+                if not runner.is_running() or time.monotonic() > until:
+                    return False
+                time.sleep(0.002)
+        time.sleep(self._chance.uniform(0, UPLOAD_SECONDS))
         return _killed(runner)
 
     # ── after ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,13 +234,6 @@ def _killed(process: psutil.Process) -> bool:
         return False
     process.kill()
     return True
-
-
-def _size(path: os.PathLike[str]) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def carried_out(world: World, seed: int, cases: list[Case], tell: Callable[[Outcome], None]) -> Iterator[Outcome]:
