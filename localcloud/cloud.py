@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 
+SIGNAL_SECONDS = 1.0
+
 
 class LocalCloud:
     """One account on this machine. `port` replaces the port that `config.home` has kept."""
@@ -58,7 +60,9 @@ class LocalCloud:
         self._stop_asked.set()
 
     def wait_until_asked(self) -> None:
-        self._stop_asked.wait()
+        # Not for ever at a time: a signal that comes just before a thread blocks is only seen when it wakes.
+        while not self._stop_asked.wait(SIGNAL_SECONDS):
+            pass
 
     def _start(self, parts: ExitStack) -> Endpoint:
         config = self.config
