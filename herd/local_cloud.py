@@ -257,6 +257,8 @@ def _alive(pid: int) -> bool:
     """Does the process still run? One that has ended stays listed until its parent asks, which may take seconds."""
     import psutil
 
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # its parent may be this very process
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
