@@ -257,12 +257,14 @@ def _alive(pid: int) -> bool:
     """Does the process still run? One that has ended stays listed until its parent asks, which may take seconds."""
     import psutil
 
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # its parent may be this very process
     try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            return True
     except psutil.NoSuchProcess:
         return False
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # its parent may be this very process
+    return False
 
 
 def credentials(checkout: Checkout) -> Credentials:
