@@ -263,7 +263,7 @@ def _alive(pid: int) -> bool:
     except psutil.NoSuchProcess:
         return False
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # its parent may be this very process
+        os.waitpid(pid, 0)  # its parent may be this very process; its last threads end within milliseconds
     return False
 
 
