@@ -30,7 +30,6 @@ OF_ENVIRONMENT: tuple[Operation, ...] = ("create", "update", "replace", "down")
 OF_UPDATES: tuple[Victim, ...] = ("engine", "cloud", "herd")
 OF_RUNS: tuple[Victim, ...] = ("task", "runner")
 POLL_SECONDS = 0.01
-COMMAND_SECONDS = 180.0
 PUBLISHING_SECONDS = 10.0
 UPLOAD_SECONDS = 0.15
 """About as long as the runner takes to publish."""
@@ -60,7 +59,6 @@ class Outcome:
     case: Case
     met: bool
     recovery_seconds: float
-    said: str = ""
 
 
 @dataclass
@@ -118,15 +116,17 @@ class Driver:
             self._begin(case.operation)
         self._edit(case.operation)
         self.reader.expect(self._is_up and case.operation != "down")
-        process = self.world.start(*self._command(case.operation))
-        met = self._strike(process, case, self._usual[case.operation])
-        process.wait(COMMAND_SECONDS)
-        said = self.world.said
-        if case.victim in OF_RUNS:
-            assert process.returncode == 0, "the run was not tried again"
-        began = time.monotonic()
-        self._put_right(case.then)
-        return Outcome(case, met, time.monotonic() - began, said)
+        command = self.world.start(*self._command(case.operation))
+        try:
+            met = self._strike(command.process, case, self._usual[case.operation])
+            status = command.wait()
+            assert "Traceback" not in command.said
+            assert case.victim not in OF_RUNS or status == 0, "the run was not tried again"
+            began = time.monotonic()
+            self._put_right(case.then)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nthe killed command said:\n{command.said}") from error
+        return Outcome(case, met, time.monotonic() - began)
 
     # ── before ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -142,11 +142,11 @@ class Driver:
         self.reader.expect(self._is_up and operation != "down")
         before, began = self.world.journal_bytes(), time.monotonic()
         highest = before
-        process = self.world.start(*self._command(operation))
-        while process.poll() is None:
+        command = self.world.start(*self._command(operation))
+        while command.process.poll() is None:
             highest = max(highest, self.world.journal_bytes())
             time.sleep(POLL_SECONDS)
-        assert process.returncode == 0, self.world.said
+        command.assert_done()
         self._is_up = operation != "down"
         return Usual(time.monotonic() - began, highest - before)
 
@@ -163,7 +163,7 @@ class Driver:
 
     # ── the blow ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _strike(self, process: subprocess.Popen[str], case: Case, usual: Usual) -> bool:
+    def _strike(self, process: subprocess.Popen[bytes], case: Case, usual: Usual) -> bool:
         """Wait for the case's point and kill its victim; False if the command was over before that."""
         began, start = time.monotonic(), self.world.journal_bytes()
         while process.poll() is None:
@@ -175,7 +175,7 @@ class Driver:
             time.sleep(POLL_SECONDS)
         return False
 
-    def _kill(self, process: subprocess.Popen[str], victim: Victim) -> bool:
+    def _kill(self, process: subprocess.Popen[bytes], victim: Victim) -> bool:
         """Kill it if it is there. False also when there is none yet."""
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             if victim == "herd":
@@ -243,6 +243,6 @@ def carried_out(world: World, seed: int, cases: list[Case], tell: Callable[[Outc
             try:
                 outcome = driver.carry_out(case)
             except AssertionError as error:
-                raise AssertionError(f"seed {seed}: {case}\n{error}\nthe killed command said:\n{world.said}") from error
+                raise AssertionError(f"seed {seed}: {case}\n{error}") from error
             tell(outcome)
             yield outcome

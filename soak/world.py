@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,29 @@ IMPLIED = ("network ACL", "route table", "network interface", "security group")
 
 HELPERS = ("pulumi", "language_host", "pulumi-resource-", "-m infra", "-m herd ")
 """What only lives while a command does."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A herd command that was started."""
+
+    arguments: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self.log.read_text()
+
+    def wait(self, seconds: float = 180.0) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(seconds)
+
+    def assert_done(self) -> None:
+        """Wait for its end, which must be a good one."""
+        status = self.wait()
+        assert status == 0, f"herd {' '.join(self.arguments)} exited with {status}:\n{self.said}"
 
 
 class World(Sandbox):
@@ -51,25 +75,20 @@ class World(Sandbox):
         self.edition, self.port = edition or self.edition, port or self.port
         team.write(self, self.edition, self.port)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a herd command in a process group of its own; what it prints goes to `said` of the same name."""
-        log = (self.folder.parent / f"{self.folder.name}-said.txt").open("w+")
-        with log:
-            return subprocess.Popen(
+    def start(self, *arguments: str, label: str = "first") -> Command:
+        """Start a herd command in a process group of its own. Of two that run at once the labels must differ."""
+        log = self.folder.parent / f"{self.folder.name}-{label}.txt"
+        with log.open("w") as stream:
+            process = subprocess.Popen(
                 [str(self.checkout.python), "-m", "herd", *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=stream,
                 stderr=subprocess.STDOUT,
-                text=True,
                 start_new_session=True,
             )
-
-    @property
-    def said(self) -> str:
-        """What the command that was started last has printed."""
-        return (self.folder.parent / f"{self.folder.name}-said.txt").read_text()
+        return Command(arguments, process, log)
 
     def target(self, name: str = "dev") -> LocalTarget:
         """The environment as herd's own modules see it."""

@@ -1,0 +1,64 @@
+"""Up and down, again and again: what an environment costs must not grow with how often it was made.
+
+A second environment keeps the local cloud alive meanwhile, so that its process sees every cycle.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from soak.world import World, timed
+
+OTHER = "pr-1"
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One up and down of `dev`. Sizes are taken when it is down again."""
+
+    up_seconds: float
+    down_seconds: float
+    memory_mb: float
+    threads: int
+    files_open: int
+    disk_mb: float
+
+    @property
+    def seconds(self) -> float:
+        return self.up_seconds + self.down_seconds
+
+
+def cycle(world: World) -> Cycle:
+    """Up and down once; the other environment is up."""
+    with timed() as up:
+        world.start("up").assert_done()
+    with timed() as down:
+        world.start("down").assert_done()
+    cloud = world.cloud_process()
+    assert cloud is not None, "the local cloud must have stayed for the other environment"
+    with cloud.oneshot():
+        memory, threads = cloud.memory_info().rss / 2**20, cloud.num_threads()
+    return Cycle(up[0], down[0], memory, threads, cloud.num_fds(), disk_mb(world.checkout.state, world.temporary))
+
+
+def disk_mb(*folders: Path) -> float:
+    """What lies below the folders, in MiB; what is hard-linked or linked elsewhere counts as what it takes here."""
+    total = 0
+    for folder in folders:
+        for path, _, names in os.walk(folder):
+            for name in names:
+                try:
+                    total += os.lstat(os.path.join(path, name)).st_blocks * 512
+                except FileNotFoundError:
+                    continue
+    return total / 2**20
+
+
+def growth(values: list[float]) -> float:
+    """By how much the last third lies above the first, as a share: 0.05 is 5 %. The very first cycle warms up."""
+    warm = values[1:]
+    third = max(1, len(warm) // 3)
+    return statistics.median(warm[-third:]) / statistics.median(warm[:third]) - 1
