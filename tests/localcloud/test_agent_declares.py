@@ -34,7 +34,8 @@ def declared(server: Server) -> Iterator[Declared]:
 
 
 def test_a_rollback(cloud: Any, declared: Declared, wait_until: Any) -> None:
-    good, bad = cloud.define("sleep", "60", family="web"), cloud.define("false", family="web")
+    # One that cannot start: a program that ends at once was up for a moment, and without a health check that counts.
+    good, bad = cloud.define("sleep", "60", family="web"), cloud.define("/no/such/program", family="web")
     cloud.ecs.create_service(
         cluster="c", serviceName="web", taskDefinition=good, desiredCount=1, launchType="FARGATE",
         networkConfiguration=cloud.network,
