@@ -61,6 +61,7 @@ def _alone(target: Target) -> Iterator[None]:
         if mine.killed:
             console.note(f"{mine.killed} was killed in the middle; going on from what it left")
         yield
+        leftovers.prune(target.checkout)
 
 
 def show_changes(changes: Changes) -> None:

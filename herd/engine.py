@@ -15,8 +15,6 @@ from herd.console import Step
 from herd.errors import HerdError
 from herd.target import Target
 
-LOCAL_PARALLEL = 16
-
 
 class Engine:
     """`pulumi` on one target. Its variables are worked out once: that may install plugins."""

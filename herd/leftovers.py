@@ -24,6 +24,9 @@ SECONDS_LOCAL = 15.0
 SECONDS_AWS = 120.0
 """Some things go by themselves a moment after what they belonged to (a network interface after its service)."""
 
+PULUMI_FILES = 12
+"""Of each kind: the last runs' logs, the last three updates' history."""
+
 STAYS = {
     "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
     "pulumi": (".pulumi", "Pulumi.yaml", "passphrase"),
@@ -95,6 +98,21 @@ def clear_files(target: LocalTarget) -> None:
         backend / "locks" / "organization" / project / target.name,
     ):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def prune(checkout: Checkout) -> None:
+    """Keep the last of what Pulumi writes at each run and never removes: logs, history, backups of the state."""
+    backend = checkout.pulumi / ".pulumi"
+    for folder in (checkout.pulumi_home / "logs", *backend.glob("history/*/*"), *backend.glob("backups/*/*")):
+        for path in sorted(folder.glob("*"), key=_age, reverse=True)[PULUMI_FILES:]:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another environment's turn is over too
+        return 0.0
 
 
 def files(checkout: Checkout) -> list[str]:

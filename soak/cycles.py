@@ -58,7 +58,6 @@ def disk_mb(*folders: Path) -> float:
 
 
 def growth(values: list[float]) -> float:
-    """By how much the last third lies above the first, as a share: 0.05 is 5 %. The very first cycle warms up."""
-    warm = values[1:]
-    third = max(1, len(warm) // 3)
-    return statistics.median(warm[-third:]) / statistics.median(warm[:third]) - 1
+    """By how much the last quarter lies above the second, as a share: 0.05 is 5 %. The first quarter warms up."""
+    quarter = len(values) // 4
+    return statistics.median(values[-quarter:]) / statistics.median(values[quarter : 2 * quarter]) - 1
