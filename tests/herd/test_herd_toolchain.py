@@ -235,7 +235,7 @@ def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pyt
     tools.add("python3.13", "#!/bin/sh\nexit 127\n")
     tools.add("python3.12", "#!/bin/sh\nexit 0\n")
     done = subprocess.run(
-        ["make", "-n", "tools"],
+        ["make", "--no-print-directory", "-n", "tools"],
         cwd=ROOT,
         capture_output=True,
         text=True,
