@@ -18,7 +18,7 @@ test: check  ## everything the project promises
 	@.venv/bin/pytest -n auto --dist loadfile
 
 check: tools-dev  ## style, types and import boundaries
-	@.venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 
 bench: tools-dev  ## each figure as a ratio against a yardstick of the same run
 	@.venv/bin/python -m bench

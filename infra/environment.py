@@ -113,9 +113,7 @@ class Environment(Component):
             return {}
         self.services_security_group = self.network.service_security_group()
         return {
-            access: LoadBalancer(
-                access, apis, self.services_security_group, self.network, self.context, self
-            )
+            access: LoadBalancer(access, apis, self.services_security_group, self.network, self.context, self)
             for access in sorted({api.access for api in apis})
         }
 
@@ -128,9 +126,7 @@ class Environment(Component):
             case ReportSpec():
                 return Report(spec, self.platform, pipeline, self)
             case ApiSpec():
-                return Api(
-                    spec, self.platform, self.balancers[spec.access], self.services_security_group, self
-                )
+                return Api(spec, self.platform, self.balancers[spec.access], self.services_security_group, self)
         assert_never(spec)
 
     def _pipelines(self) -> dict[str, PipelineMachine]:
@@ -156,8 +152,8 @@ def refuse_public(specs: Specs, settings: Settings) -> None:
     if settings.allow_public:
         return
     problems = [
-        f"{(spec.folder / 'workload.toml').as_posix()}: access = \"public\" is not allowed in the stack "
-        f"{settings.environment}; write \"internal\", or `pulumi config set herd:allow_public true`"
+        f'{(spec.folder / "workload.toml").as_posix()}: access = "public" is not allowed in the stack '
+        f'{settings.environment}; write "internal", or `pulumi config set herd:allow_public true`'
         for spec in specs_of(specs, ApiSpec)
         if spec.access == "public"
     ]

@@ -107,9 +107,7 @@ class Network(Component):
         gateway = InternetGateway(
             self.child("gateway"), vpc_id=self.vpc.id, tags=self._named("gateway"), opts=self.options()
         )
-        table = RouteTable(
-            self.child("public"), vpc_id=self.vpc.id, tags=self._named("public"), opts=self.options()
-        )
+        table = RouteTable(self.child("public"), vpc_id=self.vpc.id, tags=self._named("public"), opts=self.options())
         Route(
             self.child("out"),
             route_table_id=table.id,

@@ -84,9 +84,7 @@ class Images(Component):
             tags=self.context.tags(),
             opts=self.options(),
         )
-        LifecyclePolicy(
-            self.child(image), repository=repository.name, policy=json.dumps(CLEAN_UP), opts=self.options()
-        )
+        LifecyclePolicy(self.child(image), repository=repository.name, policy=json.dumps(CLEAN_UP), opts=self.options())
         return repository
 
 

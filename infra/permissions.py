@@ -160,9 +160,7 @@ def states_permissions(context: Context) -> Document:
             [account.arn("events", f"rule/{rule}") for rule in MANAGED_RULES],
         ),
         allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
-        allow(
-            ["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")
-        ),
+        allow(["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")),
         allow("s3:PutObject", account.bucket_arn(context.data_bucket, "_runs/*")),
     )
 

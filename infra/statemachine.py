@@ -303,9 +303,7 @@ def _overlap(spec: BatchSpec, target: Target, then: str) -> States:
             "Catch": catch_all(then),
             "Next": "Alone?",
         },
-        "Alone?": choice(
-            present("$.running.arns[0]", "Oldest" if spec.overlap == "skip" else "Newest"), default=then
-        ),
+        "Alone?": choice(present("$.running.arns[0]", "Oldest" if spec.overlap == "skip" else "Newest"), default=then),
     }
     return look | (_skip(then) if spec.overlap == "skip" else _replace(target, then))
 

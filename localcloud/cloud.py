@@ -40,7 +40,6 @@ class LocalCloud:
         self.agent: Any = None
         self.images: Any = None
         self.plugins: Any = None
-        self._state: Any = None
 
     def start(self) -> Endpoint:
         """Raises LocalCloudError (the home is served already, the port is taken); nothing is left running then."""
@@ -88,7 +87,7 @@ class LocalCloud:
         from localcloud.server import Server
         from localcloud.state import State
 
-        self._state = state = State(config)
+        state = State(config)
         parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
@@ -136,11 +135,7 @@ class LocalCloud:
         return {"port": session.port}
 
     def _sweep(self, request: Request, owned: ExitStack) -> Answer:
-        removed = self.plugins.sweep(str(request["project"]), str(request["stack"]))
-        # With what a stack had, most of the journal's reason is gone; a cloud that others keep up may never stop.
-        with self.server.lock:
-            self._state.shorten(self.plugins)
-        return {"removed": removed}
+        return {"removed": self.plugins.sweep(str(request["project"]), str(request["stack"]))}
 
     def _status(self, request: Request, owned: ExitStack) -> Answer:
         with self.server.lock:

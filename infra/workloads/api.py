@@ -78,9 +78,7 @@ class Api(Workload):
             opts=self.options(),
         )
 
-    def _service(
-        self, platform: Platform, security_group: SecurityGroup, needed: list[pulumi.Resource]
-    ) -> Service:
+    def _service(self, platform: Platform, security_group: SecurityGroup, needed: list[pulumi.Resource]) -> Service:
         spec = self.spec
         scales = spec.replicas.max > spec.replicas.min
         return Service(

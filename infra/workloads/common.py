@@ -135,9 +135,7 @@ def container(
     }
 
 
-def task(
-    spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None
-) -> dict[str, Any]:
+def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> dict[str, Any]:
     """What the runner is told: the content of HERD_TASK, schema 1."""
     batch = spec if isinstance(spec, BatchSpec) else None
     service = spec if isinstance(spec, ApiSpec) else None

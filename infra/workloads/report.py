@@ -15,9 +15,7 @@ class Report(BatchWorkload):
     The resources of a job, and the right to publish below its own name.
     """
 
-    def __init__(
-        self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource
-    ) -> None:
+    def __init__(self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource) -> None:
         super().__init__("Report", spec, platform, pipeline, parent)
         self.url = pulumi.Output.concat(platform.reports_url or "", f"/{spec.name}/index.html")
         self.register_outputs({"url": self.url})

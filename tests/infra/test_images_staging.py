@@ -259,9 +259,7 @@ trees = st.dictionaries(
 
 @settings(max_examples=40, deadline=None)
 @given(trees, trees)
-def test_a_context_holds_exactly_its_tree_whatever_was_there(
-    before: dict[str, File], after: dict[str, File]
-) -> None:
+def test_a_context_holds_exactly_its_tree_whatever_was_there(before: dict[str, File], after: dict[str, File]) -> None:
     with TemporaryDirectory() as folder:
         check_written(before, after, Path(folder) / "context")
 

@@ -203,4 +203,3 @@ def test_overlap_allow(cloud: Cloud, job: Jobs) -> None:
 def test_a_run_after_the_last_has_ended_is_not_skipped(cloud: Cloud, job: Jobs) -> None:
     machine = deploy(cloud, job("train", overlap="skip"))
     assert [cloud.run(machine, name).output["status"] for name in ("a", "b")] == ["succeeded", "succeeded"]
-

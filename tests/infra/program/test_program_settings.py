@@ -155,9 +155,11 @@ def test_schedules(program: Program) -> None:
 
 def test_the_runner_of_a_job_is_told_everything(program: Program) -> None:
     told = program.task("train")
-    assert told["content_hash"] and told.pop("content_hash") == program.one(
-        "ecs/taskDefinition:TaskDefinition", "train-task"
-    ).inputs["tags"]["herd:content-hash"]
+    assert (
+        told["content_hash"]
+        and told.pop("content_hash")
+        == program.one("ecs/taskDefinition:TaskDefinition", "train-task").inputs["tags"]["herd:content-hash"]
+    )
     assert told == {
         "schema": 1,
         "environment": "dev",
