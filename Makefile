@@ -23,9 +23,9 @@ check: tools-dev  ## style, types and import boundaries
 bench: tools-dev  ## each figure as a ratio against a yardstick of the same run
 	@.venv/bin/python -m bench
 
-MINUTES ?= 60
-soak: tools-dev  ## the tests with the real engine, over and over: make soak MINUTES=60
-	@end=$$(($$(date +%s) + 60 * $(MINUTES))); while [ $$(date +%s) -lt $$end ]; do .venv/bin/pytest tests/live || exit 1; done
+SOAK ?=
+soak: tools-dev  ## kills, commands that meet and cycles, many of each: make soak SOAK="--kills 2 --rounds 1 --cycles 4"
+	@.venv/bin/python -m soak $(SOAK)
 
 tools:
 	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py
