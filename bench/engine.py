@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from bench.measure import Result, interleaved, seconds
@@ -72,12 +73,12 @@ def up_and_down(folder: Path) -> list[Result]:
         count = resources(sandbox)
         sandbox.herd("down", "--yes")
         for number in range(ROUNDS):
-            variables = sandbox.herd_env()
+            pulumi = partial(sandbox.run, "pulumi", env=sandbox.herd_env())
             empty = EmptyProgram(sandbox, folder / f"empty-{number}")
-            empty_up.append(seconds(lambda run=empty: run("up", "--yes", "--skip-preview")))
-            up_times.append(seconds(lambda v=variables: sandbox.run("pulumi", "up", "--yes", "--skip-preview", env=v)))
-            empty_down.append(seconds(lambda run=empty: run("destroy", "--yes", "--skip-preview")))
-            down_times.append(seconds(lambda: sandbox.herd("down", "--yes")))
+            empty_up.append(seconds(partial(empty, "up", "--yes", "--skip-preview")))
+            up_times.append(seconds(partial(pulumi, "up", "--yes", "--skip-preview")))
+            empty_down.append(seconds(partial(empty, "destroy", "--yes", "--skip-preview")))
+            down_times.append(seconds(partial(sandbox.herd, "down", "--yes")))
     floor_up, floor_down = min(empty_up), min(empty_down)
     return [
         Result(

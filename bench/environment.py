@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -66,14 +67,9 @@ def growth(folder: Path) -> list[Result]:
             if name == "large":
                 _add_workloads(sandbox)
             variables = sandbox.herd_env()
-            up = seconds(
-                lambda s=sandbox, v=variables: s.run(
-                    "pulumi", "up", "--yes", "--skip-preview", env=v, timeout_seconds=900
-                )
-            )
-            (again,) = interleaved(
-                2, lambda s=sandbox, v=variables: s.run("pulumi", "preview", "--expect-no-changes", env=v)
-            )
+            pulumi = partial(sandbox.run, "pulumi", env=variables, timeout_seconds=900)
+            up = seconds(partial(pulumi, "up", "--yes", "--skip-preview"))
+            (again,) = interleaved(2, partial(pulumi, "preview", "--expect-no-changes"))
             figures.append((resources(sandbox), up, again))
     (few, up_few, preview_few), (many, up_many, preview_many) = figures
     return [
