@@ -5,9 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from herd import console, engine_lock, leftovers, local_cloud, project, runs, services, stack_config, state, turn
+from herd import (
+    console,
+    engine_lock,
+    leftovers,
+    local_cloud,
+    project,
+    reviews,
+    runs,
+    services,
+    stack_config,
+    state,
+    turn,
+)
 from herd.changes import Changes
 from herd.checkout import Checkout
 from herd.engine import Engine
@@ -16,13 +28,16 @@ from herd.follow import Following, describe, follow
 from herd.leftovers import Left
 from herd.target import LocalTarget, Target
 
+if TYPE_CHECKING:
+    from infra.spec import Specs
+
 
 def up(target: Target, run: bool, yes: bool) -> None:
     """Check, start the local cloud, deploy, wait for services, first runs, addresses.
 
     Raises HerdError when any of it failed.
     """
-    project.load(target.checkout, target.name)
+    _look_over(target)
     with _alone(target):
         if isinstance(target, LocalTarget):
             start_cloud(target)
@@ -51,6 +66,15 @@ def up(target: Target, run: bool, yes: bool) -> None:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
 
 
+def _look_over(target: Target) -> Specs:
+    """Read the team's files, refuse what nobody has looked over in time, and warn of what is due soon."""
+    specs = project.load(target.checkout, target.name)
+    reviews.refuse_expired(specs)
+    for review in reviews.due(specs):
+        console.note(f"! {review}", style="yellow")
+    return specs
+
+
 @contextmanager
 def _alone(target: Target) -> Iterator[None]:
     """Be the only command that changes the environment. On AWS Pulumi's backend sees to that, for all machines."""
@@ -74,7 +98,7 @@ def show_changes(changes: Changes) -> None:
 
 def preview(target: Target) -> Changes:
     """What `up` would do."""
-    project.load(target.checkout, target.name)
+    _look_over(target)
     if isinstance(target, LocalTarget):
         prepare(target)
     engine = Engine(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from herd import console
+from herd import console, reviews
 from herd.commands.inspect import STYLES
 from herd.follow import describe, last_lines
 from herd.published import Version
@@ -28,12 +28,20 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
             if run.status != "skipped":
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
-        elif workload.state in TROUBLE or workload.reason:
+        elif workload.state in TROUBLE or (workload.reason and workload.state != "paused"):
             console.say()
             console.say(
                 f"✗ {workload.name} {workload.state}: {workload.reason or 'see `herd logs ' + workload.name + '`'}",
                 style="red",
             )
+        if workload.state == "paused" and workload.reason:
+            console.say()
+            console.say(f"– {workload.name} is paused: {workload.reason}", style="yellow")
+    found = reviews.deployed(target.checkout, target.name, target.exports.workloads)
+    if found:
+        console.say()
+    for review in found:
+        console.say(f"! {review}", style="red" if review.days < 0 else "yellow")
 
 
 def version(found: Version) -> None:

@@ -36,6 +36,7 @@ class WorkloadState:
             "url": self.url,
             "healthy": self.healthy,
             "next_run": _text(self.next_run),
+            "reason": self.reason,
             "last_run": None
             if run is None
             else {
@@ -65,7 +66,8 @@ def collect(target: Target) -> list[WorkloadState]:
         pipeline = target.exports.pipelines.get(told.get("pipeline") or "", {})
         schedule = told.get("schedule") or pipeline.get("schedule")
         is_armed = bool({told["machine"], pipeline.get("machine")} & armed)
-        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now)
+        first = _first_to_end(name, pipeline, workloads)
+        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now, first)
 
     return runs.in_parallel(one, sorted(workloads.items()))
 
@@ -84,8 +86,23 @@ def _of_service(service: Service, told: dict[str, Any]) -> WorkloadState:
     )
 
 
-def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: datetime) -> WorkloadState:
-    expired = date.fromisoformat(told["review_by"]) < now.date()
+def _first_to_end(name: str, pipeline: dict[str, Any], workloads: dict[str, dict[str, Any]]) -> tuple[str, str]:
+    """Whose `review_by` ends the schedule that starts workload `name`, and that day: a pipeline ends with its first."""
+    members = [job for level in pipeline.get("levels", []) for job in level if job in workloads]
+    first = min([name, *members], key=lambda job: str(workloads[job]["review_by"]))
+    return first, workloads[first]["review_by"]
+
+
+def _of_job(
+    name: str,
+    told: dict[str, Any],
+    run: Run | None,
+    armed: bool,
+    now: datetime,
+    first_to_end: tuple[str, str] | None = None,
+) -> WorkloadState:
+    whose, last_day = first_to_end or (name, told["review_by"])
+    expired = date.fromisoformat(last_day) < now.date()
     scheduled = told.get("schedule") is not None
     paused = scheduled and (expired or not armed)
     if run is not None and run.status == "running":
@@ -96,7 +113,9 @@ def _of_job(name: str, told: dict[str, Any], run: Run | None, armed: bool, now: 
         state = "failing"
     else:
         state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
-    reason = f"review_by {told['review_by']} has passed" if scheduled and expired else ""
+    reason = ""
+    if scheduled and expired:
+        reason = f"review_by {last_day} has passed" if whose == name else f"review_by {last_day} of {whose} has passed"
     url = told.get("url") if told["kind"] == "report" else None
     next_run = _next(told["schedule"], now) if scheduled and not paused else None
     return WorkloadState(name, told["kind"], state, url, None, next_run, run, told["log_group"], reason)
