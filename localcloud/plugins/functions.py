@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localcloud.plugins import lookups
+from localcloud.plugins import lookups, lookups_adopted
 from localcloud.plugins.policy_document import policy_document
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud
@@ -101,4 +101,19 @@ FUNCTIONS: Mapping[str, Callable[[Cloud, Props], Any]] = {
     "aws:ec2/getSubnet:getSubnet": lookups.subnet,
     "aws:ec2/getSubnets:getSubnets": lookups.subnets,
     "aws:ec2/getAmi:getAmi": lookups.image,
+    "aws:ec2/getInstanceType:getInstanceType": lookups_adopted.instance_type,
+    "aws:s3/getBucket:getBucket": lookups_adopted.bucket,
+    "aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": lookups_adopted.account_public_access_block,
+    "aws:secretsmanager/getSecret:getSecret": lookups_adopted.secret,
+    "aws:kms/getKey:getKey": lookups_adopted.key,
+    "aws:kms/getAlias:getAlias": lookups_adopted.alias,
+    "aws:iam/getPolicy:getPolicy": lookups_adopted.policy,
+    "aws:iam/getRole:getRole": lookups_adopted.role,
+    "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider": lookups_adopted.identity_provider,
+    "aws:route53/getZone:getZone": lookups_adopted.zone,
+    "aws:acm/getCertificate:getCertificate": lookups_adopted.certificate,
+    "aws:ecr/getRepository:getRepository": lookups_adopted.repository,
+    "aws:ecr/getImage:getImage": lookups_adopted.image,
+    "aws:cloudfront/getCachePolicy:getCachePolicy": lookups_adopted.cache_policy,
+    "aws:cloudfront/getResponseHeadersPolicy:getResponseHeadersPolicy": lookups_adopted.headers_policy,
 }
