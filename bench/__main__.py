@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, environment, gateway, tasks
+from bench import engine, environment, gateway, tasks, wide
 from bench.measure import Result
 
 MEASURES: dict[str, Callable[[Path], list[Result]]] = {
@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "gateway": gateway.through_the_gateway,
     "growth": environment.growth,
     "idle": environment.at_rest,
+    "wide": wide.wide,
 }
 
 
