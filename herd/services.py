@@ -24,6 +24,7 @@ class Service:
     desired: int
     started: Any = None
     reason: str = ""
+    exists: bool = True
 
 
 def look(target: Target, name: str, told: dict[str, Any]) -> Service:
@@ -31,7 +32,7 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     ecs = target.client("ecs")
     found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
     if not found or found[0]["status"] != "ACTIVE":
-        return Service(name, "stopped", False, 0, 0, reason="the service does not exist")
+        return Service(name, "stopped", False, 0, 0, reason="the service does not exist", exists=False)
     service = found[0]
     primary: dict[str, Any] = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
     running, desired = service["runningCount"], service["desiredCount"]
@@ -44,26 +45,30 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
 def _state(
     target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int
 ) -> tuple[str, str]:
+    runs, intended = primary.get("taskDefinition") or service["taskDefinition"], _intended(target, told)
+    if intended and runs != intended:
+        # Pulumi says nothing of it: to ECS a rollback that went well is a success.
+        wrong = f"runs {_revision(runs)}, wanted is {_revision(intended)}"
+        return "rolled-back", f"{wrong}: {why}" if (why := _why(service)) else wrong
     if service["desiredCount"] == 0:
         return "stopped", ""
-    intended = _intended(target, told["task_definition"])
-    if intended and service["taskDefinition"] != intended:
-        runs = f"runs {_revision(service['taskDefinition'])}, wanted is {_revision(intended)}"
-        return "rolled-back", _why(service) or runs
     rollout = primary.get("rolloutState")
     if rollout == "FAILED":
         return ("rolled-back" if good else "unhealthy"), primary.get("rolloutStateReason", "")
-    if rollout == "IN_PROGRESS":
+    if rollout != "COMPLETED":
         # Whatever the old copies do, what was deployed last is not there yet.
         return "deploying", ""
     return ("healthy", "") if good else ("unhealthy", _why(service))
 
 
-def _intended(target: Target, family: str) -> str | None:
-    """The newest active revision of the family: what the program deployed last."""
+def _intended(target: Target, told: dict[str, Any]) -> str | None:
+    """The revision that the program deployed last; where its exports do not say, the newest one of the family."""
+    if arn := told.get("task_definition_arn"):
+        return str(arn)
     ecs = target.client("ecs")
     try:
-        return str(ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]["taskDefinitionArn"])
+        found = ecs.describe_task_definition(taskDefinition=told["task_definition"])
+        return str(found["taskDefinition"]["taskDefinitionArn"])
     except ecs.exceptions.ClientException:
         return None
 
@@ -123,7 +128,7 @@ def wait(target: Target) -> list[str]:
     return [
         _problem(target, service, told[service.name], seconds)
         for service in now
-        if service.state not in ("healthy", "stopped")
+        if service.state not in ("healthy", "stopped") or not service.exists
     ]
 
 

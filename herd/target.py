@@ -45,7 +45,10 @@ class Exports:
 
     @property
     def workloads(self) -> dict[str, dict[str, Any]]:
-        """Per workload: kind, url, schedule, log_group, machine, pipeline, service, task_definition, review_by."""
+        """Per workload: kind, url, schedule, log_group, machine, pipeline, service, task_definition, review_by.
+
+        An API also has `task_definition_arn`, the revision that was deployed.
+        """
         return dict(self.values.get("workloads") or {})
 
     @property

@@ -52,6 +52,7 @@ class Api(Workload):
             "kind": self.spec.kind,
             "url": self.url,
             "service": self.service.name,
+            "task_definition_arn": self.task_definition.arn,
             "review_by": self.spec.review_by.isoformat(),
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -35,7 +36,12 @@ class Answers:
 
 
 def service(rollout: str, definition: str = NEW, desired: int = 1, **more: Any) -> dict[str, Any]:
-    primary = {"status": "PRIMARY", "rolloutState": rollout, "rolloutStateReason": f"it is {rollout}"}
+    primary = {
+        "status": "PRIMARY",
+        "taskDefinition": definition,
+        "rolloutState": rollout,
+        "rolloutStateReason": f"it is {rollout}",
+    }
     return {
         "status": "ACTIVE",
         "desiredCount": desired,
@@ -70,10 +76,19 @@ def service(rollout: str, definition: str = NEW, desired: int = 1, **more: Any) 
             service("COMPLETED", OLD, events=[{"message": "deployment failed: tasks failed to start."}]),
             ["healthy"],
             "rolled-back",
-            "deployment failed: tasks failed to start.",
+            "runs herd-dev-api:1, wanted is herd-dev-api:2: deployment failed: tasks failed to start.",
             id="rolled back, with the reason",
         ),
         pytest.param(service("COMPLETED", desired=0), [], "stopped", "", id="scaled to nothing"),
+        pytest.param(
+            service("COMPLETED", OLD, desired=0),
+            [],
+            "rolled-back",
+            "runs herd-dev-api:1, wanted is herd-dev-api:2",
+            id="scaled to nothing, with the wrong definition",
+        ),
+        pytest.param(service("IN_PROGRESS", OLD), ["healthy"], "rolled-back", ANY, id="on its way back"),
+        pytest.param(service(""), ["healthy"], "deploying", "", id="not said to be completed"),
         pytest.param({}, [], "stopped", "the service does not exist", id="gone"),
     ],
 )
@@ -81,3 +96,21 @@ def test_the_state_of_a_service(found: dict[str, Any], health: list[str], state:
     looked = services.look(Answers(found, health), "api", TOLD)  # type: ignore[arg-type]
     assert (looked.state, looked.reason) == (state, reason)
     assert looked.healthy == (state == "healthy")
+
+
+def test_what_was_deployed_is_what_the_exports_say_not_what_was_registered_since() -> None:
+    told = {**TOLD, "task_definition_arn": OLD}
+    looked = services.look(Answers(service("COMPLETED", OLD), ["healthy"]), "api", told)  # type: ignore[arg-type]
+    assert looked.state == "healthy"
+
+
+def test_up_waits_for_nothing_but_names_what_does_not_run_what_was_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("herd.logs.tail", lambda *_: [])
+    for found, expected in (
+        (service("COMPLETED", OLD), ["✗ api is rolled-back: runs herd-dev-api:1, wanted is herd-dev-api:2"]),
+        ({}, ["✗ api is stopped: the service does not exist"]),
+        (service("COMPLETED"), []),
+    ):
+        target = Answers(found, ["healthy"])
+        target.exports = Exports({"cluster": "herd-dev", "workloads": {"api": TOLD}})
+        assert services.wait(target) == expected  # type: ignore[arg-type]
