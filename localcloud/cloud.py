@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint
 from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import Keyring, TaskEnvironment, load_root
@@ -28,10 +29,16 @@ SIGNAL_SECONDS = 1.0
 
 
 class LocalCloud:
-    """One account on this machine. `port` replaces the port that `config.home` has kept."""
+    """One account on this machine. `port` replaces the port that `config.home` has kept, `tasks_at_once` the number
+    of tasks of jobs that this machine bears, `clock` the computer's.
+    """
 
-    def __init__(self, config: Config, port: int | None = None):
+    def __init__(
+        self, config: Config, port: int | None = None, tasks_at_once: int | None = None, clock: Clock | None = None
+    ):
         self.config = config
+        self._tasks_at_once = tasks_at_once
+        self._clock = clock or SystemClock()
         self._wanted_port = port
         self._parts = ExitStack()
         self._stop_asked = threading.Event()
@@ -40,6 +47,7 @@ class LocalCloud:
         self.agent: Any = None
         self.images: Any = None
         self.plugins: Any = None
+        self._state: Any = None
 
     def start(self) -> Endpoint:
         """Raises LocalCloudError (the home is served already, the port is taken); nothing is left running then."""
@@ -79,6 +87,7 @@ class LocalCloud:
         from moto.backends import get_backend
 
         from localcloud.agent.agent import Agent
+        from localcloud.agent.places import Capacity
         from localcloud.engines.process import ProcessEngine
         from localcloud.gateway import Gateway
         from localcloud.images.realise import VenvRealiser
@@ -87,21 +96,28 @@ class LocalCloud:
         from localcloud.server import Server
         from localcloud.state import State
 
-        state = State(config)
+        state = State(config, self._clock)
         parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
         self.plugins = Plugins(server, images, config.home / "plugins")
         parts.callback(self.plugins.close)
-        parts.callback(state.shorten, self.plugins)
         # Before anybody can make a task, an execution or a request.
         state.restore(server, self.plugins)
-        gateway = Gateway(listener, server, keyring, lambda: list(get_backend("elbv2")[config.account].values()))
+        gateway = Gateway(
+            listener,
+            server,
+            keyring,
+            lambda: list(get_backend("elbv2")[config.account].values()),
+            lambda: [zone for part in get_backend("route53")[config.account].values() for zone in part.zones.values()],
+        )
         parts.callback(gateway.stop)
         engine = ProcessEngine(images)
         parts.callback(engine.close)
-        agent = Agent(server, engine, images, TaskEnvironment(keyring, config, port), memory=state.memory)
+        capacity = Capacity.of_this_machine(self._tasks_at_once)
+        environment = TaskEnvironment(keyring, config, port)
+        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity)
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)
@@ -131,11 +147,15 @@ class LocalCloud:
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)
+        owned.callback(self._state.shorten)  # an update leaves many changes that later ones have replaced
         owned.callback(session.close)
         return {"port": session.port}
 
     def _sweep(self, request: Request, owned: ExitStack) -> Answer:
-        return {"removed": self.plugins.sweep(str(request["project"]), str(request["stack"]))}
+        removed = self.plugins.sweep(str(request["project"]), str(request["stack"]))
+        # With what a stack had, most of the journal's reason is gone; a cloud that others keep up may never stop.
+        self._state.shorten()
+        return {"removed": removed}
 
     def _status(self, request: Request, owned: ExitStack) -> Answer:
         with self.server.lock:

@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 class Gateway:
     """Serves `listener` (a listening socket on loopback) from an event loop on its own thread.
 
-    `backends` gives moto's elbv2 backends of the account.
+    `backends` gives moto's elbv2 backends of the account, `zones` its hosted zones of Route 53.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Gateway:
         server: Server,
         keyring: Keyring,
         backends: Callable[[], Sequence[Any]],
+        zones: Callable[[], Sequence[Any]],
     ):
         self._listener = listener
         self._port = int(listener.getsockname()[1])
@@ -63,7 +64,7 @@ class Gateway:
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
         self._websites = Websites(server, self._pages)
-        self._table = RoutingTable(server.lock, backends)
+        self._table = RoutingTable(server.lock, backends, zones)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._started = threading.Event()
@@ -123,7 +124,7 @@ class Gateway:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         host_headers = request.headers.getall("Host", [])
         site = hosts.site_of(host_headers[0], self._port) if len(host_headers) == 1 else None
-        if site is None:
+        if site is None or (isinstance(site, hosts.Declared) and await self._table.find(site.name) is None):
             named = host_headers[0] if host_headers else "nothing"
             return _refusal(403, f"this port serves the local cloud's own names only, not {named[:200]!r}\n")
         target = request.raw_path
@@ -134,7 +135,7 @@ class Gateway:
         if origins.is_foreign(request.method, request.headers, host_headers[0]):
             return _refusal(403, "requests from pages of other origins are not served\n")
         match site:
-            case hosts.LoadBalancer(dns_name):
+            case hosts.LoadBalancer(dns_name) | hosts.Declared(dns_name):
                 assert self._load_balancers
                 await _continue(request)
                 return await self._load_balancers.answer(request, dns_name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 _BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
+_DECLARED = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
 _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 
 
@@ -48,7 +49,16 @@ class Registry:
     """The address of the account's image registry."""
 
 
-Site = Api | Bucket | Website | LoadBalancer | Registry
+@dataclass(frozen=True)
+class Declared:
+    """A name that may have been given to a load balancer by a record in Route 53. Names below `.localhost` are this
+    machine's by themselves, so nobody else can lead a browser here by one.
+    """
+
+    name: str
+
+
+Site = Api | Bucket | Website | LoadBalancer | Registry | Declared
 
 
 def site_of(host: str, port: int) -> Site | None:
@@ -66,4 +76,4 @@ def site_of(host: str, port: int) -> Site | None:
         return LoadBalancer(name)
     if _REGISTRY.fullmatch(name):
         return Registry()
-    return None
+    return Declared(name) if _DECLARED.fullmatch(name) else None

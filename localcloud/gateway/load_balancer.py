@@ -2,8 +2,8 @@
 
 Source of the behaviour: "How Application Load Balancers work", "HTTP headers" and "Troubleshoot" in the ELB user guide.
 Not like AWS: a target that refuses the connection is passed over for the next one (AWS answers 502), because here
-targets start and stop in milliseconds; HTTPS listeners are served without TLS; no HTTP/2, no mutual TLS,
-no sign-in, no sticky sessions.
+targets start and stop in milliseconds; HTTPS listeners are served without TLS; no HTTP/2, no mutual TLS, no sign-in by
+Cognito, no sticky sessions.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from localcloud.gateway.routing import (
     Unsupported,
     read_balancers,
 )
+from localcloud.gateway.sign_in import CALLBACK, HEADERS, SignIns
 from localcloud.gateway.tunnel import is_websocket, tunnel
 from localcloud.gateway.upstream import Answer, BadAnswer, CannotConnect, ClientStalled, Targets
 
@@ -50,9 +51,12 @@ class RoutingTable:
     latest.
     """
 
-    def __init__(self, lock: threading.RLock, backends: Callable[[], Sequence[Any]]):
+    def __init__(
+        self, lock: threading.RLock, backends: Callable[[], Sequence[Any]], zones: Callable[[], Sequence[Any]]
+    ):
         self._lock = lock
         self._backends = backends
+        self._zones = zones
         self._balancers: Mapping[str, Balancer] = {}
         self._read_at = float("-inf")
 
@@ -72,7 +76,7 @@ class RoutingTable:
             self._read()
 
     def _read(self) -> None:
-        self._balancers = read_balancers(self._backends())
+        self._balancers = read_balancers(self._backends(), self._zones())
         self._read_at = time.monotonic()
 
 
@@ -84,6 +88,7 @@ class LoadBalancers:
         self._port = port
         self._turns = RoundRobin()
         self._targets = Targets()
+        self._sign_ins = SignIns()
 
     def close(self) -> None:
         self._targets.close()
@@ -101,11 +106,20 @@ class LoadBalancers:
             headers=[(name.lower(), value) for name, value in request.headers.items()],
             client=request.remote or "127.0.0.1",
         )
+        if path == CALLBACK and balancer.signs_in:
+            return await self._sign_ins.finish(request, dns_name)
         rule = balancer.route(asked)
+        told: CIMultiDict[str] = CIMultiDict()
+        if rule and rule.sign_in:
+            person = self._sign_ins.person(request, dns_name, rule.sign_in)
+            if person is not None:
+                told = self._sign_ins.headers(rule.sign_in, person)
+            elif rule.sign_in.otherwise != "allow":
+                return self._sign_ins.begin(request, dns_name, rule.sign_in)
         match rule.action if rule else None:
             case Forward() as forward:
                 assert rule
-                return await self._forward(request, balancer, rule, forward)
+                return await self._forward(request, balancer, rule, forward, told)
             case Redirect() as redirect:
                 return own_text(redirect.status, "", Location=redirect.location(asked, self._port))
             case Fixed() as fixed:
@@ -118,7 +132,7 @@ class LoadBalancers:
                 return own_text(503, f"{dns_name} has no listener\n")
 
     async def _forward(
-        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, forward: Forward
+        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, forward: Forward, told: CIMultiDict[str]
     ) -> web.StreamResponse:
         group = forward.choose()
         targets = self._turns.order(group) if group is not None else []
@@ -130,6 +144,7 @@ class LoadBalancers:
             log.warning("%s", error)
             return own_text(500, f"{error}\n")
         headers = self._headers_for_target(request, rule)
+        headers.extend(told)
         try:
             body = await _body(request)
         except TimeoutError:
@@ -154,6 +169,8 @@ class LoadBalancers:
 
     def _headers_for_target(self, request: web.BaseRequest, rule: Rule) -> CIMultiDict[str]:
         headers = forwardable(request.headers.items())
+        for name in HEADERS:
+            headers.popall(name, None)  # only the load balancer says who somebody is
         if request.body_exists and request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
         if is_websocket(request):

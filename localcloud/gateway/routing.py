@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.gateway.sign_in import SignIn
 from localcloud.signing import unquote
 
 
@@ -92,6 +93,8 @@ class Unsupported:
     text: str
 
 
+OIDC = "authenticate-oidc"
+
 Action = Forward | Redirect | Fixed | Unsupported
 Condition = Callable[[Asked], bool]
 
@@ -116,6 +119,7 @@ class Rule:
     action: Action
     rewrite_url: tuple[Rewrite, ...] = ()
     rewrite_host: tuple[Rewrite, ...] = ()
+    sign_in: SignIn | None = None
 
     def takes(self, asked: Asked) -> bool:
         return all(condition(asked) for condition in self.conditions)
@@ -137,6 +141,11 @@ class Balancer:
 
     rules: tuple[Rule, ...]
     idle_seconds: float = 60.0
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether any of its rules asks people who they are: the provider's answers come to a path of the balancer."""
+        return any(rule.sign_in for rule in self.rules)
 
     def route(self, asked: Asked) -> Rule | None:
         """The rule that takes the request; None when there is no listener."""
@@ -168,16 +177,26 @@ class RoundRobin:
         return [(target["Id"], int(target.get("Port") or group.port)) for target in chosen[start:] + chosen[:start]]
 
 
-def read_balancers(backends: Sequence[Any]) -> dict[str, Balancer]:
-    """Every load balancer of moto's elbv2 `backends`, by DNS name in lower case without port. Hold the server's
-    lock.
+def read_balancers(backends: Sequence[Any], zones: Sequence[Any] = ()) -> dict[str, Balancer]:
+    """Every load balancer of moto's elbv2 `backends`, by DNS name in lower case without port; also by the names below
+    `.localhost` that records in moto's Route 53 `zones` give it. Hold the server's lock.
     """
     found = {}
     for backend in backends:
         for load_balancer in backend.load_balancers.values():
-            name = load_balancer.dns_name.split(":")[0].lower()
-            found[name] = _read_balancer(load_balancer, backend.target_groups)
+            found[_host(load_balancer.dns_name)] = _read_balancer(load_balancer, backend.target_groups)
+    for zone in zones:
+        for record in zone.rrsets:
+            targets = [record.alias_target["DNSName"]] if record.alias_target else record.records
+            # Names that do not end so lead nobody to this machine by themselves, and must not: see `hosts`.
+            name = _host(record.name) if record.type in ("A", "CNAME") else ""
+            if targets and name.endswith(".localhost") and _host(targets[0]) in found:
+                found.setdefault(name, found[_host(targets[0])])
     return found
+
+
+def _host(name: Any) -> str:
+    return str(name).split(":")[0].rstrip(".").lower()
 
 
 def _read_balancer(load_balancer: Any, groups: Mapping[str, Any]) -> Balancer:
@@ -196,12 +215,21 @@ def _read_rule(rule: Any, groups: Mapping[str, Any]) -> Rule:
         for rewrite in config.get("Rewrites", ()):
             rewrites[transform["Type"]].append(Rewrite(_compiled(rewrite["Regex"]), rewrite["Replace"]))
     actions = sorted((action.data for action in rule.actions), key=lambda data: int(data.get("Order", 0) or 0))
+    first = actions[0] if len(actions) > 1 else None  # who may pass comes before where to; there is at most one of each
     return Rule(
         conditions=tuple(_read_condition(condition) for condition in rule.conditions or ()),
-        action=_read_action(actions[-1], groups) if actions else Unsupported("the rule has no action"),
+        action=_read_actions(first, actions[-1], groups) if actions else Unsupported("the rule has no action"),
         rewrite_url=tuple(rewrites["url-rewrite"]),
         rewrite_host=tuple(rewrites["host-header-rewrite"]),
+        sign_in=SignIn.read(first["AuthenticateOidcConfig"]) if first and first["Type"] == OIDC else None,
     )
+
+
+def _read_actions(first: Mapping[str, Any] | None, last: Mapping[str, Any], groups: Mapping[str, Any]) -> Action:
+    if first is not None and first["Type"] != OIDC:
+        # Never let through what AWS would have stopped.
+        return Unsupported(f"the local load balancer does not perform the action {first['Type']!r}")
+    return _read_action(last, groups)
 
 
 def _read_action(data: Mapping[str, Any], groups: Mapping[str, Any]) -> Action:

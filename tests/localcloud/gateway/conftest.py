@@ -21,6 +21,7 @@ from moto.backends import get_backend
 from localcloud.credentials import Key, Keyring
 from localcloud.gateway import Gateway
 from localcloud.server import Server
+from tests.localcloud.gateway.serving import Balancer, Target
 
 REGION = "eu-west-1"
 _accounts = itertools.count(500000000000 + os.getpid() * 1000)
@@ -101,10 +102,36 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     port = listener.getsockname()[1]
     server = Server(account, REGION, f"http://127.0.0.1:{port}")
     keyring = Keyring(Key("AKIAROOTROOTROOTROOT", "root-secret", "root"))
-    gateway = Gateway(listener, server, keyring, lambda: list(get_backend("elbv2")[account].values()))
+    gateway = Gateway(
+        listener,
+        server,
+        keyring,
+        lambda: list(get_backend("elbv2")[account].values()),
+        lambda: [zone for part in get_backend("route53")[account].values() for zone in part.zones.values()],
+    )
     gateway.start()
     try:
         yield Site(server, keyring, port)
     finally:
         gateway.stop()
         server.close()
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    target = Target("one")
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def balancer(site: Any) -> Balancer:
+    return Balancer(site)
+
+
+@pytest.fixture
+def api(balancer: Balancer, target: Target) -> Balancer:
+    """`/api/…` goes to one healthy target, with the prefix taken off."""
+    rewrite = {"Type": "url-rewrite", "UrlRewriteConfig": {"Rewrites": [{"Regex": "^/api/?(.*)$", "Replace": "/$1"}]}}
+    balancer.forward("/api/*", balancer.group(target.port), Transforms=[rewrite])
+    return balancer
