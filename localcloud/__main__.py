@@ -23,7 +23,7 @@ from typing import NoReturn
 import psutil
 
 from localcloud.cloud import LocalCloud
-from localcloud.config import Config, Endpoint, LocalCloudError
+from localcloud.config import TASKS_AT_ONCE, Config, Endpoint, LocalCloudError
 from localcloud.control import NotRunning, ask
 
 STOP_SECONDS = 60.0  # tasks have half of that to end by themselves
@@ -43,7 +43,7 @@ def serve(options: argparse.Namespace) -> NoReturn:
     config = Config(options.home.absolute(), options.cache.absolute(), options.uv, options.account, options.region)
     config.prepare()
     _log_to(config.log_file)
-    cloud = LocalCloud(config, options.port)
+    cloud = LocalCloud(config, options.port, tasks_at_once=options.tasks_at_once)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.ask_to_stop())
     try:
@@ -137,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--cache", type=Path, required=True, help="where virtual environments are kept")
     command.add_argument("--uv", type=Path, required=True, help="the uv executable")
     command.add_argument("--port", type=int, help="default: the one used last time, at first a free one")
+    command.add_argument(
+        "--tasks-at-once",
+        type=int,
+        default=os.environ.get(TASKS_AT_ONCE),
+        help=f"how many tasks of jobs run at the same time; others wait for a place (default: ${TASKS_AT_ONCE}, "
+        "or two a core and at least four)",
+    )
     command.add_argument("--account", default=Config.account)
     command.add_argument("--region", default=Config.region)
     command.set_defaults(run=serve)

@@ -22,6 +22,9 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 
+TASKS_AT_ONCE = "LOCALCLOUD_TASKS_AT_ONCE"
+"""Variable of whoever starts the local cloud: how many tasks of jobs run at the same time."""
+
 
 class LocalCloudError(Exception):
     """Something that the person who started the local cloud can put right; `str()` says what and how."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import Config
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ FOLDERS = ("journal", "runtime", "plugins", "images")
 class State:
     """The kept state of a home, opened by the process that serves it. Raises `JournalDamaged`."""
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, clock: Clock | None = None):
         from localcloud.journal import Journal
 
         self._config = config
+        self._clock = clock or SystemClock()
         self._runtime: Runtime | None = None
         self.journal = Journal(config.home / "journal", way_out(config.home))
         if self.journal.is_new:
@@ -51,7 +53,7 @@ class State:
         from localcloud.runtime import Runtime
 
         replayed = self.journal.replay(server, plugins.unfinished())
-        self._runtime = Runtime(server, self._config.home / "runtime")
+        self._runtime = Runtime(server, self._config.home / "runtime", self._clock)
         self._runtime.restore()
         server.recorder = self
         log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)

@@ -15,6 +15,7 @@ from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.memory import Memory, NoMemory
+from localcloud.agent.places import Capacity
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
 from localcloud.agent.tasks import Tasks
@@ -39,16 +40,19 @@ class Agent:
         task_environment: TaskEnvironment,
         clock: Clock | None = None,
         memory: Memory | None = None,
+        capacity: Capacity | None = None,
     ):
-        memory = memory or NoMemory()
+        memory, clock = memory or NoMemory(), clock or SystemClock()
+        capacity = capacity or Capacity.of_this_machine()
         self._server = server
         self._bus = EventBus(server.account)
         self._shipper = LogShipper(server)
         self._delivery = Delivery(server)
         self._deliverers = ThreadPoolExecutor(1, thread_name_prefix="events")
-        self.tasks = Tasks(server, engine, task_environment, Planner(server, self._shipper, images), self._bus, memory)
+        planner = Planner(server, self._shipper, images)
+        self.tasks = Tasks(server, engine, task_environment, planner, self._bus, memory, clock, capacity)
         self.services = Services(server, self.tasks, self._bus, memory)
-        self.schedules = Schedules(server, self._delivery, clock or SystemClock())
+        self.schedules = Schedules(server, self._delivery, clock)
         hooks.connect_listener(server.account, self)
 
     def start(self) -> None:

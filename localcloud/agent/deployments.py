@@ -14,7 +14,7 @@ from moto.core.utils import utcnow
 from moto.moto_api._internal import mock_random
 
 from localcloud.agent.health import Target
-from localcloud.agent.tasks import TaskRun
+from localcloud.agent.run import TaskRun
 
 FIRST_RESTART_SECONDS = 0.5
 LONGEST_RESTART_SECONDS = 60.0

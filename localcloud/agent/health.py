@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.agent.tasks import TaskRun
+from localcloud.agent.run import TaskRun
 from localcloud.patches.elbv2 import Health
 from localcloud.server import Server
 

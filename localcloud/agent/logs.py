@@ -93,6 +93,8 @@ class LogShipper:
     def _put(self, stream: Stream, events: list[dict[str, Any]]) -> None:
         try:
             backend = backends.logs(stream.account, stream.region)
+            if stream.name not in backend.groups[stream.group].streams:  # forgotten: it was quiet for very long
+                backend.create_log_stream(stream.group, stream.name)
             backend.put_log_events(stream.group, stream.name, events)
         except Exception as error:  # the group may be gone: on AWS too its late lines are lost
             log.info("lost %d log lines of %s: %r", len(events), stream.name, error)

@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import logging
 import re
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud.agent.clock import Clock
 from localcloud.agent.containers import CannotPrepare, Plan, Planner
 from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment, TaskIdentity
 from localcloud.agent.memory import Memory
-from localcloud.engines import CannotStart, Engine, Exit, Handle
+from localcloud.agent.places import Capacity, Places, is_of_service
+from localcloud.agent.run import TaskRun
+from localcloud.engines import CannotStart, Engine, Exit
 from localcloud.patches import backends
 from localcloud.patches.ecs import family_of
 from localcloud.server import Server
@@ -36,35 +38,14 @@ STARTS_AT_ONCE = 4
 STOPS_AT_ONCE = 8
 """How many are being drained at the same time."""
 
-SHOWN_AFTER_STOP_SECONDS = 3600
-"""How long DescribeTasks shows a stopped task: about an hour, as on AWS."""
+SHOWN_AFTER_STOP = timedelta(hours=1)
+"""How long DescribeTasks shows a stopped task.
+Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html ("at least one hour")"""
+
+MOST_STOPPED_TASKS = 2_000
+"""Of more than these, the ones that stopped first are forgotten sooner: a job a second leaves 3,600 in an hour."""
 
 ESSENTIAL_EXITED = ("EssentialContainerExited", "Essential container in task exited")
-
-
-@dataclass(eq=False)
-class TaskRun:
-    """A task on its way from RunTask to STOPPED. Changed under the server's lock only."""
-
-    task: Any
-    finished: threading.Event = field(default_factory=threading.Event)
-    plans: list[Plan] = field(default_factory=list)
-    handles: dict[str, Handle] = field(default_factory=dict)
-    exited: set[str] = field(default_factory=set)
-    starting: bool = True
-    stopping: bool = False
-    started: float = 0.0
-    """time.monotonic() when it became RUNNING"""
-
-    before_stop: Callable[[], None] | None = None
-    """Called, without the lock, before a running container is asked to end: the load balancer's draining."""
-
-    on_change: Callable[[TaskRun], None] | None = None
-    """Called under the lock when it has become RUNNING or STOPPED."""
-
-    @property
-    def arn(self) -> str:
-        return str(self.task.task_arn)
 
 
 class Tasks:
@@ -78,6 +59,8 @@ class Tasks:
         planner: Planner,
         bus: EventBus,
         memory: Memory,
+        clock: Clock,
+        capacity: Capacity,
     ):
         self._server = server
         self._engine = engine
@@ -86,9 +69,13 @@ class Tasks:
         self._shipper = planner.shipper
         self._bus = bus
         self._memory = memory
+        self._clock = clock
+        self._places = Places(capacity)
         self._runs: dict[str, TaskRun] = {}
-        self._stopped: deque[tuple[float, TaskRun]] = deque()
+        self._stopped: deque[tuple[datetime, TaskRun]] = deque()
         self._starters = ThreadPoolExecutor(STARTS_AT_ONCE, thread_name_prefix="task-start")
+        # Their own, because a job whose packages are being installed keeps its starter for minutes.
+        self._service_starters = ThreadPoolExecutor(STARTS_AT_ONCE, thread_name_prefix="service-start")
         self._stoppers = ThreadPoolExecutor(STOPS_AT_ONCE, thread_name_prefix="task-stop")
         for task in memory.stopped_tasks():
             self._stopped_earlier(task)
@@ -97,10 +84,14 @@ class Tasks:
         """Take a task that RunTask has just made. Hold the lock."""
         run = TaskRun(task)
         self._runs[run.arn] = run
-        self._prune()
+        self.prune()
         self._memory.task_changed(task)
         self._bus.task_changed(task)
-        self._starters.submit(self._guarded, self._start, run)
+        if is_of_service(run):
+            self._service_starters.submit(self._guarded, self._start, run)
+        else:
+            self._places.queue(run)
+            self._admit()
         return run
 
     def run_of(self, task: Any) -> TaskRun:
@@ -128,9 +119,15 @@ class Tasks:
         for run in alive:
             run.finished.wait(max(0.0, deadline - time.monotonic()))
         self._starters.shutdown(wait=False, cancel_futures=True)
+        self._service_starters.shutdown(wait=False, cancel_futures=True)
         self._stoppers.shutdown(wait=False, cancel_futures=True)
 
     # --- starting ---
+
+    def _admit(self) -> None:
+        """Start those who have a place now."""
+        for run in self._places.admit():
+            self._starters.submit(self._guarded, self._start, run)
 
     def _start(self, run: TaskRun) -> None:
         task = run.task
@@ -208,6 +205,9 @@ class Tasks:
         if run.stopping:
             return
         run.stopping = True
+        if self._places.is_waiting(run):
+            self._places.leave(run)
+            run.starting = False  # it never will
         task = run.task
         task.desired_status, task.stopping_at = "STOPPED", utcnow()
         task.stop_code, task.stopped_reason = code, reason
@@ -218,10 +218,11 @@ class Tasks:
     def _stop_containers(self, run: TaskRun) -> None:
         with self._server.lock:
             running = [handle for name, handle in run.handles.items() if name not in run.exited]
+            before_stop = run.before_stop
             if running and run.task.last_status == "DEACTIVATING":
                 self._set_status(run.task, "STOPPING")
-        if run.before_stop is not None:
-            run.before_stop()
+        if before_stop is not None:
+            before_stop()
         for handle in running:
             handle.stop()
         with self._server.lock:
@@ -238,13 +239,16 @@ class Tasks:
             container.last_status = "STOPPED"
         self._release(run)
         self._set_status(task, "STOPPED")
-        self._stopped.append((time.monotonic(), run))
+        self._stopped.append((self._clock.now(), run))
         run.finished.set()
         self._tell(run)
+        run.forget_process()
 
     def _release(self, run: TaskRun) -> None:
-        """Give back what the task held: ports, network interface, credentials."""
+        """Give back what the task held: its place, ports, network interface, credentials."""
         task = run.task
+        self._places.leave(run)
+        self._admit()
         self._planner.ports.release(b["hostPort"] for c in task.containers for b in c.network_bindings)
         for attachment in task.attachments:
             attachment["status"] = "DELETED"
@@ -268,11 +272,12 @@ class Tasks:
         run = TaskRun(task, starting=False, stopping=True)
         run.finished.set()
         self._runs[run.arn] = run
-        self._stopped.append((time.monotonic() - (utcnow() - task.stopped_at).total_seconds(), run))
+        self._stopped.append((self._clock.now() - (utcnow() - task.stopped_at), run))
 
-    def _prune(self) -> None:
-        """Forget tasks that stopped long ago."""
-        while self._stopped and self._stopped[0][0] < time.monotonic() - SHOWN_AFTER_STOP_SECONDS:
+    def prune(self) -> None:
+        """Forget tasks that stopped long ago. Hold the lock."""
+        oldest = self._clock.now() - SHOWN_AFTER_STOP
+        while self._stopped and (self._stopped[0][0] < oldest or len(self._stopped) > MOST_STOPPED_TASKS):
             _, run = self._stopped.popleft()
             self._runs.pop(run.arn, None)
             tasks = backends.ecs(self._server.account, run.task.region_name).tasks.get(run.task.cluster_name, {})

@@ -83,3 +83,23 @@ def revive(
     stream.upload_sequence_token = len(stream.events)
     found.streams[name] = stream
     return True
+
+
+def retention_days(account: str, region: str, group: str) -> int | None:
+    """For how long a group keeps events; None: for ever, or the group is gone."""
+    found = backends.logs(account, region).groups.get(group)
+    return int(found.retention_in_days) if found is not None and found.retention_in_days else None
+
+
+def forget(account: str, region: str, group: str, name: str) -> None:
+    """Drop a stream, as if its time had run out. The keeper knows."""
+    found = backends.logs(account, region).groups.get(group)
+    if found is not None:
+        found.streams.pop(name, None)
+
+
+def shorten(account: str, region: str, group: str, name: str, count: int) -> None:
+    """Drop all events of a stream but the latest `count`. The keeper knows."""
+    found = backends.logs(account, region).groups.get(group)
+    if found is not None and name in found.streams:
+        del found.streams[name].events[:-count]

@@ -46,6 +46,15 @@ def connect(account: str, keeper: Keeper | None) -> None:
         _keepers[account] = keeper
 
 
+INCLUDED = {"included": True}
+
+NO_WORKER = SimpleNamespace(env=SimpleNamespace(
+    map_run_record_pool_manager=SimpleNamespace(get=lambda _: None, get_all=list),
+    callback_pool_manager=SimpleNamespace(heartbeat=lambda **_: False, notify=lambda **_: False),
+))  # fmt: skip
+"""What moto asks about the inside of an execution, answered as for one that is over."""
+
+
 class KeptExecution(executions.Execution):  # type: ignore[misc]
     """An execution that has ended. Made from what `describe` told."""
 
@@ -59,19 +68,11 @@ class KeptExecution(executions.Execution):  # type: ignore[misc]
         self.start_date, self.stop_date = _moment(told["started"]), _moment(told["stopped"])
         self.exec_status = ExecutionStatus(told["status"])
         self.execution_input = told["input"]
-        self.input_details = self.output_details = {"included": True}
+        self.input_details = self.output_details = INCLUDED
         self.trace_header = None
         self.error, self.cause = told["error"], told["cause"]
         self._output = told["output"]
-        self.exec_worker = SimpleNamespace(env=SimpleNamespace(
-            map_run_record_pool_manager=SimpleNamespace(get=lambda _: None, get_all=list),
-            callback_pool_manager=SimpleNamespace(heartbeat=lambda **_: False, notify=lambda **_: False),
-        ))  # fmt: skip
-
-    @staticmethod
-    def started_of(told: dict[str, Any]) -> float:
-        """When an execution began, in seconds since 1970."""
-        return datetime.fromisoformat(told["started"]).timestamp()
+        self.exec_worker = NO_WORKER
 
     @property
     def input_data(self) -> Any:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from localcloud.agent.clock import Clock, SystemClock
 from localcloud.calls import Call
 from localcloud.patches import logs_kept, stepfunctions_kept
 from localcloud.runtime.executions import Executions
@@ -26,14 +27,15 @@ log = logging.getLogger(__name__)
 class Runtime:
     """The runtime of one server's account, kept in `folder`."""
 
-    def __init__(self, server: Server, folder: Path):
+    def __init__(self, server: Server, folder: Path, clock: Clock | None = None):
+        clock = clock or SystemClock()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._server = server
         self._store = Store(folder / "runtime.sqlite")
         self.objects = Objects(server.account, self._store, folder / "objects")
-        self.logs = Logs(server.account, self._store)
-        self.executions = Executions(server.account, self._store, server.lock)
+        self.logs = Logs(server.account, self._store, clock)
+        self.executions = Executions(server.account, self._store, server.lock, clock)
         self.tasks = Tasks(server.account, self._store)
 
     def restore(self) -> None:

@@ -7,8 +7,10 @@ import logging
 import sqlite3
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
+from localcloud.agent.clock import Clock
 from localcloud.calls import Refused
 from localcloud.patches import stepfunctions_kept as kept
 from localcloud.runtime.store import Store, to_json
@@ -17,8 +19,12 @@ log = logging.getLogger(__name__)
 
 STOPPED = "the local cloud was stopped while it ran"
 
+KEPT_FOR = timedelta(days=90)
+"""How long an execution that has ended can be looked at.
+Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html (execution history retention time)"""
+
 KEPT_PER_MACHINE = 1_000
-"""Ended executions that a state machine remembers; AWS remembers them for 90 days."""
+"""Of more than these ended executions of a state machine the first are forgotten sooner."""
 
 HISTORY_SECONDS = 1.0
 """How much of a running execution's history a killed process loses at most."""
@@ -29,10 +35,11 @@ ABORT_SECONDS = 5.0
 class Executions:
     """The executions of an account. A `stepfunctions_kept.Keeper`."""
 
-    def __init__(self, account: str, store: Store, lock: threading.RLock):
+    def __init__(self, account: str, store: Store, lock: threading.RLock, clock: Clock):
         self._account = account
         self._store = store
         self._lock = lock
+        self._clock = clock
         self._lengths: dict[str, int] = {}
         self._going = threading.Event()
         self._closed = False
@@ -58,21 +65,27 @@ class Executions:
         return True
 
     def _write(self, told: dict[str, Any], history: list[Any]) -> None:
-        started = kept.KeptExecution.started_of(told)
+        # When it began is written once, by the clock that decides how long it is kept.
         self._store.write(
-            "INSERT OR REPLACE INTO execution VALUES (?, ?, ?, ?, ?, ?)",
-            (told["arn"], told["machine"], started, told["status"], to_json(told), to_json(history)),
-        )
+            "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (arn) DO UPDATE SET "
+            "status = excluded.status, told = excluded.told, history = excluded.history",
+            (told["arn"], told["machine"], self._clock.now().timestamp(), told["status"], to_json(told),
+             to_json(history)),
+        )  # fmt: skip
 
     def _prune(self, machine: str) -> None:
+        ended = "FROM execution WHERE machine = ? AND status != 'RUNNING'"
         old = self._store.read(
-            "SELECT arn FROM execution WHERE machine = ? AND status != 'RUNNING' "
-            "ORDER BY started DESC LIMIT -1 OFFSET ?",
-            (machine, KEPT_PER_MACHINE),
+            f"SELECT arn {ended} AND started < ? UNION "
+            f"SELECT arn FROM (SELECT arn {ended} ORDER BY started DESC LIMIT -1 OFFSET ?)",
+            (machine, self._oldest(), machine, KEPT_PER_MACHINE),
         )
         for (arn,) in old:
             self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
             kept.forget(arn, machine)
+
+    def _oldest(self) -> float:
+        return (self._clock.now() - KEPT_FOR).timestamp()
 
     def machine_deleted(self, arn: str) -> None:
         self._store.write("DELETE FROM execution WHERE machine = ?", (arn,))
@@ -84,6 +97,7 @@ class Executions:
     def restore(self) -> tuple[int, int]:
         """Put all executions back: how many, and how many of them had been running, which are aborted now."""
         count = aborted = 0
+        self._store.write("DELETE FROM execution WHERE status != 'RUNNING' AND started < ?", (self._oldest(),))
         for arn, text, history in self._store.read("SELECT arn, told, history FROM execution ORDER BY started"):
             told = json.loads(text)
             if told["status"] == "RUNNING":

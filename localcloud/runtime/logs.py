@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from localcloud.agent.clock import Clock
 from localcloud.patches import logs_kept
 from localcloud.runtime.store import Store
 
@@ -14,16 +15,24 @@ log = logging.getLogger(__name__)
 
 EVENTS_KEPT_PER_STREAM = 10_000
 STREAMS_KEPT = 2_000
-"""More than these are in moto's memory while the cloud runs; after a restart the oldest are gone."""
+"""Of more than these the ones that were written to longest ago are forgotten; who writes to one makes it anew."""
+
+SWEPT_EVERY = timedelta(hours=1)
+"""How often streams are looked for whose group keeps its events no longer."""
 
 
 class Logs:
     """The log events of an account. A `logs_kept.Keeper`."""
 
-    def __init__(self, account: str, store: Store):
+    def __init__(self, account: str, store: Store, clock: Clock):
         self._account = account
         self._store = store
+        self._clock = clock
         self._ids: dict[tuple[str, str, str], int] = {}
+        self._latest: dict[int, datetime] = {}
+        """When something came last, by stream."""
+
+        self._swept = clock.now()
         self._written: dict[int, int] = {}
         self._complained = False
 
@@ -50,8 +59,39 @@ class Logs:
         statement = "INSERT OR REPLACE INTO stream (region, name_of_group, name, created) VALUES (?, ?, ?, ?)"
         with self._store.changing() as file:
             number = int(file.execute(statement, (region, group, stream, created.isoformat())).lastrowid or 0)
-            file.execute("DELETE FROM stream WHERE id <= ?", (number - STREAMS_KEPT,))
-        self._ids[region, group, stream] = number
+        self._used((region, group, stream), number)
+        self._prune()
+
+    def _used(self, key: tuple[str, str, str], number: int) -> None:
+        """Streams stay in the order in which something last came."""
+        self._ids.pop(key, None)
+        self._ids[key] = number
+        self._latest[number] = self._clock.now()
+
+    def _prune(self) -> None:
+        """Forget the oldest streams above the limit, and those whose group keeps nothing so old."""
+        while len(self._ids) > STREAMS_KEPT:
+            self._forget(next(iter(self._ids)))
+        now = self._clock.now()
+        if now - self._swept < SWEPT_EVERY:
+            return
+        self._swept = now
+        for key, number in list(self._ids.items()):
+            days = logs_kept.retention_days(self._account, *key[:2])
+            if days and self._latest[number] < now - timedelta(days=days):
+                self._forget(key)
+
+    def _forget(self, key: tuple[str, str, str]) -> None:
+        number = self._drop(key)
+        with self._store.changing() as file:
+            file.execute("DELETE FROM stream WHERE id = ?", (number,))
+        logs_kept.forget(self._account, *key)
+
+    def _drop(self, key: tuple[str, str, str]) -> int:
+        number = self._ids.pop(key)
+        self._written.pop(number, None)
+        self._latest.pop(number, None)
+        return number
 
     def _put(self, stream: tuple[str, str, str], events: list[Any]) -> None:
         number = self._ids.get(stream)
@@ -59,10 +99,8 @@ class Logs:
             return
         rows = [(number, event.timestamp, event.ingestion_time, event.message) for event in events]
         written = self._written.get(number, 0) + len(rows)
+        self._used(stream, number)
         with self._store.changing() as file:
-            if not file.execute("SELECT 1 FROM stream WHERE id = ?", (number,)).fetchone():
-                del self._ids[stream]  # too many were made since
-                return
             file.executemany("INSERT INTO event (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)", rows)
             if written > EVENTS_KEPT_PER_STREAM * 1.1:
                 newest = "SELECT id FROM event WHERE stream = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
@@ -70,6 +108,7 @@ class Logs:
                     f"DELETE FROM event WHERE stream = ? AND id <= ({newest})", (number, number, EVENTS_KEPT_PER_STREAM)
                 )
                 written = EVENTS_KEPT_PER_STREAM
+                logs_kept.shorten(self._account, *stream, EVENTS_KEPT_PER_STREAM)
         self._written[number] = written
 
     def _delete(self, region: str, group: str, stream: str | None) -> None:
@@ -78,7 +117,7 @@ class Logs:
             for key in gone:
                 file.execute("DELETE FROM stream WHERE id = ?", (self._ids[key],))
         for key in gone:
-            self._written.pop(self._ids.pop(key), None)
+            self._drop(key)
 
     def restore(self) -> int:
         """Bring the streams back whose groups exist; how many events. Nobody is told of them."""
@@ -91,6 +130,8 @@ class Logs:
             if logs_kept.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
                 self._ids[region, group, name] = number
                 self._written[number] = len(events)
+                latest = max((event[1] for event in events), default=0) / 1000
+                self._latest[number] = datetime.fromtimestamp(latest, UTC) if latest else self._clock.now()
                 count += len(events)
             else:
                 self._store.write("DELETE FROM stream WHERE id = ?", (number,))
