@@ -96,7 +96,7 @@ class LocalCloud:
         from localcloud.server import Server
         from localcloud.state import State
 
-        state = State(config, self._clock)
+        state = self._state = State(config, self._clock)
         parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
