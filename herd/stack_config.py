@@ -18,6 +18,7 @@ TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
 
 LOCAL_REGION = "eu-west-1"
+LOCAL_ACCOUNT = "123456789012"
 
 
 def path_of(checkout: Checkout, environment: str) -> Path:
@@ -48,8 +49,14 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
         new.pop("encryptionsalt", None)
         if "encryptionsalt" in old:
             new["encryptionsalt"] = old["encryptionsalt"]
-    # The local cloud has one region and speaks plain HTTP; both are facts of the place, not choices of the team.
-    new["config"] = {**(new.get("config") or {}), "aws:region": region, f"{checkout.project}:scheme": "http"}
+    # The local cloud is one account with one region and speaks plain HTTP: facts of the place, no choices of the team.
+    new["config"] = {
+        **(new.get("config") or {}),
+        "aws:region": region,
+        "aws:allowedAccountIds": [LOCAL_ACCOUNT],
+        f"{checkout.project}:account": LOCAL_ACCOUNT,
+        f"{checkout.project}:scheme": "http",
+    }
     written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
     if new != old or not copy.read_text().startswith(origin):
         # `pulumi stack init` is run in this folder, where it may write: it needs a project.

@@ -7,7 +7,7 @@ import pulumi
 from pulumi_aws.get_caller_identity import get_caller_identity
 
 from infra.naming import Naming
-from infra.settings import Settings
+from infra.settings import Settings, SettingsError
 from infra.spec import WorkloadSpec
 
 
@@ -24,10 +24,18 @@ class Account:
     partition: str = "aws"
 
     @classmethod
-    def look_up(cls, region: str) -> "Account":
-        """Asks AWS whose credentials these are. The partition (aws, aws-cn, aws-us-gov) is part of the answer's ARN."""
+    def look_up(cls, settings: Settings) -> "Account":
+        """Asks AWS whose credentials these are; raises SettingsError where they are not those of the stack's account.
+
+        The partition (aws, aws-cn, aws-us-gov) is part of the answer's ARN.
+        """
         identity = get_caller_identity()
-        return cls(id=identity.account_id, region=region, partition=identity.arn.split(":")[1])
+        if identity.account_id != settings.account:
+            raise SettingsError(
+                f"Pulumi.{settings.environment}.yaml: {settings.project}:account = {settings.account}, but the "
+                f"credentials are of the account {identity.account_id}; nothing was changed"
+            )
+        return cls(id=identity.account_id, region=settings.region, partition=identity.arn.split(":")[1])
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
@@ -55,7 +63,17 @@ class Context:
 
     @property
     def data_bucket(self) -> str:
-        return self.naming.bucket(self.account.id, "data")
+        return self.settings.data_bucket or self.naming.bucket(self.account.id, "data")
+
+    @property
+    def boundary(self) -> str | None:
+        """The ARN of the policy that limits every role."""
+        return self.settings.boundary or None
+
+    @property
+    def role_path(self) -> str:
+        """Where the environment's roles lie in IAM: `/herd-dev/`, with `iam_path` below that. No two share one."""
+        return f"{self.settings.iam_path or '/'}{self.naming.prefix}/"
 
     @property
     def reports_bucket(self) -> str:

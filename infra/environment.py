@@ -37,9 +37,7 @@ class Environment(Component):
         refuse_public(specs, settings)
         super().__init__("Environment", settings.environment)
         self.specs = specs
-        self.context = Context(
-            settings, Naming(settings.project, settings.environment), Account.look_up(settings.region)
-        )
+        self.context = Context(settings, Naming(settings.project, settings.environment), Account.look_up(settings))
         self.network = Network(self.context, self)
         self.cluster = Cluster(self.context, self)
         self.data = Bucket("data", self.context, self)

@@ -52,6 +52,15 @@ def test_a_shell_gets_exactly_these_values(value: str) -> None:
     assert done.stdout == f"{value}|unset"
 
 
+PLACE = {
+    "aws:region": "eu-west-1",
+    "aws:allowedAccountIds": ["123456789012"],
+    "herd:account": "123456789012",
+    "herd:scheme": "http",
+}
+"""What is so wherever the local cloud is below."""
+
+
 def read(path: Path) -> dict[str, object]:
     config: dict[str, object] = yaml.safe_load(path.read_text())
     return config
@@ -62,7 +71,7 @@ def test_the_tracked_file_stays_as_it_is_and_the_copy_knows_the_place(checkout: 
     before = tracked.read_text()
     copy = stack_config.prepare(checkout, "dev")
     assert tracked.read_text() == before
-    assert read(copy)["config"] == {"herd:allow_public": True, "aws:region": "eu-west-1", "herd:scheme": "http"}
+    assert read(copy)["config"] == {"herd:allow_public": True, **PLACE}
     assert copy.stat().st_mode & 0o077 == 0
 
 
@@ -76,7 +85,7 @@ def test_what_was_set_in_the_copy_stays_until_the_tracked_file_changes(checkout:
     tracked.write_text("config:\n  herd:allow_public: false\nencryptionsalt: v1:of-another-machine\n")
     stack_config.prepare(checkout, "dev")
     assert read(copy) == {
-        "config": {"herd:allow_public": False, "aws:region": "eu-west-1", "herd:scheme": "http"},
+        "config": {"herd:allow_public": False, **PLACE},
         "encryptionsalt": "v1:abc",
     }
 

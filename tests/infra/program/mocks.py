@@ -21,7 +21,7 @@ with single_modules():
     from infra.environment import Environment, extend
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
-SETTINGS = Settings("herd", "dev", REGION, allow_public=True)
+SETTINGS = Settings("herd", "dev", REGION, ACCOUNT, allow_public=True)
 
 TEAM = {
     "defaults.toml": 'owner = "data@example.com"\nreview_by = 2027-06-30\n',
