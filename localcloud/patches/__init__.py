@@ -33,6 +33,7 @@ def apply() -> None:
         from localcloud.patches import (
             acm,
             autoscaling,
+            cloudfront,
             core,
             determinism,
             ecr,
@@ -45,6 +46,7 @@ def apply() -> None:
             iam,
             iam_providers,
             launch_templates,
+            listener_certificates,
             logs_kept,
             metric_filters,
             metrics_kept,
@@ -86,6 +88,8 @@ def apply() -> None:
             metrics_kept,
             s3_notifications,
             sqs,
+            cloudfront,
+            listener_certificates,
             determinism,
         )
         for module in modules:

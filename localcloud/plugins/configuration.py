@@ -70,8 +70,11 @@ def configure(provider: Provider, config: Props) -> None:
     account = provider.cloud.account
     allowed, forbidden = told.get("allowedAccountIds"), told.get("forbiddenAccountIds")
     if (allowed and account not in map(str, allowed)) or account in map(str, forbidden or []):
+        wanted = (
+            f"allows only {', '.join(map(str, allowed))}" if allowed else f"forbids {', '.join(map(str, forbidden))}"
+        )
         raise Refused(
-            f"the local cloud's account {account} is not allowed by aws:allowedAccountIds or aws:forbiddenAccountIds"
+            f"the account here is {account}, but the provider {wanted} (allowedAccountIds, forbiddenAccountIds)"
         )
     tags = (told.get("defaultTags") or {}).get("tags") or {}
     provider.configure(

@@ -81,7 +81,8 @@ def key(cloud: Cloud, arguments: Props) -> Props:
         "customKeyStoreId": "", "customerMasterKeySpec": found.get("CustomerMasterKeySpec", ""),
         "deletionDate": _date(found.get("DeletionDate")), "description": found.get("Description", ""),
         "enabled": bool(found["Enabled"]), "expirationModel": "", "keyManager": found.get("KeyManager", "CUSTOMER"),
-        "keySpec": found.get("KeySpec", ""), "keyState": found["KeyState"], "keyUsage": found.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        "keySpec": found.get("KeySpec", ""), "keyState": found["KeyState"],
+        "keyUsage": found.get("KeyUsage", "ENCRYPT_DECRYPT"),
         "multiRegion": bool(found.get("MultiRegion")), "multiRegionConfigurations": [], "xksKeyConfigurations": [],
         "origin": found.get("Origin", ""), "pendingDeletionWindowInDays": 0.0, "validTo": "",
     }  # fmt: skip

@@ -70,3 +70,46 @@ def test_the_clients_of_an_identity_provider_change(server: Server) -> None:
     iam.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="b")
     iam.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=arn, ClientID="a")
     assert iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)["ClientIDList"] == ["b"]
+
+
+def test_a_distribution_keeps_its_configuration_and_has_an_address_here(server: Server) -> None:
+    cloudfront = server.client("cloudfront")
+    methods = {"Quantity": 2, "Items": ["GET", "HEAD"]}
+    config = {
+        "CallerReference": "x", "Comment": "", "Enabled": True,
+        "Origins": {"Quantity": 1, "Items": [
+            {"Id": "o", "DomainName": "b.s3.eu-west-1.localhost:1", "OriginAccessControlId": "E1",
+             "S3OriginConfig": {"OriginAccessIdentity": ""}}]},
+        "DefaultCacheBehavior": {
+            "TargetOriginId": "o", "ViewerProtocolPolicy": "https-only", "CachePolicyId": "658327ea",
+            "AllowedMethods": {**methods, "CachedMethods": methods}},
+    }  # fmt: skip
+    made = cloudfront.create_distribution(DistributionConfig=config)["Distribution"]
+    assert ".cloudfront.localhost:" in made["DomainName"]
+    kept = cloudfront.get_distribution_config(Id=made["Id"])["DistributionConfig"]
+    assert kept["Origins"]["Items"][0]["OriginAccessControlId"] == "E1"
+    assert kept["DefaultCacheBehavior"]["CachePolicyId"] == "658327ea"
+    summary = cloudfront.list_distributions()["DistributionList"]["Items"][0]
+    assert summary["DomainName"] == made["DomainName"]
+
+
+def test_a_listener_keeps_its_further_certificates(server: Server) -> None:
+    ec2, elbv2, acm = server.client("ec2"), server.client("elbv2"), server.client("acm")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for n, zone in enumerate("ab")
+    ]
+    balancer = elbv2.create_load_balancer(Name="b", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
+    one, two, three = (acm.request_certificate(DomainName=f"{name}.example")["CertificateArn"] for name in "abc")
+    answer = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
+    listener = elbv2.create_listener(
+        LoadBalancerArn=balancer, Protocol="HTTPS", Port=443, Certificates=[{"CertificateArn": one}],
+        DefaultActions=answer,
+    )["Listeners"][0]["ListenerArn"]  # fmt: skip
+    elbv2.add_listener_certificates(ListenerArn=listener, Certificates=[{"CertificateArn": two}])
+    elbv2.modify_listener(ListenerArn=listener, Certificates=[{"CertificateArn": three}])
+    found = elbv2.describe_listener_certificates(ListenerArn=listener)["Certificates"]
+    assert [(each["CertificateArn"], each["IsDefault"]) for each in found] == [(three, True), (two, False)]

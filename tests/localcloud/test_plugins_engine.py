@@ -143,3 +143,29 @@ def test_a_secret_stays_one(engine: Environment, program: Path) -> None:
     )
     assert "name: [secret]" in engine.up("")
     engine("destroy", "--yes", "--skip-preview")
+
+
+EXPLICIT = """
+import pulumi, pulumi_aws as aws
+from pulumi_aws.cloudwatch.log_group import LogGroup
+provider = aws.Provider("team", region="eu-central-1", allowed_account_ids=["ACCOUNT"],
+    default_tags={"tags": {"owner": "team"}})
+group = LogGroup("g", name="/explicit", tags={"a": "1"}, opts=pulumi.ResourceOptions(provider=provider))
+pulumi.export("arn", group.arn)
+pulumi.export("tags", group.tags_all)
+pulumi.export("account", aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=provider)).account_id)
+"""
+
+
+def test_an_explicit_provider_has_its_own_region_tags_and_accounts(engine: Environment, program: Path) -> None:
+    account = engine.client("sts").get_caller_identity()["Account"]
+    program.write_text(EXPLICIT.replace("ACCOUNT", account))
+    output = engine.up("")
+    assert f"arn:aws:logs:eu-central-1:{account}:log-group:/explicit" in output and account in output
+    assert 'owner: "team"' in output or '"owner": "team"' in output, output
+    engine("preview", "--expect-no-changes")
+    program.write_text(EXPLICIT.replace("ACCOUNT", "999999999999"))
+    refused = engine("preview", status=1)
+    assert f"the account here is {account}" in refused and "999999999999" in refused
+    program.write_text(EXPLICIT.replace("ACCOUNT", account))
+    engine("destroy", "--yes", "--skip-preview")

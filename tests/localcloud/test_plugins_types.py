@@ -14,6 +14,7 @@ from localcloud.plugins.types import ecs as ecs_types
 from localcloud.plugins.values import UNKNOWN, Props
 from localcloud.server import Server
 from tests.localcloud.plugins_cases import CASES, Case
+from tests.localcloud.plugins_cases_aws import AWS_CASES
 from tests.localcloud.plugins_cases_network import NETWORK_CASES
 from tests.localcloud.plugins_cases_programs import PROGRAM_CASES
 from tests.localcloud.plugins_support import Made, Provider, World
@@ -46,7 +47,7 @@ def merged(inputs: Props, change: Props) -> Props:
     return {name: value for name, value in {**inputs, **change}.items() if value is not None}
 
 
-@pytest.mark.parametrize("case", CASES + NETWORK_CASES + PROGRAM_CASES, ids=named)
+@pytest.mark.parametrize("case", CASES + NETWORK_CASES + PROGRAM_CASES + AWS_CASES, ids=named)
 def test_the_life_of_a_resource(case: Case, world: World) -> None:
     provider, urn = world.provider, f"urn:pulumi:dev::proj::{case.token}::under-test"
     declared = case.inputs(world)

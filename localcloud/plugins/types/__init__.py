@@ -32,6 +32,7 @@ _MODULES = (
     "route53",
     "acm",
     "autoscaling",
+    "cloudfront",
     "docker",
 )
 

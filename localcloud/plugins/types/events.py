@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.plugins.conversion import from_api, to_api
+from localcloud.plugins.conversion import camel, from_api, pascal, to_api
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
+from localcloud.plugins.schema import Field
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
@@ -119,6 +120,23 @@ class EventTarget(Resource):
             maximumRetryAttempts int
         sqsTarget object =SqsParameters
             messageGroupId
+        ecsTarget object =-
+            taskDefinitionArn !
+            taskCount int default:1
+            launchType
+            platformVersion
+            group
+            propagateTags
+            enableEcsManagedTags bool =EnableECSManagedTags
+            enableExecuteCommand bool
+            capacityProviderStrategies bag =-
+                capacityProvider !
+                base int
+                weight int
+            networkConfiguration object =-
+                subnets set !
+                securityGroups set
+                assignPublicIp bool
     """
     autoname = Autoname("targetId", limit=64)
 
@@ -139,7 +157,8 @@ class EventTarget(Resource):
         for target in answer["Targets"]:
             if target["Id"] == props["targetId"]:
                 bus = {"eventBusName": props.get("eventBusName") or _BUS}
-                return {**bus, "rule": props["rule"], **from_api(self.fields, target, self.spelling)}
+                live = {**bus, "rule": props["rule"], **from_api(self.fields, target, self.spelling)}
+                return {**live, **_ecs_read(self.fields["ecsTarget"], target)}
         return None
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -158,8 +177,41 @@ class EventTarget(Resource):
         return {"Rule": props["rule"], "EventBusName": props.get("eventBusName") or _BUS}
 
     def _put(self, cloud: Cloud, inputs: Props) -> None:
-        target = to_api(self.fields, inputs, self.spelling)
+        target = {**to_api(self.fields, inputs, self.spelling), **_ecs(self.fields["ecsTarget"], inputs)}
         answer = self.call(cloud, "put_targets", **self._rule(inputs), Targets=[target])
         for failed in answer.get("FailedEntries", []):
             said = {"Error": {"Code": failed["ErrorCode"], "Message": failed["ErrorMessage"]}}
             raise ClientError(said, "PutTargets")
+
+
+def _ecs(known: Field, inputs: Props) -> Props:
+    """A task that a rule starts; EventBridge spells parts of it as ECS does."""
+    given = inputs.get("ecsTarget")
+    if not given:
+        return {}
+    told = {"TaskCount": 1, **to_api(known.fields, given, pascal)}
+    if strategies := given.get("capacityProviderStrategies"):
+        inner = known.fields["capacityProviderStrategies"].fields
+        told["CapacityProviderStrategy"] = [to_api(inner, each, camel) for each in strategies]
+    if network := given.get("networkConfiguration"):
+        address = "ENABLED" if network.get("assignPublicIp") else "DISABLED"
+        groups = {"SecurityGroups": network["securityGroups"]} if network.get("securityGroups") else {}
+        inside = {"Subnets": network["subnets"], **groups, "AssignPublicIp": address}
+        told["NetworkConfiguration"] = {"awsvpcConfiguration": inside}
+    return {"EcsParameters": told}
+
+
+def _ecs_read(known: Field, target: Mapping[str, Any]) -> Props:
+    found = target.get("EcsParameters")
+    if not found:
+        return {}
+    live = from_api(known.fields, found, pascal)
+    if strategies := found.get("CapacityProviderStrategy"):
+        inner = known.fields["capacityProviderStrategies"].fields
+        live["capacityProviderStrategies"] = [from_api(inner, each, camel) for each in strategies]
+    if network := (found.get("NetworkConfiguration") or {}).get("awsvpcConfiguration"):
+        live["networkConfiguration"] = {
+            "subnets": network["Subnets"], "securityGroups": network.get("SecurityGroups", []),
+            "assignPublicIp": network.get("AssignPublicIp") == "ENABLED",
+        }  # fmt: skip
+    return {"ecsTarget": live}

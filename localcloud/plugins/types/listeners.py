@@ -280,3 +280,33 @@ class ListenerRule(Resource):
 
 def _rewrite(config: Props) -> Props:
     return {"Regex": config["rewrite"]["regex"], "Replace": config["rewrite"]["replace"]}
+
+
+@resource_type
+class ListenerCertificate(Resource):
+    """A further certificate of a listener, for another name; its id is `listener_certificate`."""
+
+    token = "aws:lb/listenerCertificate:ListenerCertificate"
+    service = "elbv2"
+    table = """
+        listenerArn ! ^ =-
+        certificateArn ! ^ =-
+    """
+
+    def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
+        self.call(cloud, "add_listener_certificates", **self._named(inputs))
+        return f"{inputs['listenerArn']}_{inputs['certificateArn']}", {}
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        listener, _, certificate = identifier.partition("_")
+        found = self.call(cloud, "describe_listener_certificates", ListenerArn=listener)["Certificates"]
+        if not any(each["CertificateArn"] == certificate and not each.get("IsDefault") for each in found):
+            return None
+        return {"listenerArn": listener, "certificateArn": certificate}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        self.call(cloud, "remove_listener_certificates", **self._named(props))
+
+    def _named(self, props: Props) -> Props:
+        certificates = [{"CertificateArn": props["certificateArn"]}]
+        return {"ListenerArn": props["listenerArn"], "Certificates": certificates}

@@ -1,11 +1,11 @@
-"""S3: what a bucket tells whom, and its website."""
+"""S3: what a bucket tells whom, its website, and what the account forbids all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.plugins.resource import Cloud, resource_type
+from localcloud.plugins.resource import Cloud, Resource, resource_type
 from localcloud.plugins.types.s3 import Setting
 from localcloud.plugins.values import Props
 
@@ -158,3 +158,38 @@ class Logging(Setting):
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, self.put, Bucket=identifier, BucketLoggingStatus={})
+
+
+@resource_type
+class AccountPublicAccessBlock(Resource):
+    """What no bucket of the account may make public, whatever its own settings say; its id is the account's."""
+
+    token = "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock"
+    service = "s3control"
+    regional = False
+    table = """
+        accountId ^ ? =-
+        blockPublicAcls bool default:false
+        blockPublicPolicy bool default:false
+        ignorePublicAcls bool default:false
+        restrictPublicBuckets bool default:false
+    """
+    _member = "PublicAccessBlockConfiguration"
+
+    def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
+        account = inputs.get("accountId") or cloud.account
+        self.update(cloud, account, {}, inputs, set())
+        return account, {"accountId": account}
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        found = self.call(cloud, "get_public_access_block", AccountId=identifier)[self._member]
+        return {**self.live(cloud, found), "accountId": identifier}
+
+    def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        wanted = {name: bool(new.get(name)) for name in self.fields if name != "accountId"}
+        told = {f"{name[:1].upper()}{name[1:]}": value for name, value in wanted.items()}
+        self.call(cloud, "put_public_access_block", AccountId=identifier, **{self._member: told})
+        return {}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        self.call(cloud, "delete_public_access_block", AccountId=identifier)

@@ -75,6 +75,40 @@ class StateMachine(Resource):
 
 
 @resource_type
+class Alias(Resource):
+    """A name for one or two published versions of a state machine; its id is its ARN."""
+
+    token = "aws:sfn/alias:Alias"
+    service = "stepfunctions"
+    table = """
+        name ^
+        description
+        routingConfigurations bag ! =routingConfiguration
+            stateMachineVersionArn !
+            weight int !
+        arn ~ =stateMachineAliasArn
+        creationDate ~
+    """
+    spelling = camel
+    autoname = Autoname(limit=80, forbidden=r"[^A-Za-z0-9_-]")
+    create_call, identifier = "create_state_machine_alias", "stateMachineAliasArn"
+    read_call, read_key = "describe_state_machine_alias", "stateMachineAliasArn"
+    update_call, delete_call = "update_state_machine_alias", "delete_state_machine_alias"
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        routes = props.get("routingConfigurations") or [{}]
+        version = routes[0].get("stateMachineVersionArn")
+        return {"arn": f"{version.rpartition(':')[0]}:{props['name']}"} if isinstance(version, str) else {}
+
+    def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
+        told = super().arguments(cloud, inputs)
+        if updating:
+            told.pop("name", None)
+            told.setdefault("description", "")
+        return told
+
+
+@resource_type
 class Activity(Resource):
     """Work that somebody outside fetches and reports on; its id is its ARN."""
 
