@@ -37,8 +37,10 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     primary: dict[str, Any] = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
     running, desired = service["runningCount"], service["desiredCount"]
     targets = _targets(target, service)
-    good = targets.count("healthy") if targets else running
+    good = sum(health["State"] == "healthy" for health in targets) if targets else running
     state, reason = _state(target, service, primary, told, good)
+    if state in ("deploying", "unhealthy") and not reason:
+        reason = _complaint(targets)
     return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
 
 
@@ -77,16 +79,22 @@ def _revision(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
-def _targets(target: Target, service: dict[str, Any]) -> list[str]:
-    """The health of each of its targets, in the load balancer's words."""
+def _targets(target: Target, service: dict[str, Any]) -> list[dict[str, str]]:
+    """The health of each of its targets, in the load balancer's words: State, Reason, Description."""
     balancing = target.client("elbv2")
     return [
-        entry["TargetHealth"]["State"]
+        entry["TargetHealth"]
         for group in service.get("loadBalancers", [])
         for entry in balancing.describe_target_health(TargetGroupArn=group["targetGroupArn"])[
             "TargetHealthDescriptions"
         ]
     ]
+
+
+def _complaint(targets: list[dict[str, str]]) -> str:
+    """What the load balancer says of a target that it does not send requests to, if that is a complaint."""
+    said = (health.get("Description", "") for health in targets if health["State"] == "unhealthy")
+    return next(filter(None, said), "")
 
 
 def _why(service: dict[str, Any]) -> str:
