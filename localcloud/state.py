@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from localcloud.config import Config
 if TYPE_CHECKING:
     from localcloud.agent.memory import Memory
     from localcloud.calls import Call
+    from localcloud.journal.shortening import Shortening
     from localcloud.plugins import Plugins
     from localcloud.runtime import Runtime
     from localcloud.server import Request, Response, Server
@@ -38,6 +40,9 @@ class State:
         self._config = config
         self._clock = clock or SystemClock()
         self._runtime: Runtime | None = None
+        self._shortening: Shortening | None = None
+        self._closing = threading.Lock()
+        self._closed = False
         self.journal = Journal(config.home / "journal", way_out(config.home))
         if self.journal.is_new:
             # What others have kept describes a cloud that is no more.
@@ -50,12 +55,14 @@ class State:
 
     def restore(self, server: Server, plugins: Plugins) -> None:
         """Bring a new server to where the last one was, and record from now on."""
+        from localcloud.journal.shortening import Shortening
         from localcloud.runtime import Runtime
 
         replayed = self.journal.replay(server, plugins.unfinished())
         self._runtime = Runtime(server, self._config.home / "runtime", self._clock)
         self._runtime.restore()
         server.recorder = self
+        self._shortening = Shortening(self.journal, server, plugins.living)
         log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)
         if replayed.differing:
             log.warning("%d of them were answered otherwise than the first time", len(replayed.differing))
@@ -78,12 +85,18 @@ class State:
         if self._runtime:
             self._runtime.executions.abort_running()
 
-    def shorten(self, plugins: Plugins) -> None:
-        """Forget what led to nothing that exists, if there is much of it."""
-        living = plugins.living()
-        self.journal.compact(lambda cause: cause not in living)
+    def shorten(self) -> None:
+        """Forget what led to nothing that exists: at once what happened, in the background what was declared."""
+        with self._closing:
+            if self._runtime and self._shortening and not self._closed:
+                self._runtime.tidy()
+                self._shortening.consider()
 
     def close(self) -> None:
+        with self._closing:
+            self._closed = True
+        if self._shortening:
+            self._shortening.close()
         if self._runtime:
             self._runtime.close()
         self.journal.close()

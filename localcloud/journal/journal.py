@@ -9,7 +9,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from localcloud import calls, causes
 from localcloud.config import write_private
-from localcloud.journal.compaction import compacted
-from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of
+from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
-from localcloud.patches import backends, determinism
+from localcloud.patches import determinism
 from localcloud.server import Request, Response, Server
 
 log = logging.getLogger(__name__)
@@ -30,9 +29,9 @@ SYNC_SECONDS = 1.0
 """A power cut loses at most so much. A killed process loses nothing: a line is in the kernel's hands before its request
 is carried out."""
 
-COMPACT_AT_LEAST = 400
-COMPACT_FACTOR = 2
-"""The journal is shortened when it has at least so many lines, and so many times the lines that are needed."""
+SHORTEN_AT_LEAST = 400
+SHORTEN_FACTOR = 1.5
+"""A look at what is still needed is worth while at so many lines, and so many times those of the last look."""
 
 KEPT_HEADERS = re.compile(r"host|content-type|content-md5|x-amz-(?!date$|security-token$|content-sha256$).*", re.I)
 """What a request says about itself. Who signed it, and how, is dropped."""
@@ -60,7 +59,9 @@ class Journal:
     def __init__(self, folder: Path, way_out: str = ""):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._path, self._before = folder / "requests", folder / "requests.before"
+        self._path = folder / "requests"
+        for left in (*folder.glob("requests.draft"), *folder.glob("requests.new")):
+            left.unlink()  # of a process that was killed while it wrote
         key_file = folder / "key"
         self.is_new = not self._path.exists()
         if self.is_new:
@@ -72,8 +73,8 @@ class Journal:
             self._file, self._lines = File.open(self._path, way_out)
             if not key_file.exists():
                 raise JournalDamaged(f"{key_file} is missing, without which {self._path} cannot be read. {way_out}")
+        self._sealed = Sealed(self._path, way_out, self._file.header)
         self._way_out = way_out
-        self._cipher = AESGCM(base64.b64decode(key_file.read_text()))
         self._next = max([self._file.header.next, *(line.number + 1 for line in self._lines)])
         self._busy = False
         self._dirty = threading.Event()
@@ -120,7 +121,7 @@ class Journal:
             raise calls.Refused("ServiceUnavailable", message, 503) from error
         self._busy = True
         try:
-            with determinism.given(self._seed(line), line.time):
+            with determinism.given(self._sealed.seed(line), line.time):
                 response = carry_out(request)
         except NotImplementedError:
             self._file.take_back()
@@ -149,12 +150,9 @@ class Journal:
             service=call.service,
             region=call.region,
             principal=request.principal,
-            body=self._seal(number, request.body),
+            body=self._sealed.close(number, request.body),
             cause=causes.current(),
         )
-
-    def _seed(self, line: Line) -> str:
-        return f"{self.identity}/{line.number}"
 
     # --- carrying out again ---
 
@@ -167,72 +165,54 @@ class Journal:
         if any(line.cause in unfinished for line in self._lines):
             self._lines = [line for line in self._lines if line.cause not in unfinished]
             self._rewrite(self._lines)
-        replayed = self._replay(server)
-        if replayed.differing and self._before.exists():
-            log.warning("%s: the shortened journal answers otherwise; going back to the whole one", self._path)
-            _, self._lines = File.open(self._before, self._way_out)
-            self._rewrite(self._lines, whole=len(self._lines))
-            backends.forget(server.account)
-            replayed = self._replay(server)
-        self._before.unlink(missing_ok=True)
-        self._lines = []
-        return replayed
-
-    def _replay(self, server: Server) -> Replayed:
-        determinism.settle(server.account, self.identity, self.born)
-        began = time.monotonic()
-        differing = []
-        for line in self._lines:
-            body = self._open(line)
-            with server.lock, determinism.given(self._seed(line), line.time, line.count):
-                answer = _repeat(server, line, body)
+        began, differing = time.monotonic(), []
+        for line, answer in carry_out(self._sealed, server, self._lines):
             if line.answer not in (UNANSWERED, answer) and not (line.loose and answer.startswith("4")):
                 differing.append(line.number)
                 what = f"{line.method} {line.url} of {line.service}"
                 log.info("request %d (%s) was answered %s, now %s", line.number, what, line.answer, answer)
-        return Replayed(len(self._lines), time.monotonic() - began, tuple(differing))
+        count, self._lines = len(self._lines), []
+        return Replayed(count, time.monotonic() - began, tuple(differing))
 
-    def compact(self, ended: Callable[[str], bool]) -> int:
-        """Forget requests whose causes have `ended` and leave no trace; how many lines went. Does nothing if it is not
-        worth while.
+    # --- shortening (`shortening`, `proof`) ---
 
-        The whole journal is kept until a replay of the shortened one has given the same answers.
+    @property
+    def worth_shortening(self) -> bool:
+        """Has it grown enough since it was looked at last?"""
+        return len(self) >= SHORTEN_AT_LEAST and len(self) >= SHORTEN_FACTOR * self._file.header.whole
+
+    @property
+    def size(self) -> int:
+        """Bytes of the lines so far."""
+        return self._file.size
+
+    def take(self, draft: Path, size: int) -> None:
+        """Put a journal that says the same as this one's first `size` bytes in their place. Hold the server's lock.
+
+        A process that is killed in the middle has the one or the other, whole. Raises OSError, and nothing has changed.
         """
-        if len(self) < COMPACT_AT_LEAST or len(self) <= COMPACT_FACTOR * self._file.header.whole:
-            return 0
-        _, lines = File.open(self._path, self._way_out)
-        shorter = compacted(lines, ended, self._open)
-        gone = len(lines) - len(shorter)
-        if len(lines) < COMPACT_FACTOR * len(shorter):
-            return 0
-        self._before.unlink(missing_ok=True)
-        os.link(self._path, self._before)
-        self._rewrite(shorter)
-        log.info("%s: %d of %d lines were no longer needed", self._path, gone, len(lines))
-        return gone
+        with self._syncing:
+            header, lines = File.read(draft, self._way_out)
+            tail = self._file.tail(size)
+            with draft.open("ab") as file:
+                file.write(tail)
+                file.flush()
+                os.fsync(file.fileno())
+            taken = File(draft, header, len(lines) + tail.count(b"\n"), draft.stat().st_size)
+            try:
+                os.replace(draft, self._path)
+            except OSError:
+                taken.close()
+                raise
+            taken.path = self._path
+            old, self._file = self._file, taken
+            old.close()
+            sync_folder(self._path.parent)
 
-    def _rewrite(self, lines: list[Line], whole: int = 0) -> None:
+    def _rewrite(self, lines: list[Line]) -> None:
         with self._syncing:
             self._file.close()
-            self._file = File.create(self._path, replace(self._file.header, next=self._next, whole=whole), lines)
-
-    # --- sealing ---
-
-    def _seal(self, number: int, body: bytes) -> str:
-        if not body:
-            return ""
-        nonce = secrets.token_bytes(12)
-        return base64.b64encode(nonce + self._cipher.encrypt(nonce, body, str(number).encode())).decode()
-
-    def _open(self, line: Line) -> bytes:
-        if not line.body:
-            return b""
-        sealed = base64.b64decode(line.body)
-        try:
-            return self._cipher.decrypt(sealed[:12], sealed[12:], str(line.number).encode())
-        except InvalidTag:
-            problem = f"{self._path}: request {line.number} was sealed with another key than the one beside it"
-            raise JournalDamaged(f"{problem}. {self._way_out}") from None
+            self._file = File.create(self._path, replace(self._file.header, next=self._next), lines)
 
     # --- the disk ---
 
@@ -252,6 +232,45 @@ class Journal:
                 self._closed = True
                 self._file.close()
         self._dirty.set()
+
+
+class Sealed:
+    """What a journal's requests are sealed with, and what their identifiers follow from."""
+
+    def __init__(self, path: Path, way_out: str, header: Header):
+        self.path, self.header, self._way_out = path, header, way_out
+        self._cipher = AESGCM(base64.b64decode((path.parent / "key").read_text()))
+
+    def close(self, number: int, body: bytes) -> str:
+        """A body as its line keeps it."""
+        if not body:
+            return ""
+        nonce = secrets.token_bytes(12)
+        return base64.b64encode(nonce + self._cipher.encrypt(nonce, body, str(number).encode())).decode()
+
+    def open(self, line: Line) -> bytes:
+        """The body of a line. Raises `JournalDamaged`."""
+        if not line.body:
+            return b""
+        sealed = base64.b64decode(line.body)
+        try:
+            return self._cipher.decrypt(sealed[:12], sealed[12:], str(line.number).encode())
+        except InvalidTag:
+            problem = f"{self.path}: request {line.number} was sealed with another key than the one beside it"
+            raise JournalDamaged(f"{problem}. {self._way_out}") from None
+
+    def seed(self, line: Line) -> str:
+        return f"{self.header.identity}/{line.number}"
+
+
+def carry_out(sealed: Sealed, server: Server, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
+    """Carry lines out again on a server that nobody has used yet; each with its answer now."""
+    determinism.settle(server.account, sealed.header.identity, sealed.header.born)
+    for line in lines:
+        body = sealed.open(line)
+        with server.lock, determinism.given(sealed.seed(line), line.time, line.count):
+            answer = _repeat(server, line, body)
+        yield line, answer
 
 
 def _repeat(server: Server, line: Line, body: bytes) -> str:

@@ -40,7 +40,7 @@ OMITTED = ("body", "cause", "count", "loose")
 @dataclass(frozen=True)
 class Header:
     """What identifies a journal: `identity` is 32 hex digits, `born` seconds since 1970, `next` the first number that
-    no line has had, `whole` how many lines it had when it could not be shortened.
+    no line has had, `whole` how many lines it had when it was shortened last.
     """
 
     identity: str
@@ -93,14 +93,26 @@ class File:
     def create(cls, path: Path, header: Header, lines: Sequence[Line]) -> File:
         """Write a whole journal beside the old one, and put it in its place in one step."""
         draft = path.with_suffix(".new")
+        size = cls.write(draft, header, lines)
+        os.replace(draft, path)
+        sync_folder(path.parent)
+        return cls(path, header, len(lines), size)
+
+    @staticmethod
+    def write(path: Path, header: Header, lines: Sequence[Line]) -> int:
+        """Write a journal that is nobody's yet; how many bytes. The disk has all of it when this returns."""
         data = _header_text(header) + b"".join(_line_text(line) for line in lines)
-        with open(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(draft, path)
-        sync_folder(path.parent)
-        return cls(path, header, len(lines), len(data))
+        return len(data)
+
+    @staticmethod
+    def read(path: Path, way_out: str, size: int | None = None) -> tuple[Header, list[Line]]:
+        """What a journal holds, or its first `size` bytes; nothing is changed. Raises `JournalDamaged`."""
+        header, lines, _ = _parse(path, way_out, size)
+        return header, lines
 
     @classmethod
     def open(cls, path: Path, way_out: str) -> tuple[File, list[Line]]:
@@ -135,6 +147,15 @@ class File:
         """Fill in the answer of the line that was appended last, where its place is kept."""
         os.pwrite(self._file, answer.encode(), self._last + ANSWER.start)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the lines that stand."""
+        return self._size
+
+    def tail(self, size: int) -> bytes:
+        """What was added after the first `size` bytes."""
+        return os.pread(self._file, self._size - size, size)
+
     def sync(self) -> None:
         """Wait until the disk has all of it."""
         os.fsync(self._file)
@@ -144,9 +165,9 @@ class File:
         os.close(self._file)
 
 
-def _parse(path: Path, way_out: str) -> tuple[Header, list[Line], int]:
+def _parse(path: Path, way_out: str, size: int | None = None) -> tuple[Header, list[Line], int]:
     """Header, lines, and the number of bytes up to the end of the last whole line."""
-    data = path.read_bytes()
+    data = path.read_bytes()[:size]
     header: Header | None = None
     lines: list[Line] = []
     good = 0

@@ -63,6 +63,13 @@ def revive(account: str, told: dict[str, Any]) -> Any | None:
     return task
 
 
+def has_cluster(account: str, arn: str) -> bool:
+    """Is the cluster of this task or service there? `arn:aws:ecs:<region>:<account>:task/<cluster>/<id>`"""
+    region, cluster = arn.split(":")[3], arn.split("/")[1]
+    found = backends.ecs(account, region).clusters.get(cluster)
+    return found is not None and found.status == "ACTIVE"
+
+
 def _plain(value: Any) -> Any:
     return {"$time": value.isoformat()} if isinstance(value, datetime) else value
 

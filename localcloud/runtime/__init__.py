@@ -59,6 +59,12 @@ class Runtime:
             return self.objects.perform(call, request, carry_out)
         return carry_out(request)
 
+    def tidy(self) -> None:
+        """Let go of what belonged to clusters that are gone, and give the disk back what is free."""
+        with self._server.lock:
+            self.tasks.tidy()
+        self._store.tidy()
+
     def close(self) -> None:
         """Keep nothing from now on."""
         logs_kept.connect(self._server.account, None)

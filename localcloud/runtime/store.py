@@ -18,6 +18,9 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+LEAST_FREE_PAGES = 250
+"""A megabyte: less is not worth writing the file anew."""
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS object (
     bucket TEXT, key TEXT, version TEXT, place INTEGER, content TEXT, size INTEGER, told TEXT,
@@ -78,6 +81,19 @@ class Store:
         """All rows of a question."""
         with self._lock:
             return self._file.execute(statement, values).fetchall()
+
+    def tidy(self) -> None:
+        """Give the disk back what has been deleted, and what was written ahead; what fails is done another time."""
+        with self._lock:
+            try:
+                (pages,), (free,) = (
+                    self._file.execute(f"PRAGMA {it}").fetchone() for it in ("page_count", "freelist_count")
+                )
+                if free > LEAST_FREE_PAGES and free > pages // 2:
+                    self._file.execute("VACUUM")
+                self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except sqlite3.OperationalError as error:
+                log.warning("the runtime's file stays as large as it is: %s", error)
 
     def close(self) -> None:
         with self._lock:

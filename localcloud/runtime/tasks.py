@@ -62,6 +62,13 @@ class Tasks:
         except sqlite3.OperationalError as error:
             log.error("tasks and services of now will be lost at the next restart: %s", error)
 
+    def tidy(self) -> None:
+        """Forget tasks and services whose clusters are gone: nobody can ask for them any more."""
+        for table in ("task", "service"):
+            for (arn,) in self._store.read(f"SELECT arn FROM {table}"):
+                if not ecs_kept.has_cluster(self._account, arn):
+                    self._write(f"DELETE FROM {table} WHERE arn = ?", (arn,))
+
     def restore(self) -> tuple[int, int]:
         """Put the tasks of the last hour back: how many, and how many of them had been running, which are stopped
         now.

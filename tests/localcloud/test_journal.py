@@ -7,11 +7,14 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
@@ -19,14 +22,16 @@ from hypothesis import strategies as st
 
 from localcloud.calls import Call
 from localcloud.causes import caused_by
-from localcloud.journal import Journal, JournalDamaged
+from localcloud.journal import Journal, JournalDamaged, proof
 from localcloud.journal import journal as recording
+from localcloud.journal.journal import Sealed
 from localcloud.journal.lines import UNANSWERED, File, Header, Line, answer_of
 from localcloud.journal.scope import declares
 from localcloud.patches import backends
 from localcloud.server import Request, Response, Server
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 MACHINE = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
 CONTAINERS = [{"name": "m", "image": "a", "memory": 64}]
 ROLE = "arn:aws:iam::123456789012:role/x"
@@ -70,6 +75,18 @@ class Account:
         replayed = self.journal.replay(self.server, unfinished or set())
         self.server.recorder = Recorder(self.journal)
         return replayed
+
+    def shorten(self, ended: Callable[[str], bool]) -> proof.Shortened:
+        """As the cloud does, but in this process: the account is empty afterwards."""
+        path, size = self.journal.path, self.journal.size
+        header, lines = File.read(path, WAY_OUT, size)
+        sealed = Sealed(path, WAY_OUT, header)
+        self.server.recorder = None
+        found = proof.shorten(sealed, lines, self.server, ended)
+        draft = path.with_name("requests.draft")
+        proof.write(path, size, draft, lines, found)
+        self.journal.take(draft, size)
+        return found
 
     def text(self) -> str:
         return (self.folder / "requests").read_text()
@@ -424,13 +441,7 @@ def test_a_full_disk_refuses_before_anything_has_changed(account: Account, monke
 # --- shortening ------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def shorten_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recording, "COMPACT_AT_LEAST", 1)
-    monkeypatch.setattr(recording, "COMPACT_FACTOR", 1)
-
-
-def test_what_was_made_and_unmade_is_forgotten(account: Account, shorten_soon: None) -> None:
+def test_what_was_made_and_unmade_is_forgotten(account: Account) -> None:
     for number in range(4):
         with caused_by(str(number)):
             account.logs.create_log_group(logGroupName=f"/{number}")
@@ -440,37 +451,58 @@ def test_what_was_made_and_unmade_is_forgotten(account: Account, shorten_soon: N
             account.logs.delete_log_group(logGroupName=f"/{number}")
     account.logs.create_log_group(logGroupName="/nobodys")
     before = listing(account.server)
-    assert account.journal.compact(lambda cause: cause != "3") == 9
+    assert account.shorten(lambda cause: cause != "3").gone == 9
     assert account.again().differing == ()
     assert (len(account.journal), listing(account.server)) == (3, before)
-    assert not (account.folder / "requests.before").exists()
 
 
-def test_later_revisions_keep_their_numbers(account: Account, shorten_soon: None) -> None:
+def test_revisions_are_never_given_again(account: Account) -> None:
     def register(cause: str) -> str:
         with caused_by(cause):
             container = [{"name": "m", "image": cause, "memory": 64}]
             answer = account.ecs.register_task_definition(family="f", containerDefinitions=container)
             return str(answer["taskDefinition"]["taskDefinitionArn"])
 
+    def deregister(cause: str, arn: str) -> None:
+        with caused_by(cause):
+            account.ecs.deregister_task_definition(taskDefinition=arn)
+
     arns = [register(str(number)) for number in range(3)]
     for number in range(2):
-        with caused_by(str(number)):
-            account.ecs.deregister_task_definition(taskDefinition=arns[number])
-    account.journal.compact(lambda cause: cause != "2")
+        deregister(str(number), arns[number])
+    assert account.shorten(lambda cause: cause != "2").gone == 4
     for _ in range(2):
         account.again()
         found = account.ecs.describe_task_definition(taskDefinition="f")["taskDefinition"]
         assert found["taskDefinitionArn"] == arns[2]
-    assert register("3").endswith(":4")
-    with caused_by("2"):
-        account.ecs.deregister_task_definition(taskDefinition=arns[2])
-    account.journal.compact(lambda cause: cause != "3")
+    deregister("2", arns[2])
+    account.shorten(lambda cause: True)
     account.again()
-    assert account.ecs.list_task_definitions()["taskDefinitionArns"] == [arns[2].replace(":3", ":4")]
+    assert register("3").endswith(":4"), "also when none of the family is left"
 
 
-def test_a_default_that_was_changed_stays_changed(account: Account, shorten_soon: None) -> None:
+def test_a_change_that_was_made_again_is_forgotten(account: Account) -> None:
+    with caused_by("1"):
+        account.ecs.create_cluster(clusterName="c")
+    definitions = [
+        account.ecs.register_task_definition(family="f", containerDefinitions=CONTAINERS)["taskDefinition"]
+        for _ in "ab"
+    ]
+    with caused_by("2"):
+        account.ecs.create_service(cluster="c", serviceName="s", taskDefinition="f:1", desiredCount=0)
+        for count in range(20):
+            for definition in definitions:
+                account.ecs.update_service(
+                    cluster="c", service="s", taskDefinition=definition["taskDefinitionArn"], desiredCount=count
+                )
+        account.ecs.update_service(cluster="c", service="s", desiredCount=7)
+    assert account.shorten(lambda cause: False).gone == 39
+    account.again()
+    service = account.ecs.describe_services(cluster="c", services=["s"])["services"][0]
+    assert (service["desiredCount"], service["taskDefinition"]) == (7, definitions[1]["taskDefinitionArn"])
+
+
+def test_a_default_that_was_changed_stays_changed(account: Account) -> None:
     """Its change has an end, but nobody put the default back."""
     with caused_by("1"):
         vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -481,17 +513,54 @@ def test_a_default_that_was_changed_stays_changed(account: Account, shorten_soon
         answer = account.ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
         return bool(answer["EnableDnsHostnames"]["Value"])
 
-    account.journal.compact(lambda cause: cause != "1")
+    account.shorten(lambda cause: cause != "1")
     account.again()
     assert named()
     with caused_by("1"):
         account.ec2.delete_vpc(VpcId=vpc)
-    account.journal.compact(lambda cause: True)
-    assert account.again().differing == ()  # what it changed is gone too
+    assert account.shorten(lambda cause: True).gone == 3, "what was changed is gone, and so is its change"
+    assert account.again().differing == ()
     assert vpc not in {vpc["VpcId"] for vpc in account.ec2.describe_vpcs()["Vpcs"]}
 
 
-def test_a_shortened_journal_that_answers_otherwise_is_not_used(account: Account, shorten_soon: None) -> None:
+def test_what_something_else_was_made_from_stays(account: Account) -> None:
+    with caused_by("1"):
+        vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        other = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+        balancer = account.elbv2.create_load_balancer(Name="b", Subnets=[subnet, other])["LoadBalancers"][0]
+    groups = {}
+    for cause in "23":
+        with caused_by(cause):
+            groups[cause] = account.elbv2.create_target_group(Name=f"t{cause}", Protocol="HTTP", Port=80, VpcId=vpc)
+    arns = {cause: answer["TargetGroups"][0]["TargetGroupArn"] for cause, answer in groups.items()}
+    with caused_by("4"):
+        listener = account.elbv2.create_listener(
+            LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP", Port=80,
+            DefaultActions=[{"Type": "forward", "TargetGroupArn": arns["2"]}],
+        )["Listeners"][0]["ListenerArn"]  # fmt: skip
+        account.elbv2.modify_listener(
+            ListenerArn=listener, DefaultActions=[{"Type": "forward", "TargetGroupArn": arns["3"]}]
+        )
+    with caused_by("2"):
+        account.elbv2.delete_target_group(TargetGroupArn=arns["2"])
+    with caused_by("5"):
+        account.logs.create_log_group(logGroupName="/g")
+        account.logs.delete_log_group(logGroupName="/g")
+    before = listing(account.server)
+    found = account.shorten(lambda cause: cause in "25")
+    assert (found.gone, found.proven) == (2, True), (
+        "the log group has gone; the listener was made with the target group"
+    )
+    account.again()
+    assert listing(account.server) == before
+    assert (
+        account.elbv2.describe_listeners(ListenerArns=[listener])["Listeners"][0]["DefaultActions"][0]["TargetGroupArn"]
+        == (arns["3"])
+    )
+
+
+def test_a_shorter_journal_that_answers_otherwise_is_not_used(account: Account) -> None:
     with caused_by("1"):
         account.logs.create_log_group(logGroupName="/g")
         account.logs.delete_log_group(logGroupName="/g")
@@ -505,42 +574,164 @@ def test_a_shortened_journal_that_answers_otherwise_is_not_used(account: Account
         account.logs.create_log_group(logGroupName="/h")
     before = listing(account.server)
     whole = len(account.journal)
-    account.journal.compact(lambda cause: cause != "3")
+    found = account.shorten(lambda cause: cause != "3")
+    assert (found.gone, found.proven) == (2, True), "what nobody's request was about has gone"
     replayed = account.again()
-    assert (replayed.requests, replayed.differing) == (whole, ())
+    assert (replayed.requests, replayed.differing) == (whole - 2, ())
     assert listing(account.server) == before
-    assert account.journal.compact(lambda cause: cause != "3") == 0, "it is not tried again before there is more"
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["group", "role", "definition", "queue"]), st.integers(0, 3)), max_size=14)
+def test_no_file_stays_open_and_what_came_meanwhile_is_kept(account: Account) -> None:
+    for number in range(30):
+        with caused_by(str(number)):
+            account.logs.create_log_group(logGroupName="/g")
+            account.logs.delete_log_group(logGroupName="/g")
+    process, before = psutil.Process(), 0
+    for number in range(3):
+        path, size = account.journal.path, account.journal.size
+        header, lines = File.read(path, WAY_OUT, size)
+        account.sns.create_topic(Name=f"meanwhile{number}")
+        kept = [line for line in lines if not line.cause]
+        draft = path.with_name("requests.draft")
+        proof.write(path, size, draft, lines, proof.Shortened(kept, len(lines) - len(kept), True))
+        account.journal.take(draft, size)
+        account.sns.create_topic(Name=f"afterwards{number}")
+        before = before or process.num_fds()
+    assert process.num_fds() == before
+    assert len(account.journal) == 6
+    account.again()
+    assert len(account.sns.list_topics()["Topics"]) == 6
+    assert sorted(path.name for path in account.folder.iterdir()) == ["key", "requests"]
+
+
+KILLED = """
+import os, shutil, sys
+from pathlib import Path
+from localcloud.journal import Journal
+from localcloud.journal import journal as recording
+from localcloud.journal.lines import File
+folder, size = Path(sys.argv[1]), int(sys.argv[2])
+steps = [(os, "fsync"), (os, "replace"), (os, "close"), (recording, "sync_folder"), (recording, "File")]
+number = 0
+while True:
+    copy = folder.with_name(f"copy{number}")
+    shutil.copytree(folder, copy)
+    if not (child := os.fork()):
+        journal, count = Journal(copy), 0
+        os.rename(copy / "left", copy / "requests.draft")
+        def step(real):
+            def call(*arguments, **options):
+                global count
+                if count == number:
+                    os._exit(9)
+                count += 1
+                return real(*arguments, **options)
+            return call
+        class Counted(File):
+            def __init__(self, *arguments):
+                step(File.__init__)(self, *arguments)
+        for module, name in steps[:-1]:
+            setattr(module, name, step(getattr(module, name)))
+        recording.File = Counted
+        journal.take(copy / "requests.draft", size)
+        os._exit(0)
+    if (status := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])) != 9:
+        assert not status
+        break
+    number += 1
+print(number)
+"""
+
+
+def test_killed_between_any_two_steps_it_is_the_old_or_the_new_one(account: Account) -> None:
+    for number in range(5):
+        with caused_by(str(number)):
+            account.logs.create_log_group(logGroupName="/g")
+            account.logs.delete_log_group(logGroupName="/g")
+    account.journal.close()
+    account.journal = Journal(account.folder, WAY_OUT)
+    account.journal.replay(account.server)
+    account.server.recorder = Recorder(account.journal)
+    path, size = account.journal.path, account.journal.size
+    _, whole = File.read(path, WAY_OUT, size)
+    account.sns.create_topic(Name="meanwhile")
+    _, both = File.read(path, WAY_OUT)
+    tail = both[len(whole) :]
+    assert len(tail) == 1
+    proof.write(path, size, path.with_name("left"), whole, proof.Shortened(whole[:2], 8, True))
+    command = [sys.executable, "-c", KILLED, str(account.folder), str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=60)
+    assert done.returncode == 0, done.stderr
+    steps = int(done.stdout)
+    assert steps >= 5
+    seen = set()
+    for number in range(steps):
+        copy = account.folder.with_name(f"copy{number}")
+        Journal(copy, WAY_OUT).close()
+        assert {it.name for it in copy.iterdir()} <= {"key", "requests", "left"}
+        _, found = File.read(copy / "requests", WAY_OUT)
+        assert found in (both, [*whole[:2], *tail])
+        seen.add(len(found))
+    assert len(seen) == 2, "some were killed before and some after"
+
+
+KINDS = ["group", "role", "definition", "queue", "network", "topic", "change"]
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2)), max_size=16)
 
 
 @given(STEPS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_shortening_changes_nothing_that_exists(account: Account, steps: list[tuple[str, int]]) -> None:
     """Things are made, changed and removed in any order, each for a cause of its own."""
-    recording.COMPACT_AT_LEAST, recording.COMPACT_FACTOR, before = 1, 1, (400, 2)
     living: dict[tuple[str, int], str] = {}
+    account.again()
     try:
         for number, (kind, name) in enumerate(steps, start=len(account.journal) + 1000):
+            if kind == "change":
+                change(account, living)
+                continue
             cause = living.pop((kind, name), "")
             with caused_by(cause or str(number)):
                 (unmake if cause else make)(account, kind, f"n{name}")
             if not cause:
                 living[kind, name] = str(number)
-        shown = listing(account.server)
-        account.journal.compact(lambda cause: cause not in living.values())
+        account.again()
+        whole, shown = len(account.journal), listing(account.server)
+        found = account.shorten(lambda cause: cause not in living.values())
+        assert found.proven and len(account.journal) == whole - found.gone
         assert account.again().differing == ()
         assert listing(account.server) == shown
     finally:
-        recording.COMPACT_AT_LEAST, recording.COMPACT_FACTOR = before
         for (kind, name), cause in living.items():
             with caused_by(cause):
                 unmake(account, kind, f"n{name}")
 
 
+def change(account: Account, living: dict[tuple[str, int], str]) -> None:
+    """Change each thing that there is, for its own cause."""
+    for (kind, name), cause in living.items():
+        with caused_by(cause):
+            if kind == "group":
+                account.logs.put_retention_policy(logGroupName=f"n{name}", retentionInDays=7 + 7 * (int(cause) % 2))
+            elif kind == "role":
+                account.iam.put_role_policy(RoleName=f"n{name}", PolicyName="p", PolicyDocument=ALLOW)
+            elif kind == "topic":
+                arn = f"arn:aws:sns:eu-west-1:{account.server.account}:n{name}"
+                account.sns.tag_resource(ResourceArn=arn, Tags=[{"Key": "k", "Value": cause}])
+
+
+def network_of(account: Account, name: str) -> str:
+    filters = [{"Name": "tag:Name", "Values": [name]}]
+    return str(account.ec2.describe_vpcs(Filters=filters)["Vpcs"][0]["VpcId"])
+
+
 def make(account: Account, kind: str, name: str) -> None:
     match kind:
+        case "network":
+            vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+            account.ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": name}])
+        case "topic":
+            account.sns.create_topic(Name=name)
         case "group":
             account.logs.create_log_group(logGroupName=name)
             account.logs.put_retention_policy(logGroupName=name, retentionInDays=7)
@@ -554,9 +745,15 @@ def make(account: Account, kind: str, name: str) -> None:
 
 def unmake(account: Account, kind: str, name: str) -> None:
     match kind:
+        case "network":
+            account.ec2.delete_vpc(VpcId=network_of(account, name))
+        case "topic":
+            account.sns.delete_topic(TopicArn=f"arn:aws:sns:eu-west-1:{account.server.account}:{name}")
         case "group":
             account.logs.delete_log_group(logGroupName=name)
         case "role":
+            for policy in account.iam.list_role_policies(RoleName=name)["PolicyNames"]:
+                account.iam.delete_role_policy(RoleName=name, PolicyName=policy)
             account.iam.delete_role(RoleName=name)
         case "definition":
             account.ecs.deregister_task_definition(

@@ -1,0 +1,94 @@
+"""Shortens a journal, and proves it: the shorter one is carried out beside the whole one, in a process of its own.
+
+    python -m localcloud.journal.proof < request.json
+
+The cloud goes on meanwhile; what it adds to its journal comes after what is looked at here. Only where every request
+that is left answers as it does in the whole journal is the shorter one written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from localcloud.journal.compaction import compacted, mentioned, undone
+from localcloud.journal.journal import Sealed, carry_out
+from localcloud.journal.lines import File, Line
+from localcloud.patches import backends
+from localcloud.server import Server
+
+ROUNDS = 6
+"""So often what a line turns out to need is put back, before all is left as it is."""
+
+
+@dataclass(frozen=True)
+class Shortened:
+    """What came of it: the lines that are enough, or all of them where nothing was gained or nothing proven."""
+
+    lines: list[Line]
+    gone: int
+    proven: bool
+
+
+def shorten(sealed: Sealed, lines: list[Line], server: Server, ended: Callable[[str], bool]) -> Shortened:
+    """Find the shorter journal. The server's account must be nobody else's: it is emptied again and again."""
+    whole = _answers(sealed, server, lines)
+    candidates = undone(lines, ended, sealed.open)
+    needed: set[str] = set()
+    for _ in range(ROUNDS):
+        shorter = compacted(lines, ended, sealed.open, needed)
+        if len(shorter) == len(lines) and not any(line.loose for line in shorter):
+            return Shortened(lines, 0, True)
+        answers = _answers(sealed, server, shorter)
+        # What a request changed that is refused now has gone with what is left out: it says nothing any more.
+        idle = {line.number for line in shorter if line.loose and _refused(answers, line) and not _refused(whole, line)}
+        wrong = [line for line in shorter if line.number not in idle and answers[line.number] != whole[line.number]]
+        if not wrong:
+            left = [line for line in shorter if line.number not in idle]
+            return Shortened(left, len(lines) - len(left), True)
+        wanted = {cause for line in wrong for cause in mentioned(line, candidates - needed, lines, sealed.open)}
+        if not wanted:
+            break
+        needed |= wanted
+    return Shortened(lines, 0, False)
+
+
+def _answers(sealed: Sealed, server: Server, lines: list[Line]) -> dict[int, str]:
+    backends.forget(server.account)
+    return {line.number: answer for line, answer in carry_out(sealed, server, lines)}
+
+
+def _refused(answers: dict[int, str], line: Line) -> bool:
+    return answers[line.number].startswith("4")
+
+
+def write(journal: Path, size: int, draft: Path, lines: list[Line], shortened: Shortened) -> None:
+    """Write the shorter journal; a journal that could not be shortened remembers it."""
+    header, _ = File.read(journal, "", size)
+    highest = max([header.next, *(line.number + 1 for line in lines)])
+    header = replace(header, next=highest, whole=len(shortened.lines))
+    File.write(draft, header, shortened.lines)
+
+
+def main() -> int:
+    told: dict[str, Any] = json.loads(sys.stdin.readline())
+    os.nice(15)
+    journal, size = Path(told["journal"]), int(told["size"])
+    header, lines = File.read(journal, "", size)
+    sealed = Sealed(journal, "", header)
+    living = frozenset(told["living"])
+    server = Server(told["account"], told["region"], told["endpoint"])
+    shortened = shorten(sealed, lines, server, lambda cause: cause not in living)
+    if os.getppid() == told["parent"]:
+        write(journal, size, Path(told["draft"]), lines, shortened)
+        print(json.dumps({"gone": shortened.gone, "proven": shortened.proven}), flush=True)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
