@@ -65,11 +65,23 @@ def variables(
         "PULUMI_OPTION_CONFIG_FILE": str(stack_config.path_of(checkout, environment)),
         # Safe here because the local cloud's plugins keep a ledger; never on AWS (docs/decisions/0004).
         "PULUMI_SKIP_CHECKPOINTS": "true",
+        **policy_pack(checkout.root, base),
         "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
         "AWS_CONFIG_FILE": str(aws / "config"),
         "AWS_EC2_METADATA_DISABLED": "true",
         **{name: _no_proxy(base.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
     }
+
+
+def policy_pack(root: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """The rules of policy/, beside whatever packs the person's own variables name. Set to nothing, none is run."""
+    variable = "PULUMI_OPTION_POLICY_PACK"
+    given = base.get(variable)
+    if given == "":
+        return {variable: ""}
+    own = str(root / "policy")
+    others = [pack for pack in (given or "").split(",") if pack and Path(pack).name != "policy"]
+    return {variable: ",".join([own, *others])}
 
 
 def apply(changes: Mapping[str, str | None], base: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
 import subprocess
 from abc import ABC, abstractmethod
@@ -108,6 +107,10 @@ class Target(ABC):
     @abstractmethod
     def approve(self, action: str, yes: bool) -> None:
         """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
+
+    def announce(self) -> None:
+        """Say, once, what is acted on, where that can be mistaken."""
+        return
 
     def broken(self) -> str:
         """Why nothing can be done on it now, if that can be seen from here; else an empty text."""
@@ -246,19 +249,20 @@ class AwsTarget(Target):
         return Exports(json.loads(self._ask("stack", "output", "--json")))
 
     def pulumi_environment(self) -> dict[str, str]:
-        return {**os.environ, "PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        return shell.apply({**own, **shell.policy_pack(self.checkout.root)})
 
     def approve(self, action: str, yes: bool) -> None:
-        self._announce()
+        self.announce()
         if not yes and not console.confirm(f"{action} there?"):
             raise HerdError("nothing was done")
 
     def require_exports(self) -> Exports:
-        self._announce()
+        self.announce()
         return super().require_exports()
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
-    def _announce(self) -> None:
+    def announce(self) -> None:
         """Say, once, what is acted on: a look at the wrong account is a mistake too."""
         console.note(f"stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
 

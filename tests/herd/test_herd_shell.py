@@ -99,3 +99,19 @@ def test_a_file_that_is_no_settings_file_is_wrong_input(checkout: Checkout, text
     (checkout.root / "Pulumi.dev.yaml").write_text(text)
     with pytest.raises(WrongInput, match=r"^Pulumi\.dev\.yaml: "):
         stack_config.prepare(checkout, "dev")
+
+
+POLICY_PACKS = {
+    "ours by default": (None, "{root}/policy"),
+    "beside the company's": ("/opt/acme-pack", "{root}/policy,/opt/acme-pack"),
+    "not twice": ("{root}/policy,/opt/acme-pack", "{root}/policy,/opt/acme-pack"),
+    "not another checkout's": ("/elsewhere/policy", "{root}/policy"),
+    "none when told so": ("", ""),
+}
+
+
+@pytest.mark.parametrize(("given", "wanted"), POLICY_PACKS.values(), ids=POLICY_PACKS)
+def test_the_rules_are_part_of_the_environment(checkout: Checkout, given: str | None, wanted: str) -> None:
+    base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(root=checkout.root)}
+    packs = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
+    assert packs == wanted.format(root=checkout.root)
