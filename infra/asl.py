@@ -31,6 +31,7 @@ class Target:
     data_bucket: str
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
+    assign_public_ip: bool = True
 
     def integration(self, action: str) -> str:
         """`ecs:runTask.sync` -> the ARN of that service integration."""

@@ -95,7 +95,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
                 "AwsvpcConfiguration": {
                     "Subnets": list(target.subnets),
                     "SecurityGroups": list(target.security_groups),
-                    "AssignPublicIp": "ENABLED",
+                    "AssignPublicIp": "ENABLED" if target.assign_public_ip else "DISABLED",
                 }
             },
             "Overrides": {"ContainerOverrides": [{"Name": CONTAINER, "Environment": overrides}]},

@@ -1,0 +1,59 @@
+"""What an environment uses and does not make: looked up, and refused where it does not fit, before anything is made."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pulumi_aws.ec2.get_subnet import get_subnet
+from pulumi_aws.ec2.get_vpc import get_vpc
+
+from infra.settings import Settings, SettingsError
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """`vpc_cidr`: the addresses of the network, the company's or the environment's own."""
+
+    vpc_cidr: str
+
+    @classmethod
+    def look_up(cls, settings: Settings) -> "Adopted":
+        """Asks AWS about everything that the settings adopt; raises SettingsError with all that does not fit."""
+        problems: list[str] = []
+        vpc_cidr = _vpc(settings, problems)
+        if problems:
+            where = f"Pulumi.{settings.environment}.yaml: {settings.project}"
+            raise SettingsError("\n".join(f"{where}:{problem}" for problem in problems))
+        return cls(vpc_cidr)
+
+
+def _vpc(settings: Settings, problems: list[str]) -> str:
+    if not settings.vpc:
+        return settings.vpc_cidr
+    try:
+        cidr = get_vpc(id=settings.vpc).cidr_block
+    except Exception as error:  # an invoke raises Exception itself, with the provider's words
+        problems.append(f"vpc = {settings.vpc} cannot be looked up: {_reason(error)}")
+        return settings.vpc_cidr
+    for key, subnets in (("private_subnets", settings.private_subnets), ("public_subnets", settings.public_subnets)):
+        problems += _subnet_problems(key, subnets, settings.vpc)
+    return cidr
+
+
+def _subnet_problems(key: str, subnets: Sequence[str], vpc: str) -> Iterator[str]:
+    zones: dict[str, str] = {}
+    for subnet in subnets:
+        try:
+            found = get_subnet(id=subnet)
+        except Exception as error:
+            yield f"{key}: {subnet} cannot be looked up: {_reason(error)}"
+            continue
+        if found.vpc_id != vpc:
+            yield f"{key}: {subnet} lies in {found.vpc_id}, not in {vpc}"
+        elif found.availability_zone in zones:
+            yield f"{key}: {subnet} and {zones[found.availability_zone]} lie in one zone, {found.availability_zone}"
+        zones[found.availability_zone] = subnet
+
+
+def _reason(error: Exception) -> str:
+    """The provider's words on one line, without Pulumi's wrapping."""
+    return " ".join(str(error).split())
