@@ -71,7 +71,9 @@ def configure(provider: Provider, config: Props) -> None:
     allowed, forbidden = told.get("allowedAccountIds"), told.get("forbiddenAccountIds")
     if (allowed and account not in map(str, allowed)) or account in map(str, forbidden or []):
         wanted = (
-            f"allows only {', '.join(map(str, allowed))}" if allowed else f"forbids {', '.join(map(str, forbidden))}"
+            f"allows only {', '.join(map(str, allowed))}"
+            if allowed
+            else f"forbids {', '.join(map(str, forbidden or []))}"
         )
         raise Refused(
             f"the account here is {account}, but the provider {wanted} (allowedAccountIds, forbiddenAccountIds)"
