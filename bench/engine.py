@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.measure import Result, interleaved, seconds
-from bench.sandbox import ROOT, Sandbox
+from bench.sandbox import POLICY_PACK, ROOT, Sandbox
 
 ROUNDS = 5
 
@@ -63,6 +63,19 @@ def preview(folder: Path) -> list[Result]:
         limit = 1.5 * floor + 0.012 * count
         yardstick = f"empty program {floor:.2f} s, {count} resources"
         return [Result("no-change preview", ours, limit, "s", yardstick)]
+
+
+def rules(folder: Path) -> list[Result]:
+    """What the rules of policy/ add to a preview."""
+    with deployed(folder) as sandbox:
+        variables = sandbox.herd_env()
+        pack = {**variables, POLICY_PACK: str(sandbox.folder / "policy")}
+        preview = ("pulumi", "preview", "--expect-no-changes")
+        without, judged = interleaved(
+            ROUNDS, partial(sandbox.run, *preview, env=variables), partial(sandbox.run, *preview, env=pack)
+        )
+        yardstick = f"{without:.2f} s without them, {resources(sandbox)} resources"
+        return [Result("rules, added to a preview", judged - without, 1.0, "s", yardstick)]
 
 
 def up_and_down(folder: Path) -> list[Result]:

@@ -16,6 +16,9 @@ ROOT = Path(__file__).parents[1]
 LEFT_OUT = ("AWS_", "PULUMI_", "HERD_", "VIRTUAL_ENV")
 """Variables of whoever runs us that would change what is measured or tested."""
 
+POLICY_PACK = "PULUMI_OPTION_POLICY_PACK"
+"""The exception: empty, it switches the rules of policy/ off, as benchmarks do."""
+
 
 TEAMS_FOLDERS = ("jobs/", "reports/", "apis/", "lib/")
 """Where workloads lie."""
@@ -56,7 +59,7 @@ class Sandbox:
     @property
     def environment(self) -> dict[str, str]:
         """What a person's shell has, without what belongs to the shell that runs us."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT)}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT) or key == POLICY_PACK}
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return {**kept, "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
 
