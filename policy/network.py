@@ -164,7 +164,8 @@ def balancers_protected(balancer: Resource, stack: Stack) -> Iterator[str]:
 )
 def listeners_encrypted(listener: Resource, stack: Stack) -> Iterator[str]:
     protocol = listener.props.get("protocol")
-    if protocol == "HTTPS" and not str(listener.props.get("sslPolicy", "")).startswith("ELBSecurityPolicy-TLS13-1-2"):
+    tls = listener.props.get("sslPolicy", "")
+    if protocol == "HTTPS" and tls is not UNKNOWN and not str(tls).startswith("ELBSecurityPolicy-TLS13-1-2"):
         yield "accepts old versions of TLS; set sslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06 (AWS ELB.17)"
     if protocol == "HTTP" and stack.is_prod:
         actions = listener.props.get("defaultActions") or []
