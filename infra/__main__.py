@@ -5,6 +5,7 @@ from pathlib import Path
 import pulumi
 
 from infra.imports import single_modules
+from infra.offer import Offer
 from infra.settings import Settings
 from infra.spec import SpecErrors, load_specs
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 settings = Settings.load()
 try:
-    specs = load_specs(ROOT, settings.environment)
+    specs = load_specs(ROOT, settings.environment, Offer.of(settings))
 except SpecErrors as errors:
     raise pulumi.RunError(str(errors)) from None
 environment = Environment(settings, specs, ROOT)

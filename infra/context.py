@@ -1,7 +1,8 @@
 """What every part of the program is given: settings, names, the account; and the base class of its components."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 from pulumi_aws.get_caller_identity import get_caller_identity
@@ -9,6 +10,10 @@ from pulumi_aws.get_caller_identity import get_caller_identity
 from infra.naming import Naming
 from infra.settings import Settings, SettingsError
 from infra.spec import WorkloadSpec
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+"""Of IAM and of the policies of buckets and keys."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class Account:
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 
+    @property
+    def dns_suffix(self) -> str:
+        """Of the names of AWS's services."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
     def role_arn(self, path_and_name: str) -> str:
         """IAM knows no regions."""
         return f"arn:{self.partition}:iam::{self.id}:role/{path_and_name}"
@@ -50,12 +60,36 @@ class Account:
 
 
 @dataclass(frozen=True)
+class LogBucket:
+    """Where AWS's services write who asked for what; `ready`: what must be there before they are told to.
+
+    Environments may share one, so each writes below its own prefix.
+    """
+
+    name: str
+    arn: str
+    prefix: str
+    ready: tuple[pulumi.Resource, ...] = ()
+
+
+@dataclass(frozen=True)
 class Context:
-    """One environment's plain facts: no Pulumi outputs in here."""
+    """One environment's plain facts; of Pulumi's outputs only the key's ARN, which AWS chooses."""
 
     settings: Settings
     naming: Naming
     account: Account
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Name -> ARN of each secret that a workload needs."""
+    key_arn: pulumi.Input[str] | None = None
+    """What encrypts data, logs and images; None: AWS's own keys."""
+    logs: LogBucket | None = None
+    """None: neither access logs nor flow logs are kept."""
+
+    @property
+    def access_logs(self) -> LogBucket | None:
+        """Where buckets and load balancers log who asked for what."""
+        return self.logs if self.settings.access_logs else None
 
     @property
     def cluster_arn(self) -> str:
@@ -93,8 +127,15 @@ class Context:
 class Component(pulumi.ComponentResource):
     """A component whose children bear its name as prefix and have it as parent, so that no two instances collide."""
 
-    def __init__(self, kind: str, name: str, parent: pulumi.Resource | None = None) -> None:
-        super().__init__(f"herd:infra:{kind}", name, opts=pulumi.ResourceOptions(parent=parent))
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        parent: pulumi.Resource | None = None,
+        transformations: list[pulumi.ResourceTransformation] | None = None,
+    ) -> None:
+        options = pulumi.ResourceOptions(parent=parent, transformations=transformations)
+        super().__init__(f"herd:infra:{kind}", name, opts=options)
         self.name = name
 
     def child(self, name: str) -> str:

@@ -60,12 +60,20 @@ class Naming:
     def schedule_group(self) -> str:
         return fit(self.prefix, SCHEDULE)
 
-    def bucket(self, account: str, purpose: Literal["data", "reports"]) -> str:
+    def secret(self, name: str) -> str:
+        """In Secrets Manager. The slash lets a permission name all of an environment and no sibling's."""
+        return f"{self.prefix}/{name}"
+
+    def bucket(self, account: str, purpose: Literal["data", "reports", "logs"]) -> str:
         """Bucket names are shared by all of AWS, hence the account."""
         return fit(f"{self.prefix}-{account}-{purpose}", BUCKET)
 
     def repository(self, workload: str) -> str:
         return f"{self.prefix}/{workload}"
+
+    @property
+    def key_alias(self) -> str:
+        return f"alias/{self.prefix}"
 
     def log_group(self, workload: str) -> str:
         return f"/{self.prefix}/{workload}"

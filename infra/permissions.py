@@ -13,7 +13,9 @@ import pulumi
 from pulumi_aws.iam.role import Role
 from pulumi_aws.iam.role_policy import RolePolicy
 
+from infra import vault
 from infra.context import Account, Component, Context
+from infra.settings_values import Dataset
 from infra.spec import BatchSpec, ReportSpec, WorkloadSpec
 
 Statement = dict[str, Any]
@@ -73,9 +75,17 @@ def scheduler_trust(context: Context) -> Document:
 # --- a workload ----------------------------------------------------------------------------------------------------
 
 
-def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
-    """Pull this image, write this log. The log group exists already, so creating one is not among them."""
+def execution_permissions(spec: WorkloadSpec, context: Context, key: str | None = None) -> Document:
+    """Pull this image, write this log, hand out these secrets. The log group exists, so creating one is not among them.
+
+    `key`: the ARN of the environment's own key, if it has one.
+    """
     account, naming = context.account, context.naming
+    # Six characters that AWS chooses follow the name. Source: "What's in a Secrets Manager secret?", user guide.
+    secrets = [
+        account.arn("secretsmanager", f"secret:{naming.secret(secret)}-??????")
+        for secret in sorted(vault.needed(spec, context.settings.connections))
+    ]
     return document(
         # The token call knows no resources (ECR, service authorization reference).
         allow("ecr:GetAuthorizationToken", "*"),
@@ -87,12 +97,29 @@ def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
             ["logs:CreateLogStream", "logs:PutLogEvents"],
             account.arn("logs", f"log-group:{naming.log_group(spec.name)}:*"),
         ),
+        *([allow("secretsmanager:GetSecretValue", secrets)] if secrets else []),
+        *(by_key(key, "secretsmanager", context, "kms:Decrypt") if secrets else []),
     )
+
+
+def by_key(key: str | None, service: str, context: Context, *actions: str) -> list[Statement]:
+    """Use of the environment's key, only through the service that holds what it encrypts; none without a key."""
+    if key is None:
+        return []
+    via = f"{service}.{context.settings.region}.{context.account.dns_suffix}"
+    return [allow(list(actions), key, StringEquals={"kms:ViaService": via})]
 
 
 def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
     """What the workload's own code may do: read what it `reads`, write below its own name. None if that is nothing."""
-    statements = [statement for read in spec.reads for statement in _reader(read.name, context)]
+    datasets = context.settings.datasets
+    statements = [
+        statement
+        for read in spec.reads
+        for statement in (
+            _dataset(datasets[read.name], context) if read.name in datasets else _reader(read.name, context)
+        )
+    ]
     if isinstance(spec, BatchSpec):
         statements += _writer(spec, context)
     if isinstance(spec, ReportSpec):
@@ -105,6 +132,16 @@ def _reader(other: str, context: Context) -> list[Statement]:
     return [
         allow("s3:GetObject", [arn(bucket, f"{other}/latest.json"), arn(bucket, f"{other}/versions/*")]),
         allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{other}/*"}),
+    ]
+
+
+def _dataset(dataset: Dataset, context: Context) -> list[Statement]:
+    """Whatever lies below its address; who owns the bucket may have to allow it too."""
+    arn = context.account.bucket_arn
+    prefixes = {"StringLike": {"s3:prefix": f"{dataset.prefix}*"}} if dataset.prefix else {}
+    return [
+        allow("s3:GetObject", arn(dataset.bucket, f"{dataset.prefix}*")),
+        allow("s3:ListBucket", arn(dataset.bucket), **prefixes),
     ]
 
 

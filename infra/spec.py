@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from infra import spec_draft, spec_files, spec_graph
+from infra import spec_draft, spec_files, spec_graph, spec_offer
+from infra.offer import Offer
 from infra.schedule import Schedule
 from infra.spec_draft import Draft
 from infra.spec_errors import Problem, SpecErrors, did_you_mean, printable, quoted
@@ -34,6 +35,9 @@ from infra.spec_models import (
     WorkloadSpec,
     settings_of,
 )
+
+EVERYWHERE = Offer()
+"""What every environment offers."""
 
 __all__ = [
     "AnySpec",
@@ -79,9 +83,9 @@ class Explained:
     source: str
 
 
-def load_specs(root: Path, environment: str) -> Specs:
+def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE) -> Specs:
     """The project's workloads in one environment; raises SpecErrors with every problem of every file."""
-    drafts, problems = _load(root, environment)
+    drafts, problems = _load(root, environment, offer)
     if problems:
         raise SpecErrors(sorted(problems, key=lambda problem: problem.file))
     workloads = {draft.spec.name: draft.spec for draft in sorted(drafts, key=lambda draft: draft.spec.name)}
@@ -89,9 +93,9 @@ def load_specs(root: Path, environment: str) -> Specs:
     return Specs(workloads, spec_graph.pipelines(workloads), origins)
 
 
-def explain(root: Path, environment: str, name: str) -> list[Explained]:
+def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) -> list[Explained]:
     """Each setting of one workload with its source, in the schema's order; raises SpecErrors."""
-    specs = load_specs(root, environment)
+    specs = load_specs(root, environment, offer)
     if name not in specs.workloads:
         message = f"no workload is called {quoted(name)}{did_you_mean(name, specs.workloads)}"
         raise SpecErrors([Problem("jobs, reports, apis", "name", message)])
@@ -134,7 +138,7 @@ def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield setting, value
 
 
-def _load(root: Path, environment: str) -> tuple[list[Draft], list[Problem]]:
+def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list[Problem]]:
     found, problems = spec_files.discover(root)
     common, more = spec_draft.defaults(root)
     problems += more
@@ -154,7 +158,7 @@ def _load(root: Path, environment: str) -> tuple[list[Draft], list[Problem]]:
         if draft:
             drafts[entry.name] = draft
     specs = {name: draft.spec for name, draft in drafts.items()}
-    for name, finding in spec_graph.findings(specs, kinds):
+    for name, finding in [*spec_graph.findings(specs, kinds, offer.datasets), *spec_offer.findings(specs, offer)]:
         drafts[name].accept(finding)
     problems += [problem for draft in drafts.values() for problem in draft.problems]
     problems += _links(root, [entry.folder for entry in found], specs.values())

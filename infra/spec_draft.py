@@ -135,7 +135,7 @@ def _known(layer: Layer, known: Collection[str], place: str, problems: list[Prob
 
 def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> Any:
     """A table without the settings that slipped below its header: in TOML everything below [env] belongs to env."""
-    if table not in ("env", "params", "replicas", "check"):
+    if table not in ("env", "params", "replicas", "secrets", "check"):
         return value
     if isinstance(value, list):
         return [_placed(layer, table, item, problems) for item in value]

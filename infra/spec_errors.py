@@ -103,7 +103,7 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def where(location: Sequence[int | str]) -> str:
     """A place in the file in the words of the file: `replicas.max`, `[env] TARGET`, `[[check]] no. 1: min`."""
     top, *rest = location
-    if rest and top in ("env", "params"):
+    if rest and top in ("env", "params", "secrets"):
         return f"[{top}] {printable(str(rest[0]))}"
     if rest and top == "check":
         return f"[[check]] no. {int(rest[0]) + 1}" + "".join(f": {printable(str(part))}" for part in rest[1:2])

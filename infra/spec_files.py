@@ -21,7 +21,7 @@ SETTINGS = "workload.toml"
 DEFAULTS = "defaults.toml"
 MAX_BYTES = 64 * 1024
 LONGEST_LINE = 4_000
-MERGED_TABLES = frozenset({"env", "params", "replicas"})
+MERGED_TABLES = frozenset({"env", "params", "replicas", "secrets"})
 """Tables that are laid over each other key by key; everything else is replaced as a whole."""
 
 

@@ -1,6 +1,6 @@
 """Rules over all workloads together: who reads whom, what runs after what, and the pipelines that follow from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -24,11 +24,16 @@ class Pipeline:
     timezone: str
 
 
-def findings(specs: Mapping[str, AnySpec], kinds: Mapping[str, Kind]) -> Iterator[tuple[str, Finding]]:
-    """(workload, finding) for every wrong reference. `kinds` also has the workloads whose own settings are wrong."""
+def findings(
+    specs: Mapping[str, AnySpec], kinds: Mapping[str, Kind], datasets: Collection[str] = ()
+) -> Iterator[tuple[str, Finding]]:
+    """(workload, finding) for every wrong reference. `kinds` also has the workloads whose own settings are wrong;
+    `datasets` are what the stack's settings offer to be read beside the workloads.
+    """
     for name, spec in specs.items():
         for read in spec.reads:
-            yield from _reference(name, "reads", read.name, kinds, "only jobs and reports have outputs")
+            if read.name in kinds or read.name not in datasets:
+                yield from _reference(name, "reads", read.name, kinds, "only jobs and reports have outputs", datasets)
         for other in spec.after if isinstance(spec, BatchSpec) else ():
             yield from _reference(name, "after", other, kinds, "it never ends; only jobs and reports do")
     circles = list(_circles(specs))
@@ -38,10 +43,13 @@ def findings(specs: Mapping[str, AnySpec], kinds: Mapping[str, Kind]) -> Iterato
         yield from _different_schedules(specs)
 
 
-def _reference(name: str, key: str, other: str, kinds: Mapping[str, Kind], why: str) -> Iterator[tuple[str, Finding]]:
+def _reference(
+    name: str, key: str, other: str, kinds: Mapping[str, Kind], why: str, datasets: Collection[str] = ()
+) -> Iterator[tuple[str, Finding]]:
     if other not in kinds:
-        hint = did_you_mean(other, (known for known, kind in kinds.items() if kind != "api" and known != name))
-        yield name, ((key,), f"{key}: {show(other)} is not a job or report{hint}")
+        known = [known for known, kind in kinds.items() if kind != "api" and known != name]
+        what = "job, report or dataset" if datasets else "job or report"
+        yield name, ((key,), f"{key}: {show(other)} is not a {what}{did_you_mean(other, [*known, *datasets])}")
     elif kinds[other] == "api":
         yield name, ((key,), f"{key}: {show(other)} is an api, and {why}")
 

@@ -106,11 +106,12 @@ class WorkloadSpec(Strict):
         Field(strict=False, min_length=1, max_length=200),
         BeforeValidator(_as_command, json_schema_input_type=str | list[str]),
     ] = Field(description="a list is run as it is, a string goes through `sh -c`", examples=['["python", "train.py"]'])
-    hardware: Literal["fargate", "fargate-spot"] = Field(
+    hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
         default="fargate",
-        description="`fargate-spot` is about 70 % cheaper and may be stopped by AWS with two minutes' notice",
+        description="`fargate`; `fargate-spot`: about 70 % cheaper, and AWS may stop it with two minutes' notice; "
+        "`vm`: machines of its own that go when nothing runs; or one of the `pools` in the stack's settings",
     )
-    cpu: Annotated[float, AfterValidator(capacity.known_cpu)] = Field(default=1, description="vCPU")
+    cpu: Annotated[float, AfterValidator(capacity.possible_cpu)] = Field(default=1, description="vCPU")
     memory_gb: Finite = Field(default=2, description="memory in GB; which are possible depends on `cpu`")
     disk_gb: Annotated[int, Field(ge=capacity.DISK_GB.min, le=capacity.DISK_GB.max)] = Field(
         default=capacity.DISK_GB.min, description="disk in GB"
@@ -122,7 +123,7 @@ class WorkloadSpec(Strict):
     ] = Field(
         default=(),
         description='jobs and reports whose outputs are in `inputs/<name>/`; `{ name = "x", fetch = false }` gives '
-        "the address only",
+        "the address only, and so does one of the `datasets` in the stack's settings",
         examples=['["ingest-flights"]'],
     )
     uses: Annotated[
@@ -144,6 +145,19 @@ class WorkloadSpec(Strict):
         Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.text_value)]],
         Field(max_length=100),
     ] = Field(default={}, description="environment variables, upper-case names only; no secrets here")
+    secrets: Annotated[
+        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.secret_name)]],
+        Field(max_length=50),
+    ] = Field(
+        default={},
+        description='environment variables that get the value of a secret: `KEY = "weather-key"`, after '
+        "`herd secret set weather-key`",
+    )
+    connects: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
+        default=(),
+        description="`connections` in the stack's settings; `warehouse` is ready in `HERD_CONNECTION_WAREHOUSE_URL`",
+        examples=['["warehouse"]'],
+    )
 
 
 class BatchSpec(WorkloadSpec):
@@ -203,9 +217,10 @@ class ApiSpec(WorkloadSpec):
         default="/health", description="the path that answers 200 while the process is up"
     )
     replicas: Replicas = Field(default=Replicas(), description="how many copies run")
-    access: Literal["internal", "public"] = Field(
+    access: Literal["internal", "company", "public"] = Field(
         default="internal",
-        description="who reaches it: the environment's own network, or everybody (the stack must allow it)",
+        description="who reaches it: the environment's own network, the company (its addresses, or people who sign in), or "
+        "everybody (the stack must allow it)",
     )
 
 

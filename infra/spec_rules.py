@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from infra import capacity
+from infra.offer import FARGATE
 from infra.spec_errors import did_you_mean, show
 from infra.spec_models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
 
@@ -40,6 +41,8 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
     """Everything that is wrong with one workload although each of its settings is right."""
     yield from _memory(spec)
     yield from _size(spec)
+    for name in sorted(spec.env.keys() & spec.secrets.keys()):
+        yield ("secrets", "env"), f"[secrets] {name} stands in [env] too; a variable has one value: remove one of them"
     yield from _folders(root, spec)
     yield from _script(root, spec)
     match spec:
@@ -52,7 +55,15 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
 
 
 def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
-    allowed = capacity.FARGATE_MEMORY_GB[spec.cpu]
+    if spec.hardware not in FARGATE:
+        if not 0.125 <= spec.memory_gb <= 32_768:
+            yield ("memory_gb",), f"memory_gb = {spec.memory_gb:g} is out of range; allowed: 0.125 or more"
+        return
+    try:
+        allowed = capacity.FARGATE_MEMORY_GB[capacity.known_cpu(spec.cpu)]
+    except ValueError as unknown:
+        yield ("cpu", "hardware"), f"cpu = {spec.cpu:g} {unknown}"
+        return
     if spec.memory_gb not in allowed:
         pair = f"memory_gb = {spec.memory_gb:g} is not available with cpu = {spec.cpu:g}"
         yield ("memory_gb", "cpu"), f"{pair}; allowed: {capacity.describe(allowed)}"

@@ -20,6 +20,8 @@ FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
+SECRET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,48}[a-z0-9]")
+SECRET_NAMES = "2 to 50 of a-z, 0-9, - and _, a letter first"
 PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
 # Characters that AWS takes in the value of a tag, because the owner becomes one.
@@ -115,6 +117,17 @@ def env_name(value: str) -> str:
             f"{', '.join(TAKEN_PREFIXES)}"
         )
     return value
+
+
+def hardware_name(value: str) -> str:
+    """Which there are, the stack's settings say (`infra.spec_offer`)."""
+    return _match(value, FOLDER_NAME, "is not a name of hardware; allowed: fargate, fargate-spot, vm or a pool's")
+
+
+def secret_name(value: str) -> str:
+    """Whoever writes the secret itself here is told so, and what was written is not shown."""
+    rule = f"must be the name of a secret ({SECRET_NAMES}), never its value: `herd secret set NAME` keeps that"
+    return _match(value, SECRET_NAME, rule)
 
 
 def param_name(value: str) -> str:

@@ -8,6 +8,7 @@ what it wrote and publishes it. It runs in an interpreter of its own, and only t
     workspace   the writable copy of the workload's folder; which files count as outputs
     command     the workload's process: signals, exit status
     inputs      what a workload reads: the current version, verified
+    connections the address of a database, made of its secret
     checks      the output gate (pure)
     publishing  versions, the switch of latest.json, the baseline, what happens to superseded versions
     pages       a report's files in the public bucket

@@ -58,7 +58,11 @@ def _needs_storage(task: Task) -> bool:
     """Whether S3 will be asked. A trial of a workload without inputs does without, and so without importing boto3."""
     if task.data_bucket is None:
         return False
-    return task.trial is None or bool(task.reads) or any(check.max_drop is not None for check in task.checks)
+    return (
+        task.trial is None
+        or any(read.uri is None for read in task.reads)
+        or any(check.max_drop is not None for check in task.checks)
+    )
 
 
 def _run(task: Task, environ: Mapping[str, str], command: Command, storage: Storage | None, progress: Progress) -> str:

@@ -43,6 +43,9 @@ def fetch_all(task: Task, storage: Storage | None, folder: Path) -> tuple[tuple[
     uris: dict[str, str] = {}
     missing: list[str] = []
     for read in task.reads:
+        if read.uri is not None:
+            uris[read.name] = read.uri
+            continue
         target = folder / read.name
         if _copy_local(task, read, target):
             continue

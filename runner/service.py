@@ -46,9 +46,11 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
 
 def _uris(task: Task) -> dict[str, str]:
     """A service lives longer than a version: it gets the folder in which latest.json names the current one."""
-    if task.data_bucket is None:
-        return {}
-    return {read.name: f"s3://{task.data_bucket}/{read.name}/" for read in task.reads}
+    return {
+        read.name: read.uri or f"s3://{task.data_bucket}/{read.name}/"
+        for read in task.reads
+        if read.uri or task.data_bucket is not None
+    }
 
 
 def _keep_current(task: Task, workspace: Workspace, ended: threading.Event) -> None:

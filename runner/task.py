@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.checks import Check
+from runner.connections import Connection, login_variable
 from runner.errors import BAD_SETTINGS, RunFailed
 from runner.layout import SCHEMA, BadPath, Keys, check_segment
 
@@ -35,10 +36,11 @@ _OURS = frozenset(
 
 @dataclass(frozen=True)
 class Read:
-    """One entry of `reads`; without `fetch` the workload gets the URI only."""
+    """One entry of `reads`; without `fetch` the workload gets the URI only. `uri`: a dataset's, which others made."""
 
     name: str
     fetch: bool = True
+    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Task:
     data_bucket: str | None
     reports_bucket: str | None
     reads: tuple[Read, ...]
+    connections: tuple[Connection, ...]
     params: Mapping[str, Param]
     checks: tuple[Check, ...]
     fan_out: tuple[str, ...]
@@ -115,7 +118,10 @@ class Task:
             command=tuple(told["command"]),
             data_bucket=told["data_bucket"],
             reports_bucket=told.get("reports_bucket"),
-            reads=tuple(Read(check_segment(read["name"]), read.get("fetch", True)) for read in told["reads"]),
+            reads=tuple(
+                Read(check_segment(read["name"]), read.get("fetch", True), read.get("uri")) for read in told["reads"]
+            ),
+            connections=tuple(Connection(**connection) for connection in told.get("connections", ())),
             params=merge_params(told["params"], environ.get("HERD_PARAMS", "")),
             checks=tuple(Check(**check) for check in told["checks"]),
             fan_out=tuple(check_segment(item) for item in told["fan_out"]),
@@ -188,7 +194,8 @@ def workload_environment(
     task: Task, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
 ) -> dict[str, str]:
     """The workload's variables (the table in DESIGN 6): the container's own, less the runner's, and these."""
-    variables = {name: value for name, value in environ.items() if name not in _OURS}
+    logins = {login_variable(connection.name) for connection in task.connections}
+    variables = {name: value for name, value in environ.items() if name not in _OURS and name not in logins}
     variables |= {
         "HERD_ENVIRONMENT": task.environment,
         "HERD_WORKLOAD": task.workload,
@@ -199,6 +206,10 @@ def workload_environment(
     }
     variables |= {f"HERD_PARAM_{variable_name(name)}": variable_text(value) for name, value in task.params.items()}
     variables |= {f"HERD_INPUT_{variable_name(name)}_URI": uri for name, uri in input_uris.items()}
+    variables |= {
+        f"HERD_CONNECTION_{variable_name(connection.name)}_URL": connection.url(environ)
+        for connection in task.connections
+    }
     if task.kind == "api":
         # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
         variables["PORT"] = environ.get("PORT") or str(task.port)

@@ -13,13 +13,16 @@ from pulumi_aws.cloudwatch.log_group import LogGroup
 from pulumi_aws.ecs.task_definition import TaskDefinition
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 
+from infra import vault
 from infra.asl import Target
 from infra.capacity import cpu_units, memory_mib
 from infra.context import Component, Context
-from infra.hardware import Cluster, Network
+from infra.hardware import Cluster
 from infra.images import Images
+from infra.load_balancers import base_path
+from infra.network import Network
 from infra.permissions import PlatformRoles, workload_role
-from infra.spec import AnySpec, ApiSpec, BatchSpec, ReportSpec, Schedule
+from infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule
 from infra.statemachine import CONTAINER
 
 STOP_TIMEOUT_SECONDS = 30
@@ -49,6 +52,7 @@ class Workload(Component):
     def __init__(self, kind: str, spec: AnySpec, platform: Platform, parent: pulumi.Resource) -> None:
         super().__init__(kind, spec.name, parent)
         self.context = platform.context
+        self.secrets = sorted(vault.needed(spec, self.context.settings.connections))
         self.image = platform.images.build(spec, self)
         self.log_group = LogGroup(
             self.child("log"),
@@ -70,6 +74,7 @@ class Workload(Component):
             "machine": None,
             "pipeline": None,
             "service": None,
+            "secrets": self.secrets,
             "task_definition": self.task_definition.family,
         }
 
@@ -117,6 +122,7 @@ def container(
         "image": image,
         "essential": True,
         "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
+        **({"secrets": secrets} if (secrets := injected(spec, context)) else {}),
         "user": USER,
         "readonlyRootFilesystem": True,
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
@@ -135,6 +141,18 @@ def container(
     }
 
 
+def injected(spec: AnySpec, context: Context) -> list[dict[str, str]]:
+    """The variables whose values ECS fetches when a task starts; the definition holds their addresses only."""
+    connections = context.settings.connections
+    wanted = {login_variable(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
+    return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
+
+
+def login_variable(connection: str) -> str:
+    """Where the runner finds user and password, of which it makes the connection's address; workloads never see it."""
+    return f"HERD_CONNECTION_{connection.upper().replace('-', '_')}_SECRET"
+
+
 def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> dict[str, Any]:
     """What the runner is told: the content of HERD_TASK, schema 1."""
     batch = spec if isinstance(spec, BatchSpec) else None
@@ -149,16 +167,27 @@ def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports
         "data_bucket": context.data_bucket,
         "reports_bucket": context.reports_bucket if publishes else None,
         "reports_url": reports_url if publishes else None,
-        "reads": [read.model_dump() for read in spec.reads],
+        "reads": [read_told(read, context) for read in spec.reads],
+        "connections": [connection_told(name, context) for name in spec.connects],
         "params": dict(spec.params),
         "checks": [check.model_dump() for check in batch.checks] if batch else [],
         "fan_out": list(batch.fan_out) if batch else [],
         "retries": batch.retries if batch else 0,
         "port": service.port if service else None,
-        "base_path": f"/{spec.name}" if service else None,
+        "base_path": base_path(service, context.settings) if service else None,
         "image": image,
         "content_hash": content_hash,
     }
+
+
+def read_told(read: Read, context: Context) -> dict[str, Any]:
+    dataset = context.settings.datasets.get(read.name)
+    return {"name": read.name, "fetch": False, "uri": dataset.uri} if dataset else read.model_dump()
+
+
+def connection_told(name: str, context: Context) -> dict[str, Any]:
+    connection = context.settings.connections[name]
+    return {"name": name, "driver": connection.driver, "host": connection.host, "port": connection.port}
 
 
 def schedule_export(schedule: Schedule | None, timezone: str) -> dict[str, str] | None:

@@ -14,6 +14,7 @@ import pulumi
 from pulumi.runtime import mocks
 
 from infra.imports import single_modules
+from infra.offer import Offer
 from infra.settings import Settings
 from infra.spec import load_specs
 
@@ -154,7 +155,16 @@ class _Cloud(mocks.Mocks):
                 "proxyEndpoint": "",
             },
         }
+        if args.token == "aws:secretsmanager/getSecret:getSecret":
+            return self._secret(args.args["name"]), []
         return answers[args.token], []
+
+    def _secret(self, name: str) -> dict[str, Any]:
+        """Every secret is there but those that are called `missing`."""
+        if "missing" in name:
+            raise RuntimeError(f"reading Secrets Manager Secret ({name}): couldn't find resource")
+        arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
+        return {"arn": arn, "id": arn, "name": name}
 
 
 class _Monitor(mocks.MockMonitor):
@@ -187,7 +197,7 @@ def run_program(root: Path, settings: Settings = SETTINGS) -> Program:
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        environment = Environment(settings, load_specs(root, settings.environment), root)
+        environment = Environment(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
         extend(environment, root)
         return pulumi.Output.all(**environment.exports()).apply(program.exports.update)
 

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pulumi
 import pytest
 
 from infra.settings import Settings
+from infra.settings_values import Connection
 from infra.spec import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
 from tests.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Program, run_program, write_team
 
@@ -33,6 +35,8 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "uses": (JOB, 'uses = ["features"]', {}),
     "params": (JOB, "[params]\nmonth = 2", {}),
     "env": (JOB, '[env]\nTARGET = "x"', {}),
+    "secrets": (JOB, '[secrets]\nKEY = "key"', {}),
+    "connects": (JOB, 'connects = ["warehouse"]', {}),
     "schedule": (JOB, 'schedule = "@weekly"', {}),
     "timezone": (JOB, 'timezone = "America/New_York"', {}),
     "after": (JOB, 'schedule = "none"\nafter = ["ingest"]', {}),
@@ -56,6 +60,9 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
 }
 """Setting -> the file it is changed in, the line that replaces or joins what is there, other files."""
 
+OFFERED: dict[str, Any] = {"connections": {"warehouse": Connection("postgresql", "warehouse-login", 5432)}}
+"""Settings of the stack that the changes need."""
+
 GIVEN = {"name", "kind", "folder"}
 
 
@@ -67,7 +74,7 @@ def deployed(root: Path, file: str, line: str = "", more: Mapping[str, str] | No
     wanted = (*NEEDED, str(Path(file).parent))
     files = {path: text for path, text in TEAM.items() if path.startswith(wanted)}
     files |= {**(more or {}), file: toml({**tomllib.loads(files[file]), **tomllib.loads(line)})}
-    return run_program(write_team(root, files)).everything()
+    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED)).everything()
 
 
 def toml(values: dict[str, Any]) -> str:
@@ -178,6 +185,7 @@ def test_the_runner_of_a_job_is_told_everything(program: Program) -> None:
         "reports_bucket": None,
         "reports_url": None,
         "reads": [{"name": "ingest", "fetch": True}],
+        "connections": [],
         "params": {},
         "checks": [{"file": "metrics.json", "value": "auc", "min": 0.7, "max": None, "max_drop": None}],
         "fan_out": ["small", "large"],
@@ -220,7 +228,9 @@ def test_exports(program: Program) -> None:
         "machine": None,
         "pipeline": None,
         "service": "herd-dev-answers",
+        "secrets": [],
         "task_definition": "herd-dev-answers",
+        "task_definition_arn": "arn:answers-task",
         "review_by": "2027-06-30",
     }
     assert program.exports["workloads"]["page"]["pipeline"] == "ingest"
