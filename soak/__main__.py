@@ -2,53 +2,155 @@
 
     python -m soak                                   30 kills of each kind, 20 rounds, 20 cycles: hours
     python -m soak --kills 1 --rounds 1 --cycles 4   a look at all of it: about twenty minutes
+    python -m soak --parts kills --minutes 30        no new case begins after half an hour
+    python -m soak --go-on …                         goes on with the record, and skips what it has
 
-A failure ends it with the seed and the case; what was carried out until then is in the report all the same.
+A failure is in the report with the seed and the case; after three of them a part ends.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import random
-import statistics
 import sys
 import tempfile
-from collections import Counter
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 
 from soak import cycles, kills, meetings
+from soak.record import ROOT, Record, grown_too_much, report
 from soak.world import World
 
-REPORT = Path(__file__).parents[1] / "docs" / "soak-report.md"
+REPORT = ROOT / "docs" / "soak-report.md"
+RECORD = ROOT / ".herd" / "soak.jsonl"
 LONGEST_DELAY_SECONDS = 3.0
-MOST_GROWTH = 0.05
-"""Of memory, disk, time and open files over the cycles, as a share."""
+CASES_IN_A_WORLD = 40
+"""So many kills happen to one environment before another one takes its place."""
+
+MOST_FAILURES = 3
+
+
+class Soak:
+    """One run, with the record that it adds to."""
+
+    def __init__(self, options: argparse.Namespace):
+        self.options = options
+        self.record = Record.opened(options.record, options.go_on)
+        self.failures = 0
+        self._until = time.monotonic() + options.minutes * 60 if options.minutes else None
+
+    @property
+    def over(self) -> bool:
+        """Is it too late to begin anything more?"""
+        return self._until is not None and time.monotonic() > self._until
+
+    def all_kills(self) -> None:
+        """Every case that the record lacks, each in the order in which it was drawn."""
+        seed, each = self.options.seed, self.options.kills
+        cases = kills.draw(seed, kills.OF_ENVIRONMENT, kills.OF_UPDATES, each)
+        cases += kills.draw(seed, ("run",), kills.OF_RUNS, each)
+        random.Random(seed).shuffle(cases)  # so that a part of them is a part of each kind
+        numbered = [(f"{number}/{each}: {case}", case) for number, case in enumerate(cases)]
+        left = [(key, case) for key, case in numbered if not self.record.has("kill", key)]
+        while left and not self.over:
+            now, left = left[:CASES_IN_A_WORLD], left[CASES_IN_A_WORLD:]
+            done = self._kills(now)
+            left = [*now[done:], *left]
+
+    def _kills(self, cases: list[tuple[str, kills.Case]]) -> int:
+        """How many of these cases were carried out in one world: one in which something did not hold is left."""
+        done = 0
+        with (
+            _folder() as folder,
+            World(folder / "world") as world,
+            kills.Driver(world, random.Random(self.options.seed)) as driver,
+        ):
+            for key, case in cases:
+                if self.over:
+                    break
+                done += 1
+                told = {"key": key, "operation": case.operation, "victim": case.victim}
+                try:
+                    outcome = driver.carry_out(case)
+                except Exception as error:
+                    self.record.add("kill", **told, met=1, held=False)
+                    self._fail(key, error)
+                    break
+                self.record.add("kill", **told, met=int(outcome.met), held=True, seconds=outcome.recovery_seconds)
+        return done
+
+    def all_meetings(self) -> None:
+        """Every round that the record lacks."""
+        chance = random.Random(self.options.seed)
+        for number in range(self.options.rounds):
+            delays = [chance.uniform(0, LONGEST_DELAY_SECONDS) for _ in range(4)]
+            done = [self.record.has("round", f"{what} {number}") for what in ("alone", "two")]
+            if not done[0] and not self.over:
+                with _folder() as folder, World(folder / "one") as one:
+                    one.start("up").assert_done()
+                    self._met("two `up` at once", number, lambda: meetings.two_ups(one, delays[0]))  # noqa: B023
+                    up_first = number % 2 == 0
+                    self._met("`up` beside `down`", number, lambda: meetings.up_beside_down(one, delays[1], up_first))  # noqa: B023
+                self.record.add("round", key=f"alone {number}")
+            if not done[1] and not self.over:
+                with _folder() as folder, World(folder / "one") as one, World(folder / "other") as other:
+                    self._met("two environments", number, lambda: meetings.two_environments(one, delays[2]))  # noqa: B023
+                    self._met("two checkouts", number, lambda: meetings.two_checkouts(one, other, delays[3]))  # noqa: B023
+                self.record.add("round", key=f"two {number}")
+
+    def _met(self, what: str, number: int, scenario: Callable[[], bool | None]) -> None:
+        key = f"{what} {number}"
+        try:
+            met = scenario()
+        except Exception as error:
+            self.record.add("meeting", key=key, what=what, met=None, held=False)
+            self._fail(key, error)
+            return
+        self.record.add("meeting", key=key, what=what, met=None if met is None else int(met), held=True)
+
+    def all_cycles(self) -> None:
+        """All cycles in one go: they are only worth something one after another in one local cloud."""
+        if not self.options.cycles or len(self.record.of("cycle")) >= self.options.cycles:
+            return
+        with _folder() as folder, World(folder / "world") as world:
+            world.start("up", "-e", cycles.OTHER).assert_done()
+            for number in range(self.options.cycles):
+                if self.over:
+                    break
+                done = cycles.cycle(world)
+                self.record.add("cycle", key=f"cycle {number}", seconds=done.seconds, **asdict(done))
+            world.start("down", "-e", cycles.OTHER).assert_done()
+
+    def _fail(self, key: str, error: Exception) -> None:
+        """Write a failure down; after a few there is no sense in going on."""
+        self.failures += 1
+        self.record.add("failure", key=f"{key}, seed {self.options.seed}", said=f"{type(error).__name__}: {error}")
+        print(key, error, file=sys.stderr, flush=True)
+        if self.failures >= MOST_FAILURES:
+            raise error
+
+    def report(self) -> str:
+        options = self.options
+        wanted = {"kills": options.kills, "rounds": options.rounds, "cycles": options.cycles}
+        return report(self.record, options.seed, wanted)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0 when all of it held, 1 when something did not."""
     options = _options(arguments)
-    lines: list[str] = []
-    failure = ""
-
-    def tell(line: str) -> None:
-        print(line, flush=True)
-        lines.append(line)
-
-    grown = False
-    try:
-        _kills(options, tell)
-        _meetings(options, tell)
-        grown = _cycles(options, tell)
-    except AssertionError as error:
-        failure = str(error)
-        print(failure, file=sys.stderr)
-    _write(options, lines, failure)
-    return 1 if failure or grown else 0
+    soak = Soak(options)
+    for part in options.parts:
+        try:
+            {"kills": soak.all_kills, "meetings": soak.all_meetings, "cycles": soak.all_cycles}[part]()
+        except Exception as error:
+            soak.failures += 1
+            print(error, file=sys.stderr, flush=True)
+        options.report.write_text(soak.report())
+    print(soak.report())
+    return 1 if soak.failures or grown_too_much(soak.record.of("cycle")) else 0
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -60,90 +162,19 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         ("seed", 1, "what the cases are drawn from"),
     ):
         parser.add_argument(f"--{name}", type=int, default=count, help=what)
+    everything = ["kills", "meetings", "cycles"]
+    parser.add_argument("--parts", nargs="+", choices=everything, default=everything, help="only these")
+    parser.add_argument("--minutes", type=float, help="begin nothing more after so long")
+    parser.add_argument("--go-on", action="store_true", help="add to the record, and skip what it has")
+    parser.add_argument("--record", type=Path, default=RECORD, help="what was carried out; default: .herd/soak.jsonl")
+    parser.add_argument("--report", type=Path, default=REPORT, help="default: docs/soak-report.md")
     return parser.parse_args(arguments)
-
-
-def _kills(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
-    cases = kills.draw(options.seed, kills.OF_ENVIRONMENT, kills.OF_UPDATES, options.kills)
-    cases += kills.draw(options.seed, ("run",), kills.OF_RUNS, options.kills)
-    if not cases:
-        return
-    seen: Counter[str] = Counter()
-    met: Counter[str] = Counter()
-    recovery: list[float] = []
-    try:
-        with _folder() as folder, World(folder / "world") as world:
-            for outcome in kills.carried_out(world, options.seed, cases, lambda _: None):
-                seen[outcome.case.victim] += 1
-                met[outcome.case.victim] += outcome.met
-                recovery.append(outcome.recovery_seconds)
-    finally:
-        for victim, count in sorted(seen.items()):
-            tell(f"| kill -9 of the {victim} | {count} cases, {met[victim]} met it alive | all converged |")
-        if recovery:
-            took = f"median {statistics.median(recovery):.1f} s, longest {max(recovery):.1f} s"
-            tell(f"| the command that put things right | {len(recovery)} times | {took} |")
-
-
-def _meetings(options: argparse.Namespace, tell: Callable[[str], None]) -> None:
-    chance = random.Random(options.seed)
-    together = 0
-    for number in range(options.rounds):
-        with _folder() as folder, World(folder / "one") as one:
-            one.start("up").assert_done()
-            together += meetings.two_ups(one, chance.uniform(0, LONGEST_DELAY_SECONDS))
-            together += meetings.up_beside_down(one, chance.uniform(0, LONGEST_DELAY_SECONDS), number % 2 == 0)
-        with _folder() as folder, World(folder / "one") as one, World(folder / "other") as other:
-            meetings.two_environments(one, chance.uniform(0, LONGEST_DELAY_SECONDS))
-            meetings.two_checkouts(one, other, chance.uniform(0, LONGEST_DELAY_SECONDS))
-    if options.rounds:
-        tell(f"| two `up`, and `up` beside `down` | {2 * options.rounds} rounds, {together} met | state valid |")
-        tell(f"| two environments, and two checkouts | {2 * options.rounds} rounds | neighbours untouched |")
-
-
-def _cycles(options: argparse.Namespace, tell: Callable[[str], None]) -> bool:
-    """Did anything grow by more than it may?"""
-    if not options.cycles:
-        return False
-    too_much = False
-    with _folder() as folder, World(folder / "world") as world:
-        world.start("up", "-e", cycles.OTHER).assert_done()
-        done = [cycles.cycle(world) for _ in range(options.cycles)]
-        world.start("down", "-e", cycles.OTHER).assert_done()
-    for what, values in (
-        ("memory", [cycle.memory_mb for cycle in done]),
-        ("disk", [cycle.disk_mb for cycle in done]),
-        ("time", [cycle.seconds for cycle in done]),
-        ("open files", [float(cycle.files_open) for cycle in done]),
-    ):
-        grown = cycles.growth(values)
-        too_much |= grown > MOST_GROWTH
-        verdict = "within 5 %" if grown <= MOST_GROWTH else "MORE THAN 5 %"
-        tell(f"| {what} over {len(done)} cycles | from {values[0]:.1f} to {values[-1]:.1f} | {grown:+.1%}: {verdict} |")
-    return too_much
 
 
 @contextmanager
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         yield Path(folder)
-
-
-def _write(options: argparse.Namespace, lines: list[str], failure: str) -> None:
-    asked = f"--kills {options.kills} --rounds {options.rounds} --cycles {options.cycles} --seed {options.seed}"
-    text = [
-        "# Soak report",
-        "",
-        f"Written by `python -m soak {asked}` on {datetime.now(UTC):%Y-%m-%d}, {platform.system()}, Python "
-        f"{platform.python_version()}. It says what this run carried out, nothing else.",
-        "",
-        "| what | how often | result |",
-        "| --- | --- | --- |",
-        *lines,
-        "",
-        *(["It ended with a failure:", "", "```", failure, "```", ""] if failure else []),
-    ]
-    REPORT.write_text("\n".join(text))
 
 
 if __name__ == "__main__":
