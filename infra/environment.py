@@ -2,22 +2,29 @@
 
 import runpy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 import pulumi
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 
+from infra import vault
+from infra.access import FACING, Facing, refusals
+from infra.adopted import Adopted
 from infra.asl import Target
+from infra.certificates import Domain
 from infra.context import Account, Component, Context
-from infra.hardware import Cluster, Network
+from infra.hardware import Cluster
 from infra.images import Images
-from infra.load_balancers import Access, LoadBalancer
+from infra.keys import key_arn
+from infra.load_balancers import LoadBalancer, Shared
 from infra.naming import Naming
+from infra.network import Network, endpoint_services
 from infra.permissions import PlatformRoles
 from infra.settings import Settings
 from infra.spec import ApiSpec, JobSpec, ReportSpec, Specs
-from infra.storage import Bucket
+from infra.storage import Bucket, log_bucket, public_pages
 from infra.workloads import Api, Job, PipelineMachine, Platform, Report
 from infra.workloads.batch import BatchWorkload
 from infra.workloads.common import Workload
@@ -34,14 +41,27 @@ class Environment(Component):
     """
 
     def __init__(self, settings: Settings, specs: Specs, root: Path) -> None:
-        refuse_public(specs, settings)
-        super().__init__("Environment", settings.environment)
+        refuse_access(specs, settings)
+        account = Account.look_up(settings)
+        secrets = vault.look_up(specs, settings)
+        adopted = Adopted.look_up(settings)
+        super().__init__("Environment", settings.environment, transformations=[self._after_the_claim])
         self.specs = specs
-        self.context = Context(settings, Naming(settings.project, settings.environment), Account.look_up(settings))
-        self.network = Network(self.context, self)
+        context = Context(settings, Naming(settings.project, settings.environment), account, secrets)
+        self.claim = self._claim(context)
+        context = replace(context, key_arn=key_arn(context, self))
+        self.context = replace(context, logs=log_bucket(context, self))
+        self.network = Network(
+            self.context,
+            self,
+            cidr=adopted.vpc_cidr,
+            faces_internet=any(api.access != "internal" for api in specs_of(specs, ApiSpec)),
+            services=endpoint_services(specs.workloads.values()),
+            logs=self.context.logs if settings.flow_logs else None,
+        )
         self.cluster = Cluster(self.context, self)
-        self.data = Bucket("data", self.context, self)
-        self.reports = Bucket("reports", self.context, self) if any(specs_of(specs, ReportSpec)) else None
+        self.data = None if settings.data_bucket else Bucket("data", self.context, self)
+        self.reports = self._reports()
         self.roles = PlatformRoles(self.context, self)
         self.images = Images((spec.image for spec in specs.workloads.values()), root, self.context, self)
         self.platform = self._platform()
@@ -49,6 +69,25 @@ class Environment(Component):
         self.workloads = {name: self._workload(name) for name in specs.workloads}
         self.pipelines = self._pipelines()
         self.register_outputs({})
+
+    def _claim(self, context: Context) -> ScheduleGroup:
+        """The environment's schedule group, made before all else and removed after it.
+
+        Scheduler refuses a second group of one name, where ECS, SNS and others would hand over what a stranger of the
+        same name has made. So whoever has this group has the name: two checkouts cannot deploy the same environment.
+        """
+        return ScheduleGroup(
+            self.child("schedules"),
+            name=context.naming.schedule_group,
+            tags=context.tags(),
+            opts=self.options(),
+        )
+
+    def _after_the_claim(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if isinstance(args.resource, pulumi.ComponentResource | ScheduleGroup):
+            return None
+        after = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(depends_on=[self.claim]))
+        return pulumi.ResourceTransformationResult(args.props, after)
 
     @property
     def reports_url(self) -> pulumi.Output[str] | None:
@@ -78,7 +117,7 @@ class Environment(Component):
     def _platform(self) -> Platform:
         context, network = self.context, self.network
         # The one place where ids that AWS chooses come into the state machines.
-        target = pulumi.Output.all(network.tasks_security_group.id, *network.subnet_ids).apply(
+        target = pulumi.Output.all(network.tasks_security_group.id, *network.task_subnet_ids).apply(
             lambda ids: Target(
                 environment=context.settings.environment,
                 partition=context.account.partition,
@@ -86,13 +125,8 @@ class Environment(Component):
                 data_bucket=context.data_bucket,
                 security_groups=(ids[0],),
                 subnets=tuple(ids[1:]),
+                assign_public_ip=network.assign_public_ip,
             )
-        )
-        group = ScheduleGroup(
-            self.child("schedules"),
-            name=context.naming.schedule_group,
-            tags=context.tags(),
-            opts=self.options(),
         )
         return Platform(
             context=context,
@@ -100,19 +134,31 @@ class Environment(Component):
             cluster=self.cluster,
             images=self.images,
             roles=self.roles,
-            schedule_group=group,
+            schedule_group=self.claim,
             reports_url=self.reports_url,
             target=target,
         )
 
-    def _balancers(self) -> dict[Access, LoadBalancer]:
+    def _reports(self) -> Bucket | None:
+        if not any(specs_of(self.specs, ReportSpec)):
+            return None
+        arn = self.context.account.bucket_arn(self.context.reports_bucket)
+        return Bucket("reports", self.context, self, public=True, statements=[public_pages(arn)])
+
+    def _balancers(self) -> dict[Facing, LoadBalancer]:
         apis = list(specs_of(self.specs, ApiSpec))
         if not apis:
             return {}
         self.services_security_group = self.network.service_security_group()
+        shared = Shared(
+            network=self.network,
+            services_security_group=self.services_security_group,
+            domain=Domain(self.context, self) if self.context.settings.has_tls else None,
+            logs=None,
+        )
         return {
-            access: LoadBalancer(access, apis, self.services_security_group, self.network, self.context, self)
-            for access in sorted({api.access for api in apis})
+            facing: LoadBalancer(facing, apis, shared, self.context, self)
+            for facing in sorted({FACING[api.access] for api in apis})
         }
 
     def _workload(self, name: str) -> Workload:
@@ -124,7 +170,7 @@ class Environment(Component):
             case ReportSpec():
                 return Report(spec, self.platform, pipeline, self)
             case ApiSpec():
-                return Api(spec, self.platform, self.balancers[spec.access], self.services_security_group, self)
+                return Api(spec, self.platform, self.balancers[FACING[spec.access]], self.services_security_group, self)
         assert_never(spec)
 
     def _pipelines(self) -> dict[str, PipelineMachine]:
@@ -145,15 +191,8 @@ def specs_of(specs: Specs, kind: type[Spec]) -> Iterator[Spec]:
     return (spec for spec in specs.workloads.values() if isinstance(spec, kind))
 
 
-def refuse_public(specs: Specs, settings: Settings) -> None:
-    """A stack must say that its services may be public. Raises pulumi.RunError, one line a service that may not."""
-    if settings.allow_public:
-        return
-    problems = [
-        f'{(spec.folder / "workload.toml").as_posix()}: access = "public" is not allowed in the stack '
-        f'{settings.environment}; write "internal", or `pulumi config set herd:allow_public true`'
-        for spec in specs_of(specs, ApiSpec)
-        if spec.access == "public"
-    ]
+def refuse_access(specs: Specs, settings: Settings) -> None:
+    """Who may call a service is for the stack to allow. Raises pulumi.RunError, a line for each that may not."""
+    problems = list(refusals(specs_of(specs, ApiSpec), settings))
     if problems:
         raise pulumi.RunError("\n".join(problems))

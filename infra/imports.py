@@ -14,8 +14,8 @@ from types import ModuleType
 import pulumi_aws  # noqa: F401 - registers its packages, to be loaded when they are first used
 
 PACKAGES = (
-    *(f"pulumi_aws.{name}" for name in ("appautoscaling", "cloudwatch", "ec2", "ecr", "ecs", "iam", "lb", "s3")),
-    *(f"pulumi_aws.{name}" for name in ("scheduler", "sfn", "vpc")),
+    *(f"pulumi_aws.{name}" for name in ("appautoscaling", "cloudwatch", "ec2", "ecr", "ecs", "iam", "kms", "lb")),
+    *(f"pulumi_aws.{name}" for name in ("s3", "scheduler", "secretsmanager", "sfn", "vpc")),
     "pulumi_docker",
 )
 

@@ -30,7 +30,7 @@ from pulumi_aws.get_availability_zones import get_availability_zones
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from infra.context import Component, Context
+from infra.context import Component, Context, LogBucket
 from infra.spec import WorkloadSpec
 
 WORLD = "0.0.0.0/0"
@@ -76,7 +76,7 @@ class Network(Component):
         cidr: str,
         faces_internet: bool = True,
         services: Iterable[str] = ALWAYS,
-        logs: pulumi.Input[str] | None = None,
+        logs: LogBucket | None = None,
     ) -> None:
         super().__init__("Network", "network", parent)
         self.context = context
@@ -127,7 +127,7 @@ class Network(Component):
 
     # --- of its own ------------------------------------------------------------------------------------------------
 
-    def _build(self, faces_internet: bool, services: Iterable[str], logs: pulumi.Input[str] | None) -> None:
+    def _build(self, faces_internet: bool, services: Iterable[str], logs: LogBucket | None) -> None:
         vpc = self._vpc()
         self.vpc_id = vpc.id
         tables: list[RouteTable] = []
@@ -259,17 +259,17 @@ class Network(Component):
             opts=self.options(),
         )
 
-    def _flow_log(self, vpc: Vpc, bucket_arn: pulumi.Input[str]) -> None:
+    def _flow_log(self, vpc: Vpc, logs: LogBucket) -> None:
         """To the bucket: half the price of CloudWatch, and no role that somebody could borrow."""
         FlowLog(
             self.child("flows"),
             vpc_id=vpc.id,
             traffic_type="ALL",
             log_destination_type="s3",
-            log_destination=bucket_arn,
+            log_destination=f"{logs.arn}/{logs.prefix}flows/",
             max_aggregation_interval=600,
             tags=self._named("flows"),
-            opts=self.options(),
+            opts=self.options(depends_on=logs.ready),
         )
 
     def _https_out(self, purpose: str, group: SecurityGroup) -> None:

@@ -22,7 +22,7 @@ GRACE_SECONDS = 60
 class Api(Workload):
     """`Api("delay-api")` answers at `<balancer>/delay-api/`.
 
-    Beside what every workload has: TargetGroup, ListenerRule, ECS Service, and with `replicas.max > replicas.min` a
+    Beside what every workload has: TargetGroup, ListenerRule (and a Record with a domain), ECS Service, and with `replicas.max > replicas.min` a
     scaling target and policy. A deployment whose tasks do not become healthy is rolled back by ECS itself. `pulumi up`
     does not wait for that: ECS reports a rollback as a success, so whoever deploys has to look at the result anyway.
     """
@@ -39,9 +39,9 @@ class Api(Workload):
         self.spec = spec
         self.url = balancer.url(spec)
         self.target_group = self._target_group(platform)
-        rule = balancer.route(spec, self.target_group, self)
+        rules = balancer.route(spec, self.target_group, self)
         # ECS refuses a target group that no listener knows. While the service drains its roles must still be there.
-        needed = [rule, platform.cluster.capacity, *self.execution_role.ready, *self.task_role.ready]
+        needed = [*rules, platform.cluster.capacity, *self.execution_role.ready, *self.task_role.ready]
         self.service = self._service(platform, security_group, needed)
         if spec.replicas.max > spec.replicas.min:
             self._scaling()
@@ -65,7 +65,7 @@ class Api(Workload):
             port=spec.port,
             protocol="HTTP",
             target_type="ip",
-            vpc_id=platform.network.vpc.id,
+            vpc_id=platform.network.vpc_id,
             deregistration_delay=STOP_TIMEOUT_SECONDS,
             health_check={
                 "path": spec.health,
@@ -90,9 +90,9 @@ class Api(Workload):
             desired_count=spec.replicas.min,
             capacity_provider_strategies=[{"capacity_provider": CAPACITY_PROVIDERS[spec.hardware], "weight": 1}],
             network_configuration={
-                "subnets": platform.network.subnet_ids,
+                "subnets": platform.network.task_subnet_ids,
                 "security_groups": [security_group.id],
-                "assign_public_ip": True,
+                "assign_public_ip": platform.network.assign_public_ip,
             },
             load_balancers=[
                 {

@@ -7,7 +7,7 @@ SHORT = "from infra.imports import single_modules\nwith single_modules():\n    i
 LATER = """
 import pulumi_aws, pulumi_docker
 from pulumi_aws.ec2 import Ami
-from infra.hardware import Vpc
+from infra.network import Vpc
 from infra.images import DockerImage
 assert Vpc is pulumi_aws.ec2.Vpc and DockerImage is pulumi_docker.Image
 pulumi_aws.ec2.Instance, pulumi_aws.s3.Bucket, pulumi_aws.sns.Topic, pulumi_docker.Container, Ami
