@@ -83,12 +83,18 @@ class Stack:
     project: str = "herd"
     config: Mapping[str, str] = field(default_factory=dict)
 
-    def setting(self, name: str, default: str = "") -> str:
-        return self.config.get(f"{self.project}:{name}", default)
+    def setting(self, name: str, *, dev: str = "", prod: str = "") -> str:
+        """A setting's text; where the stack leaves it to its profile, that profile's."""
+        given = self.config.get(f"{self.project}:{name}", "profile")
+        return (prod if self.is_prod else dev) if given == "profile" else given
+
+    def on(self, name: str) -> bool:
+        """A setting that is off in dev and on in prod, unless the stack says otherwise."""
+        return self.setting(name, dev="false", prod="true") == "true"
 
     @property
     def is_prod(self) -> bool:
-        return self.setting("profile", "dev") == "prod"
+        return self.config.get(f"{self.project}:profile", "dev") == "prod"
 
 
 Check = Callable[[Resource, Stack], Iterable[str]]

@@ -87,22 +87,17 @@ def default_group_empty(resources: Sequence[Resource], stack: Stack) -> Iterator
 
 
 @rules.whole(
-    "network-flow-logs-in-prod",
+    "network-flow-logs",
     "aws:ec2/vpc:Vpc",
-    says="In prod the network keeps flow logs.",
+    says="Where flow logs are on (in prod) each network has them.",
     why="After an incident they are the only answer to who talked to whom.",
     control="EC2.6",
-    level="advisory",
 )
 def flow_logs(resources: Sequence[Resource], stack: Stack) -> Iterator[tuple[Resource, str]]:
     logs = [r for r in resources if r.type == "aws:ec2/flowLog:FlowLog"]
-    for vpc in resources:
-        if (
-            stack.is_prod
-            and vpc.type == "aws:ec2/vpc:Vpc"
-            and not any(_joined(log, "vpcId", vpc, "id") for log in logs)
-        ):
-            yield vpc, "has no flow log; set flow_logs: true"
+    for vpc in resources if stack.on("flow_logs") else ():
+        if vpc.type == "aws:ec2/vpc:Vpc" and not any(_joined(log, "vpcId", vpc, "id") for log in logs):
+            yield vpc, "has no flow log"
 
 
 @rules.each(
@@ -139,12 +134,12 @@ def balancers_hardened(balancer: Resource, stack: Stack) -> Iterator[str]:
 @rules.each(
     "balancers-protected",
     BALANCER,
-    says="In prod a load balancer cannot be deleted by mistake; elsewhere it can go with its environment.",
+    says="Where protect is on (in prod) a load balancer cannot be deleted by mistake; elsewhere it can go.",
     why="Its address is in people's bookmarks. In dev the protection would only leave it behind.",
     control="ELB.6",
 )
 def balancers_protected(balancer: Resource, stack: Stack) -> Iterator[str]:
-    wanted = stack.setting("protect", "true" if stack.is_prod else "false") == "true"
+    wanted = stack.on("protect")
     given = balancer.props.get("enableDeletionProtection")
     if given is UNKNOWN or bool(given) == wanted:
         return
@@ -158,7 +153,7 @@ def balancers_protected(balancer: Resource, stack: Stack) -> Iterator[str]:
 @rules.each(
     "listeners-encrypted",
     LISTENER,
-    says="TLS 1.2 or newer, and in prod nothing else: port 80 only sends people on.",
+    says="TLS 1.2 or newer, and with require_tls (in prod) nothing else: port 80 only sends people on.",
     why="Plain HTTP shows every request and every cookie to whoever is on the way.",
     control="ELB.1",
 )
@@ -167,10 +162,10 @@ def listeners_encrypted(listener: Resource, stack: Stack) -> Iterator[str]:
     tls = listener.props.get("sslPolicy", "")
     if protocol == "HTTPS" and tls is not UNKNOWN and not str(tls).startswith("ELBSecurityPolicy-TLS13-1-2"):
         yield "accepts old versions of TLS; set sslPolicy to ELBSecurityPolicy-TLS13-1-2-2021-06 (AWS ELB.17)"
-    if protocol == "HTTP" and stack.is_prod:
+    if protocol == "HTTP" and stack.on("require_tls"):
         actions = listener.props.get("defaultActions") or []
         if not all(action.get("type") == "redirect" for action in actions):
-            yield "answers in plain HTTP in prod; set a domain or a certificate, and let port 80 redirect"
+            yield "answers in plain HTTP; set a domain, and let port 80 redirect"
 
 
 @rules.each(

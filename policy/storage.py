@@ -106,7 +106,7 @@ def broken_uploads_end(lifecycle: Resource, stack: Stack) -> Iterator[str]:
 )
 def kept_as_the_profile_says(resource: Resource, stack: Stack) -> Iterator[str]:
     key = "forceDestroy" if resource.type == BUCKET else "forceDelete"
-    protected = stack.setting("protect", "true" if stack.is_prod else "false") == "true"
+    protected = stack.on("protect")
     given = resource.props.get(key)
     if given is UNKNOWN:
         return
@@ -211,26 +211,25 @@ def keys_rotate(key: Resource, stack: Stack) -> Iterator[str]:
 
 
 @rules.each(
-    "own-key-in-prod",
+    "encrypted-with-own-key",
     LOG_GROUP,
     TOPIC,
     QUEUE,
     SECRET,
     REPOSITORY,
-    says="In prod what is kept is encrypted with the environment's own key.",
+    says="Where encryption_key is set (in prod) everything that is kept is encrypted with it.",
     why="Who may read it is then decided in one place, and taking the key away takes everything away.",
     link="https://docs.aws.amazon.com/prescriptive-guidance/latest/encryption-best-practices/kms.html",
-    level="advisory",
 )
-def own_key_in_prod(resource: Resource, stack: Stack) -> Iterator[str]:
-    if not stack.is_prod:
+def encrypted_with_own_key(resource: Resource, stack: Stack) -> Iterator[str]:
+    if stack.setting("encryption_key", dev="none", prod="create") == "none":
         return
     if resource.type == REPOSITORY:
         given = all(c.get("encryptionType") == "KMS" for c in resource.props.get("encryptionConfigurations") or [{}])
     else:
         given = any(resource.has(key) for key in ("kmsKeyId", "kmsMasterKeyId"))
     if not given:
-        yield "is not encrypted with a key of the environment; set encryption_key"
+        yield "is not encrypted with the environment's key"
 
 
 def _allowing(resource: Resource) -> list[dict[str, object]]:

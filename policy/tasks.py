@@ -241,16 +241,15 @@ def no_shell(service: Resource, stack: Stack) -> Iterator[str]:
 
 
 @rules.each(
-    "services-private-in-prod",
+    "services-private",
     SERVICE,
-    says="In prod tasks have no public address.",
+    says="Where the network is private (in prod) tasks have no public address.",
     why="What cannot be reached cannot be attacked; the load balancer is the only way in.",
     control="ECS.2",
 )
-def private_in_prod(service: Resource, stack: Stack) -> Iterator[str]:
+def private(service: Resource, stack: Stack) -> Iterator[str]:
     network = service.props.get("networkConfiguration") or {}
-    chosen = stack.setting("network", "nat") == "public"
-    if stack.is_prod and network.get("assignPublicIp") is True and not chosen:
+    if stack.setting("network", dev="public", prod="nat") != "public" and network.get("assignPublicIp") is True:
         yield "its tasks get public addresses; place them in private subnets"
 
 

@@ -6,6 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from policy.model import FOLDERS, UNKNOWN, Resource, Rules, Stack
 
+WEAKER = {
+    "protect": ("false", "a wrong `down` removes the data"),
+    "require_tls": ("false", "services may answer in plain HTTP"),
+    "flow_logs": ("false", "nobody can tell afterwards who talked to whom"),
+    "access_logs": ("false", "nobody can tell afterwards who called"),
+    "encryption_key": ("none", "what is kept has no key of its own"),
+    "network": ("public", "tasks have public addresses"),
+}
+"""Settings of a prod environment that make it less than prod, and what follows."""
+
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
@@ -87,3 +97,17 @@ def everything_tagged(resources: Sequence[Resource], stack: Stack) -> Iterator[t
         missing = [tag for tag in wanted if tag not in (tags or {})]
         if missing:
             yield resource, f"has no tag {', '.join(missing)}; take its tags from context.tags()"
+
+
+@rules.whole(
+    "prod-as-prod",
+    "aws:*",
+    says="A prod environment keeps what the profile prod sets.",
+    why="Each of these can be chosen, and whoever reviews the environment should see that it was.",
+    link="https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/welcome.html",
+    level="advisory",
+)
+def prod_as_prod(resources: Sequence[Resource], stack: Stack) -> Iterator[tuple[Resource, str]]:
+    for setting, (weak, consequence) in WEAKER.items():
+        if stack.is_prod and stack.setting(setting) == weak:
+            yield Resource("", f"Pulumi.{stack.environment}.yaml", {}), f"{setting} is {weak}: {consequence}"

@@ -194,7 +194,7 @@ RESOURCES: dict[str, Fixture] = {
         {"no deployment circuit breaker": {}, "with rollback": {"deploymentCircuitBreaker": {"enable": True}}},
     ),
     "services-no-shell-in-prod": Fixture([{}], {"enableExecuteCommand": {"enableExecuteCommand": True}}, PROD),
-    "services-private-in-prod": Fixture(
+    "services-private": Fixture(
         [{"networkConfiguration": {"assignPublicIp": False}}],
         {"public addresses": {"networkConfiguration": {"assignPublicIp": True}}},
         PROD,
@@ -278,7 +278,7 @@ RESOURCES: dict[str, Fixture] = {
     "secrets-not-in-state": Fixture([], {"from the program": {"secretString": "hunter2"}}),
     "secrets-owned": Fixture([{"tags": OWNED}], {"no owner": {"tags": TAGS}}),
     "keys-rotate": Fixture([{"enableKeyRotation": True}], {"does not rotate": {}}),
-    "own-key-in-prod": Fixture([{"kmsKeyId": "arn:aws:kms:x"}], {"set encryption_key": {}}, PROD),
+    "encrypted-with-own-key": Fixture([{"kmsKeyId": "arn:aws:kms:x"}], {"not encrypted with": {}}, PROD),
     "iam-readable": Fixture(
         [GOOD_TRUST],
         {
@@ -376,7 +376,7 @@ STACKS: dict[str, Fixture] = {
             ],
         },
     ),
-    "network-flow-logs-in-prod": Fixture(
+    "network-flow-logs": Fixture(
         [[VPC, resource("aws:ec2/flowLog:FlowLog", vpcId="vpc-1")]], {"no flow log": [VPC]}, PROD
     ),
     "buckets-complete": Fixture(
@@ -404,6 +404,11 @@ STACKS: dict[str, Fixture] = {
             ],
             "no tag herd:workload": [resource("aws:cloudwatch/logGroup:LogGroup", parent=JOB, tags=TAGS)],
         },
+    ),
+    "prod-as-prod": Fixture(
+        [[VPC]],
+        {"require_tls is false": [VPC]},
+        Stack("prod", "herd", {"herd:profile": "prod", "herd:require_tls": "false"}),
     ),
 }  # fmt: skip
 """Rules that judge a whole stack."""

@@ -69,7 +69,7 @@ def test_it_lists_its_rules(pack: Any) -> None:
     assert told.name == "herd"
     assert {info.name for info in told.policies} == {rule.id for rule in RULES} | {"exceptions-hold"}
     levels = {info.name: info.enforcementLevel for info in told.policies}
-    assert levels["tasks-not-root"] == analyzer_pb2.MANDATORY and levels["own-key-in-prod"] == analyzer_pb2.ADVISORY
+    assert levels["tasks-not-root"] == analyzer_pb2.MANDATORY and levels["prod-as-prod"] == analyzer_pb2.ADVISORY
     assert pack.GetPluginInfo(empty_pb2.Empty()).version
 
 

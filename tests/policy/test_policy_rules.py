@@ -14,7 +14,7 @@ import pytest
 from policy import tasks
 from policy.catalogue import BY_ID, CONCERNS, RULES, examine
 from policy.model import UNKNOWN, Finding, Resource, Stack
-from tests.policy.fixtures import DEV, JOB, RESOURCES, STACKS, Fixture, task
+from tests.policy.fixtures import DEV, JOB, PROD, RESOURCES, STACKS, Fixture, task
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,7 +53,7 @@ def _fits(rule: str, kind: str, props: dict[str, Any]) -> bool:
     """Rules for several types have one fixture each for those whose inputs differ."""
     if rule == "buckets-not-public":
         return ("policy" in props) == kind.endswith("BucketPolicy")
-    if rule in ("iam-own-policies", "own-key-in-prod", "messages-encrypted"):
+    if rule in ("iam-own-policies", "encrypted-with-own-key", "messages-encrypted"):
         return kind == BY_ID[rule].types[0] or "kmsMasterKeyId" in props
     return True
 
@@ -73,8 +73,9 @@ def _fits_bad(rule: str, kind: str, props: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("rule", STACKS)
 def test_good_stacks_pass(rule: str) -> None:
+    stack = PROD if rule == "prod-as-prod" else STACKS[rule].stack
     for good in STACKS[rule].good:
-        assert not problems(rule, good, STACKS[rule].stack)
+        assert not problems(rule, good, stack)
 
 
 @pytest.mark.parametrize(("rule", "text", "resources", "stack"), _cases(STACKS))
@@ -158,6 +159,13 @@ def test_what_is_not_known_yet_is_no_fault(rule: Any) -> None:
             for kind in (kind for kind in rule.types if _fits(rule.id, kind, good)):
                 found = problems(rule.id, [Resource(kind, "it", {**good, key: UNKNOWN})], fixture.stack)
                 assert not found, (kind, key)
+
+
+def test_a_setting_left_to_the_profile_is_the_profiles() -> None:
+    left = Stack("prod", "herd", {"herd:profile": "prod", "herd:protect": "profile"})
+    off = Stack("prod", "herd", {"herd:profile": "prod", "herd:protect": "false"})
+    assert left.on("protect") and not off.on("protect") and not DEV.on("protect")
+    assert left.setting("network", dev="public", prod="nat") == "nat"
 
 
 def test_a_finding_names_file_resource_and_control() -> None:
