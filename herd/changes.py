@@ -48,6 +48,20 @@ class Change:
         return f"{self.sign} {self.type} {self.name}{differs}"
 
 
+@dataclass(frozen=True, order=True)
+class Finding:
+    """What a rule of the policy pack says of a resource (of the whole stack: no name)."""
+
+    rule: str
+    resource: str
+    message: str
+    mandatory: bool
+
+    def __str__(self) -> str:
+        where = f"{self.resource}: " if self.resource else ""
+        return f"{'policy' if self.mandatory else 'policy warning'} {self.rule}: {where}{self.message}"
+
+
 @dataclass
 class Changes:
     """What an update did, or would do; fed with the engine's events in order."""
@@ -59,6 +73,7 @@ class Changes:
     outputs: dict[str, Any] = field(default_factory=dict)
     succeeded: bool | None = None
     registered: int = 0
+    findings: list[Finding] = field(default_factory=list)
 
     def add(self, event: dict[str, Any]) -> Change | None:
         """Take one event; returns the change that it completes, if it does."""
@@ -69,6 +84,8 @@ class Changes:
             return self._change(event["resourcePreEvent"]["metadata"]) if self.preview else None
         elif "resOutputsEvent" in event:
             return None if self.preview else self._change(event["resOutputsEvent"]["metadata"])
+        elif "policyEvent" in event:
+            self._finding(event["policyEvent"])
         elif "resOpFailedEvent" in event:
             self.succeeded = False
         elif "summaryEvent" in event:
@@ -80,13 +97,24 @@ class Changes:
         operation = metadata["op"]
         if operation in UNTOUCHED or operation in STEPS_OF_A_REPLACEMENT or operation not in SIGNS:
             return None
-        type_, name = _type_and_name(metadata["urn"])
+        type_, name = type_and_name(metadata["urn"])
         if type_ == "pulumi:pulumi:Stack" or type_.startswith("pulumi:providers:"):
             return None
         properties = tuple(metadata.get("diffs") or ()) if operation in ("update", "replace") else ()
-        change = Change(SIGNS[operation], _short(type_), name, _group(metadata), properties)
+        change = Change(SIGNS[operation], short(type_), name, group_of(metadata), properties)
         self.done.append(change)
         return change
+
+    def _finding(self, told: dict[str, Any]) -> None:
+        urn = told.get("resourceUrn") or ""
+        name = type_and_name(urn)[1] if urn and ":Stack::" not in urn else ""
+        rule, mandatory = told["policyName"], told.get("enforcementLevel") == "mandatory"
+        finding = Finding(rule, name, told.get("message", "").strip(), mandatory)
+        if finding in self.findings:
+            return
+        self.findings.append(finding)
+        if mandatory:
+            self.errors.append(str(finding))
 
     def _diagnostic(self, told: dict[str, Any]) -> None:
         if told.get("ephemeral") or told["severity"] == "debug":
@@ -95,7 +123,7 @@ class Changes:
         message = told["message"].rstrip("\n")
         if not message.strip():
             return
-        where = f"{_type_and_name(told['urn'])[1]}: " if told.get("urn") and ":Stack::" not in told["urn"] else ""
+        where = f"{type_and_name(told['urn'])[1]}: " if told.get("urn") and ":Stack::" not in told["urn"] else ""
         # The engine repeats on the stack that the update failed; the reason has been given by then.
         if told["severity"] == "error":
             if message.removeprefix("error: ") not in (
@@ -135,19 +163,19 @@ def _common(changes: Iterable[Change]) -> str:
     return signs.pop() if len(signs) == 1 else "~"
 
 
-def _type_and_name(urn: str) -> tuple[str, str]:
+def type_and_name(urn: str) -> tuple[str, str]:
     """`urn:pulumi:dev::herd::herd:job:Job$aws:ecs/service:Service::x` -> (`aws:ecs/service:Service`, `x`)."""
     parts = urn.split("::", 3)
     return (parts[2].rsplit("$", 1)[-1], parts[3]) if len(parts) == 4 else ("", urn)
 
 
-def _short(type_: str) -> str:
+def short(type_: str) -> str:
     """`aws:ecs/taskDefinition:TaskDefinition` -> `aws:ecs:TaskDefinition`, the name that the documentation has."""
     parts = type_.split(":")
     return f"{parts[0]}:{parts[1].split('/')[0]}:{parts[2]}" if len(parts) == 3 else type_
 
 
-def _group(metadata: dict[str, Any]) -> str:
+def group_of(metadata: dict[str, Any]) -> str:
     state = metadata.get("new") or metadata.get("old") or {}
-    type_, name = _type_and_name(state.get("parent") or "")
+    type_, name = type_and_name(state.get("parent") or "")
     return "" if type_ in ("", "pulumi:pulumi:Stack") else name

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herd import (
@@ -12,6 +14,7 @@ from herd import (
     engine_lock,
     leftovers,
     local_cloud,
+    plan,
     project,
     reviews,
     runs,
@@ -26,26 +29,43 @@ from herd.engine import Engine
 from herd.errors import HerdError
 from herd.follow import Following, describe, follow
 from herd.leftovers import Left
+from herd.plan import Plan
 from herd.target import LocalTarget, Target
 
 if TYPE_CHECKING:
     from infra.spec import Specs
 
 
-def up(target: Target, run: bool, yes: bool) -> None:
+@dataclass(frozen=True)
+class Review:
+    """What a preview has to show: the plan, which services are to be public, whose review is due."""
+
+    plan: Plan
+    public_services: frozenset[str]
+    due: tuple[reviews.Review, ...]
+
+
+def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
     """Check, start the local cloud, deploy, wait for services, first runs, addresses.
 
-    Raises HerdError when any of it failed.
+    With `expected`, a list that `preview` saved, only if that is still what would change. Raises HerdError when any
+    of it failed.
     """
     _look_over(target)
+    if expected is not None:
+        plan.load(expected)
     with _alone(target):
         if isinstance(target, LocalTarget):
             start_cloud(target)
             prepare_stack(target)
         engine = Engine(target)
-        if not isinstance(target, LocalTarget):
+        target.announce()
+        if expected is not None or not isinstance(target, LocalTarget):
             # Where it costs money and others work on it, a person sees first what would change.
-            show_changes(engine.preview())
+            planned = engine.preview()
+            show_changes(planned)
+            if expected is not None:
+                plan.expect(planned, expected)
             target.approve("deploy", yes)
         changes = engine.up()
         show_changes(changes)
@@ -94,15 +114,20 @@ def show_changes(changes: Changes) -> None:
         console.say(line)
     for message in changes.messages:
         console.note(message)
+    for finding in sorted(changes.findings):
+        console.note(str(finding), style="yellow")
 
 
-def preview(target: Target) -> Changes:
+def preview(target: Target) -> Review:
     """What `up` would do."""
-    _look_over(target)
+    specs = _look_over(target)
     if isinstance(target, LocalTarget):
         prepare(target)
-    engine = Engine(target)
-    return engine.preview()
+    public = frozenset(
+        name for name, spec in specs.workloads.items() if getattr(spec, "access", "internal") == "public"
+    )
+    target.announce()
+    return Review(Engine(target).preview(), public, tuple(reviews.due(specs)))
 
 
 def prepare(target: LocalTarget) -> None:

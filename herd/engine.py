@@ -13,6 +13,7 @@ from herd import console
 from herd.changes import Changes
 from herd.console import Step
 from herd.errors import HerdError
+from herd.plan import Plan
 from herd.target import Target
 
 
@@ -33,9 +34,12 @@ class Engine:
         """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
         return self._update("updating", ["up", "--yes", "--skip-preview", *self._looking_first()], Changes())
 
-    def preview(self) -> Changes:
+    def preview(self) -> Plan:
         """What `up` would change."""
-        return self._update("comparing", ["preview", *self._looking_first()], Changes(preview=True))
+        checkout = self._target.checkout
+        plan = Plan(checkout.project, self._target.name, checkout.root)
+        self._update("comparing", ["preview", *self._looking_first()], plan)
+        return plan
 
     def destroy(self) -> Changes:
         """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""

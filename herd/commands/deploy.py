@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from herd import console
+from herd.errors import HerdError
 from herd.options import Environment, Stack, Yes
+
+
+class Format(StrEnum):
+    """How a preview is printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
 
 
 def up(
     environment: Environment = None,
     stack: Stack = None,
     no_run: Annotated[bool, typer.Option("--no-run", help="Do not start what has never succeeded.")] = False,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            "--expect",
+            metavar="FILE",
+            help="Only if what would change is still what `herd preview --save FILE` wrote; says what differs.",
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Make the environment what the files say, start what has never run, and print the addresses.
@@ -27,17 +46,47 @@ def up(
     from herd import deployment
     from herd.target import choose
 
-    deployment.up(choose(environment, stack), run=not no_run, yes=yes)
+    deployment.up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
 
 
-def preview(environment: Environment = None, stack: Stack = None) -> None:
-    """Show what `herd up` would change. Changes nothing."""
-    from herd import deployment
+def preview(
+    format_: Annotated[
+        Format, typer.Option("--format", help="Of what is printed; `markdown` is the comment for a pull request.")
+    ] = Format.text,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Also write the list of changes, for `herd up --expect FILE`."),
+    ] = None,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Show what `herd up` would change. Changes nothing.
+
+    [dim]herd preview --stack prod --format markdown --save reviewed.json[/dim]
+    """
+    import json
+
+    from herd import comment, deployment
+    from herd import plan as plans
     from herd.target import choose
 
-    changes = deployment.preview(choose(environment, stack))
-    deployment.show_changes(changes)
-    console.say(changes.count())
+    target = choose(environment, stack)
+    try:
+        review = deployment.preview(target)
+    except HerdError as error:
+        if format_ is Format.markdown:
+            typer.echo(comment.failed(target.name, error), nl=False)
+        raise
+    if save is not None:
+        plans.save(review.plan, save)
+    match format_:
+        case Format.markdown:
+            typer.echo(comment.comment(review.plan, review.public_services, review.due), nl=False)
+        case Format.json:
+            typer.echo(json.dumps(review.plan.as_json(), indent=2))
+        case Format.text:
+            deployment.show_changes(review.plan)
+            console.say(review.plan.count())
 
 
 def down(environment: Environment = None, stack: Stack = None, yes: Yes = False) -> None:

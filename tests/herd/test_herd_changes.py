@@ -87,3 +87,15 @@ def test_a_preview_whose_summary_says_nothing_of_success_is_one() -> None:
     changes = Changes(preview=True)
     changes.add({"summaryEvent": {"resourceChanges": {"same": 1}}})
     assert changes.succeeded is True
+
+
+def test_findings_of_the_policy_pack_are_kept_once_and_mandatory_ones_are_errors() -> None:
+    changes = Changes(preview=True)
+    told = {"policyName": "no-secrets", "message": "a secret in the open\n", "resourceUrn": TASK}
+    for level in ("advisory", "mandatory", "mandatory"):
+        changes.add({"policyEvent": {**told, "enforcementLevel": level}})
+    assert list(map(str, changes.findings)) == [
+        "policy warning no-secrets: train-task: a secret in the open",
+        "policy no-secrets: train-task: a secret in the open",
+    ]
+    assert changes.errors == ["policy no-secrets: train-task: a secret in the open"]
