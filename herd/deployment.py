@@ -164,7 +164,7 @@ def _take_down(target: LocalTarget) -> Left | None:
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
         # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
-        start_cloud(target)
+        start_cloud(target, anywhere=True)
     if was_up:
         lost = _recorded(target) != target.cloud.instance
         if not lost:
@@ -197,12 +197,14 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
         console.note(f"not removed, because no environment made it:\n{things}")
     with local_cloud.guarded(checkout):
         if environments(checkout) or turn.at_work(checkout):
+            _leave_foreign_port(checkout)
             return
         if left and left.strangers:
             console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
             return
         with console.step("stopping the local cloud", quiet=True):
-            port = local_cloud.port(checkout)
+            cloud = local_cloud.running(checkout)
+            port = cloud.port if cloud else local_cloud.port(checkout)
             stopped = local_cloud.stop(checkout)
             local_cloud.forget(checkout)
         if not stopped:
@@ -217,6 +219,14 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
     console.note(
         f"nothing is left; kept for the next time: {checkout.state} (address, keys, log), {checkout.cache} (tools)"
     )
+
+
+def _leave_foreign_port(checkout: Checkout) -> None:
+    """End a local cloud that had to start at another port: the addresses of what is still up contain its own."""
+    cloud, own = local_cloud.running(checkout), local_cloud.port(checkout)
+    if cloud and cloud.port != own and not turn.at_work(checkout):
+        local_cloud.stop(checkout)
+        console.note(f"the local cloud's own port {own} is taken by another program: it is stopped until that ends")
 
 
 def _destroy(target: LocalTarget) -> None:
@@ -281,11 +291,11 @@ def _is_due(target: Target, machine: str) -> bool:
     return runs.latest(target, machine, "SUCCEEDED") is None and runs.latest(target, machine, "RUNNING") is None
 
 
-def start_cloud(target: LocalTarget) -> None:
-    """The local cloud of the target's checkout, if it is not running."""
+def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
+    """The local cloud of the target's checkout, if it is not running; `anywhere`: also at another port."""
     with console.step("starting the local cloud", quiet=True) as step:
         # Also where it seems to run: another command may be about to stop it.
-        step.result = local_cloud.start(target.checkout).endpoint
+        step.result = local_cloud.start(target.checkout, anywhere).endpoint
 
 
 def prepare_stack(target: LocalTarget) -> None:

@@ -24,6 +24,9 @@ from herd.toolchain import machine, uv
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+PING_SECONDS = 20.0
+SUSPENDED_SECONDS = 2.0
+"""Whoever has not answered after so long may be suspended (Ctrl-Z, a debugger, SIGSTOP): that is looked at."""
 SILENT_SECONDS = 3.0
 """A cloud that has had its time to start and does not answer gets so long before it is ended and started again."""
 LOG_LINES = 15
@@ -76,11 +79,27 @@ def running(checkout: Checkout) -> LocalCloud | None:
         told = json.loads((checkout.cloud / "endpoint.json").read_text())
         cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
         # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
-        if cloud.ask({"do": "ping"}, timeout=20)["home"] != str(checkout.cloud):
+        if _ping(cloud)["home"] != str(checkout.cloud):
             return None
-    except (OSError, ValueError, KeyError, HerdError):
+    except (OSError, ValueError, KeyError, TypeError, HerdError):
         return None
     return cloud
+
+
+def _ping(cloud: LocalCloud) -> dict[str, Any]:
+    """Raises OSError at once for a process that is suspended; a busy one is waited for."""
+    try:
+        return cloud.ask({"do": "ping"}, timeout=SUSPENDED_SECONDS)
+    except TimeoutError:
+        if _is_suspended(cloud.pid):
+            raise
+        return cloud.ask({"do": "ping"}, timeout=PING_SECONDS)
+
+
+def _is_suspended(pid: int) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
 
 
 def require(checkout: Checkout) -> LocalCloud:
@@ -108,10 +127,16 @@ def guarded(checkout: Checkout) -> Iterator[None]:
         yield
 
 
-def start(checkout: Checkout) -> LocalCloud:
-    """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up."""
+def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
+    """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up.
+
+    With `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
+    """
     with guarded(checkout):
-        return running(checkout) or _come_up(checkout) or _launch(checkout)
+        if found := running(checkout) or _come_up(checkout):
+            return found
+        own = port(checkout)
+        return _launch(checkout, 0 if anywhere and own and is_taken(own) else None)
 
 
 def _come_up(checkout: Checkout) -> LocalCloud | None:
@@ -123,15 +148,32 @@ def _come_up(checkout: Checkout) -> LocalCloud | None:
     process = _silent(checkout)
     if process is None:
         return None
-    began = process.create_time()
-    until = time.monotonic() + max(SILENT_SECONDS, START_SECONDS - (time.time() - began))
+    if _is_suspended(process.pid):
+        why = "was suspended"
+        until = 0.0
+    else:
+        why = "did not answer"
+        # One whose address file cannot be read has long started.
+        start = START_SECONDS if _told(checkout) is not None else 0.0
+        until = time.monotonic() + max(SILENT_SECONDS, start - (time.time() - process.create_time()))
     while _alive(process.pid) and time.monotonic() < until:
         if found := running(checkout):
             return found
         time.sleep(0.05)
     if _end(process):
-        console.note(f"the local cloud (process {process.pid}) did not answer; it is started again with what it held")
+        console.note(f"the local cloud (process {process.pid}) {why}; it is started again with what it held")
     return None
+
+
+def _told(checkout: Checkout) -> dict[str, Any] | None:
+    """What its address file says, {} if there is none yet; None if that cannot be read."""
+    try:
+        told = json.loads((checkout.cloud / "endpoint.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
 
 
 def _silent(checkout: Checkout) -> psutil.Process | None:
@@ -158,7 +200,7 @@ def _end(process: psutil.Process) -> bool:
     return False
 
 
-def _launch(checkout: Checkout) -> LocalCloud:
+def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
     home = checkout.folder("cloud")
     log = home / "cloud.log"
     command = [
@@ -172,6 +214,7 @@ def _launch(checkout: Checkout) -> LocalCloud:
         str(checkout.cache),
         "--uv",
         str(uv.ensure(checkout.cache)),
+        *(["--port", str(at_port)] if at_port is not None else []),
     ]
     start_of_log = log.stat().st_size if log.exists() else 0
     with log.open("ab") as stream:

@@ -73,6 +73,11 @@ class Config:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
 
+    @property
+    def exists(self) -> bool:
+        """Is the home still there? Somebody may remove a whole checkout, with a cloud that runs in it."""
+        return (self.home / "lock").exists()
+
     @contextmanager
     def exclusively(self) -> Iterator[None]:
         """Holds this home for one process. The kernel drops the lock however the process ends, so there is no stale
@@ -96,10 +101,12 @@ class Config:
     def bind(self, wanted: int | None = None) -> socket.socket:
         """The bound, not yet listening socket on this cloud's port; `wanted` replaces the port that it kept until now.
 
+        With 0 it is whatever port is free, for this once; the kept one stays.
+
         Raises PortTaken.
         """
         kept = self.port_file.read_text().strip() if self.port_file.exists() else ""
-        port = wanted or int(kept or 0)
+        port = int(kept or 0) if wanted is None else wanted
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -117,7 +124,7 @@ class Config:
                 f"or choose another port with --port (addresses of what is deployed contain the old one)"
             ) from None
         chosen = int(bound.getsockname()[1])
-        if str(chosen) != kept:
+        if str(chosen) != kept and not (kept and wanted == 0):
             write_private(self.port_file, f"{chosen}\n")
         return bound
 

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from localcloud.config import LocalCloudError
 from localcloud.plugins.values import Props
 from localcloud.sealing import Seal
 
@@ -70,6 +71,10 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
+class LedgerDamaged(LocalCloudError):
+    """The file cannot be read: nobody knows any more what was made for which resource."""
+
+
 class Ledger:
     """All entries of a local cloud. Safe with several threads."""
 
@@ -78,6 +83,12 @@ class Ledger:
         self._creating: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            raise LedgerDamaged(f"{path} cannot be read: {error}") from error
+
+    def _open(self, path: Path | None) -> None:
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._seal = Seal(path.with_name("ledger.key")) if path is not None else None
         if path is not None:
