@@ -4,6 +4,7 @@ Runs with the system's Python, before there is a `.venv`, so: standard library o
 
     uv         from PATH, or installed into the user's cache
     .venv      from requirements.lock (with --dev requirements-dev.lock), by hash, with bytecode; this checkout on it
+    linters    with --dev, from requirements-audit.lock, into the user's cache: they cannot share the project's packages
     Pulumi     from PATH, or built once from its Go modules into the user's cache
 
 Takes some milliseconds when all of it is there.
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
     cache = machine.user_cache()
     try:
         packages.ensure(ROOT, cache, packages.DEVELOP if "--dev" in arguments else packages.RUN)
+        if "--dev" in arguments:
+            packages.ensure_made(ROOT, cache, packages.AUDIT)
         pulumi_cli.ensure(cache)
     except machine.ToolMissing as error:
         print(f"error: {error}", file=sys.stderr)

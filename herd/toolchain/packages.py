@@ -21,6 +21,9 @@ RUN = "requirements.lock"
 DEVELOP = "requirements-dev.lock"
 """Holds everything of RUN and what tests need, so an environment made from it serves both."""
 
+AUDIT = "requirements-audit.lock"
+"""Programs that tests start in an environment of their own, because they pin what the project pins otherwise."""
+
 STAMP = ".herd-packages.json"
 
 LAUNCHER = """#!{python}
@@ -45,12 +48,25 @@ def ensure(root: Path, cache: Path, lock: str) -> bool:
     return True
 
 
+def made_for(root: Path, cache: Path, lock: str) -> Path:
+    """Where the environment of a lock file is, or would be, in the user's cache."""
+    return cache / "checkouts" / _identity(root / lock)
+
+
+def ensure_made(root: Path, cache: Path, lock: str) -> Path:
+    """Make the environment of a lock file in the user's cache, if it is not there. Raises ToolMissing."""
+    made = made_for(root, cache, lock)
+    if not made.exists():
+        tool = uv.ensure(cache)
+        with Progress(f"installing packages ({lock})") as progress:
+            _make_once(made, str(tool), root / lock, progress)
+    return made
+
+
 def _install(root: Path, cache: Path, tool: str, lock: str) -> None:
-    made = cache / "checkouts" / _identity(root / lock)
+    made = made_for(root, cache, lock)
     with Progress(f"installing packages ({lock})") as progress:
-        with machine.exclusive(made.with_suffix(".lock"), lambda: progress.note("another process does it")):
-            if not made.exists():
-                _make(made, tool, root / lock, progress)
+        _make_once(made, tool, root / lock, progress)
         new = root / ".herd" / "venv.new"
         shutil.rmtree(new, ignore_errors=True)
         shutil.copytree(made, new, symlinks=True, copy_function=_link)
@@ -61,6 +77,12 @@ def _install(root: Path, cache: Path, tool: str, lock: str) -> None:
             venv.unlink()
         shutil.rmtree(venv, ignore_errors=True)
         new.rename(venv)
+
+
+def _make_once(made: Path, tool: str, lock: Path, progress: Progress) -> None:
+    with machine.exclusive(made.with_suffix(".lock"), lambda: progress.note("another process does it")):
+        if not made.exists():
+            _make(made, tool, lock, progress)
 
 
 def _make(made: Path, tool: str, lock: Path, progress: Progress) -> None:
