@@ -31,6 +31,9 @@ from infra.workloads.common import Workload
 
 Spec = TypeVar("Spec", JobSpec, ReportSpec, ApiSpec)
 
+ADOPTABLE = ("data_bucket", "image_repositories", "log_bucket", "vpc", "boundary", "dns_zone", "certificate")
+"""Settings that name what an environment uses and does not own: it stays when the environment goes."""
+
 
 class Environment(Component):
     """Everything that `pulumi up` makes and `pulumi destroy` removes; the root of all other components.
@@ -110,6 +113,8 @@ class Environment(Component):
             "data_bucket": self.context.data_bucket,
             "reports_bucket": self.context.reports_bucket if self.reports else None,
             "cluster": self.context.naming.cluster,
+            "protected": settings.protect,
+            "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
             "workloads": {name: workload.exports() for name, workload in self.workloads.items()},
             "pipelines": {name: pipeline.exports() for name, pipeline in self.pipelines.items()},
         }
