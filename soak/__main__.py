@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from soak import cycles, kills, meetings
+from soak import cycles, kills, long, meetings
 from soak.record import ROOT, Record, grown_too_much, report
 from soak.world import World
 
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         except Exception as error:
             soak.failures += 1
             print(error, file=sys.stderr, flush=True)
-        options.report.write_text(soak.report())
+        options.report.write_text(long.kept(options.report, soak.report()))
     print(soak.report())
     return 1 if soak.failures or grown_too_much(soak.record.of("cycle")) else 0
 
