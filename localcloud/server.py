@@ -29,6 +29,7 @@ from moto.core.request import (
 from moto.moto_server import werkzeug_app
 
 from localcloud import calls, patches, rules
+from localcloud.iam.guard import Guard
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 
@@ -93,14 +94,16 @@ class Server:
         self.endpoint = endpoint
         self.lock = threading.RLock()
         self.recorder: Recorder | None = None
+        self.guard: Guard | None = None
         port = urlsplit(endpoint).port
         if port is None:
             raise ValueError(f"endpoint {endpoint!r} names no port")
         patches.apply()
-        hooks.connect_site(account, hooks.Site(port=port, lock=self.lock, client=self.client))
+        hooks.connect_site(account, hooks.Site(port=port, lock=self.lock, client=self.client, assume=self.assume))
         self._app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
         self._clients: dict[tuple[str, str], Any] = {}
         self._client_lock = threading.Lock()
+        self._acting = threading.local()
         self._session = boto3.session.Session(
             aws_access_key_id="local",
             aws_secret_access_key="local",
@@ -121,9 +124,12 @@ class Server:
         call = calls.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
         try:
             if call.action == "StartSyncExecution":
+                with self.lock:
+                    self._permit(call, request)
                 # It runs the whole machine on this thread, and the machine's threads come back through here.
                 return self._call_moto(request)
             with self.lock:
+                self._permit(call, request)
                 rules.check(call)
                 if self.recorder is None:
                     return self._call_moto(request)
@@ -144,12 +150,32 @@ class Server:
         with self.lock:
             return self._call_moto(request)
 
-    def client(self, service: str, region: str | None = None) -> Any:
+    def _permit(self, call: calls.Call, request: Request) -> None:
+        if self.guard is not None:
+            self.guard.check(call, request.method, request.headers, request.principal)
+
+    def client(self, service: str, region: str | None = None, principal: str = "root") -> Any:
         """A boto3 client of `service` whose requests go to `handle` in this process: no socket, no signature.
 
-        Made once per service and region; thread-safe. Its calls are those of the account's root.
+        Made once per service and region; thread-safe. Its calls are those of `principal`: the account's root, or the
+        ARN of a role's session.
         """
-        key = (service, region or self.region)
+        client = self._client(service, region or self.region)
+        return client if principal == "root" else _ActingClient(client, principal, self._acting)
+
+    def assume(self, role_arn: str | None, service: str, source_arn: str | None, session: str) -> str:
+        """The principal that one of AWS's services becomes when it acts by a role for the resource `source_arn`.
+
+        Without `source_arn` the role's trust is taken for granted; without a role, or where nobody judges
+        permissions, it is the account's root. Raises `CannotAssume`.
+        """
+        if self.guard is None or not role_arn:
+            return "root"
+        with self.lock:
+            return self.guard.assume(role_arn, service, source_arn, session)
+
+    def _client(self, service: str, region: str) -> Any:
+        key = (service, region)
         client = self._clients.get(key)
         if client is None:
             with self._client_lock:
@@ -191,7 +217,11 @@ class Server:
         headers = [(k, v.decode() if isinstance(v, bytes) else str(v)) for k, v in prepared.headers.items()]
         headers += [("Host", parts.netloc), ("Authorization", authorization)]
         url = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        response = self.handle(Request(prepared.method, url, headers, _body_bytes(prepared.body), "root"))
+        principal, self._acting.principal = getattr(self._acting, "principal", "root"), "root"
+        try:  # what moto calls in its turn is not the principal's doing
+            response = self.handle(Request(prepared.method, url, headers, _body_bytes(prepared.body), principal))
+        finally:
+            self._acting.principal = principal
         return AWSResponse(prepared.url, response.status, dict(response.headers), _RawBody(response.body))
 
     def _call_moto(self, request: Request) -> Response:
@@ -211,6 +241,34 @@ class Server:
             if close is not None:
                 close()
         return Response(int(status.split(" ", 1)[0]), list(headers), body)
+
+
+class _ActingClient:
+    """A client whose calls are made as a certain principal. It has operations only: no waiters and paginators, whose
+    calls would come later.
+    """
+
+    def __init__(self, client: Any, principal: str, acting: threading.local):
+        self._client = client
+        self._principal = principal
+        self._acting = acting
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._client, name)
+        if name in ("meta", "exceptions"):
+            return value
+        if name not in self._client.meta.method_to_api_mapping:
+            raise AttributeError(f"{name} is no operation")
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            before = getattr(self._acting, "principal", "root")
+            self._acting.principal = self._principal
+            try:
+                return value(*args, **kwargs)
+            finally:
+                self._acting.principal = before
+
+        return call
 
 
 class _RawBody(io.BytesIO):

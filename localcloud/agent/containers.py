@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from localcloud.agent.execution_role import CannotPrepare as CannotPrepare
+from localcloud.agent.execution_role import ExecutionRole
 from localcloud.agent.logs import LogShipper, NoLogGroup, Stream
 from localcloud.engines import Container
 from localcloud.images.store import ImageNotFound
@@ -22,10 +24,6 @@ class Images(Protocol):
 
     def resolve(self, reference: str) -> object:
         """The image of that reference. Raises `ImageNotFound`."""
-
-
-class CannotPrepare(Exception):
-    """The task cannot start; the text is its stoppedReason, in AWS's words."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +71,21 @@ class Planner:
 
         `credentials` are the AWS_* variables of the task; like the ports they win over what a definition says.
         """
-        definitions = task.definition.container_definitions
+        definitions, role = task.definition.container_definitions, ExecutionRole(self._server, task)
         return [
-            self._plan_container(task, record, definition, credentials)
+            self._plan_container(task, record, definition, credentials, role)
             for record, definition in zip(task.containers, definitions, strict=True)
         ]
 
     def _plan_container(
-        self, task: Any, record: Any, definition: dict[str, Any], credentials: Mapping[str, str]
+        self,
+        task: Any,
+        record: Any,
+        definition: dict[str, Any],
+        credentials: Mapping[str, str],
+        role: ExecutionRole,
     ) -> Plan:
+        role.pull(definition["image"])
         record.image_digest = self._find_image(definition["image"])
         override = container_override(task, record.name)
         command = override.get("command") or definition.get("command")
@@ -89,7 +93,7 @@ class Planner:
         environment = {
             **_variables(definition),
             **_variables(override),
-            **self._secrets(task, definition),
+            **_secrets(task, definition, role),
             **self._bind_ports(record, definition),
             **credentials,
         }
@@ -102,7 +106,8 @@ class Planner:
             memory_mb=memory_limit(task, definition, override),
             stop_timeout_seconds=definition.get("stopTimeout") or DEFAULT_STOP_TIMEOUT_SECONDS,
         )
-        return Plan(record, container, self._open_stream(task, record, definition), definition.get("essential", True))
+        stream = self._open_stream(task, record, definition, role)
+        return Plan(record, container, stream, definition.get("essential", True))
 
     def _find_image(self, reference: str) -> str | None:
         try:
@@ -127,35 +132,7 @@ class Planner:
             variables[f"PORT_{inside}"] = str(port)
         return variables
 
-    def _secrets(self, task: Any, definition: dict[str, Any]) -> dict[str, str]:
-        return {
-            secret["name"]: self._secret(task.region_name, secret["valueFrom"])
-            for secret in definition.get("secrets") or []
-        }
-
-    def _secret(self, region: str, reference: str) -> str:
-        """The value of `arn:…:secretsmanager:…[:key:stage:version]`, of an SSM parameter's ARN, or of its name."""
-        try:
-            if ":secretsmanager:" in reference:
-                return self._secrets_manager_value(region, reference)
-            name = reference.split(":parameter", 1)[1] if ":parameter" in reference else reference
-            parameter = self._server.client("ssm", region).get_parameter(Name=name, WithDecryption=True)["Parameter"]
-            return str(parameter["Value"])
-        except Exception as error:
-            raise CannotPrepare(
-                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
-                f"failed: unable to retrieve secret {reference}: {error}"
-            ) from error
-
-    def _secrets_manager_value(self, region: str, reference: str) -> str:
-        parts = reference.split(":")
-        arn, (key, stage, version) = ":".join(parts[:7]), [*parts[7:], "", "", ""][:3]
-        wanted = {"VersionStage": stage, "VersionId": version}
-        client = self._server.client("secretsmanager", region)
-        value: str = client.get_secret_value(SecretId=arn, **{k: v for k, v in wanted.items() if v})["SecretString"]
-        return str(json.loads(value)[key]) if key else value
-
-    def _open_stream(self, task: Any, record: Any, definition: dict[str, Any]) -> Stream | None:
+    def _open_stream(self, task: Any, record: Any, definition: dict[str, Any], role: ExecutionRole) -> Stream | None:
         configuration = definition.get("logConfiguration") or {}
         if configuration.get("logDriver") != "awslogs":
             return None
@@ -163,15 +140,50 @@ class Planner:
         prefix = options.get("awslogs-stream-prefix", "ecs")
         region = options.get("awslogs-region", task.region_name)
         stream = Stream(task._account_id, region, options["awslogs-group"], f"{prefix}/{record.name}/{task.id}")
+        create_group = options.get("awslogs-create-group") == "true"
+        shown = role.may_log(stream, create_group)
         try:
-            self.shipper.open(stream, options.get("awslogs-create-group") == "true")
+            self.shipper.open(stream, create_group)
         except NoLogGroup as error:
             raise CannotPrepare(
                 "ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
                 f"failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not "
                 f"exist: {error}: exit status 1"
             ) from error
-        return stream
+        return stream if shown else None
+
+
+def _secrets(task: Any, definition: dict[str, Any], role: ExecutionRole) -> dict[str, str]:
+    return {
+        secret["name"]: _secret(task.region_name, secret["valueFrom"], role)
+        for secret in definition.get("secrets") or []
+    }
+
+
+def _secret(region: str, reference: str, role: ExecutionRole) -> str:
+    """The value of `arn:…:secretsmanager:…[:key:stage:version]`, of an SSM parameter's ARN, or of its name."""
+    try:
+        if ":secretsmanager:" in reference:
+            return _secrets_manager_value(region, reference, role)
+        name = reference.split(":parameter", 1)[1] if ":parameter" in reference else reference
+        found = role.client("ssm", region).get_parameters(Names=[name], WithDecryption=True)
+        if found["InvalidParameters"]:
+            raise LookupError(f"invalid ssm parameters: {name}")
+        return str(found["Parameters"][0]["Value"])
+    except Exception as error:
+        raise CannotPrepare(
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+            f"failed: unable to retrieve secret {reference}: {error}"
+        ) from error
+
+
+def _secrets_manager_value(region: str, reference: str, role: ExecutionRole) -> str:
+    parts = reference.split(":")
+    arn, (key, stage, version) = ":".join(parts[:7]), [*parts[7:], "", "", ""][:3]
+    wanted = {"VersionStage": stage, "VersionId": version}
+    client = role.client("secretsmanager", region)
+    value: str = client.get_secret_value(SecretId=arn, **{k: v for k, v in wanted.items() if v})["SecretString"]
+    return str(json.loads(value)[key]) if key else value
 
 
 def container_override(task: Any, name: str) -> dict[str, Any]:

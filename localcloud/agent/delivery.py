@@ -26,16 +26,18 @@ class Delivery:
     def __init__(self, server: Server):
         self._server = server
 
-    def deliver(self, target: Mapping[str, Any], payload: str, name: str | None, started_by: str) -> None:
+    def deliver(
+        self, target: Mapping[str, Any], payload: str, name: str | None, started_by: str, principal: str = "root"
+    ) -> None:
         """Hand `payload` to a target as a rule or schedule describes it.
 
-        `name` becomes the name of an execution, `started_by` the startedBy of a task.
+        `name` becomes the name of an execution, `started_by` the startedBy of a task; `principal` is who does it.
         """
         arn = target["Arn"]
         if arn.startswith(UNIVERSAL_TARGET):
-            return self._call(arn, payload)
+            return self._call(arn, payload, principal)
         service, region = arn.split(":")[2:4]
-        client = self._server.client(_CLIENTS.get(service, service), region or None)
+        client = self._server.client(_CLIENTS.get(service, service), region or None, principal)
         match service:
             case "states":
                 client.start_execution(stateMachineArn=arn, name=name or str(uuid.uuid4()), input=payload or "{}")
@@ -50,12 +52,13 @@ class Delivery:
             case _:
                 raise NoSuchTarget(f"the local cloud does not deliver to {service}: {arn}")
 
-    def to_queue(self, arn: str, payload: str, attributes: Mapping[str, str]) -> None:
+    def to_queue(self, arn: str, payload: str, attributes: Mapping[str, str], principal: str = "root") -> None:
         """Send to a queue with message attributes, as to a dead-letter queue."""
-        self._send(self._server.client("sqs", arn.split(":")[3]), arn, payload, None, attributes)
+        self._send(self._server.client("sqs", arn.split(":")[3], principal), arn, payload, None, attributes)
 
     def _send(self, client: Any, arn: str, payload: str, group: str | None, attributes: Mapping[str, str]) -> None:
-        queue = client.get_queue_url(QueueName=arn.rsplit(":", 1)[-1])["QueueUrl"]
+        region, name = arn.split(":")[3], arn.rsplit(":", 1)[-1]
+        queue = self._server.client("sqs", region).get_queue_url(QueueName=name)["QueueUrl"]  # the service knows it
         values = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
         extra: dict[str, Any] = {"MessageGroupId": group} if group else {}
         client.send_message(QueueUrl=queue, MessageBody=payload, MessageAttributes=values, **extra)
@@ -81,10 +84,10 @@ class Delivery:
             request["overrides"] = overrides
         ecs.run_task(**request)
 
-    def _call(self, arn: str, payload: str) -> None:
+    def _call(self, arn: str, payload: str, principal: str) -> None:
         """A universal target: `arn:aws:scheduler:::aws-sdk:<service>:<operation>` with the parameters as payload."""
         service, operation = arn.removeprefix(UNIVERSAL_TARGET).split(":", 1)
-        client = self._server.client(_CLIENTS.get(service, service))
+        client = self._server.client(_CLIENTS.get(service, service), None, principal)
         model = client.meta.service_model
         name = next((known for known in model.operation_names if known.lower() == operation.lower()), None)
         if name is None:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from localcloud.agent import cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
+from localcloud.iam.guard import CannotAssume
 from localcloud.patches import backends
 from localcloud.server import Server
 
@@ -32,6 +33,8 @@ in them does not fire again. One that is set back further was wrong before, and 
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=5)
+
+SERVICE = "scheduler.amazonaws.com"
 
 THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded")
 
@@ -180,14 +183,23 @@ class Schedules:
         schedule = invocation.schedule
         try:
             self._delivery.deliver(
-                invocation.target, invocation.payload(), invocation.id, f"chronos-schedule/{schedule.name}"
+                invocation.target,
+                invocation.payload(),
+                invocation.id,
+                f"chronos-schedule/{schedule.name}",
+                self._principal(invocation),
             )
-        except (ClientError, NoSuchTarget) as error:
+        except (ClientError, NoSuchTarget, CannotAssume) as error:
             log.info("schedule %s: attempt %d failed: %s", schedule.name, invocation.attempt, error)
             self._after_failure(invocation, error, now)
         except Exception as error:
             log.exception("schedule %s: attempt %d failed", schedule.name, invocation.attempt)
             self._after_failure(invocation, error, now)
+
+    def _principal(self, invocation: Invocation) -> str:
+        """Scheduler takes the target's role on for the schedule's group. Raises `CannotAssume`."""
+        arn = invocation.schedule.arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+        return self._server.assume(invocation.target.get("RoleArn"), SERVICE, arn, invocation.id)
 
     def _after_failure(self, invocation: Invocation, error: Exception, now: datetime) -> None:
         policy = invocation.target.get("RetryPolicy") or {}
@@ -223,16 +235,15 @@ class Schedules:
             "TARGET_ARN": invocation.target["Arn"],
         }
         try:
-            self._delivery.to_queue(queue, invocation.payload(), attributes)
-        except Exception:
-            log.exception(
-                "schedule %s is lost: its dead-letter queue %s takes nothing", invocation.schedule.name, queue
-            )
+            self._delivery.to_queue(queue, invocation.payload(), attributes, self._principal(invocation))
+        except Exception as failure:
+            log.warning("schedule %s is lost: %s; its queue %s takes nothing: %s",
+                        invocation.schedule.name, error, queue, failure)  # fmt: skip
 
 
 def worth_retrying(error: Exception) -> bool:
     """Whether another attempt can succeed: not after a refusal, such as a missing target or permission."""
-    if isinstance(error, NoSuchTarget):
+    if isinstance(error, (NoSuchTarget, CannotAssume)):
         return False
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))

@@ -12,7 +12,7 @@ from localcloud.credentials import Key, utc_now
 from localcloud.gateway import aws_chunked
 from localcloud.gateway.errors import unauthenticated
 from localcloud.server import Request, Response
-from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, SignatureRefused, read_claim, verify
+from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, Signature, SignatureRefused, read_claim, verify
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,15 @@ class AwsApi:
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
                 verified.claim.service,
             )
+        headers = [(name, value) for name, value in headers if name != "authorization"] + [_scope(verified.claim)]
         url = message.path + (f"?{message.query}" if message.query else "")
         return Request(message.method, url, headers, body, verified.principal)
+
+
+def _scope(claim: Signature) -> tuple[str, str]:
+    """What was signed for, in the one form that everybody behind reads alike: service and region are told from it."""
+    scope = f"{claim.access_key}/{claim.date}/{claim.region}/{claim.service}/aws4_request"
+    return "authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
 
 
 def _unframed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:

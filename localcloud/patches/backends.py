@@ -26,6 +26,46 @@ def elbv2(account: str, region: str) -> Any:
     return _of("elbv2", account, region)
 
 
+def ec2(account: str, region: str) -> Any:
+    """`.security_groups`, `.enis`, `.vpcs`, `.internet_gateways` … of moto's many mixed into one."""
+    return _of("ec2", account, region)
+
+
+def ec2_subnets(account: str, region: str) -> dict[str, Any]:
+    """Subnets by their ids; moto keeps them by zone."""
+    return {each.id: each for zone in ec2(account, region).subnets.values() for each in zone.values()}
+
+
+def iam(account: str) -> Any:
+    """`.roles` by id, `.managed_policies` by ARN, `.instance_profiles` … IAM has no regions."""
+    return _of("iam", account, "aws")
+
+
+def kms(account: str, region: str) -> Any:
+    """`.keys` by id, `.key_to_aliases` …"""
+    return _of("kms", account, region)
+
+
+def s3control(account: str) -> Any:
+    """`.public_access_block` of the account."""
+    return _of("s3control", account, "aws")
+
+
+def acm(account: str, region: str) -> Any:
+    """`.get_certificate` …"""
+    return _of("acm", account, region)
+
+
+def autoscaling(account: str, region: str) -> Any:
+    """`.autoscaling_groups` by name."""
+    return _of("autoscaling", account, region)
+
+
+def cloudfront(account: str) -> Any:
+    """`.distributions`, `.origin_access_controls` by id."""
+    return _of("cloudfront", account, "aws")
+
+
 def events(account: str, region: str) -> Any:
     """`.event_buses`, `.put_events` …"""
     return _of("events", account, region)
@@ -90,3 +130,74 @@ def forget(account: str) -> None:
     buckets = get_backend("s3").bucket_accounts
     for name in [name for name, (_, owner) in buckets.items() if owner == account]:
         del buckets[name]
+
+
+# --- single things, for whoever decides on permissions; None for what is not there ----------------------------------
+
+
+def role(account: str, name: str) -> Any | None:
+    """A role by its name: `.arn`, `.policies`, `.managed_policies`, `.permissions_boundary_arn`, `.tags` …"""
+    return next((role for role in _of("iam", account, "aws").roles.values() if role.name == name), None)
+
+
+def policy(account: str, arn: str) -> Any | None:
+    """A managed policy, AWS's own included: `.versions`, `.default_version_id`."""
+    from moto.iam.exceptions import NotFoundException
+
+    try:
+        return _of("iam", account, "aws").get_policy(arn)
+    except NotFoundException:
+        return None
+
+
+def task_definition(account: str, region: str, reference: str) -> Any | None:
+    """A task definition by ARN, family and revision, or family."""
+    from moto.ecs.exceptions import TaskDefinitionNotFoundException
+
+    try:
+        return ecs(account, region).describe_task_definition(reference)
+    except (TaskDefinitionNotFoundException, ValueError):
+        return None
+
+
+def secret(account: str, region: str, identifier: str) -> Any | None:
+    """A secret by ARN, by ARN without its last six characters, or by name: `.arn`, `.policy`, `.kms_key_id`."""
+    secrets = secretsmanager(account, region).secrets.values()
+    wanted = identifier.partition(":secret:")[2] or identifier
+    return next((s for s in secrets if wanted in (s.name, s.arn.partition(":secret:")[2])), None)
+
+
+def key(account: str, region: str, identifier: str) -> Any | None:
+    """A KMS key by id, alias or ARN of either: `.arn`, `.policy`."""
+    backend = _of("kms", account, region)
+    name = identifier.rpartition(":")[2].removeprefix("key/")
+    return next((k for k in backend.keys.values() if name == k.id or name in k.aliases), None)
+
+
+def key_of_ciphertext(blob: str) -> str:
+    """The id of the key that something was encrypted with; "" if it cannot be told. `blob` is Base64."""
+    import base64
+    import binascii
+    import struct
+
+    from moto.kms import utils
+
+    try:
+        return str(utils._deserialize_ciphertext_blob(base64.b64decode(blob)).key_id)
+    except (binascii.Error, struct.error, ValueError):
+        return ""
+
+
+def queue(account: str, region: str, name: str) -> Any | None:
+    """An SQS queue by name."""
+    return _of("sqs", account, region).queues.get(name)
+
+
+def topic(account: str, region: str, arn: str) -> Any | None:
+    """An SNS topic by ARN."""
+    return _of("sns", account, region).topics.get(arn)
+
+
+def repository(account: str, region: str, name: str) -> Any | None:
+    """An ECR repository by name."""
+    return _of("ecr", account, region).repositories.get(name)

@@ -14,7 +14,11 @@ class Site:
 
     port: int
     lock: threading.RLock
-    client: Callable[[str, str | None], Any]
+    client: Callable[..., Any]
+    """service, region and, unless it is the account's root, principal -> client"""
+
+    assume: Callable[[str, str, str | None, str], str]
+    """role, service that takes it on, for which resource (None: it does not matter), session -> principal"""
 
 
 class Listener(Protocol):

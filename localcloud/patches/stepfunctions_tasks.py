@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
@@ -15,6 +16,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name import failure_ev
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service,
     state_task_service_aws_sdk,
@@ -22,9 +24,12 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sfn,
 )
 
+from localcloud.iam.guard import CannotAssume
 from localcloud.patches import backends, hooks
 from localcloud.patches.ecs import find_task
 from localcloud.patches.stepfunctions_language import replace_everywhere
+
+log = logging.getLogger(__name__)
 
 Service = state_task_service.StateTaskService
 Ecs = state_task_service_ecs.StateTaskServiceEcs
@@ -68,9 +73,38 @@ def _patch_clients() -> None:
         site = hooks.site(account)
         if site is None:
             raise UnknownAccount(account)
-        return site.client(service, region)
+        return site.client(service, region, _acting(site, state_credentials))
 
     replace_everywhere("boto_client_for", boto_client_for)
+    # state_task.py:71 tells the role, but not for which machine and execution it is taken on.
+    stock = state_task.StateTask._eval_state_credentials
+
+    def eval_state_credentials(self: Any, env: Any) -> Any:
+        credentials = stock(self, env)
+        context = env.states.context_object.context_object_data
+        credentials.machine, credentials.session = context["StateMachine"]["Id"], context["Execution"]["Name"]
+        credentials.own_role = env.aws_execution_details.role_arn
+        return credentials
+
+    state_task.StateTask._eval_state_credentials = eval_state_credentials
+
+
+def _acting(site: hooks.Site, credentials: Any) -> str:
+    """The principal of a state's call: the machine's role, or one that this role takes on for the state.
+
+    Raises ClientError, as the call itself would.
+    """
+    machine, session = getattr(credentials, "machine", None), getattr(credentials, "session", "execution")
+    own: str = getattr(credentials, "own_role", credentials.role_arn)
+    try:
+        principal = site.assume(own, "states.amazonaws.com", machine, session)
+    except CannotAssume as refused:
+        error = {"Error": {"Code": "AccessDeniedException", "Message": str(refused)}}
+        raise ClientError(error, "AssumeRole") from refused
+    if credentials.role_arn == own:
+        return principal
+    site.client("sts", None, principal).assume_role(RoleArn=credentials.role_arn, RoleSessionName=session)
+    return site.assume(credentials.role_arn, "states.amazonaws.com", None, session)
 
 
 @cache
@@ -163,7 +197,7 @@ def _patch_ecs() -> None:
         self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
     ) -> Any:
         started = env.stack.pop()["Tasks"][0]
-        return _follow_task(self, env, started["TaskArn"], started["ClusterArn"])
+        return _follow_task(self, env, started["TaskArn"], started["ClusterArn"], state_credentials)
 
     def from_error(self: Any, env: Any, ex: Exception) -> Any:
         if isinstance(ex, ClientError):
@@ -172,9 +206,25 @@ def _patch_ecs() -> None:
         return stock_error(self, env, ex)
 
     Ecs._build_sync_resolver, Ecs._eval_sync, Ecs._from_error = build, _follow, from_error
+    Ecs._eval_service_task = _run_task
 
 
-def _follow_task(self: Any, env: Any, task_arn: str, cluster_arn: str) -> _Following:
+def _run_task(
+    self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
+) -> None:
+    """Replaces StateTaskServiceEcs._eval_service_task (:66), which asks for the task's description in the role's name:
+    a role may start tasks without being allowed to describe them.
+    """
+    client = state_task_service_ecs.boto_client_for(
+        region=resource_runtime_part.region, service="ecs", state_credentials=state_credentials
+    )
+    response = getattr(client, self._get_boto_service_action())(**normalised_parameters)
+    response.pop("ResponseMetadata", None)
+    self._normalise_response(response=response)
+    env.stack.append(response)
+
+
+def _follow_task(self: Any, env: Any, task_arn: str, cluster_arn: str, credentials: Any) -> _Following:
     _, _, _, region, account, _ = task_arn.split(":", 5)
     site, listener = hooks.site(account), hooks.listener(account)
     if site is None or listener is None:
@@ -183,7 +233,8 @@ def _follow_task(self: Any, env: Any, task_arn: str, cluster_arn: str) -> _Follo
         task = find_task(backends.ecs(account, region), cluster_arn, task_arn)
 
     def result() -> Any:
-        described = site.client("ecs", region).describe_tasks(cluster=cluster_arn, tasks=[task_arn])
+        client = site.client("ecs", region, _acting(site, credentials))
+        described = client.describe_tasks(cluster=cluster_arn, tasks=[task_arn])
         Service._normalise_response(self, described, None, "describe_tasks")
         shown = json.loads(json.dumps(described["Tasks"][0], default=_milliseconds))
         if succeeded(task):
@@ -194,9 +245,21 @@ def _follow_task(self: Any, env: Any, task_arn: str, cluster_arn: str) -> _Follo
 
     def cancel() -> None:
         with site.lock:
-            listener.task_stop_requested(task, TASK_ABORTED)
+            if backends.role(account, credentials.role_arn.rsplit("/", 1)[-1]) is None:
+                # Taken down with all that it made: its session outlives it by the moment that this takes.
+                listener.task_stop_requested(task, TASK_ABORTED)
+                return
+        client = site.client("ecs", region, _acting(site, credentials))
+        _attempt(lambda: client.stop_task(cluster=cluster_arn, task=task_arn, reason=TASK_ABORTED), task_arn)
 
     return _Following(listener.task_finished(task), result, cancel)
+
+
+def _attempt(stop: Callable[[], Any], what: str) -> None:
+    try:
+        stop()
+    except ClientError as error:
+        log.warning("%s goes on, though what started it has ended: %s", what, error)
 
 
 def succeeded(task: Any) -> bool:
@@ -230,7 +293,8 @@ def _following_execution(stock: Any) -> Any:
             execution = models.stepfunctions_parser_backends[account][region].describe_execution(execution_arn)
 
         def cancel() -> None:
-            site.client("stepfunctions", region).stop_execution(executionArn=execution_arn)
+            client = site.client("stepfunctions", region, _acting(site, state_credentials))
+            _attempt(lambda: client.stop_execution(executionArn=execution_arn), execution_arn)
 
         return _Following(execution.finished, resolver, cancel)
 

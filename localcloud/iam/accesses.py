@@ -1,0 +1,409 @@
+"""What a request to a service other than S3 asks for: actions, resources, and the condition keys that go with them.
+
+`RESOURCES` has a function for each service that finds the resources in the parameters; `ALSO` has what an action needs
+besides itself, such as `iam:PassRole`. A service that is not there asks for `<service>:<Action>` on the ARN found in
+its parameters, or on `*`. Source: service authorization reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+from localcloud.calls import Call
+from localcloud.iam import operations
+from localcloud.iam.evaluation import Access
+from localcloud.iam.patterns import Value
+from localcloud.patches import backends
+
+PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
+"""Service as a signature names it -> as actions do, where they differ."""
+
+FREE = {"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:AssumeRoleWithWebIdentity"}
+"""Needs no permission: the last is decided by the role's trust policy alone."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A call as the functions below look at it."""
+
+    call: Call
+    method: str
+
+    @property
+    def service(self) -> str:
+        return self.call.service
+
+    @cached_property
+    def action(self) -> str:
+        """The operation's name. The paths of REST services are looked up in botocore's model of them."""
+        found = self.call.action or operations.name(self.call.service, self.method, self.call.url)
+        return found or f"{self.method.title()}{urlsplit(self.call.url).path.title().replace('/', '')}"
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """Parameters of body, query and path together."""
+        body = self.call.parameters if isinstance(self.call.parameters, dict) else {}
+        if self.call.protocol in ("json", "query", "ec2"):
+            return body
+        return {**body, **operations.parameters(self.call.service, self.method, self.call.url)}
+
+    def text(self, *names: str) -> str:
+        """The first of these parameters that is there; "" if none is."""
+        return next((str(self.given[name]) for name in names if self.given.get(name)), "")
+
+    def many(self, *names: str) -> list[str]:
+        """The values of these parameters, each a text or a list of texts."""
+        found: list[str] = []
+        for name in names:
+            value = self.given.get(name)
+            found += [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
+        return found
+
+    def numbered(self, name: str) -> list[str]:
+        """A list in the query protocols: `Name.member.1`, `Name.member.2` …"""
+        prefix = f"{name}."
+        return [str(value) for key, value in self.given.items() if key == name or key.startswith(prefix)]
+
+    def arn(self, resource: str, service: str = "") -> str:
+        return f"arn:aws:{service or self.service}:{self.call.region}:{self.call.account}:{resource}"
+
+    def own(self, text: str, kind: str) -> str:
+        """A parameter that is an ARN already, or the name of a thing of that kind."""
+        return text if text.startswith("arn:") else self.arn(f"{kind}{text}")
+
+
+def accesses(call: Call, method: str) -> Iterator[Access]:
+    """What the request needs, all of it; nothing for what everyone may."""
+    ask = Ask(call, method)
+    name = f"{PREFIXES.get(call.service, call.service)}:{ask.action}"
+    if name in FREE:
+        return
+    context = dict(_tags(ask))
+    resources, more = RESOURCES.get(call.service, _unknown)(ask)
+    for resource in resources or ["*"]:
+        yield Access(name, resource, {**context, **more}, _NARROW.get(name, _nothing)(more))
+    for also in ALSO.get(name, ()):
+        yield from also(ask)
+
+
+Found = tuple[list[str], Mapping[str, Value]]
+"""Resources (none: `*`) and condition keys."""
+
+
+def _unknown(ask: Ask) -> Found:
+    return [v for v in ask.given.values() if isinstance(v, str) and v.startswith(f"arn:aws:{ask.service}:")], {}
+
+
+def _tags(ask: Ask) -> Iterator[tuple[str, Value]]:
+    raw = ask.given.get("tags") or ask.given.get("Tags") or {}
+    if isinstance(raw, list):
+        pairs = [(str(t.get("key") or t.get("Key")), str(t.get("value") or t.get("Value") or "")) for t in raw]
+    elif isinstance(raw, dict):
+        pairs = [(str(key), str(value)) for key, value in raw.items()]
+    else:
+        pairs = []
+    keys = sorted(key for key in ask.given if key.startswith("Tags.member.") and key.endswith(".Key"))
+    pairs += [(ask.given[key], ask.given.get(f"{key[:-3]}Value", "")) for key in keys]
+    for key, value in pairs:
+        yield f"aws:requesttag/{key.lower()}", value
+    if pairs:
+        yield "aws:tagkeys", [key for key, _ in pairs]
+
+
+# --- ECS -------------------------------------------------------------------------------------------------------------
+
+
+def _cluster_name(ask: Ask) -> str:
+    return (ask.text("cluster") or "default").rsplit("/", 1)[-1]
+
+
+def _ecs(ask: Ask) -> Found:
+    cluster = _cluster_name(ask)
+    within = {"ecs:cluster": ask.arn(f"cluster/{cluster}")}
+    match ask.action:
+        case "RunTask" | "StartTask":
+            return [_definition_arn(ask)], within
+        case "StopTask" | "DescribeTasks" | "ExecuteCommand" | "UpdateTaskProtection" | "GetTaskProtection":
+            return [ask.own(t.rsplit("/", 1)[-1], f"task/{cluster}/") for t in ask.many("task", "tasks")], within
+        case "CreateService" | "UpdateService" | "DeleteService" | "DescribeServices":
+            names = [name.rsplit("/", 1)[-1] for name in ask.many("service", "serviceName", "services")]
+            return [ask.arn(f"service/{cluster}/{name}") for name in names], within
+        case "RegisterTaskDefinition":
+            return [ask.arn(f"task-definition/{ask.text('family')}:*")], {}
+        case "CreateCluster" | "DeleteCluster" | "UpdateCluster" | "PutClusterCapacityProviders" | "DescribeClusters":
+            names = ask.many("cluster", "clusterName", "clusters") or ["default"]
+            return [ask.own(name, "cluster/") for name in names], {}
+        case "TagResource" | "UntagResource" | "ListTagsForResource":
+            return ask.many("resourceArn"), {}
+        case "ListTasks" | "ListServices" | "ListContainerInstances":
+            return [], within
+    return [], {}  # DescribeTaskDefinition and the like know no resources
+
+
+def _definition(ask: Ask) -> Any | None:
+    """The task definition that is to run, or None if there is none: then ECS will say so."""
+    return backends.task_definition(ask.call.account, ask.call.region, ask.text("taskDefinition"))
+
+
+def _definition_arn(ask: Ask) -> str:
+    # Without a revision the latest is meant, and it is what is authorised (ECS, 2024-03-21).
+    found = _definition(ask)
+    return str(found.arn) if found is not None else ask.own(ask.text("taskDefinition"), "task-definition/")
+
+
+def _pass_task_roles(ask: Ask) -> Iterator[Access]:
+    definition, overrides = _definition(ask), ask.given.get("overrides") or {}
+    for given, kept in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
+        role = overrides.get(given) or getattr(definition, kept, None)
+        if role:
+            yield pass_role(role, "ecs-tasks.amazonaws.com", ask)
+
+
+def _pass_defined_roles(ask: Ask) -> Iterator[Access]:
+    for name in ("taskRoleArn", "executionRoleArn"):
+        if role := ask.text(name):
+            yield pass_role(role, "ecs-tasks.amazonaws.com", ask)
+
+
+def _tag_on_creation(kind: str) -> Callable[[Ask], Iterator[Access]]:
+    def also(ask: Ask) -> Iterator[Access]:
+        if ask.given.get("tags"):
+            context = {**dict(_tags(ask)), "ecs:createaction": ask.action}
+            yield Access("ecs:TagResource", ask.arn(f"{kind}/{_cluster_name(ask)}/*"), context)
+
+    return also
+
+
+def pass_role(role: str, service: str, ask: Ask) -> Access:
+    """Handing a role to a service. `role` is an ARN or a name."""
+    arn = role if role.startswith("arn:") else f"arn:aws:iam::{ask.call.account}:role/{role}"
+    condition = {"StringEquals": {"iam:PassedToService": service}}
+    return Access("iam:PassRole", arn, {"iam:passedtoservice": service}, condition)
+
+
+def _passing(service: str, *path: str) -> Callable[[Ask], Iterator[Access]]:
+    def also(ask: Ask) -> Iterator[Access]:
+        value: Any = ask.given
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value:
+            yield pass_role(str(value), service, ask)
+
+    return also
+
+
+def _pass_target_roles(ask: Ask) -> Iterator[Access]:
+    for target in ask.given.get("Targets") or []:
+        if role := target.get("RoleArn"):
+            yield pass_role(role, "events.amazonaws.com", ask)
+
+
+# --- the others ------------------------------------------------------------------------------------------------------
+
+
+def _states(ask: Ask) -> Found:
+    if ask.action in ("CreateStateMachine", "CreateActivity"):
+        kind = "stateMachine" if ask.action == "CreateStateMachine" else "activity"
+        return [ask.arn(f"{kind}:{ask.text('name')}")], {}
+    arn = ask.text("stateMachineArn", "executionArn", "activityArn", "mapRunArn", "resourceArn")
+    machine = arn.split(":")
+    if len(machine) == 8 and machine[5] == "stateMachine":  # an alias or version; the machine is what is authorised
+        return [":".join(machine[:7])], {"states:statemachinequalifier": machine[7]}
+    return [arn] if arn else [], {}
+
+
+def _logs(ask: Ask) -> Found:
+    named = ask.many("logGroupName", "logGroupIdentifier", "resourceArn", "logGroupNames", "logGroupIdentifiers")
+    groups = [name.split(":log-group:")[-1].removesuffix(":*") for name in named]
+    if ask.action in ("DescribeLogGroups", "DescribeQueries", "GetQueryResults", "StopQuery"):
+        return [ask.arn("log-group::log-stream:")], {}
+    of_stream = ask.action in ("CreateLogStream", "DeleteLogStream", "PutLogEvents", "GetLogEvents")
+    stream = ask.text("logStreamName") if of_stream else ""
+    return [ask.arn(f"log-group:{group}:log-stream:{stream}") for group in groups], {}
+
+
+def _secrets(ask: Ask) -> Found:
+    if ask.action in ("CreateSecret", "GetRandomPassword", "ListSecrets", "BatchGetSecretValue"):
+        name = ask.text("Name") if ask.action == "CreateSecret" else ""
+        return [ask.arn(f"secret:{name}-AAAAAA")] if name else [], {"secretsmanager:name": name} if name else {}
+    return [secret_arn(ask, ask.text("SecretId"))], {}
+
+
+def secret_arn(ask: Ask, identifier: str) -> str:
+    """The whole ARN of a secret named by that, by a part of it, or by name; what does not exist keeps what it had."""
+    found = backends.secret(ask.call.account, ask.call.region, identifier)
+    return str(found.arn) if found is not None else ask.own(identifier, "secret:")
+
+
+def _secrets_of_batch(ask: Ask) -> Iterator[Access]:
+    for identifier in ask.many("SecretIdList"):
+        yield Access("secretsmanager:GetSecretValue", secret_arn(ask, identifier))
+
+
+def _ssm(ask: Ask) -> Found:
+    if "Parameter" not in ask.action:
+        return _unknown(ask)
+    if ask.action == "DescribeParameters":
+        return [], {}
+    names = ask.many("Name", "Names", "Path")
+    return [n if n.startswith("arn:") else ask.arn(f"parameter/{n.removeprefix('/')}") for n in names], {}
+
+
+def _sqs(ask: Ask) -> Found:
+    name = ask.text("QueueName") or urlsplit(ask.text("QueueUrl")).path.rsplit("/", 1)[-1]
+    return [ask.arn(name)] if name else [], {}
+
+
+def _sns(ask: Ask) -> Found:
+    if ask.action == "CreateTopic":
+        return [ask.arn(ask.text("Name"))], {}
+    arns = ask.many("TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn")
+    return [":".join(arn.split(":")[:6]) for arn in arns], {}
+
+
+def _kms(ask: Ask) -> Found:
+    identifiers = ask.many("KeyId", "TargetKeyId")
+    if ask.action == "Decrypt":  # whatever key is named, it is the one that it was encrypted with
+        identifiers = [backends.key_of_ciphertext(ask.text("CiphertextBlob"))] + identifiers
+    context = {
+        f"kms:encryptioncontext:{name.lower()}": str(value)
+        for name, value in (ask.given.get("EncryptionContext") or {}).items()
+    }
+    return [key_arn(ask, identifier) for identifier in dict.fromkeys(identifiers) if identifier], context
+
+
+def key_arn(ask: Ask, identifier: str) -> str:
+    """The ARN of a key named by id, alias or ARN."""
+    found = backends.key(ask.call.account, ask.call.region, identifier)
+    return str(found.arn) if found is not None else ask.own(identifier, "key/")
+
+
+def _dynamodb(ask: Ask) -> Found:
+    tables = [*ask.many("TableName"), *(ask.given.get("RequestItems") or {})]
+    for item in ask.given.get("TransactItems") or []:
+        tables += [entry["TableName"] for entry in item.values() if "TableName" in entry]
+    index = f"/index/{ask.text('IndexName')}" if ask.text("IndexName") else ""
+    return [ask.own(table, "table/") + index for table in dict.fromkeys(tables)], {}
+
+
+def _events(ask: Ask) -> Found:
+    if ask.action == "PutEvents":
+        buses = [entry.get("EventBusName") or "default" for entry in ask.given.get("Entries") or []]
+        return [ask.own(bus, "event-bus/") for bus in dict.fromkeys(buses)], {}
+    bus = ask.text("EventBusName").rsplit("/", 1)[-1]
+    rule = ask.text("Rule") if "Target" in ask.action else ask.text("Name") if "Rule" in ask.action else ""
+    if rule:
+        return [ask.arn(f"rule/{rule}" if bus in ("", "default") else f"rule/{bus}/{rule}")], {}
+    name = ask.text("Name")
+    return [ask.own(name, "event-bus/")] if name else ask.many("ResourceARN"), {}
+
+
+def _scheduler(ask: Ask) -> Found:
+    name = ask.text("Name")
+    if "ScheduleGroup" in ask.action:
+        return [ask.arn(f"schedule-group/{name}")] if name else [], {}
+    group = ask.text("GroupName") or "default"
+    return [ask.arn(f"schedule/{group}/{name}")] if name else ask.many("ResourceArn"), {}
+
+
+def _iam(ask: Ask) -> Found:
+    """IAM has no regions, paths are part of its ARNs, and the action tells which parameter it is about."""
+    whole, path = f"arn:aws:iam::{ask.call.account}:", ask.text("Path") or "/"
+    kind, parameter = next(((kind, parameter) for word, kind, parameter in _IAM_KINDS if word in ask.action), ("", ""))
+    name = ask.text(parameter)
+    if not name:
+        return [], {}
+    if kind == "role":
+        return _iam_role(ask, name, whole, path)
+    if kind == "policy" and ask.action != "CreatePolicy" or kind == "oidc-provider":
+        return [name], {}
+    return [f"{whole}{kind}{path}{name}"], {}
+
+
+_IAM_KINDS = (
+    ("InstanceProfile", "instance-profile", "InstanceProfileName"),
+    ("Role", "role", "RoleName"),  # also AttachRolePolicy, UpdateAssumeRolePolicy …
+    ("User", "user", "UserName"),
+    ("OpenIDConnect", "oidc-provider", "OpenIDConnectProviderArn"),
+    ("CreatePolicyVersion", "policy", "PolicyArn"),
+    ("CreatePolicy", "policy", "PolicyName"),
+    ("Polic", "policy", "PolicyArn"),
+)
+"""Word in an action's name -> what it is about, and the parameter that names it."""
+
+
+def _iam_role(ask: Ask, name: str, whole: str, path: str) -> Found:
+    role = backends.role(ask.call.account, name)
+    context: dict[str, Value] = {}
+    if policy := ask.text("PolicyArn"):
+        context["iam:policyarn"] = policy
+    boundary = ask.text("PermissionsBoundary") or getattr(role, "permissions_boundary_arn", None)
+    if boundary:
+        context["iam:permissionsboundary"] = str(boundary)
+    return [role.arn if role is not None else f"{whole}role{path}{name}"], context
+
+
+def _sts(ask: Ask) -> Found:
+    return ask.many("RoleArn"), {"sts:rolesessionname": ask.text("RoleSessionName")}
+
+
+def _ecr(ask: Ask) -> Found:
+    return [ask.arn(f"repository/{name}") for name in ask.many("repositoryName", "repositoryNames")], {}
+
+
+def _cloudwatch(ask: Ask) -> Found:
+    if ask.action == "PutMetricData":
+        return [], {"cloudwatch:namespace": ask.text("Namespace")}
+    return [ask.arn(f"alarm:{name}", "cloudwatch") for name in ask.many("AlarmName", "AlarmNames")], {}
+
+
+RESOURCES: Mapping[str, Callable[[Ask], Found]] = {
+    "dynamodb": _dynamodb,
+    "ecr": _ecr,
+    "ecs": _ecs,
+    "events": _events,
+    "iam": _iam,
+    "kms": _kms,
+    "logs": _logs,
+    "monitoring": _cloudwatch,
+    "scheduler": _scheduler,
+    "secretsmanager": _secrets,
+    "sns": _sns,
+    "sqs": _sqs,
+    "ssm": _ssm,
+    "states": _states,
+    "sts": _sts,
+}
+
+ALSO: Mapping[str, tuple[Callable[[Ask], Iterator[Access]], ...]] = {
+    "ecs:RunTask": (_pass_task_roles, _tag_on_creation("task")),
+    "ecs:StartTask": (_pass_task_roles, _tag_on_creation("task")),
+    "ecs:RegisterTaskDefinition": (_pass_defined_roles,),
+    "ecs:CreateService": (_tag_on_creation("service"),),
+    "events:PutTargets": (_pass_target_roles,),
+    "scheduler:CreateSchedule": (_passing("scheduler.amazonaws.com", "Target", "RoleArn"),),
+    "scheduler:UpdateSchedule": (_passing("scheduler.amazonaws.com", "Target", "RoleArn"),),
+    "secretsmanager:BatchGetSecretValue": (_secrets_of_batch,),
+    "states:CreateStateMachine": (_passing("states.amazonaws.com", "roleArn"),),
+    "states:UpdateStateMachine": (_passing("states.amazonaws.com", "roleArn"),),
+}
+"""Action -> what it needs besides itself."""
+
+
+def _nothing(_: Mapping[str, Value]) -> Mapping[str, Mapping[str, str]]:
+    return {}
+
+
+def _same(operator: str, key: str) -> Callable[[Mapping[str, Value]], Mapping[str, Mapping[str, str]]]:
+    return lambda context: {operator: {key: str(context[key.lower()])}} if key.lower() in context else {}
+
+
+_NARROW: Mapping[str, Callable[[Mapping[str, Value]], Mapping[str, Mapping[str, str]]]] = {
+    "ecs:RunTask": _same("ArnEquals", "ecs:cluster"),
+    "cloudwatch:PutMetricData": _same("StringEquals", "cloudwatch:namespace"),
+}
+"""Action -> the condition that the advice has."""

@@ -1,0 +1,80 @@
+"""What a customer-managed key demands of those who use what it encrypts: the service asks KMS in the caller's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from localcloud.calls import Call
+from localcloud.iam.evaluation import Access
+from localcloud.patches import backends
+
+S3_USES = {
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:GetObjectVersion": ("kms:Decrypt",),
+    "s3:PutObject": ("kms:GenerateDataKey",),
+}
+SECRET_USES = {
+    "secretsmanager:GetSecretValue": ("kms:Decrypt",),
+    "secretsmanager:PutSecretValue": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "secretsmanager:CreateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "secretsmanager:UpdateSecret": ("kms:GenerateDataKey", "kms:Decrypt"),
+}
+QUEUE_USES = {
+    "sqs:SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"),
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sns:Publish": ("kms:GenerateDataKey", "kms:Decrypt"),
+}
+
+
+def accesses(access: Access, call: Call) -> Iterator[Access]:
+    """What `access` needs of KMS besides. Keys that AWS manages ask nothing of the caller."""
+    service = access.action.partition(":")[0]
+    uses = (S3_USES | SECRET_USES | QUEUE_USES).get(access.action)
+    if uses is None:
+        return
+    name = {"s3": _of_object, "secretsmanager": _of_secret, "sqs": _of_queue, "sns": _of_topic}[service](access, call)
+    found = backends.key(call.account, call.region, name) if name and "alias/aws/" not in name else None
+    if found is None:
+        return
+    via = f"{service}.{call.region}.amazonaws.com"
+    for action in uses:
+        yield Access(action, found.arn, {"kms:viaservice": via}, {"StringEquals": {"kms:ViaService": via}})
+
+
+def _of_object(access: Access, call: Call) -> str:
+    bucket_name, _, key = access.resource.split(":", 5)[5].partition("/")
+    bucket = backends.s3(call.account).buckets.get(bucket_name)
+    if bucket is None:
+        return ""
+    if not access.action.startswith("s3:Put"):
+        stored = bucket.keys.get(key)
+        if stored is not None and stored.encryption == "aws:kms" and stored.kms_key_id:
+            return str(stored.kms_key_id)
+    given = access.context.get("s3:x-amz-server-side-encryption-aws-kms-key-id")
+    return str(given) if given else _default_of(bucket)
+
+
+def _default_of(bucket: Any) -> str:
+    rule = (bucket.encryption or {}).get("Rule") or {}
+    default = (rule[0] if isinstance(rule, list) else rule).get("ApplyServerSideEncryptionByDefault") or {}
+    return (
+        str(default.get("KMSMasterKeyID") or "") if str(default.get("SSEAlgorithm", "")).startswith("aws:kms") else ""
+    )
+
+
+def _of_secret(access: Access, call: Call) -> str:
+    if access.action == "secretsmanager:CreateSecret":
+        return str(call.parameters.get("KmsKeyId") or "")
+    found = backends.secret(call.account, call.region, access.resource)
+    return str(getattr(found, "kms_key_id", None) or "")
+
+
+def _of_queue(access: Access, call: Call) -> str:
+    found = backends.queue(call.account, call.region, access.resource.rsplit(":", 1)[-1])
+    return str(getattr(found, "kms_master_key_id", None) or "")
+
+
+def _of_topic(access: Access, call: Call) -> str:
+    found = backends.topic(call.account, call.region, access.resource)
+    return str(getattr(found, "kms_master_key_id", None) or "")

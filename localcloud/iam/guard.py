@@ -1,0 +1,193 @@
+"""The one place where a request is allowed or not, and where it is said what is missing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from localcloud.calls import Call, Refused
+from localcloud.iam import accesses, encryption, principals, reading, resources, s3
+from localcloud.iam.evaluation import Access, Decision, Policies, Who, Why, decide
+from localcloud.iam.patterns import Value
+
+log = logging.getLogger(__name__)
+
+UNJUDGED = ("root", "anonymous")
+"""The account's own key may do everything; what everyone may read of a bucket was decided by who read it for them."""
+
+DENIED: Mapping[str, tuple[str, int]] = {
+    "ec2": ("UnauthorizedOperation", 403),
+    "sns": ("AuthorizationError", 403),
+    "sqs": ("AccessDenied", 403),
+    "s3": ("AccessDenied", 403),
+}
+"""Service -> code and status of its refusal, where it is not the one of its protocol."""
+
+DENIED_BY_PROTOCOL: Mapping[str, tuple[str, int]] = {
+    "json": ("AccessDeniedException", 400),
+    "rest-json": ("AccessDeniedException", 403),
+}
+
+
+class CannotAssume(Exception):
+    """A service may not act for a role: the text says what the role's trust policy lacks."""
+
+
+class Denied(Exception):
+    """A caller lacks a permission: the text names principal, action, resource and the missing statement."""
+
+    def __init__(self, message: str, access: Access):
+        super().__init__(message)
+        self.access = access
+
+
+class Guard:
+    """Judges the requests to one account's server. Its lock is held in every call."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str, str]] = set()
+
+    def check(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
+        """Raise `Refused` if the sender of a request lacks a permission that it needs."""
+        if principal in UNJUDGED:
+            return
+        reading.check(call)
+        lower: dict[str, str] = {}
+        for name, value in headers:  # two of one name are one with a comma, as moto is told
+            lower[name.lower()] = f"{lower[name.lower()]},{value}" if name.lower() in lower else value
+        wanted = s3.accesses(call, method, lower) if call.service == "s3" else accesses.accesses(call, method)
+        common = {"aws:requestedregion": call.region}
+        if agent := lower.get("user-agent"):
+            common["aws:useragent"] = agent
+        try:
+            for access in wanted:
+                self.demand(principal, access, common)
+                for needed in encryption.accesses(access, call):
+                    self.demand(principal, needed, common)
+                if access.action == "s3:GetObject":
+                    self._hide_absence(call.account, access.resource, principal, common)
+        except Denied as denied:
+            code, status = DENIED.get(call.service) or DENIED_BY_PROTOCOL.get(call.protocol, ("AccessDenied", 403))
+            raise Refused(code, str(denied), status) from denied
+
+    def demand(self, principal: str, access: Access, more: Mapping[str, Value] | None = None) -> None:
+        """Raise `Denied` unless the principal, a role's session, has what it needs; say so in the log, once."""
+        decision, caller = self._decide(principal, access, more or {})
+        if decision.allowed:
+            return
+        message = explain(access, caller, decision)
+        said = (caller.who.role or principal, access.action, access.resource)
+        if said not in self._said:
+            self._said.add(said)
+            log.warning("%s", message)
+        raise Denied(message, access)
+
+    def assume(self, role_arn: str, service: str, source_arn: str | None, session: str) -> str:
+        """The principal that a service becomes when it takes on a role for `source_arn`. Raises `CannotAssume`."""
+        if source_arn is not None:
+            self.trust(role_arn, service, source_arn)
+        return principals.session_of(role_arn, session)
+
+    def trust(self, role_arn: str, service: str, source_arn: str) -> None:
+        """Raise `CannotAssume` unless a role trusts a service that acts for `source_arn`."""
+        account = role_arn.split(":")[4]
+        access = Access("sts:AssumeRole", role_arn)
+        policies = Policies(resource=resources.policy(role_arn, account), resource_decides=True)
+        context = {
+            **_circumstances(),
+            "aws:sourceaccount": account,
+            "aws:sourcearn": source_arn,
+            "aws:principalisawsservice": "true",
+            "aws:principalservicename": service,
+        }
+        if not decide(access, Who(service=service), policies, context).allowed:
+            missing = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+            condition = {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": source_arn}}
+            raise CannotAssume(
+                f"{service} is not authorized to assume the role {role_arn} for {source_arn}. Its trust policy lacks: "
+                f"{_compact({**missing, 'Condition': condition})}"
+            )
+
+    def _decide(self, principal: str, access: Access, more: Mapping[str, Value]) -> tuple[Decision, principals.Caller]:
+        caller = principals.caller(principal)
+        service = access.action.partition(":")[0]
+        account = caller.who.account
+        policies = Policies(
+            identity=caller.identity,
+            boundary=caller.boundary,
+            resource=resources.policy(access.resource, account),
+            resource_decides=service in resources.DECIDES,
+        )
+        if access.action == "iam:PassRole":  # trust is about who takes a role on, not about who hands it over
+            policies = Policies(identity=caller.identity, boundary=caller.boundary)
+        context = {**_circumstances(), **_about(caller), **more, **access.context}
+        return decide(access, caller.who, policies, context), caller
+
+    def _hide_absence(self, account: str, arn: str, principal: str, common: Mapping[str, Value]) -> None:
+        """Whoever may not list a bucket is not told which keys it lacks. Source: GetObject (S3 API reference).
+
+        There is no prefix in such a question, so that a permission to list some prefixes does not answer it.
+        """
+        bucket, _, key = arn.partition(":::")[2].partition("/")
+        if s3.exists(account, bucket, key):
+            return
+        access = Access("s3:ListBucket", s3.bucket_arn(bucket))
+        decision, caller = self._decide(principal, access, common)
+        if not decision.allowed:
+            told = f"User: {caller.who.arn} is not authorized to read {arn}"
+            raise Denied(f"{told}: there is no such key, which only s3:ListBucket on {access.resource} tells", access)
+
+
+def explain(access: Access, caller: principals.Caller, decision: Decision) -> str:
+    """AWS's message, and the statement that is missing or in the way."""
+    why = decision.why.value.format(action=access.action)
+    told = f"User: {caller.who.arn} is not authorized to perform: {access.action} on resource: {access.resource} {why}"
+    role = caller.who.role.rsplit("/", 1)[-1]
+    if decision.statement is not None:
+        return f"{told}. The statement that denies it: {decision.statement.text}"
+    if not role:
+        return f"{told}. Its role does not exist any more"
+    places = {Why.NOT_IN_BOUNDARY: f"the permissions boundary {caller.boundary_arn}",
+              Why.NOT_IN_RESOURCE: f"the policy of {access.resource}"}  # fmt: skip
+    return f"{told}. To {places.get(decision.why, f'a policy of the role {role}')} add: {missing(access)}"
+
+
+def missing(access: Access) -> str:
+    """The statement that would allow it."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": access.action, "Resource": access.resource}
+    return _compact({**statement, "Condition": access.narrow} if access.narrow else statement)
+
+
+def _compact(statement: Mapping[str, Any]) -> str:
+    return json.dumps(statement, separators=(",", ":"))
+
+
+def _circumstances() -> dict[str, Value]:
+    """Loopback counts as secure transport: no one else can listen there."""
+    now = time.time()
+    return {
+        "aws:securetransport": "true",
+        "aws:sourceip": "127.0.0.1",
+        "aws:epochtime": str(int(now)),
+        "aws:currenttime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:viaawsservice": "false",
+    }
+
+
+def _about(caller: principals.Caller) -> dict[str, Value]:
+    who = caller.who
+    about: dict[str, Value] = {
+        "aws:principalarn": who.role or who.arn,
+        "aws:principalaccount": who.account,
+        "aws:principaltype": "AssumedRole",
+        "aws:principalisawsservice": "false",
+        "aws:resourceaccount": who.account,
+        "s3:resourceaccount": who.account,
+    }
+    for name, value in caller.tags.items():
+        about[f"aws:principaltag/{name.lower()}"] = value
+    return about

@@ -1,0 +1,86 @@
+"""AWS's wildcards: `*` and `?` in actions, names and ARNs, and policy variables such as `${aws:PrincipalTag/team}`.
+
+Source: "IAM JSON policy elements: Resource", "… Variables and tags" (IAM user guide).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+Value = str | list[str]
+Context = Mapping[str, Value]
+"""Condition keys in lower case -> value or values. A key that is not there is absent, as on AWS."""
+
+VARIABLE = re.compile(r"\$\{\s*([^},]+?)\s*(?:,\s*'([^']*)'\s*)?\}")
+LITERALS = {"*": "*", "?": "?", "$": "$"}
+ARN_PARTS = 6
+
+
+@lru_cache(maxsize=8192)
+def wildcard(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
+    """`*` is any text, `?` any one character."""
+    expression = "".join(_WILD.get(character) or re.escape(character) for character in pattern)
+    return re.compile(expression, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+@lru_cache(maxsize=8192)
+def arn(pattern: str) -> re.Pattern[str]:
+    """As `wildcard`, but in an ARN a wildcard stays within its part; only the last part may hold colons.
+
+    Parts that are left out after a closing `*` are any: `arn:aws:sqs:*`.
+    """
+    parts = pattern.split(":", ARN_PARTS - 1)
+    if len(parts) < ARN_PARTS:
+        return wildcard(pattern)
+    heads = ("".join(_WITHIN.get(c) or re.escape(c) for c in part) for part in parts[:-1])
+    last = "".join(_WILD.get(c) or re.escape(c) for c in parts[-1])
+    return re.compile(":".join([*heads, last]), re.DOTALL)
+
+
+_WILD = {"*": ".*", "?": "."}
+_WITHIN = {"*": "[^:]*", "?": "[^:]"}
+
+
+def like(pattern: str, value: str, context: Context, *, ignore_case: bool = False) -> bool:
+    """Whether `value` fits a pattern with wildcards and variables. A variable without value fits nothing."""
+    expanded = expand(pattern, context)
+    return expanded is not None and wildcard(expanded, ignore_case).fullmatch(_marked(value)) is not None
+
+
+def arn_like(pattern: str, value: str, context: Context) -> bool:
+    """Whether an ARN fits a pattern of one."""
+    if pattern == "*":
+        return True
+    expanded = expand(pattern, context)
+    return expanded is not None and arn(expanded).fullmatch(_marked(value)) is not None
+
+
+# What a variable stands for is text, also where it has a `*` in it. Such characters are set apart while it is matched.
+_SET_APART = str.maketrans({"*": "\ue000", "?": "\ue001"})
+
+
+def expand(pattern: str, context: Context) -> str | None:
+    """The pattern with its variables filled in; None if one of them has no value."""
+    if "${" not in pattern:
+        return pattern
+    missing = False
+
+    def fill(match: re.Match[str]) -> str:
+        nonlocal missing
+        name, default = match[1], match[2]
+        if name in LITERALS:
+            return LITERALS[name].translate(_SET_APART)
+        value = context.get(name.lower(), default)
+        if not isinstance(value, str):
+            missing = True
+            return ""
+        return value.translate(_SET_APART)
+
+    filled = VARIABLE.sub(fill, pattern)
+    return None if missing else filled
+
+
+def _marked(value: str) -> str:
+    return value.translate(_SET_APART) if "*" in value or "?" in value else value

@@ -1,0 +1,72 @@
+"""Policies of resources themselves, as moto keeps them. Hold the server's lock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from localcloud.iam import documents
+from localcloud.patches import backends
+
+DECIDES = ("kms", "sts")
+"""Services whose resource's own policy has to allow, or to leave it to the account."""
+
+
+def policy(arn: str, account: str) -> documents.Document | None:
+    """What the resource's own policy says; None if it has none or is of a kind that has none."""
+    parts = arn.split(":", 5)
+    read = KINDS.get(parts[2]) if len(parts) == 6 else None
+    text = read(account, parts[3], parts[5]) if read else None
+    return documents.read(text) if text else None
+
+
+def _bucket(account: str, region: str, resource: str) -> str | None:
+    bucket = backends.s3(account).buckets.get(resource.partition("/")[0])
+    return bucket.policy.decode() if bucket is not None and bucket.policy else None
+
+
+def _queue(account: str, region: str, resource: str) -> str | None:
+    queue = backends.queue(account, region, resource)
+    policy = queue._policy_json if queue is not None else {}
+    return json.dumps(policy) if policy.get("Statement") else None
+
+
+def _topic(account: str, region: str, resource: str) -> str | None:
+    topic = backends.topic(account, region, f"arn:aws:sns:{region}:{account}:{resource}")
+    return json.dumps(topic._policy_json) if topic is not None and topic._policy_json else None
+
+
+def _secret(account: str, region: str, resource: str) -> str | None:
+    found = backends.secret(account, region, resource.removeprefix("secret:"))
+    return getattr(found, "policy", None)
+
+
+def _key(account: str, region: str, resource: str) -> str | None:
+    found = backends.key(account, region, resource)
+    return None if found is None else str(found.policy)
+
+
+def _repository(account: str, region: str, resource: str) -> str | None:
+    found = backends.repository(account, region, resource.removeprefix("repository/"))
+    return getattr(found, "policy", None)
+
+
+def _role(account: str, region: str, resource: str) -> str | None:
+    found = backends.role(account, resource.rsplit("/", 1)[-1])
+    if found is None:
+        return None
+    text: Any = found.assume_role_policy_document
+    return text if isinstance(text, str) else json.dumps(text)
+
+
+KINDS: Mapping[str, Callable[[str, str, str], str | None]] = {
+    "ecr": _repository,
+    "iam": _role,
+    "kms": _key,
+    "s3": _bucket,
+    "secretsmanager": _secret,
+    "sns": _topic,
+    "sqs": _queue,
+}
+"""Service of an ARN -> the text of a resource's policy, from account, region and the ARN's last part."""
