@@ -119,5 +119,10 @@ def confirm(question: str) -> bool:
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
+def ask(question: str) -> str | None:
+    """What the person types; None where nobody is at the terminal."""
+    return input(question).strip() if sys.stdin.isatty() else None
+
+
 def interactive() -> bool:
     return err().is_terminal

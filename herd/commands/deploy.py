@@ -89,15 +89,24 @@ def preview(
             console.say(review.plan.count())
 
 
-def down(environment: Environment = None, stack: Stack = None, yes: Yes = False) -> None:
+def down(
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+    confirm: Annotated[
+        str | None,
+        typer.Option("--confirm", metavar="NAME", help="The environment's name again, which a protected one asks for."),
+    ] = None,
+) -> None:
     """Remove everything that the environment has, runs and data included, and leave nothing behind.
 
-    With the last local environment the local cloud stops too.
+    What it adopted stays. A protected environment says what goes and what stays, and has its name typed. With the
+    last local environment the local cloud stops too.
     """
     from herd import deployment
     from herd.target import choose
 
-    deployment.down(choose(environment, stack), yes=yes)
+    deployment.down(choose(environment, stack), yes=yes, confirmed=confirm)
 
 
 def stop() -> None:
