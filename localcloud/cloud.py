@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.config import LOOPBACK, Config, Endpoint
+from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import Keyring, TaskEnvironment, load_root
 
@@ -70,7 +70,9 @@ class LocalCloud:
     def wait_until_asked(self) -> None:
         # Not for ever at a time: a signal that comes just before a thread blocks is only seen when it wakes.
         while not self._stop_asked.wait(SIGNAL_SECONDS):
-            pass
+            if not self.config.exists:
+                log.warning("%s has been removed: there is nothing left to serve", self.config.home)
+                return
 
     def _start(self, parts: ExitStack) -> Endpoint:
         config = self.config
@@ -95,14 +97,17 @@ class LocalCloud:
         from localcloud.images.store import ImageStore
         from localcloud.plugins import Plugins
         from localcloud.server import Server
-        from localcloud.state import State
+        from localcloud.state import State, way_out
 
         state = self._state = State(config, self._clock)
         parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
-        self.plugins = Plugins(server, images, config.home / "plugins")
+        try:
+            self.plugins = Plugins(server, images, config.home / "plugins")
+        except LocalCloudError as damage:
+            raise LocalCloudError(f"{damage}. {way_out(config.home)}") from damage
         parts.callback(self.plugins.close)
         server.guard = Guard()
         # Before anybody can make a task, an execution or a request.
