@@ -9,6 +9,7 @@ from typing import Any
 
 from localcloud.agent.containers import Plan
 from localcloud.engines import Handle
+from localcloud.patches.stepfunctions_patience import Patience
 
 
 @dataclass(eq=False)
@@ -22,6 +23,9 @@ class TaskRun:
     exited: set[str] = field(default_factory=set)
     waiting: str = ""
     """Why it has no place on this machine yet; empty if it has one"""
+
+    patience: Patience | None = None
+    """The time limit of the state that started it, if a state machine did"""
 
     starting: bool = True
     stopping: bool = False
@@ -41,4 +45,4 @@ class TaskRun:
     def forget_process(self) -> None:
         """It has stopped and is only looked at from now on: what it ran with is let go."""
         self.plans, self.handles = [], {}
-        self.before_stop = self.on_change = None
+        self.before_stop = self.on_change = self.patience = None

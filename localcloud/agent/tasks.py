@@ -28,6 +28,7 @@ from localcloud.agent.run import TaskRun
 from localcloud.engines import CannotStart, Engine, Exit
 from localcloud.patches import backends
 from localcloud.patches.ecs import family_of
+from localcloud.patches.stepfunctions_patience import of_this_thread
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,9 @@ class Tasks:
             self._service_starters.submit(self._guarded, self._start, run)
         else:
             self._places.queue(run)
+            run.patience = of_this_thread()
+            if run.patience is not None:
+                run.patience.pause()
             self._admit()
         return run
 
@@ -127,6 +131,8 @@ class Tasks:
     def _admit(self) -> None:
         """Start those who have a place now."""
         for run in self._places.admit():
+            if run.patience is not None:
+                run.patience.go_on()
             self._starters.submit(self._guarded, self._start, run)
 
     def _start(self, run: TaskRun) -> None:

@@ -57,6 +57,7 @@ def apply() -> None:
             stepfunctions_api,
             stepfunctions_kept,
             stepfunctions_language,
+            stepfunctions_patience,
             stepfunctions_tasks,
             sts,
         )
@@ -76,6 +77,7 @@ def apply() -> None:
             autoscaling,
             stepfunctions_api,
             stepfunctions_language,
+            stepfunctions_patience,
             stepfunctions_tasks,
             sts,
             ecs_kept,

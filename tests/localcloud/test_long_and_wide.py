@@ -153,7 +153,7 @@ class Crowd(Cloud):
 
     moment: datetime
 
-    def job(self, number: int, command: str = "sleep 0.1") -> None:
+    def job(self, number: int, command: str = "sleep 0.1", limit: int = 600) -> str:
         name = f"job-{number:03d}"
         definition = self.define("sh", "-c", command, family=name, environment=[{"name": "JOB", "value": name}])
         parameters = {
@@ -163,13 +163,14 @@ class Crowd(Cloud):
             "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": self._subnets()}},
         }
         state = {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Parameters": parameters, "End": True}
-        machine = self.machine({"StartAt": "Run", "States": {"Run": {**state, "TimeoutSeconds": 600}}}, name)
+        machine = self.machine({"StartAt": "Run", "States": {"Run": {**state, "TimeoutSeconds": limit}}}, name)
         self.server.client("scheduler").create_schedule(
             Name=name,
             ScheduleExpression=f"at({self.moment:%Y-%m-%dT%H:%M:%S})",
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={"Arn": machine, "RoleArn": f"arn:aws:iam::{self.server.account}:role/r", "Input": "{}"},
         )
+        return machine
 
     def _subnets(self) -> list[str]:
         return self.network["awsvpcConfiguration"]["subnets"]
@@ -266,6 +267,19 @@ def test_who_waits_for_memory_is_not_passed_and_a_giant_runs_alone(crowd: Crowd,
     crowd.running(giant)
     crowd.ecs.stop_task(cluster="c", task=giant)
     crowd.running(small)
+
+
+def test_a_states_time_limit_does_not_run_while_its_task_waits(crowd: Crowd) -> None:
+    blocked = [crowd.run(crowd.define("sleep", "60")) for _ in range(AT_ONCE)]
+    quick, slow = crowd.job(0, "sleep 0.1", limit=2), crowd.job(1, "sleep 60", limit=2)
+    started = [crowd.sfn.start_execution(stateMachineArn=machine)["executionArn"] for machine in (quick, slow)]
+    time.sleep(3)
+    assert [crowd.sfn.describe_execution(executionArn=arn)["status"] for arn in started] == ["RUNNING"] * 2
+    for arn in blocked:
+        crowd.ecs.stop_task(cluster="c", task=arn)
+    assert crowd.finished(started[0])["status"] == "SUCCEEDED"
+    late = crowd.finished(started[1])
+    assert (late["status"], late.get("error")) == ("FAILED", "States.Timeout")
 
 
 def test_the_number_is_the_machines_or_the_persons() -> None:
