@@ -47,7 +47,8 @@ class Environment(Component):
         refuse_access(specs, settings)
         account = Account.look_up(settings)
         secrets = vault.look_up(specs, settings)
-        adopted = Adopted.look_up(settings)
+        images = {spec.image for spec in specs.workloads.values()}
+        adopted = Adopted.look_up(settings, images)
         super().__init__("Environment", settings.environment, transformations=[self._after_the_claim])
         self.specs = specs
         context = Context(settings, Naming(settings.project, settings.environment), account, secrets)
@@ -66,7 +67,7 @@ class Environment(Component):
         self.data = None if settings.data_bucket else Bucket("data", self.context, self)
         self.reports = self._reports()
         self.roles = PlatformRoles(self.context, self)
-        self.images = Images((spec.image for spec in specs.workloads.values()), root, self.context, self)
+        self.images = Images(images, root, self.context, self, adopted.repositories)
         self.platform = self._platform()
         self.balancers = self._balancers()
         self.workloads = {name: self._workload(name) for name in specs.workloads}
@@ -159,7 +160,6 @@ class Environment(Component):
             network=self.network,
             services_security_group=self.services_security_group,
             domain=Domain(self.context, self) if self.context.settings.has_tls else None,
-            logs=None,
         )
         return {
             facing: LoadBalancer(facing, apis, shared, self.context, self)

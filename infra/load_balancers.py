@@ -42,12 +42,11 @@ SESSION_SECONDS = 12 * 60 * 60
 
 @dataclass(frozen=True)
 class Shared:
-    """What both balancers of an environment are made from. `logs` is the bucket that access logs go to, if any."""
+    """What both balancers of an environment are made from."""
 
     network: Network
     services_security_group: SecurityGroup
     domain: Domain | None
-    logs: pulumi.Input[str] | None
 
 
 class LoadBalancer(Component):
@@ -87,7 +86,7 @@ class LoadBalancer(Component):
     def route(self, service: ApiSpec, target_group: TargetGroup, parent: Component) -> list[pulumi.Resource]:
         """Sends what is for `service` to `target_group`; without a domain the `/<name>` is taken off."""
         settings = self.context.settings
-        rewrite = {"regex": f"^/{service.name}/?(.*)$", "replace": "/$1"}
+        without_name: Any = {"rewrite": {"regex": f"^/{service.name}/?(.*)$", "replace": "/$1"}}
         if self._domain is not None:
             self._domain.alias(host(service, settings), self.balancer.dns_name, self.balancer.zone_id, parent)
         return [
@@ -96,9 +95,7 @@ class LoadBalancer(Component):
                 listener_arn=self.listener.arn,
                 priority=self._priorities[key],
                 conditions=conditions,
-                transforms=(
-                    None if settings.has_tls else [{"type": "url-rewrite", "url_rewrite_config": {"rewrite": rewrite}}]
-                ),
+                transforms=None if settings.has_tls else [{"type": "url-rewrite", "url_rewrite_config": without_name}],
                 actions=actions(service, settings, target_group.arn),
                 tags=self.context.tags(service),
                 opts=parent.options(),
@@ -107,8 +104,7 @@ class LoadBalancer(Component):
         ]
 
     def _balancer(self, security_group: SecurityGroup, shared: Shared) -> AwsLoadBalancer:
-        naming, settings = self.context.naming, self.context.settings
-        logs = {"bucket": shared.logs, "prefix": f"balancers/{self.facing}", "enabled": True}
+        naming, settings, logs = self.context.naming, self.context.settings, self.context.access_logs
         return AwsLoadBalancer(
             self.child("alb"),
             name=naming.load_balancer(self.facing),
@@ -119,9 +115,12 @@ class LoadBalancer(Component):
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             enable_deletion_protection=settings.protect,
-            access_logs=logs if shared.logs is not None else None,
+            # The prefix is the environment's: several may share a log bucket.
+            access_logs=(
+                {"bucket": logs.name, "prefix": f"{logs.prefix}elb/{self.facing}", "enabled": True} if logs else None
+            ),
             tags=self.context.tags(),
-            opts=self.options(),
+            opts=self.options(depends_on=logs.ready if logs else ()),
         )
 
     def _listeners(self) -> Listener:
@@ -159,11 +158,9 @@ class LoadBalancer(Component):
         for who, cidr in callers.items():
             for port in (HTTP, HTTPS) if settings.has_tls else (HTTP,):
                 SecurityGroupIngressRule(
-                    self.child(
-                        "-".join(["in", *([who] if who.startswith("company") else []), *([str(port)] * (port != HTTP))])
-                    ),
+                    self.child(f"in-{who}-{port}"),
                     security_group_id=own.id,
-                    description=f"callers: the {who}",
+                    description=f"callers: {who}" + (", to be redirected" if settings.has_tls and port == HTTP else ""),
                     cidr_ipv4=cidr,
                     ip_protocol="tcp",
                     from_port=port,

@@ -219,8 +219,8 @@ class ApiSpec(WorkloadSpec):
     replicas: Replicas = Field(default=Replicas(), description="how many copies run")
     access: Literal["internal", "company", "public"] = Field(
         default="internal",
-        description="who reaches it: the environment's own network, the company (its addresses, or people who sign in), or "
-        "everybody (the stack must allow it)",
+        description="who reaches it: the environment's own network, the company (its addresses, or people who sign "
+        "in), or everybody (the stack must allow it)",
     )
 
 

@@ -22,9 +22,10 @@ GRACE_SECONDS = 60
 class Api(Workload):
     """`Api("delay-api")` answers at `<balancer>/delay-api/`.
 
-    Beside what every workload has: TargetGroup, ListenerRule (and a Record with a domain), ECS Service, and with `replicas.max > replicas.min` a
-    scaling target and policy. A deployment whose tasks do not become healthy is rolled back by ECS itself. `pulumi up`
-    does not wait for that: ECS reports a rollback as a success, so whoever deploys has to look at the result anyway.
+    Beside what every workload has: TargetGroup, ListenerRule, with a domain a Record, ECS Service, and with
+    `replicas.max > replicas.min` a scaling target and policy. A deployment whose tasks do not become healthy is rolled
+    back by ECS itself. `pulumi up` does not wait for that: ECS reports a rollback as a success, so whoever deploys has
+    to look at the result anyway.
     """
 
     def __init__(

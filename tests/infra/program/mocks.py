@@ -69,6 +69,7 @@ class Registered:
     parent: str
     depends_on: set[str]
     ignore_changes: list[str]
+    property_dependencies: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def is_component(self) -> bool:
@@ -120,6 +121,10 @@ class Program:
         return {resource.urn: resource.inputs for resource in self.resources}
 
 
+PROOF = {"resourceRecordName": "_x.example", "resourceRecordType": "CNAME", "resourceRecordValue": "_y.example"}
+"""What ACM asks for in a zone before it issues a certificate."""
+
+
 class _Cloud(mocks.Mocks):
     """Answers as AWS would where the program goes on with the answer."""
 
@@ -128,12 +133,31 @@ class _Cloud(mocks.Mocks):
             "docker:index/image:Image": {"repoDigest": f"registry.example/{args.name}@sha256:{'0' * 64}"},
             "aws:ecr/repository:Repository": {"repositoryUrl": f"registry.example/{args.inputs.get('name')}"},
             "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.{REGION}.example"},
+            "aws:acm/certificate:Certificate": {"domainValidationOptions": [PROOF]},
             "aws:lb/loadBalancer:LoadBalancer": {"dnsName": f"{args.inputs.get('name')}.elb.example"},
         }
         return f"{args.name}-id", {"arn": f"arn:{args.name}", **args.inputs, **computed.get(args.typ, {})}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers: dict[str, dict[str, Any]] = {
+            "aws:route53/getZone:getZone": {"zoneId": "Z1", "id": "Z1"},
+            "aws:s3/getBucket:getBucket": {
+                "bucket": args.args.get("bucket"),
+                "bucketRegion": REGION,
+                "region": REGION,
+                "id": args.args.get("bucket"),
+                "arn": f"arn:aws:s3:::{args.args.get('bucket')}",
+            },
+            "aws:ecr/getRepository:getRepository": {
+                "repositoryUrl": f"registry.example/{args.args.get('name')}",
+                "id": args.args.get("name"),
+            },
+            "aws:ec2/getVpc:getVpc": {"id": args.args.get("id"), "cidrBlock": "10.20.0.0/16"},
+            "aws:ec2/getSubnet:getSubnet": {
+                "id": args.args.get("id"),
+                "vpcId": "vpc-company",
+                "availabilityZone": f"{REGION}{str(args.args.get('id'))[-1]}",
+            },
             "aws:index/getCallerIdentity:getCallerIdentity": {
                 "accountId": ACCOUNT,
                 "arn": f"arn:aws:iam::{ACCOUNT}:root",
@@ -186,6 +210,9 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent,
                     depends_on=set(request.dependencies),
                     ignore_changes=list(request.ignoreChanges),
+                    property_dependencies={
+                        key: frozenset(found.urns) for key, found in request.propertyDependencies.items()
+                    },
                 )
             )
         return response

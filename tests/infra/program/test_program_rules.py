@@ -94,7 +94,7 @@ def test_only_the_public_load_balancer_and_the_reports_are_open_to_the_world(pro
         for rule in program.of("securityGroupIngressRule:SecurityGroupIngressRule")
         if rule.inputs.get("cidrIpv4") == "0.0.0.0/0"
     ]
-    assert world == ["public-balancer-in"]
+    assert world == ["public-balancer-in-world-80"]
     public = [
         policy.name
         for policy in program.of("bucketPolicy:BucketPolicy")
