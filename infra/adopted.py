@@ -1,29 +1,36 @@
 """What an environment uses and does not make: looked up, and refused where it does not fit, before anything is made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulumi_aws.ec2.get_subnet import get_subnet
 from pulumi_aws.ec2.get_vpc import get_vpc
+from pulumi_aws.ecr.get_repository import get_repository
+from pulumi_aws.s3.get_bucket import get_bucket
 
 from infra.settings import Settings, SettingsError
 
 
 @dataclass(frozen=True)
 class Adopted:
-    """`vpc_cidr`: the addresses of the network, the company's or the environment's own."""
+    """`vpc_cidr`: the addresses of the network, the company's or the environment's own. `repositories`: image folder ->
+    address of the repository that environments share; empty where the environment has its own.
+    """
 
     vpc_cidr: str
+    repositories: Mapping[str, str]
 
     @classmethod
-    def look_up(cls, settings: Settings) -> "Adopted":
+    def look_up(cls, settings: Settings, images: Iterable[str]) -> "Adopted":
         """Asks AWS about everything that the settings adopt; raises SettingsError with all that does not fit."""
         problems: list[str] = []
         vpc_cidr = _vpc(settings, problems)
+        repositories = _repositories(settings, images, problems)
+        problems += _bucket_problems(settings)
         if problems:
             where = f"Pulumi.{settings.environment}.yaml: {settings.project}"
             raise SettingsError("\n".join(f"{where}:{problem}" for problem in problems))
-        return cls(vpc_cidr)
+        return cls(vpc_cidr, repositories)
 
 
 def _vpc(settings: Settings, problems: list[str]) -> str:
@@ -52,6 +59,30 @@ def _subnet_problems(key: str, subnets: Sequence[str], vpc: str) -> Iterator[str
         elif found.availability_zone in zones:
             yield f"{key}: {subnet} and {zones[found.availability_zone]} lie in one zone, {found.availability_zone}"
         zones[found.availability_zone] = subnet
+
+
+def _repositories(settings: Settings, images: Iterable[str], problems: list[str]) -> dict[str, str]:
+    addresses = {}
+    for image in sorted(set(images)) if settings.image_repositories else ():
+        name = f"{settings.image_repositories}/{image}"
+        try:
+            addresses[image] = get_repository(name=name).repository_url
+        except Exception as error:
+            problems.append(f"image_repositories: {name}, for images/{image}, cannot be looked up: {_reason(error)}")
+    return addresses
+
+
+def _bucket_problems(settings: Settings) -> Iterator[str]:
+    for key, name in (("data_bucket", settings.data_bucket), ("log_bucket", settings.log_bucket)):
+        if not name:
+            continue
+        try:
+            region = get_bucket(bucket=name).bucket_region
+        except Exception as error:
+            yield f"{key} = {name} cannot be looked up: {_reason(error)}"
+            continue
+        if region != settings.region:
+            yield f"{key} = {name} lies in {region}; it must be in {settings.region}, as the environment"
 
 
 def _reason(error: Exception) -> str:

@@ -109,6 +109,11 @@ class Context:
         """Where the environment's roles lie in IAM: `/herd-dev/`, with `iam_path` below that. No two share one."""
         return f"{self.settings.iam_path or '/'}{self.naming.prefix}/"
 
+    def repository(self, image: str) -> str:
+        """The name of the repository of an image folder: one of those that environments share, or the own one."""
+        shared = self.settings.image_repositories
+        return f"{shared}/{image}" if shared else self.naming.repository(image)
+
     @property
     def reports_bucket(self) -> str:
         return self.naming.bucket(self.account.id, "reports")

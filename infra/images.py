@@ -1,17 +1,20 @@
 """Images: an image folder and a workload's folder become one image, pinned by the digest of what was pushed.
 
-An image folder has one repository an environment; each workload that names it has an image of its own in there. The tag
-is the hash of the build context, so unchanged files change nothing, and what is deployed is the digest, never a tag.
+An image folder has one repository an environment, or one that several environments share (`image_repositories`); each
+workload that names it has an image of its own in there. The tag is the hash of the build context, so unchanged files
+change nothing, and what is deployed is the digest, never a tag. In a shared repository a tag that is there is not built
+again: prod runs the bytes that dev ran.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pulumi
 from pulumi_aws.ecr.get_authorization_token import get_authorization_token
+from pulumi_aws.ecr.get_image import get_image
 from pulumi_aws.ecr.lifecycle_policy import LifecyclePolicy
 from pulumi_aws.ecr.repository import Repository
 from pulumi_docker.image import Image as DockerImage
@@ -25,6 +28,9 @@ PLATFORM = "linux/amd64"
 
 UNTAGGED_DAYS = 7
 
+ABSENT = ("ImageNotFoundException", "couldn't find resource", "no matching", "does not exist")
+"""What the provider says of an image that is not there."""
+
 
 @dataclass(frozen=True)
 class BuiltImage:
@@ -35,14 +41,27 @@ class BuiltImage:
 
 
 class Images(Component):
-    """A repository for each image folder in use, and the images built into them."""
+    """A repository for each image folder in use, and the images built into them.
 
-    def __init__(self, images: Iterable[str], root: Path, context: Context, parent: pulumi.Resource) -> None:
+    `shared`: image folder -> address of a repository that was made elsewhere; with it none is made here.
+    """
+
+    def __init__(
+        self,
+        images: Iterable[str],
+        root: Path,
+        context: Context,
+        parent: pulumi.Resource,
+        shared: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__("Images", "images", parent)
         self.context = context
         self._root = root
         self._stager = Stager(root, context.settings.environment)
-        self._repositories = {image: self._repository(image) for image in sorted(set(images))}
+        self._shared = bool(shared)
+        self._addresses: Mapping[str, pulumi.Input[str]] = shared or {
+            image: self._repository(image).repository_url for image in sorted(set(images))
+        }
         self.register_outputs({})
 
     def build(self, spec: WorkloadSpec, parent: Component) -> BuiltImage:
@@ -51,21 +70,27 @@ class Images(Component):
             staged = self._stager.stage(spec)
         except StagingError as error:
             raise pulumi.RunError(str(error)) from error
-        repository = self._repositories[spec.image]
+        address = self._addresses[spec.image]
+        tag = f"{spec.name}.{staged.content_hash}"
+        if self._shared and (digest := image_digest(self.context.repository(spec.image), tag)):
+            return BuiltImage(pulumi.Output.concat(address, f"@{digest}"), staged.content_hash)
         image = DockerImage(
             parent.child("image"),
-            image_name=pulumi.Output.concat(repository.repository_url, f":{spec.name}.{staged.content_hash}"),
+            image_name=pulumi.Output.concat(address, f":{tag}"),
             # Relative to the program's folder: the state must not depend on where somebody keeps the checkout.
             build={
                 "context": f"../{staged.context.relative_to(self._root).as_posix()}",
                 "platform": PLATFORM,
             },
             registry={
-                "server": repository.repository_url,
+                "server": address,
                 "username": self._login.user_name,
                 "password": pulumi.Output.secret(self._login.password),
             },
-            opts=parent.options(),
+            # What others may run stays where it is when this environment needs it no more.
+            opts=pulumi.ResourceOptions.merge(
+                parent.options(), pulumi.ResourceOptions(retain_on_delete=self._shared or None)
+            ),
         )
         return BuiltImage(image.repo_digest, staged.content_hash)
 
@@ -75,17 +100,29 @@ class Images(Component):
         return _Login(token.user_name, token.password)
 
     def _repository(self, image: str) -> Repository:
+        key = self.context.key_arn
         repository = Repository(
             self.child(image),
-            name=self.context.naming.repository(image),
+            name=self.context.repository(image),
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
-            force_delete=True,
+            encryption_configurations=(None if key is None else [{"encryption_type": "KMS", "kms_key": key}]),
+            force_delete=not self.context.settings.protect,
             tags=self.context.tags(),
             opts=self.options(),
         )
         LifecyclePolicy(self.child(image), repository=repository.name, policy=json.dumps(CLEAN_UP), opts=self.options())
         return repository
+
+
+def image_digest(repository: str, tag: str) -> str | None:
+    """Of the image that has this tag in a repository that exists; None if there is none."""
+    try:
+        return get_image(repository_name=repository, image_tag=tag).image_digest
+    except Exception as error:  # an invoke raises Exception itself, with the provider's words
+        if any(text in str(error) for text in ABSENT):
+            return None
+        raise pulumi.RunError(f"the image {repository}:{tag} could not be looked up: {error}") from None
 
 
 @dataclass(frozen=True)

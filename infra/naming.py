@@ -121,6 +121,7 @@ class Naming:
     ) -> dict[str, str]:
         """Herd's tags win over the company's: permissions and clean-up rely on them."""
         own = {
+            "herd:project": self.project,
             "herd:environment": self.environment,
             "herd:workload": workload,
             "herd:kind": kind,

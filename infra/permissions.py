@@ -91,7 +91,7 @@ def execution_permissions(spec: WorkloadSpec, context: Context, key: str | None 
         allow("ecr:GetAuthorizationToken", "*"),
         allow(
             ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            account.arn("ecr", f"repository/{naming.repository(spec.image)}"),
+            account.arn("ecr", f"repository/{context.repository(spec.image)}"),
         ),
         allow(
             ["logs:CreateLogStream", "logs:PutLogEvents"],

@@ -118,9 +118,10 @@ def test_names_of_projects_that_are_refused(project: str) -> None:
 
 def test_tags() -> None:
     naming = Naming("herd", "dev")
-    assert naming.tags() == {"herd:environment": "dev"}
+    assert naming.tags() == {"herd:project": "herd", "herd:environment": "dev"}
     assert naming.tags(workload="x", kind="job", owner="me", company={"cost": "42", "herd:owner": "nobody"}) == {
         "cost": "42",
+        "herd:project": "herd",
         "herd:environment": "dev",
         "herd:workload": "x",
         "herd:kind": "job",
