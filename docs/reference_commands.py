@@ -1,6 +1,7 @@
 """docs/reference/commands.md: every command of `herd` with its arguments and options, from the command line itself."""
 
 import re
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,23 @@ HEAD = """\
 def page() -> str:
     group: Any = typer.main.get_command(app)
     lines = [HEAD, "| command | |", "| --- | --- |"]
-    lines += [f"| [`herd {name}`](#herd-{name}) | {first(command.help)} |" for name, command in group.commands.items()]
-    for name, command in group.commands.items():
+    lines += [
+        f"| [`herd {name}`](#herd-{name.replace(' ', '-')}) | {first(command.help)} |"
+        for name, command in each_command(group)
+    ]
+    for name, command in each_command(group):
         lines += ["", f"## herd {name}", "", *description(command.help), "", "```", usage(name, command), "```"]
         rows = [(signature(each), meaning(each)) for each in command.params]
         if rows:
             lines += ["", "| | |", "| --- | --- |", *(f"| `{cell(left)}` | {cell(right)} |" for left, right in rows)]
     return "\n".join(lines) + "\n"
+
+
+def each_command(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command by its whole name; of a group those in it: `secret set`."""
+    for name, command in group.commands.items():
+        below = getattr(command, "commands", None)
+        yield from ((f"{name} {inner}", it) for inner, it in below.items()) if below else [(name, command)]
 
 
 def first(text: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import deploy, develop, inspect, machine, run
+from herd.commands import deploy, develop, inspect, machine, run, secret
 from herd.errors import HerdError
 
 
@@ -31,8 +31,12 @@ class Commands(TyperGroup):
             console.fail(text)
             raise typer.Exit(1) from None
 
+    def __init__(self, **attributes: Any) -> None:
+        """As they are written below: the way of a day's work, not the alphabet, nor groups of commands first."""
+        super().__init__(**attributes)
+        self.commands = {name: self.commands[name] for name in ORDER if name in self.commands}
+
     def list_commands(self, ctx: Any) -> list[str]:
-        """As they are written below: the way of a day's work, not the alphabet."""
         return list(self.commands)
 
 
@@ -68,7 +72,7 @@ app = typer.Typer(
 )
 
 _ENVIRONMENT, _WORKLOADS, _MORE = "The environment", "Workloads", "More"
-for function, name, panel in (
+_COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (deploy.up, "up", _ENVIRONMENT),
     (deploy.preview, "preview", _ENVIRONMENT),
     (inspect.status, "status", _ENVIRONMENT),
@@ -83,7 +87,13 @@ for function, name, panel in (
     (inspect.outputs, "outputs", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),
     (inspect.explain, "explain", _WORKLOADS),
+    (secret.app, "secret", _WORKLOADS),
     (machine.env, "env", _MORE),
     (machine.doctor, "doctor", _MORE),
-):
-    app.command(name, rich_help_panel=panel)(function)
+)
+ORDER = tuple(name for _, name, _ in _COMMANDS)
+for function, name, panel in _COMMANDS:
+    if isinstance(function, typer.Typer):
+        app.add_typer(function, name=name, rich_help_panel=panel)
+    else:
+        app.command(name, rich_help_panel=panel)(function)

@@ -23,6 +23,7 @@ from herd import (
     stack_config,
     state,
     turn,
+    vault,
 )
 from herd.changes import Changes
 from herd.checkout import Checkout
@@ -144,9 +145,10 @@ def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
     A protected one only if `confirmed` is its name, or that is typed. Raises HerdError that names what is left.
     """
     guarded = _approve_down(target, yes, confirmed)
+    keep = vault.is_protected(target)
     if isinstance(target, LocalTarget):
         with _alone(target):
-            left = _take_down(target, guarded)
+            left = _take_down(target, guarded, keep)
         # Not in the same turn: of two that take their environments down at once, the last must see that it is.
         _rest(target.checkout, left)
         return
@@ -154,7 +156,8 @@ def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
     _unprotect(target, guarded)
     engine = Engine(target)
     engine.destroy()
-    left = leftovers.look(target)
+    vault.clear(target, keep)
+    left = leftovers.look(target, keep)
     if left.unseen:
         console.note(f"could not be looked at: {', '.join(left.unseen)}")
     leftovers.refuse(target, left)
@@ -179,7 +182,7 @@ def _unprotect(target: Target, guarded: list[str]) -> None:
             Engine(target).unprotect(settings, guarded)
 
 
-def _take_down(target: LocalTarget, guarded: list[str]) -> Left | None:
+def _take_down(target: LocalTarget, guarded: list[str], keep: bool) -> Left | None:
     """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
@@ -195,7 +198,8 @@ def _take_down(target: LocalTarget, guarded: list[str]) -> Left | None:
         swept = cloud.ask({"do": "sweep", "project": target.checkout.project, "stack": target.name}).get("removed", [])
         if swept:
             console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
-        left = leftovers.look(target)
+        vault.clear(target, keep)
+        left = leftovers.look(target, keep)
     if was_up:
         _forget(target)
     if left is not None:
@@ -218,6 +222,9 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
     with local_cloud.guarded(checkout):
         if environments(checkout) or turn.at_work(checkout):
             _leave_foreign_port(checkout)
+            return
+        if left and left.secrets:
+            console.note("the local cloud stays up, for the secrets of protected environments; `herd stop` stops it")
             return
         if left and left.strangers:
             console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")

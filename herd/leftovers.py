@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from herd import inventory
@@ -39,13 +39,15 @@ what a person set aside, Pulumi's passphrase and the backend's own settings.
 @dataclass(frozen=True)
 class Left:
     """What there still is: `own` should not be there. `strangers` are nobody's, by no environment of Herd's; those that
-    `came` were not there before the environment was made. `unseen` could not be looked at.
+    `came` were not there before the environment was made. `unseen` could not be looked at. `secrets` of protected
+    environments are to stay.
     """
 
     own: list[Item]
     strangers: list[Item]
     came: list[Item]
     unseen: tuple[str, ...]
+    secrets: list[Item] = field(default_factory=list)
 
 
 def remember(target: LocalTarget) -> None:
@@ -56,17 +58,20 @@ def remember(target: LocalTarget) -> None:
     draft.replace(_memory(target))
 
 
-def look(target: Target) -> Left:
+def look(target: Target, keeps_secrets: bool = False) -> Left:
     """What the environment has left in the account, once what goes by itself has gone."""
     local = isinstance(target, LocalTarget)
     before = _before(target) if isinstance(target, LocalTarget) else frozenset()
     deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
     while True:
         now = inventory.take(target)
+        secrets = sorted(item for item in now.items if local and item.kind == "secret" and item.environment)
         own = sorted(item for item in now.items if item.environment == target.name)
+        if keeps_secrets:
+            own = [item for item in own if item.kind != "secret"]
         if not own or time.monotonic() > deadline:
             strangers = sorted(item for item in now.items if local and item.environment is None)
-            return Left(own, strangers, [item for item in strangers if str(item) not in before], now.unseen)
+            return Left(own, strangers, [item for item in strangers if str(item) not in before], now.unseen, secrets)
         time.sleep(0.3 if local else 5)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from herd import project
 from herd.checkout import Checkout
 from herd.errors import WrongInput
 
@@ -66,10 +67,10 @@ def due(specs: Specs) -> list[Review]:
 
 def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, dict[str, Any]]) -> list[Review]:
     """The same for what is deployed, whatever the files say by now; `workloads` are those of the exports."""
-    from infra.spec import SpecErrors, load_specs
+    from infra.spec import SpecErrors
 
     try:
-        specs = load_specs(checkout.root, environment)
+        specs = project.read(checkout, environment)
     except SpecErrors:
         specs = None
     found = []

@@ -68,6 +68,13 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
     return copy
 
 
+def values(checkout: Checkout, environment: str) -> dict[str, Any]:
+    """The settings of an environment, read only: the tracked file's, and what was set in the copy beside them."""
+    files = [path_of(checkout, environment), tracked(checkout, environment)]
+    found = [_read(path).get("config") or {} for path in files if path is not None and path.exists()]
+    return {key: value for config in found for key, value in config.items()}
+
+
 def _read(path: Path) -> dict[str, Any]:
     import yaml
 

@@ -12,13 +12,14 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from herd import console, local_cloud, project, runs
+from herd import console, local_cloud, project, runs, vault
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.target import LocalTarget, unknown
 from herd.toolchain import uv
 
 if TYPE_CHECKING:
+    from infra.offer import Offer
     from infra.spec import AnySpec
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -56,7 +57,8 @@ def run(target: LocalTarget, spec: AnySpec, params: dict[str, Any], item: str | 
         "TERM": os.environ.get("TERM", "dumb"),
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
-        "HERD_TASK": json.dumps(task(spec, target.name, data_bucket)),
+        **vault.variables(target, spec),
+        "HERD_TASK": json.dumps(task(spec, target.name, data_bucket, project.offer(checkout, target.name))),
         "HERD_RUN_ID": runs.new_id("try"),
         "HERD_TRIGGER": "try",
         "HERD_PARAMS": json.dumps(params),
@@ -75,7 +77,7 @@ def run(target: LocalTarget, spec: AnySpec, params: dict[str, Any], item: str | 
     )
 
 
-def task(spec: AnySpec, environment: str, data_bucket: str | None) -> dict[str, Any]:
+def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> dict[str, Any]:
     """What the runner is told of the workload: as in its task definition, but that nothing is published."""
     return {
         "schema": 1,
@@ -86,7 +88,17 @@ def task(spec: AnySpec, environment: str, data_bucket: str | None) -> dict[str, 
         "data_bucket": data_bucket,
         "reports_bucket": None,
         "reports_url": None,
-        "reads": [read.model_dump() for read in spec.reads],
+        "reads": [
+            {"name": read.name, "fetch": False, "uri": offer.datasets[read.name].uri}
+            if read.name in offer.datasets
+            else read.model_dump()
+            for read in spec.reads
+        ],
+        "connections": [
+            {"name": name, "driver": known.driver, "host": known.host, "port": known.port}
+            for name in spec.connects
+            for known in [offer.connections[name]]
+        ],
         "params": dict(spec.params),
         "checks": [check.model_dump() for check in getattr(spec, "checks", ())],
         "fan_out": list(getattr(spec, "fan_out", ())),
@@ -139,7 +151,10 @@ def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
 
 def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:
     """Where its inputs are; None when it needs none. Raises HerdError when it does and the environment is not up."""
-    needed = [read.name for read in spec.reads if not (inputs and (inputs / read.name).is_dir())]
+    datasets = project.offer(target.checkout, target.name).datasets
+    needed = [
+        read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
+    ]
     if target.exports and local_cloud.running(target.checkout):
         return str(target.exports["data_bucket"])
     if needed and spec.kind != "api":

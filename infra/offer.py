@@ -17,6 +17,11 @@ VM_POOL = Pool("m7i-flex.large", min=0, max=4)
 """What `hardware = "vm"` is where nobody chose another machine: 2 vCPU and 8 GB, none while nothing runs."""
 
 
+def login_variable(connection: str) -> str:
+    """Where the runner finds user and password, of which it makes the connection's address; workloads never see it."""
+    return f"HERD_CONNECTION_{connection.upper().replace('-', '_')}_SECRET"
+
+
 class Offering(Protocol):
     """The stack's settings, as far as they concern this module."""
 

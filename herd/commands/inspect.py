@@ -153,15 +153,16 @@ def explain(name: Name, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
     from herd import checkout
     from herd.project import load
+    from herd.project import offer as offered
     from herd.target import local, unknown
     from infra.spec import explain as explained
 
     root = checkout.current().root
     target = local(environment)
-    specs = load(target.checkout, target.name)
+    specs, offer = load(target.checkout, target.name), offered(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
-    rows = [[entry.key, _shown(entry.value), entry.source] for entry in explained(root, target.name, name)]
+    rows = [[entry.key, _shown(entry.value), entry.source] for entry in explained(root, target.name, name, offer)]
     console.table(["SETTING", "VALUE", "FROM"], rows)
 
 

@@ -21,6 +21,7 @@ from infra.hardware import Cluster
 from infra.images import Images
 from infra.load_balancers import base_path
 from infra.network import Network
+from infra.offer import login_variable
 from infra.permissions import PlatformRoles, workload_role
 from infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule
 from infra.statemachine import CONTAINER
@@ -146,11 +147,6 @@ def injected(spec: AnySpec, context: Context) -> list[dict[str, str]]:
     connections = context.settings.connections
     wanted = {login_variable(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
     return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
-
-
-def login_variable(connection: str) -> str:
-    """Where the runner finds user and password, of which it makes the connection's address; workloads never see it."""
-    return f"HERD_CONNECTION_{connection.upper().replace('-', '_')}_SECRET"
 
 
 def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> dict[str, Any]:

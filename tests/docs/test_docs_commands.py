@@ -32,13 +32,16 @@ def parse(line: str) -> None:
     arguments = shlex.split(line.split(" | ")[0])[1:]
     context = GROUP.make_context("herd", list(arguments))
     name, command, rest = GROUP.resolve_command(context, list(arguments))
+    if hasattr(command, "commands"):
+        name, command, rest = command.resolve_command(context, rest)
     command.make_context(name, rest, parent=context)
 
 
 def is_name(line: str) -> bool:
     """`herd run`, which speaks of the command."""
-    words = line.split()
-    return len(words) == 2 and words[1] in GROUP.commands
+    first, *more = line.split()[1:] or [""]
+    command = GROUP.commands.get(first)
+    return command is not None and (not more or (len(more) == 1 and more[0] in getattr(command, "commands", ())))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

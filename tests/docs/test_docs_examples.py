@@ -65,7 +65,8 @@ def with_script(folder: Path) -> None:
 
 def accept_stack(block: Block) -> None:
     assert block.file and block.file.startswith("Pulumi.")
-    given: dict[str, Any] = {"aws:region": "eu-west-1", **yaml.safe_load(block.text)["config"]}
+    account = {"aws:region": "eu-west-1", "aws:allowedAccountIds": ["123456789012"], "herd:account": "123456789012"}
+    given: dict[str, Any] = {**account, **yaml.safe_load(block.text)["config"]}
     texts = {key: value if isinstance(value, str) else yaml_text(value) for key, value in given.items()}
     settings.parse("herd", block.file.split(".")[1], texts)
 

@@ -1,0 +1,102 @@
+"""`herd secret set`, `list`, `rm`: keys and passwords that workloads need, kept where only their tasks read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.errors import WrongInput
+from herd.options import Environment, Stack, Yes
+
+SecretName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name that workload.toml gives it.", show_default=False)
+]
+
+
+def set_(
+    context: typer.Context,
+    name: SecretName,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Take the value from this file.", show_default=False)
+    ] = None,
+    no_restart: Annotated[
+        bool, typer.Option("--no-restart", help="Leave services with the value that they have until they start again.")
+    ] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Keep a secret, or give it another value. Asks for the value without showing it, or reads standard input.
+
+    Jobs and reports have it with their next run; services that use it are started again, one copy after the other.
+
+    [dim]herd secret set weather-key[/dim]
+    [dim]herd secret set weather-key --file key.txt[/dim]
+    """
+    from herd import deployment, vault
+    from herd.target import LocalTarget, choose
+
+    vault.check_name(name)
+    if context.args:
+        # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
+        raise WrongInput("the value is never an argument: it would be seen in the list of processes. Leave it out")
+    target = choose(environment, stack)
+    value = vault.ask(name, file)
+    target.approve(f"set the secret {name}", yes)
+    if isinstance(target, LocalTarget):
+        deployment.prepare(target)
+    is_new = vault.put(target, name, value)
+    console.say(f"{name} is {'kept' if is_new else 'changed'} in {target.name}")
+    restarted = [] if no_restart or is_new else vault.restart(target, name)
+    if restarted:
+        console.note(f"started again with the new value: {', '.join(restarted)}")
+    elif not is_new:
+        console.note("jobs and reports have the new value with their next run")
+
+
+def list_(environment: Environment = None, stack: Stack = None) -> None:
+    """Show which secrets there are, when each was changed, who uses it, and which are missing. Shows no value."""
+    from herd import vault
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    rows = [
+        [secret.name, f"{secret.changed:%Y-%m-%d %H:%M}" if secret.changed else "", ", ".join(secret.used_by)]
+        for secret in vault.listed(target)
+    ]
+    rows += [[name, "missing", ", ".join(users)] for name, users in vault.missing(target).items()]
+    if not rows:
+        console.note(f"{target.name} has no secrets, and no workload names one")
+        return
+    console.table(["NAME", "CHANGED", "USED BY"], sorted(rows), {"missing": "red"})
+
+
+def rm(
+    name: SecretName,
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Remove a secret. In a protected environment it can be brought back for 30 days, by setting it again."""
+    from herd import vault
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    vault.check_name(name)
+    target.approve(f"remove the secret {name}", yes)
+    users = next((secret.used_by for secret in vault.listed(target) if secret.name == name), ())
+    vault.remove(target, name)
+    console.say(f"{name} is removed from {target.name}")
+    if users:
+        console.note(f"still named by {', '.join(users)}: their tasks will not start without it")
+
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="rich", help="Keys and passwords that workloads need: set, list, rm."
+)
+app.command("set", context_settings={"allow_extra_args": True})(set_)
+app.command("list")(list_)
+app.command("rm")(rm)
