@@ -14,6 +14,9 @@ from herd.target import LocalTarget, Target
 
 TAIL_LINES = 10
 
+LONG_SECONDS = 3.0
+"""After so long somebody wonders why nothing is printed; so often it is looked at whether a task waits."""
+
 
 @dataclass
 class Following:
@@ -67,6 +70,7 @@ def follow(target: Target, following: list[Following], show_logs: bool) -> None:
     interval = 0.2 if isinstance(target, LocalTarget) else 2.0
     groups = {name: target.exports.workloads[name]["log_group"] for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
+    patience = _Patience()
     with console.err().status("") as status:
         while True:
             changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
@@ -82,8 +86,29 @@ def follow(target: Target, following: list[Following], show_logs: bool) -> None:
             if all(entry.ended for entry in following):
                 return
             now = [run for entry in following for run in entry.runs.values() if run.status == "running"]
+            patience.look(target, now)
             status.update(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
             time.sleep(interval)
+
+
+class _Patience:
+    """Says once of each run that its task waits, and for what."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._looked = time.monotonic()
+
+    def look(self, target: Target, running: list[Run]) -> None:
+        """Look whether one of these waits, now and then."""
+        wondered = [run for run in running if run.seconds > LONG_SECONDS and run.workload not in self._told]
+        if not wondered or time.monotonic() < self._looked + LONG_SECONDS:
+            return
+        self._looked = time.monotonic()
+        reasons = runs.waiting(target)
+        for run in wondered:
+            if reason := reasons.get(run.workload):
+                self._told.add(run.workload)
+                console.note(f"… {run.workload}: {reason[0].lower()}{reason[1:]}")
 
 
 def _print_lines(name: str, reader: Reader, named: bool) -> None:

@@ -263,3 +263,17 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """`function` of each item, in order, several at once."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(function, items))
+
+
+def waiting(target: Target) -> dict[str, str]:
+    """Why tasks have not begun, by workload, as far as the platform says: the local cloud does, Fargate does not."""
+    ecs, cluster = target.client("ecs"), target.exports["cluster"]
+    arns = ecs.list_tasks(cluster=cluster, maxResults=100)["taskArns"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    reasons = {
+        task["taskDefinitionArn"].rsplit("/", 1)[-1].rpartition(":")[0]: task["containers"][0].get("reason", "")
+        for task in tasks
+        if task["lastStatus"] == "PROVISIONING" and task.get("containers")
+    }
+    families = {name: told.get("task_definition", "") for name, told in target.exports.workloads.items()}
+    return {name: reasons[family] for name, family in families.items() if reasons.get(family)}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from herd import published, runs, show, starting, state
+from herd import target as target_module
 from herd.errors import HerdError, WrongInput
 from herd.follow import describe
 from herd.runs import Run
@@ -232,3 +234,21 @@ def test_a_published_path_keeps_its_folders(tmp_path: Path) -> None:
 )
 def test_sizes_as_people_say_them(count: int, text: str) -> None:
     assert show.size(count) == text
+
+
+def test_why_a_task_has_not_begun_is_said_by_workload() -> None:
+    def task(family: str, status: str, reason: str = "") -> dict[str, Any]:
+        container = {"name": "main", **({"reason": reason} if reason else {})}
+        arn = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{family}:7"
+        return {"taskDefinitionArn": arn, "lastStatus": status, "containers": [container]}
+
+    tasks = [task("herd-dev-a", "PROVISIONING", "Waiting for a place"), task("herd-dev-b", "PROVISIONING"),
+             task("herd-dev-c", "RUNNING", "fine")]  # fmt: skip
+    ecs = SimpleNamespace(
+        list_tasks=lambda **_: {"taskArns": ["1", "2", "3"]}, describe_tasks=lambda **_: {"tasks": tasks}
+    )
+    workloads = {name: {"task_definition": f"herd-dev-{name}"} for name in "abc"}
+    exports = target_module.Exports({"cluster": "c", "workloads": workloads})
+    assert runs.waiting(cast(Any, SimpleNamespace(client=lambda _: ecs, exports=exports))) == {
+        "a": "Waiting for a place"
+    }
