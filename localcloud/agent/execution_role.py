@@ -11,8 +11,8 @@ import re
 from typing import Any
 
 from localcloud.agent.logs import Stream
+from localcloud.iam.errors import CannotAssume, Denied
 from localcloud.iam.evaluation import Access
-from localcloud.iam.guard import CannotAssume, Denied
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from localcloud.agent import cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
-from localcloud.iam.guard import CannotAssume
+from localcloud.iam.errors import CannotAssume
 from localcloud.patches import backends
 from localcloud.server import Server
 

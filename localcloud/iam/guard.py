@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.calls import Call, Refused
-from localcloud.iam import accesses, encryption, principals, reading, resources, s3
+from localcloud.iam import accesses, encryption, principals, reading, resources, roles, s3
+from localcloud.iam.errors import CannotAssume, Denied
 from localcloud.iam.evaluation import Access, Decision, Policies, Who, Why, decide
 from localcloud.iam.patterns import Value
 
@@ -33,18 +34,6 @@ DENIED_BY_PROTOCOL: Mapping[str, tuple[str, int]] = {
 }
 
 
-class CannotAssume(Exception):
-    """A service may not act for a role: the text says what the role's trust policy lacks."""
-
-
-class Denied(Exception):
-    """A caller lacks a permission: the text names principal, action, resource and the missing statement."""
-
-    def __init__(self, message: str, access: Access):
-        super().__init__(message)
-        self.access = access
-
-
 class Guard:
     """Judges the requests to one account's server. Its lock is held in every call."""
 
@@ -52,9 +41,12 @@ class Guard:
         self._said: set[tuple[str, str, str]] = set()
 
     def check(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
-        """Raise `Refused` if the sender of a request lacks a permission that it needs."""
-        if principal in UNJUDGED:
-            return
+        """Raise `Refused` if a request's sender lacks a permission, or names a role that its service cannot use."""
+        if principal not in UNJUDGED:
+            self._judge(call, method, headers, principal)
+        roles.check(call, self)
+
+    def _judge(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
         reading.check(call)
         lower: dict[str, str] = {}
         for name, value in headers:  # two of one name are one with a comma, as moto is told
@@ -94,7 +86,7 @@ class Guard:
 
     def trust(self, role_arn: str, service: str, source_arn: str) -> None:
         """Raise `CannotAssume` unless a role trusts a service that acts for `source_arn`."""
-        account = role_arn.split(":")[4]
+        account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
         access = Access("sts:AssumeRole", role_arn)
         policies = Policies(resource=resources.policy(role_arn, account), resource_decides=True)
         context = {

@@ -29,11 +29,10 @@ def wildcard(pattern: str, ignore_case: bool = False) -> re.Pattern[str]:
 def arn(pattern: str) -> re.Pattern[str]:
     """As `wildcard`, but in an ARN a wildcard stays within its part; only the last part may hold colons.
 
-    Parts that are left out after a closing `*` are any: `arn:aws:sqs:*`.
+    Parts that are left out at the end are any: `arn:aws:sqs:*`.
     """
     parts = pattern.split(":", ARN_PARTS - 1)
-    if len(parts) < ARN_PARTS:
-        return wildcard(pattern)
+    parts += ["*"] * (ARN_PARTS - len(parts))
     heads = ("".join(_WITHIN.get(c) or re.escape(c) for c in part) for part in parts[:-1])
     last = "".join(_WILD.get(c) or re.escape(c) for c in parts[-1])
     return re.compile(":".join([*heads, last]), re.DOTALL)

@@ -24,7 +24,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sfn,
 )
 
-from localcloud.iam.guard import CannotAssume
+from localcloud.iam.errors import CannotAssume
 from localcloud.patches import backends, hooks
 from localcloud.patches.ecs import find_task
 from localcloud.patches.stepfunctions_language import replace_everywhere

@@ -1,0 +1,109 @@
+"""What AWS demands of a role at the moment when it is named for a service, whoever names it.
+
+The service has to be trusted, and Step Functions needs the rules by which it learns that what it waits for has ended.
+Sources: "IAM policies for integrated services" (Step Functions), "Set up the execution role" (EventBridge Scheduler),
+"Task IAM role" (ECS).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.calls import Call, Refused
+from localcloud.iam import principals
+from localcloud.iam.errors import CannotAssume, Denied
+from localcloud.iam.evaluation import Access
+from localcloud.patches import backends
+
+if TYPE_CHECKING:
+    from localcloud.iam.guard import Guard
+
+MANAGED_RULES = {
+    "arn:aws:states:::ecs:runTask.sync": "StepFunctionsGetEventsForECSTaskRule",
+    "arn:aws:states:::states:startExecution.sync": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+    "arn:aws:states:::states:startExecution.sync:2": "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+    "arn:aws:states:::batch:submitJob.sync": "StepFunctionsGetEventsForBatchJobsRule",
+}
+"""Resource of a state that waits -> the rule that Step Functions makes for it with the machine's role."""
+
+
+def check(call: Call, guard: Guard) -> None:
+    """Raise `Refused` if a request names a role that its service cannot use. Hold the server's lock."""
+    rule = RULES.get((call.service, call.action))
+    if rule is not None:
+        rule(call, guard)
+
+
+def _machine(call: Call, guard: Guard) -> None:
+    given = call.parameters
+    new = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{given.get('name')}"
+    arn = given.get("stateMachineArn") or new
+    kept = next((m for m in backends.stepfunctions(call.account, call.region).state_machines if m.arn == arn), None)
+    role = given.get("roleArn") or getattr(kept, "roleArn", "")
+    try:
+        guard.trust(role, "states.amazonaws.com", arn)
+    except CannotAssume as refused:
+        told = "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume"
+        raise Refused("AccessDeniedException", f"{told} the provided role. {refused}", 400) from refused
+    principal = principals.session_of(role, "managed-rule")
+    for name in dict.fromkeys(_rules(given.get("definition") or "{}")):
+        rule = f"arn:aws:events:{call.region}:{call.account}:rule/{name}"
+        for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
+            try:
+                guard.demand(principal, Access(action, rule))
+            except Denied as denied:
+                message = f"'{role}' is not authorized to create managed-rule. {denied}"
+                raise Refused("AccessDeniedException", message, 400) from denied
+
+
+def _rules(definition: str) -> Iterator[str]:
+    try:
+        waiting: list[Any] = [json.loads(definition)]
+    except ValueError:
+        return  # what is wrong with it is said elsewhere
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            resource = value.get("Resource")
+            if isinstance(resource, str) and resource in MANAGED_RULES:
+                yield MANAGED_RULES[resource]
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+
+
+def _schedule(call: Call, guard: Guard) -> None:
+    target, group = call.parameters.get("Target") or {}, call.parameters.get("GroupName") or "default"
+    source = f"arn:aws:scheduler:{call.region}:{call.account}:schedule-group/{group}"
+    try:
+        guard.trust(target.get("RoleArn") or "", "scheduler.amazonaws.com", source)
+    except CannotAssume as refused:
+        told = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+        raise Refused("ValidationException", f"{told} {refused}", 400) from refused
+
+
+def _task(call: Call, guard: Guard) -> None:
+    definition = backends.task_definition(call.account, call.region, str(call.parameters.get("taskDefinition") or ""))
+    overrides = call.parameters.get("overrides") or {}
+    for role in (
+        overrides.get("taskRoleArn") or getattr(definition, "task_role_arn", None),
+        overrides.get("executionRoleArn") or getattr(definition, "execution_role_arn", None),
+    ):
+        try:
+            if role:
+                guard.trust(role, "ecs-tasks.amazonaws.com", f"arn:aws:ecs:{call.region}:{call.account}:*")
+        except CannotAssume as refused:
+            told = f"ECS was unable to assume the role '{role}' that was provided for this task."
+            raise Refused("ClientException", f"{told} {refused}", 400) from refused
+
+
+RULES: Mapping[tuple[str, str], Callable[[Call, Guard], None]] = {
+    ("ecs", "RunTask"): _task,
+    ("ecs", "StartTask"): _task,
+    ("scheduler", "CreateSchedule"): _schedule,
+    ("scheduler", "UpdateSchedule"): _schedule,
+    ("states", "CreateStateMachine"): _machine,
+    ("states", "UpdateStateMachine"): _machine,
+}
