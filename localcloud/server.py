@@ -130,7 +130,7 @@ class Server:
                 return self._call_moto(request)
             with self.lock:
                 self._permit(call, request)
-                rules.check(call)
+                rules.check(call, request.method, request.headers)
                 if self.recorder is None:
                     return self._call_moto(request)
                 return self.recorder.perform(call, request, self._call_moto)

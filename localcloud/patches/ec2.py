@@ -21,7 +21,7 @@ def _load_all_but_offerings(resource: str) -> Any:
 
 utils.load_resource = _load_all_but_offerings
 try:
-    from moto.ec2.models import amis, instance_types, vpcs
+    from moto.ec2.models import amis, instance_types, nat_gateways, vpcs
 finally:
     utils.load_resource = _load
 
@@ -56,6 +56,7 @@ def apply() -> None:
         offerings[location_type] = Offerings(location_type)
     _load_images_late()
     _delete_default_acls()
+    _delete_interfaces_of_gateways()
 
 
 def _load_images_late() -> None:
@@ -93,3 +94,20 @@ def _delete_default_acls() -> None:
         return deleted
 
     vpcs.VPCBackend.delete_vpc = delete_vpc
+
+
+def _delete_interfaces_of_gateways() -> None:
+    # ec2/models/nat_gateways.py:147 leaves a deleted gateway's network interface for ever, and its address in use.
+    backend = nat_gateways.NatGatewayBackend
+    stock = backend.delete_nat_gateway
+
+    def delete_nat_gateway(self: Any, nat_gateway_id: str) -> Any:
+        gateway = self.nat_gateways.get(nat_gateway_id)
+        if gateway is not None and gateway.state != "deleted":
+            mine = {address.get("allocationId") for address in gateway.address_set}
+            for address in [each for each in self.addresses if each.allocation_id in mine and each.association_id]:
+                self.disassociate_address(association_id=address.association_id)
+            self.enis.pop(gateway._eni.id, None)
+        return stock(self, nat_gateway_id)
+
+    backend.delete_nat_gateway = delete_nat_gateway

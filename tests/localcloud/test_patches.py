@@ -19,6 +19,10 @@ from localcloud.agent.agent import Agent
 from localcloud.patches import backends, events
 from localcloud.server import Request, Server
 
+TRUST = json.dumps(
+    {"Statement": {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}}
+)
+
 ADDED = {
     "AmiBackend.amis",
     "ApplicationAutoScalingResponse.list_tags_for_resource",
@@ -219,7 +223,7 @@ def test_deleted_clusters_are_not_listed_but_described(server: Server) -> None:
 
 def test_aws_managed_policies_are_known_by_name(server: Server) -> None:
     iam = server.client("iam")
-    iam.create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)
     arn = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
     iam.attach_role_policy(RoleName="r", PolicyArn=arn)
     assert iam.list_attached_role_policies(RoleName="r")["AttachedPolicies"][0]["PolicyArn"] == arn

@@ -6,10 +6,12 @@ import json
 
 from localcloud.server import Server
 
+ALLOW = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
+
 
 def test_a_queue_keeps_its_policy_when_something_else_is_set(server: Server) -> None:
     sqs = server.client("sqs")
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow"}]})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [ALLOW]})
     allow = json.dumps({"redrivePermission": "denyAll"})
     url = sqs.create_queue(QueueName="q", Attributes={"Policy": policy})["QueueUrl"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedriveAllowPolicy": allow})

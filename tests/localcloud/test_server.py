@@ -257,7 +257,7 @@ NAMES: dict[str, tuple[str, str, dict[str, Any], str]] = {
         "stepfunctions",
         "create_state_machine",
         {"name": "a" * 81, "definition": PASS, "roleArn": ROLE},
-        "InvalidName",
+        "ValidationException",
     ),
     "long balancer": (
         "elbv2",

@@ -1,0 +1,107 @@
+"""AWS's rules that moto lacks, checked before a request reaches moto, so that every client meets them here first.
+
+Two kinds. What botocore's service models say of arguments is checked for every operation of every service
+(`shapes.py`). What they do not say is a function of an `Asked` that raises `Refused`, and a line in `RULES`.
+Messages are AWS's own as far as known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from localcloud.calls import Call
+from localcloud.rules import balancing, buckets, ecs, in_use, logs, machines, policies, reading, scheduling, shapes
+from localcloud.rules.reading import Asked
+
+Rule = Callable[[Asked], None]
+
+RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
+    ("acm", "DeleteCertificate"): (in_use.certificate,),
+    ("autoscaling", "DeleteAutoScalingGroup"): (in_use.scaling_group,),
+    ("cloudfront", "DeleteDistribution"): (in_use.distribution,),
+    ("cloudfront", "DeleteOriginAccessControl"): (in_use.origin_access_control,),
+    ("ec2", "DeleteInternetGateway"): (in_use.internet_gateway,),
+    ("ec2", "DeleteSecurityGroup"): (in_use.security_group,),
+    ("ec2", "DeleteSubnet"): (in_use.subnet,),
+    ("ec2", "DeleteVpc"): (in_use.vpc,),
+    ("ec2", "DetachInternetGateway"): (in_use.internet_gateway,),
+    ("ec2", "ReleaseAddress"): (in_use.address,),
+    ("ecs", "CreateCluster"): (ecs.names,),
+    ("ecs", "CreateService"): (ecs.names, ecs.service_is_new, ecs.target_group_has_load_balancer),
+    ("ecs", "DeleteCapacityProvider"): (ecs.capacity_provider_is_unused,),
+    ("ecs", "DeleteCluster"): (ecs.cluster_is_empty,),
+    ("ecs", "RegisterTaskDefinition"): (ecs.names, ecs.essential_container, ecs.fargate_task_definition),
+    ("ecs", "RunTask"): (ecs.overrides_are_short,),
+    ("elbv2", "CreateListener"): (balancing.listener_is_valid,),
+    ("elbv2", "CreateLoadBalancer"): (balancing.name_is_valid, balancing.load_balancer_is_valid),
+    ("elbv2", "CreateRule"): (balancing.rule_is_valid,),
+    ("elbv2", "CreateTargetGroup"): (balancing.name_is_valid,),
+    ("elbv2", "DeleteLoadBalancer"): (balancing.load_balancer_is_deletable,),
+    ("elbv2", "DeleteTargetGroup"): (balancing.target_group_is_unused,),
+    ("elbv2", "ModifyListener"): (balancing.listener_is_valid,),
+    ("elbv2", "ModifyRule"): (balancing.rule_is_valid,),
+    ("elbv2", "RegisterTargets"): (balancing.targets_fit,),
+    ("events", "PutRule"): (scheduling.rule_schedule_is_valid,),
+    ("iam", "AttachRolePolicy"): (policies.role_has_room,),
+    ("iam", "DeletePolicy"): (in_use.managed_policy,),
+    ("logs", "PutRetentionPolicy"): (logs.retention_is_valid,),
+    ("s3", "CreateBucket"): (buckets.name_is_valid,),
+    ("s3", "PutBucketAcl"): (policies.acl_is_not_blocked,),
+    ("scheduler", "CreateSchedule"): (scheduling.schedule_is_valid,),
+    ("scheduler", "CreateScheduleGroup"): (scheduling.group_is_new,),
+    ("scheduler", "DeleteScheduleGroup"): (scheduling.group_exists,),
+    ("scheduler", "UpdateSchedule"): (scheduling.schedule_is_valid,),
+    ("stepfunctions", "CreateStateMachine"): (machines.name_is_valid, machines.is_new),
+    ("stepfunctions", "DeleteStateMachineVersion"): (in_use.machine_version,),
+    ("stepfunctions", "StartExecution"): (machines.name_is_valid,),
+}
+"""botocore's name of the service, and operation → the rules that judge it, in this order."""
+
+AFTERWARDS: Mapping[tuple[str, str], tuple[Rule, ...]] = {
+    ("iam", "CreatePolicy"): (policies.document_fits,),
+    ("iam", "CreatePolicyVersion"): (policies.document_fits,),
+    ("iam", "CreateRole"): (policies.document_fits,),
+    ("iam", "PutGroupPolicy"): (policies.inline_policies_fit,),
+    ("iam", "PutRolePolicy"): (policies.inline_policies_fit,),
+    ("iam", "PutUserPolicy"): (policies.inline_policies_fit,),
+    ("iam", "UpdateAssumeRolePolicy"): (policies.document_fits,),
+    ("s3", "PutBucketPolicy"): (policies.document_fits, policies.policy_is_not_blocked),
+}
+"""The same for what is judged after a policy document's grammar."""
+
+
+def rules_of(service: str, operation: str) -> tuple[Rule, ...]:
+    """All rules of an operation, in their order."""
+    key = (service, operation)
+    grammar: tuple[Rule, ...] = (policies.document_is_valid,) if key in policies.DOCUMENTS else ()
+    grammar += (policies.attribute_is_valid,) if key in policies.ATTRIBUTES else ()
+    return (*RULES.get(key, ()), *grammar, *AFTERWARDS.get(key, ()))
+
+
+def check(call: Call, method: str, headers: Iterable[tuple[str, str]]) -> None:
+    """Raise `Refused` if one of AWS's rules forbids a request. Hold the server's lock: rules look at moto's models."""
+    if _concerns_an_object(call):
+        return
+    lower = reading.lower(headers)
+    found = reading.operation_of(call, method, lower)
+    if found is None:
+        return
+    operation, in_path = found
+    service, name = reading.service_of(call), str(operation.name)
+    rules = rules_of(service, name)
+    if not rules and shapes.checker_of(service, name) is None:
+        return
+    arguments = reading.arguments_of(call, method, lower, operation, in_path)
+    if arguments is None:
+        return
+    shapes.check(service, name, call.protocol, arguments)
+    asked = Asked(service, name, arguments, call.account, call.region)
+    for rule in rules:
+        rule(asked)
+
+
+def _concerns_an_object(call: Call) -> bool:
+    """Objects' requests are many and large, and the models say next to nothing of them."""
+    if call.service != "s3" or call.url.startswith(reading.S3_CONTROL):
+        return False
+    return "/" in call.url.partition("?")[0].strip("/")

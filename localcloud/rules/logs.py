@@ -1,0 +1,20 @@
+"""CloudWatch Logs: for how long lines are kept."""
+
+from __future__ import annotations
+
+from localcloud.calls import Refused
+from localcloud.rules.reading import Asked
+
+RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+"""Source: PutRetentionPolicy, CloudWatch Logs API reference."""
+
+
+def retention_is_valid(asked: Asked) -> None:
+    """One of the numbers of days that there are."""
+    days = asked.arguments.get("retentionInDays")
+    if days is not None and days not in RETENTION_DAYS:
+        choice = ", ".join(map(str, RETENTION_DAYS))
+        message = f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum value set: [{choice}]"  # noqa: E501
+        raise Refused("InvalidParameterException", message)

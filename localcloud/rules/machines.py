@@ -1,0 +1,27 @@
+"""Step Functions: names. What a machine's role must be able to do is judged by `localcloud/iam`."""
+
+from __future__ import annotations
+
+import re
+
+from localcloud.calls import Refused
+from localcloud.patches import backends
+from localcloud.rules.reading import Asked
+
+NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
+
+
+def name_is_valid(asked: Asked) -> None:
+    """Up to 80 characters, without those that mean something elsewhere."""
+    name = asked.text("name")
+    if name and not NAME.fullmatch(name):
+        raise Refused("InvalidName", f"Invalid Name: '{name}' must satisfy the pattern {NAME.pattern}")
+
+
+def is_new(asked: Asked) -> None:
+    """A state machine's name is taken, unless the very same one is made again."""
+    for machine in backends.stepfunctions(asked.account, asked.region).state_machines:
+        if machine.name == asked.arguments.get("name") and (
+            machine.definition != asked.arguments.get("definition") or machine.roleArn != asked.arguments.get("roleArn")
+        ):
+            raise Refused("StateMachineAlreadyExists", f"State Machine Already Exists: '{machine.arn}'")
