@@ -1,0 +1,158 @@
+"""The workflows: what they may, what they run, and what two linters say of them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from herd.toolchain import machine, packages, pulumi_cli
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+MODULE = Path(__file__).with_name("actionlint")
+
+WRITES = {("comment", "pull-requests")}
+"""The only permissions to write in the repository: job, scope."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    # YAML 1.1 reads the key `on` as true.
+    told: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return {"on" if key is True else key: value for key, value in told.items()}
+
+
+def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path in WORKFLOWS:
+        yield from ((path.stem, name, job) for name, job in read(path)["jobs"].items())
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    for _, _, job in jobs():
+        yield from job["steps"]
+    yield from read(GITHUB / "actions/setup/action.yml")["runs"]["steps"]
+
+
+def test_zizmor_finds_nothing() -> None:
+    cache = machine.user_cache()
+    zizmor = packages.ensure_made(ROOT, cache, packages.AUDIT) / "bin/zizmor"
+    # Nothing is looked up: a test must not depend on GitHub. `./` is what every runner understands.
+    command = [str(zizmor), "--offline", "--persona", "pedantic", "--no-config", "--format", "plain", str(GITHUB)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = [line for line in done.stdout.splitlines() if re.match(r"(help|info|warning|error)\[", line)]
+    assert [line for line in found if "[self-repository]" not in line] == [], done.stdout
+    assert done.stderr.count("ERROR") == 0, done.stderr
+
+
+def test_actionlint_finds_nothing() -> None:
+    if not shutil.which("go"):
+        pytest.skip("no Go to build actionlint with: the workflows were not looked at by it")
+    locked = hashlib.sha256((MODULE / "go.sum").read_bytes()).hexdigest()[:16]
+    program = machine.user_cache() / "actionlint" / locked / "actionlint"
+    if not program.exists():
+        draft = program.with_name(f"actionlint.{os.getpid()}")
+        build = ["go", "build", "-mod=readonly", "-o", str(draft), "github.com/rhysd/actionlint/cmd/actionlint"]
+        subprocess.run(build, cwd=MODULE, check=True, capture_output=True)
+        draft.replace(program)
+    done = subprocess.run([str(program), *map(str, WORKFLOWS)], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_action_is_pinned_by_its_commit_and_says_which_version_that_is() -> None:
+    used: dict[str, set[str]] = {}
+    for path in [*WORKFLOWS, GITHUB / "actions/setup/action.yml"]:
+        for line in path.read_text().splitlines():
+            if match := re.search(r"uses: (\S+)(.*)", line):
+                name, _, rest = match[1].partition("@")
+                if not name.startswith("./"):
+                    assert re.fullmatch(r"[0-9a-f]{40}", rest), line
+                    assert re.fullmatch(r" # v\d+\.\d+\.\d+", match[2]), line
+                    used.setdefault(name, set()).add(rest)
+    assert {name for name, versions in used.items() if len(versions) > 1} == set()
+    assert {name.partition("/")[0] for name in used} == {"actions", "aws-actions", "pulumi"}
+
+
+def test_nobody_may_more_than_their_job_needs() -> None:
+    for path in WORKFLOWS:
+        assert read(path)["permissions"] == {}, path
+    for _, name, job in jobs():
+        granted = job["permissions"]
+        assert granted.pop("contents") == "read"
+        assert "timeout-minutes" in job
+        known = any("role" in step.get("with", {}) for step in job["steps"])
+        # Only who takes a role of AWS may ask for an identity, and never in one job with a token that writes.
+        assert granted == ({"id-token": "write"} if known else {"pull-requests": "write"} if name == "comment" else {})
+    assert {(n, s) for _, n, j in jobs() for s, r in j["permissions"].items() if r == "write"} - WRITES <= {
+        (n, "id-token") for _, n, _ in jobs()
+    }
+
+
+def test_a_pull_request_is_run_with_what_its_author_has() -> None:
+    text = (GITHUB / "workflows/preview.yml").read_text()
+    told = read(GITHUB / "workflows/preview.yml")
+    assert set(told["on"]) == {"pull_request"}
+    assert "secrets." not in text and "DEPLOY_ROLE" not in text
+    preview = told["jobs"]["preview"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in preview["if"]
+    assert "role" not in str(told["jobs"]["local"])
+    # The token that comments is handed to a script of the main branch only.
+    checkout = told["jobs"]["comment"]["steps"][0]
+    assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
+
+
+def test_no_workflow_has_a_long_lived_key() -> None:
+    assert not any("secrets." in path.read_text() for path in WORKFLOWS)
+
+
+def test_foreign_text_never_becomes_part_of_a_script() -> None:
+    for step in steps():
+        assert "${{" not in step.get("run", "")
+        if "actions/checkout@" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_every_step_is_a_script_that_tests_run_too() -> None:
+    scripts = {path.name for path in (GITHUB / "scripts").iterdir()}
+    called = {step["run"] for step in steps() if "run" in step} - {"make tools"}
+    assert all(re.match(r"(python3 )?\.github/scripts/[a-z.-]+( |$)", command) for command in called)
+    names = {re.search(r"scripts/([a-z.-]+)", command)[1] for command in called}  # type: ignore[index]
+    assert names == scripts - {"__pycache__"}
+    tests = "".join(Path(__file__).with_name(f"test_workflows_{of}.py").read_text() for of in ("live", "comment"))
+    assert {name for name in names if f'"{name}"' not in tests} == set()
+
+
+def test_environments_are_changed_one_run_after_the_other_and_never_cut_short() -> None:
+    for name in ("deploy", "destroy"):
+        told = read(GITHUB / f"workflows/{name}.yml")
+        assert told["concurrency"] == {"group": "environments", "cancel-in-progress": False}
+        assert all("environment" in job for job in told["jobs"].values() if "DEPLOY_ROLE" in str(job))
+
+
+def test_prod_is_deployed_after_dev_with_the_list_that_its_approver_saw() -> None:
+    told = read(GITHUB / "workflows/deploy.yml")["jobs"]
+    assert [told[name].get("needs") for name in ("plan-dev", "deploy-dev", "plan-prod", "deploy-prod")] == [
+        None,
+        "plan-dev",
+        "deploy-dev",
+        "plan-prod",
+    ]
+    for stack in ("dev", "prod"):
+        assert told[f"deploy-{stack}"]["environment"] == stack
+        assert told[f"plan-{stack}"]["steps"][-1]["with"]["name"] == f"reviewed-{stack}"
+        download, deploy = told[f"deploy-{stack}"]["steps"][-2:]
+        assert download["with"] == {"name": f"reviewed-{stack}", "path": "reviewed"}
+        assert deploy["run"] == f".github/scripts/deploy reviewed --stack {stack}"
+
+
+def test_pulumi_is_the_pinned_one() -> None:
+    (pulumi,) = (step for step in steps() if "pulumi/actions@" in step.get("uses", ""))
+    assert pulumi["with"] == {"pulumi-version": pulumi_cli.VERSION}

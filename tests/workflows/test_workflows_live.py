@@ -1,0 +1,92 @@
+"""The workflows' scripts, against a local cloud: a review, a deployment held against it, and the end."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.sandbox import Sandbox
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("workflows-live")]
+
+JOB = "jobs/counts/workload.toml"
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path_factory.mktemp("workflows") / "checkout", samples=False) as sandbox:
+        sandbox.write(JOB, 'schedule = "0 6 * * *"\n')
+        sandbox.write("jobs/counts/main.py", "print('counted')\n")
+        yield sandbox
+
+
+def script(team: Sandbox, name: str, *arguments: str, summary: Path | None = None) -> subprocess.CompletedProcess[str]:
+    told = {"GITHUB_STEP_SUMMARY": str(summary)} if summary else {}
+    return team.run(str(team.folder / ".github/scripts" / name), *arguments, check=False, env=told)
+
+
+def test_a_pull_request_is_tried_on_a_local_cloud(team: Sandbox) -> None:
+    done = script(team, "try-locally")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "counts" in done.stdout and "dev is removed" in done.stdout
+
+
+def test_what_was_reviewed_is_deployed(team: Sandbox, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    reviewed = script(team, "preview", "reviewed", summary=summary)
+    assert reviewed.returncode == 0, reviewed.stderr
+    comment = (team.folder / "reviewed/comment.md").read_text()
+    assert comment.startswith("<!-- herd preview of dev -->\n### What this changes in `dev`\n")
+    assert "`aws:scheduler:Schedule` `counts-schedule`" in comment
+    assert summary.read_text() == comment
+    done = script(team, "deploy", "reviewed")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert team.status("counts")["state"] == "never-run"
+
+
+def test_what_changed_since_is_not_deployed_and_the_difference_is_named(team: Sandbox) -> None:
+    schedule = (team.folder / JOB).read_text()
+    team.write(JOB, "retries = 4\n" + schedule)
+    assert script(team, "preview", "reviewed").returncode == 0
+    team.write(JOB, "retries = 5\nmemory_gb = 4\n" + schedule)
+    done = script(team, "deploy", "reviewed")
+    assert done.returncode == 1
+    assert "nothing was done: the list of changes is not the reviewed one any more" in done.stderr
+    assert "aws:ecs:TaskDefinition counts-task" in done.stderr
+    assert script(team, "preview", "again").returncode == 0, "it was not touched"
+    assert "`memory`" in (team.folder / "again/comment.md").read_text()
+    assert script(team, "deploy", "again").returncode == 0
+    assert script(team, "preview", "after").returncode == 0
+    assert "Nothing: what is deployed is what the files say." in (team.folder / "after/comment.md").read_text()
+
+
+def test_a_job_that_may_read_more_is_a_permission_that_widens(team: Sandbox) -> None:
+    team.write("jobs/reads/workload.toml", 'schedule = "none"\n')
+    team.write("jobs/reads/main.py", "print('x')\n")
+    script(team, "preview", "first")
+    assert script(team, "deploy", "first").returncode == 0
+    team.write("jobs/reads/workload.toml", 'schedule = "none"\nreads = ["counts"]\n')
+    assert script(team, "preview", "wider").returncode == 0
+    comment = (team.folder / "wider/comment.md").read_text()
+    widened = comment.split("#### 🔑 Permissions that widen")[1].split("<details>")[0]
+    assert "`s3:GetObject`" in widened and "/counts/versions/*`" in widened
+    assert "Becomes public" not in comment
+
+
+def test_what_cannot_be_deployed_is_a_comment_too(team: Sandbox) -> None:
+    team.write("jobs/reads/workload.toml", "scheduel = 1\n")
+    done = script(team, "preview", "wrong")
+    assert done.returncode == 2
+    comment = (team.folder / "wrong/comment.md").read_text()
+    assert comment.startswith("<!-- herd preview of dev -->\n### `dev` cannot be deployed like this\n")
+    assert "jobs/reads/workload.toml: unknown setting 'scheduel'" in comment
+    assert not (team.folder / "wrong/changes.json").exists()
+
+
+def test_it_is_destroyed_by_its_name_only(team: Sandbox) -> None:
+    assert script(team, "destroy", "prod").returncode == 2
+    done = script(team, "destroy", "dev")
+    assert done.returncode == 0 and "dev is removed" in done.stdout, done.stdout + done.stderr
