@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -88,15 +88,15 @@ def draw(seed: int, operations: tuple[Operation, ...], victims: tuple[Victim, ..
 
 
 class Driver:
-    """Carries cases out, one after another, in one world."""
+    """Carries cases out, one after another, in one world. What is `usual` need not be measured."""
 
-    def __init__(self, world: World, chance: random.Random):
+    def __init__(self, world: World, chance: random.Random, usual: Mapping[Operation, Usual] | None = None):
         self.world = world
         self.reader = Reader(world)
         self._chance = chance
         self._is_up = False
         self._expected: Counter[str] | None = None
-        self._usual: dict[Operation, Usual] = {}
+        self._usual: dict[Operation, Usual] = dict(usual or {})
         self._editions = (f"edition {number}" for number in itertools.count(1))
 
     def close(self) -> None:
@@ -234,15 +234,3 @@ def _killed(process: psutil.Process) -> bool:
         return False
     process.kill()
     return True
-
-
-def carried_out(world: World, seed: int, cases: list[Case], tell: Callable[[Outcome], None]) -> Iterator[Outcome]:
-    """Every case in one world; a failure says which, and with which seed it can be tried again."""
-    with Driver(world, random.Random(seed)) as driver:
-        for case in cases:
-            try:
-                outcome = driver.carry_out(case)
-            except AssertionError as error:
-                raise AssertionError(f"seed {seed}: {case}\n{error}") from error
-            tell(outcome)
-            yield outcome

@@ -68,7 +68,8 @@ class World(Sandbox):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**super().environment, "TMPDIR": str(self.temporary)}
+        # Our .venv leads to the checkout it was made for, whose `infra` would be taken instead of this one's.
+        return {**super().environment, "TMPDIR": str(self.temporary), "PYTHONPATH": str(self.folder)}
 
     def edit(self, edition: str | None = None, port: int | None = None) -> None:
         """Change what the team has written."""
@@ -234,7 +235,8 @@ class World(Sandbox):
 
     def close(self) -> None:
         """Take everything down, whatever state it is in; what belongs to this world and still runs is ended."""
-        super().close()
+        if self.folder.exists():
+            super().close()
         if cloud := self.cloud_process():
             cloud.kill()
 

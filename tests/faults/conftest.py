@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from soak.world import World
 from tests.faults.hostile import PERSONS_KEY, PERSONS_SECRET, PERSONS_TOKEN, TEAM, Checkout, Estate
+
+
+@pytest.fixture(scope="module")
+def worlds() -> Iterator[Callable[[str], World]]:
+    """Makes environments that may be hurt, each in a checkout of its own; what is left of them is taken down."""
+    # Short: the path of a unix socket lies in it.
+    with ExitStack() as undo:
+        folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="herd-", ignore_cleanup_errors=True)))
+        yield lambda name: undo.enter_context(World(folder / name))
 
 
 @pytest.fixture(scope="session")
