@@ -24,6 +24,9 @@ BREAKER_LEAST, BREAKER_MOST = 3, 200
 """Bounds of the circuit breaker's threshold, half the desired count.
 Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html"""
 
+STEADY_SECONDS = 3.0
+"""How long a task without a health check must have run to count as up: a program that cannot work ends by itself."""
+
 EVENTS_KEPT = 100
 
 
@@ -42,8 +45,16 @@ class ServiceTask:
         return not self.run.stopping
 
     @property
+    def steady_at(self) -> float | None:
+        """time.monotonic() from which it counts as up without a health check; None if it has one, or does not run."""
+        return self.run.started + STEADY_SECONDS if self.live and self.registered and not self.targets else None
+
+    @property
     def ready(self) -> bool:
-        """Running, and healthy in the eyes of each of its target groups."""
+        """Running, and healthy in the eyes of each of its target groups; without any, running for a while."""
+        steady_at = self.steady_at
+        if steady_at is not None:
+            return time.monotonic() >= steady_at
         return self.live and self.registered and all(target.healthy for target in self.targets)
 
 

@@ -98,8 +98,10 @@ class Services:
         state.deployments[1:] = [older for older in state.older if older.tasks]
         state.publish()
         self._memory.service_changed(service.arn, state.told())
+        now = time.monotonic()
         waiting = len(state.primary.live) < service.desired_count and state.primary.state != "FAILED"
-        return [state.primary.restart_at] if waiting and state.primary.restart_at > time.monotonic() else []
+        steady = [member.steady_at or 0.0 for deployment in state.deployments for member in deployment.tasks]
+        return [due for due in (*steady, *([state.primary.restart_at] if waiting else [])) if due > now]
 
     # --- the steps ---
 

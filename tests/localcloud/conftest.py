@@ -135,7 +135,8 @@ class Cloud:
         self.logs.create_log_group(logGroupName="/g")
         vpc = server.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         self.vpc = vpc
-        subnet = server.client("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        wanted = {"VpcId": vpc, "CidrBlock": "10.0.0.0/24", "AvailabilityZone": "eu-west-1a"}
+        subnet = server.client("ec2").create_subnet(**wanted)["Subnet"]["SubnetId"]
         self.network = {"awsvpcConfiguration": {"subnets": [subnet]}}
 
     def define(self, *command: str, family: str = "f", **container: Any) -> str:

@@ -36,7 +36,8 @@ class Web:
         elb = self.elb = cloud.server.client("elbv2")
         ec2 = cloud.server.client("ec2")
         subnets = cloud.network["awsvpcConfiguration"]["subnets"]
-        subnets = [*subnets, ec2.create_subnet(VpcId=cloud.vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]]
+        other = ec2.create_subnet(VpcId=cloud.vpc, CidrBlock="10.0.1.0/24", AvailabilityZone="eu-west-1b")["Subnet"]
+        subnets = [*subnets, other["SubnetId"]]
         balancer = elb.create_load_balancer(Name="lb", Subnets=subnets)["LoadBalancers"][0]
         self.dns_name = balancer["DNSName"]
         self.group = elb.create_target_group(
@@ -147,7 +148,7 @@ def test_a_new_definition_replaces_the_old_one_without_a_gap(web: Web, wait_unti
     def replaced() -> bool:
         try:
             seen.append(web.answers())
-        except urllib.error.URLError:
+        except (urllib.error.URLError, ConnectionError):
             return False  # the target went between the question and the request
         return web.steady() and seen[-1] == ["two"]
 
@@ -197,6 +198,26 @@ def test_circuit_breaker_rolls_back(web: Web, wait_until: Any) -> None:
     assert "rolling back" in web.show()["deployments"][0]["rolloutStateReason"]
     assert web.answers() == ["one"]
     assert web.tasks() == first, "the task that worked was kept"
+
+
+def test_a_program_that_ends_soon_is_no_service_even_without_a_health_check(cloud: Any, wait_until: Any) -> None:
+    def create(name: str, command: str) -> None:
+        cloud.ecs.create_service(
+            cluster="c", serviceName=name, taskDefinition=cloud.define("sh", "-c", command, family=name),
+            desiredCount=1, launchType="FARGATE", networkConfiguration=cloud.network,
+            deploymentConfiguration={"deploymentCircuitBreaker": {"enable": True, "rollback": True}},
+        )  # fmt: skip
+
+    def state(name: str) -> str:
+        found = cloud.ecs.describe_services(cluster="c", services=[name])["services"][0]["deployments"][0]
+        return str(found["rolloutState"])
+
+    create("bad", "sleep 0.5; exit 1")
+    create("good", "exec sleep 60")
+    seen: set[str] = set()
+    wait_until(lambda: seen.add(state("bad")) or "FAILED" in seen)
+    assert "COMPLETED" not in seen
+    wait_until(lambda: state("good") == "COMPLETED", 5)
 
 
 def test_without_a_last_good_deployment_the_breaker_only_stops(web: Web, wait_until: Any) -> None:
