@@ -12,12 +12,14 @@ from infra.workloads.common import Platform
 class Report(BatchWorkload):
     """`Report("delay-report")` is rendered as a job runs; anyone reads it at `<reports_url>/delay-report/index.html`.
 
-    The resources of a job, and the right to publish below its own name.
+    The resources of a job, and the right to publish below its own name. Where the stack publishes nothing it has no
+    address: its pages are versions in the data bucket like any job's output.
     """
 
     def __init__(self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource) -> None:
         super().__init__("Report", spec, platform, pipeline, parent)
-        self.url = pulumi.Output.concat(platform.reports_url or "", f"/{spec.name}/index.html")
+        published = platform.reports_url
+        self.url = None if published is None else pulumi.Output.concat(published, f"/{spec.name}/index.html")
         self.register_outputs({"url": self.url})
 
     def exports(self) -> dict[str, Any]:
