@@ -4,12 +4,14 @@ import asyncio
 import gc
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import grpc
 import pulumi
 from pulumi.runtime import mocks
 
@@ -125,14 +127,34 @@ PROOF = {"resourceRecordName": "_x.example", "resourceRecordType": "CNAME", "res
 """What ACM asks for in a zone before it issues a certificate."""
 
 
+Answer = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+class Refused(grpc.RpcError):
+    """What a look-up that the provider refuses is on the wire; the program sees it as an ordinary exception."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return self.reason
+
+
 class _Cloud(mocks.Mocks):
-    """Answers as AWS would where the program goes on with the answer."""
+    """Answers as AWS would where the program goes on with the answer; `there` answers look-ups in another way."""
+
+    def __init__(self, there: Mapping[str, Answer]) -> None:
+        self._there = there
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         computed = {
             "docker:index/image:Image": {"repoDigest": f"registry.example/{args.name}@sha256:{'0' * 64}"},
             "aws:ecr/repository:Repository": {"repositoryUrl": f"registry.example/{args.inputs.get('name')}"},
             "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.{REGION}.example"},
+            "aws:cloudfront/distribution:Distribution": {"domainName": "d1.cloudfront.example"},
             "aws:acm/certificate:Certificate": {"domainValidationOptions": [PROOF]},
             "aws:lb/loadBalancer:LoadBalancer": {"dnsName": f"{args.inputs.get('name')}.elb.example"},
         }
@@ -141,6 +163,7 @@ class _Cloud(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers: dict[str, dict[str, Any]] = {
             "aws:route53/getZone:getZone": {"zoneId": "Z1", "id": "Z1"},
+            "aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": {"blockPublicPolicy": False},
             "aws:s3/getBucket:getBucket": {
                 "bucket": args.args.get("bucket"),
                 "bucketRegion": REGION,
@@ -181,6 +204,9 @@ class _Cloud(mocks.Mocks):
         }
         if args.token == "aws:secretsmanager/getSecret:getSecret":
             return self._secret(args.args["name"]), []
+        short = args.token.rpartition(":")[2]
+        if short in self._there:
+            return self._there[short](args.args), []
         return answers[args.token], []
 
     def _secret(self, name: str) -> dict[str, Any]:
@@ -194,8 +220,8 @@ class _Cloud(mocks.Mocks):
 class _Monitor(mocks.MockMonitor):
     """Keeps what mocks alone do not show: parent, dependencies, ignored changes."""
 
-    def __init__(self, program: Program) -> None:
-        super().__init__(_Cloud())
+    def __init__(self, program: Program, there: Mapping[str, Answer]) -> None:
+        super().__init__(_Cloud(there))
         self._program = program
 
     def RegisterResource(self, request: Any) -> Any:
@@ -218,8 +244,10 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
-def run_program(root: Path, settings: Settings = SETTINGS) -> Program:
-    """Runs what `infra/__main__.py` runs, on the team in `root`."""
+def run_program(
+    root: Path, settings: Settings = SETTINGS, there: Mapping[str, Answer] = MappingProxyType({})
+) -> Program:
+    """Runs what `infra/__main__.py` runs, on the team in `root`. `there`: function (`getImage`) -> what it answers."""
     program = Program()
 
     @pulumi.runtime.test
@@ -230,7 +258,11 @@ def run_program(root: Path, settings: Settings = SETTINGS) -> Program:
 
     with _event_loop():
         pulumi.runtime.set_mocks(
-            _Cloud(), project=settings.project, stack=settings.environment, preview=False, monitor=_Monitor(program)
+            _Cloud(there),
+            project=settings.project,
+            stack=settings.environment,
+            preview=False,
+            monitor=_Monitor(program, there),
         )
         run()
     return program
