@@ -32,6 +32,7 @@ class Target:
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
     assign_public_ip: bool = True
+    capacity_provider: str | None = None
 
     def integration(self, action: str) -> str:
         """`ecs:runTask.sync` -> the ARN of that service integration."""

@@ -8,6 +8,7 @@ import pulumi
 from pulumi_aws.get_caller_identity import get_caller_identity
 
 from infra.naming import Naming
+from infra.offer import Offer
 from infra.settings import Settings, SettingsError
 from infra.spec import WorkloadSpec
 
@@ -90,6 +91,11 @@ class Context:
     def access_logs(self) -> LogBucket | None:
         """Where buckets and load balancers log who asked for what."""
         return self.logs if self.settings.access_logs else None
+
+    @property
+    def offer(self) -> Offer:
+        """What the stack's settings offer to workloads."""
+        return Offer.of(self.settings)
 
     @property
     def cluster_arn(self) -> str:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar, assert_never
 
 import pulumi
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
+from pulumi_aws.sqs.queue import Queue
 
 from infra import vault
 from infra.access import FACING, Facing, refusals
 from infra.adopted import Adopted
 from infra.asl import Target
 from infra.certificates import Domain
+from infra.connections import Connections
 from infra.context import Account, Component, Context
 from infra.hardware import Cluster
 from infra.images import Images
@@ -22,9 +24,10 @@ from infra.load_balancers import LoadBalancer, Shared
 from infra.naming import Naming
 from infra.network import Network, endpoint_services
 from infra.permissions import PlatformRoles
+from infra.reports import publish, refuse_blocked
 from infra.settings import Settings
 from infra.spec import ApiSpec, JobSpec, ReportSpec, Specs
-from infra.storage import Bucket, log_bucket, public_pages
+from infra.storage import Bucket, log_bucket
 from infra.workloads import Api, Job, PipelineMachine, Platform, Report
 from infra.workloads.batch import BatchWorkload
 from infra.workloads.common import Workload
@@ -46,6 +49,8 @@ class Environment(Component):
     def __init__(self, settings: Settings, specs: Specs, root: Path) -> None:
         refuse_access(specs, settings)
         account = Account.look_up(settings)
+        if settings.reports == "bucket" and any(specs_of(specs, ReportSpec)):
+            refuse_blocked(settings)
         secrets = vault.look_up(specs, settings)
         images = {spec.image for spec in specs.workloads.values()}
         adopted = Adopted.look_up(settings, images)
@@ -63,10 +68,12 @@ class Environment(Component):
             services=endpoint_services(specs.workloads.values()),
             logs=self.context.logs if settings.flow_logs else None,
         )
-        self.cluster = Cluster(self.context, self)
         self.data = None if settings.data_bucket else Bucket("data", self.context, self)
-        self.reports = self._reports()
-        self.roles = PlatformRoles(self.context, self)
+        self.reports = publish(self.context, self) if any(specs_of(specs, ReportSpec)) else None
+        workloads = list(specs.workloads.values())
+        self.roles = PlatformRoles(self.context, self, (spec.hardware for spec in workloads))
+        self.cluster = Cluster(self.context, self, workloads, self.network, self.roles.instances)
+        self.connections = Connections(self.context, self, workloads, self.network)
         self.images = Images(images, root, self.context, self, adopted.repositories)
         self.platform = self._platform()
         self.balancers = self._balancers()
@@ -95,12 +102,8 @@ class Environment(Component):
 
     @property
     def reports_url(self) -> pulumi.Output[str] | None:
-        """Where published pages begin: the bucket's own address, which S3 serves by HTTPS."""
-        if self.reports is None:
-            return None
-        return pulumi.Output.concat(
-            f"{self.context.settings.scheme}://", self.reports.bucket.bucket_regional_domain_name
-        )
+        """Where published pages begin; None if there are none."""
+        return self.reports.url if self.reports else None
 
     def exports(self) -> dict[str, Any]:
         """What the command line and people look up. Nothing that depends on the time of day."""
@@ -143,13 +146,25 @@ class Environment(Component):
             schedule_group=self.claim,
             reports_url=self.reports_url,
             target=target,
+            connections=self.connections.security_groups,
+            missed_schedules=self._missed_schedules(),
         )
 
-    def _reports(self) -> Bucket | None:
-        if not any(specs_of(self.specs, ReportSpec)):
+    def _missed_schedules(self) -> Queue | None:
+        """Where Scheduler puts starts that it gave up, for two weeks; none where nothing starts by the clock."""
+        jobs = (*specs_of(self.specs, JobSpec), *specs_of(self.specs, ReportSpec))
+        if not any(spec.schedule for spec in jobs):
             return None
-        arn = self.context.account.bucket_arn(self.context.reports_bucket)
-        return Bucket("reports", self.context, self, public=True, statements=[public_pages(arn)])
+        key = self.context.key_arn
+        return Queue(
+            self.child("missed-schedules"),
+            name=self.context.naming.missed_schedules,
+            message_retention_seconds=14 * 24 * 3600,
+            sqs_managed_sse_enabled=None if key else True,
+            kms_master_key_id=key,
+            tags=self.context.tags(),
+            opts=self.options(),
+        )
 
     def _balancers(self) -> dict[Facing, LoadBalancer]:
         apis = list(specs_of(self.specs, ApiSpec))

@@ -20,10 +20,11 @@ from pulumi_aws.ecr.repository import Repository
 from pulumi_docker.image import Image as DockerImage
 
 from infra.context import Component, Context
+from infra.offer import is_arm64
 from infra.spec import WorkloadSpec
 from infra.staging import Stager, StagingError
 
-PLATFORM = "linux/amd64"
+PLATFORMS = {False: "linux/amd64", True: "linux/arm64"}
 """Also on a laptop with another processor: it is what the task definitions ask for."""
 
 UNTAGGED_DAYS = 7
@@ -71,7 +72,9 @@ class Images(Component):
         except StagingError as error:
             raise pulumi.RunError(str(error)) from error
         address = self._addresses[spec.image]
-        tag = f"{spec.name}.{staged.content_hash}"
+        arm64 = is_arm64(self.context.offer.pool(spec.hardware))
+        # The same files for another processor are other bytes, and a tag is never written twice.
+        tag = f"{spec.name}.{staged.content_hash}{'-arm64' if arm64 else ''}"
         if self._shared and (digest := image_digest(self.context.repository(spec.image), tag)):
             return BuiltImage(pulumi.Output.concat(address, f"@{digest}"), staged.content_hash)
         image = DockerImage(
@@ -80,7 +83,7 @@ class Images(Component):
             # Relative to the program's folder: the state must not depend on where somebody keeps the checkout.
             build={
                 "context": f"../{staged.context.relative_to(self._root).as_posix()}",
-                "platform": PLATFORM,
+                "platform": PLATFORMS[arm64],
             },
             registry={
                 "server": address,

@@ -13,11 +13,25 @@ from types import ModuleType
 
 import pulumi_aws  # noqa: F401 - registers its packages, to be loaded when they are first used
 
-PACKAGES = (
-    *(f"pulumi_aws.{name}" for name in ("appautoscaling", "cloudwatch", "ec2", "ecr", "ecs", "iam", "kms", "lb")),
-    *(f"pulumi_aws.{name}" for name in ("s3", "scheduler", "secretsmanager", "sfn", "vpc")),
-    "pulumi_docker",
+_SERVICES = (
+    *(
+        "acm",
+        "appautoscaling",
+        "autoscaling",
+        "cloudfront",
+        "cloudwatch",
+        "ec2",
+        "ecr",
+        "ecs",
+        "iam",
+        "kms",
+        "lb",
+        "route53",
+        "s3",
+    ),
+    *("scheduler", "secretsmanager", "sfn", "sqs", "vpc"),
 )
+PACKAGES = (*(f"pulumi_aws.{name}" for name in _SERVICES), "pulumi_docker")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
 ROLE, LOAD_BALANCER, SCHEDULE, MACHINE, BUCKET, SECURITY_GROUP = 64, 32, 64, 80, 63, 255
+LAUNCH_TEMPLATE, QUEUE = 128, 80
 _HASH = 8
 
 
@@ -99,7 +100,16 @@ class Naming:
     def role(self, workload: str, purpose: Literal["task", "execution"]) -> str:
         return fit(f"{self.prefix}-{workload}-{purpose}", ROLE)
 
-    def environment_role(self, service: Literal["scheduler", "states"]) -> str:
+    def pool(self, name: str) -> str:
+        """A pool's Auto Scaling group and capacity provider; no names of those begin with aws, ecs or fargate."""
+        return fit(f"{self.prefix}-{name}", LAUNCH_TEMPLATE)
+
+    @property
+    def missed_schedules(self) -> str:
+        """The queue of starts that Scheduler gave up."""
+        return fit(f"{self.prefix}-missed_schedules", QUEUE)
+
+    def environment_role(self, service: Literal["scheduler", "states", "instances"]) -> str:
         return fit(f"{self.prefix}-{service}", ROLE)
 
     def load_balancer(self, access: Literal["internal", "public"]) -> str:

@@ -22,6 +22,11 @@ def login_variable(connection: str) -> str:
     return f"HERD_CONNECTION_{connection.upper().replace('-', '_')}_SECRET"
 
 
+def is_arm64(pool: Pool | None) -> bool:
+    """Whether images must be built for Arm's processors; Fargate here has the others."""
+    return pool is not None and pool.arm64
+
+
 class Offering(Protocol):
     """The stack's settings, as far as they concern this module."""
 

@@ -1,11 +1,13 @@
 """Who may do what. Documents are made by pure functions of names and settings; nothing is `*` that AWS narrows.
 
 Each workload has two roles: the execution role, by which ECS pulls its image and ships its log, and the task role,
-which its own code has. An environment has two more: one for EventBridge Scheduler, one for Step Functions. Roles of
-tasks lie under the path `/<prefix>/tasks/`, so that "may be given to a task" can be said in one line.
+which its own code has. An environment has two more: one for EventBridge Scheduler, one for Step Functions; with pools
+of machines a third, for these. Roles of tasks lie under the path `…/<prefix>/tasks/`, so that "may be given to a task"
+can be said in one line.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,8 @@ from pulumi_aws.iam.role_policy import RolePolicy
 
 from infra import vault
 from infra.context import Account, Component, Context
+from infra.keys import key_use
+from infra.offer import Offer
 from infra.settings_values import Dataset
 from infra.spec import BatchSpec, ReportSpec, WorkloadSpec
 
@@ -75,11 +79,8 @@ def scheduler_trust(context: Context) -> Document:
 # --- a workload ----------------------------------------------------------------------------------------------------
 
 
-def execution_permissions(spec: WorkloadSpec, context: Context, key: str | None = None) -> Document:
-    """Pull this image, write this log, hand out these secrets. The log group exists, so creating one is not among them.
-
-    `key`: the ARN of the environment's own key, if it has one.
-    """
+def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
+    """Pull this image, write this log, hand out these secrets. The log group exists, so nobody need create it."""
     account, naming = context.account, context.naming
     # Six characters that AWS chooses follow the name. Source: "What's in a Secrets Manager secret?", user guide.
     secrets = [
@@ -98,16 +99,8 @@ def execution_permissions(spec: WorkloadSpec, context: Context, key: str | None 
             account.arn("logs", f"log-group:{naming.log_group(spec.name)}:*"),
         ),
         *([allow("secretsmanager:GetSecretValue", secrets)] if secrets else []),
-        *(by_key(key, "secretsmanager", context, "kms:Decrypt") if secrets else []),
+        *(key_use(context, "kms:Decrypt", "secretsmanager") if secrets else []),
     )
-
-
-def by_key(key: str | None, service: str, context: Context, *actions: str) -> list[Statement]:
-    """Use of the environment's key, only through the service that holds what it encrypts; none without a key."""
-    if key is None:
-        return []
-    via = f"{service}.{context.settings.region}.{context.account.dns_suffix}"
-    return [allow(list(actions), key, StringEquals={"kms:ViaService": via})]
 
 
 def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
@@ -122,8 +115,12 @@ def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
     ]
     if isinstance(spec, BatchSpec):
         statements += _writer(spec, context)
-    if isinstance(spec, ReportSpec):
+    if isinstance(spec, ReportSpec) and context.settings.reports != "none":
         statements += _publisher(spec, context)
+    if isinstance(spec, BatchSpec):
+        statements += key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3")
+    elif any(read.name not in datasets for read in spec.reads):
+        statements += key_use(context, "kms:Decrypt", "s3")
     return document(*statements) if statements else None
 
 
@@ -189,7 +186,7 @@ def states_permissions(context: Context) -> Document:
         allow(["ecs:StopTask", "ecs:DescribeTasks"], account.arn("ecs", f"task/{context.naming.cluster}/*")),
         allow(
             "iam:PassRole",
-            account.role_arn(f"{prefix}/tasks/*"),
+            account.role_arn(f"{tasks_path(context)[1:]}*"),
             StringEquals={"iam:PassedToService": "ecs-tasks.amazonaws.com"},
         ),
         allow(
@@ -199,14 +196,67 @@ def states_permissions(context: Context) -> Document:
         allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
         allow(["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")),
         allow("s3:PutObject", account.bucket_arn(context.data_bucket, "_runs/*")),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3"),
     )
 
 
 def scheduler_permissions(context: Context) -> Document:
-    return document(allow("states:StartExecution", context.machine_arn(f"{context.naming.prefix}-*")))
+    """Start machines of this environment; put down what could not be started."""
+    return document(
+        allow("states:StartExecution", context.machine_arn(f"{context.naming.prefix}-*")),
+        allow("sqs:SendMessage", context.account.arn("sqs", context.naming.missed_schedules)),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "sqs"),
+    )
+
+
+def instances_trust(context: Context) -> Document:
+    """EC2 gives a machine its role without naming a source ("Cross-service confused deputy", IAM user guide)."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"ec2.{context.account.dns_suffix}"},
+        "Action": "sts:AssumeRole",
+    }
+    return document(statement)
+
+
+def instances_permissions(context: Context) -> Document:
+    """What the ECS agent of a machine does: join this cluster, hear of its tasks, tell how they are.
+
+    Images, logs and secrets are fetched with the roles of the tasks, not with this one.
+    Source: "Actions, resources, and condition keys for Amazon ECS", service authorization reference.
+    """
+    account, cluster = context.account, context.cluster_arn
+    machines = account.arn("ecs", f"container-instance/{context.naming.cluster}/*")
+    return document(
+        # It knows no resources.
+        allow("ecs:DiscoverPollEndpoint", "*"),
+        allow(
+            [
+                "ecs:DeregisterContainerInstance",
+                "ecs:RegisterContainerInstance",
+                "ecs:SubmitAttachmentStateChanges",
+                "ecs:SubmitContainerStateChange",
+                "ecs:SubmitTaskStateChange",
+            ],
+            cluster,
+        ),
+        allow(
+            ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
+            machines,
+            ArnEquals={"ecs:cluster": cluster},
+        ),
+    )
 
 
 # --- resources -----------------------------------------------------------------------------------------------------
+
+
+Service = Literal["states", "scheduler", "instances"]
+SERVICES: dict[Service, str] = {
+    "states": "states.amazonaws.com",
+    "scheduler": "scheduler.amazonaws.com",
+    "instances": "the machines",
+}
 
 
 @dataclass(frozen=True)
@@ -221,6 +271,11 @@ class Granted:
         return [self.policy] if self.policy else [self.role]
 
 
+def tasks_path(context: Context) -> str:
+    """Where roles lie that may be given to tasks, and no others."""
+    return f"{context.role_path}tasks/"
+
+
 def workload_role(
     purpose: Literal["execution", "task"], spec: WorkloadSpec, context: Context, parent: Component
 ) -> Granted:
@@ -228,7 +283,8 @@ def workload_role(
     role = Role(
         parent.child(purpose),
         name=context.naming.role(spec.name, purpose),
-        path=f"/{context.naming.prefix}/tasks/",
+        path=tasks_path(context),
+        permissions_boundary=context.boundary,
         description=f"{purpose} role of the {spec.kind} {spec.name}",
         assume_role_policy=json.dumps(tasks_trust(context.account)),
         tags=context.tags(spec),
@@ -246,21 +302,27 @@ def _policy(name: str, role: Role, permissions: Document | None, parent: Compone
 
 
 class PlatformRoles(Component):
-    """The two roles of AWS's own services, made once an environment and bounded to its name prefix."""
+    """The roles of AWS's own services, made once an environment and bounded to its name prefix; that of the machines in
+    pools only if one of `hardware` is a pool.
+    """
 
-    def __init__(self, context: Context, parent: pulumi.Resource) -> None:
+    def __init__(self, context: Context, parent: pulumi.Resource, hardware: Iterable[str] = ()) -> None:
         super().__init__("PlatformRoles", "roles", parent)
         self.context = context
         self.states = self._role("states", states_trust(context), states_permissions(context))
         self.scheduler = self._role("scheduler", scheduler_trust(context), scheduler_permissions(context))
+        self.instances: Granted | None = None
+        if Offer.of(context.settings).used(hardware):
+            self.instances = self._role("instances", instances_trust(context), instances_permissions(context))
         self.register_outputs({})
 
-    def _role(self, service: Literal["states", "scheduler"], trusted: Document, permissions: Document) -> Granted:
+    def _role(self, service: Service, trusted: Document, permissions: Document) -> Granted:
         role = Role(
             self.child(service),
             name=self.context.naming.environment_role(service),
-            path=f"/{self.context.naming.prefix}/",
-            description=f"{service}.amazonaws.com acting for the environment {self.context.naming.environment}",
+            path=self.context.role_path,
+            permissions_boundary=self.context.boundary,
+            description=f"{SERVICES[service]} acting for the environment {self.context.naming.environment}",
             assume_role_policy=json.dumps(trusted),
             tags=self.context.tags(),
             opts=self.options(),

@@ -27,6 +27,7 @@ from infra.asl import (
     read_input,
     when,
 )
+from infra.offer import FARGATE
 from infra.spec import BatchSpec
 
 CONTAINER = "main"
@@ -37,7 +38,6 @@ MAX_PARALLEL_ITEMS = 10
 """RunTask admits 20 launches a second on Fargate for the whole account: a wide fan-out must not starve the rest."""
 
 REASONS = {"container": "$.ended.task.Containers[0].Reason", "task": "$.ended.task.StoppedReason"}
-CAPACITY_PROVIDERS = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
 _RECORDED: State = {
     "status.$": "$.failure.status",
     "attempt.$": "$.failure.cause.attempts",
@@ -81,6 +81,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
         **({"HERD_ITEM": "$.item"} if label == "Item" else {}),
     }
     overrides: list[State] = [{"Name": name, "Value.$": value} for name, value in environment.items()]
+    provider = target.capacity_provider or FARGATE[spec.hardware]
     if label == "Publish":
         overrides.append({"Name": "HERD_STEP", "Value": "publish"})
     return {
@@ -90,7 +91,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
         "Parameters": {
             "Cluster": target.cluster,
             "TaskDefinition": family,
-            "CapacityProviderStrategy": [{"CapacityProvider": CAPACITY_PROVIDERS[spec.hardware], "Weight": 1}],
+            "CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}],
             "NetworkConfiguration": {
                 "AwsvpcConfiguration": {
                     "Subnets": list(target.subnets),

@@ -11,7 +11,7 @@ from pulumi_aws.lb.target_group import TargetGroup
 
 from infra.load_balancers import LoadBalancer
 from infra.spec import ApiSpec
-from infra.statemachine import CAPACITY_PROVIDERS, CONTAINER
+from infra.statemachine import CONTAINER
 from infra.workloads.common import STOP_TIMEOUT_SECONDS, Platform, Workload
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
@@ -82,6 +82,7 @@ class Api(Workload):
 
     def _service(self, platform: Platform, security_group: SecurityGroup, needed: list[pulumi.Resource]) -> Service:
         spec = self.spec
+        place = platform.place(spec)
         scales = spec.replicas.max > spec.replicas.min
         return Service(
             self.child("service"),
@@ -89,11 +90,11 @@ class Api(Workload):
             cluster=platform.cluster.cluster.arn,
             task_definition=self.task_definition.arn,
             desired_count=spec.replicas.min,
-            capacity_provider_strategies=[{"capacity_provider": CAPACITY_PROVIDERS[spec.hardware], "weight": 1}],
+            capacity_provider_strategies=[{"capacity_provider": place.capacity_provider, "weight": 1}],
             network_configuration={
                 "subnets": platform.network.task_subnet_ids,
-                "security_groups": [security_group.id],
-                "assign_public_ip": platform.network.assign_public_ip,
+                "security_groups": [security_group.id, *place.security_groups],
+                "assign_public_ip": place.assign_public_ip,
             },
             load_balancers=[
                 {

@@ -1,6 +1,7 @@
 """What jobs and reports share: a state machine that runs them, and a schedule that starts it."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -8,10 +9,11 @@ import pulumi
 from pulumi_aws.scheduler.schedule import Schedule as AwsSchedule
 from pulumi_aws.sfn.state_machine import StateMachine
 
+from infra.asl import Target
 from infra.context import Component
 from infra.spec import JobSpec, ReportSpec, Schedule
 from infra.statemachine import job_definition
-from infra.workloads.common import Platform, Workload, schedule_export
+from infra.workloads.common import Place, Platform, Workload, schedule_export
 
 START_RETRIES = 3
 """How often Scheduler tries to start a machine, within the hour; a start that is later than that is of no use."""
@@ -34,15 +36,20 @@ class BatchWorkload(Workload):
         super().__init__(kind, spec, platform, parent)
         self.spec = spec
         family = self.context.naming.family(spec.name)
+        place = platform.place(spec)
         self.machine = StateMachine(
             self.child("machine"),
             name=self.context.naming.machine(spec.name),
             role_arn=platform.roles.states.role.arn,
-            definition=platform.target.apply(lambda target: json.dumps(job_definition(spec, family, target))),
+            definition=pulumi.Output.all(platform.target, place.capacity_provider, *place.security_groups).apply(
+                lambda known: json.dumps(job_definition(spec, family, at(place, *known)))
+            ),
             tags=self.context.tags(spec),
             # Creating a machine fails while its role may not yet make the rules by which it hears of ended tasks. The
             # definition names the task definition by family only, so Pulumi would not know of it.
-            opts=self.options(depends_on=[*platform.roles.states.ready, self.task_definition]),
+            opts=self.options(
+                depends_on=[*platform.roles.states.ready, self.task_definition, platform.cluster.capacity]
+            ),
         )
         self.pipeline = pipeline
         if spec.schedule is not None and pipeline is None:
@@ -56,6 +63,16 @@ class BatchWorkload(Workload):
             "pipeline": self.pipeline,
             "review_by": self.spec.review_by.isoformat(),
         }
+
+
+def at(place: Place, target: Target, provider: str, *groups: str) -> Target:
+    """The environment's target as one job has it."""
+    return replace(
+        target,
+        capacity_provider=provider,
+        security_groups=(*target.security_groups, *groups),
+        assign_public_ip=place.assign_public_ip,
+    )
 
 
 def schedule(
@@ -84,6 +101,7 @@ def schedule(
             "input": json.dumps(
                 {"trigger": "schedule", "scheduled_time": "<aws.scheduler.scheduled-time>", "params": {}}
             ),
+            "dead_letter_config": {"arn": platform.missed_schedules.arn} if platform.missed_schedules else None,
             "retry_policy": {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": START_RETRIES},
         },
         opts=parent.options(depends_on=platform.roles.scheduler.ready),

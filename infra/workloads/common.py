@@ -5,13 +5,16 @@ starts; what differs from run to run comes as container overrides (`infra.statem
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi_aws.cloudwatch.log_group import LogGroup
+from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.ecs.task_definition import TaskDefinition
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
+from pulumi_aws.sqs.queue import Queue
 
 from infra import vault
 from infra.asl import Target
@@ -21,15 +24,16 @@ from infra.hardware import Cluster
 from infra.images import Images
 from infra.load_balancers import base_path
 from infra.network import Network
-from infra.offer import login_variable
+from infra.offer import FARGATE, is_arm64, login_variable
 from infra.permissions import PlatformRoles, workload_role
-from infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule
+from infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
 from infra.statemachine import CONTAINER
 
 STOP_TIMEOUT_SECONDS = 30
 """Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""
 
 USER = "10001:10001"
+ARCHITECTURES = {False: "X86_64", True: "ARM64"}
 SCRATCH = "scratch"
 
 
@@ -45,6 +49,25 @@ class Platform:
     schedule_group: ScheduleGroup
     reports_url: pulumi.Output[str] | None
     target: pulumi.Output[Target]
+    connections: Mapping[str, SecurityGroup]
+    missed_schedules: Queue | None
+
+    def place(self, spec: WorkloadSpec) -> "Place":
+        """Where tasks of `spec` run, and what they reach."""
+        pool = self.context.offer.pool(spec.hardware)
+        provider = self.cluster.pools[spec.hardware].provider.name if pool else FARGATE[spec.hardware]
+        groups = [self.connections[name].id for name in spec.connects if name in self.connections]
+        # Tasks on EC2 have addresses of the network only. Source: "awsvpc network mode", ECS developer guide.
+        return Place(provider, groups, self.network.assign_public_ip and pool is None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """`security_groups` are those of its connections, beside that of all tasks."""
+
+    capacity_provider: pulumi.Input[str]
+    security_groups: list[pulumi.Output[str]]
+    assign_public_ip: bool
 
 
 class Workload(Component):
@@ -59,6 +82,7 @@ class Workload(Component):
             self.child("log"),
             name=self.context.naming.log_group(spec.name),
             retention_in_days=self.context.settings.log_retention_days,
+            kms_key_id=self.context.key_arn,
             tags=self.context.tags(spec),
             opts=self.options(),
         )
@@ -81,6 +105,7 @@ class Workload(Component):
 
     def _task_definition(self, spec: AnySpec, platform: Platform) -> TaskDefinition:
         image, context = self.image, self.context
+        pool = context.offer.pool(spec.hardware)
         containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
             lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1])])
         )
@@ -90,10 +115,11 @@ class Workload(Component):
             container_definitions=containers,
             cpu=str(cpu_units(spec.cpu)),
             memory=str(memory_mib(spec.memory_gb)),
-            ephemeral_storage={"size_in_gib": spec.disk_gb},
+            # On a machine of a pool tasks share its disk.
+            ephemeral_storage=None if pool else {"size_in_gib": spec.disk_gb},
             network_mode="awsvpc",
-            requires_compatibilities=["FARGATE"],
-            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": "X86_64"},
+            requires_compatibilities=["EC2" if pool else "FARGATE"],
+            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": ARCHITECTURES[is_arm64(pool)]},
             execution_role_arn=self.execution_role.role.arn,
             task_role_arn=self.task_role.role.arn,
             volumes=[{"name": SCRATCH}],
@@ -118,6 +144,8 @@ def container(
     }
     is_service = isinstance(spec, ApiSpec)
     mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if is_service else {"mode": "blocking"}
+    pool = context.offer.pool(spec.hardware)
+    cards = [{"type": "GPU", "value": str(pool.gpu)}] if pool and pool.gpu else []
     return {
         "name": CONTAINER,
         "image": image,
@@ -129,6 +157,7 @@ def container(
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],
         "stopTimeout": STOP_TIMEOUT_SECONDS,
+        **({"resourceRequirements": cards} if cards else {}),
         **({"portMappings": [{"containerPort": spec.port, "protocol": "tcp"}]} if isinstance(spec, ApiSpec) else {}),
         "logConfiguration": {
             "logDriver": "awslogs",
@@ -153,7 +182,7 @@ def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports
     """What the runner is told: the content of HERD_TASK, schema 1."""
     batch = spec if isinstance(spec, BatchSpec) else None
     service = spec if isinstance(spec, ApiSpec) else None
-    publishes = isinstance(spec, ReportSpec)
+    publishes = isinstance(spec, ReportSpec) and reports_url is not None
     return {
         "schema": 1,
         "environment": context.settings.environment,
