@@ -118,6 +118,11 @@ class LocalCloud:
             keyring,
             lambda: list(get_backend("elbv2")[config.account].values()),
             lambda: [zone for part in get_backend("route53")[config.account].values() for zone in part.zones.values()],
+            lambda: [
+                one
+                for part in get_backend("cloudfront")[config.account].values()
+                for one in part.distributions.values()
+            ],
         )
         parts.callback(gateway.stop)
         engine = ProcessEngine(images)

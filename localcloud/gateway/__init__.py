@@ -22,6 +22,7 @@ from aiohttp import web
 from localcloud.credentials import CREDENTIALS_PATH, Keyring
 from localcloud.gateway import hosts, origins
 from localcloud.gateway.aws_api import AwsApi
+from localcloud.gateway.distributions import Distributions
 from localcloud.gateway.errors import too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
@@ -47,7 +48,8 @@ _T = TypeVar("_T")
 class Gateway:
     """Serves `listener` (a listening socket on loopback) from an event loop on its own thread.
 
-    `backends` gives moto's elbv2 backends of the account, `zones` its hosted zones of Route 53.
+    `backends` gives moto's elbv2 backends of the account, `zones` its hosted zones of Route 53,
+    `distributions` those of CloudFront.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Gateway:
         keyring: Keyring,
         backends: Callable[[], Sequence[Any]],
         zones: Callable[[], Sequence[Any]],
+        distributions: Callable[[], Sequence[Any]],
     ):
         self._listener = listener
         self._port = int(listener.getsockname()[1])
@@ -64,6 +67,7 @@ class Gateway:
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
         self._websites = Websites(server, self._pages)
+        self._distributions = Distributions(self._pages, distributions)
         self._table = RoutingTable(server.lock, backends, zones)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
@@ -145,6 +149,9 @@ class Gateway:
                 return self._credentials(request)
             case hosts.Api():
                 return await self._aws(request)
+            case hosts.Distribution(domain):
+                message = _message(request)
+                return _reply(await self._in_worker(lambda: self._distributions.answer(message, domain)), request)
             case hosts.Website(name, region):
                 message = _message(request)
                 return _reply(await self._in_worker(lambda: self._websites.answer(message, name, region)), request)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
+BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
+_DISTRIBUTION = re.compile(r"[a-z0-9]+\.cloudfront\.localhost")
 _DECLARED = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
 _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 
@@ -45,6 +46,13 @@ class LoadBalancer:
 
 
 @dataclass(frozen=True)
+class Distribution:
+    """The address of a CloudFront distribution, with the port, as it was given out."""
+
+    domain: str
+
+
+@dataclass(frozen=True)
 class Registry:
     """The address of the account's image registry."""
 
@@ -58,7 +66,7 @@ class Declared:
     name: str
 
 
-Site = Api | Bucket | Website | LoadBalancer | Registry | Declared
+Site = Api | Bucket | Website | LoadBalancer | Distribution | Registry | Declared
 
 
 def site_of(host: str, port: int) -> Site | None:
@@ -68,12 +76,14 @@ def site_of(host: str, port: int) -> Site | None:
         return None
     if name in ("127.0.0.1", "localhost"):
         return Api()
-    if match := _BUCKET.fullmatch(name):
+    if match := BUCKET.fullmatch(name):
         return Bucket(match[1], match[2])
     if match := _WEBSITE.fullmatch(name):
         return Website(match[1], match[2])
     if _LOAD_BALANCER.fullmatch(name):
         return LoadBalancer(name)
+    if _DISTRIBUTION.fullmatch(name):
+        return Distribution(f"{name}:{port}")
     if _REGISTRY.fullmatch(name):
         return Registry()
     return Declared(name) if _DECLARED.fullmatch(name) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -81,13 +82,17 @@ _LIST_PARAMETERS = frozenset(
 )
 
 
+Reader = Callable[[Mapping[str, Any], bool, str, str, Mapping[str, str]], bool]
+"""Whether whoever asks may, by the bucket's policy: `everyone_may` for people, and what a distribution may."""
+
+
 class Pages:
     """Blocking: called from a worker thread."""
 
     def __init__(self, server: Server):
         self._server = server
 
-    def answer(self, message: Message, bucket: str, region: str) -> Response:
+    def answer(self, message: Message, bucket: str, region: str, may: Reader = everyone_may) -> Response:
         key = unquote(message.path.removeprefix("/"))
         parameters = {unquote(name): value for name, value in message.parameters}
         denied = s3_error(403, "AccessDenied", "Access Denied", message.path)
@@ -102,12 +107,12 @@ class Pages:
             return s3_error(404, "NoSuchBucket", "The specified bucket does not exist", message.path, BucketName=bucket)
         context = _context(message, parameters)
         arn = f"arn:aws:s3:::{bucket}"
-        listable = everyone_may(policy, restricted, "s3:ListBucket", arn, context)
+        listable = may(policy, restricted, "s3:ListBucket", arn, context)
         if not key:
             query = "&".join(f"{name}={value}" for name, value in parameters.items() if name in _LIST_PARAMETERS)
             return self._fetch(message, region, query) if listable else denied
         action = "s3:GetObjectVersion" if "versionId" in parameters else "s3:GetObject"
-        if not everyone_may(policy, restricted, action, f"{arn}/{key}", context):
+        if not may(policy, restricted, action, f"{arn}/{key}", context):
             return denied
         if overriding:
             text = "Request specific response headers cannot be used for anonymous GET requests."

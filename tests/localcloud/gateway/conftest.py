@@ -108,6 +108,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         keyring,
         lambda: list(get_backend("elbv2")[account].values()),
         lambda: [zone for part in get_backend("route53")[account].values() for zone in part.zones.values()],
+        lambda: [one for part in get_backend("cloudfront")[account].values() for one in part.distributions.values()],
     )
     gateway.start()
     try:

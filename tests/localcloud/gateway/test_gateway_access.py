@@ -117,7 +117,7 @@ def test_a_head_that_never_ends_is_cut_off(site: Any, monkeypatch: pytest.Monkey
     # The gateway of the fixture has the real limit: this test makes one of its own with a short one.
     monkeypatch.setattr(gateway, "IDLE_SECONDS", 1)
     listener = socket.create_server(("127.0.0.1", 0))
-    slow = gateway.Gateway(listener, site.server, site.keyring, list, list)
+    slow = gateway.Gateway(listener, site.server, site.keyring, list, list, list)
     slow.start()
     try:
         with socket.create_connection(("127.0.0.1", listener.getsockname()[1]), 10) as connection:
