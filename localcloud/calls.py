@@ -92,6 +92,10 @@ def identify(
     return Call(service, action, "rest-xml" if service == "s3" else "rest-json", account, region, url, body)
 
 
+REST_XML = ("cloudfront", "route53")
+"""Services whose paths are read as REST's, and whose errors are XML, as the query protocols write them."""
+
+
 def render(refused: Refused, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of an error, in the shape of the call's protocol."""
     request_id = str(uuid.uuid4())
@@ -102,12 +106,12 @@ def render(refused: Refused, call: Call) -> tuple[int, list[tuple[str, str]], by
         case "json":
             headers.append(("Content-Type", "application/x-amz-json-1.1"))
             return refused.status, headers, json.dumps({"__type": refused.code, "message": refused.message}).encode()
-        case "rest-json":
+        case "rest-json" if call.service not in REST_XML:
             headers += [("Content-Type", "application/json"), ("x-amzn-errortype", refused.code)]
             return refused.status, headers, json.dumps({"Message": refused.message}).encode()
         case "ec2":
             body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
-        case "query":
+        case "query" | "rest-json":
             kind = "Sender" if refused.status < 500 else "Receiver"
             error = f"<Error><Type>{kind}</Type>{error}</Error>"
             body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"

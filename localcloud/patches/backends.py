@@ -66,6 +66,13 @@ def cloudfront(account: str) -> Any:
     return _of("cloudfront", account, "aws")
 
 
+def ssl_policies() -> Any:
+    """Names of what a listener may negotiate, as moto knows them."""
+    from moto.elbv2.ssl_policies import SSL_POLICIES
+
+    return SSL_POLICIES
+
+
 def events(account: str, region: str) -> Any:
     """`.event_buses`, `.put_events` …"""
     return _of("events", account, region)

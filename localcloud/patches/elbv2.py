@@ -21,6 +21,7 @@ def apply() -> None:
     _patch_targets()
     _patch_addresses()
     _patch_transforms()
+    _hide_client_secrets()
 
 
 def target_key(group: Any, target: dict[str, Any]) -> str:
@@ -94,3 +95,18 @@ def _patch_transforms() -> None:
 
     response.create_rule, response.modify_rule = create_rule, modify_rule
     models.FakeRule.transforms = []
+
+
+def _hide_client_secrets() -> None:
+    # elbv2/models.py:532 answers with all that an action was given, its OpenID Connect client secret too; AWS never
+    # does. Who signs people in here reads `data`.
+    stock = models.FakeAction.__init__
+
+    def init(self: Any, data: dict[str, Any]) -> None:
+        stock(self, data)
+        config = data.get("AuthenticateOidcConfig")
+        if config is not None:
+            shown = {name: value for name, value in config.items() if name != "ClientSecret"}
+            self.__dict__["AuthenticateOidcConfig"] = shown
+
+    models.FakeAction.__init__ = init

@@ -54,6 +54,9 @@ def listener_is_valid(asked: Asked) -> None:
         raise Refused("ValidationError", "You must provide a list containing exactly one certificate")
     if protocol and protocol not in SECURE and (certificates or given.get("SslPolicy")):
         raise Refused("InvalidConfigurationRequest", f"A certificate cannot be specified for {protocol} listeners")
+    ssl_policy = given.get("SslPolicy")
+    if ssl_policy and ssl_policy not in backends.ssl_policies():
+        raise Refused("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
     for each in certificates:
         arn = str(each.get("CertificateArn"))
         if not backends.elbv2(asked.account, asked.region)._certificate_exists(certificate_arn=arn):

@@ -86,7 +86,7 @@ def internet_gateway(asked: Asked) -> None:
         message = f"The internetGateway '{number}' has dependencies and cannot be deleted."
         raise Refused("DependencyViolation", message)
     network = gateway.vpc.id
-    public = [each.id for each in _gateways(ec2) if each.vpc_id == network and each.connectivity_type == "public"]
+    public = [each.id for each in _gateways(ec2) if each.vpc_id == network and each.connectivity_type != "private"]
     balancers = backends.elbv2(asked.account, asked.region).load_balancers.values()
     public += [each.name for each in balancers if each.vpc_id == network and each.scheme == "internet-facing"]
     if public:

@@ -5,6 +5,7 @@ moto's own parsers read it (moto 5.2.5, core/parse.py and core/routing.py), so t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from localcloud.calls import Call
+from localcloud.calls import Call, Refused
 
 NAMES: Mapping[str, str] = {
     "elasticloadbalancing": "elbv2",
@@ -89,8 +90,13 @@ def operation_of(call: Call, method: str, headers: Mapping[str, str]) -> tuple[O
 def arguments_of(
     call: Call, method: str, headers: Mapping[str, str], operation: OperationModel, in_path: Arguments
 ) -> Arguments | None:
-    """The operation's arguments; None where they cannot be read (moto then says so in its own words)."""
+    """The operation's arguments; None where they cannot be read (moto then says so in its own words).
+
+    Raises `Refused` for a body that is no JSON: moto would take it for an empty one.
+    """
     protocol = determine_request_protocol(operation.service_model, headers.get("content-type"))
+    if protocol == "json" and call.body and not isinstance(_json(call.body), dict):
+        raise Refused("SerializationException", "The body of the request is no JSON object.")
     if protocol in ("query", "ec2"):
         values: Any = dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     else:
@@ -118,6 +124,13 @@ class _Headers(dict[str, str]):
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _request(call: Call, method: str, headers: Mapping[str, str]) -> Request:

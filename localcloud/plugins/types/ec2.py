@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,6 +12,8 @@ from localcloud.plugins.conversion import to_api
 from localcloud.plugins.resource import Cloud, HalfCreated, Resource, dig, gone, resource_type
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.values import Props
+
+INTERFACE_SECONDS = 30.0  # for how long a task may still have an interface when its subnet or group goes
 
 
 class Ec2(Resource):
@@ -41,6 +44,20 @@ class Ec2(Resource):
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         self._modify(cloud, identifier, new, changed & set(self.attributes))
         return {}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        """Wait for the interfaces of tasks that are just ending, as the real provider does."""
+        deadline = time.monotonic() + INTERFACE_SECONDS
+        while True:
+            try:
+                super().delete(cloud, identifier, props)
+            except ClientError as error:
+                busy = "network interface" in str(error) and "DependencyViolation" in str(error)
+                if not busy or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def tagged(self, identifier: str, props: Props) -> str:
         return identifier
