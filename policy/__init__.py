@@ -8,7 +8,7 @@ the rules, and what breaks a mandatory one is not made. `herd check` asks the sa
     tasks.py network.py storage.py iam.py watching.py   the rules, by concern
     catalogue.py    all of them, and what they find
     exceptions.py   what the team has decided to accept: policy-exceptions.toml
-    analyzer.py     Pulumi's analyzer protocol over all that
+    analyzer.py     Pulumi's analyzer protocol over all that, wire.py its values
 
 A rule is a pure function of a resource's type and inputs, here and nowhere else. It knows nothing of the program in
 infra/, which could be another one: it judges what is asked of AWS.

@@ -16,9 +16,9 @@ import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from policy.analyzer import UNKNOWNS, plain
 from policy.catalogue import RULES
 from policy.model import UNKNOWN
+from policy.wire import UNKNOWNS, plain
 from tests.policy.fixtures import JOB, task
 
 ROOT = Path(__file__).parents[2]
