@@ -12,6 +12,7 @@ def apply() -> None:
     _block_public_access()
     _let_markers_go()
     _free_bytes_quietly()
+    _own_what_came_in_parts()
 
 
 def _block_public_access() -> None:
@@ -48,3 +49,17 @@ def _free_bytes_quietly() -> None:
         key.dispose()
 
     models.FakeKey.__del__ = delete
+
+
+def _own_what_came_in_parts() -> None:
+    # s3/models.py:2745 sets the access control list of an object that came in parts to nothing where none was given,
+    # and GetObjectAcl then fails. On AWS its owner has full control.
+    backend = models.S3Backend
+    stock = backend.put_object_acl
+
+    def put_object_acl(
+        self: Any, bucket_name: str, key_name: str, acl: Any, disable_notification: bool = False
+    ) -> None:
+        stock(self, bucket_name, key_name, acl or models.get_canned_acl("private"), disable_notification)
+
+    backend.put_object_acl = put_object_acl

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from localcloud.agent.agent import Agent
 from localcloud.agent.identity import TaskIdentity
 from localcloud.engines import CannotStart, Container, Exit
 from localcloud.images.store import ImageNotFound
+from localcloud.plugins import Plugins
 from localcloud.server import Server
 
 REGION = "eu-west-1"
@@ -31,6 +33,14 @@ def server() -> Iterator[Server]:
     server = Server(str(next(_accounts)), REGION, "http://127.0.0.1:4999")
     yield server
     server.close()
+
+
+@pytest.fixture
+def plugins(server: Server, tmp_path: Path) -> Iterator[Plugins]:
+    """The server's providers, with a ledger of their own."""
+    plugins = Plugins(server, None, tmp_path / "plugins")
+    yield plugins
+    plugins.close()
 
 
 class CommandEngine:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,11 @@ from localcloud.plugins.types.iam import Role
 from localcloud.plugins.values import Props
 from localcloud.server import Server
 
-_accounts = itertools.count(320_000_000_000)
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 ROLE = "urn:pulumi:dev::proj::a:b:Component$aws:iam/role:Role::worker"
 FAMILY = "urn:pulumi:dev::proj::aws:ecs/taskDefinition:TaskDefinition::task"
 INPUTS = {"assumeRolePolicy": TRUST}
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def plugins(server: Server, tmp_path: Path) -> Iterator[Plugins]:
-    plugins = Plugins(server, None, tmp_path)
-    yield plugins
-    plugins.close()
 
 
 _seeds = itertools.count(1)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,20 +20,11 @@ from localcloud.server import Server
 from tests.localcloud.plugins_cases import READ
 from tests.localcloud.plugins_support import TRUST, Provider
 
-_accounts = itertools.count(371_000_000_000)
 Given = Callable[[Server], Props]
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def ask(server: Server, tmp_path: Path) -> Iterator[Callable[..., Props]]:
-    plugins = Plugins(server, None, tmp_path)
+def ask(plugins: Plugins) -> Iterator[Callable[..., Props]]:
     provider = Provider(plugins)
 
     def asking(function: str, **arguments: Any) -> Props:
@@ -45,7 +34,6 @@ def ask(server: Server, tmp_path: Path) -> Iterator[Callable[..., Props]]:
 
     yield asking
     provider.close()
-    plugins.close()
 
 
 def bucket(server: Server) -> Props:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,25 +20,10 @@ from localcloud.plugins.values import UNKNOWN, Props, dump, load
 from localcloud.server import Server
 from tests.localcloud.plugins_support import TRUST, Made, Provider
 
-_accounts = itertools.count(330_000_000_000)
 BUCKET = "urn:pulumi:dev::proj::aws:s3/bucket:Bucket::data"
 ROLE = "urn:pulumi:dev::proj::aws:iam/role:Role::worker"
 GROUP = "urn:pulumi:dev::proj::aws:cloudwatch/logGroup:LogGroup::logs"
 BALANCER = "urn:pulumi:dev::proj::aws:lb/loadBalancer:LoadBalancer::a-name-that-is-far-too-long-for-aws"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def plugins(server: Server, tmp_path: Path) -> Iterator[Plugins]:
-    plugins = Plugins(server, None, tmp_path)
-    yield plugins
-    plugins.close()
 
 
 @pytest.fixture
@@ -210,7 +193,7 @@ def test_automatic_names_can_be_forbidden(provider: Provider) -> None:
 def test_a_preview_knows_what_follows_from_the_inputs(provider: Provider) -> None:
     foreseen = provider.create(BUCKET, provider.checked(BUCKET, {"bucket": "b", "tags": {"a": UNKNOWN}}), preview=True)
     assert foreseen.outputs["arn"] == "arn:aws:s3:::b"
-    assert foreseen.outputs["bucketRegionalDomainName"] == "b.s3.eu-west-1.localhost:4599"
+    assert foreseen.outputs["bucketRegionalDomainName"] == "b.s3.eu-west-1.localhost:4999"
     assert foreseen.outputs["tagsAll"] is UNKNOWN
     unknown = provider.create(BUCKET, provider.checked(BUCKET, {"bucket": UNKNOWN}), preview=True)
     assert unknown.outputs["arn"] is UNKNOWN and unknown.outputs["bucketRegion"] == "eu-west-1"
@@ -348,6 +331,6 @@ def test_functions(provider: Provider, server: Server) -> None:
     assert zones["names"] == ["eu-west-1b", "eu-west-1c"] and len(zones["zoneIds"]) == 2
     token = invoke("aws:ecr/getAuthorizationToken:getAuthorizationToken")
     assert token["userName"] == "AWS" and token["password"]
-    assert token["proxyEndpoint"] == f"http://{server.account}.dkr.ecr.eu-west-1.localhost:4599"
+    assert token["proxyEndpoint"] == f"http://{server.account}.dkr.ecr.eu-west-1.localhost:4999"
     with pytest.raises(grpc.RpcError, match="does not support the argument 'filters'"):
         invoke("aws:index/getAvailabilityZones:getAvailabilityZones", filters=[{"name": "x"}])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from localcloud.plugins import Plugins
-from localcloud.plugins.resource import REGISTRY
+from localcloud.plugins.acceptance import accept
+from localcloud.plugins.resource import REGISTRY, Cloud
 from localcloud.plugins.types import ecs as ecs_types
 from localcloud.plugins.values import UNKNOWN, Props
 from localcloud.server import Server
@@ -47,6 +48,26 @@ def merged(inputs: Props, change: Props) -> Props:
     return {name: value for name, value in {**inputs, **change}.items() if value is not None}
 
 
+def cloud_of(world: World) -> Cloud:
+    """The cloud as somebody else sees it, who knows nothing of Pulumi."""
+    return Cloud(world.server, region=world.server.region)
+
+
+def changed_elsewhere(case: Case, declared: Props) -> Callable[[World, Made], None]:
+    """The case's own change, made with API calls behind Pulumi's back."""
+
+    def change(world: World, made: Made) -> None:
+        kind, cloud = REGISTRY[case.token], cloud_of(world)
+        wanted = {**made.inputs, **accept(kind.fields, merged(declared, case.change), of=case.token)[0]}
+        wanted = {name: value for name, value in wanted.items() if case.change.get(name, "") is not None}
+        kind.update(cloud, made.id, made.outputs, wanted, set(case.change))
+        if kind.tagging is not None and "tags" in case.change:
+            tagged, old = kind.tagged(made.id, made.outputs), made.outputs.get("tagsAll") or {}
+            kind.tagging.change(cloud.client(kind.service), tagged, old, case.change["tags"])
+
+    return change
+
+
 @pytest.mark.parametrize("case", CASES + NETWORK_CASES + PROGRAM_CASES + AWS_CASES, ids=named)
 def test_the_life_of_a_resource(case: Case, world: World) -> None:
     provider, urn = world.provider, f"urn:pulumi:dev::proj::{case.token}::under-test"
@@ -76,8 +97,9 @@ def test_the_life_of_a_resource(case: Case, world: World) -> None:
     if case.replace:
         difference = provider.diff(urn, made, provider.checked(urn, merged(declared, case.replace), made.inputs))
         assert set(difference.replaces) == set(case.replace)
-    if case.drift:
-        case.drift(world, made)
+    somebody = case.drift or (changed_elsewhere(case, declared) if case.change else None)
+    if somebody:
+        somebody(world, made)
         drifted = provider.read(urn, made)
         assert drifted is not None
         found = provider.diff(urn, drifted, provider.checked(urn, declared, drifted.inputs))
@@ -102,6 +124,10 @@ def test_the_life_of_a_resource(case: Case, world: World) -> None:
         assert imported is not None
         assert not provider.diff(urn, imported, imported.inputs).diffs
         assert not provider.check(urn, imported.inputs)[1]
+    if not somebody and not case.stays:
+        REGISTRY[case.token].delete(cloud_of(world), made.id, made.outputs)
+        assert provider.read(urn, made) is None, "what somebody else deleted is gone from the state"
+        made = provider.create(urn, inputs)
     provider.delete(urn, made)
     provider.delete(urn, made)
     if not case.stays:
