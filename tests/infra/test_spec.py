@@ -383,3 +383,13 @@ def test_the_projects_own_workloads_are_right() -> None:
 @pytest.mark.parametrize("kind", spec_models.MODELS)
 def test_a_spec_cannot_be_changed(kind: Any) -> None:
     assert spec_models.MODELS[kind].model_config.get("frozen")
+
+
+def test_a_wrong_file_in_a_chain_is_the_only_problem(write_project: Write) -> None:
+    """Nothing is said of those that run after what is missing only because its file cannot be read."""
+    chain = {JOB: "cpu = [\n", "jobs/second/workload.toml": 'after = ["churn"]\n', "jobs/second/main.py": "x = 1\n"}
+    third = {"jobs/third/workload.toml": 'after = ["second"]\n', "jobs/third/main.py": "x = 1\n"}
+    with pytest.raises(SpecErrors) as caught:
+        load_specs(write_project({**chain, **third}), "dev")
+    (problem,) = caught.value.problems
+    assert problem.file == JOB and "is not TOML" in problem.message
