@@ -18,8 +18,8 @@ from localcloud.plugins.provider import Provider, Refused
 from localcloud.plugins.types.iam import Role
 from localcloud.plugins.values import Props
 from localcloud.server import Server
+from tests.localcloud.plugins_support import TRUST
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 ROLE = "urn:pulumi:dev::proj::a:b:Component$aws:iam/role:Role::worker"
 FAMILY = "urn:pulumi:dev::proj::aws:ecs/taskDefinition:TaskDefinition::task"
