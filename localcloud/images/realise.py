@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -18,15 +19,23 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 _FORMAT = "1"
 """Part of every folder's name: raise it when what is made from the same lock file changes."""
 
+UNUSED_DAYS = 30
+"""An environment that nothing has run from for so long goes when the next one is made; it can be made again."""
+
 _MARKER = ".realised"
+"""Written last; its date says when the environment was last used."""
+
 _MAX_FAILURE_LINES = 40
 
 _OTHER_FILES = re.compile(r"^\s*(-r|-c|-e|--requirement|--constraint|--editable)\b")
@@ -68,13 +77,35 @@ class VenvRealiser:
         """
         lock = _read(lock_file)
         target = self.folder(lock)
+        self.note_use(target)
         if _is_whole(target):
             return target
         self._folder.mkdir(parents=True, exist_ok=True)
+        made = False
         with _locked(self._folder / f"{target.name}.lock", lock_file.name, on_progress) as lock_fd:
             if not _is_whole(target):
                 self._make(target, lock, lock_file, lock_fd, on_progress)
+                made = True
+        if made:
+            self._prune(on_progress)
         return target
+
+    def note_use(self, folder: Path) -> None:
+        """Something is about to run from this environment; nothing happens if it is not there."""
+        with suppress(OSError):
+            os.utime(folder / _MARKER)
+
+    def _prune(self, on_progress: Callable[[str], None]) -> None:
+        """Remove the environments that nobody has used for long, but none that something runs from."""
+        oldest = time.time() - UNUSED_DAYS * 86400
+        unused = [folder for folder in self._folder.iterdir() if folder.is_dir() and _last_use(folder) < oldest]
+        for folder in _without_those_in_use(unused):
+            with _locked(self._folder / f"{folder.name}.lock", folder.name, on_progress):
+                if _last_use(folder) < oldest:
+                    gone = folder.with_name(f"{folder.name}.gone")
+                    folder.rename(gone)
+                    shutil.rmtree(gone, ignore_errors=True)
+                    on_progress(f"removed packages that nothing has used for {UNUSED_DAYS} days: {folder}")
 
     def _make(self, target: Path, lock: str, lock_file: Path, lock_fd: int, on_progress: Callable[[str], None]) -> None:
         (target / _MARKER).unlink(missing_ok=True)
@@ -143,6 +174,26 @@ def _read(lock_file: Path) -> str:
                 f"{lock_file}: line {number} ({line.strip()}) refers to another file; a lock file is whole"
             )
     return lock
+
+
+def _last_use(folder: Path) -> float:
+    for path in (folder / _MARKER, folder):
+        with suppress(OSError):
+            return path.stat().st_mtime
+    return math.inf  # somebody else has removed it
+
+
+def _without_those_in_use(folders: list[Path]) -> list[Path]:
+    """The folders whose names no process of this user has in its arguments or environment: a service may run long.
+
+    Containers know them by a link of the same name in their image.
+    """
+    left = list(folders)
+    for process in psutil.process_iter() if left else ():
+        with suppress(psutil.Error):
+            words = [*process.cmdline(), *process.environ().values()]
+            left = [folder for folder in left if not any(folder.name in word for word in words)]
+    return left
 
 
 def _is_whole(folder: Path) -> bool:

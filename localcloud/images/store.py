@@ -112,6 +112,7 @@ class ImageStore:
         """See to it that the image's virtual environments are there, though the cache they lie in may be emptied."""
         for content in set(image.venvs.values()):
             link = image.folder / "venvs" / content
+            self._realiser.note_use(link)
             if (link / "bin" / "python").exists():
                 continue
             made = self._realiser.realise(image.folder / "locks" / content / "requirements.lock", on_progress)

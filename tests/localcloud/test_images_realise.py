@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.images.realise import RealiseError, VenvRealiser, lock_hash
+from localcloud.images.realise import UNUSED_DAYS, RealiseError, VenvRealiser, lock_hash
 
 
 def find_uv() -> Path:
@@ -161,3 +161,25 @@ def test_nobody_starts_before_the_installer_of_a_killed_process_has_ended(tmp_pa
     assert said[0] == "waiting for another process that is installing requirements.lock"
     assert (tmp_path / "installing").read_text() == "done\n"
     assert (venv / "bin/greet").exists()
+
+
+def test_what_nothing_has_used_for_long_goes_when_the_next_is_made(tmp_path: Path, lock: Path) -> None:
+    realiser = VenvRealiser(tmp_path / "cache", find_uv())
+    folders = []
+    for number in range(4):
+        lock.write_text(f"{lock.read_text()}\n--no-binary never-{number}\n")
+        folders.append(realiser.realise(lock))
+    unused, running, used, fresh = folders
+    long_ago = time.time() - (UNUSED_DAYS + 1) * 86400
+    for folder in (unused, running, used):
+        os.utime(folder / ".realised", (long_ago, long_ago))
+    service = subprocess.Popen([running / "bin/python", "-c", "import time; time.sleep(60)"])
+    try:
+        realiser.note_use(used)
+        lock.write_text(f"{lock.read_text()}\n--no-binary never-again\n")
+        latest = realiser.realise(lock)
+    finally:
+        service.kill()
+        service.wait()
+    assert not unused.exists()
+    assert all((folder / "bin/python").exists() for folder in (running, used, fresh, latest))
