@@ -175,6 +175,7 @@ class _Cloud(mocks.Mocks):
                 "repositoryUrl": f"registry.example/{args.args.get('name')}",
                 "id": args.args.get("name"),
             },
+            "aws:ecr/getImage:getImage": {"imageDigest": f"sha256:{'1' * 64}", "id": f"sha256:{'1' * 64}"},
             "aws:ec2/getVpc:getVpc": {"id": args.args.get("id"), "cidrBlock": "10.20.0.0/16"},
             "aws:ec2/getSubnet:getSubnet": {
                 "id": args.args.get("id"),
@@ -248,21 +249,28 @@ def run_program(
     root: Path, settings: Settings = SETTINGS, there: Mapping[str, Answer] = MappingProxyType({})
 ) -> Program:
     """Runs what `infra/__main__.py` runs, on the team in `root`. `there`: function (`getImage`) -> what it answers."""
+
+    def make() -> Mapping[str, Any]:
+        environment = Environment(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
+        extend(environment, root)
+        return environment.exports()
+
+    return run_made(settings.project, settings.environment, make, there)
+
+
+def run_made(
+    project: str, stack: str, make: Callable[[], Mapping[str, Any]], there: Mapping[str, Answer] = MappingProxyType({})
+) -> Program:
+    """Runs `make`, which registers resources and gives back what is exported."""
     program = Program()
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        environment = Environment(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
-        extend(environment, root)
-        return pulumi.Output.all(**environment.exports()).apply(program.exports.update)
+        return pulumi.Output.all(**make()).apply(program.exports.update)
 
     with _event_loop():
         pulumi.runtime.set_mocks(
-            _Cloud(there),
-            project=settings.project,
-            stack=settings.environment,
-            preview=False,
-            monitor=_Monitor(program, there),
+            _Cloud(there), project=project, stack=stack, preview=False, monitor=_Monitor(program, there)
         )
         run()
     return program
