@@ -30,7 +30,14 @@ from localcloud.journal.scope import declares
 from localcloud.patches import backends
 from localcloud.server import Request, Response, Server
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ecs-tasks.amazonaws.com"}}
+        ],
+    }
+)
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 MACHINE = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
 CONTAINERS = [{"name": "m", "image": "a", "memory": 64}]
@@ -526,8 +533,12 @@ def test_a_default_that_was_changed_stays_changed(account: Account) -> None:
 def test_what_something_else_was_made_from_stays(account: Account) -> None:
     with caused_by("1"):
         vpc = account.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-        other = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+        subnet = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24", AvailabilityZone="eu-west-1a")["Subnet"][
+            "SubnetId"
+        ]
+        other = account.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24", AvailabilityZone="eu-west-1b")["Subnet"][
+            "SubnetId"
+        ]
         balancer = account.elbv2.create_load_balancer(Name="b", Subnets=[subnet, other])["LoadBalancers"][0]
     groups = {}
     for cause in "23":
