@@ -105,38 +105,6 @@ def test_a_setting_changes_what_is_deployed(setting: str, tmp_path: Path) -> Non
     assert deployed(tmp_path / "after", file, line, more) != deployed(tmp_path / "before", file, whole)
 
 
-STACK_SETTINGS: dict[str, Any] = {
-    "project": "other",
-    "environment": "pr-17",
-    "region": "eu-central-1",
-    "scheme": "http",
-    "schedules": False,
-    "log_retention_days": 30,
-    "keep_versions_days": 7,
-    "vpc_cidr": "10.9.0.0/16",
-    "tags": {"cost-centre": "4711"},
-}
-
-
-NOT_YET = {
-    "account", "profile", "network", "vpc", "private_subnets", "public_subnets", "zones", "encryption_key", "access_logs",
-    "flow_logs", "protect", "data_bucket", "log_bucket", "image_repositories", "boundary", "iam_path", "domain", "dns_zone",
-    "certificate", "company_cidrs", "require_tls", "sign_in", "reports", "pools", "container_insights", "connections",
-    "datasets",
-}  # fmt: skip
-
-
-def test_every_setting_of_the_stack_has_its_case() -> None:
-    assert STACK_SETTINGS.keys() | {"allow_public"} | NOT_YET == vars(SETTINGS).keys()
-
-
-@pytest.mark.parametrize("setting", STACK_SETTINGS)
-def test_a_setting_of_the_stack_changes_what_is_deployed(setting: str, program: Program, team: Path) -> None:
-    settings = Settings(**{**vars(SETTINGS), setting: STACK_SETTINGS[setting]})
-    changed = run_program(team, settings)
-    assert (changed.everything(), changed.exports) != (program.everything(), program.exports)
-
-
 def test_a_public_api_needs_the_stacks_consent(team: Path) -> None:
     with pytest.raises(pulumi.RunError, match='apis/answers/workload.toml: access = "public" is not allowed'):
         run_program(team, Settings("herd", "dev", REGION, ACCOUNT))
