@@ -19,7 +19,7 @@ import psutil
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
-from localcloud.credentials import Keyring, TaskEnvironment, load_root
+from localcloud.credentials import Keyring, TaskEnvironment, assumed, load_root
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class LocalCloud:
         except LocalCloudError as damage:
             raise LocalCloudError(f"{damage}. {way_out(config.home)}") from damage
         parts.callback(self.plugins.close)
-        server.guard = Guard()
+        server.guard, keyring.sessions = Guard(), assumed(config.account)
         # Before anybody can make a task, an execution or a request.
         state.restore(server, self.plugins)
         gateway = Gateway(

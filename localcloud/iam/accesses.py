@@ -269,10 +269,14 @@ def _kms(ask: Ask) -> Found:
     identifiers = ask.many("KeyId", "TargetKeyId")
     if ask.action == "Decrypt":  # whatever key is named, it is the one that it was encrypted with
         identifiers = [backends.key_of_ciphertext(ask.text("CiphertextBlob"))] + identifiers
-    context = {
+    context: dict[str, Value] = {
         f"kms:encryptioncontext:{name.lower()}": str(value)
         for name, value in (ask.given.get("EncryptionContext") or {}).items()
     }
+    keys = [backends.key(ask.call.account, ask.call.region, one) for one in identifiers if one]
+    aliases = [alias for found in keys if found is not None for alias in found.aliases]
+    if aliases:
+        context["kms:resourcealiases"] = aliases
     return [key_arn(ask, identifier) for identifier in dict.fromkeys(identifiers) if identifier], context
 
 

@@ -13,7 +13,7 @@ from localcloud.calls import Call, Refused
 from localcloud.iam import accesses, encryption, principals, reading, resources, roles, s3
 from localcloud.iam.errors import CannotAssume, Denied
 from localcloud.iam.evaluation import Access, Decision, Policies, Who, Why, decide
-from localcloud.iam.patterns import Value
+from localcloud.iam.patterns import Circumstances, Value
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +111,15 @@ class Guard:
         policies = Policies(
             identity=caller.identity,
             boundary=caller.boundary,
+            session=caller.session,
             resource=resources.policy(access.resource, account),
             resource_decides=service in resources.DECIDES,
         )
-        if access.action == "iam:PassRole":  # trust is about who takes a role on, not about who hands it over
-            policies = Policies(identity=caller.identity, boundary=caller.boundary)
-        context = {**_circumstances(), **_about(caller), **more, **access.context}
+        if service == "iam":  # a trust policy is about who takes the role on, not about who hands it over or changes it
+            policies = Policies(identity=caller.identity, boundary=caller.boundary, session=caller.session)
+        region = str(more.get("aws:requestedregion", ""))
+        known = {**_circumstances(), **_about(caller), **more, **access.context}
+        context = Circumstances(known, lambda: resources.tags(access.resource, account, region))
         return decide(access, caller.who, policies, context), caller
 
     def _hide_absence(self, account: str, arn: str, principal: str, common: Mapping[str, Value]) -> None:

@@ -6,12 +6,30 @@ Source: "IAM JSON policy elements: Resource", "… Variables and tags" (IAM user
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 Value = str | list[str]
 Context = Mapping[str, Value]
 """Condition keys in lower case -> value or values. A key that is not there is absent, as on AWS."""
+
+
+class Circumstances(dict[str, Value]):
+    """A context whose tags of the resource are only looked up when a policy asks for one of them."""
+
+    def __init__(self, known: Mapping[str, Value], tags: Callable[[], Mapping[str, str]]):
+        super().__init__(known)
+        self._tags: Callable[[], Mapping[str, str]] | None = tags
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if self._tags is not None and ":resourcetag/" in key:
+            tags, self._tags = self._tags, None
+            service = key.partition(":")[0]
+            for name, value in tags().items():
+                self[f"aws:resourcetag/{name.lower()}"] = self[f"{service}:resourcetag/{name.lower()}"] = value
+        return super().get(key, default)
+
 
 VARIABLE = re.compile(r"\$\{\s*([^},]+?)\s*(?:,\s*'([^']*)'\s*)?\}")
 LITERALS = {"*": "*", "?": "?", "$": "$"}

@@ -20,6 +20,7 @@ class Caller:
     who: Who
     identity: tuple[documents.Document, ...] = ()
     boundary: documents.Document | None = None
+    session: documents.Document | None = None
     boundary_arn: str = ""
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -34,10 +35,12 @@ def caller(principal: str) -> Caller:
     if role is None:
         return Caller(Who(arn=principal, account=account))
     boundary_arn = role.permissions_boundary_arn or ""
+    session = backends.session_policy(account, principal)
     return Caller(
         Who(arn=principal, role=role.arn, account=account),
         tuple(documents.read(text) for text in _identity_texts(role)),
         documents.read(_managed_text(backends.policy(account, boundary_arn))) if boundary_arn else None,
+        documents.read(session) if session else None,
         boundary_arn,
         {tag["Key"]: tag["Value"] for tag in role.tags or ()},
     )

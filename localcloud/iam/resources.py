@@ -21,6 +21,13 @@ def policy(arn: str, account: str) -> documents.Document | None:
     return documents.read(text) if text else None
 
 
+def tags(arn: str, account: str, region: str) -> dict[str, str]:
+    """The resource's tags; none for `*`."""
+    if arn.count(":") < 5:
+        return {}
+    return backends.tags(account, arn.split(":")[3] or region, arn)
+
+
 def _bucket(account: str, region: str, resource: str) -> str | None:
     bucket = backends.s3(account).buckets.get(resource.partition("/")[0])
     return bucket.policy.decode() if bucket is not None and bucket.policy else None

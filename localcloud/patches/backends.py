@@ -208,3 +208,29 @@ def topic(account: str, region: str, arn: str) -> Any | None:
 def repository(account: str, region: str, name: str) -> Any | None:
     """An ECR repository by name."""
     return _of("ecr", account, region).repositories.get(name)
+
+
+def tags(account: str, region: str, arn: str) -> dict[str, str]:
+    """The tags of a resource, as far as moto's tagging API or the resource itself knows them."""
+    service, name = arn.split(":")[2], arn.rsplit("/", 1)[-1]
+    if service == "iam":
+        found = role(account, name)
+        pairs = found.tags if found is not None else []
+    elif service == "secretsmanager":
+        kept = secret(account, region, arn)
+        pairs = (kept.tags if kept is not None else None) or []
+    else:
+        listed = _of("resourcegroupstaggingapi", account, region)._get_resources_generator()
+        pairs = next((one["Tags"] for one in listed if one["ResourceARN"] == arn), [])
+    return {str(pair["Key"]): str(pair["Value"]) for pair in pairs}
+
+
+def session(account: str, access_key: str) -> Any | None:
+    """What AssumeRole gave out under an access key: `.arn`, `.secret_access_key`, `.session_token`, `.expiration`."""
+    return next((one for one in _of("sts", account, "aws").assumed_roles if one.access_key_id == access_key), None)
+
+
+def session_policy(account: str, arn: str) -> str:
+    """The policy that the newest session of that ARN was given by AssumeRole; "" for none."""
+    given = (one for one in reversed(_of("sts", account, "aws").assumed_roles) if one.arn == arn)
+    return str(next((one.policy for one in given), None) or "")
