@@ -38,6 +38,18 @@ def tried_again(schedule: Resource, stack: Stack) -> Iterator[str]:
 
 
 @rules.each(
+    "schedules-missed-kept",
+    SCHEDULE,
+    says="A start that never came about lies in a queue.",
+    why="Scheduler gives up in silence: without the queue nobody learns that a run was lost.",
+    link="https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html",
+)
+def missed_kept(schedule: Resource, stack: Stack) -> Iterator[str]:
+    if not (schedule.props.get("target") or {}).get("deadLetterConfig"):
+        yield "has no queue for starts that never came about; set target.deadLetterConfig"
+
+
+@rules.each(
     "schedules-end",
     SCHEDULE,
     says="A schedule has an end: the date by which somebody must have looked at it.",
@@ -91,6 +103,10 @@ def everything_tagged(resources: Sequence[Resource], stack: Stack) -> Iterator[t
         tags = resource.props.get("tags")
         if resource.type not in taggable or not resource.type.startswith("aws:") or tags is UNKNOWN:
             continue
+        if isinstance(tags, list):  # an Auto Scaling group hands its tags on to machines, and says so of each
+            tags = {tag.get("key"): tag.get("value") for tag in tags}
+        if isinstance(tags, list):  # an autoscaling group's say whether machines get them too
+            tags = [tag.get("key") for tag in tags]
         wanted = ["herd:environment"]
         if resource.parent.rpartition("::")[0].rsplit(":", 1)[-1] in FOLDERS:
             wanted += ["herd:workload", "herd:kind", "herd:owner"]

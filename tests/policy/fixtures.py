@@ -110,7 +110,10 @@ REPOSITORY = {
     "imageTagMutability": "IMMUTABLE",
     "imageScanningConfiguration": {"scanOnPush": True},
 }
-RETRY = {"retryPolicy": {"maximumEventAgeInSeconds": 3600.0, "maximumRetryAttempts": 3.0}}
+RETRY = {
+    "retryPolicy": {"maximumEventAgeInSeconds": 3600.0, "maximumRetryAttempts": 3.0},
+    "deadLetterConfig": {"arn": "arn:aws:sqs:eu-west-1:123456789012:missed"},
+}
 SCHEDULE = {"scheduleExpressionTimezone": "UTC", "endDate": "2027-06-30T23:59:59Z", "target": RETRY}
 ALARM = {"alarmActions": ["arn:aws:sns:eu-west-1:1:t"], "treatMissingData": "breaching"}
 TAGS = {"herd:environment": "dev"}
@@ -344,6 +347,7 @@ RESOURCES: dict[str, Fixture] = {
         [SCHEDULE],
         {"time zone": change(SCHEDULE, scheduleExpressionTimezone=None), "tried again": change(SCHEDULE, target={})},
     ),
+    "schedules-missed-kept": Fixture([SCHEDULE], {"no queue": change(SCHEDULE, target={})}),
     "schedules-end": Fixture([SCHEDULE], {"never ends": change(SCHEDULE, endDate=None)}),
     "alarms-heard": Fixture(
         [ALARM],
