@@ -70,7 +70,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(deployment, "Engine", Engine)
     monkeypatch.setattr(deployment, "stop_runs", lambda target: None)
     left = SimpleNamespace(own=[], unseen=())
-    monkeypatch.setattr("herd.leftovers.look", lambda target: left)
+    monkeypatch.setattr("herd.leftovers.look", lambda target, keep: left)
+    monkeypatch.setattr("herd.vault.clear", lambda target, keep: told.append("keep secrets" if keep else "secrets"))
     return told
 
 
@@ -129,7 +130,7 @@ def test_with_its_name_the_protection_is_turned_off_first(
     typed(monkeypatch, answer)
     deployment.down(prod, False, confirmed)
     unprotected = {"herd:profile": "prod", "herd:protect": False}
-    assert done == [(["reports-bucket", "public-balancer"], unprotected), "destroy", "remove"]
+    assert done == [(["reports-bucket", "public-balancer"], unprotected), "destroy", "keep secrets", "remove"]
     assert not list(checkout.state.glob("unprotected-*")), "the copy of the settings is gone"
 
 
@@ -140,7 +141,7 @@ def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
     with pytest.raises(WrongInput):
         deployment.down(prod, True, "dev")
     deployment.down(prod, True)
-    assert done == ["destroy", "remove"]
+    assert done == ["destroy", "secrets", "remove"]
 
 
 @pytest.mark.parametrize(
