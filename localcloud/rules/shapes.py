@@ -26,7 +26,6 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("ec2", "*enum"): "EC2 answers unknown values differently by operation; its models lag behind it",
     ("s3", "BucketLocationConstraint"): "the model's list of regions lags behind AWS's",
     ("s3", "*required"): "an empty configuration is told by its XML; S3's own errors come from moto",
-    ("iam", "policyDescriptionType"): "the pattern forbids characters above Latin-1, IAM's own refusal is by moto",
 }
 """Service and shape (or `*enum`, `*required`: all of its) → why it is not checked."""
 

@@ -84,7 +84,7 @@ def generator(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["reference_commands", "reference_resource_types"])
+@pytest.mark.parametrize("name", ["reference_commands", "reference_local_rules", "reference_resource_types"])
 def test_generated_pages_are_what_the_code_says(name: str) -> None:
     module = generator(name)
     is_current = module.PAGE.read_text(encoding="utf-8") == module.page()

@@ -132,10 +132,19 @@ def test_images_have_the_digest_of_their_manifest(server: Server) -> None:
         assert image["image"]["imageId"]["imageDigest"] == digest
 
 
+def two_subnets(ec2: Any, vpc: str) -> list[str]:
+    return [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for n, zone in enumerate("ab")
+    ]
+
+
 def test_load_balancers_have_an_address_here(server: Server) -> None:
     elb, ec2 = server.client("elbv2"), server.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in (0, 1)]
+    subnets = two_subnets(ec2, vpc)
     balancer = elb.create_load_balancer(Name="lb", Subnets=subnets)["LoadBalancers"][0]
     name, _, rest = balancer["DNSName"].partition(".")
     assert rest == "eu-west-1.elb.localhost:4999"
@@ -147,7 +156,7 @@ def listener(server: Server) -> tuple[Any, str, str]:
     """An elbv2 client, a listener's ARN, a target group's ARN."""
     elb, ec2 = server.client("elbv2"), server.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24")["Subnet"]["SubnetId"] for number in (0, 1)]
+    subnets = two_subnets(ec2, vpc)
     balancer = elb.create_load_balancer(Name="lb", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
     group = elb.create_target_group(Name="g", Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")
     arn = group["TargetGroups"][0]["TargetGroupArn"]
