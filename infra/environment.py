@@ -17,7 +17,7 @@ from infra.asl import Target
 from infra.certificates import Domain
 from infra.connections import Connections
 from infra.context import Account, Component, Context
-from infra.hardware import Cluster
+from infra.hardware import Cluster, refuse_hardware
 from infra.images import Images
 from infra.keys import key_arn
 from infra.load_balancers import LoadBalancer, Shared
@@ -48,12 +48,13 @@ class Environment(Component):
 
     def __init__(self, settings: Settings, specs: Specs, root: Path) -> None:
         refuse_access(specs, settings)
+        refuse_hardware(specs, settings)
         account = Account.look_up(settings)
         if settings.reports == "bucket" and any(specs_of(specs, ReportSpec)):
             refuse_blocked(settings)
         secrets = vault.look_up(specs, settings)
         images = {spec.image for spec in specs.workloads.values()}
-        adopted = Adopted.look_up(settings, images)
+        adopted = Adopted.look_up(settings, account, images)
         super().__init__("Environment", settings.environment, transformations=[self._after_the_claim])
         self.specs = specs
         context = Context(settings, Naming(settings.project, settings.environment), account, secrets)

@@ -20,10 +20,11 @@ from pulumi_aws.iam.instance_profile import InstanceProfile
 
 from infra.context import Component, Context
 from infra.network import Network
-from infra.offer import FARGATE
+from infra.offer import FARGATE, Offer
 from infra.permissions import Granted
+from infra.settings import Settings
 from infra.settings_values import Pool
-from infra.spec import WorkloadSpec
+from infra.spec import Specs, WorkloadSpec
 
 IMAGE = "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 """EC2 looks the parameter up whenever it starts a machine, so a new one has the newest image and no update of the
@@ -75,12 +76,6 @@ class Cluster(Component):
         used = context.offer.used(spec.hardware for spec in workloads)
         if not used or instances is None:
             return {}
-        if network.assign_public_ip:
-            pulumi.log.warn(
-                f"tasks on {', '.join(used)} have no address of their own: with network = public they reach S3 and the "
-                "VPC, but not the internet; with network = nat they do",
-                self,
-            )
         profile = InstanceProfile(
             self.child("instances"),
             name=context.naming.environment_role("instances"),
@@ -160,7 +155,7 @@ class MachinePool(Component):
             network_interfaces=[
                 {
                     "device_index": 0,
-                    "associate_public_ip_address": str(network.assign_public_ip).lower(),
+                    "associate_public_ip_address": "false",
                     "security_groups": [network.tasks_security_group.id],
                     "delete_on_termination": "true",
                 }
@@ -187,6 +182,22 @@ class MachinePool(Component):
             tags=[{"key": key, "value": value, "propagate_at_launch": True} for key, value in sorted(tags.items())],
             opts=self.options(ignore_changes=["desiredCapacity"]),
         )
+
+
+def refuse_hardware(specs: Specs, settings: Settings) -> None:
+    """Machines have no address of their own, nor have tasks on them, so the network needs another way out. Raises
+    pulumi.RunError, one line a workload that would wait for ever.
+    """
+    offer = Offer.of(settings)
+    problems = [
+        f'{(spec.folder / "workload.toml").as_posix()}: hardware = "{spec.hardware}" does not go with the network '
+        f"`public` of {settings.environment}, which only has a way out for Fargate; "
+        f"set {settings.project}:network to nat or endpoints in Pulumi.{settings.environment}.yaml"
+        for spec in specs.workloads.values()
+        if settings.network == "public" and offer.pool(spec.hardware)
+    ]
+    if problems:
+        raise pulumi.RunError("\n".join(problems))
 
 
 def agent_settings(context: Context, pool: Pool) -> str:

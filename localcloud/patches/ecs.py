@@ -114,10 +114,12 @@ def _patch_run_task() -> None:
         tags: list[dict[str, str]] | None,
         launch_type: str | None,
         networking_configuration: dict[str, Any] | None = None,
-        *args: Any,
-        **kwargs: Any,
+        group: str | None = None,
+        platform_version: str | None = None,
+        capacity_provider_strategy: list[dict[str, Any]] | None = None,
     ) -> list[Any]:
         network = with_security_groups(networking_configuration)
+        strategy, provider = _on_this_machine(backend, cluster_str, launch_type, capacity_provider_strategy)
         tasks: list[Any] = stock(
             backend,
             cluster_str,
@@ -128,9 +130,12 @@ def _patch_run_task() -> None:
             tags,
             launch_type,
             network,
-            *args,
-            **kwargs,
+            group,
+            platform_version,
+            strategy,
         )
+        for task in tasks if provider else ():
+            task.capacity_provider_name, task.launch_type = provider, "EC2"
         listener = hooks.listener(backend.account_id)
         if listener is not None:
             for task in tasks:
@@ -142,6 +147,26 @@ def _patch_run_task() -> None:
     # ec2/models/elastic_network_interfaces.py:139 sets the name only in a VPC with DNS host names, yet
     # ecs/models.py:386 reads it always: RunTask was HTTP 500 in other VPCs.
     elastic_network_interfaces.NetworkInterface.private_dns_name = None
+
+
+def _on_this_machine(
+    backend: Any, cluster: str, launch_type: str | None, strategy: list[dict[str, Any]] | None
+) -> tuple[list[dict[str, Any]] | None, str | None]:
+    """The strategy to run by, and the provider of a pool of machines if it was one.
+
+    moto looks for registered machines (ecs/models.py:1303). Here no agent registers any: the machine is this one, and
+    it is there at once, whatever the pool's size.
+    """
+    found = backend._get_cluster(cluster)
+    wanted = strategy or (None if launch_type else found.default_capacity_provider_strategy)
+    name = wanted[0]["capacityProvider"] if wanted else None
+    if name in (None, "FARGATE", "FARGATE_SPOT"):
+        return strategy, None
+    if name not in (found.capacity_providers or []):
+        raise models.InvalidParameterException(
+            f"The specified capacity provider '{name}' was not found. Specify a valid name or ARN and try again."
+        )
+    return [{"capacityProvider": "FARGATE", "weight": 1}], name
 
 
 def with_security_groups(network: dict[str, Any] | None) -> dict[str, Any] | None:
