@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import deploy, develop, inspect, machine, run, secret
+from herd.commands import check, deploy, develop, inspect, machine, run, secret
 from herd.errors import HerdError
 
 
@@ -74,6 +74,7 @@ app = typer.Typer(
 _ENVIRONMENT, _WORKLOADS, _MORE = "The environment", "Workloads", "More"
 _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (deploy.up, "up", _ENVIRONMENT),
+    (check.check, "check", _ENVIRONMENT),
     (deploy.preview, "preview", _ENVIRONMENT),
     (inspect.status, "status", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),

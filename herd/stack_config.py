@@ -39,12 +39,12 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
     source = tracked(checkout, environment)
     text = source.read_text() if source else ""
     copy = path_of(checkout, environment)
-    old = _read(copy) if copy.exists() else {}
+    old = read(copy) if copy.exists() else {}
     origin = f"# made by herd from {source.name if source else 'nothing'}, {hashlib.sha256(text.encode()).hexdigest()}"
     if old and copy.read_text().startswith(origin):
         new = dict(old)
     else:
-        new = _read(source) if source else {}
+        new = read(source) if source else {}
         # Encrypted values are encrypted with the salt that is here, whatever another machine's file says.
         new.pop("encryptionsalt", None)
         if "encryptionsalt" in old:
@@ -71,11 +71,12 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
 def values(checkout: Checkout, environment: str) -> dict[str, Any]:
     """The settings of an environment, read only: the tracked file's, and what was set in the copy beside them."""
     files = [path_of(checkout, environment), tracked(checkout, environment)]
-    found = [_read(path).get("config") or {} for path in files if path is not None and path.exists()]
+    found = [read(path).get("config") or {} for path in files if path is not None and path.exists()]
     return {key: value for config in found for key, value in config.items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """A stack's file. Raises WrongInput if it is not YAML of the right shape."""
     import yaml
 
     try:

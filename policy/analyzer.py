@@ -24,8 +24,8 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 from policy import exceptions
 from policy.catalogue import RULES, look_at, look_at_all
 from policy.exceptions import EXCEPTIONS_HOLD, Exceptions, ExceptionsError
-from policy.model import UNKNOWN, Finding, Resource, Rule, Stack
-from policy.wire import plain
+from policy.model import Finding, Resource, Rule, Stack
+from policy.wire import has_unknown, plain
 
 PACK, VERSION = "herd", "1.0.0"
 NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -80,7 +80,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
     def Analyze(self, request: Any, context: Any) -> Any:
         resource = _resource(request, request.options.parent)
         with self._lock:
-            if _anything_unknown(resource.props):
+            if has_unknown(resource.props):
                 self._not_known.add(resource.name)
             return _answer(self._exceptions.remaining(look_at(resource, self._stack)))
 
@@ -101,14 +101,6 @@ def _resource(entry: Any, parent: str) -> Resource:
     if isinstance(entry, analyzer_pb2.AnalyzerResource):
         links = {key: frozenset(found.urns) for key, found in entry.propertyDependencies.items()}
     return Resource(entry.type, entry.name, props, entry.urn, parent, links)
-
-
-def _anything_unknown(value: Any) -> bool:
-    if value is UNKNOWN:
-        return True
-    if isinstance(value, dict):
-        return any(_anything_unknown(item) for item in value.values())
-    return isinstance(value, list) and any(_anything_unknown(item) for item in value)
 
 
 def _info(rule: Rule) -> Any:

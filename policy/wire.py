@@ -40,3 +40,12 @@ def plain(value: Any) -> Any:
             case _:
                 return value
     return value
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether a value, or anything in it, is not known yet."""
+    if value is UNKNOWN:
+        return True
+    if isinstance(value, dict):
+        return any(has_unknown(item) for item in value.values())
+    return isinstance(value, list) and any(has_unknown(item) for item in value)

@@ -1,0 +1,38 @@
+"""`herd check`: what can be said about the files without touching anything."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.errors import HerdError
+
+
+def check(
+    environment: Annotated[
+        str | None,
+        typer.Option(
+            "--environment", "-e", metavar="NAME", help="Only this one.", show_default="all with a Pulumi.<NAME>.yaml"
+        ),
+    ] = None,
+) -> None:
+    """Check every settings file, and the rules over all that would be made. Starts nothing, asks nobody.
+
+    Seconds, also without a network: for a hook before a commit. Previews ask the same rules again, with what AWS knows.
+    """
+    from herd import checking
+    from herd import checkout as checkouts
+
+    checkout = checkouts.current()
+    refused = []
+    for name in checking.names(environment, checkout):
+        with console.step(f"checking {name}") as step:
+            found = checking.check(checkout, name)
+            step.result = f"{found.resources} resources, {len(found.refused) or 'no'} problems"
+        for line in found.advised:
+            console.note(f"{name}: {line}", style="yellow")
+        refused += [f"{name}: {line}" for line in found.refused]
+    if refused:
+        raise HerdError("\n".join(refused))

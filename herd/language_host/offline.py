@@ -1,0 +1,134 @@
+"""Runs the program without an engine and without any cloud: `python -P offline.py '<what to run as JSON>' <result>`.
+
+Like `program.py` it belongs to the program's interpreter. Every resource that the program asks for is written down and
+answered as in a first preview: what only AWS can know stays unknown. Look-ups are answered as by an account in which
+everything that the settings name is there. The result is JSON, `{"resources": […], "error": null or text}`, with
+inputs as Pulumi's protocol carries them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import sys
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi.runtime
+from google.protobuf import json_format
+from pulumi.runtime import mocks
+from pulumi.runtime.stack import run_pulumi_func
+
+
+class Cloud(mocks.Mocks):
+    """Answers with as little as the program needs to go on."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.account, self.region, self.vpc = told["account"], told["region"], told["vpc"]
+        self.tags = {"herd:project": told["project"], "herd:environment": told["stack"]}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        # These go into the task definitions, which could not be looked at without them.
+        known = {
+            "aws:ecr/repository:Repository": {"repositoryUrl": f"registry.invalid/{args.inputs.get('name')}"},
+            "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.invalid"},
+            "aws:cloudfront/distribution:Distribution": {"domainName": "cloudfront.invalid"},
+            "docker:index/image:Image": {"repoDigest": f"registry.invalid/{args.name}@sha256:{'0' * 64}"},
+        }
+        return "", {**args.inputs, **known.get(args.typ, {})}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+        asked = args.args
+        name = next((str(asked[key]) for key in ("id", "name", "bucket", "arn", "repositoryName") if key in asked), "x")
+        # Whatever is looked up exists, where and as it should be.
+        found = {
+            "id": name,
+            "arn": name if name.startswith("arn:") else f"arn:aws:x:{self.region}:{self.account}:{name}",
+            "accountId": self.account,
+            "userId": self.account,
+            "region": self.region,
+            "bucketRegion": self.region,
+            "names": [f"{self.region}{zone}" for zone in "abc"],
+            "zoneIds": [],
+            "groupNames": [],
+            "zoneId": "Z0",
+            "cidrBlock": "10.0.0.0/16",
+            "repositoryUrl": f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{name}",
+            "imageDigest": f"sha256:{'0' * 64}",
+            "userName": "AWS",
+            "password": "",
+            "resourceTagMappingLists": [
+                {"resourceArn": arn, "tags": self.tags, "complianceDetails": []}
+                for arn in asked.get("resourceArnLists") or []
+            ],
+        }
+        if args.token == "aws:index/getCallerIdentity:getCallerIdentity":
+            found["arn"] = f"arn:aws:iam::{self.account}:root"
+        if args.token == "aws:ec2/getSubnet:getSubnet":
+            # Which zone a subnet lies in cannot be known here; no two share one.
+            found |= {"availabilityZone": name, "vpcId": self.vpc}
+        return {**found, **asked}, []
+
+
+class Monitor(mocks.MockMonitor):
+    """Keeps what was registered, with parents and with what each input came from."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        super().__init__(cloud)
+        self.registered: list[dict[str, Any]] = []
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            self.registered.append(
+                {
+                    "type": request.type,
+                    "name": request.name,
+                    "props": json_format.MessageToDict(request.object),
+                    "urn": response.urn,
+                    "parent": request.parent,
+                    "links": {key: sorted(found.urns) for key, found in request.propertyDependencies.items()},
+                }
+            )
+        return response
+
+
+def run(told: dict[str, Any]) -> dict[str, Any]:
+    """Run the program that `told` names; what it registered, and why it stopped if it did."""
+    pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
+    cloud = Cloud(told)
+    monitor = Monitor(cloud)
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(16))
+    asyncio.set_event_loop(loop)
+    mocks.set_mocks(cloud, project=told["project"], stack=told["stack"], preview=True, monitor=monitor)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    program = told["program"]
+    sys.path.insert(0, program)
+    sys.argv = [program]
+    error = None
+    try:
+        loop.run_until_complete(run_pulumi_func(lambda: _run_file(program)))
+    except pulumi.RunError as refused:
+        error = str(refused)
+    except Exception as failed:
+        error = f"the program failed:\n{''.join(traceback.format_exception(failed)).rstrip()}"
+    return {"resources": monitor.registered, "error": error}
+
+
+def _run_file(program: str) -> None:
+    runpy.run_path(program, run_name="__main__")
+
+
+if __name__ == "__main__":
+    told, result = json.loads(sys.argv[1]), Path(sys.argv[2])
+    result.write_text(json.dumps(run(told)))
+    sys.stdout.flush()
+    # gRPC's threads may still be winding down.
+    os._exit(0)

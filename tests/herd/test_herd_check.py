@@ -1,0 +1,150 @@
+"""`herd check` in a checkout of its own: files and rules, without engine, cloud or network."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.sandbox import Sandbox
+
+EXTEND = """
+import pulumi
+from pulumi_aws.vpc import SecurityGroupIngressRule
+
+def extend(environment):
+    SecurityGroupIngressRule(
+        "partner-in",
+        security_group_id=environment.network.tasks_security_group.id,
+        description="the partner",
+        ip_protocol="tcp",
+        from_port=8443,
+        to_port=8443,
+        cidr_ipv4="0.0.0.0/0",
+        tags=environment.context.tags(),
+        opts=pulumi.ResourceOptions(parent=environment),
+    )
+"""
+EXCEPTION = """
+[[exception]]
+rule = "network-world-ports"
+resource = "partner-in"
+reason = "the partner's firewall lets 8443 through only"
+expires = 2999-01-31
+"""
+FINDING = "dev: environment: partner-in: the world may reach port 8443"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A checkout with one small job; nothing is ever started in it."""
+    sandbox = Sandbox(tmp_path_factory.mktemp("check") / "checkout", samples=False)
+    sandbox.write("jobs/small/main.py", "print(1)\n")
+    sandbox.write("jobs/small/workload.toml", 'schedule = "@daily"\n')
+    for path in sandbox.folder.glob("Pulumi.*.yaml"):
+        if path.name != "Pulumi.dev.yaml":
+            path.unlink()
+    yield sandbox
+    assert not (sandbox.folder / ".herd" / "cloud").exists(), "nothing was started"
+
+
+@pytest.fixture
+def sandbox(made: Sandbox) -> Iterator[Sandbox]:
+    """The checkout as it was, whatever a test did to its files."""
+    changed = ("jobs/small/workload.toml", "Pulumi.dev.yaml")
+    before = {name: (made.folder / name).read_text() for name in changed}
+    yield made
+    for name, text in before.items():
+        made.write(name, text)
+    for name in ("extend.py", "policy-exceptions.toml", "Pulumi.prod.yaml"):
+        (made.folder / name).unlink(missing_ok=True)
+
+
+def check(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """With a PATH on which there is no Pulumi and no uv."""
+    return sandbox.run(
+        str(sandbox.folder / ".venv/bin/python"),
+        "-m",
+        "herd",
+        "check",
+        *arguments,
+        check=False,
+        env={"PATH": "/nowhere"},
+    )
+
+
+def test_a_sound_checkout(sandbox: Sandbox) -> None:
+    done = check(sandbox)
+    assert done.returncode == 0, done.stderr
+    assert "checking dev: " in done.stderr and "resources, no problems" in done.stderr
+
+
+def test_a_rule_that_is_broken_an_exception_and_its_end(sandbox: Sandbox) -> None:
+    sandbox.write("extend.py", EXTEND)
+    done = check(sandbox)
+    assert done.returncode == 1 and FINDING in done.stderr
+    sandbox.write("policy-exceptions.toml", EXCEPTION)
+    assert check(sandbox).returncode == 0
+    sandbox.write("policy-exceptions.toml", EXCEPTION.replace("2999", "2020"))
+    done = check(sandbox)
+    assert done.returncode == 1 and FINDING in done.stderr and "expired on 2020-01-31" in done.stderr
+    (sandbox.folder / "extend.py").unlink()
+    sandbox.write("policy-exceptions.toml", EXCEPTION)
+    done = check(sandbox)
+    assert done.returncode == 1 and "is not needed any more" in done.stderr
+
+
+def test_a_secret_in_the_open_is_named_with_its_file_and_never_shown(sandbox: Sandbox) -> None:
+    sandbox.write("jobs/small/workload.toml", 'schedule = "@daily"\n[env]\nDB_PASSWORD = "hunter2"\n')
+    done = check(sandbox)
+    assert done.returncode == 1
+    assert "jobs/small/workload.toml: small-task: container main has DB_PASSWORD in the open" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+WRONG = {
+    "a workload": ("jobs/small/workload.toml", 'scheduel = "@daily"\n', "unknown setting 'scheduel'"),
+    "a stack": ("Pulumi.dev.yaml", "config:\n  herd:scheme: ftp\n", "herd:scheme = ftp is not allowed"),
+    "no YAML": ("Pulumi.dev.yaml", "config: [", "Pulumi.dev.yaml: is not YAML"),
+    "exceptions": ("policy-exceptions.toml", "[[exception]]\n", "policy-exceptions.toml: exception 1: rule is missing"),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "message"), WRONG.values(), ids=WRONG)
+def test_a_file_that_is_wrong_is_wrong_input(sandbox: Sandbox, file: str, text: str, message: str) -> None:
+    sandbox.write(file, text)
+    done = check(sandbox)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_environment_with_a_file_is_checked(sandbox: Sandbox) -> None:
+    sandbox.write(
+        "Pulumi.prod.yaml",
+        "config:\n  aws:region: eu-central-1\n  herd:account: '210987654321'\n"
+        "  aws:allowedAccountIds: ['210987654321']\n  herd:profile: prod\n  herd:data_bucket: acme-data\n"
+        "  herd:boundary: arn:aws:iam::210987654321:policy/acme\n  herd:require_tls: 'false'\n",
+    )
+    done = check(sandbox)
+    assert done.returncode == 0, done.stderr
+    assert "checking dev: " in done.stderr and "checking prod: " in done.stderr
+    assert "prod: Pulumi.prod.yaml: require_tls is false" in done.stderr
+    assert "checking prod" not in check(sandbox, "-e", "dev").stderr
+
+
+def test_what_cannot_be_a_name(sandbox: Sandbox) -> None:
+    assert check(sandbox, "-e", "No!").returncode == 2
+
+
+def test_a_program_that_fails_says_where(sandbox: Sandbox) -> None:
+    sandbox.write("extend.py", "def extend(environment):\n    environment.nothing\n")
+    done = check(sandbox)
+    assert done.returncode == 2 and "AttributeError" in done.stderr and "extend.py" in done.stderr
+
+
+def test_the_offline_run_belongs_to_the_checkout() -> None:
+    """It runs with the program's interpreter, so nothing of Herd's is imported."""
+    text = (Path(__file__).parents[2] / "herd" / "language_host" / "offline.py").read_text()
+    assert "from herd" not in text and "import herd" not in text
