@@ -62,10 +62,12 @@ def marker(environment: str) -> str:
     return f"<!-- herd preview of {environment} -->"
 
 
-def failed(environment: str, error: object) -> str:
-    """The comment where there is no plan, because something is wrong."""
-    lines = [marker(environment), f"### {code(environment)} cannot be deployed like this", "", *block(str(error))]
-    return "\n".join(lines) + "\n"
+def failed(environment: str, error: object, known: str = "") -> str:
+    """The comment where something is wrong; `known` is the comment on what would change otherwise, as far as known."""
+    lines = [marker(environment), f"### {code(environment)} cannot be deployed like this", "", *block(str(error)), ""]
+    _, _, rest = known.partition("\n")
+    text = "\n".join(lines) + (f"\n{rest}" if rest else "")
+    return text if len(text.encode()) <= MOST_BYTES else _cut(text)
 
 
 def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: Sequence[Review] = ()) -> str:

@@ -47,6 +47,14 @@ class Review:
     due: tuple[reviews.Review, ...]
 
 
+class Unfit(HerdError):
+    """What would change cannot be done; `review` has what is known of it all the same."""
+
+    def __init__(self, message: str, review: Review) -> None:
+        super().__init__(message)
+        self.review = review
+
+
 def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
     """Check, start the local cloud, deploy, wait for services, first runs, addresses.
 
@@ -64,7 +72,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
         target.announce()
         if expected is not None or not isinstance(target, LocalTarget):
             # Where it costs money and others work on it, a person sees first what would change.
-            planned = engine.preview()
+            planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
             show_changes(planned)
             if expected is not None:
                 plan.expect(planned, expected)
@@ -129,7 +137,12 @@ def preview(target: Target) -> Review:
         name for name, spec in specs.workloads.items() if getattr(spec, "access", "internal") == "public"
     )
     target.announce()
-    return Review(Engine(target).preview(), public, tuple(reviews.due(specs)))
+    review = Review(Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(reviews.due(specs)))
+    try:
+        Engine(target).preview(review.plan)
+    except HerdError as error:
+        raise Unfit(str(error), review) from None
+    return review
 
 
 def prepare(target: LocalTarget) -> None:

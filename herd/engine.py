@@ -43,10 +43,8 @@ class Engine:
         arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *targets]
         return self._update("turning off the protection of", arguments, Changes())
 
-    def preview(self) -> Plan:
-        """What `up` would change."""
-        checkout = self._target.checkout
-        plan = Plan(checkout.project, self._target.name, checkout.root)
+    def preview(self, plan: Plan) -> Plan:
+        """What `up` would change. `plan` has what is known of it also where this raises HerdError."""
         self._update("comparing", ["preview", *self._looking_first()], plan)
         return plan
 

@@ -88,6 +88,11 @@ class Plan(Changes):
             )
         )
 
+    @property
+    def only_refused(self) -> bool:
+        """Are rules of the policy pack all that stands in the way? Then everything was looked at."""
+        return bool(self.errors) and len(self.errors) == sum(finding.mandatory for finding in self.findings)
+
     def listed(self) -> list[Listed]:
         """Every change, in an order that does not depend on who was ready first."""
         return sorted(

@@ -75,7 +75,13 @@ def preview(
         review = deployment.preview(target)
     except HerdError as error:
         if format_ is Format.markdown:
-            typer.echo(comment.failed(target.name, error), nl=False)
+            known = error.review if isinstance(error, deployment.Unfit) else None
+            more = (
+                comment.comment(known.plan, known.public_services, known.due)
+                if known and known.plan.only_refused
+                else ""
+            )
+            typer.echo(comment.failed(target.name, error, more), nl=False)
         raise
     if save is not None:
         plans.save(review.plan, save)

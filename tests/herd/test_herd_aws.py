@@ -92,3 +92,28 @@ def test_wrong_settings_are_told_before_anything_is_asked(cli: Any, aws: Aws, ro
     (root / "jobs/hello/workload.toml").write_text("cpu = 3\n")
     assert cli("up", "--stack", "prod").exit_code == 2
     assert not (tmp_path / "calls").exists()
+
+
+def test_a_preview_of_a_stack_is_a_comment_and_a_list_and_up_is_held_against_it(
+    cli: Any, aws: Aws, tmp_path: Path
+) -> None:
+    saved = tmp_path / "reviewed.json"
+    result = cli("preview", "--stack", "prod", "--format", "markdown", "--save", str(saved))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("<!-- herd preview of prod -->\n### What this changes in `prod`\n")
+    assert "stack prod, AWS account 210987654321, region eu-central-1" in result.stderr
+    told = json.loads(saved.read_text())
+    assert (told["environment"], told["changes"]) == ("prod", [])
+    told["changes"] = [
+        {"operation": "create", "urn": "u", "type": "aws:s3:Bucket", "name": "b", "differs": [], "digest": ""}
+    ]
+    saved.write_text(json.dumps(told))
+    result = cli("up", "--stack", "prod", "--expect", str(saved), "--yes")
+    assert result.exit_code == 1
+    assert "reviewed, and not to be done any more: create aws:s3:Bucket b" in result.stderr
+    assert " up " not in (tmp_path / "calls").read_text()
+
+
+def test_account_and_region_are_said_before_anything_is_compared(cli: Any, aws: Aws) -> None:
+    said = cli("up", "--stack", "prod").stderr
+    assert said.index("AWS account 210987654321, region eu-central-1") < said.index("comparing prod")

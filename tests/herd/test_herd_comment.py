@@ -149,3 +149,14 @@ def test_it_is_never_longer_than_github_takes(length: int) -> None:
     assert len(text.encode()) <= MOST_BYTES < 65_536
     assert text.count("<details>") == text.count("</details>")
     assert "**1500** to change" in text and "more" in text
+
+
+def test_what_is_refused_is_shown_with_what_would_change_otherwise() -> None:
+    known = comment(everything())
+    text = failed("dev", "policy x: no", known)
+    assert text.startswith(
+        "<!-- herd preview of dev -->\n### `dev` cannot be deployed like this\n\n```text\npolicy x: no\n"
+    )
+    assert text.endswith(known.split("\n", 1)[1])
+    assert text.count("<!--") == 1
+    assert len(failed("dev", "x" * 9999, known + "ü" * 40_000).encode()) <= MOST_BYTES

@@ -98,3 +98,14 @@ def test_components_and_what_stays_are_no_changes() -> None:
         event("create", "pulumi:providers:aws", "default", new={}),
     )
     assert made.steps == []
+
+
+def test_whether_only_rules_stand_in_the_way() -> None:
+    rule = {"policyEvent": {"policyName": "x", "enforcementLevel": "mandatory", "message": "no"}}
+    error = {"diagnosticEvent": {"severity": "error", "message": "no such file", "urn": ""}}
+    assert [plan(*events).only_refused for events in ([], [rule], [error], [rule, error])] == [
+        False,
+        True,
+        False,
+        False,
+    ]
