@@ -19,6 +19,7 @@ from localcloud.gateway.pages import Pages, Reader
 from localcloud.gateway.public_access import everyone_may
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
+from localcloud.iam.patterns import Context
 from localcloud.server import Response
 from localcloud.signing import Message
 
@@ -62,7 +63,7 @@ class Distributions:
 
 
 def _service(distribution_arn: str) -> Reader:
-    def may(policy: Mapping[str, Any], _: bool, action: str, resource: str, context: Mapping[str, str]) -> bool:
+    def may(policy: Mapping[str, Any], _: bool, action: str, resource: str, context: Context) -> bool:
         whole = {**context, "aws:sourcearn": distribution_arn, "aws:sourceaccount": distribution_arn.split(":")[4]}
         document = documents.read(json.dumps(policy))
         return decide(Access(action, resource), _SERVICE, Policies(resource=document), whole).allowed

@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from localcloud.gateway.errors import s3_error
 from localcloud.gateway.public_access import everyone_may
+from localcloud.iam.guard import circumstances
+from localcloud.iam.patterns import Context, Value
 from localcloud.server import Request, Response, Server
 from localcloud.signing import Message, unquote
 
@@ -82,7 +84,7 @@ _LIST_PARAMETERS = frozenset(
 )
 
 
-Reader = Callable[[Mapping[str, Any], bool, str, str, Mapping[str, str]], bool]
+Reader = Callable[[Mapping[str, Any], bool, str, str, Context], bool]
 """Whether whoever asks may, by the bucket's policy: `everyone_may` for people, and what a distribution may."""
 
 
@@ -154,9 +156,9 @@ class Pages:
         return self._server.handle(Request(message.method, url, headers, b"", "anonymous"))
 
 
-def _context(message: Message, parameters: dict[str, str]) -> dict[str, str]:
-    """Condition keys of an unsigned request. Loopback counts as secure transport: no one else can listen there."""
-    context = {"aws:securetransport": "true", "aws:sourceip": "127.0.0.1"}
+def _context(message: Message, parameters: dict[str, str]) -> dict[str, Value]:
+    """Condition keys of an unsigned request."""
+    context = circumstances()
     for key, value in (
         ("aws:referer", message.header("referer")),
         ("aws:useragent", message.header("user-agent")),

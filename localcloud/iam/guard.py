@@ -90,7 +90,7 @@ class Guard:
         access = Access("sts:AssumeRole", role_arn)
         policies = Policies(resource=resources.policy(role_arn, account), resource_decides=True)
         context = {
-            **_circumstances(),
+            **circumstances(),
             "aws:sourceaccount": account,
             "aws:sourcearn": source_arn,
             "aws:principalisawsservice": "true",
@@ -118,7 +118,7 @@ class Guard:
         if service == "iam":  # a trust policy is about who takes the role on, not about who hands it over or changes it
             policies = Policies(identity=caller.identity, boundary=caller.boundary, session=caller.session)
         region = str(more.get("aws:requestedregion", ""))
-        known = {**_circumstances(), **_about(caller), **more, **access.context}
+        known = {**circumstances(), **_about(caller), **more, **access.context}
         context = Circumstances(known, lambda: resources.tags(access.resource, account, region))
         return decide(access, caller.who, policies, context), caller
 
@@ -161,8 +161,8 @@ def _compact(statement: Mapping[str, Any]) -> str:
     return json.dumps(statement, separators=(",", ":"))
 
 
-def _circumstances() -> dict[str, Value]:
-    """Loopback counts as secure transport: no one else can listen there."""
+def circumstances() -> dict[str, Value]:
+    """Condition keys that every request has. Loopback counts as secure transport: no one else can listen there."""
     now = time.time()
     return {
         "aws:securetransport": "true",

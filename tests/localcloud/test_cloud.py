@@ -161,6 +161,18 @@ time.sleep(60)
 """
 
 
+def role(cloud: LocalCloud, name: str, actions: str) -> str:
+    """A role of tasks that may do this everywhere; its ARN."""
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    allowed = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    iam = cloud.server.client("iam")
+    document = {"Version": "2012-10-17", "Statement": [trust]}
+    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"]["Arn"]
+    document["Statement"] = [allowed]
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps(document))
+    return arn
+
+
 def test_a_task_uses_its_own_keys_and_may_save_what_it_has_when_all_ends(config: Config, tmp_path: Path) -> None:
     cloud = LocalCloud(replace(config, account=f"7{os.getpid():011d}"))
     cloud.start()
@@ -180,7 +192,7 @@ def test_a_task_uses_its_own_keys_and_may_save_what_it_has_when_all_ends(config:
     }
     ecs.register_task_definition(
         family="who", networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512",
-        taskRoleArn="arn:aws:iam::1:role/who", executionRoleArn="arn:aws:iam::1:role/execution",
+        taskRoleArn=role(cloud, "who", "*"), executionRoleArn=role(cloud, "execution", "logs:*"),
         containerDefinitions=[container],
     )  # fmt: skip
     subnet = cloud.server.client("ec2").describe_subnets()["Subnets"][0]["SubnetId"]

@@ -57,7 +57,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], bool]] = {
         False,
     ),
     "an unknown operator denies": (
-        [allow(), deny(Condition={"DateLessThan": {"aws:CurrentTime": "2099-01-01"}})],
+        [allow(), deny(Condition={"DateResembles": {"aws:CurrentTime": "2099-01-01"}})],
         False,
     ),
 }
