@@ -22,6 +22,10 @@ SEEDS = range(2)
 KILLS = 3
 MACHINE = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
 ROLE = "arn:aws:iam::123456789012:role/x"
+TRUST = (
+    '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", '
+    '"Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}]}'
+)
 
 
 class Serving:
@@ -154,6 +158,7 @@ def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     chance, home = random.Random(seed), tmp_path / "cloud"
     cloud = Serving(home)
     cloud.client("s3").create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    cloud.client("iam").create_role(RoleName="x", AssumeRolePolicyDocument=TRUST)
     clients: list[Client] = []
     for round_number in range(KILLS):
         new = [Client(cloud, chance.randrange(10**9), f"k{round_number}c{number}") for number in range(2)]

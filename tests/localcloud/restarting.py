@@ -93,7 +93,19 @@ def running(ecs: Any) -> int:
 
 
 def role(cloud: LocalCloud) -> str:
+    """A role that every service may take on and that may do everything; its ARN."""
+    iam = cloud.server.client("iam")
+    if not iam.list_roles()["Roles"]:
+        services = [f"{service}.amazonaws.com" for service in ("ecs-tasks", "scheduler", "states")]
+        trust = {"Effect": "Allow", "Principal": {"Service": services}, "Action": "sts:AssumeRole"}
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        iam.create_role(RoleName="x", AssumeRolePolicyDocument=document(trust))
+        iam.put_role_policy(RoleName="x", PolicyName="p", PolicyDocument=document(everything))
     return f"arn:aws:iam::{cloud.config.account}:role/x"
+
+
+def document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def runs(family: str) -> dict[str, Any]:
