@@ -41,6 +41,7 @@ def page() -> str:
     ]
     lines += ["", "| service | what | why |", "| --- | --- | --- |"]
     lines += [f"| {service} | `{shape.lstrip('*')}` | {why} |" for (service, shape), why in shapes.EXCEPTIONS.items()]
+    lines += ["", "Nor is what says where a list goes on (`NextToken`, `Marker` …): moto makes these, longer than AWS."]
     lines += ["", "## What they do not say", "", "| operation | rule |", "| --- | --- |", *rules()]
     lines += ["", "## Policy documents", "", *documents()]
     lines += ["", "## Where moto is made to answer otherwise", "", "| file | what |", "| --- | --- |", *patches()]

@@ -29,6 +29,11 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
 }
 """Service and shape (or `*enum`, `*required`: all of its) → why it is not checked."""
 
+MADE_HERE = re.compile(
+    r"(Next|Starting|Continuation|Pagination|next|pagination)?_?([Tt]oken|[Mm]arker)|LastEvaluated\w+"
+)
+"""Members whose values moto made, longer than AWS's: where a list goes on."""
+
 CODES: Mapping[str, tuple[str, str]] = {
     "ecs": ("InvalidParameterException", "InvalidParameterException"),
     "ecr": ("InvalidParameterException", "InvalidParameterException"),
@@ -120,7 +125,8 @@ class _Compiler:
 
     def _structure(self, shape: Any) -> Check | None:
         required = () if (self._service, "*required") in EXCEPTIONS else tuple(shape.required_members)
-        members = {name: self.of(member) for name, member in shape.members.items()}
+        judged_here = {name: each for name, each in shape.members.items() if not MADE_HERE.fullmatch(name)}
+        members = {name: self.of(member) for name, member in judged_here.items()}
         judged = {name: each for name, each in members.items() if each is not None}
         if not required and not judged:
             return None

@@ -13,7 +13,9 @@ import pytest
 
 from localcloud.server import Server
 
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+TRUST = json.dumps(
+    {"Statement": {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}}
+)
 GET = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
 READ = json.dumps({"Version": "2012-10-17", "Statement": [GET]})
 PASS = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
