@@ -31,6 +31,7 @@ def apply() -> None:
         if version("moto") != MOTO_VERSION:
             raise WrongMoto(f"the local cloud needs moto {MOTO_VERSION}, installed is {version('moto')}")
         from localcloud.patches import (
+            access_logs,
             acm,
             autoscaling,
             cloudfront,
@@ -64,6 +65,7 @@ def apply() -> None:
 
         modules = (
             core,
+            access_logs,
             ec2,
             ecs,
             ecs_clusters,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Autoname, Cloud, dig, resource_type
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.types.ec2 import Ec2
@@ -285,6 +286,9 @@ class FlowLog(Ec2):
             **{"LogDestinationType": "cloud-watch-logs", **self.arguments(cloud, inputs)},
             **self.creating_tags(cloud, inputs),
         )  # fmt: skip
+        for failure in answer.get("Unsuccessful") or ():
+            # The call succeeds all the same.
+            raise Refused(f"CreateFlowLogs: {failure['Error']['Message']}")
         return str(answer["FlowLogIds"][0]), {}
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
