@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from herd import console
-from herd.errors import HerdError
-from herd.options import Environment
+from herd.errors import HerdError, WrongInput
+from herd.options import Environment, Stack
 
 
 def env(environment: Environment = None) -> None:
@@ -27,11 +27,28 @@ def env(environment: Environment = None) -> None:
 
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired without losing anything.")] = False,
+    aws: Annotated[
+        bool, typer.Option("--aws", help="Look at the AWS account of --stack instead: what is missing to deploy there.")
+    ] = False,
+    stack: Stack = None,
 ) -> None:
-    """Check this machine and checkout, and say for each thing that is wrong what to do about it."""
+    """Check this machine and checkout, and say for each thing that is wrong what to do about it.
+
+    [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, certificates
+    """
     from herd import diagnosis
 
-    findings = diagnosis.examine()
+    if aws:
+        from herd import account
+        from herd.target import choose
+
+        if fix:
+            raise WrongInput("--fix repairs this machine; what is wrong in an account is yours to change")
+        findings = account.examine(choose(None, stack))
+    elif stack is not None:
+        raise WrongInput("--stack names a stack on AWS: `herd doctor --aws --stack " + stack + "` looks at it")
+    else:
+        findings = diagnosis.examine()
     if fix:
         for line in diagnosis.fix(findings):
             console.say(line)

@@ -1,0 +1,143 @@
+"""`herd doctor --aws`: what is missing in an account before a stack is deployed there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from herd import target
+
+NUMBER = "210987654321"
+PROD = f"config:\n  aws:region: eu-central-1\n  herd:account: '{NUMBER}'\n  herd:profile: prod\n"
+
+
+class NoBlock(Exception):
+    """The account has no public-access block."""
+
+
+class Pages:
+    def __init__(self, *pages: dict[str, Any]) -> None:
+        self.paginate = lambda: pages
+
+
+class Aws:
+    """An account with room for everything; tests take some of it away."""
+
+    def __init__(self) -> None:
+        self.account = NUMBER
+        self.block: dict[str, bool] | None = None
+        self.zones, self.waiting = ["a", "b", "c"], list[str]()
+        self.quotas = {"L-3032A538": 100.0, "L-F678F1CE": 5.0, "L-0263D0A3": 5.0, "L-53DA6B97": 50.0}
+        self.denied: set[str] = set()
+
+    def client(self, name: str, **_: Any) -> Any:
+        if name in self.denied:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Look")
+        return getattr(self, name.replace("-", "_"))()
+
+    def sts(self) -> Any:
+        arn = f"arn:aws:iam::{self.account}:user/ada"
+        return SimpleNamespace(get_caller_identity=lambda: {"Account": self.account, "Arn": arn})
+
+    def ec2(self) -> Any:
+        zones = [{"ZoneName": f"eu-central-1{zone}", "ZoneType": "availability-zone"} for zone in self.zones]
+        return SimpleNamespace(
+            describe_availability_zones=lambda **_: {"AvailabilityZones": zones},
+            describe_addresses=lambda: {"Addresses": [{}, {}]},
+            get_paginator=lambda _: Pages({"Vpcs": [{}, {}]}),
+        )
+
+    def elbv2(self) -> Any:
+        return SimpleNamespace(get_paginator=lambda _: Pages({"LoadBalancers": [{"Type": "application"}]}))
+
+    def service_quotas(self) -> Any:
+        return SimpleNamespace(
+            get_service_quota=lambda ServiceCode, QuotaCode: {"Quota": {"Value": self.quotas[QuotaCode]}}
+        )
+
+    def s3control(self) -> Any:
+        def ask(AccountId: str) -> Any:
+            if self.block is None:
+                raise NoBlock
+            return {"PublicAccessBlockConfiguration": self.block}
+
+        exceptions = SimpleNamespace(NoSuchPublicAccessBlockConfiguration=NoBlock)
+        return SimpleNamespace(get_public_access_block=ask, exceptions=exceptions)
+
+    def acm(self) -> Any:
+        found = [{"DomainName": name} for name in self.waiting]
+        return SimpleNamespace(list_certificates=lambda **_: {"CertificateSummaryList": found})
+
+
+@pytest.fixture
+def aws(root: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    made = Aws()
+    monkeypatch.setattr(target.AwsTarget, "_session", made)
+    (root / "Pulumi.prod.yaml").write_text(PROD)
+    (root / "reports/page").mkdir(parents=True)
+    (root / "reports/page/workload.toml").write_text('schedule = "none"\ncommand = "true"\nfan_out = ["a", "b", "c"]\n')
+    return made
+
+
+def test_an_account_with_room_for_everything(cli: Any, aws: Aws) -> None:
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    assert f"arn:aws:iam::{NUMBER}:user/ada in account {NUMBER}" in result.stdout
+    assert "eu-central-1a, eu-central-1b, eu-central-1c" in result.stdout
+    assert "0 in use, up to 4 more with prod, 100 allowed" in result.stdout, "one job, one report of three items"
+    assert "2 in use, up to 2 more with prod, 5 allowed" in result.stdout, "an address for each zone's NAT"
+
+
+@pytest.mark.parametrize(
+    ("taken", "advice"),
+    [
+        pytest.param(
+            {"account": "123456789012"}, f"credentials: Pulumi.prod.yaml is of account {NUMBER}", id="account"
+        ),
+        pytest.param({"zones": ["a"]}, "zones: 2 are needed", id="zones"),
+        pytest.param(
+            {"block": {"BlockPublicPolicy": True}}, "public buckets: set herd:reports: cloudfront", id="block"
+        ),
+        pytest.param({"quotas": {**Aws().quotas, "L-3032A538": 2.0}}, "Fargate vCPUs: ask AWS for more", id="vcpus"),
+        pytest.param({"quotas": {**Aws().quotas, "L-F678F1CE": 2.0}}, "VPCs: ask AWS for more", id="networks"),
+        pytest.param({"quotas": {**Aws().quotas, "L-0263D0A3": 3.0}}, "Elastic IP addresses: ask", id="addresses"),
+        pytest.param({"denied": {"sts"}}, "credentials: sign in first", id="nobody is signed in"),
+    ],
+)
+def test_what_is_missing_is_said_with_what_to_do(cli: Any, aws: Aws, taken: dict[str, Any], advice: str) -> None:
+    vars(aws).update(taken)
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 1
+    assert advice in result.stderr
+
+
+def test_what_may_not_be_read_is_said_and_is_no_error(cli: Any, aws: Aws) -> None:
+    aws.denied = {"service-quotas", "acm", "s3control"}
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 0
+    assert result.stdout.count("could not be looked at: AccessDenied") == 5
+
+
+def test_only_a_certificate_of_the_stacks_own_domain_is_missed(cli: Any, aws: Aws, root: Path) -> None:
+    aws.waiting = ["other.example"]
+    assert cli("doctor", "--aws", "--stack", "prod").exit_code == 0
+    (root / "Pulumi.prod.yaml").write_text(PROD + "  herd:domain: data.acme.example\n")
+    aws.waiting = ["api.data.acme.example"]
+    assert "certificates: their DNS records are missing" in cli("doctor", "--aws", "--stack", "prod").stderr
+
+
+def test_a_bucket_that_nothing_is_published_in_may_be_blocked(cli: Any, aws: Aws, root: Path) -> None:
+    aws.block = {"BlockPublicPolicy": True}
+    (root / "Pulumi.prod.yaml").write_text(PROD + "  herd:reports: cloudfront\n")
+    assert cli("doctor", "--aws", "--stack", "prod").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--aws"], ["--stack", "prod"], ["--aws", "--stack", "none"], ["--aws", "--stack", "prod", "--fix"]]
+)
+def test_what_cannot_be_meant_is_refused(cli: Any, aws: Aws, arguments: list[str]) -> None:
+    assert cli("doctor", *arguments).exit_code == 2
