@@ -146,8 +146,9 @@ class Refused(grpc.RpcError):
 class _Cloud(mocks.Mocks):
     """Answers as AWS would where the program goes on with the answer; `there` answers look-ups in another way."""
 
-    def __init__(self, there: Mapping[str, Answer]) -> None:
+    def __init__(self, project: str, stack: str, there: Mapping[str, Answer]) -> None:
         self._there = there
+        self._own_tags = {"herd:project": project, "herd:environment": stack}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         computed = {
@@ -174,6 +175,14 @@ class _Cloud(mocks.Mocks):
             "aws:ecr/getRepository:getRepository": {
                 "repositoryUrl": f"registry.example/{args.args.get('name')}",
                 "id": args.args.get("name"),
+            },
+            "aws:resourcegroupstaggingapi/getResources:getResources": {
+                # The adopted data bucket is this environment's; nothing else bears its names.
+                "resourceTagMappingLists": [
+                    {"resourceArn": arn, "tags": self._own_tags, "complianceDetails": []}
+                    for arn in args.args.get("resourceArnLists", [])
+                    if arn.startswith("arn:aws:s3:::acme-")
+                ],
             },
             "aws:ecr/getImage:getImage": {"imageDigest": f"sha256:{'1' * 64}", "id": f"sha256:{'1' * 64}"},
             "aws:ec2/getVpc:getVpc": {"id": args.args.get("id"), "cidrBlock": "10.20.0.0/16"},
@@ -204,25 +213,25 @@ class _Cloud(mocks.Mocks):
             },
         }
         if args.token == "aws:secretsmanager/getSecret:getSecret":
-            return self._secret(args.args["name"]), []
+            return self._secret(args.args["name"])
         short = args.token.rpartition(":")[2]
         if short in self._there:
             return self._there[short](args.args), []
         return answers[args.token], []
 
-    def _secret(self, name: str) -> dict[str, Any]:
+    def _secret(self, name: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Every secret is there but those that are called `missing`."""
         if "missing" in name:
-            raise RuntimeError(f"reading Secrets Manager Secret ({name}): couldn't find resource")
+            return {}, [("name", f"reading Secrets Manager Secret ({name}): couldn't find resource")]
         arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-AbCdEf"
-        return {"arn": arn, "id": arn, "name": name}
+        return {"arn": arn, "id": arn, "name": name}, []
 
 
 class _Monitor(mocks.MockMonitor):
     """Keeps what mocks alone do not show: parent, dependencies, ignored changes."""
 
-    def __init__(self, program: Program, there: Mapping[str, Answer]) -> None:
-        super().__init__(_Cloud(there))
+    def __init__(self, program: Program, cloud: _Cloud) -> None:
+        super().__init__(cloud)
         self._program = program
 
     def RegisterResource(self, request: Any) -> Any:
@@ -268,10 +277,9 @@ def run_made(
     def run() -> pulumi.Output[None]:
         return pulumi.Output.all(**make()).apply(program.exports.update)
 
+    cloud = _Cloud(project, stack, there)
     with _event_loop():
-        pulumi.runtime.set_mocks(
-            _Cloud(there), project=project, stack=stack, preview=False, monitor=_Monitor(program, there)
-        )
+        pulumi.runtime.set_mocks(cloud, project=project, stack=stack, preview=False, monitor=_Monitor(program, cloud))
         run()
     return program
 
