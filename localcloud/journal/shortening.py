@@ -39,6 +39,11 @@ class Shortening:
             self._thread = threading.Thread(target=self._run, name="shortening", daemon=True)
             self._thread.start()
 
+    @property
+    def busy(self) -> bool:
+        """Is it under way?"""
+        return self._thread is not None
+
     def wait(self, seconds: float | None = None) -> None:
         """Until what is under way has come to its end."""
         if thread := self._thread:

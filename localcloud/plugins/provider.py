@@ -160,6 +160,11 @@ class Provider:
         outputs = {**kept, **live, **shown}
         outputs |= {"id": identifier, **_derived(kind, cloud, outputs)}
         if olds:
+            if self.ledger.find(urn, _identity(identifier, olds)) is None:
+                # A killed `destroy` may have deleted what deletion does not remove (an image, a default's settings),
+                # and the engine's state of before has it still: a refresh takes it up again.
+                entry = self.ledger.begin(urn, cloud.region, inputs)
+                self.ledger.made(entry, _identity(identifier, olds), identifier, outputs)
             self.ledger.changed(urn, _identity(identifier, olds), inputs, outputs)
         return identifier, outputs, inputs
 

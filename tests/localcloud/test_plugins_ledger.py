@@ -53,6 +53,23 @@ def test_a_killed_creation_is_adopted(server: Server, plugins: Plugins) -> None:
     assert roles(server) == [made[0]]
 
 
+def test_what_a_killed_destroy_has_not_removed_is_taken_up_again(server: Server, plugins: Plugins) -> None:
+    """Images outlive their deletion. The engine's state of before still has them, and so has a refresh."""
+    client = server.client("ec2")
+    vpc = client.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    urn = "urn:pulumi:dev::proj::aws:ec2/defaultSecurityGroup:DefaultSecurityGroup::default"
+    killed = plugins.provider("aws")
+    inputs = checked(killed, {"vpcId": vpc}, urn=urn)
+    identifier, outputs = killed.create(urn, inputs, preview=False)
+    killed.delete(urn, identifier, outputs)
+    assert plugins.stacks() == {}
+    found = plugins.provider("aws").read(urn, identifier, inputs, outputs)
+    assert found is not None
+    assert plugins.stacks() == {"proj/dev": 1}
+    plugins.provider("aws").delete(urn, identifier, found[1])
+    assert plugins.stacks() == {}
+
+
 def test_adoption_brings_the_present_inputs(server: Server, plugins: Plugins) -> None:
     killed = plugins.provider("aws")
     name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
