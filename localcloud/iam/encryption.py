@@ -39,7 +39,8 @@ def accesses(access: Access, call: Call) -> Iterator[Access]:
         return
     via = f"{service}.{call.region}.amazonaws.com"
     for action in uses:
-        yield Access(action, found.arn, {"kms:viaservice": via}, {"StringEquals": {"kms:ViaService": via}})
+        context = {"kms:viaservice": via, "kms:resourcealiases": list(found.aliases)}
+        yield Access(action, found.arn, context, {"StringEquals": {"kms:ViaService": via}})
 
 
 def _of_object(access: Access, call: Call) -> str:

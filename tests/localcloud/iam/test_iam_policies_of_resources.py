@@ -226,6 +226,16 @@ def test_an_encrypted_bucket_asks_for_its_key(
     assert account.can(role, "s3", "put_object", Bucket=bucket, Key="a/y", Body=b"1") is writes
 
 
+def test_the_key_of_a_bucket_is_known_by_its_alias(account: Account) -> None:
+    arn = key(account)
+    account.root("kms").create_alias(AliasName="alias/mine", TargetKeyId=arn)
+    bucket = encrypted(account, arn, "a/x")
+    for alias, allowed in (("alias/mine", True), ("alias/other", False)):
+        named_so = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
+        role = account.role(allow("s3:GetObject"), allow("kms:Decrypt", **named_so))
+        assert account.can(role, "s3", "get_object", Bucket=bucket, Key="a/x") is allowed
+
+
 def test_a_secret_with_a_key_asks_for_it(account: Account) -> None:
     arn = key(account)
     account.root("secretsmanager").create_secret(Name="s", SecretString="1", KmsKeyId=arn)

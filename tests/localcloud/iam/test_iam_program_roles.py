@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.permissions import Scope, boundary
+from infra.context import Account
 from infra.settings import Settings
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
@@ -20,7 +22,11 @@ FILES = {**TEAM, "jobs/lonely/workload.toml": TEAM["jobs/lonely/workload.toml"] 
 
 ENVIRONMENTS = {
     "dev": Settings.by_profile("dev", "herd", "dev", REGION, ACCOUNT, allow_public=True),
-}
+    "prod": Settings.by_profile(
+        "prod", "herd", "prod", REGION, ACCOUNT, allow_public=True, data_bucket="acme-prod-data",
+        boundary=f"arn:aws:iam::{ACCOUNT}:policy/herd-boundary", domain="data.example.com", dns_zone="example.com",
+    ),
+}  # fmt: skip
 
 DATA, REPORTS = f"arn:aws:s3:::herd-dev-{ACCOUNT}-data", f"arn:aws:s3:::herd-dev-{ACCOUNT}-reports"
 PROD = f"arn:aws:s3:::herd-prod-{ACCOUNT}-data"
@@ -266,6 +272,58 @@ def test_a_role_may_do_this_or_not(
     who = Who(arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", role=f"{ROLES}/x", account=ACCOUNT)
     policies = Policies(identity=(documents.read(text),))
     assert decide(Access(action, resource), who, policies, context).allowed is allowed
+
+
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0"
+
+
+def by_key(service: str, alias: str = "alias/herd-prod") -> dict[str, str | list[str]]:
+    return {"kms:viaservice": f"{service}.{REGION}.amazonaws.com", "kms:resourcealiases": [alias]}
+
+
+IN_PROD: list[tuple[str, str, str, dict[str, str | list[str]], bool]] = [
+    ("lonely-execution", "kms:Decrypt", KEY, by_key("secretsmanager"), True),
+    ("lonely-execution", "kms:Decrypt", KEY, by_key("s3"), False),
+    ("lonely-execution", "kms:Decrypt", KEY, {}, False),
+    ("lonely-execution", "secretsmanager:GetSecretValue", f"{SECRET}:herd-prod/weather-key-AbCdEf", {}, True),
+    ("lonely-execution", "secretsmanager:GetSecretValue", f"{SECRET}:herd-dev/weather-key-AbCdEf", {}, False),
+    ("lonely-execution", "logs:PutLogEvents", f"{LOGS}:/herd-prod/lonely:log-stream:x", {}, True),
+    ("lonely-execution", "ecr:BatchGetImage", f"{ECR}/herd-prod/python", {}, True),
+    ("train-execution", "kms:Decrypt", KEY, by_key("secretsmanager"), False),
+    ("train-task", "kms:Decrypt", KEY, by_key("s3"), True),
+    ("train-task", "kms:GenerateDataKey", KEY, by_key("s3"), True),
+    ("train-task", "kms:Decrypt", KEY, by_key("secretsmanager"), False),
+    ("train-task", "kms:Decrypt", KEY, by_key("s3", "alias/herd-dev"), False),
+    ("train-task", "kms:Encrypt", KEY, by_key("s3"), False),
+    ("train-task", "s3:PutObject", f"{PROD}/train/latest.json", {}, True),
+    ("train-task", "s3:PutObject", f"{DATA}/train/latest.json", {}, False),
+    ("answers-task", "kms:Decrypt", KEY, by_key("s3"), True),
+    ("answers-task", "kms:GenerateDataKey", KEY, by_key("s3"), False),
+    ("roles-states", "kms:GenerateDataKey", KEY, by_key("s3"), True),
+    ("roles-states", "s3:PutObject", f"{PROD}/_runs/train/r.json", {}, True),
+    ("roles-states", "ecs:RunTask", f"{ECS}:task-definition/herd-prod-train:1",
+     {"ecs:cluster": f"{ECS}:cluster/herd-prod"}, True),
+    ("roles-states", "iam:PassRole", f"{ROLES}/herd-prod/tasks/herd-prod-train-task", {**PASSED}, True),
+    ("roles-states", "states:StartExecution", f"{STATES}:stateMachine:herd-prod-train", {}, True),
+    ("roles-states", "events:PutRule", f"{RULE}/StepFunctionsGetEventsForECSTaskRule", {}, True),
+    ("roles-scheduler", "states:StartExecution", f"{STATES}:stateMachine:herd-prod-ingest-pipeline", {}, True),
+    ("roles-scheduler", "states:StartExecution", f"{STATES}:stateMachine:herd-dev-ingest-pipeline", {}, False),
+    ("roles-scheduler", "kms:GenerateDataKey", KEY, by_key("sqs"), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("role", "action", "resource", "context", "allowed"), IN_PROD, ids=label)
+def test_in_prod_a_role_may_do_this_or_not_within_the_boundary(
+    role: str, action: str, resource: str, context: dict[str, str | list[str]], allowed: bool
+) -> None:
+    text = program("prod").one("iam/rolePolicy:RolePolicy", role).inputs["policy"]
+    text = text.replace("acme-prod-data", f"herd-prod-{ACCOUNT}-data")  # the name that bootstrap gives it
+    limit = boundary(Scope(Account(ACCOUNT, REGION), "herd", ("prod",)))
+    who = Who(arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y", role=f"{ROLES}/x", account=ACCOUNT)
+    policies = Policies(identity=(documents.read(text),), boundary=documents.read(json.dumps(limit)))
+    assert decide(Access(action, resource), who, policies, context).allowed is allowed
+    within = program("prod").one("iam/role:Role", role).inputs["permissionsBoundary"]
+    assert within == f"arn:aws:iam::{ACCOUNT}:policy/herd-boundary"
 
 
 def test_each_role_is_asked_forty_times() -> None:
