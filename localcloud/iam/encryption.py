@@ -7,6 +7,7 @@ from typing import Any
 
 from localcloud.calls import Call
 from localcloud.iam.evaluation import Access
+from localcloud.iam.patterns import Value
 from localcloud.patches import backends
 
 S3_USES = {
@@ -39,7 +40,7 @@ def accesses(access: Access, call: Call) -> Iterator[Access]:
         return
     via = f"{service}.{call.region}.amazonaws.com"
     for action in uses:
-        context = {"kms:viaservice": via, "kms:resourcealiases": list(found.aliases)}
+        context: dict[str, Value] = {"kms:viaservice": via, "kms:resourcealiases": list(found.aliases)}
         yield Access(action, found.arn, context, {"StringEquals": {"kms:ViaService": via}})
 
 
