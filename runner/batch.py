@@ -135,7 +135,8 @@ def _finish(task: Task, workspace: Workspace, storage: Storage | None, progress:
     if task.trial is not None or storage is None:
         return ""
     assert task.data_bucket is not None
-    uploaded = publishing.upload(storage, task.data_bucket, task.keys.outputs, files)
+    mark = publishing.NOT_PUBLISHED
+    uploaded = publishing.upload(storage, task.data_bucket, task.keys.outputs, files, Tagging=mark)
     progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
     if task.item is not None:
         return ""

@@ -1,12 +1,13 @@
 """From a run's outputs to the version that readers see. Killed at any point, readers see the old or the new version.
 
 The order makes it so: files go to a folder that nothing names yet; then the baseline (only ever created); then a
-report's page; then latest.json, one small object, is the switch; only then is the old version marked for expiry.
+report's page; then latest.json, one small object, is the switch; only then is the old version marked for expiry. A
+file is marked from the moment it is uploaded until just before the switch: what a run that dies leaves behind expires.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,11 @@ from runner.task import Task, format_time
 # Lifecycle rules of the data and the reports bucket expire what has one of these tags (with the value "true").
 SUPERSEDED = "herd:superseded"
 REJECTED = "herd:rejected"
+PUBLISHED = "herd:published"
+"""Takes the place of the mark that a file had until then."""
+
+NOT_PUBLISHED = f"{REJECTED.replace(':', '%3A')}=true"
+"""The tag of what is not, or not yet, part of a published version, as a header has it."""
 
 
 def upload(storage: Storage, bucket: str, prefix: str, files: Mapping[str, Path], **extra: str) -> tuple[File, ...]:
@@ -65,8 +71,7 @@ def clear(storage: Storage, bucket: str, prefix: str) -> None:
 def reject(storage: Storage, task: Task, files: Mapping[str, Path]) -> str:
     """Keep outputs that failed a check where nobody reads them by accident; return their address."""
     assert task.data_bucket is not None
-    tag = f"{REJECTED.replace(':', '%3A')}=true"
-    upload(storage, task.data_bucket, task.keys.rejected, files, Tagging=tag)
+    upload(storage, task.data_bucket, task.keys.rejected, files, Tagging=NOT_PUBLISHED)
     return f"s3://{task.data_bucket}/{task.keys.rejected}"
 
 
@@ -98,6 +103,8 @@ def publish(task: Task, storage: Storage, progress: Progress, local: Mapping[str
         storage.put(bucket, baseline_key(workload), accepted.to_json(), only_if_absent=True)
     if task.kind == "report" and task.reports_bucket is not None:
         pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
+    # What the workload itself streamed has no mark: its manifest entries have no sum.
+    _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
     storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
     # The version before the last is marked again, in case that the last run was killed right here.
     for run_id in {superseded, old.previous if old is not None else None} - {None, task.run_id}:
@@ -107,6 +114,9 @@ def publish(task: Task, storage: Storage, progress: Progress, local: Mapping[str
 
 
 def _mark(storage: Storage, bucket: str, prefix: str) -> None:
-    keys = [stored.key for stored in storage.list(bucket, prefix)]
+    _each(lambda key: storage.tag(bucket, key, SUPERSEDED), [stored.key for stored in storage.list(bucket, prefix)])
+
+
+def _each(action: Callable[[str], None], keys: Sequence[str]) -> None:
     with ThreadPoolExecutor(max_workers=CONNECTIONS // 2) as pool:
-        list(pool.map(lambda key: storage.tag(bucket, key, SUPERSEDED), keys))
+        list(pool.map(action, keys))

@@ -125,7 +125,7 @@ class Storage:
             token = {"ContinuationToken": page["NextContinuationToken"]}
 
     def tag(self, bucket: str, key: str, name: str) -> None:
-        """Set the one tag `name`=true, by which a lifecycle rule finds the object; one that is gone already is fine."""
+        """Set the one tag `name`=true, in place of any other; an object that is gone already is fine."""
         try:
             self._ask(
                 "put_object_tagging", Bucket=bucket, Key=key, Tagging={"TagSet": [{"Key": name, "Value": "true"}]}

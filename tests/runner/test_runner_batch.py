@@ -138,7 +138,7 @@ def test_a_check_keeps_the_last_good_output_and_the_rejected_one(make: Make) -> 
     assert record["status"] == "check-failed" and record["exit_code"] == 65
     assert record["checks"][0]["observed"] == 0.74 and record["checks"][0]["baseline"] == 0.8
     assert good.tags("train/versions/r1/metrics.json") == {"herd:superseded": "true"}
-    assert good.tags("train/versions/r5/metrics.json") == {}
+    assert good.tags("train/versions/r5/metrics.json") == {"herd:published": "true"}
 
 
 def test_a_run_without_outputs_succeeds_and_publishes_nothing(make: Make) -> None:

@@ -57,7 +57,7 @@ def assert_readers_see_a_whole_version(job: Any, runs: set[str]) -> str:
     for file in latest["files"]:
         body = job.read(latest["prefix"] + file["path"])
         assert hashlib.sha256(body.encode()).hexdigest() == file["sha256"], file
-        assert job.tags(latest["prefix"] + file["path"]) == {}, "the current version never expires"
+        assert job.tags(latest["prefix"] + file["path"]) == {"herd:published": "true"}, "the current version stays"
     index = job.read("sales/index.html", job.settings["reports_bucket"])
     shown = index.split("url=")[1].split("/")[0]
     assert shown in runs and job.read(f"sales/{shown}/index.html", job.settings["reports_bucket"]) == f"{shown}\n"
@@ -65,9 +65,10 @@ def assert_readers_see_a_whole_version(job: Any, runs: set[str]) -> str:
 
 
 # What a run writes, in order: 1-6 files to the data bucket, 7 the baseline (refused), 8-13 files to the reports bucket,
-# 14 its index, 15 latest.json, 16-27 tags on what is superseded, 28 the record. The seed keeps the sample the same.
-SWITCHES = [(1, "before"), (6, "after"), (14, "before"), (14, "after"), (15, "before"), (15, "after")]
-SAMPLE = random.Random(3).sample([(n, moment) for n in range(2, 28) for moment in ("before", "after")], 4)
+# 14 its index, 15-20 tags on what is about to be published, 21 latest.json, 22-33 tags on what is superseded, 34 the
+# record. The seed keeps the sample the same.
+SWITCHES = [(1, "before"), (6, "after"), (14, "before"), (14, "after"), (21, "before"), (21, "after")]
+SAMPLE = random.Random(3).sample([(n, moment) for n in range(2, 34) for moment in ("before", "after")], 4)
 
 
 @pytest.mark.parametrize(("point", "moment"), SWITCHES + SAMPLE)
@@ -90,6 +91,20 @@ def test_killed_while_publishing(make: Make, point: int, moment: str) -> None:
     for old in ("r1", "r2"):
         assert job.tags(f"sales/versions/{old}/f1") == {"herd:superseded": "true"}, f"{old} expires"
     assert job.get("sales/baseline.json")["run_id"] == "r1"
+
+
+@pytest.mark.parametrize(("point", "moment"), [(3, "after"), (6, "after")])
+def test_what_a_run_leaves_that_died_for_good_expires(make: Make, point: int, moment: str) -> None:
+    job = make("sales", SCRIPT)
+    assert job.run("r1").status == 0
+    assert kill_at(job, "r2", point, moment), "the run ended before the point that was to be tried"
+    there = job.keys()
+    left = [key for key in there if key.startswith("sales/versions/r2/")]
+    assert left and all(job.tags(key) == {"herd:rejected": "true"} for key in left)
+    assert job.run("r3").status == 0
+    there = job.keys()
+    kept = {key for key in there if "/versions/" in key and job.tags(key) == {"herd:published": "true"}}
+    assert kept == {f"sales/versions/r3/{file['path']}" for file in job.latest["files"]}
 
 
 def test_two_first_runs_at_once_agree_on_one_baseline(make: Make) -> None:
