@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pulumi_aws.ec2.get_subnet import get_subnet
 from pulumi_aws.ec2.get_vpc import get_vpc
 from pulumi_aws.ecr.get_repository import get_repository
+from pulumi_aws.resourcegroupstaggingapi.get_resources import get_resources
 from pulumi_aws.s3.get_bucket import get_bucket
 
+from infra.context import Account
+from infra.naming import Naming
 from infra.settings import Settings, SettingsError
 
 
@@ -21,12 +24,16 @@ class Adopted:
     repositories: Mapping[str, str]
 
     @classmethod
-    def look_up(cls, settings: Settings, images: Iterable[str]) -> "Adopted":
-        """Asks AWS about everything that the settings adopt; raises SettingsError with all that does not fit."""
+    def look_up(cls, settings: Settings, account: Account, images: Iterable[str]) -> "Adopted":
+        """Asks AWS about everything that the settings adopt, and whose the environment's own names are; raises
+        SettingsError with all that does not fit.
+        """
         problems: list[str] = []
         vpc_cidr = _vpc(settings, problems)
         repositories = _repositories(settings, images, problems)
         problems += _bucket_problems(settings)
+        if not problems:
+            problems += _owner_problems(settings, account)
         if problems:
             where = f"Pulumi.{settings.environment}.yaml: {settings.project}"
             raise SettingsError("\n".join(f"{where}:{problem}" for problem in problems))
@@ -83,6 +90,46 @@ def _bucket_problems(settings: Settings) -> Iterator[str]:
             continue
         if region != settings.region:
             yield f"{key} = {name} lies in {region}; it must be in {settings.region}, as the environment"
+
+
+def _owner_problems(settings: Settings, account: Account) -> Iterator[str]:
+    """Tags say whose things are. A bucket for data has one owner, or two environments would write one over the other's
+    results. And ECS and, in one region, S3 hand over what exists under a name that is asked for: a stranger's would be
+    changed, and removed with the environment.
+    """
+    naming = Naming(settings.project, settings.environment)
+    own = {
+        account.arn("ecs", f"cluster/{naming.cluster}"): f"the cluster {naming.cluster}",
+        **{
+            account.bucket_arn(name): f"the bucket {name}"
+            for purpose in ("data", "reports", "logs")
+            for name in [naming.bucket(account.id, purpose)]
+        },
+    }
+    data = account.bucket_arn(settings.data_bucket) if settings.data_bucket else None
+    try:
+        found = get_resources(resource_arn_lists=[*own, *([data] if data else [])]).resource_tag_mapping_lists
+    except Exception as error:
+        yield f"environment: the tags of what bears its name cannot be looked up: {_reason(error)}"
+        return
+    tags = {resource.resource_arn: resource.tags for resource in found}
+    mine = naming.tags()
+    if data and not mine.items() <= tags.get(data, {}).items():
+        wanted = ", ".join(f"{key} = {value}" for key, value in mine.items())
+        yield (
+            f"data_bucket = {settings.data_bucket} {_owner(tags.get(data, {}))}; an environment's data needs a bucket "
+            f"of its own, which says so by its tags: {wanted}"
+        )
+    for arn, what in own.items():
+        if arn in tags and arn != data and not mine.items() <= tags[arn].items():
+            yield f"environment: {what} exists already and {_owner(tags[arn])}; choose another name for the stack"
+
+
+def _owner(tags: Mapping[str, str]) -> str:
+    project, environment = tags.get("herd:project"), tags.get("herd:environment")
+    if not (project and environment):
+        return "belongs to no environment"
+    return f"belongs to the environment {environment} of the project {project}"
 
 
 def _reason(error: Exception) -> str:

@@ -29,7 +29,7 @@ _SERVICES = (
         "route53",
         "s3",
     ),
-    *("scheduler", "secretsmanager", "sfn", "sqs", "vpc"),
+    *("resourcegroupstaggingapi", "scheduler", "secretsmanager", "sfn", "sqs", "vpc"),
 )
 PACKAGES = (*(f"pulumi_aws.{name}" for name in _SERVICES), "pulumi_docker")
 

@@ -103,6 +103,7 @@ FUNCTIONS: Mapping[str, Callable[[Cloud, Props], Any]] = {
     "aws:ec2/getAmi:getAmi": lookups.image,
     "aws:ec2/getInstanceType:getInstanceType": lookups_adopted.instance_type,
     "aws:s3/getBucket:getBucket": lookups_adopted.bucket,
+    "aws:resourcegroupstaggingapi/getResources:getResources": lookups_adopted.tagged,
     "aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": lookups_adopted.account_public_access_block,
     "aws:secretsmanager/getSecret:getSecret": lookups_adopted.secret,
     "aws:kms/getKey:getKey": lookups_adopted.key,

@@ -292,6 +292,30 @@ def headers_policy(cloud: Cloud, arguments: Props) -> Props:
     return {"id": number, "name": name, "arn": arn, "etag": "E1", "comment": "", **nothing}
 
 
+def tagged(cloud: Cloud, arguments: Props) -> Props:
+    """What has tags: by ARN, or by kind and tags; what never had one is not among it, as on AWS."""
+    token = "resourcegroupstaggingapi.getResources"
+    _only(token, arguments, "resourceArnLists", "resourceTypeFilters", "tagFilters", "region")
+    arns = arguments.get("resourceArnLists")
+    if arns and (arguments.get("resourceTypeFilters") or arguments.get("tagFilters")):
+        raise Refused(f"{token}: resourceArnLists goes with neither resourceTypeFilters nor tagFilters")
+    told = {"ResourceARNList": arns, "ResourceTypeFilters": arguments.get("resourceTypeFilters")}
+    filters = [
+        {"Key": each["key"], **({"Values": each["values"]} if each.get("values") else {})}
+        for each in arguments.get("tagFilters") or []
+    ]
+    pages = _client(cloud, "resourcegroupstaggingapi", arguments).get_paginator("get_resources")
+    given = {member: value for member, value in {**told, "TagFilters": filters}.items() if value}
+    found = [each for page in pages.paginate(**given) for each in page["ResourceTagMappingList"]]
+    return {
+        **arguments, "id": _region(cloud, arguments), "region": _region(cloud, arguments),
+        "resourceTagMappingLists": [
+            {"resourceArn": each["ResourceARN"], "tags": Tagging().unwrap(each["Tags"]), "complianceDetails": []}
+            for each in found
+        ],
+    }  # fmt: skip
+
+
 def _managed(token: str, known: dict[str, str], arguments: Props) -> tuple[str, str]:
     _only(token, arguments, "id", "name")
     fitting = [(number, name) for name, number in known.items()

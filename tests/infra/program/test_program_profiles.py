@@ -262,6 +262,17 @@ def missing(arguments: Any) -> dict[str, Any]:
     raise Refused("couldn't find resource")
 
 
+def tagged(name: str, **tags: str) -> Answer:
+    """The tags of whatever has `name` in its ARN."""
+
+    def answer(arguments: Any) -> dict[str, Any]:
+        found = [arn for arn in arguments["resourceArnLists"] if name in arn]
+        herds = {f"herd:{key}": value for key, value in tags.items()}
+        return {"resourceTagMappingLists": [{"resourceArn": arn, "tags": herds} for arn in found]}
+
+    return answer
+
+
 def answer(**values: Any) -> Answer:
     return lambda arguments: values
 
@@ -283,6 +294,18 @@ ADOPTED_WRONGLY: dict[str, tuple[Settings, dict[str, Answer], list[str]]] = {
     "a bucket elsewhere": (
         prod(), {"getBucket": answer(bucketRegion="us-east-1")},
         ["herd:data_bucket = acme-data lies in us-east-1; it must be in eu-west-1, as the environment"]),
+    "another environment's data": (
+        prod(), {"getResources": tagged("acme-data", project="herd", environment="test")},
+        ["herd:data_bucket = acme-data belongs to the environment test of the project herd; an"]),
+    "nobody's data": (
+        prod(), {"getResources": answer(resourceTagMappingLists=[])},
+        ["herd:data_bucket = acme-data belongs to no environment; an environment's data needs a bucket of its own"]),
+    "a stranger's cluster": (
+        dev(), {"getResources": tagged("cluster/herd-dev")},
+        ["herd:environment: the cluster herd-dev exists already and belongs to no environment; choose another name"]),
+    "another project's bucket": (
+        dev(), {"getResources": tagged("-reports", project="other", environment="dev")},
+        [f"herd:environment: the bucket herd-dev-{ACCOUNT}-reports exists already and belongs to the environment"]),
     "a repository that is not there": (
         dev(image_repositories="acme"), {"getRepository": missing},
         ["herd:image_repositories: acme/python, for images/python, cannot be looked up"]),
