@@ -119,6 +119,7 @@ class Environment(Component):
             "reports_bucket": self.context.reports_bucket if self.reports else None,
             "cluster": self.context.naming.cluster,
             "protected": settings.protect,
+            "encryption_key": self.context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
             "workloads": {name: workload.exports() for name, workload in self.workloads.items()},
             "pipelines": {name: pipeline.exports() for name, pipeline in self.pipelines.items()},
