@@ -1,0 +1,128 @@
+"""The profile prod on the local cloud: private subnets, a key, logs, TLS by domain, adopted data, roles in a boundary.
+
+It stands up, runs, shows no change, and goes; what it adopted stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.sandbox import Sandbox
+from bootstrap.permissions import Scope, boundary
+from infra.context import Account
+from tests.live.support import fetch
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-prod")]
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+DATA = f"herd-prod-{ACCOUNT}-data"
+SCOPE = Scope(Account(ACCOUNT, REGION), "herd", ("prod",))
+SETTINGS = f"""
+config:
+  herd:profile: prod
+  herd:allow_public: true
+  herd:data_bucket: {DATA}
+  herd:boundary: {SCOPE.boundary_arn}
+  herd:domain: acme.localhost
+  herd:dns_zone: acme.localhost
+  herd:reports: cloudfront
+"""
+SERVE = """
+import http.server, json, os, pathlib
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = sorted(path.name for path in pathlib.Path(os.environ["HERD_INPUTS"]).glob("count/*"))
+        body = json.dumps({"path": self.path, "found": found}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answers).serve_forever()
+"""
+
+
+class Prod:
+    def __init__(self, sandbox: Sandbox):
+        self.sandbox = sandbox
+
+    def aws(self, *arguments: str) -> Any:
+        """One call of the aws command line with the person's own key."""
+        done = self.sandbox.run("aws", *arguments, "--output", "json", env=self.sandbox.herd_env())
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+@pytest.fixture(scope="module")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prod]:
+    with Sandbox(tmp_path_factory.mktemp("prod") / "checkout", samples=False) as sandbox:
+        prod = Prod(sandbox)
+        small = "cpu = 0.25\nmemory_gb = 0.5\n"
+        sandbox.write("jobs/count/workload.toml", f'schedule = "@daily"\ncommand = "seq 9 > outputs/n.txt"\n{small}')
+        sandbox.write(
+            "reports/page/workload.toml",
+            f'after = ["count"]\nreads = ["count"]\ncommand = "cat inputs/count/n.txt > outputs/index.html"\n{small}',
+        )
+        # In dev first: it starts the local cloud, in which what prod adopts is made as an administrator would.
+        sandbox.herd("up", "--no-run")
+        prod.aws(
+            "s3api", "create-bucket", "--bucket", DATA, "--create-bucket-configuration", f"LocationConstraint={REGION}"
+        )
+        prod.aws("s3api", "put-bucket-versioning", "--bucket", DATA, "--versioning-configuration", "Status=Enabled")
+        tags = "TagSet=[{Key=herd:environment,Value=prod},{Key=herd:project,Value=herd}]"
+        prod.aws("s3api", "put-bucket-tagging", "--bucket", DATA, "--tagging", tags)
+        policy = json.dumps(boundary(SCOPE))
+        prod.aws("iam", "create-policy", "--policy-name", SCOPE.boundary_name, "--policy-document", policy)
+        prod.aws("route53", "create-hosted-zone", "--name", "acme.localhost", "--caller-reference", "1")
+        sandbox.write("Pulumi.prod.yaml", SETTINGS)
+        sandbox.write("apis/web/workload.toml", f'access = "public"\nhealth = "/"\nreads = ["count"]\n{small}')
+        sandbox.write("apis/web/main.py", SERVE)
+        sandbox.write("apis/desk/workload.toml", f'access = "internal"\nhealth = "/"\n{small}')
+        sandbox.write("apis/desk/main.py", SERVE)
+        done = sandbox.herd("up", "-e", "prod", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield prod
+        sandbox.herd("down", "-e", "prod", "--confirm", "prod", check=False)
+
+
+def test_it_runs_and_publishes_with_roles_inside_the_boundary(prod: Prod) -> None:
+    status = json.loads(prod.sandbox.herd("status", "-e", "prod", "--json").stdout)
+    workloads = {one["name"]: one for one in status["workloads"]} if isinstance(status, dict) else status
+    assert workloads["count"]["last_run"]["status"] == "succeeded", status
+    assert workloads["page"]["last_run"]["status"] == "succeeded", status
+    url = workloads["page"]["url"]
+    assert ".cloudfront.localhost:" in url
+    assert fetch(url)[0] == 200 and fetch(url)[2].startswith("1\n2\n")
+    roles = prod.aws("iam", "list-roles", "--path-prefix", "/herd-prod/")["Roles"]
+    assert len(roles) > 6
+    for role in roles:
+        found = prod.aws("iam", "get-role", "--role-name", role["RoleName"])["Role"]
+        assert found["PermissionsBoundary"]["PermissionsBoundaryArn"] == SCOPE.boundary_arn
+
+
+def test_services_answer_at_names_of_the_domain(prod: Prod) -> None:
+    status = json.loads(prod.sandbox.herd("status", "-e", "prod", "--json").stdout)
+    workloads = {one["name"]: one for one in status["workloads"]}
+    for name in ("web", "desk"):
+        url = workloads[name]["url"]
+        assert url.startswith(f"http://{name}.acme.localhost:"), url
+        code, _, body = fetch(f"{url}deep?x=1")
+        assert code == 200 and json.loads(body)["path"] == "/deep?x=1"
+
+
+def test_again_changes_nothing(prod: Prod) -> None:
+    done = prod.sandbox.herd("preview", "-e", "prod", check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "nothing changed\n"
+
+
+def test_it_goes_and_what_it_adopted_stays(prod: Prod) -> None:
+    done = prod.sandbox.herd("down", "-e", "prod", "--confirm", "prod", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    listed = prod.aws("s3api", "list-objects-v2", "--bucket", DATA)
+    assert any(entry["Key"] == "count/latest.json" for entry in listed["Contents"])
+    assert prod.aws("iam", "get-policy", "--policy-arn", SCOPE.boundary_arn)
+    assert not prod.aws("iam", "list-roles", "--path-prefix", "/herd-prod/")["Roles"]
+    assert [one["Name"] for one in prod.aws("route53", "list-hosted-zones")["HostedZones"]] == ["acme.localhost."]
