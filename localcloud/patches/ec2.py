@@ -6,6 +6,7 @@ moto 5.2.5 reads which instance types are offered in each of 30 regions when ec2
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from moto.utilities import utils
@@ -57,6 +58,7 @@ def apply() -> None:
     _load_images_late()
     _delete_default_acls()
     _delete_interfaces_of_gateways()
+    _change_names_of_endpoints()
 
 
 def _load_images_late() -> None:
@@ -111,3 +113,22 @@ def _delete_interfaces_of_gateways() -> None:
         return stock(self, nat_gateway_id)
 
     backend.delete_nat_gateway = delete_nat_gateway
+
+
+def _change_names_of_endpoints() -> None:
+    # ec2/responses/vpcs.py:213 forgets PrivateDnsEnabled and ResetPolicy.
+    from moto.ec2.responses.vpcs import VPCs
+
+    stock = VPCs.modify_vpc_endpoint
+
+    def modify_vpc_endpoint(self: Any) -> Any:
+        answer = stock(self)
+        endpoint = self.ec2_backend.describe_vpc_endpoints(vpc_end_point_ids=[self._get_param("VpcEndpointId")])[0]
+        private = self._get_param("PrivateDnsEnabled")
+        if private is not None:
+            endpoint.private_dns_enabled = str(private).lower() == "true"
+        if str(self._get_param("ResetPolicy")).lower() == "true":
+            endpoint.policy_document = json.dumps(vpcs.VPCEndPoint.DEFAULT_POLICY)
+        return answer
+
+    VPCs.modify_vpc_endpoint = modify_vpc_endpoint

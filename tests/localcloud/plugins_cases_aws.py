@@ -92,7 +92,93 @@ def started_task(w: World) -> Props:
     }  # fmt: skip
 
 
+def interface_endpoint(w: World) -> Props:
+    vpc = w.vpc()
+    return {
+        "vpcId": vpc, "vpcEndpointType": "Interface", "serviceName": "com.amazonaws.eu-west-1.ecr.api",
+        "subnetIds": w.subnets(vpc), "securityGroupIds": [w.group(vpc)], "privateDnsEnabled": True, "tags": {"a": "1"},
+    }  # fmt: skip
+
+
+def machine_template(w: World) -> Props:
+    """As a pool of machines for tasks has it."""
+    profile = w.make("aws:iam/instanceProfile:InstanceProfile", role=w.role().id).outputs["arn"]
+    return {
+        "imageId": "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id",
+        "instanceType": "m7i-flex.large", "updateDefaultVersion": True, "userData": "W10=",
+        "iamInstanceProfile": {"arn": profile},
+        "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1},
+        "blockDeviceMappings": [
+            {"deviceName": "/dev/xvda",
+             "ebs": {"volumeType": "gp3", "volumeSize": 30, "encrypted": "true", "deleteOnTermination": "true"}}],
+        "networkInterfaces": [
+            {"deviceIndex": 0, "associatePublicIpAddress": "false", "securityGroups": [w.group(w.vpc())],
+             "deleteOnTermination": "true"}],
+        "tagSpecifications": [{"resourceType": "instance", "tags": {"a": "1"}}],
+    }  # fmt: skip
+
+
+def machine_group(w: World) -> Props:
+    template = w.make("aws:ec2/launchTemplate:LaunchTemplate", imageId="ami-12c6146b", instanceType="t3.micro").id
+    return {
+        "minSize": 0, "maxSize": 4, "vpcZoneIdentifiers": w.subnets(w.vpc()), "protectFromScaleIn": True,
+        "launchTemplate": {"id": template, "version": "$Default"}, "forceDelete": True,
+        "tags": [{"key": "AmazonECSManaged", "value": "true", "propagateAtLaunch": True}],
+    }  # fmt: skip
+
+
+def machine_provider(w: World) -> Props:
+    group = w.make("aws:autoscaling/group:Group", **machine_group(w)).outputs["arn"]
+    return {
+        "autoScalingGroupProvider": {
+            "autoScalingGroupArn": group, "managedScaling": {"status": "ENABLED", "targetCapacity": 100},
+            "managedTerminationProtection": "ENABLED", "managedDraining": "ENABLED",
+        }
+    }  # fmt: skip
+
+
+def signing_in(w: World) -> Props:
+    balancer, vpc = w.balancer()
+    sign_in = {
+        "issuer": "https://i.example", "authorizationEndpoint": "https://i.example/a", "clientId": "c",
+        "tokenEndpoint": "https://i.example/t", "userInfoEndpoint": "https://i.example/u", "clientSecret": "s",
+    }  # fmt: skip
+    return {
+        "loadBalancerArn": balancer, "port": 443, "protocol": "HTTPS", "certificateArn": certificate(w, "a.example"),
+        "sslPolicy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
+        "defaultActions": [
+            {"type": "authenticate-oidc", "order": 1, "authenticateOidc": sign_in},
+            {"type": "forward", "order": 2, "targetGroupArn": w.target(vpc)}],
+    }  # fmt: skip
+
+
 AWS_CASES = [
+    Case(
+        "aws:ec2/vpcEndpoint:VpcEndpoint",
+        interface_endpoint,
+        {"privateDnsEnabled": False, "tags": {"b": "2"}},
+        {"serviceName": "com.amazonaws.eu-west-1.logs"},
+    ),
+    Case(
+        "aws:ec2/natGateway:NatGateway",
+        lambda w: {"subnetId": w.subnets(w.vpc())[0], "connectivityType": "private"},
+        {},
+        {"connectivityType": "public", "allocationId": "eipalloc-1"},
+    ),
+    Case(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        machine_template,
+        {"instanceType": "m7i-flex.xlarge"},
+        {"name": "another"},
+    ),
+    Case("aws:autoscaling/group:Group", machine_group, {"maxSize": 6}, {"name": "another"}),
+    Case(
+        "aws:ecs/capacityProvider:CapacityProvider",
+        machine_provider,
+        {},
+        {"name": "another"},
+    ),
+    Case("aws:lb/listener:Listener", signing_in, {"sslPolicy": "ELBSecurityPolicy-TLS13-1-3-2021-06"}, imported=None),
     Case(
         "aws:cloudfront/distribution:Distribution",
         distribution,
