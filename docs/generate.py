@@ -3,6 +3,7 @@
 docs/reference/settings.md            every setting of a workload and of a stack
 docs/reference/workload.schema.json   the same for editors: they complete and check workload.toml while one types
 docs/reference/commands.md            every command of herd (reference_commands.py)
+docs/reference/policies.md            the rules that every preview asks (reference_policies.py)
 docs/reference/resource-types.md      what the local cloud can be asked to make (reference_resource_types.py)
 docs/reference/local-rules.md         what the local cloud refuses, as AWS does (reference_local_rules.py)
 
@@ -240,9 +241,10 @@ def main() -> None:
     # Its neighbours, which Python finds when this file runs as a script.
     import reference_commands
     import reference_local_rules
+    import reference_policies
     import reference_resource_types
 
-    modules = (reference_commands, reference_local_rules, reference_resource_types)
+    modules = (reference_commands, reference_local_rules, reference_policies, reference_resource_types)
     others = {module.PAGE: module.page() for module in modules}
     for path, content in {**pages(), **others}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
