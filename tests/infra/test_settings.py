@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import settings
+from infra import naming, settings
 from infra.settings import PROFILES, Settings, SettingsError, parse
 from infra.settings_readers import is_arm64
 from infra.settings_values import Connection, Dataset, Pool, SignIn
@@ -277,3 +277,22 @@ def test_any_value_is_read_or_refused(key: str, value: str) -> None:
         parse("herd", "dev", PLACE | {f"herd:{key}": value})
     except SettingsError as error:
         assert len(str(error).splitlines()) <= 3
+
+
+def stack_file(text: str) -> dict[str, str]:
+    return {key: as_text(value) for key, value in yaml.safe_load(text)["config"].items()}
+
+
+def test_the_example_of_a_prod_stack_is_right() -> None:
+    text = (ROOT / "Pulumi.prod.yaml").read_text()
+    found = parse("herd", "prod", stack_file(text))
+    assert found.profile == "prod" and found.protect and found.has_tls
+    # Its commented lines are examples too, each of a setting with a value.
+    more = "\n".join(re.findall(r"^  # (herd:(?!sign_in).*)$", text, re.MULTILINE))
+    assert parse("herd", "prod", stack_file(text) | stack_file(f"config:\n{more}".replace("\nherd", "\n  herd"))).pools
+
+
+def test_the_example_names_what_the_bootstrap_project_makes() -> None:
+    found = parse("herd", "prod", stack_file((ROOT / "Pulumi.prod.yaml").read_text()))
+    assert found.data_bucket == naming.Naming("herd", "prod").bucket(found.account, "data")
+    assert found.boundary.endswith(":policy/herd-boundary") and found.image_repositories == "herd"
