@@ -104,6 +104,11 @@ def image(server: Server) -> Props:
     return {"repositoryName": "jobs/main", "imageTag": "v1"}
 
 
+def tagged_group(server: Server) -> Props:
+    server.client("logs").create_log_group(logGroupName="/g", tags={"team": "a"})
+    return {"tagFilters": [{"key": "team", "values": ["a"]}]}
+
+
 CASES: list[tuple[str, Given, Props]] = [
     ("s3.getBucket", bucket, {"arn": "arn:aws:s3:::adopted", "id": "adopted"}),
     ("s3.getAccountPublicAccessBlock", blocked, {"blockPublicPolicy": True, "blockPublicAcls": False}),
@@ -117,6 +122,7 @@ CASES: list[tuple[str, Given, Props]] = [
     ("acm.getCertificate", certificate, {"domain": "a.example"}),
     ("ecr.getRepository", repository, {"id": "jobs/main", "imageTagMutability": "MUTABLE"}),
     ("ecr.getImage", image, {"imageTags": ["v1"], "imageTag": "v1"}),
+    ("resourcegroupstaggingapi.getResources", tagged_group, {"region": "eu-west-1"}),
     (
         "ec2.getInstanceType",
         lambda _: {"instanceType": "g4dn.xlarge"},
@@ -134,7 +140,17 @@ CASES: list[tuple[str, Given, Props]] = [
     ),
 ]
 
-ONLY_ARGUMENTS = {"grantTokens", "keyTypes", "types", "pathPrefix", "mostRecent"}
+ONLY_ARGUMENTS = {
+    "excludeCompliantResources",
+    "includeComplianceDetails",
+    "resourceArnLists",
+    "resourceTypeFilters",
+    "grantTokens",
+    "keyTypes",
+    "types",
+    "pathPrefix",
+    "mostRecent",
+}
 """Of the results these only echo what was asked."""
 
 NOT_ANSWERED = {"ec2.getInstanceType"}
