@@ -223,3 +223,42 @@ def test_any_text_is_a_schedule_or_a_message(text: str) -> None:
         assert "allowed" in str(error) or "AWS" in str(error) or "never" in str(error) or "write" in str(error)
     else:
         assert next_runs(schedule, "UTC", datetime(2026, 1, 1, tzinfo=UTC), 1)
+
+
+TWO_YEARS = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC))
+SWITCHING = ["Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "UTC"]
+"""Forward and back twice each in two years; Lord Howe by half an hour, Santiago at midnight."""
+
+REGULAR = [
+    "0 6 * * 1-5",
+    "30 2 * * *",
+    "15 1-3 * * *",
+    "0 0 * * *",
+    "45 23 */2 * *",
+    "*/20 1-4 * * SUN",
+    "@monthly",
+    "0 4 29 2 *",
+]
+
+
+@pytest.mark.parametrize("zone", SWITCHING)
+@pytest.mark.parametrize("line", REGULAR)
+def test_two_years_over_every_switch_of_the_clock(line: str, zone: str) -> None:
+    """What AWS's expression says to an independent reader, on the wall clock, and what Scheduler makes of a switch:
+    a time that is skipped is skipped, a time that comes twice runs at the first ("Schedule types", Scheduler guide)."""
+    schedule, place = parse(line), ZoneInfo(zone)
+    oracle = AwsCroniter(schedule.expression.removeprefix("cron(").removesuffix(")"))
+    wall, wanted = TWO_YEARS[0] - timedelta(days=2), []
+    while wall < TWO_YEARS[1] + timedelta(days=2):
+        found = oracle.get_next(wall)
+        if not found:
+            break
+        wall = found[0]
+        there = wall.replace(tzinfo=place, fold=0)
+        moment = there.astimezone(UTC)
+        exists = moment.astimezone(place).replace(tzinfo=None) == wall.replace(tzinfo=None)
+        if exists and TWO_YEARS[0] < moment < TWO_YEARS[1]:
+            wanted.append(moment)
+    runs = next_runs(schedule, zone, TWO_YEARS[0], len(wanted) + 1)
+    assert runs[: len(wanted)] == wanted
+    assert all(run >= TWO_YEARS[1] for run in runs[len(wanted) :])
