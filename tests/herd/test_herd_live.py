@@ -45,6 +45,19 @@ def test_up_then_up_again(team: Sandbox) -> None:
     assert again.stdout.rstrip().endswith("nothing changed")
 
 
+def test_doctor_looks_at_an_account(team: Sandbox) -> None:
+    """The local cloud is one, for whoever has its variables; nothing of Pulumi's is asked."""
+    settings = "config:\n  aws:region: eu-west-1\n  herd:account: '123456789012'\n  herd:profile: dev\n"
+    team.write("Pulumi.prod.yaml", settings)
+    command = [str(team.folder / ".venv/bin/python"), "-m", "herd", "doctor", "--aws", "--stack", "prod"]
+    done = team.run(*command, env=team.herd_env(), check=False)
+    (team.folder / "Pulumi.prod.yaml").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "arn:aws:iam::123456789012:root in account 123456789012" in done.stdout
+    assert "eu-west-1a, eu-west-1b" in done.stdout
+    assert "in use, up to 1 more with prod, 5 allowed" in done.stdout, "networks"
+
+
 def test_a_run_is_followed_and_its_outputs_can_be_taken(team: Sandbox, tmp_path: Path) -> None:
     done = team.herd("run", "counts", "--param", "rows=7")
     assert "wrote 7 rows" in done.stdout
