@@ -1,0 +1,80 @@
+"""The rules at work in the real engine: preview and update refuse what they refuse, by herd and by plain pulumi."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from bench.sandbox import POLICY_PACK, Sandbox
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-policy")]
+
+EXTEND = """
+import pulumi
+from pulumi_aws.vpc import SecurityGroupIngressRule
+
+def extend(environment):
+    SecurityGroupIngressRule(
+        "partner-in",
+        security_group_id=environment.network.tasks_security_group.id,
+        description="the partner",
+        ip_protocol="tcp",
+        from_port=8443,
+        to_port=8443,
+        cidr_ipv4="0.0.0.0/0",
+        tags=environment.context.tags(),
+        opts=pulumi.ResourceOptions(parent=environment),
+    )
+"""
+EXCEPTION = """
+[[exception]]
+rule = "network-world-ports"
+resource = "partner-in"
+reason = "the partner's firewall lets 8443 through only"
+expires = 2999-01-31
+"""
+FINDING = "environment: the world may reach port 8443; allow 80 and 443 at most"
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A small environment that is up, and whose team then opens a port to the world."""
+    with Sandbox(tmp_path_factory.mktemp("policy") / "checkout", samples=False) as made:
+        made.write("jobs/small/main.py", "print(1)\n")
+        made.write("jobs/small/workload.toml", "")
+        made.herd("up", "--no-run")
+        yield made
+
+
+def pulumi(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**sandbox.herd_env(), **variables}
+    return sandbox.run("pulumi", *arguments, check=False, env=environment)
+
+
+def test_what_the_rules_refuse_is_not_made(sandbox: Sandbox) -> None:
+    assert pulumi(sandbox, "preview", "--expect-no-changes").returncode == 0, "what Herd makes passes"
+
+    sandbox.write("extend.py", EXTEND)
+    seen = sandbox.herd("preview", check=False)
+    assert seen.returncode == 1 and FINDING in seen.stderr, seen.stderr
+    refused = sandbox.herd("up", "--no-run", check=False)
+    assert refused.returncode == 1 and FINDING in refused.stderr, refused.stderr
+    assert "network-world-ports" in refused.stderr
+    assert "partner-in" not in sandbox.pulumi("stack", "export").stdout
+
+    plain = pulumi(sandbox, "preview")
+    assert plain.returncode != 0 and FINDING in plain.stdout
+    assert "[mandatory]  network-world-ports" in plain.stdout
+    assert pulumi(sandbox, "preview", **{POLICY_PACK: ""}).returncode == 0, "set to nothing, no rules are asked"
+
+    sandbox.write("policy-exceptions.toml", EXCEPTION)
+    sandbox.herd("up", "--no-run")
+    assert "partner-in" in sandbox.pulumi("stack", "export").stdout
+
+    (sandbox.folder / "extend.py").unlink()
+    unneeded = sandbox.herd("up", "--no-run", check=False)
+    assert unneeded.returncode == 1 and "is not needed any more; take it away" in unneeded.stderr
+    (sandbox.folder / "policy-exceptions.toml").unlink()
+    sandbox.herd("up", "--no-run")
