@@ -4,6 +4,7 @@
     python -m soak --kills 1 --rounds 1 --cycles 4   a look at all of it: about twenty minutes
     python -m soak --parts kills --minutes 30        no new case begins after half an hour
     python -m soak --go-on …                         goes on with the record, and skips what it has
+    python -m soak --go-on --minutes 0.0001          writes the report anew from the record
 
 A failure is in the report with the seed and the case; after three of them a part ends.
 """
@@ -135,7 +136,7 @@ class Soak:
     def report(self) -> str:
         options = self.options
         wanted = {"kills": options.kills, "rounds": options.rounds, "cycles": options.cycles}
-        return report(self.record, options.seed, wanted)
+        return report(self.record, options.seed, wanted, options.note)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -167,6 +168,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin nothing more after so long")
     parser.add_argument("--go-on", action="store_true", help="add to the record, and skip what it has")
     parser.add_argument("--record", type=Path, default=RECORD, help="what was carried out; default: .herd/soak.jsonl")
+    parser.add_argument("--note", default="", help="a paragraph for the report: what else was at work, what is mended")
     parser.add_argument("--report", type=Path, default=REPORT, help="default: docs/soak-report.md")
     return parser.parse_args(arguments)
 

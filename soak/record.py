@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import statistics
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from soak import cycles
+from soak import cycles, kills
 
 ROOT = Path(__file__).parents[1]
 MOST_GROWTH = 0.05
@@ -61,8 +62,8 @@ def commit() -> str:
         return "?"
 
 
-def report(record: Record, seed: int, wanted: dict[str, int]) -> str:
-    """The report. `wanted` says of kills, rounds and cycles how many a whole soak has."""
+def report(record: Record, seed: int, wanted: dict[str, int], note: str = "") -> str:
+    """The report. `wanted`: how many kills, rounds and cycles a whole soak has; `note`: what else is to be said."""
     entries = record.entries
     if not entries:
         return "# Soak report\n\nNothing was carried out.\n"
@@ -74,6 +75,7 @@ def report(record: Record, seed: int, wanted: dict[str, int]) -> str:
         f"on {platform.system()}, Python {platform.python_version()}, commit {', '.join(versions)}. It lists what was "
         "run, nothing else.",
         "",
+        *([note, ""] if note else []),
         *_kills(record.of("kill"), wanted["kills"]),
         *_meetings(record.of("meeting"), wanted["rounds"]),
         *_cycles(record.of("cycle"), wanted["cycles"]),
@@ -99,17 +101,22 @@ def _kills(entries: list[Entry], wanted: int) -> Iterator[str]:
         "| operation | victim | cases | met it alive | result |",
         "| --- | --- | --- | --- | --- |",
     )
-    rows = sorted({(entry["operation"], entry["victim"]) for entry in entries})
+    rows = [*itertools.product(kills.OF_ENVIRONMENT, kills.OF_UPDATES), *(("run", victim) for victim in kills.OF_RUNS)]
     for operation, victim in rows:
         mine = [entry for entry in entries if (entry["operation"], entry["victim"]) == (operation, victim)]
         met = sum(entry["met"] for entry in mine)
         bad = sum(not entry["held"] for entry in mine)
         result = "all converged" if not bad else f"{bad} did not converge (below)"
+        result = result if mine else "not carried out"
         yield f"| {operation} | {victim} | {len(mine)} | {met} | {result} |"
     took = [entry["seconds"] for entry in entries if entry["held"]]
     if took:
         told = f"median {statistics.median(took):.1f} s, longest {max(took):.1f} s"
-        yield from ("", f"{len(entries)} cases; the command that put things right took {told}.", "")
+        yield from (
+            "",
+            f"{len(entries)} of {len(rows) * wanted} cases; the command that put things right took {told}.",
+            "",
+        )
 
 
 def _meetings(entries: list[Entry], wanted: int) -> Iterator[str]:
