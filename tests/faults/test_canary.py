@@ -37,6 +37,8 @@ OF_A_SECRET = "canary-" + secrets.token_urlsafe(24)
 OF_A_PARAMETER = "canary-" + secrets.token_urlsafe(24)
 OF_THE_SETTINGS = "canary-" + secrets.token_urlsafe(24)
 OF_A_REFUSED_CALL = "canary-" + secrets.token_urlsafe(24)
+OF_HERD = "canary-" + secrets.token_urlsafe(24)
+OF_A_CONNECTION = "canary-" + secrets.token_urlsafe(24)
 FAMILY = "herd-dev-canary"
 
 LARGEST = 64 * 2**20
@@ -73,13 +75,31 @@ def used(estate: Estate) -> Iterator[dict[str, str]]:
     run_with_secrets(estate)
     variables = {**sandbox.herd_env(), "CANARY": OF_THE_SETTINGS}
     set_it = 'printf %s "$CANARY" | pulumi config set --secret team:canary'
+    for name, value in (("api-key", OF_HERD), ("warehouse-login", json.dumps({"password": OF_A_CONNECTION}))):
+        words = f'printf %s "$CANARY" | .venv/bin/python -m herd secret set {name}'
+        keep(f"secret set {name}", sandbox.run("sh", "-c", words, env={"CANARY": value}))
+    stack = sandbox.folder / "Pulumi.dev.yaml"
+    warehouse = "  herd:connections:\n    warehouse: {driver: postgresql, host: 10.0.0.1, secret: warehouse-login}\n"
+    stack.write_text(stack.read_text().rstrip() + "\n" + warehouse)
+    needs = 'retries = 0\nconnects = ["warehouse"]\n[secrets]\nAPI_KEY = "api-key"\n'
+    sandbox.write("jobs/tick/workload.toml", needs)
     keep("config set", sandbox.run("sh", "-c", set_it, env=variables))
     keep("preview", sandbox.herd("preview"))
     keep("preview --json", sandbox.pulumi("preview", "--json", "--diff"))
     sandbox.write("jobs/tick/main.py", (sandbox.folder / "jobs/tick/main.py").read_text() + "# changed\n")
     keep("up", sandbox.herd("up", "--no-run"))
     keep("run", sandbox.herd("run", "tick"))
-    for command in ("status", "status --json", "logs tick", "logs echo", "outputs tick", "doctor", "explain tick"):
+    keep("try", sandbox.herd("try", "tick"))
+    for command in (
+        "status",
+        "status --json",
+        "logs tick",
+        "logs echo",
+        "outputs tick",
+        "doctor",
+        "explain tick",
+        "secret list",
+    ):
         keep(command, sandbox.herd(*command.split(), check=False))
     keep("stack export", sandbox.pulumi("stack", "export"))
     keep("a wrong call", refused(estate))
@@ -104,6 +124,8 @@ def used(estate: Estate) -> Iterator[dict[str, str]]:
         "SSM SecureString": OF_A_PARAMETER,
         "secret setting": OF_THE_SETTINGS,
         "secret of a refused call": OF_A_REFUSED_CALL,
+        "kept by herd secret": OF_HERD,
+        "password of a connection": OF_A_CONNECTION,
         **printed,
         "printed by the process list": "\n".join(watcher.seen - {own_arguments()}),
     }
@@ -130,6 +152,11 @@ def run_with_secrets(estate: Estate) -> None:
     ecs = estate.client("ecs")
     model = ecs.describe_task_definition(taskDefinition="herd-dev-tick")["taskDefinition"]
     container = dict(model["containerDefinitions"][0])
+    role = {"RoleName": model["executionRoleArn"].rpartition("/")[2], "PolicyName": "canary"}
+    reading = ["secretsmanager:GetSecretValue", "ssm:GetParameters", "ssm:GetParameter"]
+    statement = {"Effect": "Allow", "Action": reading, "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    estate.client("iam").put_role_policy(**role, PolicyDocument=json.dumps(document))
     wanted = hashlib.sha256(f"{OF_A_SECRET}{OF_A_PARAMETER}".encode()).hexdigest()
     program = (
         "import hashlib, os, sys; "
@@ -158,6 +185,7 @@ def run_with_secrets(estate: Estate) -> None:
     found = eventually("the task to end", ended)
     assert found["containers"][0]["exitCode"] == 0, found
     ecs.deregister_task_definition(taskDefinition=definition)
+    estate.client("iam").delete_role_policy(**role)
 
 
 def spellings(secret: str) -> set[bytes]:
@@ -185,6 +213,8 @@ SECRETS = (
     "SSM SecureString",
     "secret setting",
     "secret of a refused call",
+    "kept by herd secret",
+    "password of a connection",
 )
 
 
