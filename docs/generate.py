@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from infra import capacity, schedule, spec_models, spec_rules
 from infra import spec_words as words
 from infra.schedule import parse
+from infra.settings import BY_PROFILE, PROFILES
 from infra.spec_models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 
 ROOT = Path(__file__).parents[1]
@@ -186,15 +187,23 @@ def stack_settings() -> list[str]:
     lines = [
         "## Settings of an environment",
         "",
-        "In `Pulumi.<environment>.yaml`, or with `pulumi config set herd:<setting> <value>`; also `aws:region`.",
+        "In `Pulumi.<environment>.yaml`, or with `pulumi config set herd:<setting> <value>`; also `aws:region` and",
+        "`aws:allowedAccountIds`, a list of the one account. `Pulumi.prod.yaml` is an example. Two defaults are those",
+        "of the profiles dev and prod; each can be set all the same.",
         "",
         "| setting | type | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
     for key, entry in declared.items():
         if ":" not in key:
-            lines.append(f"| `{key}` | {entry['type']} | `{json.dumps(entry['default'])}` | {entry['description']} |")
+            lines.append(f"| `{key}` | {entry['type']} | {stack_default(key, entry)} | {entry['description']} |")
     return [*lines, ""]
+
+
+def stack_default(key: str, entry: dict[str, Any]) -> str:
+    if entry["default"] == BY_PROFILE:
+        return " / ".join(f"`{json.dumps(defaults[key])}`" for defaults in PROFILES.values())
+    return f"`{json.dumps(entry['default'])}`"
 
 
 def schema() -> dict[str, Any]:
