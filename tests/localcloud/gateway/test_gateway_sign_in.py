@@ -109,6 +109,7 @@ def guarded(balancer: Balancer, target: Target, provider: Provider) -> Balancer:
 
 def guard(balancer: Balancer, target: Target, action: dict[str, Any]) -> None:
     forward = {"Type": "forward", "Order": 2, "TargetGroupArn": balancer.group(target.port)}
+    balancer.encrypt()  # AWS signs nobody in without
     balancer.elb.create_rule(
         ListenerArn=balancer.listener,
         Priority=1,
