@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bootstrap import settings as bootstrap_settings
 from infra import settings
 from infra.spec import load_specs
 from policy import exceptions
@@ -68,16 +69,18 @@ def with_script(folder: Path) -> None:
 
 
 def accept_stack(block: Block) -> None:
+    given: dict[str, Any] = yaml.safe_load(block.text)["config"]
+    if block.file == "bootstrap/Pulumi.main.yaml":
+        bootstrap_settings.parse("herd-bootstrap", as_told(given))
+        return
     assert block.file and block.file.startswith("Pulumi.")
     account = {"aws:region": "eu-west-1", "aws:allowedAccountIds": ["123456789012"], "herd:account": "123456789012"}
-    given: dict[str, Any] = {**account, **yaml.safe_load(block.text)["config"]}
-    texts = {key: value if isinstance(value, str) else yaml_text(value) for key, value in given.items()}
-    settings.parse("herd", block.file.split(".")[1], texts)
+    settings.parse("herd", block.file.split(".")[1], as_told({**account, **given}))
 
 
-def yaml_text(value: Any) -> str:
-    """How Pulumi hands a value to the program."""
-    return json.dumps(value)
+def as_told(given: dict[str, Any]) -> dict[str, str]:
+    """How Pulumi hands values to the program."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
 
 
 def generator(name: str) -> ModuleType:
