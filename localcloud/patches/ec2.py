@@ -59,6 +59,7 @@ def apply() -> None:
     _delete_default_acls()
     _delete_interfaces_of_gateways()
     _change_names_of_endpoints()
+    _delete_endpoints_after_their_tables()
 
 
 def _load_images_late() -> None:
@@ -132,3 +133,23 @@ def _change_names_of_endpoints() -> None:
         return answer
 
     VPCs.modify_vpc_endpoint = modify_vpc_endpoint
+
+
+def _delete_endpoints_after_their_tables() -> None:
+    # ec2/models/vpcs.py:1062: an endpoint whose route table has gone, or whose route there has, cannot be deleted, and
+    # is answered as one that does not exist.
+    backend = vpcs.VPCBackend
+    stock = backend.delete_vpc_endpoints
+
+    def delete_vpc_endpoints(self: Any, vpce_ids: list[str] | None = None) -> None:
+        for number in vpce_ids or []:
+            endpoint = self.vpc_end_points.get(number)
+            if endpoint is not None and endpoint.vpc_endpoint_type.lower() != "interface":
+                route = endpoint.destination_prefix_list_id
+                tables = [self.route_tables.get(table) for table in endpoint.route_table_ids or []]
+                endpoint.route_table_ids = [
+                    table.id for table in tables if table is not None and any(route in key for key in table._routes)
+                ]
+        stock(self, vpce_ids)
+
+    backend.delete_vpc_endpoints = delete_vpc_endpoints

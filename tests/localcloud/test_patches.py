@@ -419,3 +419,19 @@ def test_a_deleted_gateway_takes_its_interface_along(server: Server) -> None:
     ec2.delete_nat_gateway(NatGatewayId=gateway)
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert "AssociationId" not in ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]
+
+
+def test_an_endpoint_goes_after_its_route_table(server: Server) -> None:
+    ec2 = server.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    tables = [ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"] for _ in range(2)]
+    endpoint = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName="com.amazonaws.eu-west-1.s3", RouteTableIds=tables, VpcEndpointType="Gateway"
+    )["VpcEndpoint"]["VpcEndpointId"]
+    ec2.delete_route_table(RouteTableId=tables[0])
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    assert [e for e in ec2.describe_vpc_endpoints()["VpcEndpoints"] if e["State"] != "deleted"] == []
+    left = ec2.describe_route_tables(RouteTableIds=[tables[1]])["RouteTables"][0]["Routes"]
+    assert all("DestinationPrefixListId" not in route for route in left)
+    ec2.delete_route_table(RouteTableId=tables[1])
+    ec2.delete_vpc(VpcId=vpc)
