@@ -174,3 +174,25 @@ def test_a_process_starts_soon_after_run_task(cloud: Any) -> None:
         task = cloud.stopped(cloud.run(definition))
         delays.append((task["startedAt"] - task["createdAt"]).total_seconds())
     assert min(delays) < 0.1  # about 5 ms on an idle machine; the bound is for a busy one
+
+
+def test_a_task_on_a_pool_of_machines_runs_here(cloud: Any) -> None:
+    """moto wants machines that have registered; here there are none, and the task is told to be on EC2."""
+    arn = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:1:autoScalingGroupName/pool"
+    cloud.ecs.create_capacity_provider(name="pool", autoScalingGroupProvider={"autoScalingGroupArn": arn})
+    cloud.ecs.put_cluster_capacity_providers(
+        cluster="c",
+        capacityProviders=["FARGATE", "pool"],
+        defaultCapacityProviderStrategy=[{"capacityProvider": "FARGATE", "weight": 1}],
+    )
+    asked = {
+        "cluster": "c",
+        "taskDefinition": cloud.define("sh", "-c", "exit 3"),
+        "networkConfiguration": cloud.network,
+    }
+    run = cloud.ecs.run_task(**asked, capacityProviderStrategy=[{"capacityProvider": "pool", "weight": 1}])["tasks"][0]
+    task = cloud.stopped(run["taskArn"])
+    assert (task["launchType"], task["capacityProviderName"]) == ("EC2", "pool")
+    assert task["containers"][0]["exitCode"] == 3
+    with pytest.raises(Exception, match="The specified capacity provider 'other' was not found"):
+        cloud.ecs.run_task(**asked, capacityProviderStrategy=[{"capacityProvider": "other", "weight": 1}])
