@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# AWS keeps load-balancer names that begin with `internal-` for itself.
-PROJECT = re.compile(r"(?!internal$)[a-z][a-z0-9]{1,11}")
+# AWS keeps for itself: load balancers `internal-…`, buckets `sthree-…`, capacity providers `aws…`, `ecs…`, `fargate…`.
+PROJECT = re.compile(r"(?!internal$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
@@ -42,7 +42,7 @@ class Naming:
 
     def __post_init__(self) -> None:
         if not PROJECT.fullmatch(self.project):
-            rule = "2 to 12 lower-case letters and digits, a letter first, like 'herd'"
+            rule = "2 to 12 lower-case letters and digits, a letter first, not aws… or ecs…, like 'herd'"
             raise ValueError(f"{self.project!r} is not a name for a project; allowed: {rule}")
         if not ENVIRONMENT.fullmatch(self.environment):
             rule = "up to 16 lower-case letters and digits, a hyphen only before a number, like 'dev' or 'pr-17'"

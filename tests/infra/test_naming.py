@@ -11,7 +11,9 @@ from infra.naming import Naming, fit
 
 ACCOUNT = "123456789012"
 
-projects = st.from_regex(r"[a-z][a-z0-9]{1,11}", fullmatch=True).filter(lambda name: name != "internal")
+projects = st.from_regex(r"[a-z][a-z0-9]{1,11}", fullmatch=True).filter(
+    lambda name: name not in ("internal", "sthree") and not name.startswith(("aws", "ecs", "fargate"))
+)
 environments = st.from_regex(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?", fullmatch=True)
 workloads = st.from_regex(r"[a-z][a-z0-9-]{0,28}[a-z0-9]", fullmatch=True)
 
@@ -24,6 +26,10 @@ RULES = {
     "state machine": r"[0-9a-zA-Z_-]{1,80}",
     "task definition": r"[a-zA-Z0-9_-]{1,255}",
     "log group": r"[.\-_/#A-Za-z0-9]{1,512}",
+    "key alias": r"alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}",
+    "secret": r"[A-Za-z0-9/_+=.@-]{1,512}",
+    "queue": r"[A-Za-z0-9_-]{1,80}",
+    "capacity provider": r"(?!aws|ecs|fargate)[A-Za-z0-9_-]{1,255}",
     "repository": r"(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*/)*[a-z0-9]+(?:[._-]+[a-z0-9]+)*",
 }
 
@@ -32,15 +38,19 @@ def names(naming: Naming, workload: str) -> dict[str, list[str]]:
     return {
         "iam role": [
             *(naming.role(workload, purpose) for purpose in ("task", "execution")),
-            *(naming.environment_role(service) for service in ("scheduler", "states")),
+            *(naming.environment_role(service) for service in ("scheduler", "states", "instances")),
         ],
-        "bucket": [naming.bucket(ACCOUNT, purpose) for purpose in ("data", "reports")],
+        "bucket": [naming.bucket(ACCOUNT, purpose) for purpose in ("data", "reports", "logs")],
         "load balancer": [naming.load_balancer(access) for access in ("internal", "public")],
         "schedule": [naming.schedule(workload)],
         "state machine": [naming.machine(workload), naming.pipeline(workload)],
         "task definition": [naming.family(workload)],
         "log group": [naming.log_group(workload)],
         "repository": [naming.repository(workload)],
+        "key alias": [naming.key_alias],
+        "secret": [naming.secret(workload)],
+        "queue": [naming.missed_schedules],
+        "capacity provider": [naming.pool(workload)],
     }
 
 
@@ -64,7 +74,11 @@ def test_different_things_have_different_names(several: list[str], stages: list[
         for job in jobs:
             for service, found in names(naming, job).items():
                 for position, name in enumerate(found):
-                    shared = service in ("bucket", "load balancer") or service == "iam role" and position > 1
+                    shared = (
+                        service in ("bucket", "load balancer", "key alias", "queue")
+                        or service == "iam role"
+                        and position > 1
+                    )
                     thing = (project, environment, "" if shared else job, str(position))
                     assert seen.setdefault((service, name), thing) == thing, name
 
@@ -85,8 +99,13 @@ def test_names_stay() -> None:
             "herd-dev-delay-model-execution",
             "herd-dev-scheduler",
             "herd-dev-states",
+            "herd-dev-instances",
         ],
-        "bucket": ["herd-dev-123456789012-data", "herd-dev-123456789012-reports"],
+        "bucket": ["herd-dev-123456789012-data", "herd-dev-123456789012-reports", "herd-dev-123456789012-logs"],
+        "key alias": ["alias/herd-dev"],
+        "secret": ["herd-dev/delay-model"],
+        "queue": ["herd-dev-missed_schedules"],
+        "capacity provider": ["herd-dev-delay-model"],
         "load balancer": ["herd-dev-internal", "herd-dev-public"],
         "schedule": ["herd-dev-delay-model"],
         "state machine": ["herd-dev-delay-model", "herd-dev-delay-model_pipeline"],
