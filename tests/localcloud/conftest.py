@@ -243,8 +243,8 @@ def cloud(server: Server) -> Iterator[Cloud]:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Tomorrow, on a full minute: later than whatever a test creates."""
-    return FakeClock(datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1))
+    """Tomorrow, at half past some hour: later than whatever a test creates, and not when an hourly schedule is due."""
+    return FakeClock(datetime.now(UTC).replace(minute=30, second=0, microsecond=0) + timedelta(days=1))
 
 
 @pytest.fixture
