@@ -129,6 +129,17 @@ def test_without_pulumi_and_go_it_says_how_to_install_them(tools: Tools, monkeyp
         pulumi_cli.ensure(tools.cache)
 
 
+def test_the_linters_are_made_once_beside_the_projects_packages(tools: Tools) -> None:
+    tools.add("uv", UV)
+    made = packages.ensure_made(ROOT, tools.cache, packages.AUDIT)
+    assert made == packages.made_for(ROOT, tools.cache, packages.AUDIT) and made.is_dir()
+    assert made != packages.made_for(ROOT, tools.cache, packages.DEVELOP)
+    sync = [call for call in tools.calls if call.startswith("uv pip sync")]
+    assert len(sync) == 1 and "--require-hashes" in sync[0] and sync[0].endswith("requirements-audit.lock")
+    calls = len(tools.calls)
+    assert packages.ensure_made(ROOT, tools.cache, packages.AUDIT) == made and len(tools.calls) == calls
+
+
 def test_the_pinned_versions_are_one(tools: Tools) -> None:
     module = (pulumi_cli.MODULE / "go.mod").read_text()
     assert f"github.com/pulumi/pulumi/pkg/v3 v{pulumi_cli.VERSION} " in module
