@@ -66,7 +66,7 @@ def test_settings_that_a_page_gives_a_value_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
 def test_settings_of_an_environment_exist(page: Path) -> None:
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    tags = {"environment", "workload", "kind", "owner"}  # `herd:owner` is a tag
+    tags = {"project", "environment", "workload", "kind", "owner"}  # `herd:owner` is a tag
     named = re.findall(r"`herd:(\w+)`", prose(page))
     assert set(named) <= {*declared, *tags}
 
