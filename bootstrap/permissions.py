@@ -275,11 +275,8 @@ def _compute(scope: Scope) -> Document:
 def _network(scope: Scope) -> Document:
     here = {"aws:RequestedRegion": scope.account.region}
     names = ("Vpc", "Subnet", "RouteTable", "Route", "InternetGateway", "NatGateway", "SecurityGroup", "FlowLogs")
-    made = [
-        f"ec2:{verb}{name}"
-        for name in (*names, "LaunchTemplate", "LaunchTemplateVersion")
-        for verb in ("Create", "Delete")
-    ]
+    made = [f"ec2:{verb}{name}" for name in (*names, "LaunchTemplate") for verb in ("Create", "Delete")]
+    made += ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions"]
     return document(
         allow(
             [

@@ -19,6 +19,7 @@ import pytest
 
 from herd.toolchain import machine, packages
 from policy.model import Resource
+from tests.bootstrap.conftest import run_bootstrap
 from tests.policy.program import ENVIRONMENTS, LINTED, resources
 from tests.policy.terraform_plan import address, plan, snake
 
@@ -192,6 +193,19 @@ def _fine(issue: str, detail: Any) -> bool:
     return issue == "RESOURCE_MISMATCH" and all(
         ALTERNATIVES.get(entry["action"]) == entry["required_format"] for entry in detail
     )
+
+
+def test_the_deployers_documents_name_actions_that_exist(linters: Path) -> None:
+    """Who deploys may do much, by services' whole families: parliament's advice on that is docs/aws.md's subject."""
+    policies = [r for r in run_bootstrap().resources if r.type.startswith("aws:iam/")]
+    told = {r.name: r.inputs["policy"] for r in policies if isinstance(r.inputs.get("policy"), str)}
+    assert len(told) > 5
+    done = subprocess.run(
+        [str(linters / "python"), "-c", LINT], input=json.dumps(told), capture_output=True, text=True, check=True
+    )
+    wrong = ("UNKNOWN_ACTION", "UNKNOWN_PREFIX", "MALFORMED", "MALFORMED_JSON", "INVALID_ARN", "MISMATCHED_TYPE")
+    found = [(name, *each) for name, all_ in json.loads(done.stdout).items() for each in all_ if each[0] in wrong]
+    assert found == []
 
 
 def test_parliament_finds_what_is_wrong(linters: Path) -> None:
