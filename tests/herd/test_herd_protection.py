@@ -70,7 +70,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(deployment, "Engine", Engine)
     monkeypatch.setattr(deployment, "stop_runs", lambda target: None)
     left = SimpleNamespace(own=[], unseen=())
-    monkeypatch.setattr("herd.leftovers.look", lambda target, keep: left)
+    monkeypatch.setattr("herd.leftovers.look", lambda *_: left)
     monkeypatch.setattr("herd.vault.clear", lambda target, keep: told.append("keep secrets" if keep else "secrets"))
     return told
 
