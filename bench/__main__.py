@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, environment, gateway, tasks, wide
+from bench import engine, environment, gateway, prod, tasks, wide
 from bench.measure import Result
 from bench.sandbox import POLICY_PACK
 
@@ -27,6 +27,7 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "growth": environment.growth,
     "idle": environment.at_rest,
     "wide": wide.wide,
+    "prod": prod.profiles,
 }
 
 

@@ -158,10 +158,10 @@ def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
     A protected one only if `confirmed` is its name, or that is typed. Raises HerdError that names what is left.
     """
     guarded = _approve_down(target, yes, confirmed)
-    keep = vault.is_protected(target)
+    keep, adopted = vault.is_protected(target), protection.adopted_buckets(target)
     if isinstance(target, LocalTarget):
         with _alone(target):
-            left = _take_down(target, guarded, keep)
+            left = _take_down(target, guarded, keep, adopted)
         # Not in the same turn: of two that take their environments down at once, the last must see that it is.
         _rest(target.checkout, left)
         return
@@ -170,7 +170,7 @@ def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
     engine = Engine(target)
     engine.destroy()
     vault.clear(target, keep)
-    left = leftovers.look(target, keep)
+    left = leftovers.look(target, keep, adopted)
     if left.unseen:
         console.note(f"could not be looked at: {', '.join(left.unseen)}")
     leftovers.refuse(target, left)
@@ -195,7 +195,7 @@ def _unprotect(target: Target, guarded: list[str]) -> None:
             Engine(target).unprotect(settings, guarded)
 
 
-def _take_down(target: LocalTarget, guarded: list[str], keep: bool) -> Left | None:
+def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: frozenset[str]) -> Left | None:
     """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
@@ -212,7 +212,7 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool) -> Left | No
         if swept:
             console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
         vault.clear(target, keep)
-        left = leftovers.look(target, keep)
+        left = leftovers.look(target, keep, adopted)
     if was_up:
         _forget(target)
     if left is not None:

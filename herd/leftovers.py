@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,8 +58,10 @@ def remember(target: LocalTarget) -> None:
     draft.replace(_memory(target))
 
 
-def look(target: Target, keeps_secrets: bool = False) -> Left:
-    """What the environment has left in the account, once what goes by itself has gone."""
+def look(target: Target, keeps_secrets: bool = False, adopted: Collection[str] = ()) -> Left:
+    """What the environment has left in the account, once what goes by itself has gone. `adopted` buckets were never its
+    own, though they may be called or tagged like it.
+    """
     local = isinstance(target, LocalTarget)
     before = _before(target) if isinstance(target, LocalTarget) else frozenset()
     deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
@@ -67,6 +69,7 @@ def look(target: Target, keeps_secrets: bool = False) -> Left:
         now = inventory.take(target)
         secrets = sorted(item for item in now.items if local and item.kind == "secret" and item.environment)
         own = sorted(item for item in now.items if item.environment == target.name)
+        own = [item for item in own if item.kind != "bucket" or item.name not in adopted]
         if keeps_secrets:
             own = [item for item in own if item.kind != "secret"]
         if not own or time.monotonic() > deadline:

@@ -61,6 +61,17 @@ def is_protected(target: Target) -> bool:
     return str(told.get(f"{project}:protect", told.get(f"{project}:profile") == "prod")).lower() == "true"
 
 
+def adopted_buckets(target: Target) -> frozenset[str]:
+    """Buckets that it uses and did not make: they stay. As deployed, else as its file says."""
+    if target.exports:
+        told = target.exports.get("adopted") or {}
+    else:
+        prefix = f"{target.checkout.project}:"
+        config = _settings(target).get("config") or {}
+        told = {key.removeprefix(prefix): value for key, value in config.items()}
+    return frozenset(str(told[key]) for key in ("data_bucket", "log_bucket") if told.get(key))
+
+
 def held(target: Target) -> list[Held]:
     """Everything that the environment's state lists, without components and providers."""
     found = []

@@ -11,26 +11,12 @@ from typing import Any
 
 import pytest
 
+from bench.prod import DATA, SCOPE, SETTINGS, adopt
 from bench.sandbox import Sandbox
-from bootstrap.permissions import Scope, boundary
-from infra.context import Account
 from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-prod")]
 
-ACCOUNT, REGION = "123456789012", "eu-west-1"
-DATA = f"herd-prod-{ACCOUNT}-data"
-SCOPE = Scope(Account(ACCOUNT, REGION), "herd", ("prod",))
-SETTINGS = f"""
-config:
-  herd:profile: prod
-  herd:allow_public: true
-  herd:data_bucket: {DATA}
-  herd:boundary: {SCOPE.boundary_arn}
-  herd:domain: acme.localhost
-  herd:dns_zone: acme.localhost
-  herd:reports: cloudfront
-"""
 SERVE = """
 import http.server, json, os, pathlib
 class Answers(http.server.BaseHTTPRequestHandler):
@@ -67,16 +53,8 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prod]:
         )
         # In dev first: it starts the local cloud, in which what prod adopts is made as an administrator would.
         sandbox.herd("up", "--no-run")
-        prod.aws(
-            "s3api", "create-bucket", "--bucket", DATA, "--create-bucket-configuration", f"LocationConstraint={REGION}"
-        )
-        prod.aws("s3api", "put-bucket-versioning", "--bucket", DATA, "--versioning-configuration", "Status=Enabled")
-        tags = "TagSet=[{Key=herd:environment,Value=prod},{Key=herd:project,Value=herd}]"
-        prod.aws("s3api", "put-bucket-tagging", "--bucket", DATA, "--tagging", tags)
-        policy = json.dumps(boundary(SCOPE))
-        prod.aws("iam", "create-policy", "--policy-name", SCOPE.boundary_name, "--policy-document", policy)
-        prod.aws("route53", "create-hosted-zone", "--name", "acme.localhost", "--caller-reference", "1")
-        sandbox.write("Pulumi.prod.yaml", SETTINGS)
+        adopt(sandbox)
+        sandbox.write("Pulumi.prod.yaml", f"{SETTINGS}  herd:reports: cloudfront\n")
         sandbox.write("apis/web/workload.toml", f'access = "public"\nhealth = "/"\nreads = ["count"]\n{small}')
         sandbox.write("apis/web/main.py", SERVE)
         sandbox.write("apis/desk/workload.toml", f'access = "internal"\nhealth = "/"\n{small}')

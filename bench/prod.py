@@ -1,0 +1,54 @@
+"""The profile prod beside dev: what it adopts is made in the local cloud, as an administrator would on AWS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.measure import Result, seconds
+from bench.sandbox import Sandbox
+from bootstrap.permissions import Scope, boundary
+from infra.context import Account
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+SCOPE = Scope(Account(ACCOUNT, REGION), "herd", ("prod",))
+DATA = SCOPE.data_bucket("prod")
+ZONE = "acme.localhost"
+SETTINGS = f"""
+config:
+  herd:profile: prod
+  herd:allow_public: true
+  herd:data_bucket: {DATA}
+  herd:boundary: {SCOPE.boundary_arn}
+  herd:domain: {ZONE}
+  herd:dns_zone: {ZONE}
+"""
+
+
+def adopt(sandbox: Sandbox) -> None:
+    """Make the data bucket, the boundary and the zone in the local cloud of `sandbox`, which must be running."""
+    variables = sandbox.herd_env()
+
+    def aws(*arguments: str) -> None:
+        sandbox.run("aws", *arguments, env=variables)
+
+    place = f"LocationConstraint={REGION}"
+    tags = "TagSet=[{Key=herd:environment,Value=prod},{Key=herd:project,Value=herd}]"
+    aws("s3api", "create-bucket", "--bucket", DATA, "--create-bucket-configuration", place)
+    aws("s3api", "put-bucket-versioning", "--bucket", DATA, "--versioning-configuration", "Status=Enabled")
+    aws("s3api", "put-bucket-tagging", "--bucket", DATA, "--tagging", tags)
+    policy = json.dumps(boundary(SCOPE))
+    aws("iam", "create-policy", "--policy-name", SCOPE.boundary_name, "--policy-document", policy)
+    aws("route53", "create-hosted-zone", "--name", ZONE, "--caller-reference", "1")
+
+
+def profiles(folder: Path) -> list[Result]:
+    """`herd up` of the sample from nothing in dev and in prod, images built and packages there, nothing run."""
+    with Sandbox(folder / "checkout") as sandbox:
+        sandbox.herd("up", "--no-run", "-e", "warm")
+        adopt(sandbox)
+        sandbox.write("Pulumi.prod.yaml", SETTINGS)
+        dev = seconds(lambda: sandbox.herd("up", "--no-run"))
+        prod = seconds(lambda: sandbox.herd("up", "--no-run", "-e", "prod"))
+        sandbox.herd("down", "-e", "prod", "--confirm", "prod")
+    return [Result("up of the sample in prod", prod, 1.6 * dev, "s", f"in dev {dev:.2f} s")]
