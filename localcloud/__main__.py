@@ -136,7 +136,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--home", type=Path, required=True, help="the cloud's own folder")
     command.add_argument("--cache", type=Path, required=True, help="where virtual environments are kept")
     command.add_argument("--uv", type=Path, required=True, help="the uv executable")
-    command.add_argument("--port", type=int, help="default: the one used last time, at first a free one; 0: any, this once")
+    command.add_argument(
+        "--port", type=int, help="default: the one used last time, at first a free one; 0: any, this once"
+    )
     command.add_argument(
         "--tasks-at-once",
         type=int,
