@@ -72,6 +72,7 @@ class Foundation(pulumi.ComponentResource):
         scope = self.scope
         return {
             "account": scope.account.id,
+            "region": scope.account.region,
             "backend": f"s3://{scope.state_bucket}?region={scope.account.region}",
             "secrets_provider": f"awskms://{scope.state_key_alias}?region={scope.account.region}",
             "boundary": self.boundary.arn,

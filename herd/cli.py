@@ -91,6 +91,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (secret.app, "secret", _WORKLOADS),
     (machine.env, "env", _MORE),
     (machine.doctor, "doctor", _MORE),
+    (machine.bootstrap, "bootstrap", _MORE),
 )
 ORDER = tuple(name for _, name, _ in _COMMANDS)
 for function, name, panel in _COMMANDS:

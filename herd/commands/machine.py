@@ -65,3 +65,41 @@ def doctor(
             names = ", ".join(finding.what for finding in wrong if finding.repair)
             lines.append(f"`herd doctor --fix` repairs: {names}")
         raise HerdError("\n".join(lines))
+
+
+def bootstrap(
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ID", help="The 12 digits.", show_default=False)
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="NAME", help="Like eu-west-1.", show_default=False)
+    ] = None,
+    repository: Annotated[
+        str | None,
+        typer.Option(
+            "--repository", metavar="OWNER/NAME", help="On GitHub, whose workflows deploy.", show_default=False
+        ),
+    ] = None,
+    repository_id: Annotated[
+        str | None, typer.Option("--repository-id", metavar="NUMBER", help="Its number.", show_default=False)
+    ] = None,
+    owner_id: Annotated[
+        str | None, typer.Option("--owner-id", metavar="NUMBER", help="The number of its owner.", show_default=False)
+    ] = None,
+    here: Annotated[bool, typer.Option("--local", help="Try it on this machine's local cloud.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Make an AWS account ready, once: buckets for state and kept data, shared images, the boundary, GitHub's roles.
+
+    Shows what is to be made and asks. Its settings are in bootstrap/Pulumi.main.yaml; the first run writes them from
+    the options. Run again, it does what has changed in the settings.
+
+    [dim]herd bootstrap --account 123456789012 --region eu-west-1[/dim]
+    [dim]herd bootstrap --local[/dim]    the same on this machine
+    """
+    from herd import foundation
+
+    given = foundation.Given(account, region, repository, repository_id, owner_id)
+    chosen = foundation.choose(given, here)
+    made = foundation.make_ready(chosen, yes)
+    console.say(foundation.advice(made))

@@ -26,6 +26,7 @@ def test_it_makes_what_outlives_environments(foundation: Program) -> None:
 def test_its_exports_are_what_is_to_be_filled_in(foundation: Program) -> None:
     assert foundation.exports == {
         "account": ACCOUNT,
+        "region": REGION,
         "backend": f"s3://herd-{ACCOUNT}-state?region={REGION}",
         "secrets_provider": f"awskms://alias/herd-state?region={REGION}",
         "boundary": "arn:boundary",

@@ -24,16 +24,19 @@ config:
 
 
 class Account:
-    """A person at a shell in which `herd env` was evaluated, with a state of their own."""
+    """A person at a shell in which `herd env` was evaluated, and whose state is in the account's bucket."""
 
     def __init__(self, sandbox: Sandbox):
         self.sandbox = sandbox
-        state = sandbox.folder / "state"
-        state.mkdir()
-        self.variables = {
-            key: value for key, value in sandbox.herd_env().items() if not key.startswith("PULUMI_OPTION_")
-        } | {"PULUMI_BACKEND_URL": f"file://{state}", "PULUMI_CONFIG_PASSPHRASE": "of this test"}
+        env = sandbox.herd_env()
+        self.variables = {key: value for key, value in env.items() if not key.startswith("PULUMI_OPTION_")}
         self.variables.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        port = (sandbox.folder / ".herd/cloud/port").read_text().strip()
+        place = f"region=eu-west-1&endpoint=http://127.0.0.1:{port}&use_path_style=true"
+        self.variables |= {
+            "PULUMI_BACKEND_URL": f"s3://herd-{ACCOUNT}-state?{place}",
+            "PULUMI_CONFIG_PASSPHRASE": "",
+        }
 
     def pulumi(self, *arguments: str, check: bool = True) -> Any:
         command = ["pulumi", "-C", str(self.sandbox.folder / "bootstrap"), "--non-interactive", *arguments]
@@ -47,13 +50,16 @@ class Account:
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with Sandbox(tmp_path_factory.mktemp("bootstrap") / "checkout", samples=False) as sandbox:
         sandbox.write("bootstrap/Pulumi.main.yaml", SETTINGS)
-        sandbox.write("jobs/count/workload.toml", 'schedule = "none"\ncommand = "true"\n')
-        sandbox.herd("up", "--no-run")
-        account = Account(sandbox)
-        account.pulumi("stack", "init", "main")
-        account.pulumi("up", "--yes", "--stack", "main")
-        yield account
-        sandbox.herd("down", check=False)
+        done = sandbox.herd("bootstrap", "--local", check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        for line in (
+            f"the account {ACCOUNT} is ready",
+            f"herd:data_bucket: herd-prod-{ACCOUNT}-data",
+            f"herd:boundary: arn:aws:iam::{ACCOUNT}:policy/herd-boundary",
+            f"AWS_DEPLOY_ROLE=arn:aws:iam::{ACCOUNT}:role/herd-deploy",
+        ):
+            assert line in done.stdout, done.stdout
+        yield Account(sandbox)
 
 
 def test_it_makes_the_account_ready(account: Account) -> None:
@@ -68,6 +74,18 @@ def test_it_makes_the_account_ready(account: Account) -> None:
     assert versioning["Status"] == "Enabled"
 
 
+def test_its_state_is_in_the_bucket_and_nowhere_else(account: Account) -> None:
+    keys = account.aws("s3api", "list-objects-v2", "--bucket", f"herd-{ACCOUNT}-state", "--prefix", ".pulumi/stacks/")
+    assert ".pulumi/stacks/herd-bootstrap/main.json" in [entry["Key"] for entry in keys["Contents"]]
+    assert not list(account.sandbox.folder.glob(".herd/bootstrap/**/.pulumi"))
+    assert not (account.sandbox.folder / "bootstrap/Pulumi.main.yaml").read_text().count("encryptionsalt")
+
+
+def test_the_command_again_changes_nothing_and_says_the_same(account: Account) -> None:
+    done = account.sandbox.herd("bootstrap", "--local")
+    assert f"the account {ACCOUNT} is ready" in done.stdout and "+ " not in done.stdout
+
+
 def test_again_changes_nothing(account: Account) -> None:
     account.pulumi("preview", "--expect-no-changes", "--stack", "main")
     account.pulumi("refresh", "--yes", "--expect-no-changes", "--stack", "main")
@@ -80,6 +98,17 @@ def test_nothing_of_it_goes_by_mistake(account: Account) -> None:
 
 
 def test_on_purpose_it_goes_wholly(account: Account) -> None:
+    """As docs/aws.md has it: its state is taken out of the bucket first, which must be empty to go."""
+    out, bucket = account.sandbox.folder / "out", f"herd-{ACCOUNT}-state"
+    out.mkdir()
+    account.pulumi("stack", "export", "--stack", "main", "--file", str(out / "main.json"))
+    account.variables["PULUMI_BACKEND_URL"] = f"file://{out}"
+    account.pulumi("stack", "init", "main")
+    account.pulumi("stack", "import", "--stack", "main", "--file", str(out / "main.json"))
+    versions = account.aws("s3api", "list-object-versions", "--bucket", bucket)
+    for entry in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
+        one = ("--key", entry["Key"], "--version-id", entry["VersionId"])
+        account.aws("s3api", "delete-object", "--bucket", bucket, *one)
     account.pulumi("state", "unprotect", "--all", "--yes", "--stack", "main")
     account.pulumi("destroy", "--yes", "--stack", "main")
     names = [bucket["Name"] for bucket in account.aws("s3api", "list-buckets")["Buckets"]]

@@ -1,0 +1,66 @@
+"""`herd bootstrap` before it reaches an account: what is missing is said, what is given is written down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from herd import checkout, foundation
+from herd.checkout import Checkout
+from herd.errors import WrongInput
+from herd.foundation import Given
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "bootstrap").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text("name: herd\n")
+    monkeypatch.setattr(checkout, "current", lambda: Checkout(tmp_path, tmp_path / "cache"))
+    return tmp_path
+
+
+def test_without_settings_it_asks_for_account_and_region(root: Path) -> None:
+    with pytest.raises(WrongInput, match=r"Pulumi.main.yaml is not there; to write it give --account and --region"):
+        foundation.choose(Given(), here=False)
+    assert not (root / foundation.SETTINGS).exists()
+
+
+def test_what_is_given_is_written_down_beside_what_was_there(root: Path) -> None:
+    (root / foundation.SETTINGS).write_text("config:\n  herd-bootstrap:images: [python, r]\n")
+    account = foundation.choose(Given("123456789012", "eu-west-1", "acme/delays", "1", "2"), here=False)
+    written = yaml.safe_load((root / foundation.SETTINGS).read_text())["config"]
+    assert written["herd-bootstrap:images"] == ["python", "r"]
+    assert (written["aws:region"], written["herd-bootstrap:account"]) == ("eu-west-1", "123456789012")
+    assert account.bucket == "herd-123456789012-state"
+    assert account.backend == "s3://herd-123456789012-state?region=eu-west-1"
+
+
+def test_pulumi_gets_a_copy_of_the_settings_and_no_rules(root: Path) -> None:
+    account = foundation.choose(Given("123456789012", "eu-west-1"), here=False)
+    before = (root / foundation.SETTINGS).read_text()
+    variables = account.environment("file:///somewhere")
+    copy = Path(variables["PULUMI_OPTION_CONFIG_FILE"])
+    assert (
+        copy.is_relative_to(root / ".herd") and yaml.safe_load(copy.read_text())["config"]["aws:region"] == "eu-west-1"
+    )
+    assert variables["PULUMI_OPTION_POLICY_PACK"] == "" and variables["PULUMI_CONFIG_PASSPHRASE"] == ""
+    assert (root / foundation.SETTINGS).read_text() == before
+
+
+def test_the_advice_names_what_goes_where() -> None:
+    made = {
+        "account": "123456789012",
+        "region": "eu-west-1",
+        "backend": "s3://state",
+        "secrets_provider": "awskms://alias/x",
+        "boundary": "arn:boundary",
+        "image_repositories": "herd",
+        "data_buckets": {"prod": "herd-prod-data"},
+        "roles": {"preview": "arn:preview", "deploy": "arn:deploy"},
+    }
+    lines = foundation.advice(made).splitlines()
+    assert "    herd:data_bucket: herd-prod-data    # of prod" in lines
+    assert "    AWS_DEPLOY_ROLE=arn:deploy" in lines and "    AWS_PREVIEW_ROLE=arn:preview" in lines
+    assert not any("ROLE" in line for line in foundation.advice({**made, "roles": {}}).splitlines())
