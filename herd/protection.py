@@ -67,7 +67,10 @@ def adopted_buckets(target: Target) -> frozenset[str]:
         told = target.exports.get("adopted") or {}
     else:
         prefix = f"{target.checkout.project}:"
-        config = _settings(target).get("config") or {}
+        try:
+            config = _settings(target).get("config") or {}
+        except HerdError:  # an environment that never was, without a file
+            config = {}
         told = {key.removeprefix(prefix): value for key, value in config.items()}
     return frozenset(str(told[key]) for key in ("data_bucket", "log_bucket") if told.get(key))
 

@@ -82,9 +82,10 @@ class Storage:
         except _Denied:
             # Whoever may list only some prefixes of a bucket is told 403, not 404, of an object that does not exist
             # (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html). Listing just that key tells which.
-            if any(stored.key == key for stored in self.list(bucket, key)):
-                raise
-            return None
+            if not any(stored.key == key for stored in self.list(bucket, key)):
+                return None
+        # It is there: either it has come meanwhile, or reading it is what is denied.
+        return bytes(self._ask("get_object", Bucket=bucket, Key=key)["Body"].read())
 
     def put(self, bucket: str, key: str, body: bytes, *, only_if_absent: bool = False, **extra: str) -> bool:
         """Write a small object in one request; with `only_if_absent` say False if there is one already."""

@@ -7,6 +7,7 @@ executable. Everything else (clients, type tables, ledger) is shared and warm.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -158,7 +159,8 @@ def install_plugins(home: Path, pulumi_home: Path, python: str = sys.executable)
         folder.mkdir(parents=True, exist_ok=True)
         endpoint = str((home / "endpoint.json").absolute())
         text = source.replace("@ENDPOINT@", endpoint).replace("@PACKAGE@", package)
-        executable, draft = folder / f"pulumi-resource-{package}", folder / f".{package}.new"
+        # Two commands may do this at once: each has a draft of its own.
+        executable, draft = folder / f"pulumi-resource-{package}", folder / f".{package}.{os.getpid()}.new"
         draft.write_text(_STARTER.replace("@PYTHON@", python) + text, "utf-8")
         draft.chmod(0o755)
         draft.replace(executable)

@@ -84,6 +84,12 @@ def make(cloud: LocalCloud, home: Path) -> None:
     wait(lambda: len(ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"]) == 4)
     wait(lambda: running(ecs) == 4)
     wait(lambda: ecs.describe_services(cluster="c", services=["web"])["services"][0]["runningCount"] == 2)
+    wait(
+        lambda: (
+            ecs.describe_services(cluster="c", services=["web"])["services"][0]["deployments"][0]["rolloutState"]
+            == "COMPLETED"
+        )
+    )
     time.sleep(1.2)  # histories of running executions are written once a second
 
 

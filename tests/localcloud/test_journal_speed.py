@@ -24,6 +24,14 @@ replayed = journal.replay(server)
 print(json.dumps([replayed.requests, len(replayed.differing), time.process_time() - began]))
 """
 MACHINE = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
 
 
@@ -45,7 +53,7 @@ def test_two_thousand_requests_in_five_seconds(server: Server, tmp_path: Path) -
     while len(journal) < REQUESTS:
         number += 1
         server.client("ec2").create_security_group(GroupName=f"g{number}", Description="d", VpcId=vpc)
-        iam.create_role(RoleName=f"r{number}", AssumeRolePolicyDocument=POLICY)
+        iam.create_role(RoleName=f"r{number}", AssumeRolePolicyDocument=TRUST)
         iam.put_role_policy(RoleName=f"r{number}", PolicyName="p", PolicyDocument=POLICY)
         s3.create_bucket(
             Bucket=f"b{number}-{server.account}", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}

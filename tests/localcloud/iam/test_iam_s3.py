@@ -46,7 +46,7 @@ NEEDS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("delete_bucket_policy", {}, ["s3:DeleteBucketPolicy"]),
     ("put_public_access_block", {"PublicAccessBlockConfiguration": {}}, ["s3:PutBucketPublicAccessBlock"]),
     ("get_bucket_location", {}, ["s3:GetBucketLocation"]),
-    ("put_bucket_acl", {"ACL": "public-read"}, ["s3:PutBucketAcl"]),
+    ("put_bucket_acl", {"ACL": "private"}, ["s3:PutBucketAcl"]),
     ("get_bucket_tagging", {}, ["s3:GetBucketTagging"]),
     ("delete_bucket", {}, ["s3:DeleteBucket"]),
 ]
