@@ -38,7 +38,6 @@ class Account(Target):
         checkout = checkouts.current()
         # Pulumi runs in the project's own folder; what the command leaves behind lies below the checkout's `.herd/`.
         super().__init__(replace(checkout, root=checkout.root / "bootstrap"), STACK)
-        self.home = checkout
         self.config = {**config}
         self.folder = checkout.folder("bootstrap", self._kind)
 
@@ -54,8 +53,11 @@ class Account(Target):
     @property
     def is_moved(self) -> bool:
         """Is the bucket there, with this project's state in it?"""
-        found = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=f".pulumi/stacks/{PROJECT}/{STACK}.json")
-        return bool(found.get("KeyCount"))
+        s3, state = self.client("s3"), f".pulumi/stacks/{PROJECT}/{STACK}.json"
+        try:
+            return bool(s3.list_objects_v2(Bucket=self.bucket, Prefix=state).get("KeyCount"))
+        except s3.exceptions.NoSuchBucket:
+            return False
 
     @property
     def backend(self) -> str:
@@ -67,7 +69,7 @@ class Account(Target):
         """The variables by which Pulumi reaches the account."""
 
     def pulumi_environment(self) -> dict[str, str]:
-        return self.environment(self.backend if _is_there(self) and self.is_moved else f"file://{self.folder}")
+        return self.environment(self.backend if self.is_moved else f"file://{self.folder}")
 
     def environment(self, backend: str) -> dict[str, str]:
         own = {
@@ -96,11 +98,6 @@ class Account(Target):
 
     def state_resources(self) -> list[dict[str, Any]]:
         return []
-
-    def approve(self, action: str, yes: bool) -> None:
-        self.announce()
-        if not yes and not console.confirm(f"{action} there?"):
-            raise HerdError("nothing was done")
 
     def announce(self) -> None:
         account = self.client("sts").get_caller_identity()["Account"]
@@ -262,18 +259,6 @@ def _stacks(account: Account, variables: dict[str, str]) -> list[str]:
     return [
         str(entry["name"]).rpartition("/")[2] for entry in json.loads(run(account, variables, "stack", "ls", "--json"))
     ]
-
-
-def _is_there(account: Account) -> bool:
-    from botocore.exceptions import ClientError
-
-    try:
-        account.client("s3").head_bucket(Bucket=account.bucket)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
-            return False
-        raise
-    return True
 
 
 def _account_of(environment: LocalTarget) -> str:

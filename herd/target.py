@@ -104,9 +104,11 @@ class Target(ABC):
     def pulumi_environment(self) -> dict[str, str]:
         """The environment for running Pulumi on it."""
 
-    @abstractmethod
     def approve(self, action: str, yes: bool) -> None:
         """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
+        self.announce()
+        if not yes and not console.confirm(f"{action} there?"):
+            raise HerdError("nothing was done")
 
     @abstractmethod
     def state_resources(self) -> list[dict[str, Any]]:
@@ -261,11 +263,6 @@ class AwsTarget(Target):
     def pulumi_environment(self) -> dict[str, str]:
         own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         return shell.apply({**own, **shell.policy_pack(self.checkout.root)})
-
-    def approve(self, action: str, yes: bool) -> None:
-        self.announce()
-        if not yes and not console.confirm(f"{action} there?"):
-            raise HerdError("nothing was done")
 
     def require_exports(self) -> Exports:
         self.announce()
