@@ -61,7 +61,9 @@ class Sandbox:
         """What a person's shell has, without what belongs to the shell that runs us."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT) or key == POLICY_PACK}
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        return {**kept, "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
+        # Our .venv leads to the checkout it was made for, whose modules would be taken instead of this one's.
+        ours = {"PYTHONPATH": str(self.folder), "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
+        return {**kept, **ours}
 
     def run(
         self, *command: str, check: bool = True, timeout_seconds: float = 300, env: dict[str, str] | None = None

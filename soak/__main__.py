@@ -5,6 +5,7 @@
     python -m soak --parts kills --minutes 30        no new case begins after half an hour
     python -m soak --go-on …                         goes on with the record, and skips what it has
     python -m soak --go-on --minutes 0.0001          writes the report anew from the record
+    python -m soak --go-on --parts kills --share 2/3 every third case from the second on: three processes, one record
 
 A failure is in the report with the seed and the case; after three of them a part ends.
 """
@@ -55,7 +56,8 @@ class Soak:
         cases += kills.draw(seed, ("run",), kills.OF_RUNS, each)
         random.Random(seed).shuffle(cases)  # so that a part of them is a part of each kind
         numbered = [(f"{number}/{each}: {case}", case) for number, case in enumerate(cases)]
-        left = [(key, case) for key, case in numbered if not self.record.has("kill", key)]
+        mine, processes = self.options.share
+        left = [(key, case) for key, case in numbered[mine - 1 :: processes] if not self.record.has("kill", key)]
         while left and not self.over:
             now, left = left[:CASES_IN_A_WORLD], left[CASES_IN_A_WORLD:]
             done = self._kills(now)
@@ -135,8 +137,9 @@ class Soak:
 
     def report(self) -> str:
         options = self.options
+        everything = Record.opened(options.record, go_on=True)  # another process may have added to it
         wanted = {"kills": options.kills, "rounds": options.rounds, "cycles": options.cycles}
-        return report(self.record, options.seed, wanted, options.note)
+        return report(everything, options.seed, wanted, options.note)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -163,6 +166,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         ("seed", 1, "what the cases are drawn from"),
     ):
         parser.add_argument(f"--{name}", type=int, default=count, help=what)
+    parser.add_argument("--share", type=_share, default=(1, 1), help="of the kills, as 1/2: the first of two processes")
     everything = ["kills", "meetings", "cycles"]
     parser.add_argument("--parts", nargs="+", choices=everything, default=everything, help="only these")
     parser.add_argument("--minutes", type=float, help="begin nothing more after so long")
@@ -171,6 +175,13 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--note", default="", help="a paragraph for the report: what else was at work, what is mended")
     parser.add_argument("--report", type=Path, default=REPORT, help="default: docs/soak-report.md")
     return parser.parse_args(arguments)
+
+
+def _share(text: str) -> tuple[int, int]:
+    mine, _, processes = text.partition("/")
+    if not 1 <= int(mine) <= int(processes):
+        raise ValueError(text)
+    return int(mine), int(processes)
 
 
 @contextmanager

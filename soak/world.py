@@ -68,8 +68,7 @@ class World(Sandbox):
 
     @property
     def environment(self) -> dict[str, str]:
-        # Our .venv leads to the checkout it was made for, whose `infra` would be taken instead of this one's.
-        return {**super().environment, "TMPDIR": str(self.temporary), "PYTHONPATH": str(self.folder)}
+        return {**super().environment, "TMPDIR": str(self.temporary)}
 
     def edit(self, edition: str | None = None, port: int | None = None) -> None:
         """Change what the team has written."""
