@@ -8,33 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from bench.sandbox import POLICY_PACK, Sandbox
+from tests.policy.partner import EXCEPTION, EXTEND
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-policy")]
 
-EXTEND = """
-import pulumi
-from pulumi_aws.vpc import SecurityGroupIngressRule
-
-def extend(environment):
-    SecurityGroupIngressRule(
-        "partner-in",
-        security_group_id=environment.network.tasks_security_group.id,
-        description="the partner",
-        ip_protocol="tcp",
-        from_port=8443,
-        to_port=8443,
-        cidr_ipv4="0.0.0.0/0",
-        tags=environment.context.tags(),
-        opts=pulumi.ResourceOptions(parent=environment),
-    )
-"""
-EXCEPTION = """
-[[exception]]
-rule = "network-world-ports"
-resource = "partner-in"
-reason = "the partner's firewall lets 8443 through only"
-expires = 2999-01-31
-"""
 FINDING = "environment: the world may reach port 8443; allow 80 and 443 at most"
 
 
