@@ -194,8 +194,10 @@ def _data(scope: Scope) -> Document:
             [
                 *("s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:GetAccelerateConfiguration"),
                 *("s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration"),
-                *("s3:GetReplicationConfiguration", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutBucket*"),
-                *("s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration"),
+                *("s3:GetReplicationConfiguration", "s3:ListBucket", "s3:ListBucketVersions", "s3:PutBucketLogging"),
+                *("s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock"),
+                *("s3:PutBucketTagging", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration"),
+                "s3:PutLifecycleConfiguration",
             ],
             account.bucket_arn(prefix),
         ),

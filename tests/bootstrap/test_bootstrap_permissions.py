@@ -65,6 +65,8 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("deploy", "s3:GetObject", f"{KEPT}/model/latest.json", {}, False),
     ("deploy", "s3:GetObject", f"{KEPT}/_runs/model/1.json", {}, True),
     ("deploy", "s3:CreateBucket", "arn:aws:s3:::other", {}, False),
+    ("deploy", "s3:PutBucketAcl", DEV, {}, False),
+    ("deploy", "s3:PutBucketWebsite", DEV, {}, False),
     ("deploy", "secretsmanager:GetSecretValue", SECRET, {}, False),
     ("deploy", "secretsmanager:DescribeSecret", SECRET, {}, True),
     ("deploy", "iam:CreateRole", f"{ROLE}/herd-prod/tasks/x", BOUND, True),
@@ -101,6 +103,27 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
 @pytest.mark.parametrize(("role", "action", "resource", "context", "may"), CASES)
 def test_what_a_role_may_and_may_not(role: str, action: str, resource: str, context: dict[str, Any], may: bool) -> None:
     assert allowed(ROLES[role], action, resource, **context) is may
+
+
+PARTS_OF_A_BUCKET = {
+    "bucket": "s3:PutBucketTagging",
+    "bucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "bucketLogging": "s3:PutBucketLogging",
+    "bucketOwnershipControls": "s3:PutBucketOwnershipControls",
+    "bucketPolicy": "s3:PutBucketPolicy",
+    "bucketPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "bucketServerSideEncryptionConfiguration": "s3:PutEncryptionConfiguration",
+    "bucketVersioning": "s3:PutBucketVersioning",
+}
+"""Each resource that the program declares of a bucket, and what writing it takes."""
+
+
+def test_a_deployment_may_write_what_the_program_declares_of_buckets() -> None:
+    types = {found.type for name in ("dev", "prod", "dev with all") for found in program(name).resources}
+    declared = {name[len("aws:s3/") :].partition(":")[0] for name in types if name.startswith("aws:s3/")}
+    assert declared == PARTS_OF_A_BUCKET.keys()
+    for action in PARTS_OF_A_BUCKET.values():
+        assert allowed(DEPLOY, action, DEV) and not allowed(DEPLOY, action, KEPT), action
 
 
 # --- the boundary ---------------------------------------------------------------------------------------------------
