@@ -202,8 +202,17 @@ class Provider:
         kind = self.type_of(urn)
         self.touched.add(_identity(identifier, olds))
         cloud = self._cloud(olds)
-        with caused_by(self._cause(urn, identifier, olds)):
-            self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
+
+        def remove() -> None:
+            with caused_by(self._cause(urn, identifier, olds)):
+                self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
+
+        try:
+            remove()
+        except Refused:
+            if not self._remove_forgotten(urn, {identifier, _identity(identifier, olds)}):
+                raise
+            remove()
         self.ledger.removed(urn, _identity(identifier, olds))
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,6 +300,22 @@ class Provider:
             self.ledger.supersede(entry.urn, {entry.identity})
         else:
             self.ledger.drop(entry)
+
+    def _remove_forgotten(self, urn: str, names: set[str]) -> int:
+        """Delete what a killed update made that refers to one of `names` of this stack: the number of those that went.
+
+        The engine deletes what refers to a resource before the resource itself. What it has not mentioned by then, it
+        does not know: it was killed, or this cloud was, before the answer to a Create arrived.
+        """
+        went = 0
+        for entry in self.ledger.of_stack(ledgers.stack_of(urn)):
+            kind = self.types.get(ledgers.type_of(entry.urn))
+            if kind and entry.identity and entry.identity not in self.touched and _mentions(entry.inputs, names):
+                self.touched.add(entry.identity)
+                went += self._remove_forgotten(entry.urn, {entry.identifier, entry.identity})
+                self._remove(kind, entry)
+                went += self.ledger.find(entry.urn, entry.identity) is None
+        return went
 
     def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props) -> tuple[str, Props]:
         entry = self.ledger.begin(urn, cloud.region, inputs)
@@ -387,6 +412,15 @@ def _identity(identifier: str, outputs: Props) -> str:
     """What tells two resources apart: the ARN where there is one (two task definitions of a family share their id)."""
     arn = outputs.get("arn")
     return arn if isinstance(arn, str) else identifier
+
+
+def _mentions(value: Any, names: set[str]) -> bool:
+    """Is one of the names a text somewhere in this value?"""
+    if isinstance(value, dict):
+        return any(_mentions(each, names) for each in value.values())
+    if isinstance(value, list):
+        return any(_mentions(each, names) for each in value)
+    return isinstance(value, str) and value in names
 
 
 def _said(kind: Resource, urn: str, doing: str, words: str) -> str:

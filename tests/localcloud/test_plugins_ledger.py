@@ -218,6 +218,41 @@ def test_a_failed_creation_leaves_no_entry(server: Server, plugins: Plugins) -> 
     assert plugins.stacks() == {}
 
 
+ATTACHED = "urn:pulumi:dev::proj::aws:iam/rolePolicyAttachment:RolePolicyAttachment::a"
+POLICY = "urn:pulumi:dev::proj::aws:iam/policy:Policy::q"
+INLINE = "urn:pulumi:dev::proj::aws:iam/rolePolicy:RolePolicy::p"
+
+
+def test_a_destroy_removes_what_a_killed_update_hung_on_something(server: Server, plugins: Plugins) -> None:
+    """The engine knows the role, and the killed update's answers about the rest never arrived."""
+    inputs, name, outputs = a_role_in_state(plugins)
+    killed = plugins.provider("aws")
+    killed.create(INLINE, checked(killed, {"role": name, "policy": ALLOW}, urn=INLINE), preview=False)
+    arn, _ = killed.create(POLICY, checked(killed, {"policy": ALLOW}, urn=POLICY), preview=False)
+    killed.create(ATTACHED, checked(killed, {"role": name, "policyArn": arn}, urn=ATTACHED), preview=False)
+    plugins.provider("aws").delete(ROLE, name, outputs)
+    assert roles(server) == []
+    assert plugins.stacks() == {"proj/dev": 1}, "the policy hangs on nothing that went: it waits for the sweep"
+
+
+def test_a_destroy_leaves_what_the_engine_knows_and_what_strangers_hung_on_something(
+    server: Server, plugins: Plugins
+) -> None:
+    _, name, outputs = a_role_in_state(plugins)
+    before = plugins.provider("aws")
+    given = checked(before, {"role": name, "policy": ALLOW}, urn=INLINE)
+    identifier, made = before.create(INLINE, given, preview=False)
+    knows = plugins.provider("aws")
+    knows.diff(INLINE, identifier, given, made, given, ())
+    with pytest.raises(Refused, match="DeleteConflict"):
+        knows.delete(ROLE, name, outputs)
+    plugins.provider("aws").delete(INLINE, identifier, made)
+    server.client("iam").put_role_policy(RoleName=name, PolicyName="stranger", PolicyDocument=ALLOW)
+    with pytest.raises(Refused, match="DeleteConflict"):
+        plugins.provider("aws").delete(ROLE, name, outputs)
+    assert roles(server) == [name]
+
+
 def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins: Plugins) -> None:
     session = plugins.provider("aws")
     name, _ = session.create(ROLE, checked(session, INPUTS), preview=False)
