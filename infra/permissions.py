@@ -285,6 +285,7 @@ def workload_role(
         name=context.naming.role(spec.name, purpose),
         path=tasks_path(context),
         permissions_boundary=context.boundary,
+        force_detach_policies=True,  # an update that was killed may have made a policy that no state knows
         description=f"{purpose} role of the {spec.kind} {spec.name}",
         assume_role_policy=json.dumps(tasks_trust(context.account)),
         tags=context.tags(spec),
@@ -322,6 +323,7 @@ class PlatformRoles(Component):
             name=self.context.naming.environment_role(service),
             path=self.context.role_path,
             permissions_boundary=self.context.boundary,
+            force_detach_policies=True,
             description=f"{SERVICES[service]} acting for the environment {self.context.naming.environment}",
             assume_role_policy=json.dumps(trusted),
             tags=self.context.tags(),
