@@ -153,6 +153,13 @@ def test_prod_is_deployed_after_dev_with_the_list_that_its_approver_saw() -> Non
         assert deploy["run"] == f".github/scripts/deploy reviewed --stack {stack}"
 
 
+def test_a_job_can_be_run_again() -> None:
+    """"Preview it, look at it and approve it again" is one click on GitHub, if its list may take the earlier one's place:
+    an artifact's name is refused the second time otherwise."""
+    kept = [step["with"] for step in steps() if "upload-artifact@" in step.get("uses", "")]
+    assert kept and all(options["overwrite"] is True for options in kept)
+
+
 def test_pulumi_is_the_pinned_one() -> None:
     (pulumi,) = (step for step in steps() if "pulumi/actions@" in step.get("uses", ""))
     assert pulumi["with"] == {"pulumi-version": pulumi_cli.VERSION}
