@@ -19,7 +19,6 @@ SIGNS = {
     "import": "+",
     "import-replacement": "±",
     "read": "›",
-    "refresh": "~",
 }
 WORDS = {"+": "created", "~": "changed", "±": "replaced", "-": "deleted", "›": "read"}
 PREVIEW_WORDS = {"+": "to create", "~": "to change", "±": "to replace", "-": "to delete", "›": "to read"}
@@ -27,7 +26,8 @@ PREVIEW_WORDS = {"+": "to create", "~": "to change", "±": "to replace", "-": "t
 STEPS_OF_A_REPLACEMENT = frozenset({"create-replacement", "delete-replaced", "discard-replaced", "import-replacement"})
 """The engine reports a replacement as three steps; the one called `replace` stands for all of them."""
 
-UNTOUCHED = frozenset({"same", "read", "read-replacement", "read-discard", "discard-replaced"})
+UNTOUCHED = frozenset({"same", "read", "read-replacement", "read-discard", "discard-replaced", "refresh"})
+"""An update that asks first what there is says `refresh` of every resource; what it finds changed comes as an update."""
 
 SHOWN_SINGLY = 4
 """So many changes of one component are listed; more are counted."""

@@ -34,6 +34,7 @@ def diagnostic(severity: str, message: str, urn: str = "") -> dict[str, Any]:
         pytest.param("create-replacement", None, id="a step of a replacement"),
         pytest.param("delete-replaced", None, id="the other step of a replacement"),
         pytest.param("read", None, id="only looked at"),
+        pytest.param("refresh", None, id="looked at before an update"),
     ],
 )
 def test_what_is_a_change(operation: str, shown: str | None) -> None:
