@@ -8,7 +8,7 @@ from typing import Any
 from localcloud.plugins.lookups import _client, _only, _region, _single
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud
-from localcloud.plugins.tags import LOWER, Tagging
+from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
 MANAGED_CACHE_POLICIES = {
@@ -212,7 +212,7 @@ def repository(cloud: Cloud, arguments: Props) -> Props:
     scan = found.get("imageScanningConfiguration") or {}
     return {
         **arguments, "id": name, "arn": found["repositoryArn"], "registryId": found["registryId"], "region": region,
-        "repositoryUrl": f"{registry_host(cloud, region)}/{name}", "tags": Tagging("tags", LOWER).unwrap(tags),
+        "repositoryUrl": f"{registry_host(cloud, region)}/{name}", "tags": Tagging().unwrap(tags),
         "encryptionConfigurations": [
             {"encryptionType": kinds["encryptionType"], "kmsKey": kinds.get("kmsKey", "")}],
         "imageScanningConfigurations": [{"scanOnPush": bool(scan.get("scanOnPush"))}],

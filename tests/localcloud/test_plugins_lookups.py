@@ -92,7 +92,7 @@ def certificate(server: Server) -> Props:
 
 
 def repository(server: Server) -> Props:
-    server.client("ecr").create_repository(repositoryName="jobs/main")
+    server.client("ecr").create_repository(repositoryName="jobs/main", tags=[{"Key": "herd:project", "Value": "herd"}])
     return {"name": "jobs/main"}
 
 
@@ -120,7 +120,11 @@ CASES: list[tuple[str, Given, Props]] = [
     ("iam.getOpenIdConnectProvider", identity_provider, {"url": "token.example", "clientIdLists": ["a"]}),
     ("route53.getZone", zone, {"name": "a.example", "privateZone": False}),
     ("acm.getCertificate", certificate, {"domain": "a.example"}),
-    ("ecr.getRepository", repository, {"id": "jobs/main", "imageTagMutability": "MUTABLE"}),
+    (
+        "ecr.getRepository",
+        repository,
+        {"id": "jobs/main", "imageTagMutability": "MUTABLE", "tags": {"herd:project": "herd"}},
+    ),
     ("ecr.getImage", image, {"imageTags": ["v1"], "imageTag": "v1"}),
     ("resourcegroupstaggingapi.getResources", tagged_group, {"region": "eu-west-1"}),
     (
