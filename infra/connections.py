@@ -1,22 +1,23 @@
 """The way out to each connection that some workload names: a security group that only their tasks have."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv4Address
 
 import pulumi
 from pulumi_aws.ec2.security_group import SecurityGroup
-from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 
 from infra.context import Component, Context
 from infra.network import HTTPS, WORLD, Network
+from infra.settings_values import Connection
 from infra.spec import WorkloadSpec
 
 
 class Connections(Component):
     """For each connection a SecurityGroup and its one SecurityGroupEgressRule; none for HTTPS, which all tasks may.
 
-    The other side can let in exactly those who are meant, by naming the group `<prefix>-to-<connection>`. Where the
-    host is an address the way leads to it only; what a name stands for may change, so there the port alone is limited.
+    The other side can let in exactly those who are meant, by naming the group `<prefix>-to-<connection>`. The way leads
+    to the connection's `cidr`, else to the host where that is an address; what a name stands for may change, so there
+    the port alone is limited.
     """
 
     def __init__(
@@ -29,23 +30,15 @@ class Connections(Component):
             if connection.port != HTTPS:
                 group = network.security_group(f"to-{name}", f"tasks that connect to {name}")
                 self.security_groups[name] = group
-                SecurityGroupEgressRule(
-                    self.child(name),
-                    security_group_id=group.id,
-                    description=f"{name} ({connection.driver})",
-                    ip_protocol="tcp",
-                    from_port=connection.port,
-                    to_port=connection.port,
-                    **_destination(connection.host),
-                    tags=context.tags(),
-                    opts=self.options(),
-                )
+                what = f"{name} ({connection.driver})"
+                network.let_out(self, name, group, what, port=connection.port, to=_addresses(connection))
         self.register_outputs({})
 
 
-def _destination(host: str) -> dict[str, str]:
+def _addresses(connection: Connection) -> str:
+    if connection.cidr:
+        return connection.cidr
     try:
-        address = ip_address(host)
+        return f"{IPv4Address(connection.host)}/32"
     except ValueError:
-        return {"cidr_ipv4": WORLD}
-    return {f"cidr_ipv{address.version}": f"{address}/{address.max_prefixlen}"}
+        return WORLD

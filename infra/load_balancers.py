@@ -69,7 +69,7 @@ class LoadBalancer(Component):
         )
         security_group = shared.network.security_group(f"{facing}-balancer", f"the {facing} load balancer")
         self._let_in(served, security_group, shared.network)
-        self._let_out(served, security_group, shared.services_security_group)
+        self._let_out(served, security_group, shared)
         self.balancer = self._balancer(security_group, shared)
         self.listener = self._listeners()
         self.register_outputs({})
@@ -169,7 +169,8 @@ class LoadBalancer(Component):
                     opts=self.options(),
                 )
 
-    def _let_out(self, served: Sequence[ApiSpec], own: SecurityGroup, services: SecurityGroup) -> None:
+    def _let_out(self, served: Sequence[ApiSpec], own: SecurityGroup, shared: Shared) -> None:
+        services = shared.services_security_group
         for port in sorted({service.port for service in served}):
             SecurityGroupEgressRule(
                 self.child(f"to-{port}"),
@@ -194,17 +195,7 @@ class LoadBalancer(Component):
                 opts=self.options(),
             )
         if any(signs_in(service, self.context.settings) for service in served):
-            SecurityGroupEgressRule(
-                self.child("to-provider"),
-                security_group_id=own.id,
-                description="to the provider that people sign in at",
-                cidr_ipv4=WORLD,
-                ip_protocol="tcp",
-                from_port=HTTPS,
-                to_port=HTTPS,
-                tags=self.context.tags(),
-                opts=self.options(),
-            )
+            shared.network.let_out(self, "to-provider", own, "to the provider that people sign in at")
 
 
 # --- what a service's rules say ------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Network(Component):
         if not settings.vpc:
             self._build(faces_internet or self._kind != "endpoints", sorted(services), logs)
         self.tasks_security_group = self.security_group("tasks", "tasks that run and end: no way in")
-        self._https_out("tasks", self.tasks_security_group)
+        self.let_out(self, "tasks-https", self.tasks_security_group, "AWS and the world by HTTPS")
         self.register_outputs({})
 
     @property
@@ -122,8 +122,24 @@ class Network(Component):
     def service_security_group(self) -> SecurityGroup:
         """For tasks that a load balancer calls; who may call is added by the balancer."""
         group = self.security_group("services", "tasks that answer: called by load balancers only")
-        self._https_out("services", group)
+        self.let_out(self, "services-https", group, "AWS and the world by HTTPS")
         return group
+
+    def let_out(
+        self, owner: Component, name: str, group: SecurityGroup, description: str, port: int = HTTPS, to: str = WORLD
+    ) -> None:
+        """A rule, as a child of `owner`, by which what has `group` may call one TCP port of the addresses `to`."""
+        SecurityGroupEgressRule(
+            owner.child(name),
+            security_group_id=group.id,
+            description=description,
+            cidr_ipv4=to,
+            ip_protocol="tcp",
+            from_port=port,
+            to_port=port,
+            tags=self.context.tags(),
+            opts=owner.options(),
+        )
 
     # --- of its own ------------------------------------------------------------------------------------------------
 
@@ -270,19 +286,6 @@ class Network(Component):
             max_aggregation_interval=600,
             tags=self._named("flows"),
             opts=self.options(depends_on=logs.ready),
-        )
-
-    def _https_out(self, purpose: str, group: SecurityGroup) -> None:
-        SecurityGroupEgressRule(
-            self.child(f"{purpose}-https"),
-            security_group_id=group.id,
-            description="AWS and the world by HTTPS",
-            cidr_ipv4=WORLD,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
-            tags=self.context.tags(),
-            opts=self.options(),
         )
 
     def _named(self, what: str) -> dict[str, str]:

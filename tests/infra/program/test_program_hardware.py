@@ -256,6 +256,25 @@ def test_a_connection_binds_to_other_targets_in_another_stack(program: Program, 
     assert all("herd-prod/" in secret["valueFrom"] for secret in other.container("fit")["secrets"])
 
 
+WAYS_OUT = {
+    "a name, which may move": ({"host": "db.example.com"}, "0.0.0.0/0"),
+    "an address": ({"host": "10.20.0.5"}, "10.20.0.5/32"),
+    "a name in a network": ({"host": "db.example.com", "cidr": "10.1.0.0/16"}, "10.1.0.0/16"),
+    "an address and where its stand-ins are": ({"host": "10.1.0.5", "cidr": "10.1.0.0/24"}, "10.1.0.0/24"),
+    "a host that only the secret knows": ({}, "0.0.0.0/0"),
+    "a network though only the secret knows the host": ({"cidr": "10.1.0.0/16"}, "10.1.0.0/16"),
+}
+
+
+@pytest.mark.parametrize("case", WAYS_OUT)
+def test_a_connection_leads_no_further_than_what_is_known_of_it(case: str, tmp_path: Path) -> None:
+    given, addresses = WAYS_OUT[case]
+    connections = {**OFFERED.connections, "warehouse": Connection("postgresql", "warehouse-login", 5432, **given)}
+    made = run_program(write_team(tmp_path, TEAM), replace(OFFERED, connections=connections))
+    rule = made.one("securityGroupEgressRule:SecurityGroupEgressRule", "connections-warehouse").inputs
+    assert (rule["cidrIpv4"], rule["fromPort"], rule["toPort"]) == (addresses, 5432, 5432)
+
+
 def test_a_dataset_may_be_read_and_nothing_else(program: Program) -> None:
     assert {"name": "lake", "fetch": False, "uri": "s3://company-lake/raw/"} in program.task("fit")["reads"]
     lake = "arn:aws:s3:::company-lake"
