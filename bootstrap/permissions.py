@@ -6,6 +6,7 @@ roles with the boundary only, and may touch neither the boundary nor the roles o
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from infra.context import Account, Document, Statement
 from infra.naming import Naming
@@ -13,6 +14,14 @@ from infra.permissions import MANAGED_RULES, allow, document
 
 MANAGED_POLICY_CHARACTERS = 6_144
 """The size of a managed policy, white space not counted (IAM quotas)."""
+
+KEY_CHANGES = [
+    *("kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DisableKey", "kms:PutKeyPolicy"),
+    *("kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias"),
+]
+
+STATE_FOLDERS = ("stacks", "history", "backups", "locks/organization")
+"""Where Pulumi's own backends keep what is a project's, each with a folder for it (pkg/backend/diy in Pulumi)."""
 
 PASSED_TO = ("ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "ec2.amazonaws.com")
 
@@ -45,6 +54,11 @@ class Scope:
     @property
     def state_key_alias(self) -> str:
         return f"alias/{self.project}-state"
+
+    @property
+    def state_key(self) -> dict[str, dict[str, str]]:
+        """The condition by which a permission for keys, which have no names, is one for the state's."""
+        return {"ForAnyValue:StringEquals": {"kms:ResourceAliases": self.state_key_alias}}
 
     def role_name(self, purpose: str) -> str:
         return f"{self.project}-{purpose}"
@@ -130,15 +144,19 @@ def boundary(scope: Scope) -> Document:
 
 
 def state_access(scope: Scope, *, write: bool) -> Document:
-    """Pulumi's own state: the bucket with its locks, and the key that encrypts the secrets in it."""
+    """Pulumi's own state: the bucket with its locks, and the key that encrypts the secrets in it.
+
+    Written is the project's alone: with that of `herd bootstrap`, which lies beside it, a deployment could have an
+    administrator's next run widen it.
+    """
     bucket = scope.account.bucket_arn(scope.state_bucket)
-    actions = ["s3:GetObject", *(["s3:DeleteObject", "s3:PutObject"] if write else [])]
+    own = [f"{bucket}/.pulumi/{folder}/{scope.project}/*" for folder in STATE_FOLDERS]
     use = ["kms:Decrypt", *(["kms:Encrypt", "kms:GenerateDataKey"] if write else [])]
-    by_alias = {"kms:ResourceAliases": scope.state_key_alias}
     return document(
         allow(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
-        allow(actions, f"{bucket}/*"),
-        allow(["kms:DescribeKey", *use], scope.own("kms", "key/*"), **{"ForAnyValue:StringEquals": by_alias}),
+        allow("s3:GetObject", f"{bucket}/*"),
+        *([allow(["s3:DeleteObject", "s3:PutObject"], own)] if write else []),
+        allow(["kms:DescribeKey", *use], scope.own("kms", "key/*"), **scope.state_key),
     )
 
 
@@ -184,6 +202,8 @@ def deployment(scope: Scope) -> dict[str, Document]:
 
 def _data(scope: Scope) -> Document:
     account, prefix = scope.account, scope.prefix
+    # Named as infra.naming has them: the bucket for state, and objects in it, are none of these.
+    buckets = f"{scope.prefix}-{account.id}-*"
     names = [scope.data_bucket(environment) for environment in scope.environments]
     kept = [arn for name in names for arn in (account.bucket_arn(name), account.bucket_arn(name, "*"))]
     kept.append(account.bucket_arn(scope.state_bucket))
@@ -199,11 +219,11 @@ def _data(scope: Scope) -> Document:
                 *("s3:PutBucketTagging", "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration"),
                 "s3:PutLifecycleConfiguration",
             ],
-            account.bucket_arn(prefix),
+            account.bucket_arn(buckets),
         ),
-        allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], account.bucket_arn(prefix, "*")),
+        allow(["s3:DeleteObject", "s3:DeleteObjectVersion"], account.bucket_arn(buckets, "*")),
         # How the first runs went, which `herd up` waits for; not what they made.
-        allow("s3:GetObject", account.bucket_arn(prefix, "_runs/*")),
+        allow("s3:GetObject", account.bucket_arn(buckets, "_runs/*")),
         deny(["s3:DeleteBucket*", "s3:DeleteObject*", "s3:PutBucket*", "s3:Put*Configuration"], kept),
         allow("logs:DescribeLogGroups", "*"),
         allow(
@@ -238,6 +258,9 @@ def _data(scope: Scope) -> Document:
             [scope.own("kms", "key/*"), scope.own("kms", f"alias/{prefix}")],
             StringEquals=here,
         ),
+        # Without the state's key no environment could be changed any more. It is told by its name, so that stays too.
+        deny(KEY_CHANGES, scope.own("kms", "key/*"), **scope.state_key),
+        deny(["kms:DeleteAlias", "kms:UpdateAlias"], scope.own("kms", scope.state_key_alias)),
     )
 
 
@@ -358,9 +381,9 @@ def _roles(scope: Scope) -> Document:
     )
 
 
-def deny(actions: str | list[str], resources: str | list[str]) -> Statement:
+def deny(actions: str | list[str], resources: str | list[str], **condition: dict[str, Any]) -> Statement:
     """What no other statement can give."""
-    return {"Effect": "Deny", "Action": actions, "Resource": resources}
+    return {**allow(actions, resources, **condition), "Effect": "Deny"}
 
 
 def github_trust(provider_arn: str, repository: str, repository_id: str, owner_id: str, claims: list[str]) -> Document:

@@ -1,6 +1,7 @@
 """What the boundary and the two roles may and may not do, judged by the evaluator of the local cloud."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:herd-prod/api-AbCdEf"
 BOUND = {"iam:permissionsboundary": SCOPE.boundary_arn}
 HERE = {"aws:requestedregion": REGION}
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 STATE_KEY = {"kms:resourcealiases": ["alias/herd-state"]}
 
 
@@ -38,14 +40,16 @@ def allowed(granted: list[dict[str, Any]], action: str, resource: str, **context
     return decide(Access(action, resource), Who(), Policies(identity=identity), context).allowed
 
 
+READS = ("secretsmanager:DescribeSecret",)
+
 CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     # role, action, resource, condition keys, whether
     ("preview", "s3:GetObject", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, True),
     ("preview", "s3:PutObject", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, False),
     ("preview", "s3:DeleteObject", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, False),
-    ("preview", "kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1", STATE_KEY, True),
-    ("preview", "kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1", {"kms:resourcealiases": ["alias/x"]}, False),
-    ("preview", "kms:Encrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1", STATE_KEY, False),
+    ("preview", "kms:Decrypt", KEY, STATE_KEY, True),
+    ("preview", "kms:Decrypt", KEY, {"kms:resourcealiases": ["alias/x"]}, False),
+    ("preview", "kms:Encrypt", KEY, STATE_KEY, False),
     ("preview", "secretsmanager:DescribeSecret", SECRET, {}, True),
     ("preview", "secretsmanager:GetSecretValue", SECRET, {}, False),
     ("preview", "s3:GetObject", f"{KEPT}/model/latest.json", {}, False),
@@ -55,11 +59,40 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("preview", "iam:PassRole", f"{ROLE}/herd-prod/tasks/x", {}, False),
     ("preview", "iam:CreateRole", f"{ROLE}/herd-prod/x", BOUND, False),
     ("preview", "sts:AssumeRole", f"{ROLE}/herd-deploy", {}, False),
-    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/locks/x", {}, True),
-    ("deploy", "s3:DeleteObject", f"{STATE}/.pulumi/locks/x", {}, True),
+    ("preview", "s3:GetObject", f"{DEV}/_runs/model/1.json", {}, False),
+    ("preview", "s3:ListBucket", "arn:aws:s3:::payroll", {}, False),
+    ("preview", "ecr:DescribeImages", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, True),
+    ("preview", "ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, False),
+    (
+        "preview",
+        "logs:GetLogEvents",
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/herd-prod/api:log-stream:x",
+        {},
+        False,
+    ),
+    ("preview", "route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}, False),
+    ("preview", "iam:GetPolicy", SCOPE.boundary_arn, {}, True),
+    ("preview", "iam:CreatePolicyVersion", SCOPE.boundary_arn, {}, False),
+    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, True),
+    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/history/herd/prod/prod-1.history.json", {}, True),
+    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/locks/organization/herd/prod/1.json", {}, True),
+    ("deploy", "s3:DeleteObject", f"{STATE}/.pulumi/locks/organization/herd/prod/1.json", {}, True),
+    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/stacks/herd-bootstrap/main.json", {}, False),
+    ("deploy", "s3:DeleteObject", f"{STATE}/.pulumi/stacks/herd-bootstrap/main.json", {}, False),
+    ("deploy", "s3:PutObject", f"{STATE}/.pulumi/stacks/payroll/prod.json", {}, False),
+    ("deploy", "s3:DeleteObjectVersion", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, False),
+    ("deploy", "s3:PutBucketVersioning", STATE, {}, False),
     ("deploy", "s3:DeleteBucket", STATE, {}, False),
     ("deploy", "s3:PutBucketPolicy", STATE, {}, False),
     ("deploy", "s3:DeleteBucket", DEV, {}, True),
+    ("deploy", "s3:DeleteObjectVersion", f"{DEV}/model/latest.json", {}, True),
+    ("deploy", "kms:Encrypt", KEY, STATE_KEY, True),
+    ("deploy", "kms:ScheduleKeyDeletion", KEY, {**HERE, **STATE_KEY}, False),
+    ("deploy", "kms:PutKeyPolicy", KEY, {**HERE, **STATE_KEY}, False),
+    ("deploy", "kms:DeleteAlias", KEY, {**HERE, **STATE_KEY}, False),
+    ("deploy", "kms:DeleteAlias", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/herd-state", HERE, False),
+    ("deploy", "kms:ScheduleKeyDeletion", KEY, {**HERE, "kms:resourcealiases": ["alias/herd-prod"]}, True),
+    ("deploy", "kms:DeleteAlias", f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/herd-prod", HERE, True),
     ("deploy", "s3:DeleteBucket", KEPT, {}, False),
     ("deploy", "s3:DeleteObject", f"{KEPT}/model/latest.json", {}, False),
     ("deploy", "s3:GetObject", f"{KEPT}/model/latest.json", {}, False),
@@ -100,6 +133,14 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
 ]
 
 
+CASES += [
+    ("preview", action, resource, context, False)
+    for role, action, resource, context, may in CASES
+    if role == "deploy" and may and action not in READS
+]
+"""Whoever may push a branch may use the preview's role: nothing that a deployment may do is among what it may."""
+
+
 @pytest.mark.parametrize(("role", "action", "resource", "context", "may"), CASES)
 def test_what_a_role_may_and_may_not(role: str, action: str, resource: str, context: dict[str, Any], may: bool) -> None:
     assert allowed(ROLES[role], action, resource, **context) is may
@@ -124,6 +165,11 @@ def test_a_deployment_may_write_what_the_program_declares_of_buckets() -> None:
     assert declared == PARTS_OF_A_BUCKET.keys()
     for action in PARTS_OF_A_BUCKET.values():
         assert allowed(DEPLOY, action, DEV) and not allowed(DEPLOY, action, KEPT), action
+
+
+def test_each_role_is_asked_forty_times() -> None:
+    asked = Counter(role for role, *_ in CASES)
+    assert asked.keys() == ROLES.keys() and min(asked.values()) >= 40, asked
 
 
 # --- the boundary ---------------------------------------------------------------------------------------------------
