@@ -216,10 +216,19 @@ class Estate:
     def task_variables(self, workload: str) -> dict[str, str]:
         """The environment of a running task, as a process of the same user can read it."""
         for process in psutil.Process(self.pid).children(recursive=True):
-            variables: dict[str, str] = process.environ()
+            variables = variables_of(process)
             if variables.get("HERD_WORKLOAD") == workload and "AWS_CONTAINER_AUTHORIZATION_TOKEN" in variables:
                 return variables
         raise AssertionError(f"no task of {workload} runs")
+
+
+def variables_of(process: psutil.Process) -> dict[str, str]:
+    """The environment of a process; empty if it has just ended."""
+    try:
+        found: dict[str, str] = process.environ()
+        return found
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return {}
 
 
 def raise_open_files() -> None:
@@ -231,7 +240,7 @@ def raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
 
 
-def eventually(what: str, condition: Any, timeout_seconds: float = 30) -> Any:
+def eventually(what: str, condition: Any, timeout_seconds: float = 90) -> Any:
     deadline = time.monotonic() + timeout_seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, f"waited {timeout_seconds:g} s for {what}"

@@ -19,6 +19,7 @@ from herd import engine_lock
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.target import LocalTarget
+from tests.faults.hostile import eventually
 
 ROOT = Path(__file__).parents[2]
 Take = Callable[..., Path]
@@ -75,16 +76,17 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_of_a_living_engine_it_is_waited_for(target: LocalTarget, take: Take, said: list[str]) -> None:
-    living = subprocess.Popen(["sleep", "60"])
+    living = subprocess.Popen(["sleep", "300"])
     file = take(living.pid)
     done: list[bool] = []
     waiting = threading.Thread(target=lambda: done.append(engine_lock.settle(target)))
     waiting.start()
+    eventually("it to say that it waits", lambda: said)
     time.sleep(0.5)
     assert file.exists() and not done
     living.kill()
     living.wait()
-    waiting.join(10)
+    waiting.join(60)
     assert done == [True]
     assert len(said) == 1 and f"pulumi (process {living.pid} on " in said[0] and "waiting for it" in said[0]
 

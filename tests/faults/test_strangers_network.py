@@ -8,7 +8,6 @@ import io
 import os
 import subprocess
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,6 +50,9 @@ class Index(ThreadingHTTPServer):
     """A package index that can break in the middle; `mood` says how it does now."""
 
     mood = "well"
+    spoken: threading.Event
+    """Set when who was kept waiting in silence may go."""
+
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -62,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.server.mood == "silent":
-            time.sleep(8)
+            self.server.spoken.wait(60)
             return
         if self.server.mood == "errors":
             self.send_error(503)
@@ -92,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
 def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
     """An index of one package, which uv is told to use alone; with a cache that holds nothing yet."""
     index = Index(("127.0.0.1", 0), Handler)
+    index.spoken = threading.Event()
     thread = threading.Thread(target=index.serve_forever)
     thread.start()
     for name in [name for name in os.environ if name.startswith(("UV_", "PIP_"))]:
@@ -101,12 +104,13 @@ def index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Index]:
         "UV_DEFAULT_INDEX": f"http://127.0.0.1:{index.server_address[1]}/simple/",
         "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
         "UV_HTTP_RETRIES": "0",
-        "UV_HTTP_TIMEOUT": "2",
+        "UV_HTTP_TIMEOUT": "60",
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
     yield index
+    index.spoken.set()
     index.shutdown()
     index.server_close()
     thread.join()
@@ -127,6 +131,8 @@ def test_a_lost_network_leaves_nothing_half_made(
     lock.write_text(LOCK)
     index.mood = mood
     with monkeypatch.context() as lost:
+        if mood == "silent":
+            lost.setenv("UV_HTTP_TIMEOUT", "2")
         if mood == "unreachable":
             lost.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple/")
         with pytest.raises(RealiseError) as told:

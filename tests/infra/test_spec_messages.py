@@ -77,11 +77,11 @@ CASES = golden((Path(__file__).parent / "messages.golden").read_text(encoding="u
 def test_message(case: str, write_project: Write) -> None:
     files, lines = CASES[case]
     root = write_project(files)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(SpecErrors) as error:
         load_specs(root, "dev")
     assert lines and str(error.value).split("\n") == lines
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert "hunter2" not in str(error.value), "a secret is shown"
 
 

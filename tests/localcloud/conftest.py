@@ -24,6 +24,9 @@ from localcloud.server import Server
 
 REGION = "eu-west-1"
 
+LONG_SECONDS = 60.0
+"""How long a test waits for what takes a moment: the machine may be busy."""
+
 _accounts = itertools.count(100000000000 + os.getpid() * 1000)
 
 
@@ -193,7 +196,7 @@ class Cloud:
         found: dict[str, Any] = self.ecs.describe_tasks(cluster="c", tasks=[arn])["tasks"][0]
         return found
 
-    def stopped(self, arn: str, timeout: float = 20) -> dict[str, Any]:
+    def stopped(self, arn: str, timeout: float = LONG_SECONDS) -> dict[str, Any]:
         """The task once it has stopped."""
         eventually(lambda: self.task(arn)["lastStatus"] == "STOPPED", timeout)
         return self.task(arn)
@@ -217,14 +220,14 @@ class Cloud:
         ]
         return arn
 
-    def execute(self, machine: str, input: Any = None, timeout: float = 20, **parameters: Any) -> dict[str, Any]:
+    def execute(self, machine: str, input: Any = None, **parameters: Any) -> dict[str, Any]:
         """Start an execution and wait for its end; its description."""
         arn = self.sfn.start_execution(stateMachineArn=machine, input=json.dumps(input or {}), **parameters)[
             "executionArn"
         ]
-        return self.finished(arn, timeout)
+        return self.finished(arn)
 
-    def finished(self, execution_arn: str, timeout: float = 20) -> dict[str, Any]:
+    def finished(self, execution_arn: str, timeout: float = LONG_SECONDS) -> dict[str, Any]:
         """The execution once it has ended."""
         eventually(lambda: self.sfn.describe_execution(executionArn=execution_arn)["status"] != "RUNNING", timeout)
         found: dict[str, Any] = self.sfn.describe_execution(executionArn=execution_arn)
@@ -255,7 +258,7 @@ def ticking(server: Server, clock: FakeClock) -> Iterator[Agent]:
     agent.stop(timeout=5)
 
 
-def eventually(condition: Callable[[], object], timeout: float = 20, message: str = "") -> None:
+def eventually(condition: Callable[[], object], timeout: float = LONG_SECONDS, message: str = "") -> None:
     """Wait until a condition holds; fail when it does not in time."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -144,7 +144,10 @@ def test_without_uv(tmp_path: Path, lock: Path) -> None:
 
 def test_nobody_starts_before_the_installer_of_a_killed_process_has_ended(tmp_path: Path, lock: Path) -> None:
     slow = tmp_path / "uv"
-    slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/installing\nsleep 1\necho done >> {tmp_path}/installing\nexit 1\n")
+    slow.write_text(
+        f"#!/bin/sh\ntouch {tmp_path}/installing\nuntil [ -e {tmp_path}/enough ]; do sleep 0.1; done\n"
+        f"echo done >> {tmp_path}/installing\nexit 1\n"
+    )
     slow.chmod(0o755)
     code = (
         "import sys; from pathlib import Path; from localcloud.images.realise import VenvRealiser as V;"
@@ -157,7 +160,12 @@ def test_nobody_starts_before_the_installer_of_a_killed_process_has_ended(tmp_pa
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     said: list[str] = []
-    venv = VenvRealiser(tmp_path / "cache", find_uv()).realise(lock, said.append)
+
+    def say(line: str) -> None:
+        said.append(line)
+        (tmp_path / "enough").touch()
+
+    venv = VenvRealiser(tmp_path / "cache", find_uv()).realise(lock, say)
     assert said[0] == "waiting for another process that is installing requirements.lock"
     assert (tmp_path / "installing").read_text() == "done\n"
     assert (venv / "bin/greet").exists()

@@ -118,10 +118,10 @@ def test_a_whole_stack(pack: Any) -> None:
 def test_a_stack_of_a_hundred_takes_little(pack: Any) -> None:
     """What each preview pays: a call for each resource. All of it may take a second, also on a busy machine."""
     configure(pack, "dev")
-    started = time.monotonic()
+    started = time.process_time()
     for number in range(100):
         analyze(pack, TASK, f"job-{number}-task", task())
-    assert time.monotonic() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_values_of_the_wire() -> None:

@@ -109,7 +109,7 @@ def test_the_registry_says_that_it_is_none(site: Any) -> None:
     ],
 )
 def test_broken_or_oversized_heads_are_refused(site: Any, head: bytes, statuses: tuple[bytes, ...]) -> None:
-    answer = site.raw(head.replace(b"HOST", site.address.encode()), timeout=3)
+    answer = site.raw(head.replace(b"HOST", site.address.encode()), timeout=20)
     assert answer.split(b" ")[1] in statuses
 
 
@@ -120,12 +120,12 @@ def test_a_head_that_never_ends_is_cut_off(site: Any, monkeypatch: pytest.Monkey
     slow = gateway.Gateway(listener, site.server, site.keyring, list, list, list)
     slow.start()
     try:
-        with socket.create_connection(("127.0.0.1", listener.getsockname()[1]), 10) as connection:
+        with socket.create_connection(("127.0.0.1", listener.getsockname()[1]), 30) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\n")
             began = time.monotonic()
             connection.sendall(b"X-Slow: 1\r\n")
             assert connection.recv(100) == b""
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
     finally:
         slow.stop()
 
