@@ -169,6 +169,11 @@ def _role(step: Step) -> Iterator[Permission]:
     if before and before != after:
         what = f"another boundary, {_text(after)}" if after else "no boundary any more"
         yield Permission(step, (Widening((what,), ()),))
+    inline = _inline(step.old)
+    for name, document in sorted(_inline(step.new).items()):
+        found = _widened(inline.get(name), document)
+        if found is None or found:
+            yield Permission(step, None if found is None else tuple(found))
     gained = [
         arn
         for arn in _flat([step.new.get("managedPolicyArns") or []])
@@ -176,6 +181,11 @@ def _role(step: Step) -> Iterator[Permission]:
     ]
     if gained:
         yield Permission(step, tuple(Widening((f"all of {_text(arn)}",), ()) for arn in sorted(map(str, gained))))
+
+
+def _inline(inputs: Inputs) -> dict[str, Any]:
+    """The policies that are written within a role, by name."""
+    return {str(policy.get("name", "")): policy.get("policy") for policy in _tables(inputs, "inlinePolicies")}
 
 
 def _ports(rule: Inputs) -> str:

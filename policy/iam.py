@@ -54,9 +54,10 @@ MANAGED_BY_AWS = (
     link="https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html",
 )
 def readable(resource: Resource, stack: Stack) -> Iterator[str]:
-    for key in ("policy", "assumeRolePolicy"):
+    texts = {key: resource.props.get(key) for key in ("policy", "assumeRolePolicy")}
+    for key, text in [*texts.items(), *(("inlinePolicies", text) for text in _inline(resource))]:
         try:
-            document = load(resource.props.get(key))
+            document = load(text)
         except ValueError:
             yield f"{key} is not JSON"
             continue
@@ -72,12 +73,13 @@ def readable(resource: Resource, stack: Stack) -> Iterator[str]:
     "iam-no-star",
     ROLE_POLICY,
     POLICY,
+    ROLE,
     says="No permission for all actions of a service, or on all resources, that AWS lets one narrow.",
     why="A star is what an intruder can do with the role, today and with every service that AWS adds.",
     control="IAM.21",
 )
 def no_star(policy: Resource, stack: Stack) -> Iterator[str]:
-    for statement in _allowing(policy):
+    for statement in _granting(policy):
         for action in actions(statement):
             if action in ("*", "*:*") or (action.endswith(":*") and action not in WITHOUT_RESOURCE):
                 yield f"allows every action of {action.split(':')[0]}; name the actions"
@@ -90,12 +92,13 @@ def no_star(policy: Resource, stack: Stack) -> Iterator[str]:
     "iam-pass-role-bound",
     ROLE_POLICY,
     POLICY,
+    ROLE,
     says="Passing a role names the roles, and the service that they may be passed to.",
     why="Whoever may pass any role to any service has the permissions of the widest role in the account.",
     link="https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html",
 )
 def pass_role_bound(policy: Resource, stack: Stack) -> Iterator[str]:
-    for statement in _allowing(policy):
+    for statement in _granting(policy):
         if not any(fnmatchcase("iam:PassRole", action) for action in actions(statement)):
             continue
         if not tested(statement, "iam:PassedToService"):
@@ -108,12 +111,13 @@ def pass_role_bound(policy: Resource, stack: Stack) -> Iterator[str]:
     "iam-run-task-in-cluster",
     ROLE_POLICY,
     POLICY,
+    ROLE,
     says="Who may run tasks may do so in the environment's own cluster.",
     why="Without `ecs:cluster` a dev role can run its tasks in prod's cluster.",
     link="https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html",
 )
 def run_task_in_cluster(policy: Resource, stack: Stack) -> Iterator[str]:
-    for statement in _allowing(policy):
+    for statement in _granting(policy):
         runs = any(fnmatchcase("ecs:RunTask", a) or fnmatchcase("ecs:StartTask", a) for a in actions(statement))
         if runs and not tested(statement, "ecs:cluster"):
             yield "may run tasks in any cluster; demand ecs:cluster"
@@ -203,10 +207,23 @@ def own_policies(resource: Resource, stack: Stack) -> Iterator[str]:
                 yield f"has AWS's policy {name}; write down what it needs"
 
 
-def _allowing(resource: Resource, key: str = "policy") -> list[dict[str, Any]]:
+def _allowing(resource: Resource, key: str) -> list[dict[str, Any]]:
+    return _statements(resource.props.get(key))
+
+
+def _granting(resource: Resource) -> list[dict[str, Any]]:
+    """What a policy allows, wherever it is written: as a resource of its own or within its role."""
+    return [found for text in (resource.props.get("policy"), *_inline(resource)) for found in _statements(text)]
+
+
+def _inline(resource: Resource) -> list[Any]:
+    return [policy.get("policy") for policy in resource.props.get("inlinePolicies") or []]
+
+
+def _statements(text: Any) -> list[dict[str, Any]]:
     """A document that is not JSON is what `iam-readable` reports."""
     try:
-        return list(allowing(resource.props.get(key)))
+        return list(allowing(text))
     except ValueError:
         return []
 

@@ -24,6 +24,12 @@ def reading(principal: Any, **more: Any) -> dict[str, Any]:
     return {"policy": json.dumps({"Statement": [statement]})}
 
 
+def within(*actions: str) -> list[dict[str, Any]]:
+    """A role's policies as they are written within the role."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "x"}
+    return [{"name": "p", "policy": json.dumps({"Statement": [statement]})}]
+
+
 @pytest.mark.parametrize(
     ("type_", "old", "new", "told"),
     [
@@ -125,8 +131,21 @@ def test_what_is_lost() -> None:
             "all of arn:admin",
             id="a managed policy more",
         ),
+        pytest.param(
+            "aws:iam/role:Role",
+            {"inlinePolicies": within("s3:GetObject")},
+            {"inlinePolicies": within("s3:GetObject", "s3:PutObject")},
+            "s3:PutObject",
+            id="more in a policy within the role",
+        ),
     ],
 )
 def test_what_is_permitted_beside_documents(type_: str, old: Any, new: Any, told: str | None) -> None:
     (found,) = permissions(plan(event("update", type_, "x", old=old, new=new)).steps)
     assert (found.widenings and found.widenings[0].actions) == ((told,) if told else None)
+
+
+def test_less_in_a_policy_within_a_role_is_no_news() -> None:
+    old, new = within("s3:GetObject", "s3:PutObject"), within("s3:GetObject")
+    told = event("update", "aws:iam/role:Role", "x", old={"inlinePolicies": old}, new={"inlinePolicies": new})
+    assert not list(permissions(plan(told).steps))

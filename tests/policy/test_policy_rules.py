@@ -14,7 +14,7 @@ import pytest
 from policy import tasks
 from policy.catalogue import BY_ID, CONCERNS, RULES, examine
 from policy.model import UNKNOWN, Finding, Resource, Stack
-from tests.policy.fixtures import DEV, JOB, PROD, RESOURCES, STACKS, Fixture, task
+from tests.policy.fixtures import DEV, JOB, PROD, RESOURCES, STACKS, Fixture, policy, task
 
 ROOT = Path(__file__).parents[2]
 
@@ -124,6 +124,18 @@ MORE = {
             {"policyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess"},
         ),
     ),
+    **{
+        f"{rule}, written within a role": (
+            rule,
+            Resource("aws:iam/role:Role", "r", {"inlinePolicies": [{"name": "p", **text}]}),
+        )
+        for rule, text in {
+            "iam-no-star": policy("*", "*"),
+            "iam-pass-role-bound": policy("iam:PassRole", "*"),
+            "iam-run-task-in-cluster": policy("ecs:RunTask"),
+            "iam-readable": {"policy": "{"},
+        }.items()
+    },
     "a parameter that is a secret": (
         "secrets-not-in-state",
         Resource("aws:ssm/parameter:Parameter", "p", {"name": "/x/db-password", "type": "String"}),
