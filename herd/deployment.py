@@ -213,8 +213,7 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: fro
             console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
         vault.clear(target, keep)
         left = leftovers.look(target, keep, adopted)
-    if was_up:
-        _forget(target)
+    _forget(target)  # also where there was no stack yet: an `up` that was killed may have written its settings
     if left is not None:
         leftovers.refuse(target, left)
     leftovers.clear_files(target)

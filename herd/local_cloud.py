@@ -292,6 +292,8 @@ def forget(checkout: Checkout) -> None:
     """Remove what a stopped local cloud held; its port and credentials stay. Raises HerdError if that cannot be."""
     command = [str(checkout.python), "-m", "localcloud", "forget", "--home", str(checkout.cloud)]
     done = subprocess.run(command, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode < 0:
+        raise HerdError("removing what the local cloud held was cut short; the same command again goes on with it")
     if done.returncode:
         raise HerdError(done.stderr.strip())
 

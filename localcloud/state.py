@@ -118,6 +118,9 @@ def forget(config: Config, keep: bool) -> list[Path]:
 
 
 def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
+    # First, in one step, what makes the cloud new: whoever is killed from here on leaves nothing that is half there.
+    if "journal" in folders:
+        (home / "journal" / "requests").unlink(missing_ok=True)
     found = [home / name for name in folders if (home / name).exists()]
     for folder in found:
         shutil.rmtree(folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from herd import local_cloud
+from herd import local_cloud, stack_config
 from soak.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-nothing-left")]
@@ -37,11 +37,20 @@ def up(world: World) -> psutil.Process:
 
 def kill(process: psutil.Process) -> None:
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_where_there_never_was_anything(world: World) -> None:
     assert "was not up" in world.herd("down").stdout
+    world.assert_nothing_left()
+
+
+def test_where_an_up_was_killed_before_it_had_made_anything(world: World) -> None:
+    """Pulumi writes the settings of a stack before the stack."""
+    copy = stack_config.path_of(world.checkout, "dev")
+    copy.write_text("encryptionsalt: v1:\n")
+    assert "was not up" in world.herd("down").stdout
+    assert not copy.exists()
     world.assert_nothing_left()
 
 
@@ -131,6 +140,6 @@ def test_a_local_cloud_whose_checkout_was_removed_ends(world: World) -> None:
     assert tasks
     control = Path(world.target().cloud.control)
     shutil.rmtree(world.folder, ignore_errors=True)
-    world.wait_for("the local cloud to end", lambda: not cloud.is_running() or cloud.status() == "zombie", 40)
-    world.wait_for("its tasks to end", lambda: not any(task.is_running() for task in tasks), 10)
+    world.wait_for("the local cloud to end", lambda: not cloud.is_running() or cloud.status() == "zombie", 90)
+    world.wait_for("its tasks to end", lambda: not any(task.is_running() for task in tasks))
     assert not control.exists()
