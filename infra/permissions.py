@@ -184,6 +184,12 @@ def states_permissions(context: Context) -> Document:
         # A target without a revision is authorised as its latest revision (ECS, 2024-03-21), hence `:*`.
         allow("ecs:RunTask", account.arn("ecs", f"task-definition/{prefix}-*:*"), ArnEquals=in_cluster),
         allow(["ecs:StopTask", "ecs:DescribeTasks"], account.arn("ecs", f"task/{context.naming.cluster}/*")),
+        # Tasks have the tags of their definition from the start; nobody changes them afterwards.
+        allow(
+            "ecs:TagResource",
+            account.arn("ecs", f"task/{context.naming.cluster}/*"),
+            StringEquals={"ecs:CreateAction": "RunTask"},
+        ),
         allow(
             "iam:PassRole",
             account.role_arn(f"{tasks_path(context)[1:]}*"),

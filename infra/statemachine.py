@@ -92,6 +92,8 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
             "Cluster": target.cluster,
             "TaskDefinition": family,
             "CapacityProviderStrategy": [{"CapacityProvider": provider, "Weight": 1}],
+            # What a task costs is then found under its workload and the company's own tags.
+            "PropagateTags": "TASK_DEFINITION",
             "NetworkConfiguration": {
                 "AwsvpcConfiguration": {
                     "Subnets": list(target.subnets),

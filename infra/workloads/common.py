@@ -124,7 +124,8 @@ class Workload(Component):
             task_role_arn=self.task_role.role.arn,
             volumes=[{"name": SCRATCH}],
             tags={**context.tags(spec), "herd:content-hash": image.content_hash},
-            opts=self.options(),
+            # It names the log group, without which no task starts; and it goes after all who write into it.
+            opts=self.options(depends_on=[self.log_group]),
         )
 
 
@@ -138,6 +139,9 @@ def container(
     """
     variables = {
         **spec.env,
+        # Fargate says by itself where a task runs; a machine of a pool does not, and SDKs refuse to work then.
+        "AWS_REGION": context.settings.region,
+        "AWS_DEFAULT_REGION": context.settings.region,
         "HERD_ENVIRONMENT": context.settings.environment,
         "HERD_WORKLOAD": spec.name,
         "HERD_TASK": json.dumps(task(spec, context, image, content_hash, reports_url), separators=(",", ":")),

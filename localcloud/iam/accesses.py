@@ -171,7 +171,8 @@ def _pass_defined_roles(ask: Ask) -> Iterator[Access]:
 
 def _tag_on_creation(kind: str) -> Callable[[Ask], Iterator[Access]]:
     def also(ask: Ask) -> Iterator[Access]:
-        if ask.given.get("tags"):
+        # With `propagateTags` too ("Grant permission to tag resources on creation", ECS developer guide).
+        if ask.given.get("tags") or (kind == "task" and ask.text("propagateTags") not in ("", "NONE")):
             context = {**dict(_tags(ask)), "ecs:createaction": ask.action}
             yield Access("ecs:TagResource", ask.arn(f"{kind}/{_cluster_name(ask)}/*"), context)
 

@@ -52,6 +52,7 @@ def apply() -> None:
     """Let the agent decide what becomes of a task."""
     _patch_task()
     _patch_run_task()
+    _patch_propagation()
     _patch_stop_task()
     _patch_list_tasks()
     _patch_describe_tasks()
@@ -147,6 +148,21 @@ def _patch_run_task() -> None:
     # ec2/models/elastic_network_interfaces.py:139 sets the name only in a VPC with DNS host names, yet
     # ecs/models.py:386 reads it always: RunTask was HTTP 500 in other VPCs.
     elastic_network_interfaces.NetworkInterface.private_dns_name = None
+
+
+def _patch_propagation() -> None:
+    # ecs/responses.py:223 does not read `propagateTags`. A tag that the request names itself wins.
+    stock = responses.EC2ContainerServiceResponse.run_task
+
+    def run_task(response: Any) -> Any:
+        answer = stock(response)
+        if response._get_param("propagateTags") == "TASK_DEFINITION":
+            for task in answer.result["tasks"]:
+                own = {tag["key"] for tag in task.tags}
+                task.tags = [*task.tags, *(tag for tag in task.definition.tags if tag["key"] not in own)]
+        return answer
+
+    responses.EC2ContainerServiceResponse.run_task = run_task
 
 
 def _on_this_machine(

@@ -79,6 +79,14 @@ def test_the_capacity_is_what_the_settings_say(job: Jobs) -> None:
     assert asked["fargate-spot"]["CapacityProviderStrategy"] == [{"CapacityProvider": "FARGATE_SPOT", "Weight": 1}]
 
 
+def test_tasks_have_the_tags_of_their_definition(job: Jobs) -> None:
+    for settings in VARIANTS.values():
+        for scope in scopes(job_definition(job("train", **settings), "f", TARGET)):
+            for state in scope["States"].values():
+                if ":ecs:" in state.get("Resource", ""):
+                    assert state["Parameters"]["PropagateTags"] == "TASK_DEFINITION"
+
+
 def test_waits_double_between_attempts(job: Jobs) -> None:
     states = job_definition(job("train", retries=2), "f", TARGET)["States"]
     assert states["Run: first attempt"]["Result"]["wait"] == 5

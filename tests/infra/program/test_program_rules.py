@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.program.mocks import Program, run_program
+from tests.infra.program.mocks import REGION, Program, run_program
 
 INFRA = Path(__file__).parents[3] / "infra"
 
@@ -70,6 +70,21 @@ def test_physical_names_begin_with_project_and_environment(program: Program) -> 
             if resource.type.endswith((":RolePolicy", ":Image")):
                 continue  # the name of an inline policy is seen within its role only
             assert resource.inputs[key].lstrip("/").startswith("herd-dev"), (resource.urn, key)
+
+
+def test_every_task_knows_its_region(program: Program) -> None:
+    """Machines of pools do not say it by themselves as Fargate does; boto3 then has no region, S3 that of another."""
+    for workload in program.exports["workloads"]:
+        variables = {one["name"]: one["value"] for one in program.container(workload)["environment"]}
+        assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == REGION
+
+
+def test_a_log_group_is_there_before_all_who_write_into_it(program: Program) -> None:
+    """ECS starts no task without it, and on the way out it must be the last."""
+    for workload in program.exports["workloads"]:
+        definition = program.one("ecs/taskDefinition:TaskDefinition", f"{workload}-task")
+        group = program.one("cloudwatch/logGroup:LogGroup", f"{workload}-log")
+        assert group.urn in definition.depends_on
 
 
 def test_a_job_has_at_most_ten_resources(program: Program) -> None:

@@ -157,7 +157,14 @@ def test_rest_calls(service: str, method: str, url: str, body: Any, wanted: list
     assert rest(service, method, url, body) == wanted
 
 
-def test_a_task_is_authorised_by_its_latest_revision_with_its_roles_and_tags(account: Account) -> None:
+@pytest.mark.parametrize(
+    "tagged",
+    [{"tags": [{"key": "k", "value": "v"}]}, {"propagateTags": "TASK_DEFINITION"}],
+    ids=["its own tags", "those of its definition"],
+)
+def test_a_task_is_authorised_by_its_latest_revision_with_its_roles_and_tags(
+    account: Account, tagged: dict[str, Any]
+) -> None:
     ecs = account.root("ecs")
     for _ in range(2):
         ecs.register_task_definition(
@@ -168,8 +175,7 @@ def test_a_task_is_authorised_by_its_latest_revision_with_its_roles_and_tags(acc
         ("Authorization", f"AWS4-HMAC-SHA256 Credential=a/20260101/{REGION}/ecs/aws4_request, Signature=0"),
         ("X-Amz-Target", "X.RunTask"),
     ]
-    asked = {"taskDefinition": "f", "cluster": "c", "tags": [{"key": "k", "value": "v"}],
-             "overrides": {"taskRoleArn": f"{ROLE}/other"}}  # fmt: skip
+    asked = {"taskDefinition": "f", "cluster": "c", "overrides": {"taskRoleArn": f"{ROLE}/other"}, **tagged}
     call = identify("POST", "/", headers, json.dumps(asked).encode(), account.id, REGION)
     found = [(access.action, access.resource) for access in accesses(call, "POST")]
     assert found == [

@@ -124,6 +124,7 @@ YES: dict[str, list[Case]] = {
         ("ecs:RunTask", f"{ECS}:task-definition/herd-dev-train:7", CLUSTER),
         ("ecs:StopTask", f"{ECS}:task/herd-dev/abc", CLUSTER),
         ("ecs:DescribeTasks", f"{ECS}:task/herd-dev/abc", CLUSTER),
+        ("ecs:TagResource", f"{ECS}:task/herd-dev/abc", {"ecs:createaction": "RunTask"}),
         ("iam:PassRole", f"{ROLES}/herd-dev/tasks/herd-dev-train-task", PASSED),
         ("iam:PassRole", f"{ROLES}/herd-dev/tasks/herd-dev-train-execution", PASSED),
         *((f"events:{verb}", f"{RULE}/StepFunctionsGetEventsForECSTaskRule", {})
