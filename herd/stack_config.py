@@ -17,6 +17,12 @@ from herd.errors import WrongInput
 TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
 
+OF_ITS_ACCOUNT = (
+    *("boundary", "certificate", "data_bucket", "dns_zone", "domain", "encryption_key", "image_repositories"),
+    *("log_bucket", "private_subnets", "public_subnets", "vpc"),
+)
+"""What an environment adopts, and the domain that its zone is for: things of one account."""
+
 LOCAL_REGION = "eu-west-1"
 LOCAL_ACCOUNT = "123456789012"
 
@@ -51,7 +57,7 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
             new["encryptionsalt"] = old["encryptionsalt"]
     # The local cloud is one account with one region and speaks plain HTTP: facts of the place, no choices of the team.
     new["config"] = {
-        **(new.get("config") or {}),
+        **_without_adopted(checkout.project, new.get("config") or {}),
         "aws:region": region,
         "aws:allowedAccountIds": [LOCAL_ACCOUNT],
         f"{checkout.project}:account": LOCAL_ACCOUNT,
@@ -66,6 +72,18 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
         os.chmod(scratch, 0o600)
         scratch.replace(copy)
     return copy
+
+
+def _without_adopted(project: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The settings without what they adopt from another account: it is not here, and dev can do without.
+
+    So one file is dev's on the laptop and on AWS. prod cannot be without its data and its boundary, and is refused.
+    """
+    elsewhere = str(config.get(f"{project}:account") or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
+    if not elsewhere or config.get(f"{project}:profile") == "prod":
+        return config
+    adopted = {f"{project}:{name}" for name in OF_ITS_ACCOUNT}
+    return {key: value for key, value in config.items() if key not in adopted or value == "create"}
 
 
 def values(checkout: Checkout, environment: str) -> dict[str, Any]:

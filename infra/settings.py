@@ -173,6 +173,10 @@ def contradictions(settings: Settings) -> Iterator[str]:
         region = [*vars(settings)[setting].split(":"), "", "", ""][3]
         if region and settings.region and region != settings.region:
             yield f"{setting} lies in {region}; it must be in {settings.region}, as the environment"
+    for setting in ("boundary", "certificate"):
+        account = [*vars(settings)[setting].split(":"), *[""] * 5][4]
+        if account not in ("", "aws", settings.account) and settings.account:
+            yield f"{setting} is of the account {account}; it must be of {settings.account}, as the environment"
     if settings.profile == "prod":
         adopted = {
             "data_bucket": "its data outlives it: name the bucket that `herd bootstrap` made",

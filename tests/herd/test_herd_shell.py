@@ -94,6 +94,37 @@ def test_an_environment_without_a_file_has_the_settings_of_dev(checkout: Checkou
     assert read(stack_config.prepare(checkout, "pr-17"))["config"]["herd:allow_public"] is True  # type: ignore[index]
 
 
+ON_AWS = """
+config:
+  aws:region: eu-central-1
+  aws:allowedAccountIds: ["111122223333"]
+  herd:account: "111122223333"
+  herd:boundary: arn:aws:iam::111122223333:policy/herd-boundary
+  herd:image_repositories: herd
+  herd:vpc: vpc-0123456789abcdef0
+  herd:private_subnets: [subnet-0123456789abcdef0, subnet-0fedcba9876543210]
+  herd:allow_public: true
+"""
+
+
+def test_one_file_is_devs_on_aws_and_here_without_what_it_adopts_there(checkout: Checkout) -> None:
+    tracked = checkout.root / "Pulumi.dev.yaml"
+    tracked.write_text(ON_AWS)
+    assert read(stack_config.prepare(checkout, "dev"))["config"] == {"herd:allow_public": True, **PLACE}
+    tracked.write_text(f"{ON_AWS}  herd:encryption_key: create\n")
+    assert "herd:encryption_key" in read(stack_config.prepare(checkout, "dev"))["config"]  # type: ignore[operator]
+    tracked.write_text(ON_AWS.replace("111122223333", stack_config.LOCAL_ACCOUNT))
+    assert "herd:boundary" in read(stack_config.prepare(checkout, "dev"))["config"]  # type: ignore[operator]
+    tracked.write_text(f"{ON_AWS}  herd:profile: prod\n")
+    assert "herd:boundary" in read(stack_config.prepare(checkout, "dev"))["config"]  # type: ignore[operator]
+
+
+def test_everything_that_can_be_adopted_is_left_to_its_account() -> None:
+    from infra.environment import ADOPTABLE
+
+    assert set(ADOPTABLE) < set(stack_config.OF_ITS_ACCOUNT)
+
+
 @pytest.mark.parametrize("text", ["config: [", "- a\n", "config: 3\n"])
 def test_a_file_that_is_no_settings_file_is_wrong_input(checkout: Checkout, text: str) -> None:
     (checkout.root / "Pulumi.dev.yaml").write_text(text)

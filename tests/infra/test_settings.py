@@ -172,6 +172,10 @@ REFUSED = {
     ("herd:data_bucket", "Acme"): "herd:data_bucket = Acme must be the name of a bucket",
     ("herd:log_bucket", "acme-logs"): "herd:log_bucket is set, but neither access_logs nor flow_logs is on",
     ("herd:iam_path", "acme"): 'herd:iam_path = acme must be a path of IAM that begins and ends with "/"',
+    (
+        "herd:boundary",
+        BOUNDARY.replace(ACCOUNT, "999999999999"),
+    ): "herd:boundary is of the account 999999999999; it must be of 123456789012",
     ("herd:boundary", "acme"): "herd:boundary = acme must be the ARN of an IAM policy",
     ("herd:domain", "data.example.com"): "herd:domain needs dns_zone, where its certificate is proven, or the ARN",
     ("herd:dns_zone", "example.com"): "herd:dns_zone needs domain: the name below which workloads answer",
