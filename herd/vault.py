@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from herd import console, project
 from herd.errors import HerdError, WrongInput
-from herd.target import LocalTarget, Target, unknown
+from herd.target import DEFAULT, LocalTarget, Target, unknown
 
 if TYPE_CHECKING:
     from infra.naming import Naming
@@ -154,7 +154,7 @@ def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
         raise HerdError(
             "\n".join(
                 f"{spec.name} needs the secret '{name}', which {target.name} does not have on this machine; "
-                f"set it with: herd secret set {name}"
+                f"set it with: herd secret set {name}" + ("" if target.name == DEFAULT else f" -e {target.name}")
                 for name in lost
             )
         )

@@ -36,11 +36,16 @@ def look_up(specs: Specs, settings: Settings) -> dict[str, str]:
             if arns[secret] is None:
                 problems.append(
                     f"{(spec.folder / 'workload.toml').as_posix()}: {why}: the secret '{secret}' does not exist in "
-                    f"{settings.environment}; set it with: herd secret set {secret}"
+                    f"{settings.environment}; set it with: herd secret set {secret}{_of(settings.environment)}"
                 )
     if problems:
         raise pulumi.RunError("\n".join(problems))
     return {secret: arn for secret, arn in arns.items() if arn is not None}
+
+
+def _of(environment: str) -> str:
+    """Which environment is meant: the command alone means dev on the laptop."""
+    return "" if environment == "dev" else f" -e {environment} (on AWS: --stack {environment})"
 
 
 def _arn(name: str) -> str | None:

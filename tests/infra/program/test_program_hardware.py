@@ -210,6 +210,9 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest
         "jobs/plain/workload.toml: [secrets] B: the secret 'missing-two' does not exist in dev; "
         "set it with: herd secret set missing-two",
     ]
+    elsewhere = replace(OFFERED, environment="pr-17")
+    with pytest.raises(pulumi.RunError, match=r"set missing-two -e pr-17 \(on AWS: --stack pr-17\)$"):
+        vault.look_up(load_specs(tmp_path, "pr-17", Offer.of(OFFERED)), elsewhere)
 
 
 def test_a_look_up_that_fails_is_no_missing_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
