@@ -173,7 +173,8 @@ def _vcpus(hardware: str) -> Callable[[Account], float]:
 
 
 def _balancers_needed(account: Account) -> float:
-    return float(len({spec.access for spec in account.specs.workloads.values() if spec.kind == "api"}))
+    """One for the world, one for the environment's network; each if a service needs it."""
+    return float(len({spec.access == "internal" for spec in account.specs.workloads.values() if spec.kind == "api"}))
 
 
 def _network_needed(account: Account) -> float:
@@ -181,8 +182,9 @@ def _network_needed(account: Account) -> float:
 
 
 def _addresses_needed(account: Account) -> float:
+    """The NAT gateway's: zones share it."""
     nat = account.setting("network", "public", "nat") == "nat" and not account.settings.get("vpc")
-    return float(account.setting("zones", 2, 2)) if nat else 0.0
+    return 1.0 if nat else 0.0
 
 
 def _nothing(account: Account) -> float:

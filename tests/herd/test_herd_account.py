@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,7 +90,15 @@ def test_an_account_with_room_for_everything(cli: Any, aws: Aws) -> None:
     assert f"arn:aws:iam::{NUMBER}:user/ada in account {NUMBER}" in result.stdout
     assert "eu-central-1a, eu-central-1b, eu-central-1c" in result.stdout
     assert "0 in use, up to 4 more with prod, 100 allowed" in result.stdout, "one job, one report of three items"
-    assert "2 in use, up to 2 more with prod, 5 allowed" in result.stdout, "an address for each zone's NAT"
+    assert "2 in use, up to 1 more with prod, 5 allowed" in result.stdout, "the address of the NAT that zones share"
+
+
+def test_services_share_one_load_balancer_for_the_world_and_one_within(cli: Any, aws: Aws, root: Path) -> None:
+    for name, access in {"open": "public", "staff": "company", "inside": "internal"}.items():
+        (root / "apis" / name).mkdir(parents=True)
+        (root / "apis" / name / "workload.toml").write_text(f'command = "true"\naccess = "{access}"\n')
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert re.search(r"application load balancers +\d+ in use, up to 2 more with prod", result.stdout), result.stdout
 
 
 @pytest.mark.parametrize(
@@ -104,7 +113,7 @@ def test_an_account_with_room_for_everything(cli: Any, aws: Aws) -> None:
         ),
         pytest.param({"quotas": {**Aws().quotas, "L-3032A538": 2.0}}, "Fargate vCPUs: ask AWS for more", id="vcpus"),
         pytest.param({"quotas": {**Aws().quotas, "L-F678F1CE": 2.0}}, "VPCs: ask AWS for more", id="networks"),
-        pytest.param({"quotas": {**Aws().quotas, "L-0263D0A3": 3.0}}, "Elastic IP addresses: ask", id="addresses"),
+        pytest.param({"quotas": {**Aws().quotas, "L-0263D0A3": 2.0}}, "Elastic IP addresses: ask", id="addresses"),
         pytest.param({"denied": {"sts"}}, "credentials: sign in first", id="nobody is signed in"),
     ],
 )
