@@ -46,10 +46,12 @@ def region(cloud: Cloud, arguments: Props) -> Props:
 def availability_zones(cloud: Cloud, arguments: Props) -> Props:
     """The region's zones."""
     _only(
-        "getAvailabilityZones", arguments, "state", "region", "excludeNames", "excludeZoneIds", "allAvailabilityZones"
-    )
+        "getAvailabilityZones", arguments, "state", "region", "excludeNames", "excludeZoneIds", "allAvailabilityZones",
+        "filters",
+    )  # fmt: skip
     name = arguments.get("region") or cloud.region
-    zones = cloud.server.client("ec2", name).describe_availability_zones()["AvailabilityZones"]
+    filters = [{"Name": one["name"], "Values": one["values"]} for one in arguments.get("filters") or ()]
+    zones = cloud.server.client("ec2", name).describe_availability_zones(Filters=filters)["AvailabilityZones"]
     kept = [
         zone
         for zone in sorted(zones, key=lambda zone: str(zone["ZoneName"]))

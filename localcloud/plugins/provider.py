@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
@@ -65,6 +66,7 @@ class Provider:
     ledger: Ledger
     cloud: Cloud
     touched: set[str] = field(default_factory=set)
+    _clearing: threading.Lock = field(default_factory=threading.Lock)
 
     def configure(self, region: str, default_tags: dict[str, str]) -> None:
         """Settle the region and the tags that every resource gets."""
@@ -210,8 +212,8 @@ class Provider:
         try:
             remove()
         except Refused:
-            if not self._remove_forgotten(urn, {identifier, _identity(identifier, olds)}):
-                raise
+            with self._clearing:  # another deletion may be removing what this one waits for
+                self._remove_forgotten(urn, {identifier, _identity(identifier, olds)})
             remove()
         self.ledger.removed(urn, _identity(identifier, olds))
 
@@ -301,21 +303,18 @@ class Provider:
         else:
             self.ledger.drop(entry)
 
-    def _remove_forgotten(self, urn: str, names: set[str]) -> int:
-        """Delete what a killed update made that refers to one of `names` of this stack: the number of those that went.
+    def _remove_forgotten(self, urn: str, names: set[str]) -> None:
+        """Delete what a killed update made that refers to one of `names` of this stack.
 
         The engine deletes what refers to a resource before the resource itself. What it has not mentioned by then, it
         does not know: it was killed, or this cloud was, before the answer to a Create arrived.
         """
-        went = 0
         for entry in self.ledger.of_stack(ledgers.stack_of(urn)):
             kind = self.types.get(ledgers.type_of(entry.urn))
             if kind and entry.identity and entry.identity not in self.touched and _mentions(entry.inputs, names):
                 self.touched.add(entry.identity)
-                went += self._remove_forgotten(entry.urn, {entry.identifier, entry.identity})
+                self._remove_forgotten(entry.urn, {entry.identifier, entry.identity})
                 self._remove(kind, entry)
-                went += self.ledger.find(entry.urn, entry.identity) is None
-        return went
 
     def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props) -> tuple[str, Props]:
         entry = self.ledger.begin(urn, cloud.region, inputs)
