@@ -25,6 +25,7 @@ from infra.naming import Naming
 from infra.network import Network, endpoint_services
 from infra.permissions import PlatformRoles
 from infra.reports import publish, refuse_blocked
+from infra.running import Running, kept
 from infra.settings import Settings
 from infra.spec import ApiSpec, JobSpec, ReportSpec, Specs
 from infra.storage import Bucket, log_bucket
@@ -47,6 +48,7 @@ class Environment(Component):
     """
 
     def __init__(self, settings: Settings, specs: Specs, root: Path) -> None:
+        running = Running.look_up(settings)
         refuse_access(specs, settings)
         refuse_hardware(specs, settings)
         account = Account.look_up(settings)
@@ -75,7 +77,7 @@ class Environment(Component):
         self.roles = PlatformRoles(self.context, self, (spec.hardware for spec in workloads))
         self.cluster = Cluster(self.context, self, workloads, self.network, self.roles.instances)
         self.connections = Connections(self.context, self, workloads, self.network)
-        self.images = Images(images, root, self.context, self, adopted.repositories)
+        self.images = Images(images, root, self.context, self, adopted.repositories, running.images)
         self.platform = self._platform()
         self.balancers = self._balancers()
         self.workloads = {name: self._workload(name) for name in specs.workloads}
@@ -121,6 +123,8 @@ class Environment(Component):
             "protected": settings.protect,
             "encryption_key": self.context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
+            "kept": kept(settings),
+            "images": sorted(self.images.shared),
             "workloads": {name: workload.exports() for name, workload in self.workloads.items()},
             "pipelines": {name: pipeline.exports() for name, pipeline in self.pipelines.items()},
         }

@@ -7,7 +7,7 @@ again: prod runs the bytes that dev ran.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +44,8 @@ class BuiltImage:
 class Images(Component):
     """A repository for each image folder in use, and the images built into them.
 
-    `shared`: image folder -> address of a repository that was made elsewhere; with it none is made here.
+    `repositories`: image folder -> address of a repository that was made elsewhere; with it none is made here. `built`:
+    the names of images in there that this environment built before; they stay its resources. `shared`: those it has.
     """
 
     def __init__(
@@ -53,14 +54,17 @@ class Images(Component):
         root: Path,
         context: Context,
         parent: pulumi.Resource,
-        shared: Mapping[str, str] | None = None,
+        repositories: Mapping[str, str] | None = None,
+        built: Collection[str] = (),
     ) -> None:
         super().__init__("Images", "images", parent)
         self.context = context
         self._root = root
         self._stager = Stager(root, context.settings.environment)
-        self._shared = bool(shared)
-        self._addresses: Mapping[str, pulumi.Input[str]] = shared or {
+        self.shared: list[str] = []
+        self._repositories = repositories or {}
+        self._built = built
+        self._addresses: Mapping[str, pulumi.Input[str]] = self._repositories or {
             image: self._repository(image).repository_url for image in sorted(set(images))
         }
         self.register_outputs({})
@@ -75,8 +79,11 @@ class Images(Component):
         arm64 = is_arm64(self.context.offer.pool(spec.hardware))
         # The same files for another processor are other bytes, and a tag is never written twice.
         tag = f"{spec.name}.{staged.content_hash}{'-arm64' if arm64 else ''}"
-        if self._shared and (digest := image_digest(self.context.repository(spec.image), tag)):
-            return BuiltImage(pulumi.Output.concat(address, f"@{digest}"), staged.content_hash)
+        if self._repositories:
+            name, repository = f"{self._repositories[spec.image]}:{tag}", self.context.repository(spec.image)
+            if name not in self._built and (digest := image_digest(repository, tag)):
+                return BuiltImage(pulumi.Output.concat(address, f"@{digest}"), staged.content_hash)
+            self.shared.append(name)
         image = DockerImage(
             parent.child("image"),
             image_name=pulumi.Output.concat(address, f":{tag}"),
@@ -92,7 +99,7 @@ class Images(Component):
             },
             # What others may run stays where it is when this environment needs it no more.
             opts=pulumi.ResourceOptions.merge(
-                parent.options(), pulumi.ResourceOptions(retain_on_delete=self._shared or None)
+                parent.options(), pulumi.ResourceOptions(retain_on_delete=bool(self._repositories) or None)
             ),
         )
         return BuiltImage(image.repo_digest, staged.content_hash)

@@ -163,6 +163,7 @@ class _Cloud(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers: dict[str, dict[str, Any]] = {
+            "pulumi:pulumi:readStackOutputs": {},
             "aws:route53/getZone:getZone": {"zoneId": "Z1", "id": "Z1"},
             "aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": {"blockPublicPolicy": False},
             "aws:s3/getBucket:getBucket": {
@@ -279,7 +280,10 @@ def run_made(
 
     cloud = _Cloud(project, stack, there)
     with _event_loop():
-        pulumi.runtime.set_mocks(cloud, project=project, stack=stack, preview=False, monitor=_Monitor(program, cloud))
+        monitor = _Monitor(program, cloud)
+        pulumi.runtime.set_mocks(
+            cloud, project=project, stack=stack, organization="acme", preview=False, monitor=monitor
+        )
         run()
     return program
 

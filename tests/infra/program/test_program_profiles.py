@@ -1,6 +1,7 @@
 """Profiles, networks and what is adopted: what the program makes of them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -333,6 +334,17 @@ def test_what_is_in_a_shared_repository_is_not_built_again(tmp_path: Path) -> No
     assert program.container("train")["image"] == "registry.example/acme/images/python@sha256:abc"
 
 
+def test_what_an_environment_built_into_a_shared_repository_stays_its_own(tmp_path: Path) -> None:
+    root, settings = write_team(tmp_path, TEAM), prod(image_repositories="acme")
+    first = run_program(root, settings, {"getImage": missing})
+    there = {"getImage": answer(imageDigest="sha256:abc")}
+    again = run_program(root, settings, {**there, "readStackOutputs": answer(outputs=first.exports)})
+    assert again.everything() == first.everything() and again.exports == first.exports
+    assert len(again.exports["images"]) == len(again.of("docker:index/image:Image")) == 6
+    beside = run_program(root, dev(image_repositories="acme"), there)
+    assert not beside.of("docker:index/image:Image") and beside.exports["images"] == []
+
+
 def test_what_is_not_yet_there_is_built_into_the_shared_repository_and_stays(tmp_path: Path) -> None:
     program = run_program(write_team(tmp_path, TEAM), prod(image_repositories="acme"), {"getImage": missing})
     image = program.one("docker:index/image:Image", "train-image")
@@ -343,3 +355,35 @@ def test_what_is_not_yet_there_is_built_into_the_shared_repository_and_stays(tmp
         if policy.name.endswith("-execution")
     }
     assert all(f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/acme/python" in text for text in policies.values())
+
+
+# --- what AWS takes, in which order --------------------------------------------------------------------------------
+
+DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+"""What EC2 takes in the description of a security group or of a rule; an apostrophe is not among it."""
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_ec2_takes_every_description(run: Run, name: str) -> None:
+    for resource in run(name).resources:
+        if "ecurityGroup" in resource.type and "description" in resource.inputs:
+            assert DESCRIPTION.fullmatch(resource.inputs["description"]), resource.urn
+
+
+@pytest.mark.parametrize("name", ["dev", "dev nat", "dev endpoints", "prod"])
+def test_a_service_waits_for_the_way_by_which_it_fetches_its_image(run: Run, name: str) -> None:
+    """Without it its first tasks fail, and there is nothing yet that ECS could roll back to."""
+    program = run(name)
+    kinds = ("ec2/route:Route", "ec2/vpcEndpoint:VpcEndpoint", "ec2/routeTableAssociation:RouteTableAssociation")
+    ways = {way.urn for kind in kinds for way in program.of(kind)}
+    assert ways
+    for service in program.of("ecs/service:Service"):
+        assert ways <= service.depends_on
+
+
+def test_a_balancer_that_faces_the_internet_waits_for_the_gateway_and_goes_before_it(run: Run) -> None:
+    program = run("prod")
+    (gateway,) = program.of("ec2/internetGateway:InternetGateway")
+    balancers = {one.name: one.depends_on for one in program.of("lb/loadBalancer:LoadBalancer")}
+    assert gateway.urn in balancers["public-balancer-alb"]
+    assert gateway.urn not in balancers["internal-balancer-alb"]
