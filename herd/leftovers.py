@@ -124,7 +124,10 @@ def _age(path: Path) -> float:
 
 
 def files(checkout: Checkout) -> list[str]:
-    """What is below `.herd/` that should have gone with the last environment; paths relative to it."""
+    """What is below `.herd/` that should have gone with the last environment; paths relative to it.
+
+    Staged images of others than local environments may stay: a preview of one on AWS or `herd check` made them.
+    """
     found = [
         path
         for folder, kept in STAYS.items()
@@ -132,7 +135,6 @@ def files(checkout: Checkout) -> list[str]:
         if not path.name.startswith(kept)
     ]
     found += (checkout.pulumi / ".pulumi" / "stacks").rglob("*.json")
-    found += (checkout.state / "build").glob("*")
     return sorted(str(path.relative_to(checkout.state)) for path in found)
 
 

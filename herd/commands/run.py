@@ -53,8 +53,10 @@ def run(
         )
         return
     unsuccessful = [entry for entry in following.runs.values() if entry.failed]
-    if unsuccessful:
+    if unsuccessful and len(following.runs) > 1:
         raise HerdError("\n".join(describe(entry) for entry in unsuccessful))
+    if unsuccessful:  # the last line on the screen says it already
+        raise typer.Exit(1)
 
 
 def cancel(

@@ -89,6 +89,15 @@ def test_what_was_planted_is_named(world: World) -> None:
     world.assert_nothing_left()
 
 
+def test_what_a_check_of_prod_staged_is_not_taken_for_something_left(world: World) -> None:
+    up(world)
+    world.herd("check")
+    assert (world.checkout.state / "build" / "prod").exists()
+    world.herd("down")
+    assert not (world.checkout.state / "build" / "dev").exists()
+    world.assert_nothing_left()
+
+
 def test_the_local_cloud_is_gone_and_its_port_is_taken(world: World) -> None:
     cloud = up(world)
     port = local_cloud.port(world.checkout)

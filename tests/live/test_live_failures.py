@@ -26,7 +26,7 @@ TEAM = {
         '(out / "metrics.json").write_text(json.dumps({"auc": float(os.environ["HERD_PARAM_AUC"])}))\n'
     ),
     "jobs/greedy/workload.toml": "memory_gb = 0.5\ncpu = 0.25\nretries = 0\n",
-    "jobs/greedy/main.py": 'import time\nhoard = b"x" * (700 * 2**20)\ntime.sleep(20)\n',
+    "jobs/greedy/main.py": 'import time\nhoard = b"x" * (700 * 2**20)\ntime.sleep(120)\n',
     "jobs/absent/workload.toml": 'command = ["no-such-program"]\nretries = 0\n',
     "jobs/slow/workload.toml": "timeout_minutes = 1\nretries = 0\n",
     "jobs/slow/main.py": 'import time\nprint("asleep", flush=True)\ntime.sleep(600)\n',
@@ -70,6 +70,7 @@ def test_a_failed_check_publishes_nothing_and_keeps_the_last_good_output(team: S
     printed = run.stdout + run.stderr
     assert run.returncode == 1
     assert "auc" in printed and "0.8" in printed and "0.05" in printed
+    assert printed.count("✗ gate check-failed") == 1, "one run is told of once"
     last = team.status("gate")["last_run"]
     assert (last["status"], last["exit_code"]) == ("check-failed", 65)
     shown = team.herd("outputs", "gate")
@@ -104,7 +105,7 @@ def test_cancel_stops_the_processes_and_is_recorded(team: Sandbox) -> None:
     assert run in started
     team.wait_for("its first line", lambda: "asleep" in team.herd("logs", "slow", check=False).stdout)
     team.herd("cancel", run)
-    team.wait_for("the run to end", lambda: team.status("slow")["last_run"]["status"] == "aborted", 40)
+    team.wait_for("the run to end", lambda: team.status("slow")["last_run"]["status"] == "aborted", 120)
 
 
 def test_a_run_that_takes_too_long_is_timed_out(team: Sandbox) -> None:
