@@ -27,7 +27,7 @@ STEPS_OF_A_REPLACEMENT = frozenset({"create-replacement", "delete-replaced", "di
 """The engine reports a replacement as three steps; the one called `replace` stands for all of them."""
 
 UNTOUCHED = frozenset({"same", "read", "read-replacement", "read-discard", "discard-replaced", "refresh"})
-"""An update that asks first what there is says `refresh` of every resource; what it found changed follows as another."""
+"""An update that asks first what there is says `refresh` of every resource; what differs follows as an update."""
 
 SHOWN_SINGLY = 4
 """So many changes of one component are listed; more are counted."""

@@ -27,7 +27,7 @@ _ALL_SETTINGS = {"environments": "a whole workload.toml"} | {
     for setting in settings_of(model)
 }
 _MISSING = {
-    "owner": 'owner is missing: say who is told when it fails, here or in defaults.toml, like owner = "me@example.com"',
+    "owner": 'owner is missing: say who answers for it, here or in defaults.toml, like owner = "me@example.com"',
     "review_by": "review_by is missing: say until when it may run without being looked over, here or in defaults.toml, "
     "like review_by = 2027-06-30",
 }

@@ -93,7 +93,7 @@ class WorkloadSpec(Strict):
     folder: Path
 
     owner: Annotated[str, AfterValidator(words.owner)] = Field(
-        description="who is told when it fails", examples=["data@example.com"]
+        description="who answers for it; a tag on all that it has", examples=["data@example.com"]
     )
     review_by: date = Field(
         description="the last day it runs unless somebody looks it over and moves the date", examples=["2027-06-30"]

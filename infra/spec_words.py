@@ -67,7 +67,9 @@ def unique_items(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def owner(value: str) -> str:
-    return _match(value, OWNER, "must say who is told: an address or a team, up to 128 letters, digits and .:/=+@-_")
+    return _match(
+        value, OWNER, "must say who answers for it: an address or a team, up to 128 letters, digits and .:/=+@-_"
+    )
 
 
 def argument(value: str) -> str:
