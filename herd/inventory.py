@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jmespath
@@ -46,6 +46,7 @@ class Kind:
 
     `each` finds the things in an answer: objects with `name`, and where the name does not say whose it is, `tags`,
     `parent` (the name of the thing it belongs to and goes with), `default` (AWS made it, and what belongs to it).
+    `within` is for what can only be listed of one thing at a time: the argument that takes each thing of another kind.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Kind:
     call: str
     each: str
     arguments: Mapping[str, Any] | None = None
+    within: tuple[str, str] | None = None
 
 
 def _ec2(label: str, call: str, each: str, name: str, where: str = "", parent: str = "") -> Kind:
@@ -86,12 +88,35 @@ KINDS = (
         ".{name: InstanceId, tags: Tags, parent: VpcId}",
     ),
     _ec2("volume", "describe_volumes", "Volumes", "VolumeId", _LIVE),
+    _ec2("flow log", "describe_flow_logs", "FlowLogs", "FlowLogId", parent="ResourceId"),
+    _ec2("launch template", "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    Kind(
+        "auto scaling group",
+        "autoscaling",
+        "describe_auto_scaling_groups",
+        "AutoScalingGroups[].{name: AutoScalingGroupARN}",
+    ),
+    Kind(
+        "capacity provider",
+        "ecs",
+        "describe_capacity_providers",
+        "capacityProviders[?status == 'ACTIVE' && !starts_with(name, 'FARGATE')].{name: capacityProviderArn}",
+    ),
     Kind("cluster", "ecs", "list_clusters", "clusterArns[].{name: @}"),
     Kind("task definition", "ecs", "list_task_definitions", "taskDefinitionArns[].{name: @}", {"status": "ACTIVE"}),
     Kind("bucket", "s3", "list_buckets", "Buckets[].{name: Name}"),
     Kind("role", "iam", "list_roles", "Roles[?!starts_with(Path, '/aws-service-role/')].{name: Arn}"),
     Kind("policy", "iam", "list_policies", "Policies[].{name: Arn}", {"Scope": "Local"}),
     Kind("user", "iam", "list_users", "Users[].{name: Arn}"),
+    Kind("instance profile", "iam", "list_instance_profiles", "InstanceProfiles[].{name: Arn}"),
+    Kind("key alias", "kms", "list_aliases", "Aliases[?!starts_with(AliasName, 'alias/aws/')].{name: AliasName}"),
+    Kind(
+        "certificate",
+        "resourcegroupstaggingapi",
+        "get_resources",
+        "ResourceTagMappingList[].{name: ResourceARN, tags: Tags}",
+        {"ResourceTypeFilters": ["acm:certificate"]},
+    ),
     Kind("log group", "logs", "describe_log_groups", "logGroups[].{name: logGroupName}"),
     Kind("repository", "ecr", "describe_repositories", "repositories[].{name: repositoryName}"),
     Kind("state machine", "stepfunctions", "list_state_machines", "stateMachines[].{name: stateMachineArn}"),
@@ -112,7 +137,26 @@ KINDS = (
     Kind("parameter", "ssm", "describe_parameters", "Parameters[].{name: Name}"),
     Kind("queue", "sqs", "list_queues", "QueueUrls[].{name: @}"),
     Kind("topic", "sns", "list_topics", "Topics[].{name: TopicArn}"),
+    Kind(
+        "distribution",
+        "cloudfront",
+        "list_distributions",
+        "DistributionList.Items[].{name: join(' ', [Id, Comment])}",
+    ),
+    Kind(
+        "origin access control",
+        "cloudfront",
+        "list_origin_access_controls",
+        "OriginAccessControlList.Items[].{name: Name}",
+    ),
     Kind("hosted zone", "route53", "list_hosted_zones", "HostedZones[].{name: Id, parent: Name}"),
+    Kind(
+        "record",
+        "route53",
+        "list_resource_record_sets",
+        "ResourceRecordSets[?AliasTarget].{name: join(' -> ', [Name, AliasTarget.DNSName])}",
+        within=("HostedZoneId", "hosted zone"),
+    ),
 )
 """A service, listener, policy or object goes with the cluster, load balancer, role or bucket that it belongs to."""
 
@@ -130,7 +174,17 @@ def take(target: Target) -> Listing:
         except ClientError as error:
             return f"{kind.label}: {error.response.get('Error', {}).get('Code', '')}"
 
-    found = list(zip(KINDS, in_parallel(one, KINDS), strict=True))
+    whole = [kind for kind in KINDS if kind.within is None]
+    found = list(zip(whole, in_parallel(one, whole), strict=True))
+    parts = [
+        replace(kind, arguments={argument: thing["name"]})
+        for kind in KINDS
+        for argument, label in [kind.within or ("", "")]
+        for other, answer in found
+        if other.label == label and not isinstance(answer, str)
+        for thing in answer
+    ]
+    found += zip(parts, in_parallel(one, parts), strict=True)
     things = [(kind, thing) for kind, answer in found if not isinstance(answer, str) for thing in answer]
     unseen = tuple(answer for _, answer in found if isinstance(answer, str))
     return Listing(_owned(target.checkout.project, things), unseen)
@@ -166,6 +220,6 @@ def _owner(project: str, thing: Mapping[str, Any]) -> str | None:
 def environment_of(project: str, name: str) -> str | None:
     """Whose a physical name is, by `infra.naming`'s rules: `/herd-pr-17/ingest` -> `pr-17`; None if nobody's."""
     match = re.search(
-        rf"(?<![a-z0-9-]){re.escape(project)}-([a-z][a-z0-9]{{0,15}}(?:-[0-9]{{1,6}})?)(?![a-z0-9])", name
+        rf"(?<![a-z0-9-])(?:internal-)?{re.escape(project)}-([a-z][a-z0-9]{{0,15}}(?:-[0-9]{{1,6}})?)(?![a-z0-9])", name
     )
     return match[1] if match else None
