@@ -232,7 +232,11 @@ def _data(scope: Scope) -> Document:
                 *("logs:AssociateKmsKey", "logs:DisassociateKmsKey", "logs:TagResource", "logs:UntagResource"),
                 *("logs:FilterLogEvents", "logs:GetLogEvents", "logs:DescribeLogStreams"),
             ],
-            [scope.own("logs", f"log-group:/{prefix}"), scope.own("logs", f"log-group:/{prefix}:*")],
+            # The last is where ECS writes the metrics of containers, under a name of its own.
+            [
+                *(scope.own("logs", f"log-group:/{prefix}"), scope.own("logs", f"log-group:/{prefix}:*")),
+                scope.own("logs", f"log-group:/aws/ecs/containerinsights/{prefix}"),
+            ],
         ),
         allow("sqs:*", scope.own("sqs", prefix)),
         allow(

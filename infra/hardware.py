@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import pulumi
 from pulumi_aws.autoscaling.group import Group as AutoScalingGroup
+from pulumi_aws.cloudwatch.log_group import LogGroup
 from pulumi_aws.ec2.launch_template import LaunchTemplate
 from pulumi_aws.ecs.capacity_provider import CapacityProvider
 from pulumi_aws.ecs.cluster import Cluster as EcsCluster
@@ -47,6 +48,7 @@ class Cluster(Component):
         instances: Granted | None,
     ) -> None:
         super().__init__("Cluster", "cluster", parent)
+        insights = self._insights_log(context) if context.settings.container_insights else []
         self.cluster = EcsCluster(
             self.child("ecs"),
             name=context.naming.cluster,
@@ -58,7 +60,7 @@ class Cluster(Component):
                 }
             ],
             tags=context.tags(),
-            opts=self.options(),
+            opts=self.options(depends_on=insights),
         )
         self.pools = self._pools(context, list(workloads), network, instances)
         self.capacity = ClusterCapacityProviders(
@@ -69,6 +71,19 @@ class Cluster(Component):
             opts=self.options(),
         )
         self.register_outputs({})
+
+    def _insights_log(self, context: Context) -> list[pulumi.Resource]:
+        """ECS would make it itself, without an end to what it keeps and without a key, and leave it behind."""
+        return [
+            LogGroup(
+                self.child("insights"),
+                name=context.naming.insights_log_group,
+                retention_in_days=context.settings.log_retention_days,
+                kms_key_id=context.key_arn,
+                tags=context.tags(),
+                opts=self.options(),
+            )
+        ]
 
     def _pools(
         self, context: Context, workloads: list[WorkloadSpec], network: Network, instances: Granted | None

@@ -54,7 +54,8 @@ def key_policy(context: Context) -> Document:
     Source: "Encrypt log data in CloudWatch Logs using KMS"; "Default key policy", KMS developer guide.
     """
     account = context.account
-    groups = account.arn("logs", f"log-group:{context.naming.log_group('*')}")
+    naming = context.naming
+    groups = [account.arn("logs", f"log-group:{name}") for name in (naming.log_group("*"), naming.insights_log_group)]
     iam: Statement = {
         "Sid": "ByIam",
         "Effect": "Allow",

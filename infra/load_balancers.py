@@ -105,6 +105,7 @@ class LoadBalancer(Component):
 
     def _balancer(self, security_group: SecurityGroup, shared: Shared) -> AwsLoadBalancer:
         naming, settings, logs = self.context.naming, self.context.settings, self.context.access_logs
+        way_in = shared.network.way_in if self.facing == "public" else []
         return AwsLoadBalancer(
             self.child("alb"),
             name=naming.load_balancer(self.facing),
@@ -120,7 +121,7 @@ class LoadBalancer(Component):
                 {"bucket": logs.name, "prefix": f"{logs.prefix}elb/{self.facing}", "enabled": True} if logs else None
             ),
             tags=self.context.tags(),
-            opts=self.options(depends_on=logs.ready if logs else ()),
+            opts=self.options(depends_on=[*(logs.ready if logs else ()), *way_in]),
         )
 
     def _listeners(self) -> Listener:

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# AWS keeps for itself: load balancers `internal-…`, buckets `sthree-…`, capacity providers `aws…`, `ecs…`, `fargate…`.
-PROJECT = re.compile(r"(?!internal$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
+# AWS keeps for itself: load balancers `internal-…`, security groups `sg-…`, buckets `sthree-…`, capacity providers
+# `aws…`, `ecs…`, `fargate…`.
+PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
@@ -78,6 +79,11 @@ class Naming:
 
     def log_group(self, workload: str) -> str:
         return f"/{self.prefix}/{workload}"
+
+    @property
+    def insights_log_group(self) -> str:
+        """Where ECS itself writes the metrics of containers, once those are on. The name is ECS's."""
+        return f"/aws/ecs/containerinsights/{self.cluster}/performance"
 
     def family(self, workload: str) -> str:
         """Of the task definition."""

@@ -36,6 +36,11 @@ from infra.spec import WorkloadSpec
 WORLD = "0.0.0.0/0"
 HTTPS = 443
 
+REGIONAL = [{"name": "zone-type", "values": ["availability-zone"]}]
+"""Local and wavelength zones that an account has opted into sort before the region's own, and have neither NAT gateways
+nor Fargate. Source: DescribeAvailabilityZones, Amazon EC2 API reference.
+"""
+
 Tier = Literal["public", "private"]
 FIRST_BLOCK: dict[Tier, int] = {"public": 0, "private": 8}
 """Of the network's sixteen blocks. Room behind each, so that another zone moves no subnet."""
@@ -66,6 +71,9 @@ class Network(Component):
     with `endpoints` a VpcEndpoint for each of `services` and a SecurityGroup in front of them; a FlowLog to `logs`.
     With the setting `vpc` none of these: only security groups are made in the company's network, whose way out,
     endpoints and flow logs are the company's too. `cidr` is that of the VPC, adopted or own.
+
+    `way_in`: what a load balancer that faces the internet waits for; EC2 refuses it before. `way_out`: what tasks wait
+    for; without it they could not fetch their image, and a service whose first tasks fail stays failed.
     """
 
     def __init__(
@@ -88,6 +96,8 @@ class Network(Component):
             "private": list(settings.private_subnets),
         }
         self.vpc_id: pulumi.Input[str] = settings.vpc
+        self.way_in: list[pulumi.Resource] = []
+        self.way_out: list[pulumi.Resource] = []
         if not settings.vpc:
             self._build(faces_internet or self._kind != "endpoints", sorted(services), logs)
         self.tasks_security_group = self.security_group("tasks", "tasks that run and end: no way in")
@@ -153,6 +163,7 @@ class Network(Component):
                 self.child("gateway"), vpc_id=vpc.id, tags=self._named("gateway"), opts=self.options()
             )
             tables.append(self._table("public", vpc))
+            self.way_in = [gateway]
             route = self._route("out", tables[0], gateway_id=gateway.id)
         if self._kind != "public":
             self._subnets["private"] = self._tier("private", vpc)
@@ -186,7 +197,7 @@ class Network(Component):
 
     def _tier(self, tier: Tier, vpc: Vpc) -> list[pulumi.Input[str]]:
         """A subnet in each zone; their ids."""
-        zones = get_availability_zones(state="available").names[: self.context.settings.zones]
+        zones = get_availability_zones(state="available", filters=REGIONAL).names[: self.context.settings.zones]
         blocks = list(IPv4Network(self.cidr).subnets(prefixlen_diff=4))[FIRST_BLOCK[tier] :]
         return [
             Subnet(
@@ -205,8 +216,10 @@ class Network(Component):
     def _table(self, tier: Tier, vpc: Vpc) -> RouteTable:
         table = RouteTable(self.child(tier), vpc_id=vpc.id, tags=self._named(tier), opts=self.options())
         for number, subnet in enumerate(self._subnets[tier], start=1):
-            RouteTableAssociation(
-                self.child(f"{tier}-{number}"), subnet_id=subnet, route_table_id=table.id, opts=self.options()
+            self.way_out.append(
+                RouteTableAssociation(
+                    self.child(f"{tier}-{number}"), subnet_id=subnet, route_table_id=table.id, opts=self.options()
+                )
             )
         return table
 
@@ -217,7 +230,7 @@ class Network(Component):
         gateway_id: pulumi.Input[str] | None = None,
         nat_gateway_id: pulumi.Input[str] | None = None,
     ) -> Route:
-        return Route(
+        route = Route(
             self.child(name),
             route_table_id=table.id,
             destination_cidr_block=WORLD,
@@ -225,6 +238,8 @@ class Network(Component):
             nat_gateway_id=nat_gateway_id,
             opts=self.options(),
         )
+        self.way_out.append(route)
+        return route
 
     def _nat(self, route: Route) -> NatGateway:
         """One for all zones: a second would double the price to survive what costs jobs a retry."""
@@ -238,7 +253,7 @@ class Network(Component):
         )
 
     def _private_endpoints(self, vpc: Vpc, services: Iterable[str]) -> None:
-        group = self.security_group("endpoints", "AWS's services inside this network: called by HTTPS")
+        group = self.security_group("endpoints", "services of AWS inside this network: called by HTTPS")
         SecurityGroupIngressRule(
             self.child("endpoints-https"),
             security_group_id=group.id,
@@ -261,7 +276,7 @@ class Network(Component):
         route_table_ids: list[pulumi.Output[str]] | None = None,
     ) -> None:
         """A way to one of AWS's services: an interface behind `group`, or a gateway in the route tables."""
-        VpcEndpoint(
+        endpoint = VpcEndpoint(
             self.child(service.replace(".", "-")),
             vpc_id=vpc.id,
             service_name=f"com.amazonaws.{self.context.settings.region}.{service}",
@@ -274,6 +289,7 @@ class Network(Component):
             tags=self._named(service.replace(".", "-")),
             opts=self.options(),
         )
+        self.way_out.append(endpoint)
 
     def _flow_log(self, vpc: Vpc, logs: LogBucket) -> None:
         """To the bucket: half the price of CloudWatch, and no role that somebody could borrow."""

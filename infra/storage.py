@@ -145,7 +145,13 @@ def log_writers(context: Context, logs: LogBucket) -> list[Statement]:
     own = {"StringEquals": {"aws:SourceAccount": account.id}}
     flows = {**own, "ArnLike": {"aws:SourceArn": account.arn("logs", "*")}}
     buckets = {**own, "ArnLike": {"aws:SourceArn": account.bucket_arn(f"{context.naming.prefix}-*")}}
-    balancers = {**own, "ArnLike": {"aws:SourceArn": account.arn("elasticloadbalancing", "loadbalancer/*")}}
+    # Which account's balancers write is in the path. Not every delivery of theirs names its source, and the first,
+    # a test of the bucket, decides whether the balancer is made.
+    of_balancers = account.bucket_arn(logs.name, f"{logs.prefix}elb/*/AWSLogs/{account.id}/*")
+    balancers = {
+        "StringEqualsIfExists": {"aws:SourceAccount": account.id},
+        "ArnLikeIfExists": {"aws:SourceArn": account.arn("elasticloadbalancing", "loadbalancer/*")},
+    }
 
     def writes(sid: str, service: str, action: str, resource: str, condition: dict[str, Any]) -> Statement:
         principal = {"Service": f"{service}.amazonaws.com"}
@@ -162,7 +168,7 @@ def log_writers(context: Context, logs: LogBucket) -> list[Statement]:
     if context.settings.access_logs:
         found += [
             writes("Buckets", "logging.s3", "s3:PutObject", anywhere, buckets),
-            writes("Balancers", "logdelivery.elasticloadbalancing", "s3:PutObject", anywhere, balancers),
+            writes("Balancers", "logdelivery.elasticloadbalancing", "s3:PutObject", of_balancers, balancers),
         ]
     if context.settings.flow_logs:
         found += [

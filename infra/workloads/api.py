@@ -42,7 +42,8 @@ class Api(Workload):
         self.target_group = self._target_group(platform)
         rules = balancer.route(spec, self.target_group, self)
         # ECS refuses a target group that no listener knows. While the service drains its roles must still be there.
-        needed = [*rules, platform.cluster.capacity, *self.execution_role.ready, *self.task_role.ready]
+        roles = [*self.execution_role.ready, *self.task_role.ready]
+        needed = [*rules, platform.cluster.capacity, *platform.network.way_out, *roles]
         self.service = self._service(platform, security_group, needed)
         if spec.replicas.max > spec.replicas.min:
             self._scaling()

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from localcloud.calls import Call
-from localcloud.rules import balancing, buckets, ecs, in_use, logs, machines, policies, reading, scheduling, shapes
+from localcloud.rules import (
+    balancing,
+    buckets,
+    ecs,
+    groups,
+    in_use,
+    logs,
+    machines,
+    policies,
+    reading,
+    scheduling,
+    shapes,
+)
 from localcloud.rules.reading import Asked
 
 Rule = Callable[[Asked], None]
@@ -20,6 +32,9 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("autoscaling", "DeleteAutoScalingGroup"): (in_use.scaling_group,),
     ("cloudfront", "DeleteDistribution"): (in_use.distribution,),
     ("cloudfront", "DeleteOriginAccessControl"): (in_use.origin_access_control,),
+    ("ec2", "AuthorizeSecurityGroupEgress"): (groups.rule_words_are_valid,),
+    ("ec2", "AuthorizeSecurityGroupIngress"): (groups.rule_words_are_valid,),
+    ("ec2", "CreateSecurityGroup"): (groups.words_are_valid,),
     ("ec2", "DeleteInternetGateway"): (in_use.internet_gateway,),
     ("ec2", "DeleteSecurityGroup"): (in_use.security_group,),
     ("ec2", "DeleteSubnet"): (in_use.subnet,),

@@ -12,7 +12,7 @@ from infra.naming import Naming, fit
 ACCOUNT = "123456789012"
 
 projects = st.from_regex(r"[a-z][a-z0-9]{1,11}", fullmatch=True).filter(
-    lambda name: name not in ("internal", "sthree") and not name.startswith(("aws", "ecs", "fargate"))
+    lambda name: name not in ("internal", "sg", "sthree") and not name.startswith(("aws", "ecs", "fargate"))
 )
 environments = st.from_regex(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?", fullmatch=True)
 workloads = st.from_regex(r"[a-z][a-z0-9-]{0,28}[a-z0-9]", fullmatch=True)
@@ -129,7 +129,7 @@ def test_names_of_environments_that_are_refused(environment: str) -> None:
         Naming("herd", environment)
 
 
-@pytest.mark.parametrize("project", ["", "h", "my-herd", "Herd", "internal", "a" * 13])
+@pytest.mark.parametrize("project", ["", "h", "my-herd", "Herd", "internal", "sg", "a" * 13])
 def test_names_of_projects_that_are_refused(project: str) -> None:
     with pytest.raises(ValueError, match="is not a name for a project; allowed: 2 to 12 lower-case letters"):
         Naming(project, "dev")

@@ -332,5 +332,12 @@ def test_functions(provider: Provider, server: Server) -> None:
     token = invoke("aws:ecr/getAuthorizationToken:getAuthorizationToken")
     assert token["userName"] == "AWS" and token["password"]
     assert token["proxyEndpoint"] == f"http://{server.account}.dkr.ecr.eu-west-1.localhost:4999"
-    with pytest.raises(grpc.RpcError, match="does not support the argument 'filters'"):
-        invoke("aws:index/getAvailabilityZones:getAvailabilityZones", filters=[{"name": "x"}])
+    kinds = {
+        kind: invoke(
+            "aws:index/getAvailabilityZones:getAvailabilityZones", filters=[{"name": "zone-type", "values": [kind]}]
+        )["names"]
+        for kind in ("availability-zone", "local-zone")
+    }
+    assert kinds == {"availability-zone": ["eu-west-1a", "eu-west-1b", "eu-west-1c"], "local-zone": []}
+    with pytest.raises(grpc.RpcError, match="does not support the argument 'unheardOf'"):
+        invoke("aws:index/getAvailabilityZones:getAvailabilityZones", unheardOf=True)

@@ -235,6 +235,19 @@ VALUES: dict[str, tuple[str, str, dict[str, Any], str]] = {
         {"taskDefinition": "t", "overrides": {"containerOverrides": [{"name": "m", "command": ["x" * 8192]}]}},
         "InvalidParameterException",
     ),
+    "an apostrophe in a group's description": (
+        "ec2", "create_security_group", {"GroupName": "g", "Description": "AWS's own"}, "InvalidParameterValue",
+    ),
+    "a group called as if it were an id": (
+        "ec2", "create_security_group", {"GroupName": "sg-dev", "Description": "d"}, "InvalidParameterValue",
+    ),
+    "an apostrophe in a rule's description": (
+        "ec2", "authorize_security_group_egress",
+        {"GroupId": "sg-12345678", "IpPermissions": [
+            {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1,
+             "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "AWS's own"}]}]},
+        "InvalidParameterValue",
+    ),
     "no essential container": (
         "ecs", "register_task_definition",
         {"family": "f", "containerDefinitions": [{"name": "m", "image": "i", "essential": False}]}, "ClientException",

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,10 @@ def test_the_key_is_for_the_environments_logs_and_is_rotated(run: Run) -> None:
     iam, logs = json.loads(key.inputs["policy"])["Statement"]
     assert iam["Principal"] == {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     assert logs["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
-    own = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/herd-prod/*"
+    own = [
+        f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{name}"
+        for name in ("/herd-prod/*", "/aws/ecs/containerinsights/herd-prod/performance")
+    ]
     assert logs["Condition"] == {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": own}}
     (alias,) = program.of("kms/alias:Alias")
     assert alias.inputs["name"] == "alias/herd-prod"
@@ -123,11 +127,18 @@ def test_logs_go_to_one_bucket_and_only_those_who_write_them_may(run: Run) -> No
     assert {statement["Principal"]["Service"].partition(".amazonaws")[0] for statement in writers} == {
         "logging.s3", "logdelivery.elasticloadbalancing", "delivery.logs",
     }  # fmt: skip
+    (of_balancers,) = [one for one in writers if one["Sid"] == "Balancers"]
     for statement in writers:
-        assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
-        assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
+        # Load balancers need not say for whom they write; the path does.
+        maybe = "IfExists" if statement is of_balancers else ""
+        assert statement["Condition"][f"StringEquals{maybe}"] == {"aws:SourceAccount": ACCOUNT}
+        assert "aws:SourceArn" in statement["Condition"][f"ArnLike{maybe}"]
     for balancer in program.of("lb/loadBalancer:LoadBalancer"):
-        assert balancer.inputs["accessLogs"]["prefix"].startswith("herd-prod/elb/")
+        prefix = balancer.inputs["accessLogs"]["prefix"]
+        assert prefix.startswith("herd-prod/elb/")
+        tested = f"arn:aws:s3:::herd-prod-{ACCOUNT}-logs/{prefix}/AWSLogs/{ACCOUNT}/ELBAccessLogTestFile"
+        assert fnmatchcase(tested, of_balancers["Resource"])
+        assert not fnmatchcase(tested.replace(f"/{ACCOUNT}/", "/210987654321/"), of_balancers["Resource"])
 
 
 def test_without_logs_there_is_no_bucket_for_them(run: Run) -> None:
@@ -340,9 +351,9 @@ def test_what_an_environment_built_into_a_shared_repository_stays_its_own(tmp_pa
     there = {"getImage": answer(imageDigest="sha256:abc")}
     again = run_program(root, settings, {**there, "readStackOutputs": answer(outputs=first.exports)})
     assert again.everything() == first.everything() and again.exports == first.exports
-    assert len(again.exports["images"]) == len(again.of("docker:index/image:Image")) == 6
+    assert len(again.exports["shared_images"]) == len(again.of("docker:index/image:Image")) == 6
     beside = run_program(root, dev(image_repositories="acme"), there)
-    assert not beside.of("docker:index/image:Image") and beside.exports["images"] == []
+    assert not beside.of("docker:index/image:Image") and beside.exports["shared_images"] == []
 
 
 def test_what_is_not_yet_there_is_built_into_the_shared_repository_and_stays(tmp_path: Path) -> None:
@@ -358,6 +369,21 @@ def test_what_is_not_yet_there_is_built_into_the_shared_repository_and_stays(tmp
 
 
 # --- what AWS takes, in which order --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "declared"), [("dev", False), ("prod", True)])
+def test_what_ecs_writes_about_containers_is_kept_no_longer_than_other_logs(
+    run: Run, name: str, declared: bool
+) -> None:
+    program = run(name)
+    groups = [one for one in program.of("cloudwatch/logGroup:LogGroup") if one.name == "cluster-insights"]
+    (cluster,) = program.of("ecs/cluster:Cluster")
+    assert bool(groups) is declared
+    for group in groups:
+        assert group.inputs["name"] == "/aws/ecs/containerinsights/herd-prod/performance"
+        assert group.inputs["retentionInDays"] == 400 and group.inputs["kmsKeyId"]
+        assert group.urn in cluster.depends_on, "the cluster goes first, or it would make the group again"
+
 
 DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 """What EC2 takes in the description of a security group or of a rule; an apostrophe is not among it."""
