@@ -116,6 +116,7 @@ class Driver:
             self._begin(case.operation)
         self._edit(case.operation)
         self.reader.expect(self._is_up and case.operation != "down")
+        self.reader.be_eager(case.operation == "run")
         command = self.world.start(*self._command(case.operation))
         try:
             met = self._strike(command.process, case, self._usual[case.operation])

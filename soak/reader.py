@@ -16,7 +16,9 @@ from herd.errors import HerdError
 from soak.team import FILES
 from soak.world import World
 
-PAUSE_SECONDS = 0.15
+PAUSE_SECONDS = {True: 0.15, False: 1.0}
+"""By whether something is about to be published. Each reading is a dozen requests: much for a small machine."""
+
 ACCOUNT = "123456789012"
 
 
@@ -34,6 +36,7 @@ class Reader:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._must_exist = False
+        self._is_eager = False
         self.offences: list[str] = []
         self.reads = 0
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
@@ -43,6 +46,10 @@ class Reader:
         """Say whether there must be something to read; a reading that is under way is not measured by it any more."""
         with self._lock:
             self._must_exist = must_exist
+
+    def be_eager(self, eager: bool) -> None:
+        """Say whether something is about to be published."""
+        self._is_eager = eager
 
     def close(self) -> None:
         self._ended.set()
@@ -55,7 +62,7 @@ class Reader:
         self.close()
 
     def _run(self) -> None:
-        while not self._ended.wait(PAUSE_SECONDS):
+        while not self._ended.wait(PAUSE_SECONDS[self._is_eager]):
             try:
                 with self._lock:
                     self._read_version()
