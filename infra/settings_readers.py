@@ -30,6 +30,7 @@ KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+
 POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+", re.ASCII)
 CERTIFICATE_ARN = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+")
 IAM_PATH = re.compile(r"/(?:[A-Za-z0-9._-]{1,64}/){1,4}")
+TAG = re.compile(r"[\w .:/=+@-]*")
 RESERVED_POOLS = frozenset({"fargate", "fargate-spot"})
 
 
@@ -86,13 +87,13 @@ def encryption_key(value: str) -> str:
 
 
 def network(value: str) -> str:
-    # A subnet takes a sixteenth of the network, and AWS has none smaller than /28.
-    rule = 'must be a private network from /16 to /24, like "10.0.0.0/16"'
+    # A subnet takes a sixteenth of the network, and a load balancer wants a /27 (ELB, "Availability Zones").
+    rule = 'must be a private network from /16 to /23, like "10.0.0.0/16"'
     try:
         cidr = IPv4Network(value)
     except ValueError:
         raise ValueError(rule) from None
-    if not (16 <= cidr.prefixlen <= 24 and cidr.is_private):
+    if not (16 <= cidr.prefixlen <= 23 and cidr.is_private):
         raise ValueError(rule)
     return str(cidr)
 
@@ -147,15 +148,19 @@ def tags(value: str) -> dict[str, str]:
     found = _json(value)
     if not isinstance(found, dict) or len(found) > 40:
         raise ValueError("must be up to 40 names and texts, like {cost-centre: research}")
+    letters = "letters, digits, spaces and _.:/=+-@"
     for key, word in found.items():
-        if not 0 < len(key) <= 128 or key.lower().startswith(("aws:", "herd:")):
+        if not 0 < len(key) <= 128 or not TAG.fullmatch(key) or key.lower().startswith(("aws:", "herd:")):
             raise ValueError(
-                f"has the tag {quoted(key)}; allowed: 1 to 128 characters, not beginning with aws: or herd:"
+                f"has the tag {quoted(key)}; allowed: 1 to 128 characters, {letters}; not beginning with aws: or herd:"
             )
-        if not isinstance(word, str) or len(word) > 256:
+        if not isinstance(word, str) or len(word) > 256 or not TAG.fullmatch(word):
             raise ValueError(
                 f"has the tag {quoted(key)} with {show(word)}; allowed: text of up to 256 characters in quotes"
+                f" ({letters})"
             )
+    if len({key.lower() for key in found}) < len(found):
+        raise ValueError("has a tag twice, in small and in capital letters, which IAM takes for one")
     return found
 
 

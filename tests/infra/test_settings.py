@@ -206,11 +206,15 @@ REFUSED = {
     ("herd:log_retention_days", "15"): "herd:log_retention_days = 15 is not allowed; allowed: 1, 3, 5, 7, 14, 30,",
     ("herd:keep_versions_days", "0"): "herd:keep_versions_days = 0 is not allowed; allowed: 1 to 3650",
     ("herd:keep_versions_days", "²"): "herd:keep_versions_days = ² is not allowed; allowed: 1 to 3650",
-    ("herd:vpc_cidr", "10.0.0.0/8"): "herd:vpc_cidr = 10.0.0.0/8 must be a private network from /16 to /24",
+    ("herd:vpc_cidr", "10.0.0.0/8"): "herd:vpc_cidr = 10.0.0.0/8 must be a private network from /16 to /23",
+    ("herd:vpc_cidr", "10.0.0.0/24"): "herd:vpc_cidr = 10.0.0.0/24 must be a private network from /16 to /23",
     ("herd:vpc_cidr", "10.0.0.1/16"): "herd:vpc_cidr = 10.0.0.1/16 must be a private network",
     ("herd:vpc_cidr", "8.8.0.0/16"): "herd:vpc_cidr = 8.8.0.0/16 must be a private network",
     ("herd:tags", "x"): "herd:tags must be up to 40 names and texts",
     ("herd:tags", '{"aws:x": "1"}'): "has the tag 'aws:x'; allowed: 1 to 128 characters",
+    ("herd:tags", '{"cost centre!": "1"}'): "has the tag 'cost centre!'; allowed: 1 to 128 characters, letters, digits",
+    ("herd:tags", '{"x": "R&D"}'): "has the tag 'x' with \"R&D\"; allowed: text of up to 256 characters in quotes",
+    ("herd:tags", '{"Team": "a", "team": "b"}'): "has a tag twice, in small and in capital letters",
     ("herd:tags", '{"x": 1}'): "has the tag 'x' with 1; allowed: text of up to 256 characters in quotes",
 }
 
