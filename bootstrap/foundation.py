@@ -58,7 +58,7 @@ class Foundation(pulumi.ComponentResource):
     def __init__(self, settings: Settings, account: Account) -> None:
         super().__init__("herd:bootstrap:Foundation", "foundation")
         self.settings = settings
-        self.scope = Scope(account, settings.project, settings.environments, settings.read_buckets)
+        self.scope = Scope(account, settings.project, settings.environments, settings.read_buckets, settings.iam_path)
         self._tags = {**settings.tags, "herd:project": settings.project}
         self._state()
         self.data_buckets = {name: self._data(name) for name in settings.environments}

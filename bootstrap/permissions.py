@@ -34,6 +34,7 @@ class Scope:
     project: str
     environments: tuple[str, ...] = ()
     read_buckets: tuple[str, ...] = ()
+    iam_path: str = "/"
 
     @property
     def prefix(self) -> str:
@@ -74,7 +75,7 @@ class Scope:
 
     def roles(self) -> str:
         """Roles of environments; those of this project have no path, so they are none of them."""
-        return self.account.role_arn(f"{self.prefix}/*")
+        return self.account.role_arn(f"{self.iam_path[1:]}{self.prefix}/*")
 
     def via(self, *services: str) -> dict[str, list[str]]:
         suffix = f"{self.account.region}.{self.account.dns_suffix}"
@@ -338,7 +339,7 @@ def _roles(scope: Scope) -> Document:
     """Roles of environments, and of those only such as have the boundary: a deployment cannot give what it lacks."""
     account, roles = scope.account, scope.roles()
     own = [account.role_arn(scope.role_name(purpose)) for purpose in ("preview", "deploy")]
-    machines = f"arn:{account.partition}:iam::{account.id}:instance-profile/{scope.prefix}/*"
+    machines = f"arn:{account.partition}:iam::{account.id}:instance-profile{scope.iam_path}{scope.prefix}/*"
     return document(
         allow(
             [

@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from infra.naming import ENVIRONMENT, PROJECT
+from infra.settings_readers import IAM_PATH
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
@@ -32,6 +33,7 @@ class Settings:
     owner_id: str = ""
     oidc_provider: str = ""
     read_buckets: tuple[str, ...] = ()
+    iam_path: str = "/"
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -99,6 +101,8 @@ def _problems(settings: Settings) -> Iterator[str]:
         yield from (
             f"{key}: {value!r} is not a name that it may have" for value in values if not pattern.fullmatch(value)
         )
+    if settings.iam_path != "/" and not IAM_PATH.fullmatch(settings.iam_path):
+        yield f"iam_path = {settings.iam_path!r} must be a path of IAM that begins and ends with /, like /acme/"
     if settings.oidc_provider and not _PROVIDER.fullmatch(settings.oidc_provider):
         yield f"oidc_provider = {settings.oidc_provider!r} must be the ARN of the account's provider for GitHub"
     if not settings.repository:

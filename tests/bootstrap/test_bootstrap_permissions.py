@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,6 +209,20 @@ def asked_for(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str,
 
 def _listed(value: Any) -> list[str]:
     return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize(("lie_below", "reaches"), [("/acme/", True), ("/", False)])
+def test_roles_lie_where_the_company_wants_them(lie_below: str, reaches: bool) -> None:
+    """`iam_path` of the environments must be that of the bootstrap, or nothing could make or pass their roles."""
+    scope = replace(SCOPE, iam_path=lie_below)
+    below = f"{ROLE}/acme/herd-prod/tasks/x"
+    passed = {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
+    deploy = list(permissions.deployment(scope).values())
+    assert allowed(deploy, "iam:CreateRole", below, **BOUND) is reaches
+    assert allowed(deploy, "iam:PassRole", below, **passed) is reaches
+    machines = f"arn:aws:iam::{ACCOUNT}:instance-profile/acme/herd-prod/herd-prod-instances"
+    assert allowed(deploy, "iam:CreateInstanceProfile", machines) is reaches
+    assert allowed([permissions.boundary(scope)], "iam:PassRole", below, **passed) is reaches
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod", "dev with all"])

@@ -95,6 +95,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a repository without its number": ({"repository": "acme/delays"}, "repository_id must be given with repository"),
     "a repository that is none": ({**GITHUB, "repository": "acme"}, "repository = 'acme' must be owner/name"),
     "a wildcard in the repository": ({**GITHUB, "repository": "acme/*"}, "must be owner/name"),
+    "a path without its last slash": ({"iam_path": "/acme"}, "iam_path = '/acme' must be a path of IAM"),
     "a provider of somebody else": ({"oidc_provider": "arn:aws:iam::1:oidc-provider/x"}, "must be the ARN of"),
 }
 
