@@ -120,12 +120,18 @@ def explain(target: Target, resources: list[Held]) -> list[str]:
 
 @contextlib.contextmanager
 def unprotected_settings(target: Target) -> Iterator[Path]:
-    """A copy of the stack's settings in which the environment is not protected."""
+    """A copy of the stack's settings in which the environment is not protected, and else as it runs: it has to go also
+    where its file by now asks for what no running environment can be given.
+    """
     import yaml
 
     checkout = target.checkout
     settings = _settings(target)
-    settings["config"] = {**(settings.get("config") or {}), f"{checkout.project}:protect": False}
+    runs_with = {
+        key if ":" in key else f"{checkout.project}:{key}": value
+        for key, value in (target.exports.get("runs_with") or {}).items()
+    }
+    settings["config"] = {**(settings.get("config") or {}), **runs_with, f"{checkout.project}:protect": False}
     handle, name = tempfile.mkstemp(suffix=".yaml", prefix="unprotected-", dir=checkout.folder())
     try:
         with os.fdopen(handle, "w") as file:

@@ -25,7 +25,7 @@ from infra.naming import Naming
 from infra.network import Network, endpoint_services
 from infra.permissions import PlatformRoles
 from infra.reports import publish, refuse_blocked
-from infra.running import Running, kept
+from infra.running import Running, values
 from infra.settings import Settings
 from infra.spec import ApiSpec, JobSpec, ReportSpec, Specs
 from infra.storage import Bucket, log_bucket
@@ -123,8 +123,8 @@ class Environment(Component):
             "protected": settings.protect,
             "encryption_key": self.context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
-            "kept": kept(settings),
-            "images": sorted(self.images.shared),
+            "runs_with": values(settings),
+            "shared_images": sorted(self.images.shared),
             "workloads": {name: workload.exports() for name, workload in self.workloads.items()},
             "pipelines": {name: pipeline.exports() for name, pipeline in self.pipelines.items()},
         }

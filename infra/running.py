@@ -4,7 +4,7 @@ The program asks Pulumi for what it exported itself when it was deployed last. S
 as herd's commands do, on the laptop and on AWS.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,33 +13,69 @@ from pulumi.runtime import invoke
 
 from infra.settings import Settings, SettingsError
 
-KEPT: Mapping[str, str] = {
-    "account": "what runs would be left behind in the other account",
-    "aws:region": "what runs would be left behind in the other region",
-    "vpc": "target groups and security groups are in use in the network that they were made in",
-    "vpc_cidr": "its target groups and subnets are in use, and AWS changes the addresses of none",
-    "encryption_key": "its image repositories would be made anew, without the images that tasks start from",
-}
-"""Setting -> why no update can give it another value: it would end half-way, or leave less than there was."""
+Values = Mapping[str, str]
 
 
-def kept(settings: Settings) -> dict[str, str]:
-    """The values that an environment which is made with `settings` keeps until it is taken down."""
-    found = {"account": settings.account, "aws:region": settings.region, "vpc": settings.vpc}
-    if not settings.vpc:
-        found["vpc_cidr"] = settings.vpc_cidr
-    if not settings.image_repositories:
-        found["encryption_key"] = settings.encryption_key
+@dataclass(frozen=True)
+class Kept:
+    """A setting that no update can give another value, and why; `while_`: of what runs and of what is given."""
+
+    setting: str
+    why: str
+    while_: Callable[[Values, Values], bool] = lambda runs, given: True
+
+
+KEPT = (
+    Kept("account", "what runs would be left behind in the other account"),
+    Kept("aws:region", "what runs would be left behind in the other region"),
+    Kept("vpc", "target groups and security groups are in use in the network that they were made in"),
+    Kept(
+        "vpc_cidr",
+        "subnets and target groups are in use, and AWS gives other addresses to none of them",
+        lambda runs, given: not (runs["vpc"] or given["vpc"]),
+    ),
+    Kept(
+        "encryption_key",
+        "the image repositories would be made anew, without the images that tasks start from",
+        lambda runs, given: not (runs["image_repositories"] or given["image_repositories"]),
+    ),
+    Kept(
+        "encryption_key",
+        "that key would go, and with it what only it can open: logs, secrets, data",
+        lambda runs, given: runs["encryption_key"] == "create",
+    ),
+)
+"""What would end half-way, or leave less than there was. All other settings can change while the environment runs."""
+
+
+def values(settings: Settings) -> dict[str, str]:
+    """What KEPT looks at, as it is exported."""
+    return {
+        "account": settings.account,
+        "aws:region": settings.region,
+        "vpc": settings.vpc,
+        "vpc_cidr": settings.vpc_cidr,
+        "encryption_key": settings.encryption_key,
+        "image_repositories": settings.image_repositories,
+    }
+
+
+def changed(runs: Values, given: Values) -> dict[str, str]:
+    """Setting -> why it cannot change as it would, one reason for each."""
+    found: dict[str, str] = {}
+    for kept in KEPT:
+        if runs and runs[kept.setting] != given[kept.setting] and kept.while_(runs, given):
+            found.setdefault(kept.setting, kept.why)
     return found
 
 
 @dataclass(frozen=True)
 class Running:
-    """Empty where nothing runs yet, or not since this was exported. `images`: by name, those that it built into
+    """`settings`: what it was deployed with; empty where nothing is. `images`: by name, those that it built into
     repositories which environments share.
     """
 
-    kept: Mapping[str, str] = field(default_factory=dict)
+    settings: Values = field(default_factory=dict)
     images: frozenset[str] = frozenset()
 
     @classmethod
@@ -48,20 +84,20 @@ class Running:
         parts = (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
         found = invoke("pulumi:pulumi:readStackOutputs", {"name": "/".join(filter(None, parts))}).value or {}
         exports: Mapping[str, Any] = found.get("outputs") or {}
-        running = cls(exports.get("kept") or {}, frozenset(exports.get("images") or ()))
+        running = cls(exports.get("runs_with") or {}, frozenset(exports.get("shared_images") or ()))
         if problems := list(running._problems(settings)):
             raise SettingsError("\n".join(problems))
         return running
 
     def _problems(self, settings: Settings) -> Iterator[str]:
-        given, environment = kept(settings), settings.environment
-        changed = [name for name in given if self.kept.get(name, given[name]) != given[name]]
-        for name in changed:
-            key = name if ":" in name else f"{settings.project}:{name}"
-            now = f"is {given[name]}" if given[name] else "is not set"
-            was = f"with {self.kept[name]}" if self.kept[name] else "without one"
-            yield f"Pulumi.{environment}.yaml: {key} {now}, but {environment} runs {was}: {KEPT[name]}"
-        if changed:
+        runs, given, environment = self.settings, values(settings), settings.environment
+        found = changed(runs, given)
+        for setting, why in found.items():
+            key = setting if ":" in setting else f"{settings.project}:{setting}"
+            now = f"is {given[setting]}" if given[setting] else "is not set"
+            was = f"with {runs[setting]}" if runs[setting] else "without one"
+            yield f"Pulumi.{environment}.yaml: {key} {now}, but {environment} runs {was}: {why}"
+        if found:
             yield (
                 f"nothing was changed; put back what {environment} runs with, or take it down and make it anew "
                 "(`herd down`, then `herd up`), or make another environment beside it"

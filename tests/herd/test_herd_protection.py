@@ -134,6 +134,19 @@ def test_with_its_name_the_protection_is_turned_off_first(
     assert not list(checkout.state.glob("unprotected-*")), "the copy of the settings is gone"
 
 
+def test_it_goes_as_it_runs_whatever_its_file_asks_for_by_now(prod: Prod, done: list[Any], checkout: Checkout) -> None:
+    runs_with = {"vpc": "", "vpc_cidr": "10.0.0.0/16", "aws:region": "eu-central-1"}
+    prod.__dict__["exports"] = Exports({**EXPORTS, "runs_with": runs_with})
+    (checkout.root / "Pulumi.prod.yaml").write_text("config:\n  herd:vpc_cidr: 10.9.0.0/16\n")
+    deployment.down(prod, False, "prod")
+    assert done[0][1] == {
+        "herd:vpc": "",
+        "herd:vpc_cidr": "10.0.0.0/16",
+        "aws:region": "eu-central-1",
+        "herd:protect": False,
+    }
+
+
 def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
     prod: Prod, done: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
