@@ -83,14 +83,20 @@ def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: 
 def _cut(text: str) -> str:
     """What is still too long with the fewest entries has enormous ones: whole lines go, from the end."""
     left = MOST_BYTES - 200
-    kept = []
+    kept: list[str] = []
+    fence, opened = "", 0
     for line in text.split("\n"):
         left -= len(line.encode()) + 1
         if left < 0:
             break
         kept.append(line)
-    opened = sum(line.startswith("<details>") for line in kept) - kept.count("</details>")
-    closing = ["", "</details>"] * opened
+        if fence:  # foreign text, whatever it looks like
+            fence = "" if line == fence else fence
+        elif line.startswith("```"):
+            fence = line.removesuffix("text")
+        else:
+            opened += line.startswith("<details>") - (line == "</details>")
+    closing = [fence] * bool(fence) + ["", "</details>"] * opened
     return "\n".join([*kept, *closing, "", "… and more than a comment can hold; `herd preview` shows all of it", ""])
 
 

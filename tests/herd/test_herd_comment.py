@@ -151,6 +151,17 @@ def test_it_is_never_longer_than_github_takes(length: int) -> None:
     assert "**1500** to change" in text and "more" in text
 
 
+@pytest.mark.parametrize("said", ["x", "<details>", "</details>", "```", "`````"])
+def test_what_is_cut_off_within_a_block_is_closed(said: str) -> None:
+    """Else the rest of the comment, and that something is missing, would be part of what the program said."""
+    head = "<!-- herd preview of dev -->\n<details><summary>What the program said</summary>\n\n"
+    text = failed("dev", "x", head + "\n".join(block(f"{said}\n" * 60_000, 300_000)))
+    assert len(text.encode()) <= MOST_BYTES
+    left = outside_of_code(text)
+    assert left.rstrip().endswith("… and more than a comment can hold;  shows all of it")
+    assert left.count("<details>") == left.count("</details>") == 1
+
+
 def test_what_is_refused_is_shown_with_what_would_change_otherwise() -> None:
     known = comment(everything())
     text = failed("dev", "policy x: no", known)
