@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herd import engine_lock, local_cloud, private_files
+from herd import engine_lock, local_cloud, private_files, shell
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.target import DEFAULT, LocalTarget
@@ -63,7 +63,7 @@ def cloud(checkout: Checkout) -> Finding:
         return Finding(what, True, f"{found.endpoint}, process {found.pid}, {told.get('memory_mb', '?')} MB")
     file = checkout.cloud / "endpoint.json"
     if holder := _holder(checkout.cloud / "lock"):
-        advice = f"wait a moment; if it stays so: kill {holder}, and `herd up` brings back what it held"
+        advice = "wait a moment; if it stays so, `herd up` ends it, even a suspended one, and brings back what it held"
         return Finding(what, False, f"process {holder} does not answer", advice)
     if not file.exists():
         return Finding(what, True, "not running; `herd up` starts it")
@@ -85,7 +85,13 @@ def port(checkout: Checkout) -> Finding:
     file = checkout.cloud / "port"
     if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") or not file.exists():
         return Finding("port", True, "the local cloud's own" if file.exists() else "chosen at the first start")
-    number = int(file.read_text().strip() or 0)
+    kept = file.read_text().strip()
+    if not kept.isdecimal():
+        advice = (
+            f"put the port of what is deployed into it, as `grep -rho 'localhost:[0-9]*' {checkout.pulumi}` shows it"
+        )
+        return Finding("port", False, f"{file} holds no number", advice)
+    number = int(kept)
     if _is_free(number):
         return Finding("port", True, f"{number} is free")
     from localcloud.config import holder_of
@@ -146,6 +152,12 @@ def locks(checkout: Checkout) -> Finding:
     """Pulumi's locks of engines that were killed."""
     found = [lock for name in _lock_names(checkout) for lock in engine_lock.locks(LocalTarget(checkout, name))]
     dead = [lock for lock in found if lock.is_dead]
+    foreign = [lock for lock in found if lock not in dead and lock.host != socket.gethostname()]
+    if foreign and not dead:
+        told = "; ".join(map(str, foreign))
+        files = " ".join(str(lock.file) for lock in foreign)
+        advice = f"if it is not at work any more (or this machine had another name then): rm {files}"
+        return Finding("locks", False, f"held from another machine, where nobody can look: {told}", advice)
     if not dead:
         return Finding("locks", True, f"held by {found[0]}" if found else "none")
 
@@ -161,6 +173,8 @@ def locks(checkout: Checkout) -> Finding:
 def pending(checkout: Checkout) -> Finding:
     """Resources of which Pulumi does not know whether they were made."""
     found = []
+    if trouble := shell.lost_passphrase(checkout):
+        return Finding("Pulumi's state", False, "cannot be opened", trouble)
     for name in _stacks(checkout):
         try:
             found += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]

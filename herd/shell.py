@@ -9,11 +9,14 @@ import os
 import secrets
 import shlex
 import shutil
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from herd import local_cloud, stack_config
 from herd.checkout import Checkout
+from herd.errors import HerdError
 from herd.local_cloud import LocalCloud
 from herd.toolchain import machine, pulumi_cli
 
@@ -101,7 +104,7 @@ def script(changes: Mapping[str, str | None], base: Mapping[str, str] = os.envir
 def prepare(checkout: Checkout, environment: str, cloud: LocalCloud, pulumi: Path) -> dict[str, str | None]:
     """Make what the variables point to (state folder, passphrase, settings, plugins), then the variables."""
     checkout.folder("pulumi")
-    _passphrase(checkout.pulumi / "passphrase")
+    ensure_passphrase(checkout)
     stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region)
     _plugins(checkout, cloud, pulumi)
     return variables(checkout, environment, pulumi)
@@ -120,14 +123,47 @@ def _no_proxy(value: str) -> str:
     return ",".join([*present, *(entry for entry in ("127.0.0.1", "localhost", ".localhost") if entry not in present)])
 
 
-def _passphrase(path: Path) -> None:
-    """A random passphrase, once: without one Pulumi would keep secrets of the state in the open."""
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
+def ensure_passphrase(checkout: Checkout) -> None:
+    """A random passphrase, once: without one Pulumi would keep secrets of the state in the open.
+
+    Raises HerdError where there is a state and no passphrase: with another one nothing would open it.
+    """
+    if trouble := lost_passphrase(checkout):
+        raise HerdError(trouble)
+    path = checkout.pulumi / "passphrase"
+    if _holds_words(path):
         return
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(32))
+    path.unlink(missing_ok=True)
+    # Whole or not there: a kill or a full disk in between must not leave an empty one, which would then be used.
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix="passphrase-")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another environment's command was quicker
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+
+
+def lost_passphrase(checkout: Checkout) -> str:
+    """What is wrong and what to do, if there is a state that nothing opens any more; "" if there is none."""
+    path = checkout.pulumi / "passphrase"
+    stacks = checkout.pulumi / ".pulumi" / "stacks" / checkout.project
+    if _holds_words(path) or not any(stacks.glob("*.json")):
+        return ""
+    return (
+        f"{path} is missing or empty, and nothing else opens Pulumi's state. Put it back from a copy; or remove "
+        f"{checkout.pulumi}, and `herd up` takes up again what the local cloud holds"
+    )
+
+
+def _holds_words(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:

@@ -106,6 +106,8 @@ class Config:
         Raises PortTaken.
         """
         kept = self.port_file.read_text().strip() if self.port_file.exists() else ""
+        if kept and not kept.isdecimal():
+            raise PortTaken(f"{self.port_file} holds no number but {kept[:40]!r}; write the port into it, or remove it")
         port = int(kept or 0) if wanted is None else wanted
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -25,6 +25,7 @@ from herd.breakage import Finding
 from herd.checkout import Checkout
 from herd.commands import machine as commands
 from herd.errors import HerdError
+from herd.toolchain import packages
 from localcloud.journal.lines import File, Header, Line
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,11 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
         shutil.copy2(ROOT / name, root)
     shutil.copytree(ROOT / "images", root / "images")
     (root / "localcloud").symlink_to(ROOT / "localcloud")
-    (root / ".venv").symlink_to(ROOT / ".venv")
+    (root / ".venv").mkdir()
+    for entry in (ROOT / ".venv").iterdir():
+        if entry.name != packages.STAMP:
+            (root / ".venv" / entry.name).symlink_to(entry)
+    (root / ".venv" / packages.STAMP).write_text(json.dumps(packages._wanted(root, packages.DEVELOP)))
     for command in (["init", "-q"], ["add", "Pulumi.dev.yaml"], ["commit", "-qm", "settings"]):
         who = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", "-C", str(root), *who, *command], check=True, capture_output=True)
@@ -104,7 +109,13 @@ def leave_a_pulumi_lock(patient: Patient) -> None:
     patient.put(".herd/pulumi/.pulumi/locks/organization/herd/dev/abc.json", json.dumps(lock))
 
 
+def leave_a_lock_of_another_machine(patient: Patient) -> None:
+    lock = {"pid": 7, "username": "x", "hostname": "another-machine", "timestamp": "2026-01-01T00:00:00+00:00"}
+    patient.put(".herd/pulumi/.pulumi/locks/organization/herd/dev/abc.json", json.dumps(lock))
+
+
 def deploy(patient: Patient, **latest: object) -> None:
+    patient.put(".herd/pulumi/passphrase", "words").chmod(0o600)
     state = {"version": 3, "checkpoint": {"stack": "organization/herd/dev", "latest": latest}}
     patient.put(".herd/pulumi/.pulumi/stacks/herd/dev.json", json.dumps(state))
 
@@ -115,7 +126,22 @@ def leave_a_pending_operation(patient: Patient) -> None:
 
 
 def spoil_the_state(patient: Patient) -> None:
+    deploy(patient)
     patient.put(".herd/pulumi/.pulumi/stacks/herd/dev.json", '{"version": 3, "checkpo')
+
+
+def lose_the_passphrase(patient: Patient) -> None:
+    deploy(patient)
+    (patient.checkout.pulumi / "passphrase").unlink()
+
+
+def lose_the_passphrases_words(patient: Patient) -> None:
+    deploy(patient)
+    (patient.checkout.pulumi / "passphrase").write_text("")
+
+
+def spoil_the_port(patient: Patient) -> None:
+    patient.put(".herd/cloud/port", "4o96\n").chmod(0o600)
 
 
 def take_the_port(patient: Patient) -> None:
@@ -166,6 +192,11 @@ def open_a_secret(patient: Patient) -> None:
 
 def open_the_state_folder(patient: Patient) -> None:
     patient.checkout.state.chmod(0o755)
+
+
+def change_the_packages(patient: Patient) -> None:
+    lock = patient.checkout.root / packages.RUN
+    lock.write_text(lock.read_text() + "one==1\n")
 
 
 def half_build_an_image(patient: Patient) -> None:
@@ -219,6 +250,11 @@ ROWS = {
     "cloud that hangs": Row(hang_the_cloud, "local cloud", "process 4711 does not answer", False),
     "copied checkout": Row(copy_the_checkout, "local cloud", "of another checkout, of which this one is a copy", True),
     "stale lock of Pulumi": Row(leave_a_pulumi_lock, "locks", f"engine that was killed: pulumi (process {DEAD}", True),
+    "lock of another machine": Row(leave_a_lock_of_another_machine, "locks", "another-machine", False),
+    "lost passphrase": Row(lose_the_passphrase, "Pulumi's state", "passphrase is missing or empty", False),
+    "empty passphrase": Row(lose_the_passphrases_words, "Pulumi's state", "passphrase is missing or empty", False),
+    "port file without a port": Row(spoil_the_port, "port", "port holds no number", False),
+    "other packages": Row(change_the_packages, "packages", "`make up` installs them", False),
     "pending operation": Row(leave_a_pending_operation, "Pulumi's state", "in the middle of dev: data", False),
     "spoilt state": Row(spoil_the_state, "Pulumi's state", "dev.json cannot be read", False),
     "taken port": Row(take_the_port, "port", f"is taken by another program (process {os.getpid()}", True),
@@ -240,7 +276,7 @@ ROWS = {
     "shell of another checkout": Row(use_a_foreign_shell, "this shell", "variables of another environment", False),
 }
 
-NEEDS_NETWORK = {"no uv"}
+NEEDS_NETWORK = {"no uv", "other packages"}
 """Repaired too, but by an installation that is tested with the toolchain."""
 
 

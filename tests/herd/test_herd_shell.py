@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ import yaml
 
 from herd import shell, stack_config
 from herd.checkout import Checkout
-from herd.errors import WrongInput
+from herd.errors import HerdError, WrongInput
 
 PERSON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -146,3 +149,45 @@ def test_the_rules_are_part_of_the_environment(checkout: Checkout, given: str | 
     base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(root=checkout.root)}
     packs = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
     assert packs == wanted.format(root=checkout.root)
+
+
+def test_the_passphrase_is_made_once_and_is_the_persons_alone(checkout: Checkout) -> None:
+    folder = checkout.folder("pulumi")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(shell.ensure_passphrase, [checkout] * 8))
+    first = (folder / "passphrase").read_text()
+    shell.ensure_passphrase(checkout)
+    assert (folder / "passphrase").read_text() == first and len(first) > 30
+    assert stat.S_IMODE((folder / "passphrase").stat().st_mode) == 0o600
+    assert [path.name for path in folder.iterdir()] == ["passphrase"]
+
+
+def test_a_full_disk_leaves_no_half_a_passphrase(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = checkout.folder("pulumi")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            shell.ensure_passphrase(checkout)
+    assert list(folder.iterdir()) == []
+    (folder / "passphrase").touch()  # as an earlier version left it
+    shell.ensure_passphrase(checkout)
+    assert (folder / "passphrase").read_text()
+
+
+@pytest.mark.parametrize("left", [None, ""], ids=["missing", "empty"])
+def test_a_state_without_its_passphrase_is_not_given_another(checkout: Checkout, left: str | None) -> None:
+    stacks = checkout.folder("pulumi") / ".pulumi/stacks" / checkout.project
+    stacks.mkdir(parents=True)
+    (stacks / "dev.json").write_text("{}")
+    passphrase = checkout.pulumi / "passphrase"
+    if left is not None:
+        passphrase.write_text(left)
+    with pytest.raises(
+        HerdError, match=r"is missing or empty, and nothing else opens Pulumi's state.*`herd up` takes up"
+    ):
+        shell.ensure_passphrase(checkout)
+    assert not passphrase.exists() or not passphrase.read_text()
