@@ -2,7 +2,7 @@
 
 make              declare a bit of everything, let tasks and executions run, say what there is, and be killed
 make-and-stop     the same, but stop in order
-schedule MOMENT   declare schedules, one of them for that moment, say what there is, and be killed
+schedule SECONDS  declare schedules, one of them for so many seconds from now, say what there is, and be killed
 look              start again, say what there is, and stop in order
 look-and-die      the same, but be killed
 """
@@ -15,11 +15,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config
+from localcloud.runtime import executions as executions_kept
 
 SCRIPT = """
 echo "hello from $1"
@@ -35,9 +37,8 @@ def main() -> None:
     cloud.start()
     if command.startswith("make"):
         make(cloud, home)
-    if command == "schedule":
-        schedule(cloud, sys.argv[3])
-    print(json.dumps(describe(cloud), default=str), flush=True)
+    due = schedule(cloud, float(sys.argv[3])) if command == "schedule" else None
+    print(json.dumps({"due": due, **describe(cloud)}, default=str), flush=True)
     if command in ("look", "make-and-stop"):
         cloud.stop()
     else:
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def wait(what: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not (found := what()):
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.02)
@@ -90,7 +91,18 @@ def make(cloud: LocalCloud, home: Path) -> None:
             == "COMPLETED"
         )
     )
-    time.sleep(1.2)  # histories of running executions are written once a second
+    wait(lambda: [len(stream["events"]) for stream in logs(client("logs")).values()] == [1] * 8)
+    time.sleep(executions_kept.HISTORY_SECONDS)  # histories of running executions are written so often
+    long = machines["long"].replace(":stateMachine:", ":execution:") + ":long-1"
+    wait(lambda: history_kept(cloud, long) == len(sfn.get_execution_history(executionArn=long)["events"]))
+
+
+def history_kept(cloud: LocalCloud, execution: str) -> int:
+    """How many events of an execution's history would survive a kill now."""
+    store = cloud.agent.tasks._memory._store  # type: ignore[attr-defined]
+    return sum(
+        len(json.loads(text)) for (text,) in store.read("SELECT history FROM execution WHERE arn = ?", (execution,))
+    )
 
 
 def running(ecs: Any) -> int:
@@ -160,8 +172,9 @@ def make_objects(s3: Any) -> None:
     )
 
 
-def schedule(cloud: LocalCloud, moment: str) -> None:
-    """A schedule that is due at a moment (and was due when it was made), and one with a rate."""
+def schedule(cloud: LocalCloud, seconds: float) -> str:
+    """A schedule that is due in so many seconds, and one with a rate (that was due when it was made); the moment."""
+    moment = f"{datetime.now(UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
     scheduler, sfn = cloud.server.client("scheduler"), cloud.server.client("stepfunctions")
     definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
     for name, expression in {"rate": "rate(1 hour)", "once": f"at({moment})", "off": "rate(1 hour)"}.items():
@@ -172,6 +185,7 @@ def schedule(cloud: LocalCloud, moment: str) -> None:
         )  # fmt: skip
     arn = machine.rpartition(":")[0] + ":rate"
     wait(lambda: sfn.list_executions(stateMachineArn=arn, statusFilter="SUCCEEDED")["executions"])
+    return moment
 
 
 # --- what there is ---------------------------------------------------------------------------------------------------

@@ -47,10 +47,10 @@ def test_a_rollback(cloud: Any, declared: Declared, wait_until: Any) -> None:
         return found
 
     wait_until(lambda: shown()["deployments"][0]["rolloutState"] == "COMPLETED")
-    cloud.ecs.update_service(cluster="c", service="web", taskDefinition=bad)
     declared.names.clear()
-    wait_until(lambda: shown()["taskDefinition"] == good, 30)
-    assert declared.names == ["UpdateService"]
+    cloud.ecs.update_service(cluster="c", service="web", taskDefinition=bad)
+    wait_until(lambda: shown()["taskDefinition"] == good)
+    assert declared.names == ["UpdateService"] * 2, "ours and the agent's"
 
 
 def test_a_schedule_that_removes_itself(server: Server, ticking: Agent, clock: Any, declared: Declared) -> None:

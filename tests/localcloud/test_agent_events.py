@@ -25,6 +25,8 @@ class Listening:
     def read(self) -> list[Any]:
         while batch := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             self.bodies += [json.loads(message["Body"]) for message in batch]
+            for message in batch:  # it would come again when its time of invisibility is over
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return self.bodies
 
 

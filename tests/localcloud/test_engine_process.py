@@ -72,6 +72,10 @@ def engine(images: ImageStore, tmp_path: Path) -> Iterator[ProcessEngine]:
     engine.close()
 
 
+LONG_SECONDS = 60.0
+"""How long a test waits for what takes a moment: the machine may be busy."""
+
+
 class Running:
     """A started container, its lines and its exit."""
 
@@ -90,19 +94,19 @@ class Running:
     def until(self, line: str) -> None:
         """Wait for a line."""
         with self._changed:
-            assert self._changed.wait_for(lambda: line in self.lines, timeout=20), self.lines
+            assert self._changed.wait_for(lambda: line in self.lines, timeout=LONG_SECONDS), self.lines
 
     def ended(self) -> Exit:
         """Wait for the end."""
-        exit = self.handle.wait(30)
+        exit = self.handle.wait(LONG_SECONDS)
         assert exit is not None, "still running"
         assert self.exits == [exit], "told once, before wait returns"
         return exit
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until it holds, 10 s at most."""
-    deadline = time.monotonic() + 10
+    """Wait until it holds."""
+    deadline = time.monotonic() + LONG_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -262,7 +266,7 @@ def test_a_callback_that_fails_loses_one_line(engine: ProcessEngine, caplog: pyt
         lines.append(line)
 
     container = Container(name="m", image="host/app:1", entrypoint=("printf", "a\\nbad\\nb\\n"))
-    assert engine.start(container, take, lambda exit: None).wait(10) == Exit(0)
+    assert engine.start(container, take, lambda exit: None).wait(LONG_SECONDS) == Exit(0)
     assert lines == ["a", "b"]
     assert "a line of output was lost" in caplog.text
 
@@ -271,13 +275,13 @@ def test_stop_takes_the_whole_group_and_then_kills(engine: ProcessEngine) -> Non
     script = (
         'trap "echo term" TERM; (trap "" TERM; echo child; while :; do sleep 0.05; done) & while :; do sleep 0.05; done'
     )
-    run = Running(engine, "sh", "-c", script, stop_timeout_seconds=1)
+    run = Running(engine, "sh", "-c", script, stop_timeout_seconds=2)
     run.until("child")
     started = time.monotonic()
     run.handle.stop()
     run.handle.stop()
     assert run.ended() == Exit(137)
-    assert 0.9 < time.monotonic() - started < 5
+    assert 1.9 < time.monotonic() - started < 20
     assert run.lines.count("term") == 1, "a second stop changes nothing"
     run.handle.stop()
 
@@ -295,7 +299,7 @@ def test_grandchildren_go_with_the_first_process(engine: ProcessEngine, script: 
     run = Running(engine, "sh", "-c", script)
     started = time.monotonic()
     assert run.ended() == Exit(0)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30, "long before the other one would have ended"
     eventually(lambda: not is_alive(int(run.lines[0])))
 
 
@@ -321,12 +325,17 @@ def test_the_memory_limit_holds_over_all_processes(engine: ProcessEngine) -> Non
     assert run.ended().code == 137
 
 
-def test_memory_that_is_shared_counts_once(engine: ProcessEngine) -> None:
-    fork = "import os, time; data = b'x' * (100 << 20); [os.fork() for _ in 'ab']; time.sleep(1.5)"
-    run = Running(engine, "python", "-c", fork, memory_mb=250)
-    time.sleep(0.7)
+def test_memory_that_is_shared_counts_once(engine: ProcessEngine, tmp_path: Path) -> None:
+    fork = (
+        "import os, sys, time; data = b'x' * (100 << 20); [os.fork() for _ in 'ab']; print('forked', flush=True)\n"
+        "while not os.path.exists(sys.argv[1]): time.sleep(0.1)"
+    )
+    run = Running(engine, "python", "-c", fork, str(tmp_path / "enough"), memory_mb=250)
+    eventually(lambda: run.lines.count("forked") == 4)
     assert memory_of_tree(run.handle.pid, above=sys.maxsize) > 250 << 20, "the sum of resident sizes is over the limit"
     assert memory_of_tree(run.handle.pid, above=250 << 20) < 250 << 20
+    time.sleep(1)  # several looks of the engine's own
+    (tmp_path / "enough").touch()
     assert run.ended() == Exit(0)
 
 
@@ -389,7 +398,7 @@ def test_starting_is_quick(engine: ProcessEngine) -> None:
         run = Running(engine, "true")
         times.append(time.perf_counter() - started)
         run.ended()
-    assert sorted(times)[10] < 0.05, "some two milliseconds on an idle machine"
+    assert min(times) < 0.02, "some two milliseconds on an idle machine; the best of many is for a busy one"
 
 
 def test_many_at_once(engine: ProcessEngine) -> None:

@@ -123,9 +123,12 @@ def test_an_orderly_stop_aborts_what_runs_and_nothing_is_tried_again(tmp_path: P
 
 
 def test_schedules_neither_fire_again_nor_make_up_for_what_they_missed(tmp_path: Path) -> None:
-    home = tmp_path / "cloud"
-    made = run(home, "schedule", "6", killed=True)
-    due = datetime.fromisoformat(f"{made['due']}Z")
+    for seconds in (6, 30, 120):  # on a busy machine the process may be killed too late
+        home = tmp_path / f"cloud{seconds}"
+        made = run(home, "schedule", str(seconds), killed=True)
+        due = datetime.fromisoformat(f"{made['due']}Z")
+        if datetime.now(UTC) < due:
+            break
     assert [name.split("/")[0] for name in made["executions"]] == ["rate"], "a rate fires as it is made"
     while datetime.now(UTC) < due + timedelta(seconds=1):
         time.sleep(0.1)

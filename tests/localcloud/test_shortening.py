@@ -96,7 +96,7 @@ def test_a_cloud_that_stops_breaks_it_off(server: Server, journal: Journal) -> N
     time.sleep(0.2)
     began = time.monotonic()
     shortening.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert len(journal) == 2 * PAIRS
     assert not [one for one in psutil.Process().children() if "localcloud.journal.proof" in one.cmdline()]
     shortening.consider()

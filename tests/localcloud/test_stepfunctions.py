@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
@@ -121,12 +122,14 @@ def test_stop_right_after_start_aborts(cloud: Any) -> None:
     assert cloud.finished(arn)["status"] == "ABORTED"
 
 
-def test_a_failing_branch_stops_its_siblings_task(cloud: Any, wait_until: Any) -> None:
+def test_a_failing_branch_stops_its_siblings_task(cloud: Any, wait_until: Any, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    fail = f"while [ ! -e {runs} ]; do sleep 0.05; done; exit 1"
     parallel = {
         "Type": "Parallel",
         "Branches": [
-            ended(run_task(cloud, cloud.define("sh", "-c", "sleep 0.5; exit 1", family="bad"))),
-            ended(run_task(cloud, cloud.define("sleep", "60", family="long"))),
+            ended(run_task(cloud, cloud.define("sh", "-c", fail, family="bad"))),
+            ended(run_task(cloud, cloud.define("sh", "-c", f"touch {runs}; exec sleep 60", family="long"))),
         ],
         "Catch": [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Caught"}],
         "End": True,
@@ -169,7 +172,7 @@ def test_stop_execution_does_not_sit_out_a_retrys_wait(cloud: Any, wait_until: A
     wait_until(lambda: cloud.ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"])
     time.sleep(0.3)
     cloud.sfn.stop_execution(executionArn=arn)
-    assert cloud.finished(arn, timeout=5)["status"] == "ABORTED"
+    assert cloud.finished(arn, timeout=40)["status"] == "ABORTED", "sooner than the minute of the wait"
 
 
 def nested(machine: str, condition: str, **fields: Any) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def test_put_object_only_if_there_is_none(cloud: Any) -> None:
     assert json.loads(s3.get_object(Bucket=bucket, Key="r.json")["Body"].read()) == {"n": 1}
 
 
-def test_list_executions_finds_an_overlap(cloud: Any) -> None:
+def test_list_executions_finds_an_overlap(cloud: Any, wait_until: Any) -> None:
     listing = {
         "Type": "Task",
         "Resource": "arn:aws:states:::aws-sdk:sfn:listExecutions",
@@ -245,11 +248,16 @@ def test_list_executions_finds_an_overlap(cloud: Any) -> None:
         "Default": "Work",
     }
     skip = {"Type": "Pass", "Result": {"status": "skipped"}, "End": True}
-    machine = cloud.machine(one(listing, Second=choice, Skip=skip, Work={"Type": "Wait", "Seconds": 2, "End": True}))
+    machine = cloud.machine(one(listing, Second=choice, Skip=skip, Work={"Type": "Wait", "Seconds": 99, "End": True}))
     first = cloud.sfn.start_execution(stateMachineArn=machine)["executionArn"]
-    time.sleep(0.5)
+
+    def met() -> list[str]:
+        return [event["type"] for event in cloud.sfn.get_execution_history(executionArn=first)["events"]]
+
+    wait_until(lambda: "WaitStateEntered" in met())
     assert json.loads(cloud.execute(machine)["output"]) == {"status": "skipped"}
-    assert cloud.finished(first)["status"] == "SUCCEEDED"
+    assert cloud.sfn.describe_execution(executionArn=first)["status"] == "RUNNING"
+    cloud.sfn.stop_execution(executionArn=first)
 
 
 def test_an_error_of_ecs_has_its_name(cloud: Any) -> None:

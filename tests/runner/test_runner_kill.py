@@ -36,7 +36,7 @@ def kill_at(job: Any, run_id: str, point: int, moment: str, **variables: str) ->
         if now == "before":
             seen += 1
         if seen == point and now == moment:
-            started.wait(10)
+            started.wait(60)
             os.killpg(process[0].pid, signal.SIGKILL)
 
     job.s3.hook = hook

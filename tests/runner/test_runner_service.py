@@ -26,7 +26,7 @@ def publish(make: Make, run_id: str) -> None:
 
 def lines_until(process: Any, words: str) -> str:
     seen = ""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while words not in seen:
         line = process.stdout.readline()
         assert line and time.monotonic() < deadline, seen
@@ -42,7 +42,7 @@ def test_a_service_starts_without_inputs_and_takes_up_new_versions(make: Make) -
         publish(make, run_id)
         lines_until(process, f"sees {run_id} {run_id} ")
     process.send_signal(signal.SIGTERM)
-    log, _ = process.communicate(timeout=20)
+    log, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and log.endswith("bye\n")
 
 
@@ -61,14 +61,14 @@ def test_trouble_with_an_input_is_said_once_and_does_not_end_the_service(make: M
     log = lines_until(process, "sees r1 r1")
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
-    log += process.communicate(timeout=20)[0]
+    log += process.communicate(timeout=60)[0]
     assert process.returncode == 0 and log.count("input broken could not be refreshed") == 1
 
 
 def test_a_service_that_does_not_listen_to_sigterm_gets_its_signal_s_status(make: Make) -> None:
-    api = make("api", "echo up; exec sleep 60", kind="api", port=8000)
+    api = make("api", "echo up; exec sleep 300", kind="api", port=8000)
     process = api.start("s1")
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 143
