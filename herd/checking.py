@@ -44,8 +44,8 @@ def environments(checkout: Checkout) -> list[str]:
 def check(checkout: Checkout, environment: str) -> Checked:
     """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
     project.load(checkout, environment)
-    config = configuration(checkout, environment)
-    made = _run(checkout, environment, config)
+    config, secret = configuration(checkout, environment)
+    made = _run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
     stack = Stack(environment, checkout.project, config)
@@ -65,10 +65,11 @@ def check(checkout: Checkout, environment: str) -> Checked:
     )
 
 
-def configuration(checkout: Checkout, environment: str) -> dict[str, str]:
-    """The settings as Pulumi hands them to a program: texts, with Pulumi.yaml's defaults where the file says nothing.
+def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str], list[str]]:
+    """The settings as Pulumi hands them to a program: texts, with Pulumi.yaml's defaults where the file says nothing;
+    and which of them are encrypted, wholly or in a part.
 
-    An encrypted value cannot be read here; it is some text. So is the account of an environment that names none.
+    What is encrypted cannot be read here; it is some text. So is the account of an environment that names none.
     """
     import yaml
 
@@ -84,18 +85,21 @@ def configuration(checkout: Checkout, environment: str) -> dict[str, str]:
     account = str(found.get(f"{checkout.project}:account") or stack_config.LOCAL_ACCOUNT)
     found[f"{checkout.project}:account"] = account
     found.setdefault("aws:allowedAccountIds", [account])
-    return {str(key): _text(value) for key, value in found.items()}
+    readable = {str(key): _readable(value) for key, value in found.items()}
+    secret = [str(key) for key, value in found.items() if readable[str(key)] != value]
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in readable.items()}, secret
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict) and value.keys() == {"secure"}:
-        return "encrypted"
-    return json.dumps(value)
+def _readable(value: Any) -> Any:
+    """The value with some text in place of each encrypted one, at every depth."""
+    if isinstance(value, dict):
+        if value.keys() == {"secure"}:
+            return "encrypted"
+        return {key: _readable(part) for key, part in value.items()}
+    return [_readable(part) for part in value] if isinstance(value, list) else value
 
 
-def _run(checkout: Checkout, environment: str, config: dict[str, str]) -> dict[str, Any]:
+def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
     """Run the program on its own interpreter; what it asked for."""
     told = {
         "account": config[f"{checkout.project}:account"],
@@ -109,7 +113,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str]) -> dict[s
         result = Path(folder) / "result.json"
         variables = {
             "PULUMI_CONFIG": json.dumps(config),
-            "PULUMI_CONFIG_SECRET_KEYS": "[]",
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secret),
             # The checkout's own modules, whichever checkout the interpreter belongs to.
             "PYTHONPATH": str(checkout.root),
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),

@@ -150,6 +150,9 @@ def parse(project: str, environment: str, config: Mapping[str, str], secret: fro
             values[key] = _READERS[key](text)
         except ValueError as error:
             problems.append(f"{project}:{key}{_finding(key, text, error, f'{project}:{key}' in secret)}")
+    if values.get("sign_in") and f"{project}:sign_in" not in secret:
+        how = f"pulumi config set --secret --path {project}:sign_in.client_secret"
+        problems.append(f"{project}:sign_in has its client_secret in clear; set it with: {how}")
     region = config.get("aws:region", "")
     if not region:
         problems.append("aws:region is missing; set it with: pulumi config set aws:region eu-west-1")

@@ -52,6 +52,35 @@ def check(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+SIGN_IN = """
+  herd:domain: data.example.com
+  herd:certificate: arn:aws:acm:eu-west-1:123456789012:certificate/1
+  herd:sign_in:
+    issuer: https://id.example.com
+    authorization_endpoint: https://id.example.com/authorize
+    token_endpoint: https://id.example.com/token
+    user_info_endpoint: https://id.example.com/user
+    client_id: herd
+    client_secret: SECRET
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "says"),
+    [
+        ("{secure: AAABAGx5}", 0, "no problems"),
+        ("in-clear", 2, "herd:sign_in has its client_secret in clear; set it with: pulumi config set --secret --path"),
+    ],
+    ids=["encrypted", "in clear"],
+)
+def test_a_part_of_a_setting_may_be_encrypted(sandbox: Sandbox, written: str, code: int, says: str) -> None:
+    """`pulumi config set --secret --path` encrypts a value within a table; it cannot be read here, and need not be."""
+    text = (sandbox.folder / "Pulumi.dev.yaml").read_text().rstrip("\n")
+    sandbox.write("Pulumi.dev.yaml", text + SIGN_IN.replace("SECRET", written))
+    done = check(sandbox)
+    assert done.returncode == code and says in done.stdout + done.stderr, done.stdout + done.stderr
+
+
 def test_a_sound_checkout(sandbox: Sandbox) -> None:
     done = check(sandbox)
     assert done.returncode == 0, done.stderr

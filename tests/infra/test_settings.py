@@ -76,6 +76,8 @@ SIGN_IN = {
     "client_id": "herd",
     "client_secret": "hunter2",
 }
+SECRET = frozenset({"herd:sign_in"})
+"""What Pulumi tells to be encrypted in the stack's file."""
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "account": (ACCOUNT, ACCOUNT),
@@ -128,7 +130,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 def test_values_arrive() -> None:
     assert VALUES.keys() == OWN.keys()
     config = {f"herd:{key}": as_text(written) for key, (written, _) in VALUES.items()} | {"other:setting": "not ours"}
-    found = parse("herd", "pr-17", PLACE | config)
+    found = parse("herd", "pr-17", PLACE | config, SECRET)
     assert vars(found) == {"project": "herd", "environment": "pr-17", "region": "eu-west-1"} | {
         key: value for key, (_, value) in VALUES.items()
     }
@@ -222,7 +224,7 @@ REFUSED = {
 @pytest.mark.parametrize(("key", "value"), REFUSED)
 def test_refused(key: str, value: str) -> None:
     with pytest.raises(SettingsError) as error:
-        parse("herd", "dev", PLACE | {key: value})
+        parse("herd", "dev", PLACE | {key: value}, SECRET)
     assert str(error.value).startswith("Pulumi.dev.yaml: ") and REFUSED[key, value] in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -266,6 +268,20 @@ def test_a_domain_lies_in_its_zone() -> None:
 )  # fmt: skip
 def test_the_processor_follows_from_the_instance_type(instance_type: str, arm64: bool) -> None:
     assert is_arm64(instance_type) is arm64
+
+
+def test_the_secret_of_the_sign_in_is_encrypted_in_the_file() -> None:
+    given = PLACE | {
+        "herd:domain": "a.example.com",
+        "herd:dns_zone": "example.com",
+        "herd:sign_in": json.dumps(SIGN_IN),
+    }
+    assert parse("herd", "dev", given, SECRET).sign_in == SignIn(**SIGN_IN)
+    with pytest.raises(SettingsError) as error:
+        parse("herd", "dev", given)
+    (line,) = str(error.value).splitlines()
+    assert line.startswith("Pulumi.dev.yaml: herd:sign_in has its client_secret in clear")
+    assert SIGN_IN["client_secret"] not in line
 
 
 def test_a_secret_is_not_echoed() -> None:
