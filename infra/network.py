@@ -11,7 +11,7 @@ Traffic to S3, image layers included, takes a gateway endpoint in all of them an
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 from pulumi_aws.ec2.default_security_group import DefaultSecurityGroup
@@ -36,7 +36,7 @@ from infra.spec import WorkloadSpec
 WORLD = "0.0.0.0/0"
 HTTPS = 443
 
-REGIONAL = [{"name": "zone-type", "values": ["availability-zone"]}]
+REGIONAL: list[Any] = [{"name": "zone-type", "values": ["availability-zone"]}]
 """Local and wavelength zones that an account has opted into sort before the region's own, and have neither NAT gateways
 nor Fargate. Source: DescribeAvailabilityZones, Amazon EC2 API reference.
 """
