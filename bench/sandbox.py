@@ -118,7 +118,7 @@ class Sandbox:
         workloads: list[dict[str, Any]] = self.json("status", "--json")["workloads"]
         return next(workload for workload in workloads if workload["name"] == name)
 
-    def wait_for(self, what: str, condition: Any, timeout_seconds: float = 60) -> Any:
+    def wait_for(self, what: str, condition: Any, timeout_seconds: float = 120) -> Any:
         """Poll until `condition()` is true and return its value; a wait that ends says what it waited for."""
         deadline = time.monotonic() + timeout_seconds
         while True:

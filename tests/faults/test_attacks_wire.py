@@ -92,8 +92,9 @@ def test_what_is_no_attack_is_served(estate: Estate) -> None:
     host = estate.balancer.encode()
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
     plain = HEAD + b"Content-Length: 3\r\n\r\nabc"
+    last = SMUGGLED.replace(b"smuggled", b"pipelined").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     for first in (chunked, plain):
-        answer = estate.raw((first + SMUGGLED.replace(b"smuggled", b"pipelined")).replace(b"HOST", host))
+        answer = estate.raw((first + last).replace(b"HOST", host), silence_seconds=30)
         assert answer.count(b"HTTP/1.1 200") == 2 and b"/pipelined" in answer
 
 
@@ -197,7 +198,8 @@ def test_two_hundred_slow_clients_keep_nobody_waiting(estate: Estate) -> None:
             assert estate.ask(estate.balancer, "/echo/quick").status == 200
             estate.client("sts").get_caller_identity()
             times.append(time.monotonic() - began)
-        assert sorted(times)[len(times) // 2] < 1.0 and max(times) < 5.0, times
+        # Some hundredths; the rest is for a busy machine. Who waited for a slow client would wait for a minute.
+        assert sorted(times)[len(times) // 2] < 2.0 and max(times) < 20.0, times
     finally:
         for connection in slow:
             connection.close()
@@ -213,7 +215,7 @@ def pour(connection: socket.socket, total: int) -> int:
     """Send up to `total` bytes of a body, or until the other side has answered or closed; how many went."""
     piece, sent = b"x" * (1 << 18), 0
     connection.setblocking(False)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 200
     while sent < total and time.monotonic() < deadline:
         readable, writable, _ = select.select([connection], [connection], [], 5)
         if readable:
@@ -261,7 +263,9 @@ def test_a_hundred_megabytes_go_through_to_a_service_without_being_kept(estate: 
             head = f"POST /echo/big HTTP/1.1\r\nHost: {estate.balancer}\r\nContent-Length: {BIG}\r\n\r\n"
             connection.sendall(head.encode())
             assert pour(connection, BIG) == BIG
-            answer = connection.recv(65536)
+            answer = b""
+            while str(BIG).encode() not in answer and (piece := connection.recv(65536)):
+                answer += piece
     finally:
         done.set()
         watcher.join()

@@ -39,8 +39,16 @@ def listening_addresses(pid: int) -> set[str]:
     root = psutil.Process(pid)
     found = set()
     for process in [root, *root.children(recursive=True)]:
-        found |= {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
+        found |= {c.laddr.ip for c in connections(process, "inet") if c.status == psutil.CONN_LISTEN}
     return found
+
+
+def connections(process: psutil.Process, kind: str) -> list[Any]:
+    """Its connections, as psutil tells them; none if it has just ended."""
+    try:
+        return list(process.net_connections(kind))
+    except psutil.NoSuchProcess:
+        return []
 
 
 def is_free(port: int) -> bool:
