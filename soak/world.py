@@ -205,12 +205,12 @@ class World(Sandbox):
 
     def assert_quiet(self) -> None:
         """Between commands there is the local cloud with its containers and nothing else; no draft of a file."""
-        self.wait_for("the helpers of killed commands to end", lambda: not self._helpers(), 20)
+        self.wait_for("the helpers of killed commands to end", lambda: not self._helpers(), 60)
         folders = [path.name for path in self.temporary.iterdir()]
         control = [folder for folder in folders if folder.startswith("localcloud-")]
         containers = [folder for folder in folders if folder.startswith("container-")]
         assert len(control) <= 1, f"control folders of dead local clouds: {control}"
-        self.wait_for("scratch folders to match containers", lambda: len(self._scratch()) == len(self.containers()), 20)
+        self.wait_for("scratch folders to match containers", lambda: len(self._scratch()) == len(self.containers()), 60)
         others = set(folders) - {*control, *containers}
         assert not others, f"left in the folder for temporary files: {others}"
         drafts = [str(path) for path in self.checkout.state.rglob("*.new") if "pulumi-home" not in path.parts]
@@ -224,7 +224,7 @@ class World(Sandbox):
 
     def assert_nothing_left(self) -> None:
         """After the last `down`: no process, no port, no temporary file; in .herd what stays by design."""
-        self.wait_for("every process to end", lambda: not self.processes(), 20)
+        self.wait_for("every process to end", lambda: not self.processes(), 60)
         port = local_cloud.port(self.checkout)
         assert port is None or not local_cloud.is_taken(port), f"port {port} is still taken"
         assert sorted(path.name for path in self.temporary.iterdir()) == []

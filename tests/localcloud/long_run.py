@@ -44,10 +44,12 @@ def main() -> None:
     cloud.start()
     declare(cloud, record)
     memory: dict[int, int] = {}
-    while (done := settle(cloud, record)) < runs:
-        assert done not in memory, "what was due has not run"
-        memory[done] = psutil.Process().memory_info().rss
-        clock.time = min(armed.due for armed in cloud.agent.schedules._armed.values() if armed.due)
+    due = 0
+    while settle(cloud, record, due) < runs:
+        memory[due] = psutil.Process().memory_info().rss
+        moments = [armed.due for armed in cloud.agent.schedules._armed.values() if armed.due]
+        due += moments.count(min(moments))
+        clock.time = min(moments)
         cloud.agent.schedules.changed()
     print(json.dumps({"memory": memory, **describe(cloud, record)}), flush=True)
     cloud.stop()
@@ -124,27 +126,29 @@ def machine(name: str, subnet: str) -> dict[str, Any]:
     return {"StartAt": "Run", "States": {"Run": task}}
 
 
-def settle(cloud: LocalCloud, record: Path) -> int:
-    """Wait until what is due has fired and has ended; how many runs there were until now."""
+def settle(cloud: LocalCloud, record: Path, due: int) -> int:
+    """Wait until what is due has fired and has ended, so many runs in all; how many there were."""
     server, agent = cloud.server, cloud.agent
 
     def over() -> bool:
         with server.lock:
             running = stepfunctions_kept.running(server.account)
         upcoming = [armed.due for armed in agent.schedules._armed.values()]
-        return len(upcoming) == 5 and all(due > cloud._clock.now() for due in upcoming) and not running
+        armed = len(upcoming) == 5 and all(moment and moment > cloud._clock.now() for moment in upcoming)
+        return armed and not running and not agent.tasks.alive()
 
-    wait(over)
-    wait(lambda: not agent.tasks.alive())
-    return len(record.read_text().splitlines())
+    def runs() -> int:
+        return len(record.read_text().splitlines())
+
+    wait("what was due to run", lambda: runs() >= due)
+    wait("everything to end", over)
+    return runs()
 
 
-def wait(what: Callable[[], bool]) -> None:
+def wait(what: str, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    since = 0
-    while since < 2:  # twice in a row: between a firing and its execution nothing runs
-        since = since + 1 if what() else 0
-        assert time.monotonic() < deadline, "waited in vain"
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.005)
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,22 +54,30 @@ class Engine:
 
     def __call__(self, *arguments: str, path: str = "/one/", status: int = 0) -> str:
         with self.start(*arguments, path=path) as process:
-            output = process.communicate(timeout=120)[0]
+            output = process.communicate(timeout=240)[0]
         assert process.returncode == status, output
         return output
 
     def up(self, path: str) -> str:
         return self("up", "--yes", "--skip-preview", path=path)
 
-    def killed_up(self, path: str, entries: int) -> None:
-        """Start an update, and kill the engine when the cloud knows so many resources."""
-        with self.start("up", "--yes", "--skip-preview", path=path) as process:
-            deadline = time.monotonic() + 60
-            while self.known() < entries and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            process.kill()
-        assert process.returncode == -9, "the update was over before it could be killed"
-        self("cancel", "--yes")
+    def killed_up(self, path: str, entries: int, undo: Callable[[], object]) -> None:
+        """Start an update, and kill the engine when the cloud knows so many resources.
+
+        On a busy machine an update may be over before we looked; then it is undone, and tried again.
+        """
+        for _ in range(5):
+            with self.start("up", "--yes", "--skip-preview", path=path) as process:
+                deadline = time.monotonic() + 100
+                while self.known() < entries and process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                process.kill()
+            if process.returncode == -9:
+                self("cancel", "--yes")
+                return
+            assert process.returncode == 0, process.returncode
+            undo()
+        raise AssertionError("the update was over before it could be killed, five times")
 
     def ask(self, **request: Any) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as control:
@@ -97,7 +105,7 @@ class Engine:
         if self.cloud is not None and self.cloud.stdout is not None:
             self.cloud.send_signal(how)
             self.cloud.stdout.close()
-            self.cloud.wait(30)
+            self.cloud.wait(90)
 
     def credentials(self) -> dict[str, str]:
         lines = (self.folder / "cloud" / "aws" / "credentials").read_text().splitlines()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,9 @@ RESOURCES = 8 * 4
 @dataclass
 class Environment(Engine):
     """The engine, and what this file's program makes."""
+
+    def destroy(self) -> str:
+        return self("destroy", "--yes", "--skip-preview")
 
     def names(self) -> list[str]:
         """Everything that exists, by logical name."""
@@ -81,10 +83,10 @@ def test_an_environment_goes_up_stays_changes_and_goes(engine: Environment) -> N
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_kills_leave_no_duplicate_and_no_orphan(engine: Environment, share: float) -> None:
-    engine.killed_up("/one/", int(RESOURCES * share))
+    engine.killed_up("/one/", int(RESOURCES * share), engine.destroy)
     engine.up("/one/")
     assert engine.names() == EVERYTHING
-    engine.killed_up("/two/", RESOURCES + max(1, int(16 * share)))
+    engine.killed_up("/two/", RESOURCES + max(1, int(16 * share)), lambda: engine.up("/one/"))
     engine.up("/two/")
     assert engine.names() == EVERYTHING
     engine("preview", "--expect-no-changes", path="/two/")
@@ -93,9 +95,8 @@ def test_kills_leave_no_duplicate_and_no_orphan(engine: Environment, share: floa
 
 
 def test_a_sweep_removes_what_a_kill_left(engine: Environment) -> None:
-    engine.killed_up("/one/", RESOURCES // 2)
-    engine("destroy", "--yes", "--skip-preview")
-    time.sleep(1)  # what was being created when the engine was killed is finished
+    engine.killed_up("/one/", RESOURCES // 2, engine.destroy)
+    engine.destroy()
     removed = engine.ask(do="sweep", project="proj", stack="dev")["removed"]
     assert removed and engine.names() == [] and engine.known() == 0
 

@@ -120,7 +120,7 @@ class Cloud:
         return arn
 
     def end(self, execution: str) -> "Outcome":
-        """Waits for the end of an execution, 30 s at most."""
+        """Waits for the end of an execution."""
         wait_until(lambda: self._sfn.describe_execution(executionArn=execution)["status"] != "RUNNING", execution)
         found = self._sfn.describe_execution(executionArn=execution)
         return Outcome(
@@ -153,7 +153,7 @@ class Outcome:
     cause: Any
 
 
-def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"

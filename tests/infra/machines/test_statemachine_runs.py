@@ -118,7 +118,7 @@ def test_the_time_limit_is_that_of_an_attempt(cloud: Cloud, job: Jobs) -> None:
     cloud.engine.script = lambda environment: None if environment["HERD_ATTEMPT"] == "1" else 0
     definition = job_definition(job("train", timeout_minutes=1, retries=1), "herd-dev-train", cloud.target)
     assert definition["States"]["Run"]["TimeoutSeconds"] == 60
-    definition["States"]["Run"]["TimeoutSeconds"] = 1
+    definition["States"]["Run"]["TimeoutSeconds"] = 3  # the second attempt takes a moment
     cloud.define("herd-dev-train")
     assert cloud.run(cloud.machine("m", definition)).status == "SUCCEEDED"
 
