@@ -16,10 +16,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.sandbox import Sandbox
+from herd.checkout import Checkout
+from herd.target import LocalTarget
+from herd.toolchain import machine
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-comes-back")]
 
-START_SECONDS = 30.0  # about three; the machine may be busy
+START_SECONDS = 60.0  # about three; the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +34,14 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         sandbox.write("jobs/waits/main.py", "import time\nprint('waiting', flush=True)\ntime.sleep(300)\n")
         sandbox.write("apis/hello/workload.toml", API)
         sandbox.write("apis/hello/main.py", "print('hello', flush=True)\n")
+        sandbox.write("value", SECRET)
+        sandbox.herd("secret", "set", "warehouse-key", "--file", "value", "--yes")
         sandbox.herd("up", "--no-run")
         sandbox.herd("run", "page")
         yield sandbox
 
 
+SECRET = "the value of a secret"
 REPORT = """
 import os, pathlib
 print("rendering", flush=True)
@@ -65,7 +71,20 @@ def shown(team: Sandbox) -> dict[str, Any]:
     for workload in workloads.values():
         for name in ("state", "reason", "next_run"):
             workload.pop(name, None)
-    return {"workloads": workloads, "page": get(workloads["page"]["url"]), "logs": team.herd("logs", "page").stdout}
+    return {
+        "workloads": workloads,
+        "page": get(workloads["page"]["url"]),
+        "logs": team.herd("logs", "page").stdout,
+        "data": team.herd("outputs", "page").stdout,
+        "secrets": secrets(team),
+    }
+
+
+def secrets(team: Sandbox) -> dict[str, str]:
+    """Every secret of the account by the ARN that it has for life, with its value."""
+    client = LocalTarget(Checkout(team.folder.resolve(), machine.user_cache()), "dev").client("secretsmanager")
+    arns = [each["ARN"] for each in client.list_secrets()["SecretList"]]
+    return {arn: client.get_secret_value(SecretId=arn)["SecretString"] for arn in arns}
 
 
 def kill_cloud(team: Sandbox) -> None:
@@ -76,7 +95,8 @@ def kill_cloud(team: Sandbox) -> None:
 
 def test_any_command_brings_it_back_after_a_kill(team: Sandbox) -> None:
     before = shown(team)
-    assert before["page"][0] == 200 and "rendering" in before["logs"]
+    assert before["page"][0] == 200 and "rendering" in before["logs"] and "index.html" in before["data"]
+    assert list(before["secrets"].values()) == [SECRET]
     kill_cloud(team)
     began = time.monotonic()
     team.herd("status")
