@@ -103,7 +103,7 @@ def yes_server(sandbox: Sandbox) -> Iterator[int]:
 def silent_server(sandbox: Sandbox) -> Iterator[int]:
     """It takes the port and says nothing, in a process of its own."""
     program = (
-        f"import socket, time; s = socket.create_server(('127.0.0.1', {kept_port(sandbox)})); print(); time.sleep(99)"
+        f"import socket, time; s = socket.create_server(('127.0.0.1', {kept_port(sandbox)})); print(); time.sleep(999)"
     )
     process = subprocess.Popen([sys.executable, "-S", "-c", program], stdout=subprocess.PIPE)
     assert process.stdout is not None

@@ -29,7 +29,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
 
 
-def fetch(url: str, status: int = 200, within: float = 60) -> str:
+def fetch(url: str, status: int = 200, within: float = 120) -> str:
     """A page as a browser gets it, `*.localhost` being this machine; waits until it has that status."""
     host = url.split("/")[2]
     request = urllib.request.Request(url.replace(host, f"127.0.0.1:{host.rpartition(':')[2]}"), headers={"Host": host})
@@ -49,7 +49,7 @@ def fetch(url: str, status: int = 200, within: float = 60) -> str:
 def message(engine: Engine, queue: str) -> str:
     """The next message of a queue."""
     sqs = engine.client("sqs")
-    for _ in range(100):
+    for _ in range(300):
         for found in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=0).get("Messages", []):
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=found["ReceiptHandle"])
             return str(found["Body"])
@@ -65,7 +65,7 @@ def website(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
 
 def service(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
     wanted = "hello someone else" if changed else "hello world"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (found := fetch(outputs["url"])) != wanted and time.monotonic() < deadline:
         time.sleep(0.5)  # the new task takes over
     assert found == wanted
@@ -237,6 +237,6 @@ def test_the_aws_command_line_works_as_it_is(engine: Engine) -> None:
     aws = Path(sys.prefix) / "bin" / "aws"
     for command, wanted in COMMANDS:
         words = command.format(folder=engine.folder, endpoint=f"http://127.0.0.1:{engine.endpoint['port']}").split()
-        done = subprocess.run([str(aws), *words], env=variables, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([str(aws), *words], env=variables, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"aws {command}: {done.stderr}"
         assert wanted in done.stdout, f"aws {command}: {done.stdout}"

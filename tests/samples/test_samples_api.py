@@ -88,9 +88,11 @@ def running(
 ) -> Iterator[tuple[Api, Callable[[str], None]]]:
     """The API without a model, and a function that publishes one as the given run."""
     data_bucket, variables = bucket
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    probe = socket.socket()
+    # Kept: nobody else is given the port, and the API may still listen on it.
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", 0))
+    port = probe.getsockname()[1]
     environ = pipeline.environment("delay-api", **variables)
     environ |= {"HERD_TASK": json.dumps(tell("delay-api", data_bucket=data_bucket)), "PORT": str(port)}
     environ |= {"HOST": "127.0.0.1", "HERD_REFRESH_SECONDS": "0.3"}
@@ -113,10 +115,12 @@ def running(
     yield Api(port), publish
     process.send_signal(signal.SIGTERM)
     try:
-        log, _ = process.communicate(timeout=30)
+        log, _ = process.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
+    finally:
+        probe.close()
     # uvicorn shuts down gracefully, then ends itself by the signal that it was sent.
     assert process.returncode == 128 + signal.SIGTERM and "Application shutdown complete." in log, log
     assert "Traceback" not in log and "Warning" not in log, log
