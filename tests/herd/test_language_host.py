@@ -157,7 +157,7 @@ def test_it_says_what_it_runs(project: Project) -> None:
 def test_nothing_stays_behind_when_the_engine_is_killed(project: Project) -> None:
     marker = project.folder / "pid"
     project.program(
-        f"import os, time\nopen({str(marker)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')\ntime.sleep(120)\n"
+        f"import os, time\nopen({str(marker)!r}, 'w').write(f'{{os.getpid()}} {{os.getppid()}}')\ntime.sleep(300)\n"
     )
     engine = subprocess.Popen(
         [project.pulumi, "preview"],
@@ -180,7 +180,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Any, what: str, seconds: float = 20) -> None:
+def wait_for(condition: Any, what: str, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
