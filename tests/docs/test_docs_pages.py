@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,24 @@ def test_settings_of_an_environment_exist(page: Path) -> None:
     tags = {"project", "environment", "workload", "kind", "owner"}  # `herd:owner` is a tag
     named = re.findall(r"`herd:(\w+)`", prose(page))
     assert set(named) <= {*declared, *tags}
+
+
+@pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
+def test_words_that_look_like_settings_are_settings(page: Path) -> None:
+    """`company_cidrs` alone: of a workload, of an environment, or of an account's bootstrap."""
+    files = (ROOT / "Pulumi.yaml", ROOT / "bootstrap" / "Pulumi.yaml")
+    declared = {name for file in files for name in yaml.safe_load(file.read_text())["config"]}
+    named = {code for code in inline_code(page) if re.fullmatch(r"[a-z]+(_[a-z]+)+", code)}
+    assert named <= {*declared, *SETTINGS, *NESTED}
+
+
+def test_contributors_are_told_of_every_folder() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = {Path(name).parts for name in listed}
+    folders = {f"{parts[0]}/" for parts in tracked if len(parts) > 1 and parts[0] != ".ci"}
+    inside = {f"{parts[1]}/" for parts in tracked if parts[0] == "localcloud" and len(parts) > 2}
+    layout = prose(ROOT / "docs/contributing.md").split("\n## Set up")[0]
+    assert {*folders, *inside} <= set(re.findall(r"`([^`]+)`", layout))
 
 
 def test_the_readme_says_where_each_setting_goes() -> None:
