@@ -258,7 +258,8 @@ def _data(scope: Scope) -> Document:
                     "kms:List*",
                 ),
                 *("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource"),
-                *("kms:UpdateKeyDescription", "kms:GenerateDataKey", "kms:Decrypt"),
+                # With the last three secrets are given the environment's key, without their values being read.
+                *("kms:UpdateKeyDescription", "kms:GenerateDataKey", "kms:Encrypt", "kms:Decrypt"),
             ],
             [scope.own("kms", "key/*"), scope.own("kms", f"alias/{prefix}")],
             StringEquals=here,

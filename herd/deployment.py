@@ -83,7 +83,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
         target.__dict__.pop("exports", None)
         # Services come up while the first run is on its way: they do not need its results to start.
         started = start_first_runs(target) if run else []
-        problems = services.wait(target)
+        problems = [*services.wait(target), *vault.use_key(target)]
     # Others may have their turn while this one looks on.
     if started:
         _follow(target, started)

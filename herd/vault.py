@@ -31,11 +31,14 @@ RECOVERY_DAYS = 30
 
 @dataclass(frozen=True)
 class Secret:
-    """What may be known of a secret. `used_by`: workloads that name it in their files, or that are deployed with it."""
+    """What may be known of a secret. `used_by`: workloads that name it in their files, or that are deployed with it.
+    `key`: the ARN of what encrypts it; None is AWS's own key for secrets.
+    """
 
     name: str
     changed: datetime | None
     used_by: tuple[str, ...]
+    key: str | None = None
 
 
 def check_name(name: str) -> str:
@@ -88,6 +91,31 @@ def put(target: Target, name: str, value: str) -> bool:
         client.restore_secret(SecretId=full)
     client.update_secret(SecretId=full, SecretString=value, **key)
     return False
+
+
+def use_key(target: Target) -> list[str]:
+    """Encrypt with the environment's own key what was kept before it had one; what could not be, in lines to people.
+
+    Secrets Manager does it without anybody reading the values.
+    """
+    from botocore.exceptions import ClientError
+
+    key = _key(target)
+    client, problems, moved = target.client("secretsmanager"), [], []
+    for secret in sorted(_stored(target), key=lambda secret: secret.name) if key else ():
+        if secret.key == key:
+            continue
+        try:
+            client.update_secret(SecretId=_naming(target).secret(secret.name), KmsKeyId=key)
+            moved.append(secret.name)
+        except ClientError as error:
+            problems.append(
+                f"the secret {secret.name} is not encrypted with the environment's key, because {error}; "
+                f"set it again: herd secret set {secret.name}"
+            )
+    if moved:
+        console.note(f"encrypted with the environment's own key from now on: {', '.join(moved)}")
+    return problems
 
 
 def listed(target: Target) -> list[Secret]:
@@ -195,7 +223,8 @@ def _stored(target: Target) -> Iterator[Secret]:
     for page in pages.paginate(Filters=[{"Key": "name", "Values": [prefix]}]):
         for entry in page["SecretList"]:
             if entry["Name"].startswith(prefix) and not entry.get("DeletedDate"):
-                yield Secret(entry["Name"].removeprefix(prefix), entry.get("LastChangedDate"), ())
+                name = entry["Name"].removeprefix(prefix)
+                yield Secret(name, entry.get("LastChangedDate"), (), entry.get("KmsKeyId"))
 
 
 def _users(target: Target) -> dict[str, tuple[str, ...]]:

@@ -117,6 +117,8 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("deploy", "s3:PutBucketWebsite", DEV, {}, False),
     ("deploy", "secretsmanager:GetSecretValue", SECRET, {}, False),
     ("deploy", "secretsmanager:DescribeSecret", SECRET, {}, True),
+    ("deploy", "secretsmanager:UpdateSecret", SECRET, {}, True),
+    ("deploy", "kms:Encrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1", HERE, True),
     ("deploy", "iam:CreateRole", f"{ROLE}/herd-prod/tasks/x", BOUND, True),
     ("deploy", "iam:CreateRole", f"{ROLE}/herd-prod/tasks/x", {}, False),
     ("deploy", "iam:CreateRole", f"{ROLE}/herd-prod/tasks/x", {"iam:permissionsboundary": "arn:other"}, False),
