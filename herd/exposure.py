@@ -12,8 +12,8 @@ from typing import Any
 
 from herd.permissions import DOCUMENTS, UNKNOWN, Widening, widened
 from herd.plan import Inputs, Step
+from policy.network import is_world
 
-WORLD = frozenset({"0.0.0.0/0", "::/0"})
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 NARROWING = ("aws:SourceAccount", "aws:SourceArn", "aws:PrincipalOrgID", "aws:PrincipalAccount", "aws:SourceVpc")
@@ -91,17 +91,14 @@ def _openings(step: Step, inputs: Inputs) -> Iterator[str]:
             if not inputs.get("internal", False):
                 yield "a load balancer that faces the internet"
         case "aws:vpc:SecurityGroupIngressRule":
-            if {inputs.get("cidrIpv4"), inputs.get("cidrIpv6")} & WORLD:
+            if any(map(is_world, (inputs.get("cidrIpv4"), inputs.get("cidrIpv6")))):
                 yield f"{_ports(inputs)} open to every address"
         case "aws:ec2:SecurityGroup":
             for rule in inputs.get("ingress") or ():
-                if (
-                    isinstance(rule, dict)
-                    and {*(rule.get("cidrBlocks") or ()), *(rule.get("ipv6CidrBlocks") or ())} & WORLD
-                ):
+                if isinstance(rule, dict) and any(map(is_world, _sources(rule))):
                     yield f"{_ports(rule)} open to every address"
         case "aws:ec2:SecurityGroupRule":
-            if inputs.get("type") == "ingress" and {*(inputs.get("cidrBlocks") or ())} & WORLD:
+            if inputs.get("type") == "ingress" and any(map(is_world, _sources(inputs))):
                 yield f"{_ports(inputs)} open to every address"
         case "aws:s3:BucketPublicAccessBlock":
             off = [name for name in BLOCKS if inputs.get(name) is not True]
@@ -120,6 +117,10 @@ def _openings(step: Step, inputs: Inputs) -> Iterator[str]:
             pass
     if step.type in DOCUMENTS and step.type != "aws:iam:Role":
         yield from _everybody(inputs.get(DOCUMENTS[step.type]))
+
+
+def _sources(rule: Inputs) -> list[Any]:
+    return _flat([rule.get("cidrBlocks") or [], rule.get("ipv6CidrBlocks") or []])
 
 
 def _everybody(document: Any) -> Iterator[str]:

@@ -14,7 +14,9 @@ GROUP = "aws:ec2/securityGroup:SecurityGroup"
 LISTENER = "aws:lb/listener:Listener"
 BALANCER = "aws:lb/loadBalancer:LoadBalancer"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-WORLD = ("0.0.0.0/0", "::/0")
+WIDEST = 8
+"""Bits of the prefix."""
+
 WEB = {80, 443}
 rules = Rules()
 
@@ -230,7 +232,13 @@ def _written_in(rule: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _is_open(rule: Mapping[str, Any]) -> bool:
-    return any(source in WORLD for source in rule["sources"])
+    return any(is_world(source) for source in rule["sources"])
+
+
+def is_world(source: Any) -> bool:
+    """Also by halves and quarters: wider than the widest network that belongs to somebody (10.0.0.0/8, fd00::/8)."""
+    _, _, bits = source.partition("/") if isinstance(source, str) else ("", "", "")
+    return bits.isdecimal() and int(bits) < WIDEST
 
 
 def _ports(rule: Mapping[str, Any]) -> set[int]:

@@ -105,8 +105,6 @@ def everything_tagged(resources: Sequence[Resource], stack: Stack) -> Iterator[t
             continue
         if isinstance(tags, list):  # an Auto Scaling group hands its tags on to machines, and says so of each
             tags = {tag.get("key"): tag.get("value") for tag in tags}
-        if isinstance(tags, list):  # an autoscaling group's say whether machines get them too
-            tags = [tag.get("key") for tag in tags]
         wanted = ["herd:environment"]
         if resource.parent.rpartition("::")[0].rsplit(":", 1)[-1] in FOLDERS:
             wanted += ["herd:workload", "herd:kind", "herd:owner"]

@@ -53,6 +53,20 @@ def within(*actions: str) -> list[dict[str, Any]]:
             "ports 1 to 9 open to every address",
             id="widened",
         ),
+        pytest.param(
+            INGRESS,
+            {"cidrIpv4": "10.0.0.0/8", "fromPort": 1, "toPort": 1},
+            {"cidrIpv4": "128.0.0.0/1", "fromPort": 1, "toPort": 1},
+            "port 1 open to every address",
+            id="half of the world",
+        ),
+        pytest.param(
+            "aws:ec2/securityGroup:SecurityGroup",
+            None,
+            {"ingress": [{"ipv6CidrBlocks": ["::/0"], "fromPort": 1, "toPort": 1}]},
+            "port 1 open to every address",
+            id="within a group",
+        ),
         pytest.param(INGRESS, None, {"cidrIpv4": "10.0.0.0/8", "fromPort": 1, "toPort": 1}, None, id="company"),
         pytest.param(
             BLOCK,

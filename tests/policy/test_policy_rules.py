@@ -112,6 +112,17 @@ MORE = {
             {"ipProtocol": "tcp", "cidrIpv4": "0.0.0.0/0", "fromPort": 0, "toPort": 65535},
         ),
     ),
+    **{
+        f"the world as {source}": (
+            "network-world-ports",
+            Resource(
+                "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+                "r",
+                {"ipProtocol": "tcp", key: source, "fromPort": 22, "toPort": 22},
+            ),
+        )
+        for key, source in {"cidrIpv4": "128.0.0.0/1", "cidrIpv6": "2000::/3"}.items()
+    },
     "a topic that alarms cannot use": (
         "messages-encrypted",
         Resource("aws:sns/topic:Topic", "t", {"kmsMasterKeyId": "alias/aws/sns"}),
@@ -160,6 +171,12 @@ MORE = {
 @pytest.mark.parametrize(("rule", "resource"), MORE.values(), ids=MORE)
 def test_more_that_is_found(rule: str, resource: Resource) -> None:
     assert problems(rule, [resource], DEV)
+
+
+@pytest.mark.parametrize("source", ["10.0.0.0/8", "203.0.113.0/24", "fd00::/8", UNKNOWN, None])
+def test_a_network_that_belongs_to_somebody_is_not_the_world(source: Any) -> None:
+    rule = {"description": "x", "ipProtocol": "tcp", "cidrIpv4": source, "fromPort": 22, "toPort": 22}
+    assert not problems("network-world-ports", [Resource(BY_ID["network-world-ports"].types[0], "r", rule)], DEV)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.check], ids=lambda rule: rule.id)
