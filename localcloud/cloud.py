@@ -78,8 +78,7 @@ class LocalCloud:
         config = self.config
         config.prepare()
         parts.enter_context(config.exclusively())
-        if (last := Endpoint.read(config.endpoint_file)) is not None:
-            clear_after_kill(last.control)
+        clear_after_kill(config.control_note)
         listener = config.bind(self._wanted_port)
         parts.callback(listener.close)
         port = int(listener.getsockname()[1])
@@ -133,8 +132,8 @@ class LocalCloud:
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)
-        control = Control({"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep,
-                           "status": self._status, "stop": self._stop})  # fmt: skip
+        actions = {"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep, "status": self._status}
+        control = Control({**actions, "stop": self._stop}, config.control_note)
         parts.callback(control.close)
         self.server, self.agent, self.images = server, agent, images
         agent.start()

@@ -55,6 +55,11 @@ class Config:
         return self.home / "endpoint.json"
 
     @property
+    def control_note(self) -> Path:
+        """Where the control socket lies."""
+        return self.home / "control"
+
+    @property
     def log_file(self) -> Path:
         return self.home / "cloud.log"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import shutil
 import socket
 import tempfile
@@ -17,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from localcloud.config import LocalCloudError
+from localcloud.config import LocalCloudError, write_private
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,17 @@ class NotRunning(LocalCloudError):
 
 
 class Control:
-    """Serves `actions` by the name that a request gives as `do`, a thread for each connection."""
+    """Serves `actions` by the name that a request gives as `do`, a thread for each connection.
 
-    def __init__(self, actions: Mapping[str, Action]):
-        self._actions = actions
+    `note` is a file in which the place of the socket stands from before there is one: see `clear_after_kill`.
+    """
+
+    def __init__(self, actions: Mapping[str, Action], note: Path):
+        self._actions, self._note = actions, note
         # A folder of its own: made 0700, and short, because a unix socket's path may have 108 bytes (104 on macOS).
-        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+        self._folder = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}{secrets.token_hex(4)}"
+        write_private(note, str(self._folder))
+        self._folder.mkdir(mode=0o700)
         self.path = self._folder / "control"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(str(self.path))
@@ -66,6 +72,7 @@ class Control:
         if self._thread.is_alive():
             self._thread.join(5)
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._note.unlink(missing_ok=True)
 
     def _accept(self) -> None:
         while True:
@@ -107,17 +114,13 @@ class Control:
             return {"error": str(error) or type(error).__name__}
 
 
-def clear_after_kill(path: str | Path) -> None:
-    """Remove the control socket that a killed cloud has left; one that somebody still listens on stays."""
-    folder = Path(path).parent
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.connect(str(path))
-    except ConnectionRefusedError:
+def clear_after_kill(note: Path) -> None:
+    """Remove the folder that a killed cloud has left. Only for who holds its home: then nobody listens there."""
+    with suppress(OSError):  # there is no note, or no folder any more
+        folder = Path(note.read_text())
         if folder.name.startswith(FOLDER_PREFIX):
             shutil.rmtree(folder, ignore_errors=True)
-    except OSError:  # it is not there, or not ours
-        pass
+        note.unlink()
 
 
 def ask(path: str | Path, request: Request, timeout: float = 30.0) -> Answer:

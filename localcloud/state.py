@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import Config
+from localcloud.control import clear_after_kill
 
 if TYPE_CHECKING:
     from localcloud.agent.memory import Memory
@@ -114,6 +115,8 @@ def forget(config: Config, keep: bool) -> list[Path]:
     Port, credentials and log stay. Raises `AlreadyRunning`.
     """
     with config.exclusively():
+        clear_after_kill(config.control_note)
+        config.endpoint_file.unlink(missing_ok=True)
         return list(_set_aside(config.home)) if keep else _remove(config.home, FOLDERS)
 
 

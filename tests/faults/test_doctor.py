@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -97,7 +98,8 @@ def hang_the_cloud(patient: Patient) -> None:
 def copy_the_checkout(patient: Patient) -> None:
     from localcloud.control import Control
 
-    other = Control({"ping": lambda request, owned: {"home": "/somebody/else/.herd/cloud"}})
+    elsewhere = Path(patient.undo.enter_context(tempfile.TemporaryDirectory()))
+    other = Control({"ping": lambda request, owned: {"home": "/somebody/else/.herd/cloud"}}, elsewhere / "control")
     other.start()
     patient.undo.callback(other.close)
     told = {"port": 1, "pid": os.getpid(), "instance": "x", "control": str(other.path), "version": "0", "started": ""}

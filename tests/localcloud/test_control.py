@@ -8,12 +8,13 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localcloud.config import LocalCloudError
-from localcloud.control import Control, NotRunning, ask
+from localcloud.control import Control, NotRunning, ask, clear_after_kill
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def ended() -> threading.Event:
 
 
 @pytest.fixture
-def control(ended: threading.Event) -> Iterator[Control]:
+def control(ended: threading.Event, tmp_path: Path) -> Iterator[Control]:
     def keep(request: Any, owned: ExitStack) -> dict[str, Any]:
         owned.callback(ended.set)
         return {"kept": request["what"]}
@@ -30,7 +31,7 @@ def control(ended: threading.Event) -> Iterator[Control]:
     def fail(request: Any, owned: ExitStack) -> dict[str, Any]:
         raise ValueError("no such stack")
 
-    control = Control({"ping": lambda request, owned: {"pong": True}, "keep": keep, "fail": fail})
+    control = Control({"ping": lambda request, owned: {"pong": True}, "keep": keep, "fail": fail}, tmp_path / "note")
     control.start()
     yield control
     control.close()
@@ -44,6 +45,18 @@ def test_only_its_owner_can_reach_it_and_the_path_is_short(control: Control) -> 
     assert stat.S_IMODE(control.path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
     assert len(str(control.path)) < 100
+
+
+def test_what_a_kill_leaves_is_found_by_the_note(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    killed = Control({}, note)  # before anybody has been told its address
+    clear_after_kill(note)
+    assert not killed.path.parent.exists() and not note.exists()
+    killed.close()
+    clear_after_kill(note)
+    note.write_text(str(tmp_path))
+    clear_after_kill(note)
+    assert tmp_path.exists(), "only a folder of a control socket is removed"
 
 
 def test_errors_are_answers(control: Control) -> None:
