@@ -154,8 +154,8 @@ def test_prod_is_deployed_after_dev_with_the_list_that_its_approver_saw() -> Non
 
 
 def test_a_job_can_be_run_again() -> None:
-    """"Preview it, look at it and approve it again" is one click on GitHub, if its list may take the earlier one's place:
-    an artifact's name is refused the second time otherwise."""
+    """One click on GitHub previews it, to be looked at and approved once more, if its list may take the earlier one's
+    place: an artifact's name is refused the second time otherwise."""
     kept = [step["with"] for step in steps() if "upload-artifact@" in step.get("uses", "")]
     assert kept and all(options["overwrite"] is True for options in kept)
 
