@@ -18,10 +18,15 @@ from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
 
-FILES = {**TEAM, "jobs/lonely/workload.toml": TEAM["jobs/lonely/workload.toml"] + '[secrets]\nKEY = "weather-key"\n'}
+FILES = {
+    **TEAM,
+    "jobs/lonely/workload.toml": TEAM["jobs/lonely/workload.toml"] + '[secrets]\nKEY = "weather-key"\n',
+    "jobs/heavy/workload.toml": 'hardware = "vm"\ncommand = ["python", "main.py"]\n',
+    "jobs/heavy/main.py": "print(7)\n",
+}
 
 ENVIRONMENTS = {
-    "dev": Settings.by_profile("dev", "herd", "dev", REGION, ACCOUNT, allow_public=True),
+    "dev": Settings.by_profile("dev", "herd", "dev", REGION, ACCOUNT, allow_public=True, network="nat"),
     "prod": Settings.by_profile(
         "prod", "herd", "prod", REGION, ACCOUNT, allow_public=True, data_bucket="acme-prod-data",
         boundary=f"arn:aws:iam::{ACCOUNT}:policy/herd-boundary", domain="data.example.com", dns_zone="example.com",
@@ -32,6 +37,8 @@ DATA, REPORTS = f"arn:aws:s3:::herd-dev-{ACCOUNT}-data", f"arn:aws:s3:::herd-dev
 PROD = f"arn:aws:s3:::herd-prod-{ACCOUNT}-data"
 ECS = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 CLUSTER = {"ecs:cluster": f"{ECS}:cluster/herd-dev"}
+OTHER_CLUSTER = {"ecs:cluster": f"{ECS}:cluster/herd-prod"}
+MACHINE = f"{ECS}:container-instance/herd-dev/abc"
 PASSED = {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
 RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule"
 STATES = f"arn:aws:states:{REGION}:{ACCOUNT}"
@@ -137,6 +144,13 @@ YES: dict[str, list[Case]] = {
         ("s3:PutObject", f"{DATA}/_runs/train/r.json", {}),
     ],
     "roles-scheduler": [("states:StartExecution", f"{STATES}:stateMachine:herd-dev-ingest-pipeline", {})],
+    "roles-instances": [
+        ("ecs:DiscoverPollEndpoint", "*", {}),
+        *((f"ecs:{verb}", f"{ECS}:cluster/herd-dev", {})
+          for verb in ("RegisterContainerInstance", "DeregisterContainerInstance", "SubmitTaskStateChange")),
+        *((f"ecs:{verb}", MACHINE, CLUSTER)
+          for verb in ("Poll", "StartTelemetrySession", "UpdateContainerInstancesState")),
+    ],
 }  # fmt: skip
 
 OTHERS_DATA: list[Case] = [
@@ -230,6 +244,18 @@ NO: dict[str, list[Case]] = {
         ("secretsmanager:GetSecretValue", f"{SECRET}:herd-dev/weather-key-AbCdEf", {}),
         *OTHERS_DATA[:8],
     ],
+    "roles-instances": [
+        ("ecs:RegisterContainerInstance", f"{ECS}:cluster/herd-prod", {}),
+        ("ecs:SubmitTaskStateChange", f"{ECS}:cluster/herd-prod", {}),
+        ("ecs:Poll", MACHINE, {}),
+        ("ecs:Poll", MACHINE, OTHER_CLUSTER),
+        ("ecs:Poll", f"{ECS}:container-instance/herd-prod/abc", OTHER_CLUSTER),
+        ("ecs:CreateCluster", "*", {}),
+        ("ecs:StartTask", f"{ECS}:task-definition/herd-dev-train:1", CLUSTER),
+        ("ecr:BatchGetImage", f"{ECR}/herd-dev/python", {}),
+        ("logs:PutLogEvents", f"{LOGS}:/herd-dev/train:log-stream:x", {}),
+        *OTHERS_DATA,
+    ],
 }
 
 TRUST: list[tuple[str, str, str, str, bool]] = [
@@ -245,6 +271,8 @@ TRUST: list[tuple[str, str, str, str, bool]] = [
      f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/herd-dev", ACCOUNT, True),
     ("roles-scheduler", "scheduler.amazonaws.com",
      f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/default", ACCOUNT, False),
+    ("roles-instances", "ec2.amazonaws.com", "", "", True),
+    ("roles-instances", "ecs-tasks.amazonaws.com", f"{ECS}:*", ACCOUNT, False),
 ]  # fmt: skip
 
 
@@ -331,6 +359,7 @@ def test_each_role_is_asked_forty_times() -> None:
     asked = Counter(role for role, *_ in cases())
     assert set(asked) == {
         "lonely-execution", "train-task", "page-task", "answers-task", "roles-states", "roles-scheduler",
+        "roles-instances",
     }  # fmt: skip
     assert min(asked.values()) >= 40, asked
 
