@@ -84,7 +84,10 @@ class Running:
         parts = (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
         found = invoke("pulumi:pulumi:readStackOutputs", {"name": "/".join(filter(None, parts))}).value or {}
         exports: Mapping[str, Any] = found.get("outputs") or {}
-        running = cls(exports.get("runs_with") or {}, frozenset(exports.get("shared_images") or ()))
+        runs = exports.get("runs_with") or {}
+        # An earlier Herd may not have told of all that is kept today.
+        known = {**values(settings), **runs} if runs else {}
+        running = cls(known, frozenset(exports.get("shared_images") or ()))
         if problems := list(running._problems(settings)):
             raise SettingsError("\n".join(problems))
         return running

@@ -68,6 +68,7 @@ GIVEN: dict[str, tuple[Mapping[str, Any], Settings]] = {
     "nothing runs yet": ({}, dev(vpc_cidr="10.9.0.0/16")),
     "deployed before this was written down": ({"workloads": {}}, dev(vpc_cidr="10.9.0.0/16")),
     "the same": ({"runs_with": values(dev())}, dev()),
+    "the same, of which an earlier Herd told less": ({"runs_with": {"vpc_cidr": "10.0.0.0/16"}}, dev(**VPC)),
     "another kind of network and more zones": ({"runs_with": values(dev())}, dev(network="nat", zones=3)),
     "addresses that are not its own": ({"runs_with": values(dev(**VPC))}, dev(vpc_cidr="10.9.0.0/16", **VPC)),
     "a key, with images that others keep": (
