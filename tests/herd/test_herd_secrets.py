@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from herd import target, vault
+from herd import console, target, vault
 from herd.checkout import Checkout
 from herd.target import AwsTarget, Exports
 
@@ -23,12 +23,15 @@ CANARY = "canary-value"
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
+    # Consoles are made once a process and keep the stream they were made with, which ends with a test.
+    console.err.cache_clear()
     with mock_aws():
         session = boto3.Session(region_name=REGION)
         monkeypatch.setattr(target.AwsTarget, "_session", session)
         monkeypatch.setattr(target.AwsTarget, "region", REGION)
         monkeypatch.setattr(target.AwsTarget, "exports", Exports({}))
         yield session
+    console.err.cache_clear()
 
 
 def described(aws: boto3.Session, name: str) -> dict[str, Any]:
