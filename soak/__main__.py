@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import sys
 import tempfile
 import time
@@ -130,7 +131,10 @@ class Soak:
     def _fail(self, key: str, error: Exception) -> None:
         """Write a failure down; after a few there is no sense in going on."""
         self.failures += 1
-        self.record.add("failure", key=f"{key}, seed {self.options.seed}", said=f"{type(error).__name__}: {error}")
+        said = re.sub(
+            r"/\S*/soak-\w+/\w+/", "…/", f"{type(error).__name__}: {error}"
+        )  # where it was is nobody's concern
+        self.record.add("failure", key=f"{key}, seed {self.options.seed}", said=said)
         print(key, error, file=sys.stderr, flush=True)
         if self.failures >= MOST_FAILURES:
             raise error
