@@ -3,7 +3,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	$$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help up down test check bench soak tools tools-dev
+.PHONY: help up down test check bench soak tools tools-dev tools-test
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile
@@ -14,7 +14,7 @@ up: tools  ## the whole environment on this machine, up to the first report and 
 down: tools  ## remove all of it
 	@.venv/bin/herd down
 
-test: check  ## everything the project promises
+test: tools-test check  ## everything the project promises
 	@.venv/bin/pytest -n auto --dist loadfile
 
 check: tools-dev  ## style, types and import boundaries
@@ -32,3 +32,6 @@ tools:
 
 tools-dev:
 	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py --dev
+
+tools-test:
+	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py --test

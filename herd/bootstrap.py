@@ -1,4 +1,4 @@
-"""Makes a fresh checkout ready: `python3 herd/bootstrap.py [--dev]`.
+"""Makes a fresh checkout ready: `python3 herd/bootstrap.py [--dev | --test]`.
 
 Runs with the system's Python, before there is a `.venv`, so: standard library only.
 
@@ -6,8 +6,9 @@ Runs with the system's Python, before there is a `.venv`, so: standard library o
     .venv      from requirements.lock (with --dev requirements-dev.lock), by hash, with bytecode; this checkout on it
     linters    with --dev, from requirements-audit.lock, into the user's cache: they cannot share the project's packages
     Pulumi     from PATH, or built once from its Go modules into the user's cache
+    browser    with --test (which has all of --dev), from PATH, by Selenium's manager, or from Debian's packages
 
-Takes some milliseconds when all of it is there.
+What cannot be brought is said first. Takes some milliseconds when all of it is there.
 """
 
 import sys
@@ -23,14 +24,19 @@ ROOT = Path(__file__).resolve().parents[1]
 # Run as a file, sys.path begins with herd/, where a module's name may hide one of the standard library's.
 sys.path[0] = str(ROOT)
 
-from herd.toolchain import machine, packages, pulumi_cli  # noqa: E402
+from herd.toolchain import browser, machine, packages, preflight, pulumi_cli  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
     cache = machine.user_cache()
+    tests = "--test" in arguments
+    develop = tests or "--dev" in arguments
     try:
-        packages.ensure(ROOT, cache, packages.DEVELOP if "--dev" in arguments else packages.RUN)
-        if "--dev" in arguments:
+        selenium_brings = preflight.look(ROOT, cache, tests)
+        packages.ensure(ROOT, cache, packages.DEVELOP if develop else packages.RUN)
+        if selenium_brings:
+            browser.ensure(cache, ROOT / ".venv/bin/python", reachable=True)
+        if develop:
             packages.ensure_made(ROOT, cache, packages.AUDIT)
         pulumi_cli.ensure(cache)
     except machine.ToolMissing as error:

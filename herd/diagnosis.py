@@ -7,17 +7,13 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from herd import breakage
 from herd import checkout as checkouts
 from herd.breakage import Finding
 from herd.checkout import Checkout
 from herd.errors import HerdError
-from herd.toolchain import machine, packages, pulumi_cli, uv
-
-LEAST_FREE_GB = 3
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
 
 
 def examine() -> list[Finding]:
@@ -85,21 +81,16 @@ def _settings(checkout: Checkout) -> Finding:
 
 
 def _disk(checkout: Checkout) -> Finding:
-    places = {checkout.root, _existing(checkout.state), _existing(checkout.cache)}
+    places = {checkout.root, preflight.existing(checkout.state), preflight.existing(checkout.cache)}
     free = {place: shutil.disk_usage(place).free / 1e9 for place in places}
     fullest = min(free, key=lambda place: free[place])
     return Finding(
         "disk",
-        free[fullest] >= LEAST_FREE_GB,
+        free[fullest] >= preflight.LEAST_FREE_GB,
         f"{free[fullest]:.1f} GB free at {fullest}",
-        f"make room: {LEAST_FREE_GB} GB are needed at times; `uv cache prune` and old folders in {checkout.cache} help",
+        f"make room: {preflight.LEAST_FREE_GB} GB are needed at times; "
+        f"`uv cache prune` and old folders in {checkout.cache} help",
     )
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def _shell(checkout: Checkout) -> Finding:
@@ -114,10 +105,10 @@ def _shell(checkout: Checkout) -> Finding:
 
 
 def _browser(checkout: Checkout) -> Finding:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    found = browser.find(checkout.cache)
     if found:
-        return Finding("browser", True, found)
-    return Finding("browser", True, "no Chromium: only the project's own browser tests need it", note=True)
+        return Finding("browser", True, str(found.program))
+    return Finding("browser", True, "none with its driver: only the project's own tests need one", note=True)
 
 
 CHECKS: tuple[Callable[[Checkout], Finding], ...] = (

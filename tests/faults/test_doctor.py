@@ -26,7 +26,7 @@ from herd.breakage import Finding
 from herd.checkout import Checkout
 from herd.commands import machine as commands
 from herd.errors import HerdError
-from herd.toolchain import packages
+from herd.toolchain import packages, preflight
 from localcloud.journal.lines import File, Header, Line
 
 ROOT = Path(__file__).parents[2]
@@ -68,10 +68,14 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
     monkeypatch.setenv("HERD_CHECKOUT", str(root))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
-    monkeypatch.setattr(diagnosis, "LEAST_FREE_GB", 0)
+    monkeypatch.setattr(preflight, "LEAST_FREE_GB", 0)
     (tmp_path / "bin").mkdir()
-    for tool in ("pulumi", "uv", "chromium"):
-        said = "echo v3.259.0" if tool == "pulumi" else "true"
+    for tool, said in {
+        "pulumi": "echo v3.259.0",
+        "uv": "true",
+        "chromium": "echo Chromium 120.0.6099.1",
+        "chromedriver": "echo ChromeDriver 120.0.6099.1",
+    }.items():
         (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\n{said}\n")
         (tmp_path / "bin" / tool).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
@@ -218,7 +222,7 @@ def lose_the_settings(patient: Patient) -> None:
 
 
 def fill_the_disk(patient: Patient) -> None:
-    patient.monkeypatch.setattr(diagnosis, "LEAST_FREE_GB", 10**9)
+    patient.monkeypatch.setattr(preflight, "LEAST_FREE_GB", 10**9)
 
 
 def misspell(patient: Patient) -> None:
@@ -330,9 +334,9 @@ def test_a_torn_last_line_of_the_journal_is_no_damage_and_stays(patient: Patient
 
 
 def test_a_missing_browser_is_a_note_only(patient: Patient) -> None:
-    hide("chromium")(patient)
+    hide("chromedriver")(patient)
     browser = findings()["browser"]
-    assert (browser.good, browser.note) == (True, True) and "only the project's own browser tests" in browser.found
+    assert (browser.good, browser.note) == (True, True) and "only the project's own tests need one" in browser.found
 
 
 def test_a_repair_that_fails_is_said(patient: Patient) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+
+from herd.toolchain import browser as browsers
+from herd.toolchain import machine
 
 CANARY = "AKIAQQQQCANARYQQQQQQ"
 """The access key of the person's own account: nothing of Herd may ever use it."""
@@ -74,21 +75,20 @@ def processes_below(folder: Path) -> list[str]:
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Any]:
-    """Debian's Chromium, driven by its own chromedriver; what pages log to the console is kept."""
-    if os.environ.get("HERD_NO_BROWSER") == "1":
-        pytest.skip("HERD_NO_BROWSER=1: pages were not looked at in a browser")
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.fail(
-            "no browser: apt-get install -y chromium chromium-driver   (or HERD_NO_BROWSER=1 to skip, which says so)"
-        )
+    """The browser that `make test` has brought, headless; what pages log to the console is kept."""
+    if browsers.is_unwanted():
+        pytest.skip(f"{browsers.SWITCH}=1: pages were not looked at in a browser")
+    found = browsers.find(machine.user_cache())
+    if found is None:
+        pytest.fail(browsers.advice())
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium
+    options.binary_location = str(found.program)
     for argument in (
         "--headless=new",
         "--no-sandbox",
+        "--disable-dev-shm-usage",
         "--disable-gpu",
         "--disable-quic",
         "--no-first-run",
@@ -100,7 +100,7 @@ def browser(profile: Path) -> Iterator[Any]:
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})  # type: ignore[no-untyped-call]
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(found.driver)))
     try:
         yield session
     finally:
