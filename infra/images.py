@@ -19,6 +19,7 @@ from pulumi_aws.ecr.lifecycle_policy import LifecyclePolicy
 from pulumi_aws.ecr.repository import Repository
 from pulumi_docker.image import Image as DockerImage
 
+from infra.absence import IMAGE
 from infra.context import Component, Context
 from infra.offer import is_arm64
 from infra.spec import WorkloadSpec
@@ -28,9 +29,6 @@ PLATFORMS = {False: "linux/amd64", True: "linux/arm64"}
 """Also on a laptop with another processor: it is what the task definitions ask for."""
 
 UNTAGGED_DAYS = 7
-
-ABSENT = ("ImageNotFoundException", "couldn't find resource", "no matching", "does not exist")
-"""What the provider says of an image that is not there."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def image_digest(repository: str, tag: str) -> str | None:
     try:
         return get_image(repository_name=repository, image_tag=tag).image_digest
     except Exception as error:  # an invoke raises Exception itself, with the provider's words
-        if any(text in str(error) for text in ABSENT):
+        if IMAGE.says_none(error):
             return None
         raise pulumi.RunError(f"the image {repository}:{tag} could not be looked up: {error}") from None
 

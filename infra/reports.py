@@ -14,6 +14,7 @@ from pulumi_aws.cloudfront.distribution import Distribution
 from pulumi_aws.cloudfront.origin_access_control import OriginAccessControl
 from pulumi_aws.s3.get_account_public_access_block import get_account_public_access_block
 
+from infra.absence import PUBLIC_ACCESS_BLOCK
 from infra.context import Component, Context, Statement
 from infra.settings import Settings
 from infra.storage import Bucket, public_pages
@@ -111,7 +112,7 @@ def refuse_blocked(settings: Settings) -> None:
     try:
         block = get_account_public_access_block(account_id=settings.account)
     except Exception as error:  # Pulumi's invokes raise nothing narrower
-        if "NoSuchPublicAccessBlockConfiguration" in str(error):
+        if PUBLIC_ACCESS_BLOCK.says_none(error):
             return
         raise
     if block.block_public_policy or block.restrict_public_buckets:

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 import pulumi
 from pulumi_aws.secretsmanager.get_secret import get_secret
 
+from infra.absence import SECRET
 from infra.naming import Naming
 from infra.settings import Settings
 from infra.settings_values import Connection
 from infra.spec import Specs, WorkloadSpec
-
-# What the provider says of a secret that is not there, or that waits for its deletion.
-_ABSENT = ("ResourceNotFoundException", "couldn't find resource", "find the specified secret", "scheduled for deletion")
 
 
 def needed(spec: WorkloadSpec, connections: Mapping[str, Connection]) -> dict[str, str]:
@@ -53,6 +51,6 @@ def _arn(name: str) -> str | None:
     try:
         return get_secret(name=name).arn
     except Exception as error:
-        if any(text in str(error) for text in _ABSENT):
+        if SECRET.says_none(error):
             return None
         raise pulumi.RunError(f"the secret {name} could not be looked up: {error}") from None

@@ -9,6 +9,7 @@ from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.values import Props
+from localcloud.plugins.words import NotOne
 
 _untag = Ec2Tagging().unwrap
 
@@ -47,7 +48,7 @@ def vpc(cloud: Cloud, arguments: Props) -> Props:
         "state": "state", "id": "vpc-id",
     }  # fmt: skip
     client, filters = _client(cloud, "ec2", arguments), _filters("ec2.getVpc", arguments, members)
-    found = _single("ec2.getVpc", client.describe_vpcs(Filters=filters)["Vpcs"])
+    found = _single(client.describe_vpcs(Filters=filters)["Vpcs"])
     number, region = found["VpcId"], _region(cloud, arguments)
     tables = client.describe_route_tables(
         Filters=[{"Name": "vpc-id", "Values": [number]}, {"Name": "association.main", "Values": ["true"]}]
@@ -73,7 +74,7 @@ def subnet(cloud: Cloud, arguments: Props) -> Props:
         "state": "state", "defaultForAz": "default-for-az", "availabilityZoneId": "availability-zone-id",
     }  # fmt: skip
     filters = _filters("ec2.getSubnet", arguments, members)
-    found = _single("ec2.getSubnet", _client(cloud, "ec2", arguments).describe_subnets(Filters=filters)["Subnets"])
+    found = _single(_client(cloud, "ec2", arguments).describe_subnets(Filters=filters)["Subnets"])
     number, region = found["SubnetId"], _region(cloud, arguments)
     return {
         **arguments, "id": number, "arn": f"arn:aws:ec2:{region}:{cloud.account}:subnet/{number}", "region": region,
@@ -104,7 +105,7 @@ def image(cloud: Cloud, arguments: Props) -> Props:
     found = _client(cloud, "ec2", arguments).describe_images(**asked)["Images"]
     found = [each for each in found if not pattern or re.search(pattern, each.get("Name", ""))]
     found.sort(key=lambda each: (str(each.get("CreationDate")), each["ImageId"]), reverse=True)
-    one = found[0] if newest and found else _single("ec2.getAmi", found)
+    one = found[0] if newest and found else _single(found)
     region, devices = _region(cloud, arguments), one.get("BlockDeviceMappings", [])
     plain = {
         "architecture": "Architecture", "creationDate": "CreationDate", "description": "Description", "name": "Name",
@@ -142,9 +143,9 @@ def _filters(token: str, arguments: Props, members: dict[str, str]) -> list[Prop
     return told + [{"Name": f"tag:{name}", "Values": [text]} for name, text in (arguments.get("tags") or {}).items()]
 
 
-def _single(token: str, found: list[Any]) -> Any:
+def _single(found: list[Any]) -> Any:
     if len(found) != 1:
-        raise Refused(f"{token}: {'none' if not found else len(found)} fit what was asked for; exactly one must")
+        raise NotOne(len(found))
     return found[0]
 
 

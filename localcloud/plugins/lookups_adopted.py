@@ -10,6 +10,7 @@ from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
+from localcloud.plugins.words import NotOne
 
 MANAGED_CACHE_POLICIES = {
     "Managed-CachingOptimized": "658327ea-f89d-4fab-a63d-7e88639e58f6",
@@ -61,7 +62,7 @@ def secret(cloud: Cloud, arguments: Props) -> Props:
         raise Refused("secretsmanager.getSecret: one of arn and name must be given")
     found = client.describe_secret(SecretId=named)
     if found.get("DeletedDate"):
-        raise Refused(f"secretsmanager.getSecret: the secret {named} is scheduled for deletion")
+        raise NotOne(0)
     return {
         "id": found["ARN"], "arn": found["ARN"], "name": found["Name"], "region": _region(cloud, arguments),
         "description": found.get("Description", ""), "kmsKeyId": found.get("KmsKeyId", ""), "type": "",
@@ -93,7 +94,7 @@ def alias(cloud: Cloud, arguments: Props) -> Props:
     _only("kms.getAlias", arguments, "name", "region")
     pages = _client(cloud, "kms", arguments).get_paginator("list_aliases").paginate()
     named = [each for page in pages for each in page["Aliases"] if each["AliasName"] == arguments["name"]]
-    found = _single("kms.getAlias", named)
+    found = _single(named)
     region = _region(cloud, arguments)
     number = found.get("TargetKeyId", "")
     return {
@@ -110,7 +111,7 @@ def policy(cloud: Cloud, arguments: Props) -> Props:
         prefix = {"PathPrefix": arguments["pathPrefix"]} if arguments.get("pathPrefix") else {}
         pages = client.get_paginator("list_policies").paginate(**prefix)
         named = [each for page in pages for each in page["Policies"] if each["PolicyName"] == arguments.get("name")]
-        arn = _single("iam.getPolicy", named)["Arn"]
+        arn = _single(named)["Arn"]
     found = client.get_policy(PolicyArn=arn)["Policy"]
     version = client.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])["PolicyVersion"]
     document = version["Document"]
@@ -160,7 +161,7 @@ def zone(cloud: Cloud, arguments: Props) -> Props:
         wanted, private = f"{str(arguments.get('name')).rstrip('.')}.", bool(arguments.get("privateZone"))
         zones = [each for page in client.get_paginator("list_hosted_zones").paginate() for each in page["HostedZones"]]
         named = [each for each in zones if each["Name"] == wanted and each["Config"]["PrivateZone"] == private]
-        number = _single("route53.getZone", named)["Id"]
+        number = _single(named)["Id"]
     answer = client.get_hosted_zone(Id=number)
     found, number = answer["HostedZone"], answer["HostedZone"]["Id"].removeprefix("/hostedzone/")
     servers = answer.get("DelegationSet", {}).get("NameServers", [])
@@ -186,7 +187,7 @@ def certificate(cloud: Cloud, arguments: Props) -> Props:
                for each in listed if each["DomainName"] == arguments.get("domain")]  # fmt: skip
     fitting = [each for each in fitting if not types or each["Type"] in types]
     fitting.sort(key=lambda each: (str(each.get("NotBefore") or each.get("CreatedAt")), each["CertificateArn"]))
-    found = fitting[-1] if fitting and arguments.get("mostRecent") else _single("acm.getCertificate", fitting)
+    found = fitting[-1] if fitting and arguments.get("mostRecent") else _single(fitting)
     body = client.get_certificate(CertificateArn=found["CertificateArn"]) if found["Status"] == "ISSUED" else {}
     tags = client.list_tags_for_certificate(CertificateArn=found["CertificateArn"])["Tags"]
     return {
@@ -233,7 +234,7 @@ def image(cloud: Cloud, arguments: Props) -> Props:
     )
     images = [each for page in pages for each in page["imageDetails"]]
     images.sort(key=lambda each: str(each.get("imagePushedAt")))
-    found = images[-1] if images and arguments.get("mostRecent") else _single("ecr.getImage", images)
+    found = images[-1] if images and arguments.get("mostRecent") else _single(images)
     digest = found["imageDigest"]
     return {
         **arguments, "id": digest, "imageDigest": digest, "imageTags": found.get("imageTags", []), "region": region,

@@ -20,6 +20,7 @@ from localcloud.plugins.configuration import configure, problems_of
 from localcloud.plugins.functions import FUNCTIONS
 from localcloud.plugins.provider import Autonaming, Incomplete, Provider, Refused
 from localcloud.plugins.values import UnsupportedValue, dump, load
+from localcloud.plugins.words import NotOne, said
 
 log = logging.getLogger(__name__)
 _KINDS = provider_pb2.PropertyDiff.Kind
@@ -116,10 +117,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             raise Refused(
                 f"the local cloud does not support the function {request.tok}. Supported: {', '.join(FUNCTIONS)}"
             )
+        arguments = load(request.args)
         try:
-            answer = function(self.provider.cloud, load(request.args))
-        except ClientError as error:
-            raise Refused(f"{request.tok}: {error}") from error
+            answer = function(self.provider.cloud, arguments)
+        except (ClientError, NotOne) as error:
+            raise Refused(said(request.tok, arguments, error, self.provider.cloud.account)) from error
         return provider_pb2.InvokeResponse(**{"return": dump(answer)})
 
     # ── resources ────────────────────────────────────────────────────────────────────────────────────────────────────

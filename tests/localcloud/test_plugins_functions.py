@@ -59,8 +59,8 @@ def test_networks_are_found_by_filters_tags_and_number(ask: Asking) -> None:
     assert found["mainRouteTableId"].startswith("rtb-") and found["enableDnsSupport"] is True
     assert ask("ec2", "getSubnets", filters=[{"name": "vpc-id", "values": [made]}])["ids"] == sorted(parts)
     assert ask("ec2", "getSubnet", id=parts[0])["cidrBlock"] == "10.9.1.0/24"
-    assert "2 fit what was asked for" in ask.refused("ec2", "getSubnet", vpcId=made)
-    assert "none fit" in ask.refused("ec2", "getVpc", tags={"Name": "absent"})
+    assert "multiple EC2 Subnets matched" in ask.refused("ec2", "getSubnet", vpcId=made)
+    assert "no matching EC2 VPC found" in ask.refused("ec2", "getVpc", tags={"Name": "absent"})
     assert "does not support the argument 'ipv6'" in ask.refused("ec2", "getVpc", ipv6="x")
 
 
@@ -73,7 +73,7 @@ def test_the_newest_image_is_found(ask: Asking) -> None:
 def test_parameters_and_secrets_are_read(ask: Asking) -> None:
     ask.server.client("ssm").put_parameter(Name="/a", Value="v", Type="SecureString")
     assert ask("ssm", "getParameter", name="/a")["value"] == "v"
-    assert "ParameterNotFound" in ask.refused("ssm", "getParameter", name="/b")
+    assert "reading SSM Parameter (/b): couldn't find resource" in ask.refused("ssm", "getParameter", name="/b")
     ask.server.client("secretsmanager").create_secret(Name="s", SecretString="t")
     assert ask("secretsmanager", "getSecretVersion", secretId="s")["secretString"] == "t"
 

@@ -22,6 +22,8 @@ from tests.localcloud.plugins_support import TRUST, Provider
 
 Given = Callable[[Server], Props]
 
+ABSENT_POLICY = "arn:aws:iam::000000000000:policy/absent"
+
 
 @pytest.fixture
 def ask(plugins: Plugins) -> Iterator[Callable[..., Props]]:
@@ -174,29 +176,52 @@ def test_what_exists_is_found(
 @pytest.mark.parametrize(
     ("function", "arguments", "why"),
     [
-        ("s3.getBucket", {"bucket": "absent"}, "404"),
-        ("s3.getAccountPublicAccessBlock", {}, "NoSuchPublicAccessBlockConfiguration"),
-        ("secretsmanager.getSecret", {"name": "absent"}, "ResourceNotFoundException"),
+        ("s3.getBucket", {"bucket": "absent"}, "reading S3 Bucket (absent): couldn't find resource"),
+        ("s3.getAccountPublicAccessBlock", {}, "): couldn't find resource"),
+        (
+            "secretsmanager.getSecret",
+            {"name": "absent"},
+            "reading Secrets Manager Secret (absent): couldn't find resource",
+        ),
         ("secretsmanager.getSecret", {}, "one of arn and name"),
-        ("kms.getKey", {"keyId": "alias/absent"}, "NotFoundException"),
-        ("iam.getPolicy", {"name": "absent"}, "none fit"),
-        ("iam.getRole", {"name": "absent"}, "NoSuchEntity"),
-        ("route53.getZone", {"name": "absent.example"}, "none fit"),
-        ("acm.getCertificate", {"domain": "absent.example"}, "none fit"),
-        ("ecr.getRepository", {"name": "absent"}, "RepositoryNotFoundException"),
+        ("kms.getKey", {"keyId": "alias/absent"}, "reading KMS Key (alias/absent): couldn't find resource"),
+        ("kms.getAlias", {"name": "alias/absent"}, "reading KMS Alias (alias/absent): empty result"),
+        ("iam.getPolicy", {"name": "absent"}, "no matching IAM Policy found"),
+        ("iam.getPolicy", {"arn": ABSENT_POLICY}, f"reading IAM Policy ({ABSENT_POLICY}): couldn't find resource"),
+        ("iam.getRole", {"name": "absent"}, "reading IAM Role (absent): couldn't find resource"),
+        ("ec2.getVpc", {"id": "vpc-1"}, "no matching EC2 VPC found"),
+        ("ec2.getSubnet", {"id": "subnet-1"}, "no matching EC2 Subnet found"),
+        ("ssm.getParameter", {"name": "/absent"}, "reading SSM Parameter (/absent): couldn't find resource"),
+        ("route53.getZone", {"name": "absent.example"}, "no matching Route 53 Hosted Zone found"),
+        ("acm.getCertificate", {"domain": "absent.example"}, "no ACM Certificate matching domain (absent.example)"),
+        ("ecr.getRepository", {"name": "absent"}, "reading ECR Repository (absent): couldn't find resource"),
+        ("ecr.getImage", {"repositoryName": "absent", "imageTag": "v1"}, "reading ECR Images: couldn't find resource"),
         ("ec2.getInstanceType", {"instanceType": "t9.huge"}, "InvalidInstanceType"),
         ("cloudfront.getCachePolicy", {"name": "mine"}, "Managed-CachingOptimized"),
     ],
 )
 def test_what_does_not_exist_is_an_error(function: str, arguments: Props, why: str, ask: Callable[..., Props]) -> None:
-    with pytest.raises(grpc.RpcError, match=why):
+    with pytest.raises(grpc.RpcError, match=re.escape(why)):
         ask(function, **arguments)
+
+
+def test_an_image_that_is_not_in_its_repository(ask: Callable[..., Props], server: Server) -> None:
+    image(server)
+    with pytest.raises(grpc.RpcError, match="reading ECR Images: couldn't find resource"):
+        ask("ecr.getImage", repositoryName="jobs/main", imageTag="v2")
+
+
+def test_several_that_fit_are_an_error(ask: Callable[..., Props], server: Server) -> None:
+    for _ in range(2):
+        server.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    with pytest.raises(grpc.RpcError, match="multiple EC2 VPCs matched; use additional constraints"):
+        ask("ec2.getVpc", cidrBlock="10.0.0.0/16")
 
 
 def test_a_secret_that_waits_for_its_deletion_counts_as_gone(ask: Callable[..., Props], server: Server) -> None:
     named = secret(server)
     server.client("secretsmanager").delete_secret(SecretId="p/s", RecoveryWindowInDays=7)
-    with pytest.raises(grpc.RpcError, match="scheduled for deletion"):
+    with pytest.raises(grpc.RpcError, match=r"reading Secrets Manager Secret \(p/s\): couldn't find resource"):
         ask("secretsmanager.getSecret", **named)
 
 

@@ -271,7 +271,8 @@ def test_another_account_is_refused_before_anything_is_made(tmp_path: Path) -> N
 
 
 def missing(arguments: Any) -> dict[str, Any]:
-    raise Refused("couldn't find resource")
+    """As the provider says it of an image."""
+    raise Refused("reading ECR Images: couldn't find resource")
 
 
 def tagged(name: str, **tags: str) -> Answer:

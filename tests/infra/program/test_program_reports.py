@@ -77,9 +77,17 @@ def test_an_account_that_blocks_public_buckets_says_so_before_anything_is_made(
 
 def test_an_account_without_a_block_allows_public_buckets(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(account_id: str) -> None:
-        raise Exception(
-            "invoke of aws:s3/getAccountPublicAccessBlock failed: NoSuchPublicAccessBlockConfiguration: none"
-        )
+        words = f"reading S3 Account Public Access Block ({account_id}): couldn't find resource"
+        raise Exception(f"invoking aws:s3/getAccountPublicAccessBlock: 1 error occurred:\n\t* {words}\n\n")
 
     monkeypatch.setattr(reports, "get_account_public_access_block", missing)
     assert published(team).of("s3/bucket:Bucket")
+
+
+def test_an_account_whose_block_may_not_be_read_stops_the_program(team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(account_id: str) -> None:
+        raise Exception(f"reading S3 Account Public Access Block ({account_id}): operation error S3 Control: denied")
+
+    monkeypatch.setattr(reports, "get_account_public_access_block", refused)
+    with pytest.raises(Exception, match="denied"):
+        published(team)
