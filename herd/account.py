@@ -14,6 +14,7 @@ from herd import project, stack_config
 from herd.breakage import Finding
 from herd.errors import WrongInput
 from herd.target import AwsTarget, Target
+from herd.toolchain import pulumi_cli
 
 MANAGED = "https://docs.aws.amazon.com/servicequotas/latest/userguide/request-quota-increase.html"
 
@@ -107,6 +108,19 @@ def _credentials(account: Account) -> Finding:
         return Finding("credentials", False, found, f"{account.file} must name the account: herd:account")
     advice = f"{account.file} is of account {wanted}; sign in there, nothing can be deployed from here"
     return Finding("credentials", told["Account"] == wanted, found, advice)
+
+
+def _engine(account: Account) -> Finding:
+    """Pulumi itself: who runs the program, and whether its plugins are there or have to be downloaded."""
+    pulumi = pulumi_cli.find(account.target.checkout.cache)
+    if pulumi is None:
+        return Finding("Pulumi", True, "none; `make tools` builds it, once", note=True)
+    host = "official" if pulumi_cli.has_language_host(pulumi) else "Herd's own"
+    missing = pulumi_cli.missing_plugins(account.target.plugins)
+    found = f"{pulumi}; language host: {host}; plugins: {'to be downloaded' if missing else 'there'}"
+    if missing:
+        found += f". {pulumi_cli.how_to_bring(missing)}"
+    return Finding("Pulumi", True, found, note=bool(missing))
 
 
 def _zones(account: Account) -> Finding:
@@ -206,6 +220,7 @@ def _addresses_used(account: Account) -> float:
 
 
 LOOKS: tuple[tuple[str, Look], ...] = (
+    ("Pulumi", _engine),
     ("zones", _zones),
     *(
         (quota.what, _quota(quota, needed, used))

@@ -119,6 +119,8 @@ class Changes:
     def _diagnostic(self, told: dict[str, Any]) -> None:
         if told.get("ephemeral") or told["severity"] == "debug":
             return
+        if "using pulumi-language-python from $PATH" in told["message"]:
+            return  # on purpose, and said: herd.stack_shell
         text = (told.get("prefix") or "").removesuffix(": ")
         message = told["message"].rstrip("\n")
         if not message.strip():

@@ -15,6 +15,7 @@ from herd.console import Step
 from herd.errors import HerdError
 from herd.plan import Plan
 from herd.target import Target
+from herd.toolchain import pulumi_cli
 
 
 class Engine:
@@ -99,10 +100,17 @@ class Engine:
                 if broken := self._target.broken():
                     # What the engine says is then about plugins that ended, and wrong about whose fault that is.
                     reasons = [broken]
-                raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons]))
+                raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons, *self._lacking(reasons)]))
         if not changes.preview:
             self._target.unsettled = False
         return changes
+
+    def _lacking(self, reasons: list[str]) -> list[str]:
+        """How to bring the plugins that the engine could not have, if that was it."""
+        if not any("plugin 'pulumi-resource-" in reason for reason in reasons):
+            return []
+        missing = pulumi_cli.missing_plugins(self._target.plugins, self._environment)
+        return [pulumi_cli.how_to_bring(missing)] if missing else []
 
     def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
         """Read the engine's events to the end; what it said outside of them, and its exit status."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from herd import checkout as checkouts
-from herd import console, deployment, shell, stack_config
+from herd import console, deployment, shell, stack_config, stack_shell
 from herd.engine import Engine
 from herd.errors import HerdError, WrongInput
 from herd.plan import Plan
@@ -102,10 +102,14 @@ class Account(Target):
     def announce(self) -> None:
         account = self.client("sts").get_caller_identity()["Account"]
         console.note(f"AWS account {account}, region {self.region}", style="bold")
+        if about := stack_shell.about_host(self.pulumi):
+            console.note(about)
 
 
 class AwsAccount(Account):
     """The account of the person's own credentials."""
+
+    plugins = ("aws",)
 
     def client(self, service: str) -> Any:
         import boto3
@@ -113,7 +117,7 @@ class AwsAccount(Account):
         return boto3.Session(region_name=self.region).client(service)
 
     def base(self) -> dict[str, str | None]:
-        return {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+        return stack_shell.variables(self.checkout.root, self.pulumi)
 
 
 class LocalAccount(Account):

@@ -111,10 +111,16 @@ def prepare(checkout: Checkout, environment: str, cloud: LocalCloud, pulumi: Pat
 
 
 def _path(checkout: Checkout, pulumi: Path, path: str) -> str:
-    wanted = [str(checkout.root / ".venv" / "bin")]
-    if shutil.which("pulumi", path=path) != str(pulumi):
-        wanted.append(str(pulumi.parent))
-    return os.pathsep.join([*wanted, *(entry for entry in path.split(os.pathsep) if entry not in wanted)])
+    own = str(checkout.root / ".venv" / "bin")
+    return os.pathsep.join([own, *(entry for entry in with_pulumi(pulumi, path).split(os.pathsep) if entry != own)])
+
+
+def with_pulumi(pulumi: Path, path: str) -> str:
+    """PATH on which `pulumi` is this one."""
+    if shutil.which("pulumi", path=path) == str(pulumi):
+        return path
+    own = str(pulumi.parent)
+    return os.pathsep.join([own, *(entry for entry in path.split(os.pathsep) if entry != own)])
 
 
 def _no_proxy(value: str) -> str:
@@ -181,7 +187,7 @@ def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
         shutil.rmtree(host.parent, ignore_errors=True)
     else:
         host.parent.mkdir(parents=True, exist_ok=True)
-        own = checkout.root / "herd" / "language_host" / "pulumi-language-python"
+        own = pulumi_cli.OWN_HOST / "pulumi-language-python"
         host.write_text(f'#!/bin/sh\nexec {shlex.quote(str(own))} "$@"\n')
         host.chmod(0o755)
     stamp.write_text(wanted)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from herd import checkout as checkouts
-from herd import console, local_cloud, shell
+from herd import console, local_cloud, shell, stack_shell
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.toolchain import machine, pulumi_cli
@@ -122,6 +122,9 @@ class Target(ABC):
         """Why nothing can be done on it now, if that can be seen from here; else an empty text."""
         return ""
 
+    plugins: tuple[str, ...] = ()
+    """Packages whose official plugins Pulumi needs here and may have to download."""
+
     def require_exports(self) -> Exports:
         """What is deployed. Raises HerdError when nothing is."""
         if self.exports:
@@ -225,6 +228,8 @@ class LocalTarget(Target):
 class AwsTarget(Target):
     """A stack on AWS: the person's own Pulumi login, profile and region are used as they are."""
 
+    plugins = stack_shell.PLUGINS
+
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def client(self, service: str) -> Any:
         from botocore.config import Config
@@ -261,8 +266,8 @@ class AwsTarget(Target):
         return list((json.loads(self._ask("stack", "export")).get("deployment") or {}).get("resources") or [])
 
     def pulumi_environment(self) -> dict[str, str]:
-        own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_SKIP_UPDATE_CHECK": "true"}
-        return shell.apply({**own, **shell.policy_pack(self.checkout.root)})
+        own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_STACK": None}
+        return shell.apply({**stack_shell.variables(self.checkout.root, self.pulumi), **own})
 
     def require_exports(self) -> Exports:
         self.announce()
@@ -272,6 +277,8 @@ class AwsTarget(Target):
     def announce(self) -> None:
         """Say, once, what is acted on: a look at the wrong account is a mistake too."""
         console.note(f"stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
+        if about := stack_shell.about_host(self.pulumi):
+            console.note(about)
 
     def _ask(self, *arguments: str) -> str:
         command = [str(self.pulumi), "-C", str(self.checkout.root), *arguments, "--non-interactive"]

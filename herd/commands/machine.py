@@ -11,15 +11,21 @@ from herd.errors import HerdError, WrongInput
 from herd.options import Environment, Stack
 
 
-def env(environment: Environment = None) -> None:
+def env(environment: Environment = None, stack: Stack = None) -> None:
     """Print what makes plain `pulumi` and `aws` work on a local environment; for eval "$(herd env)".
 
     Starts the local cloud if it is not running: its address and credentials are part of it.
-    """
-    from herd import deployment, shell
-    from herd.target import local
 
-    target = local(environment)
+    With --stack: what plain `pulumi` needs for a stack on AWS beside your own login and profile, which stay.
+    """
+    from herd import deployment, shell, stack_shell
+    from herd.target import LocalTarget, choose
+
+    target = choose(environment, stack)
+    if not isinstance(target, LocalTarget):
+        own = {"PULUMI_STACK": target.name}
+        typer.echo(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}))
+        return
     deployment.prepare(target)
     variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
     typer.echo(shell.script(variables))

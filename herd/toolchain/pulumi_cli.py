@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from herd.toolchain import machine
@@ -17,6 +19,8 @@ from herd.toolchain.machine import ToolMissing
 from herd.toolchain.progress import Progress
 
 VERSION = "3.259.0"
+OWN_HOST = Path(__file__).parents[1] / "language_host"
+"""The folder of Herd's own language host, which the engine finds when it is on PATH."""
 MODULE = Path(__file__).parent / "pulumi"
 COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 
@@ -68,6 +72,34 @@ def version_of(pulumi: Path) -> tuple[int, ...]:
 def has_language_host(pulumi: Path) -> bool:
     """Does this Pulumi come with the official Python language host, as every official distribution does?"""
     return (pulumi.resolve().parent / "pulumi-language-python").exists()
+
+
+def path_with_host(path: str) -> str:
+    """PATH with Herd's own language host on it, once."""
+    own = str(OWN_HOST)
+    return os.pathsep.join([own, *(entry for entry in path.split(os.pathsep) if entry != own)])
+
+
+def missing_plugins(packages: Sequence[str], base: Mapping[str, str] = os.environ) -> list[str]:
+    """Which official plugins a person's Pulumi lacks, `aws 7.51.1`: as the program's packages need them, exactly."""
+    home = Path(base.get("PULUMI_HOME") or Path(base.get("HOME") or "~").expanduser() / ".pulumi")
+    needed = [(package, metadata.version(f"pulumi-{package}")) for package in packages]
+    return [
+        f"{package} {version}"
+        for package, version in needed
+        if not (home / "plugins" / f"resource-{package}-v{version}" / f"pulumi-resource-{package}").exists()
+        and not shutil.which(f"pulumi-resource-{package}", path=base.get("PATH"))
+    ]
+
+
+def how_to_bring(missing: Sequence[str]) -> str:
+    """One sentence for who has no network that leads to Pulumi's plugins."""
+    names = " and ".join(missing)
+    commands = " and ".join(f"`pulumi plugin install resource {entry} --file FILE`" for entry in missing)
+    return (
+        f"Pulumi lacks the plugins {names}, which it downloads at the first use; where the network does not let it, "
+        f"take their archives from get.pulumi.com elsewhere and bring them by {commands}"
+    )
 
 
 def _suits(version: tuple[int, ...]) -> bool:

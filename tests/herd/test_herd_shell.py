@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from herd import shell, stack_config
+from herd import shell, stack_config, stack_shell
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.toolchain import pulumi_cli
 
 PERSON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -191,3 +192,23 @@ def test_a_state_without_its_passphrase_is_not_given_another(checkout: Checkout,
     ):
         shell.ensure_passphrase(checkout)
     assert not passphrase.exists() or not passphrase.read_text()
+
+
+def test_a_stack_on_aws_keeps_the_persons_own_login_and_gets_a_language_host(tmp_path: Path) -> None:
+    pulumi = tmp_path / "built" / "pulumi"
+    pulumi.parent.mkdir()
+    base = {**PERSON, "PULUMI_IGNORE_AMBIENT_PLUGINS": "true", "PULUMI_HOME": "/home/ada/own"}
+    merged = shell.apply(stack_shell.variables(tmp_path, pulumi, base), base)
+    path = f"{pulumi_cli.OWN_HOST}:{pulumi.parent}:{PERSON['PATH']}"
+    assert merged["PATH"] == path and "PULUMI_IGNORE_AMBIENT_PLUGINS" not in merged
+    assert (merged["AWS_PROFILE"], merged["PULUMI_HOME"]) == ("prod", "/home/ada/own")
+    # Again in the shell that has it already: nothing is added twice.
+    assert stack_shell.variables(tmp_path, pulumi, merged)["PATH"] == path
+    assert "Herd's own" in stack_shell.about_host(pulumi)
+
+
+def test_an_official_pulumi_runs_the_program_by_its_own_host(tmp_path: Path) -> None:
+    pulumi = tmp_path / "pulumi"
+    (tmp_path / "pulumi-language-python").touch()
+    variables = stack_shell.variables(tmp_path, pulumi, PERSON)
+    assert str(pulumi_cli.OWN_HOST) not in str(variables["PATH"]) and stack_shell.about_host(pulumi) == ""

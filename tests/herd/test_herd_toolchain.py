@@ -285,3 +285,18 @@ def test_an_environment_that_was_cut_short_is_made_anew(
     monkeypatch.setenv("UV_STATUS", "0")
     assert packages.ensure(project, tools.cache, packages.RUN) is True
     assert packages.is_current(project, packages.RUN)
+
+
+def test_plugins_are_missing_until_they_are_in_pulumis_home_or_on_path(tmp_path: Path) -> None:
+    base = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    aws, docker = pulumi_cli.missing_plugins(("aws", "docker"), base)
+    assert (aws.split()[0], docker.split()[0]) == ("aws", "docker")
+    there = tmp_path / ".pulumi" / "plugins" / f"resource-aws-v{aws.split()[1]}" / "pulumi-resource-aws"
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert pulumi_cli.missing_plugins(("aws", "docker"), base) == [docker]
+    on_path = tmp_path / "bin" / "pulumi-resource-docker"
+    on_path.parent.mkdir()
+    on_path.touch(mode=0o755)
+    assert pulumi_cli.missing_plugins(("aws", "docker"), base) == []
+    assert f"`pulumi plugin install resource {docker} --file FILE`" in pulumi_cli.how_to_bring([docker])
