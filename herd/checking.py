@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -136,14 +135,3 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
 def _resource(entry: dict[str, Any]) -> Resource:
     links = {key: frozenset(urns) for key, urns in entry["links"].items()}
     return Resource(entry["type"], entry["name"], plain(entry["props"]), entry["urn"], entry["parent"], links)
-
-
-def names(text: str | None, checkout: Checkout) -> list[str]:
-    """The environments that are meant. Raises WrongInput for what cannot be a name."""
-    from infra.naming import ENVIRONMENT
-
-    if text is None:
-        return environments(checkout)
-    if not re.fullmatch(ENVIRONMENT, text):
-        raise WrongInput(f"{text!r} cannot be an environment's name; like 'dev', 'prod' or 'pr-17'")
-    return [text]

@@ -62,6 +62,40 @@ class Checkout:
 
 
 def current() -> Checkout:
-    """The checkout that this command belongs to; HERD_CHECKOUT names another (tests and scripts)."""
-    root = os.environ.get("HERD_CHECKOUT") or Path(__file__).parents[1]
-    return Checkout(Path(root).resolve(), machine.user_cache())
+    """The checkout that one stands in, or any that HERD_CHECKOUT names. Raises WrongInput where there is none.
+
+    Also where it is another than this Herd is part of: its packages, its Pulumi and its rules may be others.
+    """
+    named = os.environ.get("HERD_CHECKOUT")
+    own = Path(__file__).resolve().parents[1]
+    return Checkout(_stood_in(own) if named is None else _named(named), machine.user_cache())
+
+
+def is_one(folder: Path) -> bool:
+    """Is it the root of a Herd project? A Pulumi project below it (bootstrap/) is none."""
+    return (folder / "Pulumi.yaml").is_file() and (folder / "defaults.toml").is_file()
+
+
+def _named(text: str) -> Path:
+    root = Path(text).resolve() if text.strip() and "\0" not in text else None
+    if root is None or not (root / "Pulumi.yaml").is_file():
+        raise WrongInput(f"HERD_CHECKOUT={text!r} is not the folder of a Herd project; set it to one, or unset it")
+    return root
+
+
+def _stood_in(own: Path) -> Path:
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise WrongInput("the folder that you stand in is gone; go to the one of your project") from None
+    root = next((folder for folder in (here, *here.parents) if folder == own or is_one(folder)), None)
+    if root == own or (root is not None and not is_one(own)):
+        return root
+    if root is None:
+        raise WrongInput(
+            f"{here} lies in no Herd project, so nothing says what to act on. Go to your project's folder; "
+            f"this Herd belongs to {own} (HERD_CHECKOUT={own} acts on it from anywhere)"
+        )
+    program = root / ".venv" / "bin" / "herd"
+    how = f"type {program}" if program.exists() else f"`make tools` in {root} makes its own, {program}"
+    raise WrongInput(f"you stand in the checkout {root}, and this Herd belongs to another, {own}: {how}")

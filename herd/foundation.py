@@ -170,6 +170,7 @@ def choose(given: Given, here: bool) -> Account:
     config = dict((stack_config.read(path) if path.exists() else {}).get("config") or {})
     if here:
         environment = local(None)
+        environment.announce()
         deployment.prepare(environment)
         region, account = environment.client("s3").meta.region_name, _account_of(environment)
         return LocalAccount(

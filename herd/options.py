@@ -6,10 +6,17 @@ from typing import Annotated
 
 import typer
 
+from herd import names
+
 Environment = Annotated[
     str | None,
     typer.Option(
-        "--environment", "-e", metavar="NAME", help="A local environment of this checkout.", show_default="dev"
+        "--environment",
+        "-e",
+        metavar="NAME",
+        help="A local environment of this checkout.",
+        show_default="dev",
+        callback=names.environment,
     ),
 ]
 Stack = Annotated[
@@ -18,7 +25,13 @@ Stack = Annotated[
         "--stack",
         metavar="NAME",
         help="Act on this stack on AWS instead, with your own login; asks before it changes anything.",
+        callback=names.stack,
     ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --stack).")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A workload: the name of its folder.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A workload: the name of its folder.", show_default=False, callback=names.workload
+    ),
+]

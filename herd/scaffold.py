@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from string import Template
 
@@ -11,15 +10,12 @@ from herd.errors import WrongInput
 
 TEMPLATES = Path(__file__).with_name("templates")
 FOLDERS = {"job": "jobs", "report": "reports", "api": "apis"}
-NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
 
 
 def create(checkout: Checkout, kind: str, name: str) -> list[Path]:
     """Write the files of a new workload; their paths from the root. Raises WrongInput, before anything is written."""
-    if not NAME.fullmatch(name) or "--" in name:
-        raise WrongInput(
-            f"{name!r} cannot be a name: 2 to 30 lower-case letters, digits and single hyphens, a letter first"
-        )
+    if "--" in name:
+        raise WrongInput(f"{name!r} cannot be a name of a workload: single hyphens only")
     for other in FOLDERS.values():
         if (checkout.root / other / name).exists():
             raise WrongInput(f"{other}/{name} is already there; names are unique over all kinds")

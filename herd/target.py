@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import subprocess
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -223,6 +222,12 @@ class LocalTarget(Target):
 
     def approve(self, action: str, yes: bool) -> None:
         """On the laptop nothing needs to be confirmed."""
+        self.announce()
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def announce(self) -> None:
+        """Say, once, which checkout's environment is acted on: there may be several on this machine."""
+        console.note(f"environment {self.name} of {self.checkout.root}", style="bold")
 
 
 class AwsTarget(Target):
@@ -289,7 +294,7 @@ class AwsTarget(Target):
 
 
 def choose(environment: str | None, stack: str | None) -> Target:
-    """The target that the options `-e` and `--stack` name. Raises WrongInput for both, or for what cannot be a name."""
+    """The target that the options `-e` and `--stack` name. Raises WrongInput for both."""
     checkout = checkouts.current()
     if stack is not None:
         if environment is not None:
@@ -299,12 +304,5 @@ def choose(environment: str | None, stack: str | None) -> Target:
 
 
 def local(environment: str | None) -> LocalTarget:
-    """The local environment of that name. Raises WrongInput for what cannot be one."""
-    from infra.naming import ENVIRONMENT
-
-    name = environment or DEFAULT
-    if not re.fullmatch(ENVIRONMENT, name):
-        raise WrongInput(
-            f"{name!r} cannot be an environment's name; like 'dev', 'prod' or 'pr-17', a hyphen only before a number"
-        )
-    return LocalTarget(checkouts.current(), name)
+    """The local environment of that name; None: the one that is meant where none is named."""
+    return LocalTarget(checkouts.current(), DEFAULT if environment is None else environment)

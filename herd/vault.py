@@ -41,18 +41,6 @@ class Secret:
     key: str | None = None
 
 
-def check_name(name: str) -> str:
-    """The name. Raises WrongInput, which does not repeat it: it may be the value, by mistake."""
-    from infra import spec_words
-
-    if not spec_words.SECRET_NAME.fullmatch(name):
-        raise WrongInput(
-            f"that cannot be the name of a secret; allowed: {spec_words.SECRET_NAMES}. "
-            "The value is asked for, or read from standard input"
-        )
-    return name
-
-
 def ask(name: str, file: Path | None) -> str:
     """The value, without the line break at its end. Raises WrongInput if there is none, or it cannot be one."""
     where = "standard input"

@@ -19,6 +19,10 @@ from typing import Literal
 # `aws…`, `ecs…`, `fargate…`.
 PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
+WORKLOAD = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
+WORKLOADS = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
+SECRET = re.compile(r"[a-z][a-z0-9_-]{0,48}[a-z0-9]")
+SECRETS = "2 to 50 of a-z, 0-9, - and _, a letter first"
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
 ROLE, LOAD_BALANCER, SCHEDULE, MACHINE, BUCKET, SECURITY_GROUP = 64, 32, 64, 80, 63, 255

@@ -11,17 +11,16 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from infra import naming
 from infra.spec_errors import nearest
 
-WORKLOAD_NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
-WORKLOAD_NAMES = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
-ENVIRONMENT_NAME = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
+WORKLOAD_NAME, WORKLOAD_NAMES = naming.WORKLOAD, naming.WORKLOADS
+ENVIRONMENT_NAME = naming.ENVIRONMENT
+SECRET_NAME, SECRET_NAMES = naming.SECRET, naming.SECRETS
 FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
-SECRET_NAME = re.compile(r"[a-z][a-z0-9_-]{0,48}[a-z0-9]")
-SECRET_NAMES = "2 to 50 of a-z, 0-9, - and _, a letter first"
 PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
 # Characters that AWS takes in the value of a tag, because the owner becomes one.

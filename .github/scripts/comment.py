@@ -56,10 +56,20 @@ def publish(number: int, text: str) -> str:
     return "written"
 
 
+def refusal(why: str) -> int:
+    """Say it; the exit status of wrong input."""
+    print(f"comment.py: {why}; nothing was written", file=sys.stderr)
+    return 2
+
+
 def main(arguments: list[str]) -> None:
-    number, files = int(arguments[0]), arguments[1:]
+    number, files = next(iter(arguments), ""), arguments[1:]
+    if not (number.isascii() and number.isdigit()):
+        sys.exit(refusal(f"{number!r} is no pull request's number"))
+    if missing := [file for file in files if not Path(file).is_file()]:
+        sys.exit(refusal(f"{missing[0]!r} is no file"))
     for file in files:
-        print(f"{file}: {publish(number, Path(file).read_text())}")
+        print(f"{file}: {publish(int(number), Path(file).read_text())}")
 
 
 if __name__ == "__main__":

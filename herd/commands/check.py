@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import HerdError
 
 
@@ -14,7 +14,12 @@ def check(
     environment: Annotated[
         str | None,
         typer.Option(
-            "--environment", "-e", metavar="NAME", help="Only this one.", show_default="all with a Pulumi.<NAME>.yaml"
+            "--environment",
+            "-e",
+            metavar="NAME",
+            help="Only this one.",
+            show_default="all with a Pulumi.<NAME>.yaml",
+            callback=names.environment,
         ),
     ] = None,
 ) -> None:
@@ -27,7 +32,7 @@ def check(
 
     checkout = checkouts.current()
     refused = []
-    for name in checking.names(environment, checkout):
+    for name in checking.environments(checkout) if environment is None else [environment]:
         with console.step(f"checking {name}") as step:
             found = checking.check(checkout, name)
             step.result = f"{found.resources} resources, {len(found.refused) or 'no'} problems"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import HerdError
 from herd.options import Environment, Stack, Yes
 
@@ -30,6 +30,7 @@ def up(
         typer.Option(
             "--expect",
             metavar="FILE",
+            parser=names.path,
             help="Only if what would change is still what `herd preview --save FILE` wrote; says what differs.",
         ),
     ] = None,
@@ -55,7 +56,12 @@ def preview(
     ] = Format.text,
     save: Annotated[
         Path | None,
-        typer.Option("--save", metavar="FILE", help="Also write the list of changes, for `herd up --expect FILE`."),
+        typer.Option(
+            "--save",
+            metavar="FILE",
+            parser=names.path,
+            help="Also write the list of changes, for `herd up --expect FILE`.",
+        ),
     ] = None,
     environment: Environment = None,
     stack: Stack = None,
@@ -101,7 +107,12 @@ def down(
     yes: Yes = False,
     confirm: Annotated[
         str | None,
-        typer.Option("--confirm", metavar="NAME", help="The environment's name again, which a protected one asks for."),
+        typer.Option(
+            "--confirm",
+            metavar="NAME",
+            help="The environment's name again, which a protected one asks for.",
+            callback=names.stack,
+        ),
     ] = None,
 ) -> None:
     """Remove everything that the environment has, runs and data included, and leave nothing behind.
@@ -122,4 +133,4 @@ def stop() -> None:
     here = checkout.current()
     with turn.all_taken(here), local_cloud.guarded(here):
         stopped = local_cloud.stop(here)
-    console.say("the local cloud is stopped" if stopped else "the local cloud was not running")
+    console.say(f"the local cloud of {here.root} is stopped" if stopped else "the local cloud was not running")

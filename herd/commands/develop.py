@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.options import Environment, Name
 
 
@@ -23,7 +23,13 @@ class Kind(StrEnum):
 def new(
     kind: Annotated[Kind, typer.Argument(show_default=False, help="What it is to be.")],
     name: Annotated[
-        str, typer.Argument(metavar="NAME", show_default=False, help="Lower-case letters, digits and hyphens.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            show_default=False,
+            help="Lower-case letters, digits and hyphens.",
+            callback=names.workload,
+        ),
     ],
 ) -> None:
     """Make the folder of a new workload: settings and code that work at once, with comments that say what else can be.
@@ -32,7 +38,9 @@ def new(
     """
     from herd import checkout, scaffold
 
-    files = scaffold.create(checkout.current(), kind.value, name)
+    here = checkout.current()
+    files = scaffold.create(here, kind.value, name)
+    console.note(f"in {here.root}:")
     for file in files:
         console.say(f"+ {file}")
     console.note(f"`herd try {name}` runs it from these files; `herd up` deploys it")
@@ -46,11 +54,21 @@ def try_(
     ] = None,
     item: Annotated[
         str | None,
-        typer.Option("--item", help="Only this item of its fan_out.", show_default="all, one after the other"),
+        typer.Option(
+            "--item",
+            help="Only this item of its fan_out.",
+            show_default="all, one after the other",
+            callback=names.some,
+        ),
     ] = None,
     inputs: Annotated[
         Path | None,
-        typer.Option("--inputs", metavar="DIR", help="Take inputs from DIR/<name>/ where there is such a folder."),
+        typer.Option(
+            "--inputs",
+            metavar="DIR",
+            parser=names.path,
+            help="Take inputs from DIR/<name>/ where there is such a folder.",
+        ),
     ] = None,
     environment: Environment = None,
 ) -> None:
@@ -66,6 +84,7 @@ def try_(
     spec = trying.spec_of(target, name)
     items = trying.items(spec, item)
     params = parse_params(param or [], dict(spec.params), name)
+    target.announce()
     for one in items:
         if one is not None and len(items) > 1:
             console.note(f"{name}, item {one}:")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import HerdError, WrongInput
 from herd.options import Environment, Name, Stack
 
@@ -108,9 +108,13 @@ def logs(
 
 def outputs(
     name: Name,
-    get: Annotated[Path | None, typer.Option("--get", metavar="DIR", help="Copy the files into this folder.")] = None,
+    get: Annotated[
+        Path | None,
+        typer.Option("--get", metavar="DIR", help="Copy the files into this folder.", parser=names.path),
+    ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="Of this run; default is the current version.")
+        str | None,
+        typer.Option("--run", metavar="ID", help="Of this run; default is the current version.", callback=names.run),
     ] = None,
     environment: Environment = None,
     stack: Stack = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import HerdError, WrongInput
 from herd.options import Environment, Stack
 
@@ -26,6 +26,7 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
         own = {"PULUMI_STACK": target.name}
         typer.echo(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}))
         return
+    target.announce()
     deployment.prepare(target)
     variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
     typer.echo(shell.script(variables))
@@ -42,6 +43,7 @@ def doctor(
 
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, certificates
     """
+    from herd import checkout as checkouts
     from herd import diagnosis
 
     if aws:
@@ -56,6 +58,7 @@ def doctor(
     else:
         findings = diagnosis.examine()
     if fix:
+        console.note(f"in {checkouts.current().root}:")
         for line in diagnosis.fix(findings):
             console.say(line)
         findings = diagnosis.examine()
@@ -75,22 +78,32 @@ def doctor(
 
 def bootstrap(
     account: Annotated[
-        str | None, typer.Option("--account", metavar="ID", help="The 12 digits.", show_default=False)
+        str | None,
+        typer.Option("--account", metavar="ID", help="The 12 digits.", show_default=False, callback=names.some),
     ] = None,
     region: Annotated[
-        str | None, typer.Option("--region", metavar="NAME", help="Like eu-west-1.", show_default=False)
+        str | None,
+        typer.Option("--region", metavar="NAME", help="Like eu-west-1.", show_default=False, callback=names.some),
     ] = None,
     repository: Annotated[
         str | None,
         typer.Option(
-            "--repository", metavar="OWNER/NAME", help="On GitHub, whose workflows deploy.", show_default=False
+            "--repository",
+            metavar="OWNER/NAME",
+            help="On GitHub, whose workflows deploy.",
+            show_default=False,
+            callback=names.some,
         ),
     ] = None,
     repository_id: Annotated[
-        str | None, typer.Option("--repository-id", metavar="NUMBER", help="Its number.", show_default=False)
+        str | None,
+        typer.Option("--repository-id", metavar="NUMBER", help="Its number.", show_default=False, callback=names.some),
     ] = None,
     owner_id: Annotated[
-        str | None, typer.Option("--owner-id", metavar="NUMBER", help="The number of its owner.", show_default=False)
+        str | None,
+        typer.Option(
+            "--owner-id", metavar="NUMBER", help="The number of its owner.", show_default=False, callback=names.some
+        ),
     ] = None,
     here: Annotated[bool, typer.Option("--local", help="Try it on this machine's local cloud.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

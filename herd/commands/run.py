@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import HerdError, WrongInput
 from herd.options import Environment, Name, Stack, Yes
 
@@ -62,7 +62,12 @@ def run(
 def cancel(
     run_id: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A run's id, as `herd status` and `herd run` show it.", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="A run's id, as `herd status` and `herd run` show it.",
+            show_default=False,
+            callback=names.run,
+        ),
     ],
     environment: Environment = None,
     stack: Stack = None,
@@ -88,7 +93,10 @@ def cancel(
 def accept(
     name: Name,
     run: Annotated[
-        str | None, typer.Option("--run", metavar="ID", help="The values of this run; default is the last one.")
+        str | None,
+        typer.Option(
+            "--run", metavar="ID", help="The values of this run; default is the last one.", callback=names.run
+        ),
     ] = None,
     environment: Environment = None,
     stack: Stack = None,

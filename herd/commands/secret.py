@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from herd import console
+from herd import console, names
 from herd.errors import WrongInput
 from herd.options import Environment, Stack, Yes
 
 SecretName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The name that workload.toml gives it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="NAME", help="The name that workload.toml gives it.", show_default=False, callback=names.secret
+    ),
 ]
 
 
@@ -20,7 +23,14 @@ def set_(
     context: typer.Context,
     name: SecretName,
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Take the value from this file.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="Take the value from this file.",
+            show_default=False,
+            parser=names.path,
+        ),
     ] = None,
     no_restart: Annotated[
         bool, typer.Option("--no-restart", help="Leave services with the value that they have until they start again.")
@@ -39,7 +49,6 @@ def set_(
     from herd import deployment, vault
     from herd.target import LocalTarget, choose
 
-    vault.check_name(name)
     if context.args:
         # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
         raise WrongInput("the value is never an argument: it would be seen in the list of processes. Leave it out")
@@ -85,7 +94,6 @@ def rm(
     from herd.target import choose
 
     target = choose(environment, stack)
-    vault.check_name(name)
     target.approve(f"remove the secret {name}", yes)
     users = next((secret.used_by for secret in vault.listed(target) if secret.name == name), ())
     vault.remove(target, name)

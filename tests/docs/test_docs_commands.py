@@ -28,8 +28,8 @@ def herd_lines(page: Path) -> list[str]:
 
 
 def parse(line: str) -> None:
-    """As the command line itself would, up to where it would act."""
-    arguments = shlex.split(line.split(" | ")[0])[1:]
+    """As the command line itself would, up to where it would act; with a name where a page says NAME."""
+    arguments = ["dev" if word == "NAME" else word for word in shlex.split(line.split(" | ")[0])[1:]]
     context = GROUP.make_context("herd", list(arguments))
     name, command, rest = GROUP.resolve_command(context, list(arguments))
     if hasattr(command, "commands"):
