@@ -150,8 +150,9 @@ def _public_access(account: Account) -> Finding:
 
 
 def _certificates(account: Account) -> Finding:
-    listed = account.client("acm").list_certificates(CertificateStatuses=["PENDING_VALIDATION"])
-    waiting = sorted(entry["DomainName"] for entry in listed["CertificateSummaryList"])
+    pages = account.client("acm").get_paginator("list_certificates")
+    listed = pages.paginate(CertificateStatuses=["PENDING_VALIDATION"])
+    waiting = sorted(entry["DomainName"] for page in listed for entry in page["CertificateSummaryList"])
     domain = str(account.settings.get("domain") or "")
     ours = [name for name in waiting if domain and (name == domain or name.endswith(f".{domain}"))]
     found = f"waiting for validation: {', '.join(waiting)}" if waiting else "none waits for its validation"

@@ -8,7 +8,7 @@ log and schedule groups, default networks) does not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -196,8 +196,17 @@ def _listed(client: Any, kind: Kind) -> list[dict[str, Any]]:
     if client.can_paginate(kind.call):
         pages = client.get_paginator(kind.call).paginate(**arguments)
     else:
-        pages = [getattr(client, kind.call)(**arguments)]
+        pages = _followed(getattr(client, kind.call), arguments)
     return [thing for page in pages for thing in each.search(page) or []]
+
+
+def _followed(call: Any, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The pages of a call that botocore knows no paginator for."""
+    page = call(**arguments)
+    yield page
+    while token := page.get("nextToken"):
+        page = call(**{**arguments, "nextToken": token})
+        yield page
 
 
 def _owned(project: str, things: list[tuple[Kind, dict[str, Any]]]) -> frozenset[Item]:

@@ -63,12 +63,17 @@ def by_task(target: Target, group: str, count: int, since: datetime) -> list[lis
 
 def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
     """Streams that were written to since then, the one that began first first."""
+    earliest = int(since.timestamp() * 1000) if since else 0
+    written: list[dict[str, Any]] = []
+    pages = logs.get_paginator("describe_log_streams")
     try:
-        found = logs.describe_log_streams(logGroupName=group, orderBy="LastEventTime", descending=True, limit=50)
+        for page in pages.paginate(logGroupName=group, orderBy="LastEventTime", descending=True):
+            recent = [stream for stream in page["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
+            written += recent
+            if not since or len(recent) < len(page["logStreams"]):
+                break  # what follows was written to before
     except logs.exceptions.ResourceNotFoundException:
         return []
-    earliest = int(since.timestamp() * 1000) if since else 0
-    written = [stream for stream in found["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
     return [entry["logStreamName"] for entry in sorted(written, key=lambda entry: entry.get("firstEventTimestamp", 0))]
 
 

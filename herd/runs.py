@@ -249,12 +249,10 @@ def running(target: Target) -> list[tuple[str, str]]:
 
     def ask(machine: str) -> list[tuple[str, str]]:
         try:
-            found = states.list_executions(stateMachineArn=machine, statusFilter="RUNNING", maxResults=100)[
-                "executions"
-            ]
+            pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+            return [(machine, entry["name"]) for page in pages for entry in page["executions"]]
         except states.exceptions.StateMachineDoesNotExist:
             return []
-        return [(machine, entry["name"]) for entry in found]
 
     return [entry for entries in in_parallel(ask, machines) for entry in entries]
 
@@ -268,8 +266,9 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 def waiting(target: Target) -> dict[str, str]:
     """Why tasks have not begun, by workload, as far as the platform says: the local cloud does, Fargate does not."""
     ecs, cluster = target.client("ecs"), target.exports["cluster"]
-    arns = ecs.list_tasks(cluster=cluster, maxResults=100)["taskArns"]
-    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    # A page of the listing is as much as one description takes: a hundred.
+    pages = [page["taskArns"] for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster)]
+    tasks = [task for arns in pages if arns for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]]
     reasons = {
         task["taskDefinitionArn"].rsplit("/", 1)[-1].rpartition(":")[0]: task["containers"][0].get("reason", "")
         for task in tasks

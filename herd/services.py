@@ -110,7 +110,7 @@ def last_stop(target: Target, told: dict[str, Any]) -> str:
     arns = ecs.list_tasks(cluster=cluster, serviceName=told["service"], desiredStatus="STOPPED")["taskArns"]
     if not arns:
         return ""
-    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns[:10])["tasks"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
     task = max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
     if task is None:
         return ""

@@ -236,6 +236,13 @@ class Resource:
         """One API call."""
         return getattr(cloud.client(self.service), operation)(**arguments)
 
+    def all(self, cloud: Cloud, operation: str, member: str, **arguments: Any) -> list[Any]:
+        """What a call lists, of all its pages, read before anything of it is removed: an answer ends after a page, and
+        a page is counted from where the last one ended.
+        """
+        pages = cloud.client(self.service).get_paginator(operation).paginate(**arguments)
+        return [each for page in pages for each in page.get(member) or []]
+
     def key(self, argument: str, identifier: str, props: Props) -> dict[str, Any]:
         """The argument that names the resource."""
         name = argument.removesuffix("[]")

@@ -71,7 +71,8 @@ class Aws:
 
     def acm(self) -> Any:
         found = [{"DomainName": name} for name in self.waiting]
-        return SimpleNamespace(list_certificates=lambda **_: {"CertificateSummaryList": found})
+        pages = [{"CertificateSummaryList": [each]} for each in found]
+        return SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages))
 
 
 @pytest.fixture

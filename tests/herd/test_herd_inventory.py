@@ -269,3 +269,14 @@ def test_what_aws_gives_every_account_is_nobodys(account: Account) -> None:
 )
 def test_whose_a_name_is(name: str, environment: str | None) -> None:
     assert inventory.environment_of("herd", name) == environment
+
+
+def test_a_call_without_a_paginator_is_followed_to_its_last_page() -> None:
+    def describe(nextToken: str = "0") -> dict[str, Any]:  # noqa: N803 - the API's own name
+        number = int(nextToken)
+        more = {"nextToken": str(number + 1)} if number < 2 else {}
+        return {"capacityProviders": [{"status": "ACTIVE", "name": "a", "capacityProviderArn": f"arn{number}"}], **more}
+
+    client = SimpleNamespace(can_paginate=lambda _: False, describe_capacity_providers=describe)
+    kind = next(kind for kind in inventory.KINDS if kind.call == "describe_capacity_providers")
+    assert [thing["name"] for thing in inventory._listed(client, kind)] == ["arn0", "arn1", "arn2"]

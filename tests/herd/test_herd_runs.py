@@ -242,10 +242,12 @@ def test_why_a_task_has_not_begun_is_said_by_workload() -> None:
         arn = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{family}:7"
         return {"taskDefinitionArn": arn, "lastStatus": status, "containers": [container]}
 
-    tasks = [task("herd-dev-a", "PROVISIONING", "Waiting for a place"), task("herd-dev-b", "PROVISIONING"),
+    known = [task("herd-dev-a", "PROVISIONING", "Waiting for a place"), task("herd-dev-b", "PROVISIONING"),
              task("herd-dev-c", "RUNNING", "fine")]  # fmt: skip
+    pages = [{"taskArns": ["0"]}, {"taskArns": ["1", "2"]}, {"taskArns": []}]
     ecs = SimpleNamespace(
-        list_tasks=lambda **_: {"taskArns": ["1", "2", "3"]}, describe_tasks=lambda **_: {"tasks": tasks}
+        get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages),
+        describe_tasks=lambda cluster, tasks: {"tasks": [known[int(arn)] for arn in tasks]},
     )
     workloads = {name: {"task_definition": f"herd-dev-{name}"} for name in "abc"}
     exports = target_module.Exports({"cluster": "c", "workloads": workloads})

@@ -155,7 +155,8 @@ class LogMetricFilter(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         group, _, name = str(identifier).rpartition(":")
         group = group or props["logGroupName"]
-        found = self.call(cloud, "describe_metric_filters", logGroupName=group, filterNamePrefix=name)["metricFilters"]
+        of = {"logGroupName": group, "filterNamePrefix": name}
+        found = self.all(cloud, "describe_metric_filters", "metricFilters", **of)
         described = next((each for each in found if each["filterName"] == name), None)
         if described is None:
             return None
@@ -196,9 +197,9 @@ class LogStream(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         group, _, name = str(identifier).rpartition(":")
         group = group or props["logGroupName"]
-        answer = self.call(cloud, "describe_log_streams", logGroupName=group, logStreamNamePrefix=name)
-        found = any(stream["logStreamName"] == name for stream in answer["logStreams"])
-        return {"name": name, "logGroupName": group} if found else None
+        of = {"logGroupName": group, "logStreamNamePrefix": name}
+        streams = self.all(cloud, "describe_log_streams", "logStreams", **of)
+        return {"name": name, "logGroupName": group} if any(it["logStreamName"] == name for it in streams) else None
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, "delete_log_stream", logGroupName=props["logGroupName"], logStreamName=props["name"])

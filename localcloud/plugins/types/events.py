@@ -153,8 +153,7 @@ class EventTarget(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         if not props:
             props = self._imported(identifier)
-        answer = self.call(cloud, "list_targets_by_rule", **self._rule(props))
-        for target in answer["Targets"]:
+        for target in self.all(cloud, "list_targets_by_rule", "Targets", **self._rule(props)):
             if target["Id"] == props["targetId"]:
                 bus = {"eventBusName": props.get("eventBusName") or _BUS}
                 live = {**bus, "rule": props["rule"], **from_api(self.fields, target, self.spelling)}

@@ -71,10 +71,10 @@ class Role(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         live = super().read(cloud, identifier, props)
         if live is not None and props.get("managedPolicyArns"):
-            found = self.call(cloud, "list_attached_role_policies", RoleName=identifier)["AttachedPolicies"]
+            found = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
             live["managedPolicyArns"] = [policy["PolicyArn"] for policy in found]
         if live is not None and props.get("inlinePolicies"):
-            names = self.call(cloud, "list_role_policies", RoleName=identifier)["PolicyNames"]
+            names = self.all(cloud, "list_role_policies", "PolicyNames", RoleName=identifier)
             live["inlinePolicies"] = [
                 {
                     "name": name,
@@ -109,9 +109,9 @@ class Role(Resource):
         managed, inline = props.get("managedPolicyArns") or [], props.get("inlinePolicies") or []
         names = [policy["name"] for policy in inline]
         if props.get("forceDetachPolicies"):
-            found = self.call(cloud, "list_attached_role_policies", RoleName=identifier)["AttachedPolicies"]
+            found = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
             managed = [policy["PolicyArn"] for policy in found]
-            names = self.call(cloud, "list_role_policies", RoleName=identifier)["PolicyNames"]
+            names = self.all(cloud, "list_role_policies", "PolicyNames", RoleName=identifier)
         for arn in managed:
             self.call(cloud, "detach_role_policy", RoleName=identifier, PolicyArn=arn)
         for name in names:
@@ -221,7 +221,7 @@ class Policy(Resource):
         self.call(cloud, "delete_policy", PolicyArn=identifier)
 
     def _spare_versions(self, cloud: Cloud, arn: str) -> list[str]:
-        versions = self.call(cloud, "list_policy_versions", PolicyArn=arn)["Versions"]
+        versions = self.all(cloud, "list_policy_versions", "Versions", PolicyArn=arn)
         spare = [version["VersionId"] for version in versions if not version["IsDefaultVersion"]]
         return sorted(spare, key=lambda version: int(version[1:]))
 
@@ -244,7 +244,7 @@ class RolePolicyAttachment(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         role, _, arn = identifier.partition("/")
-        attached = self.call(cloud, "list_attached_role_policies", RoleName=role)["AttachedPolicies"]
+        attached = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=role)
         return {"role": role, "policyArn": arn} if any(policy["PolicyArn"] == arn for policy in attached) else None
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:

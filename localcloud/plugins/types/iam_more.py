@@ -110,9 +110,9 @@ class User(Resource):
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         if props.get("forceDestroy"):
-            for key in self.call(cloud, "list_access_keys", UserName=identifier)["AccessKeyMetadata"]:
+            for key in self.all(cloud, "list_access_keys", "AccessKeyMetadata", UserName=identifier):
                 self.call(cloud, "delete_access_key", UserName=identifier, AccessKeyId=key["AccessKeyId"])
-            for name in self.call(cloud, "list_user_policies", UserName=identifier)["PolicyNames"]:
+            for name in self.all(cloud, "list_user_policies", "PolicyNames", UserName=identifier):
                 self.call(cloud, "delete_user_policy", UserName=identifier, PolicyName=name)
         super().delete(cloud, identifier, props)
 

@@ -248,7 +248,7 @@ class ListenerRule(Resource):
         return {}
 
     def _free_priority(self, cloud: Cloud, listener: str) -> int:
-        rules = self.call(cloud, "describe_rules", ListenerArn=listener)["Rules"]
+        rules = self.all(cloud, "describe_rules", "Rules", ListenerArn=listener)
         return max((int(rule["Priority"]) for rule in rules if rule["Priority"].isdigit()), default=0) + 1
 
     def _conditions(self, inputs: Props) -> list[Props]:
@@ -299,7 +299,7 @@ class ListenerCertificate(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         listener, _, certificate = identifier.partition("_")
-        found = self.call(cloud, "describe_listener_certificates", ListenerArn=listener)["Certificates"]
+        found = self.all(cloud, "describe_listener_certificates", "Certificates", ListenerArn=listener)
         if not any(each["CertificateArn"] == certificate and not each.get("IsDefault") for each in found):
             return None
         return {"listenerArn": listener, "certificateArn": certificate}

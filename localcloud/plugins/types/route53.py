@@ -106,7 +106,7 @@ class Zone(Resource):
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         if props.get("forceDestroy"):
-            for record in self.call(cloud, "list_resource_record_sets", HostedZoneId=identifier)["ResourceRecordSets"]:
+            for record in self.all(cloud, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier):
                 if record["Type"] not in ("NS", "SOA") or _plain(record["Name"]) != _plain(props["name"]):
                     _change(self, cloud, identifier, "DELETE", record)
         self.call(cloud, "delete_hosted_zone", Id=identifier)
@@ -211,12 +211,10 @@ class Record(Resource):
 
     def _find(self, cloud: Cloud, props: Props) -> dict[str, Any] | None:
         wanted = self._full(cloud, props)
-        pages = cloud.client("route53").get_paginator("list_resource_record_sets")
-        for page in pages.paginate(HostedZoneId=props["zoneId"]):
-            for record in page["ResourceRecordSets"]:
-                same = _plain(record["Name"]) == wanted and record["Type"] == props["type"]
-                if same and record.get("SetIdentifier") == props.get("setIdentifier"):
-                    return dict(record)
+        for record in self.all(cloud, "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=props["zoneId"]):
+            same = _plain(record["Name"]) == wanted and record["Type"] == props["type"]
+            if same and record.get("SetIdentifier") == props.get("setIdentifier"):
+                return dict(record)
         return None
 
     def _set(self, cloud: Cloud, inputs: Props) -> Props:

@@ -12,6 +12,9 @@ from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, 
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
+_A_REQUEST = 1000
+"""So many objects one request may delete. Source: the API reference of DeleteObjects."""
+
 
 class _BucketTagging(Tagging):
     """S3 replaces a bucket's whole set of tags."""
@@ -94,15 +97,37 @@ class Bucket(Resource):
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         client = cloud.client("s3")
         if props.get("forceDestroy"):
-            for page in client.get_paginator("list_object_versions").paginate(Bucket=identifier):
-                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                if found:
-                    objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-                    client.delete_objects(Bucket=identifier, Delete={"Objects": objects, "Quiet": True})
+            _empty(client, identifier)
         client.delete_bucket(Bucket=identifier)
 
     def tagged(self, identifier: str, props: Props) -> str:
         return identifier
+
+
+def versions(client: Any, bucket: str, key: str | None = None) -> list[tuple[str, str]]:
+    """Key and version of everything in a bucket, or under one key: current, noncurrent and delete markers.
+
+    Read to the end before any of it is deleted: a page is counted from where the last one ended.
+    """
+    prefix = {"Prefix": key} if key is not None else {}
+    pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, **prefix)
+    return [
+        (item["Key"], item["VersionId"])
+        for page in pages
+        for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if key in (None, item["Key"])
+    ]
+
+
+def _empty(client: Any, bucket: str) -> None:
+    """Delete every version of every object, also of those that are written meanwhile."""
+    while found := versions(client, bucket):
+        for start in range(0, len(found), _A_REQUEST):
+            objects = [{"Key": key, "VersionId": version} for key, version in found[start : start + _A_REQUEST]]
+            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                said = {"Code": failed["Code"], "Message": f"{failed['Key']}: {failed.get('Message', '')}"}
+                raise ClientError({"Error": said}, "DeleteObjects")
 
 
 class Setting(Resource):

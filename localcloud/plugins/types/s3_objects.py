@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
 from localcloud.plugins.tags import Tagging
+from localcloud.plugins.types.s3 import versions
 from localcloud.plugins.values import Props
 
 _CONTENTS = ("content", "contentBase64", "source")
@@ -94,10 +95,8 @@ class ObjectV2(Resource):
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         client, bucket, key = cloud.client("s3"), props["bucket"], props["key"]
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key):
-            for item in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
-                if item["Key"] == key:
-                    client.delete_object(Bucket=bucket, Key=key, VersionId=item["VersionId"])
+        for _, version in versions(client, bucket, key):
+            client.delete_object(Bucket=bucket, Key=key, VersionId=version)
 
     def tagged(self, identifier: str, props: Props) -> str:
         return f"{props['bucket']}/{props['key']}"
