@@ -95,7 +95,7 @@ def _disk(checkout: Checkout) -> Finding:
 
 def _shell(checkout: Checkout) -> Finding:
     backend = os.environ.get("PULUMI_BACKEND_URL", "")
-    foreign = backend.startswith("file://") and backend != f"file://{checkout.pulumi}"
+    foreign = backend.startswith("file://") and backend != checkout.pulumi.as_uri()
     return Finding(
         "this shell",
         not foreign,

@@ -69,7 +69,7 @@ class Account(Target):
         """The variables by which Pulumi reaches the account."""
 
     def pulumi_environment(self) -> dict[str, str]:
-        return self.environment(self.backend if self.is_moved else f"file://{self.folder}")
+        return self.environment(self.backend if self.is_moved else self.folder.as_uri())
 
     def environment(self, backend: str) -> dict[str, str]:
         own = {

@@ -5,6 +5,8 @@ Used twice: `herd env` prints them for a person's shell, and herd's own runs of 
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import secrets
 import shlex
@@ -62,7 +64,7 @@ def variables(
         **QUIET,
         "PATH": _path(checkout, pulumi, base.get("PATH", os.defpath)),
         "PULUMI_HOME": str(checkout.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{checkout.pulumi}",
+        "PULUMI_BACKEND_URL": checkout.pulumi.as_uri(),
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(checkout.pulumi / "passphrase"),
         "PULUMI_OPTION_STACK": environment,
         "PULUMI_OPTION_CONFIG_FILE": str(stack_config.path_of(checkout, environment)),
@@ -83,8 +85,21 @@ def policy_pack(root: Path, base: Mapping[str, str] = os.environ) -> dict[str, s
     if given == "":
         return {variable: ""}
     own = str(root / "policy")
-    others = [pack for pack in (given or "").split(",") if pack and Path(pack).name != "policy"]
-    return {variable: ",".join([own, *others])}
+    packs = [pack for flag in _from_csv(given or "") for pack in _from_csv(flag)]
+    others = [pack for pack in packs if pack and Path(pack).name != "policy"]
+    # Pulumi reads the variable as CSV, and each of its values as the option's, which is CSV again. What it cannot read
+    # it leaves out without a word: a comma or a quotation mark in the folder's name would switch the rules off.
+    return {variable: _to_csv([_to_csv([pack]) for pack in [own, *others]])}
+
+
+def _from_csv(line: str) -> list[str]:
+    return next(csv.reader([line]), [])
+
+
+def _to_csv(values: list[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 def apply(changes: Mapping[str, str | None], base: Mapping[str, str] = os.environ) -> dict[str, str]:

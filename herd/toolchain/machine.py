@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,23 @@ def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
     base = environment.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is invalid and is to be ignored.
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "herd"
+
+
+def unusable(folder: Path) -> str:
+    """Why tools that Herd uses would misread this folder's name; empty if they do not."""
+    name = str(folder)
+    variable = re.search(r"\$(\w+|\{[^}]*\})", name)
+    if ":" in name:
+        why = "PATH separates its folders by the `:` in it"
+    elif variable:
+        why = f"AWS's libraries read {variable[0]} in it as a variable"
+    elif "\n" in name or "\r" in name:
+        why = "Python's path files end at the line break in it"
+    elif not name.isascii() and name != name.encode("utf-8", "replace").decode():
+        why = "it is not UTF-8"
+    else:
+        return ""
+    return f"{ascii(name) if not name.isprintable() else name}: Herd cannot work below this folder: {why}. Use another"
 
 
 @contextmanager

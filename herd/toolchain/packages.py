@@ -26,7 +26,11 @@ AUDIT = "requirements-audit.lock"
 
 STAMP = ".herd-packages.json"
 
-LAUNCHER = """#!{python}
+# A `#!` line ends at the first space of a path, and is cut where that is long: the shell finds the interpreter instead,
+# beside this file, and Python sees what the shell reads as a text.
+LAUNCHER = """#!/bin/sh
+'''exec' "$(dirname -- "$(realpath -- "$0")")"/'python' "$0" "$@"
+' '''
 import sys
 from herd.__main__ import main
 sys.exit(main())
@@ -114,7 +118,7 @@ def _add_checkout(root: Path, venv: Path) -> None:
     site = next((venv / "lib").glob("python3.*/site-packages"))
     (site / "herd.pth").write_text(f"{root}\n")
     launcher = venv / "bin" / "herd"
-    launcher.write_text(LAUNCHER.format(python=root / ".venv" / "bin" / "python"))
+    launcher.write_text(LAUNCHER)
     launcher.chmod(0o755)
 
 

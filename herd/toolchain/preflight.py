@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from herd.toolchain import browser, debian, pulumi_cli, uv
+from herd.toolchain import browser, debian, machine, pulumi_cli, uv
 from herd.toolchain.machine import ToolMissing
 
 LEAST_FREE_GB = 3
@@ -58,6 +58,8 @@ def look(root: Path, cache: Path, tests: bool) -> bool:
     Raises ToolMissing with everything that is missing and what to type. Is a browser to be brought by Selenium, once
     it is installed?
     """
+    if misread := [why for why in map(machine.unusable, (root, cache)) if why]:
+        raise ToolMissing("\n".join(misread))
     trouble = _bring(NEEDS + (NEEDS_OF_TESTS if tests else ()), cache)
     if pulumi_cli.find(cache) is None and not shutil.which("go"):
         trouble.append(pulumi_cli.HOW_TO_INSTALL)

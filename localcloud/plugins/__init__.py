@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,11 +30,6 @@ from localcloud.plugins.types import load_types
 VERSIONS = {"aws": "7.51.1", "docker": "5.2.0"}
 _THREADS = 32  # more than the engine's default parallelism; a handler that waits (a steady service) holds one
 _MESSAGE_LIMIT = 1 << 29
-# Shell and Python at once: a shebang cannot name an interpreter whose path has a space.
-_STARTER = """#!/bin/sh
-'''exec' "@PYTHON@" -I -S "$0" "$@"
-' '''
-"""
 
 
 class SweepIncomplete(Exception):
@@ -152,16 +148,16 @@ class _EngineLog:
 
 def install_plugins(home: Path, pulumi_home: Path, python: str = sys.executable) -> list[Path]:
     """Write the executables that an engine with this PULUMI_HOME finds; the paths. Safe to repeat."""
-    source = Path(__file__).with_name("launcher.py").read_text("utf-8").partition("\n")[2]
+    launcher, endpoint = Path(__file__).with_name("launcher.py"), (home / "endpoint.json").absolute()
     written = []
     for package, version in VERSIONS.items():
         folder = pulumi_home / "plugins" / f"resource-{package}-v{version}"
         folder.mkdir(parents=True, exist_ok=True)
-        endpoint = str((home / "endpoint.json").absolute())
-        text = source.replace("@ENDPOINT@", endpoint).replace("@PACKAGE@", package)
+        # The shell starts it, because a `#!` line cannot name an interpreter whose path has a space.
+        command = shlex.join([python, "-I", "-S", str(launcher), str(endpoint), package])
         # Two commands may do this at once: each has a draft of its own.
         executable, draft = folder / f"pulumi-resource-{package}", folder / f".{package}.{os.getpid()}.new"
-        draft.write_text(_STARTER.replace("@PYTHON@", python) + text, "utf-8")
+        draft.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
         draft.chmod(0o755)
         draft.replace(executable)
         written.append(executable)

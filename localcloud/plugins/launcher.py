@@ -1,11 +1,11 @@
-#!/usr/bin/env -S python3 -I -S
 """The executable that the engine starts as a provider plugin: it asks the running local cloud for one, and waits.
 
-    pulumi-resource-aws [flags] <the engine's host:port>
+    launcher.py ENDPOINT PACKAGE [flags] <the engine's host:port>
 
 Prints the port of a fresh provider instance, keeps its connection to the local cloud open for as long as the engine
 lives (the instance ends with it), and ends when the engine or the local cloud does. It imports little, because the
-engine starts it once an update and a provider. ENDPOINT and PACKAGE are filled in by `install_plugins`.
+engine starts it once an update and a provider. `install_plugins` writes the executables that call it: ENDPOINT is the
+file in which the local cloud says where it is, PACKAGE the provider's name.
 """
 
 import json
@@ -15,19 +15,16 @@ import signal
 import socket
 import sys
 
-ENDPOINT = "@ENDPOINT@"
-PACKAGE = "@PACKAGE@"
 
-
-def main(engine: str) -> int:
+def main(endpoint: str, package: str, engine: str) -> int:
     """Serve one engine; the exit status."""
     try:
-        with open(ENDPOINT, encoding="utf-8") as file:
+        with open(endpoint, encoding="utf-8") as file:
             control = json.load(file)["control"]
         cloud = socket.socket(socket.AF_UNIX)
         cloud.settimeout(20)
         cloud.connect(control)
-        request = {"do": "plugin", "package": PACKAGE, "engine": engine, "cwd": os.getcwd()}
+        request = {"do": "plugin", "package": package, "engine": engine, "cwd": os.getcwd()}
         cloud.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(read_line(cloud))
     except (OSError, ValueError, KeyError) as error:
@@ -80,4 +77,4 @@ def stop(*_: object) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    sys.exit(main(sys.argv[-1]))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[-1]))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import stat
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -15,6 +17,8 @@ from herd import shell, stack_config, stack_shell
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.toolchain import pulumi_cli
+
+POLICY = "PULUMI_OPTION_POLICY_PACK"
 
 PERSON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -41,6 +45,16 @@ def test_pulumi_and_the_projects_tools_come_first_on_path(checkout: Checkout) ->
     assert path == f"{checkout.root}/.venv/bin:/opt/pulumi:/usr/local/bin:/usr/bin:/bin"
     # Again in the shell that has it already: nothing is added twice.
     assert shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), {"PATH": str(path)})["PATH"] == path
+
+
+@pytest.mark.parametrize("name", ["plain", "my team's code", "100% #1 ü?", "a+b&c=d;e"])
+def test_pulumi_is_led_to_the_state_wherever_the_checkout_is(tmp_path: Path, name: str) -> None:
+    here = Checkout(tmp_path / name, tmp_path / "cache")
+    here.root.mkdir()
+    (here.root / "Pulumi.yaml").write_text("name: herd\n")
+    backend = shell.variables(here, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PULUMI_BACKEND_URL"]
+    parts = urlsplit(str(backend))
+    assert (parts.scheme, unquote(parts.path), parts.query, parts.fragment) == ("file", str(here.pulumi), "", "")
 
 
 @pytest.mark.parametrize("value", ["plain", "with space", "a'b", 'a"b', "$HOME `id` \\", "line\nbreak", ""])
@@ -142,6 +156,7 @@ POLICY_PACKS = {
     "not twice": ("{root}/policy,/opt/acme-pack", "{root}/policy,/opt/acme-pack"),
     "not another checkout's": ("/elsewhere/policy", "{root}/policy"),
     "none when told so": ("", ""),
+    "one with a comma": ('"""/opt/a, b"""', '{root}/policy,"""/opt/a, b"""'),
 }
 
 
@@ -150,6 +165,16 @@ def test_the_rules_are_part_of_the_environment(checkout: Checkout, given: str | 
     base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(root=checkout.root)}
     packs = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
     assert packs == wanted.format(root=checkout.root)
+
+
+@pytest.mark.parametrize("name", ["plain", "a b", "a,b", 'a "b"', '"', ",", "it's"])
+def test_pulumi_reads_the_rules_folder_as_it_is_called(tmp_path: Path, name: str) -> None:
+    """It reads the variable as a line of CSV, and each value of it as one more; what it cannot read it leaves out."""
+    packs = shell.policy_pack(tmp_path / name, {})[POLICY] or ""
+    assert shell.policy_pack(tmp_path / name, {POLICY: packs})[POLICY] == packs, "another time it is not added again"
+    (values,) = csv.reader([packs], strict=True)
+    read = [pack for value in values for line in csv.reader([value], strict=True) for pack in line]
+    assert read == [f"{tmp_path / name}/policy"]
 
 
 def test_the_passphrase_is_made_once_and_is_the_persons_alone(checkout: Checkout) -> None:

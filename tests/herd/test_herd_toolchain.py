@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from herd.toolchain import machine, packages, pulumi_cli, uv
+from herd.toolchain import machine, packages, preflight, pulumi_cli, uv
 from herd.toolchain.machine import ToolMissing
 
 ROOT = Path(__file__).parents[2]
@@ -194,6 +194,23 @@ def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tool
     assert len(tools.calls) == calls
 
 
+@pytest.mark.parametrize("name", ["plain", "my project", "it's", 'a "b" $HOME', "-x", "long" * 40])
+def test_the_command_starts_wherever_the_checkout_is(tools: Tools, tmp_path: Path, name: str) -> None:
+    tools.add("uv", UV.replace("/bin/true", sys.executable))
+    root = tmp_path / name
+    (root / "herd").mkdir(parents=True)
+    (root / "herd/__init__.py").touch()
+    (root / "herd/__main__.py").write_text("def main():\n    print(__file__)\n    return 7\n")
+    for lock in (packages.RUN, packages.DEVELOP):
+        (root / lock).touch()
+    packages.ensure(root, tools.cache, packages.RUN)
+    link = tmp_path / "herd"
+    link.symlink_to(root / ".venv/bin/herd")
+    for command in (root / ".venv/bin/herd", link):
+        done = subprocess.run([command], capture_output=True, text=True, cwd="/")
+        assert (done.returncode, done.stdout) == (7, f"{root}/herd/__main__.py\n"), done.stderr
+
+
 def test_what_tests_need_serves_for_running_too(tools: Tools, project: Path) -> None:
     packages.ensure(project, tools.cache, packages.DEVELOP)
     assert packages.ensure(project, tools.cache, packages.RUN) is False
@@ -233,6 +250,29 @@ def test_a_failed_installation_is_not_taken_for_a_good_one(
 )
 def test_where_the_cache_is(variables: dict[str, str], expected: Path) -> None:
     assert machine.user_cache(variables) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        pytest.param("my team's code, 100% #1 ü", "", id="fine"),
+        pytest.param("costs $ 5, $5", "variable", id="a number is a variable's name too"),
+        pytest.param("10 $ a month", "", id="a lone dollar"),
+        pytest.param("a:b", "PATH", id="colon"),
+        pytest.param("a$HOME", "$HOME", id="variable"),
+        pytest.param("a${HOME}b", "${HOME}", id="variable in braces"),
+        pytest.param("a\nb", "line break", id="line break"),
+        pytest.param("a\udcffb", "UTF-8", id="no text"),
+    ],
+)
+def test_a_folder_that_tools_would_misread_is_refused_at_once(tmp_path: Path, name: str, why: str) -> None:
+    said = machine.unusable(tmp_path / name)
+    assert bool(said) == bool(why) and why in said
+    said.encode()  # can be printed
+    for root, cache in ((tmp_path / name, tmp_path), (tmp_path, tmp_path / name)):
+        if why:
+            with pytest.raises(ToolMissing, match="cannot work below this folder"):
+                preflight.look(root, cache, tests=False)
 
 
 def test_the_bootstrap_needs_the_standard_library_only() -> None:
