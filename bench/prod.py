@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.measure import Result, seconds
 from bench.sandbox import Sandbox
-from bootstrap.permissions import Scope, boundary
+from bootstrap.permissions import boundary
+from bootstrap.scope import Scope
 from infra.context import Account
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"

@@ -21,8 +21,8 @@ from pulumi_aws.s3.bucket_public_access_block import BucketPublicAccessBlock
 from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServerSideEncryptionConfiguration
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
 
-from bootstrap import permissions
-from bootstrap.permissions import Scope
+from bootstrap import grants, permissions
+from bootstrap.scope import Scope
 from bootstrap.settings import Settings
 from infra.context import Account, Document
 from infra.images import CLEAN_UP
@@ -33,10 +33,15 @@ GITHUB = "https://token.actions.githubusercontent.com"
 KEEP_STATE_DAYS = 90
 """Earlier states of environments, to go back to when one was damaged."""
 
-CLAIMS = {"preview": ["pull_request", "ref:refs/heads/main"], "deploy": ["environment:dev", "environment:prod"]}
-"""Which jobs of the workflows take on which role. A job with an environment says that instead of its branch; which
-branches may use the environment is set in GitHub.
-"""
+SESSION_SECONDS = {"preview": 60 * 60, "deploy": 2 * 60 * 60}
+"""Role -> how long GitHub's jobs may stay who they are: as long as the longest of them (.github/workflows)."""
+
+MAIN = "refs/heads/main"
+CLAIMS = {"preview": ["pull_request", f"ref:{MAIN}"], "deploy": ["environment:dev", "environment:prod"]}
+"""Which jobs of the workflows take on which role. A job with an environment says that instead of its branch."""
+
+BRANCHES = {"deploy": MAIN}
+"""Role -> the branch that its jobs must run on, whatever the environment's settings in GitHub let in."""
 
 
 def look_up(settings: Settings) -> Account:
@@ -58,7 +63,14 @@ class Foundation(pulumi.ComponentResource):
     def __init__(self, settings: Settings, account: Account) -> None:
         super().__init__("herd:bootstrap:Foundation", "foundation")
         self.settings = settings
-        self.scope = Scope(account, settings.project, settings.environments, settings.read_buckets, settings.iam_path)
+        self.scope = Scope(
+            account,
+            settings.project,
+            settings.environments,
+            settings.read_buckets,
+            settings.iam_path,
+            settings.adopted_buckets,
+        )
         self._tags = {**settings.tags, "herd:project": settings.project}
         self._state()
         self.data_buckets = {name: self._data(name) for name in settings.environments}
@@ -152,13 +164,14 @@ class Foundation(pulumi.ComponentResource):
         scope = self.scope
         granted = {
             "preview": {
-                "preview-state": permissions.state_access(scope, write=False),
-                "preview-look-ups": permissions.look_ups(scope),
+                "preview-state": grants.state_access(scope, write=False),
+                "preview-look-ups": grants.look_ups(scope),
+                "preview-reads": grants.reads(scope),
             },
             "deploy": {
-                "deploy-state": permissions.state_access(scope, write=True),
-                "deploy-look-ups": permissions.look_ups(scope),
-                **permissions.deployment(scope),
+                "deploy-state": grants.state_access(scope, write=True),
+                "deploy-look-ups": grants.look_ups(scope),
+                **grants.deployment(scope),
             },
         }
         return {name: self._role(name, provider, documents) for name, documents in granted.items()}
@@ -173,7 +186,12 @@ class Foundation(pulumi.ComponentResource):
         trust = pulumi.Output.from_input(provider_arn).apply(
             lambda arn: json.dumps(
                 permissions.github_trust(
-                    arn, settings.repository, settings.repository_id, settings.owner_id, CLAIMS[name]
+                    arn,
+                    settings.repository,
+                    settings.repository_id,
+                    settings.owner_id,
+                    CLAIMS[name],
+                    BRANCHES.get(name),
                 )
             )
         )
@@ -182,7 +200,7 @@ class Foundation(pulumi.ComponentResource):
             name=self.scope.role_name(name),
             description=f"{name} of {settings.project}'s environments, by GitHub Actions of {settings.repository}",
             assume_role_policy=trust,
-            max_session_duration=3600,
+            max_session_duration=SESSION_SECONDS[name],
             tags=self._tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

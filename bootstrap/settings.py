@@ -33,6 +33,7 @@ class Settings:
     owner_id: str = ""
     oidc_provider: str = ""
     read_buckets: tuple[str, ...] = ()
+    adopted_buckets: tuple[str, ...] = ()
     iam_path: str = "/"
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,6 +98,7 @@ def _problems(settings: Settings) -> Iterator[str]:
         ("environments", ENVIRONMENT, settings.environments),
         ("images", _IMAGE, settings.images),
         ("read_buckets", _BUCKET, settings.read_buckets),
+        ("adopted_buckets", _BUCKET, settings.adopted_buckets),
     ):
         yield from (
             f"{key}: {value!r} is not a name that it may have" for value in values if not pattern.fullmatch(value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bootstrap.permissions import Scope
+from bootstrap.scope import Scope
 from bootstrap.settings import Settings
 from infra.context import Account
 from infra.imports import single_modules

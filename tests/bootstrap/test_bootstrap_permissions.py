@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap import permissions
+from bootstrap import grants, permissions
 from bootstrap.permissions import MANAGED_POLICY_CHARACTERS
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
@@ -18,11 +18,11 @@ from tests.policy.program import program
 
 BOUNDARY = permissions.boundary(SCOPE)
 DEPLOY = [
-    permissions.state_access(SCOPE, write=True),
-    permissions.look_ups(SCOPE),
-    *permissions.deployment(SCOPE).values(),
+    grants.state_access(SCOPE, write=True),
+    grants.look_ups(SCOPE),
+    *grants.deployment(SCOPE).values(),
 ]
-PREVIEW = [permissions.state_access(SCOPE, write=False), permissions.look_ups(SCOPE)]
+PREVIEW = [grants.state_access(SCOPE, write=False), grants.look_ups(SCOPE), grants.reads(SCOPE)]
 ROLES = {"deploy": DEPLOY, "preview": PREVIEW}
 
 STATE = f"arn:aws:s3:::herd-{ACCOUNT}-state"
@@ -34,6 +34,7 @@ BOUND = {"iam:permissionsboundary": SCOPE.boundary_arn}
 HERE = {"aws:requestedregion": REGION}
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"
 STATE_KEY = {"kms:resourcealiases": ["alias/herd-state"]}
+ANY_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:*"
 
 
 def allowed(granted: list[dict[str, Any]], action: str, resource: str, **context: Any) -> bool:
@@ -41,7 +42,7 @@ def allowed(granted: list[dict[str, Any]], action: str, resource: str, **context
     return decide(Access(action, resource), Who(), Policies(identity=identity), context).allowed
 
 
-READS = ("secretsmanager:DescribeSecret",)
+READS = ("secretsmanager:DescribeSecret", "states:ValidateStateMachineDefinition", "s3:ListTagsForResource")
 
 CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     # role, action, resource, condition keys, whether
@@ -56,6 +57,17 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("preview", "s3:GetObject", f"{KEPT}/model/latest.json", {}, False),
     ("preview", "s3:ListBucket", KEPT, {}, True),
     ("preview", "s3:GetAccountPublicAccessBlock", "*", {}, True),
+    ("preview", "states:ValidateStateMachineDefinition", ANY_MACHINE, {}, True),
+    ("deploy", "states:ValidateStateMachineDefinition", ANY_MACHINE, {}, True),
+    ("deploy", "kms:RetireGrant", KEY, HERE, True),
+    ("deploy", "kms:RetireGrant", KEY, {**HERE, **STATE_KEY}, False),
+    ("deploy", "s3:TagResource", DEV, {}, True),
+    ("deploy", "s3:UntagResource", DEV, {}, True),
+    ("deploy", "s3:ListTagsForResource", DEV, {}, True),
+    ("deploy", "s3:TagResource", KEPT, {}, False),
+    ("deploy", "s3:UntagResource", KEPT, {}, False),
+    ("preview", "s3:ListTagsForResource", DEV, {}, True),
+    ("preview", "s3:TagResource", DEV, {}, False),
     ("preview", "ecs:RunTask", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/herd-prod-x:1", {}, False),
     ("preview", "iam:PassRole", f"{ROLE}/herd-prod/tasks/x", {}, False),
     ("preview", "iam:CreateRole", f"{ROLE}/herd-prod/x", BOUND, False),
@@ -219,7 +231,7 @@ def test_roles_lie_where_the_company_wants_them(lie_below: str, reaches: bool) -
     scope = replace(SCOPE, iam_path=lie_below)
     below = f"{ROLE}/acme/herd-prod/tasks/x"
     passed = {"iam:passedtoservice": "ecs-tasks.amazonaws.com"}
-    deploy = list(permissions.deployment(scope).values())
+    deploy = list(grants.deployment(scope).values())
     assert allowed(deploy, "iam:CreateRole", below, **BOUND) is reaches
     assert allowed(deploy, "iam:PassRole", below, **passed) is reaches
     machines = f"arn:aws:iam::{ACCOUNT}:instance-profile/acme/herd-prod/herd-prod-instances"
@@ -280,7 +292,12 @@ def trusted(foundation: Program, role: str, **claims: str) -> bool:
     return decide(access, who, Policies(resource=document, resource_decides=True), context).allowed
 
 
-GOOD = {"aud": "sts.amazonaws.com", "repository_id": "123", "sub": "repo:acme/delays:environment:prod"}
+GOOD = {
+    "aud": "sts.amazonaws.com",
+    "repository_id": "123",
+    "sub": "repo:acme/delays:environment:prod",
+    "ref": "refs/heads/main",
+}
 
 
 @pytest.mark.parametrize(
@@ -294,6 +311,10 @@ GOOD = {"aud": "sts.amazonaws.com", "repository_id": "123", "sub": "repo:acme/de
         ("deploy", {"sub": "repo:evil/delays:environment:prod"}, False),
         ("deploy", {"repository_id": "999"}, False),
         ("deploy", {"aud": "somebody"}, False),
+        ("deploy", {"ref": "refs/heads/evil"}, False),
+        ("deploy", {"ref": "refs/pull/17/merge"}, False),
+        ("deploy", {"ref": "refs/tags/main"}, False),
+        ("preview", {"sub": "repo:acme/delays:pull_request", "ref": "refs/pull/17/merge"}, True),
         ("preview", {"sub": "repo:acme/delays:pull_request"}, True),
         ("preview", {"sub": "repo:acme@45/delays@123:ref:refs/heads/main"}, True),
         ("preview", {"sub": "repo:acme/delays:ref:refs/heads/evil"}, False),
@@ -306,7 +327,7 @@ def test_only_the_workflows_of_this_repository_take_on_a_role(
     assert trusted(foundation, role, **{**GOOD, **changed}) is may
 
 
-@pytest.mark.parametrize("missing", ["aud", "sub", "repository_id"])
+@pytest.mark.parametrize("missing", ["aud", "sub", "repository_id", "ref"])
 def test_a_token_that_lacks_a_claim_is_nobody(foundation: Program, missing: str) -> None:
     assert not trusted(foundation, "deploy", **{key: value for key, value in GOOD.items() if key != missing})
 

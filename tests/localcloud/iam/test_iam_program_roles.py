@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.permissions import Scope, boundary
+from bootstrap.permissions import boundary
+from bootstrap.scope import Scope
 from infra.context import Account
 from infra.settings import Settings
 from localcloud.iam import documents
