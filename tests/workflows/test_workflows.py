@@ -15,6 +15,10 @@ import pytest
 import yaml
 
 from herd.toolchain import machine, packages, pulumi_cli
+from infra.imports import single_modules
+
+with single_modules():
+    from bootstrap.foundation import SESSION_SECONDS
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -36,9 +40,14 @@ def jobs() -> Iterator[tuple[str, str, dict[str, Any]]]:
         yield from ((path.stem, name, job) for name, job in read(path)["jobs"].items())
 
 
+def calls() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Jobs that are another workflow of this repository, which has the steps."""
+    yield from ((path, name, job) for path, name, job in jobs() if "uses" in job)
+
+
 def steps() -> Iterator[dict[str, Any]]:
     for _, _, job in jobs():
-        yield from job["steps"]
+        yield from job.get("steps", [])
     yield from read(GITHUB / "actions/setup/action.yml")["runs"]["steps"]
 
 
@@ -78,7 +87,7 @@ def test_every_action_is_pinned_by_its_commit_and_says_which_version_that_is() -
                     assert re.fullmatch(r" # v\d+\.\d+\.\d+", match[2]), line
                     used.setdefault(name, set()).add(rest)
     assert {name for name, versions in used.items() if len(versions) > 1} == set()
-    assert {name.partition("/")[0] for name in used} == {"actions", "aws-actions", "pulumi"}
+    assert {name.partition("/")[0] for name in used} == {"actions", "aws-actions", "docker", "pulumi"}
 
 
 def test_nobody_may_more_than_their_job_needs() -> None:
@@ -87,6 +96,9 @@ def test_nobody_may_more_than_their_job_needs() -> None:
     for _, name, job in jobs():
         granted = job["permissions"]
         assert granted.pop("contents") == "read"
+        if "uses" in job:
+            assert granted == {"id-token": "write"}
+            continue
         assert "timeout-minutes" in job
         known = any("role" in step.get("with", {}) for step in job["steps"])
         # Only who takes a role of AWS may ask for an identity, and never in one job with a token that writes.
@@ -127,30 +139,78 @@ def test_every_step_is_a_script_that_tests_run_too() -> None:
     names = {re.search(r"scripts/([a-z.-]+)", command)[1] for command in called}  # type: ignore[index]
     assert names == scripts - {"__pycache__"}
     tests = "".join(Path(__file__).with_name(f"test_workflows_{of}.py").read_text() for of in ("live", "comment"))
-    assert {name for name in names if f'"{name}"' not in tests} == set()
+    tests += Path(__file__).read_text()
+    assert {name for name in names if f'"{name}"' not in tests and f'scripts/{name}"' not in tests} == set()
 
 
-def test_environments_are_changed_one_run_after_the_other_and_never_cut_short() -> None:
-    for name in ("deploy", "destroy"):
-        told = read(GITHUB / f"workflows/{name}.yml")
-        assert told["concurrency"] == {"group": "environments", "cancel-in-progress": False}
-        assert all("environment" in job for job in told["jobs"].values() if "DEPLOY_ROLE" in str(job))
+def test_each_environment_is_changed_by_one_run_after_the_other_and_never_cut_short() -> None:
+    """dev has a queue of its own, so that it goes on while prod waits for its approval."""
+    queues = {name: job["concurrency"] for path, name, job in calls() if path == "deploy"}
+    assert queues == {name: {"group": f"environment-{name}", "cancel-in-progress": False} for name in ("dev", "prod")}
+    assert "concurrency" not in read(GITHUB / "workflows/deploy.yml"), "that would be one queue for both"
+    destroy = read(GITHUB / "workflows/destroy.yml")
+    assert destroy["concurrency"] == {"group": "environment-${{ inputs.stack }}", "cancel-in-progress": False}
+    assert all("environment" in job for _, _, job in jobs() if "DEPLOY_ROLE" in str(job))
 
 
 def test_prod_is_deployed_after_dev_with_the_list_that_its_approver_saw() -> None:
-    told = read(GITHUB / "workflows/deploy.yml")["jobs"]
-    assert [told[name].get("needs") for name in ("plan-dev", "deploy-dev", "plan-prod", "deploy-prod")] == [
-        None,
-        "plan-dev",
-        "deploy-dev",
-        "plan-prod",
+    called = {name: job for path, name, job in calls() if path == "deploy"}
+    assert [(name, job.get("needs"), job["with"]) for name, job in called.items()] == [
+        ("dev", None, {"stack": "dev"}),
+        ("prod", "dev", {"stack": "prod"}),
     ]
-    for stack in ("dev", "prod"):
-        assert told[f"deploy-{stack}"]["environment"] == stack
-        assert told[f"plan-{stack}"]["steps"][-1]["with"]["name"] == f"reviewed-{stack}"
-        download, deploy = told[f"deploy-{stack}"]["steps"][-2:]
-        assert download["with"] == {"name": f"reviewed-{stack}", "path": "reviewed"}
-        assert deploy["run"] == f".github/scripts/deploy reviewed --stack {stack}"
+    assert called["dev"]["if"].endswith("github.ref == 'refs/heads/main'")
+    told = read(GITHUB / "workflows/deploy-environment.yml")
+    assert set(told["on"]) == {"workflow_call"} and told["env"]["STACK"] == "${{ inputs.stack }}"
+    plan, deploy = told["jobs"]["plan"], told["jobs"]["deploy"]
+    assert (deploy["needs"], deploy["environment"]) == ("plan", "${{ inputs.stack }}")
+    assert plan["steps"][-1]["with"]["name"] == "reviewed-${{ inputs.stack }}"
+    download, done = deploy["steps"][-2:]
+    assert download["with"] == {"name": "reviewed-${{ inputs.stack }}", "path": "reviewed"}
+    assert done["run"] == '.github/scripts/deploy reviewed --stack "$STACK"'
+
+
+def test_a_job_is_who_it_is_for_as_long_as_it_may_take() -> None:
+    """Credentials that end within a deployment leave it half done."""
+    default = int(read(GITHUB / "actions/setup/action.yml")["inputs"]["seconds"]["default"])
+    taken = 0
+    for _, name, job in jobs():
+        for step in job.get("steps", []):
+            given = step.get("with", {})
+            for role, limit in SESSION_SECONDS.items():
+                if f"{role.upper()}_ROLE" in str(given.get("role")):
+                    taken += 1
+                    assert job["timeout-minutes"] * 60 <= int(given.get("seconds", default)) <= limit, name
+    assert taken >= 3
+
+
+def test_arm_is_emulated_only_where_an_image_is_for_arm() -> None:
+    told = read(GITHUB / "workflows/deploy-environment.yml")["jobs"]["deploy"]["steps"]
+    (asked,) = (step for step in told if step.get("id") == "images")
+    (emulated,) = (step for step in told if "setup-qemu-action@" in step.get("uses", ""))
+    assert asked["run"] == '.github/scripts/for-arm "$STACK"'
+    assert emulated["if"] == "steps.images.outputs.arm == 'true'" and emulated["with"] == {"platforms": "arm64"}
+
+
+@pytest.mark.parametrize(("hardware", "arm"), [("fargate", "false"), ("graviton", "true")])
+def test_which_images_are_for_arm_is_told_to_the_workflow(tmp_path: Path, hardware: str, arm: str) -> None:
+    (tmp_path / "checkout/jobs/model").mkdir(parents=True)
+    team = tmp_path / "checkout"
+    (team / ".venv").symlink_to(ROOT / ".venv")
+    (team / "Pulumi.yaml").write_text("name: herd\nruntime: python\n")
+    pool = "{graviton: {instance_type: m7g.large, min: 0, max: 2}}"
+    (team / "Pulumi.prod.yaml").write_text(f"config:\n  herd:pools: {pool}\n")
+    (team / "defaults.toml").write_text('owner = "a@example.com"\nreview_by = 2099-01-01\n')
+    (team / "images/python").mkdir(parents=True)
+    (team / "images/python/Dockerfile").write_text("FROM python:3.12-slim\n")
+    (team / "jobs/model/workload.toml").write_text(f'schedule = "none"\nhardware = "{hardware}"\n')
+    (team / "jobs/model/main.py").write_text("")
+    output = tmp_path / "output"
+    told = {**os.environ, "GITHUB_OUTPUT": str(output), "HERD_CHECKOUT": str(team), "PYTHONPATH": str(ROOT)}
+    script = GITHUB / "scripts/for-arm"
+    done = subprocess.run([str(script), "prod"], cwd=team, env=told, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert output.read_text() == f"arm={arm}\n"
 
 
 def test_a_job_can_be_run_again() -> None:
