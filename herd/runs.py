@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,9 @@ STATUS_OF_EXECUTION = {
     "TIMED_OUT": "timed-out",
     "ABORTED": "aborted",
 }
+
+OUT_OF_MEMORY = "OutOfMemoryError"
+"""How ECS's own reason begins when a task has used more than its memory."""
 
 FAILURES = frozenset({"failed", "check-failed", "timed-out", "killed", "aborted"})
 
@@ -192,13 +196,35 @@ def _with_record(target: Target, run: Run) -> Run:
     """With what only the record knows: which check failed with which value, and the program's own last attempt."""
     if not run.failed:
         return run
+    kind = target.exports.workloads.get(run.workload, {}).get("kind")
     record = read_record(target, run.workload, run.id)
-    if not record:
+    return placed(completed(run, record) if record else run, kind)
+
+
+def completed(run: Run, record: Mapping[str, Any]) -> Run:
+    """A failed run with what its record adds. A record of an earlier attempt than the last one explains nothing."""
+    outdated = (
+        run.attempts is not None
+        and (record.get("attempt") or run.attempts) < run.attempts
+        and (record.get("status"), record.get("exit_code")) != (run.status, run.exit_code)
+    )
+    if outdated:
         return run
     failed = [check["message"] for check in record.get("checks") or [] if not check["passed"] and check.get("message")]
     reason = "; ".join(failed) or record.get("reason") or run.reason
+    if OUT_OF_MEMORY in run.reason:
+        reason = run.reason  # of which the task itself knows nothing
     code = run.exit_code if run.exit_code is not None else record.get("exit_code")
     return replace(run, reason=reason, exit_code=code)
+
+
+def placed(run: Run, kind: str | None) -> Run:
+    """With the file in which the setting stands that its reason names."""
+    setting = re.search(r"\b(timeout_minutes|memory_gb) = [0-9.]*[0-9]", run.reason)
+    if setting is None or kind is None:
+        return run
+    start, end = run.reason[: setting.end()], run.reason[setting.end() :]
+    return replace(run, reason=f"{start} ({kind}s/{run.workload}/workload.toml){end}")
 
 
 def explained(target: Target, workload: str, described: Mapping[str, Any]) -> Run:

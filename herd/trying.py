@@ -103,6 +103,8 @@ def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer)
         "checks": [check.model_dump() for check in getattr(spec, "checks", ())],
         "fan_out": list(getattr(spec, "fan_out", ())),
         "retries": 0,
+        "timeout_seconds": minutes * 60 if (minutes := getattr(spec, "timeout_minutes", None)) else None,
+        "memory_gb": None,  # nobody limits it here
         "port": getattr(spec, "port", None),
         # Mounted at the root: there is no load balancer in front of it that takes a prefix away.
         "base_path": "" if spec.kind == "api" else None,

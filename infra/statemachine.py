@@ -4,8 +4,14 @@
                                     └→ Record the failure → Failed
     with fan_out:        Items (a Run ⟲ each) → Publish ⟲ → Succeeded
 
-A task's exit code decides: 65 means that a check failed, which trying again cannot mend; 137, 143 or none at all mean
-that the task was killed or never started. Anything else is the program's own failure. The last three are tried again.
+A task's exit code decides: 65 means that a check failed, 124 that the attempt passed its time limit; 137, 143 or none
+at all mean that the task was killed or never started. Anything else is the program's own failure. What trying again
+cannot mend is not tried again.
+
+The time limit is kept by the task itself (runner/limit.py). The machine's own is the outer net, for a task that never
+starts or whose machine hangs. When that one passes, nobody knows whether the task still runs: Step Functions promises
+to stop a task when its execution is stopped, not when a state times out ("Run a Job (.sync)", Step Functions developer
+guide). So then there is no further attempt: it would write where the first one may still write.
 """
 
 from typing import Any
@@ -32,7 +38,18 @@ from infra.spec import BatchSpec
 
 CONTAINER = "main"
 CHECK_FAILED_EXIT = 65
+TIMED_OUT_EXIT = 124
 KILLED_EXITS = (137, 143)
+FUTILE_EXITS = (66, 73, 78)
+"""An input that is not there, outputs that cannot be published, settings that cannot be read (runner/errors.py): so it
+would be the next time too."""
+
+NET_MINUTES = 10
+"""From a task's own time limit to the machine's: for Fargate to bring it up, and for the task to end itself."""
+
+POOL_NET_MINUTES = 30
+"""The same on machines of a pool, which may have to be started first."""
+
 FIRST_WAIT_SECONDS = 5
 MAX_PARALLEL_ITEMS = 10
 """RunTask admits 20 launches a second on Fargate for the whole account: a wide fan-out must not starve the rest."""
@@ -71,6 +88,11 @@ def job_definition(spec: BatchSpec, family: str, target: Target) -> dict[str, An
     return {"Comment": f"{spec.kind} {spec.name}", "StartAt": "Defaults", "States": states}
 
 
+def net_minutes(spec: BatchSpec) -> int:
+    """How much later than the task the machine gives up."""
+    return NET_MINUTES if spec.hardware in FARGATE else POOL_NET_MINUTES
+
+
 def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: str) -> State:
     environment = {
         "HERD_RUN_ID": RUN_ID,
@@ -87,7 +109,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
     return {
         "Type": "Task",
         "Resource": target.integration("ecs:runTask.sync"),
-        "TimeoutSeconds": spec.timeout_minutes * 60,
+        "TimeoutSeconds": (spec.timeout_minutes + net_minutes(spec)) * 60,
         "Parameters": {
             "Cluster": target.cluster,
             "TaskDefinition": family,
@@ -123,7 +145,7 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
         label: _run_task(spec, family, target, label, success),
         # A failed task's cause is its description as JSON; every other error explains itself in words.
         f"{label}: what went wrong": choice(
-            when("$.error.Error", "StringEquals", "States.Timeout", f"{label}: timed out"),
+            when("$.error.Error", "StringEquals", "States.Timeout", f"{label}: did not end"),
             {
                 "And": [present("$.error.Cause"), when("$.error.Cause", "StringMatches", '{*"Containers"*}')],
                 "Next": f"{label}: read the task",
@@ -138,9 +160,15 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
 
 def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
     """What went wrong in an attempt, as `$.failure`: then `again` follows, or `failure` where that is of no use."""
+    outcomes = {CHECK_FAILED_EXIT: "check failed", TIMED_OUT_EXIT: "timed out"}
+    outcomes |= dict.fromkeys(FUTILE_EXITS, "failed for good")
     return {
-        f"{label}: timed out": _failure(
-            TIMED_OUT, again, reason=f"still running after {spec.timeout_minutes} min", attempt_only=True
+        f"{label}: did not end": _failure(
+            TIMED_OUT,
+            failure,
+            reason=f"has not ended {net_minutes(spec)} min after timeout_minutes = {spec.timeout_minutes}; it may "
+            "still run, or wait for a machine, so it is not tried again",
+            attempt_only=True,
         ),
         f"{label}: did not start": _failure(
             KILLED,
@@ -172,7 +200,11 @@ def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
         },
         f"{label}: exit code": choice(
             {"Not": present("$.ended.task.Containers[0].ExitCode"), "Next": f"{label}: never started"},
-            when("$.ended.task.Containers[0].ExitCode", "NumericEquals", CHECK_FAILED_EXIT, f"{label}: check failed"),
+            *(
+                when("$.ended.task.Containers[0].ExitCode", "NumericEquals", code, f"{label}: {outcome}")
+                for code, outcome in outcomes.items()
+            ),
+            when("$.reason.text", "StringMatches", "OutOfMemoryError*", f"{label}: out of memory"),
             *(
                 when("$.ended.task.Containers[0].ExitCode", "NumericEquals", code, f"{label}: killed")
                 for code in KILLED_EXITS
@@ -180,11 +212,22 @@ def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
             default=f"{label}: failed",
         ),
         f"{label}: check failed": _failure(CHECK_FAILED, failure, reason="a check failed"),
+        f"{label}: timed out": _failure(
+            TIMED_OUT, again, reason=f"took longer than timeout_minutes = {spec.timeout_minutes}"
+        ),
+        f"{label}: out of memory": _failure(
+            KILLED,
+            again,
+            reason_path=f"States.Format('used more than memory_gb = {spec.memory_gb:g}: {{}}', $.reason.text)",
+        ),
         f"{label}: never started": _failure(KILLED, again, reason_path="$.reason.text", exit_code=False),
         f"{label}: killed": _failure(KILLED, again, reason_path="$.reason.text"),
-        f"{label}: failed": _failure(
-            FAILED, again, reason_path="States.Format('exit code {}', $.ended.task.Containers[0].ExitCode)"
-        ),
+        **{
+            f"{label}: {outcome}": _failure(
+                FAILED, then, reason_path="States.Format('exit code {}', $.ended.task.Containers[0].ExitCode)"
+            )
+            for outcome, then in {"failed": again, "failed for good": failure}.items()
+        },
     }
 
 

@@ -6,7 +6,9 @@ what it wrote and publishes it. It runs in an interpreter of its own, and only t
     main        which of the three lives this task has: a run, the last step of a fan-out, or a service
     task        the task definition's and the run's variables -> Task; the variables the workload sees
     workspace   the writable copy of the workload's folder; which files count as outputs
-    command     the workload's process: signals, exit status
+    command     the workload's processes: signals, exit status, nothing left behind
+    limit       the time limit of an attempt
+    descendants the processes below this one
     inputs      what a workload reads: the current version, verified
     connections the address of a database, made of its secret
     checks      the output gate (pure)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner import checks, record
 from runner.command import Command, describe_exit
-from runner.errors import CHECK_FAILED, INTERNAL, UNAVAILABLE, RunFailed, say
+from runner.errors import CHECK_FAILED, INTERNAL, TIMED_OUT, UNAVAILABLE, RunFailed, say
 from runner.layout import InputVersion, files_from
+from runner.limit import Limit
 from runner.record import Progress
 from runner.storage import Storage, StorageError
 from runner.task import Task, workload_environment
@@ -22,23 +24,45 @@ from runner.workspace import Workspace, collect, prepare
 
 def run(task: Task, environ: Mapping[str, str]) -> int:
     """Run the workload once and publish what it wrote; return the exit status of the task."""
-    command = Command()
-    return _recorded(task, lambda storage, progress: _run(task, environ, command, storage, progress))
+    command = Command(task.stop_seconds)
+    return _recorded(task, command, lambda attempt: _run(attempt, environ, command))
 
 
 def publish_items(task: Task) -> int:
     """The last step of a fan-out: when every item has succeeded, publish them together; return the exit status."""
-    Command()  # from here on SIGTERM does not tear the step apart: it is short, and safe to be killed anyway
-    return _recorded(task, lambda storage, progress: _publish_items(task, storage, progress))
+    command = Command()  # from here on SIGTERM does not tear the step apart: it is safe to be killed anyway
+    return _recorded(task, command, _publish_items)
 
 
-def _recorded(task: Task, work: Callable[[Storage | None, Progress], str]) -> int:
+@dataclass(frozen=True)
+class _Attempt:
+    """What the steps of a run share. `settle` comes before the step that cannot be taken back: from then on the run
+    is not ended for its time any more."""
+
+    task: Task
+    storage: Storage | None
+    progress: Progress
+    settle: Callable[[], None]
+
+
+def _recorded(task: Task, command: Command, work: Callable[[_Attempt], str]) -> int:
     """Do the work, turn what went wrong into an exit status and last lines of the log, and write the record."""
     progress = Progress.begin()
     storage = Storage() if _needs_storage(task) else None
+
+    def write(status: int, reason: str) -> None:
+        if storage is not None and task.trial is None:
+            record.write(task, storage, progress, status, reason)
+
+    def expire() -> None:
+        reason = took_longer(task, progress)
+        say(reason)  # before the record: S3 may be what hangs
+        write(TIMED_OUT, reason)
+
+    limit = Limit(task, command, expire)
     status, reason = 0, ""
     try:
-        reason = work(storage, progress)
+        reason = work(_Attempt(task, storage, progress, limit.settle))
     except RunFailed as error:
         status, reason = error.status, str(error)
     except StorageError as error:
@@ -47,11 +71,17 @@ def _recorded(task: Task, work: Callable[[Storage | None, Progress], str]) -> in
         # Not the workload's fault; its author can do nothing without the place where it happened.
         traceback.print_exc()
         status, reason = INTERNAL, f"error in the runner: {type(error).__name__}: {error}"
-    if storage is not None and task.trial is None:
-        record.write(task, storage, progress, status, reason)
+    limit.settle()
+    write(status, reason)
     if status != 0:
         say(reason)
     return status
+
+
+def took_longer(task: Task, progress: Progress) -> str:
+    """What is said of an attempt that passed its time limit, as far as is known of the ones before."""
+    who = "" if task.attempt == 1 else "each attempt " if progress.all_late else f"attempt {task.attempt} "
+    return f"{who}took longer than {task.limit_words}"
 
 
 def _needs_storage(task: Task) -> bool:
@@ -65,7 +95,8 @@ def _needs_storage(task: Task) -> bool:
     )
 
 
-def _run(task: Task, environ: Mapping[str, str], command: Command, storage: Storage | None, progress: Progress) -> str:
+def _run(attempt: _Attempt, environ: Mapping[str, str], command: Command) -> str:
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
     if storage is not None and task.trial is None and task.attempt > 1:
         done = _done_before(task, storage, progress)
         if done:
@@ -80,14 +111,18 @@ def _run(task: Task, environ: Mapping[str, str], command: Command, storage: Stor
         variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, uris)
         command.start(task.command, variables, workspace.root)
         status = command.wait()
+        # Even if it ended with 0: a program that was interrupted has not written what it was meant to.
+        if command.timed_out:
+            raise RunFailed(took_longer(task, progress), TIMED_OUT)
         if command.stopped:
-            # Even if it ended with 0: a program that was interrupted has not written what it was meant to.
             raise RunFailed(f"the run was stopped; {describe_exit(status)}", status or 143)
+        if status == TIMED_OUT:
+            raise RunFailed(f"{describe_exit(status)}, which says that it took longer than a limit of its own", status)
         if status == CHECK_FAILED:
             raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
         if status != 0:
-            raise RunFailed(describe_exit(status), status)
-        return _finish(task, workspace, storage, progress)
+            raise RunFailed(describe_exit(status, task.memory_gb), status)
+        return _finish(attempt, workspace)
     finally:
         workspace.close()
 
@@ -99,6 +134,8 @@ def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
 
     assert task.data_bucket is not None
     earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
+    if earlier is not None and earlier["status"] == record.LATE and earlier["attempt"] == task.attempt - 1:
+        progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
     if earlier is not None and earlier["status"] == record.SUCCEEDED:
         progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
         progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
@@ -113,10 +150,11 @@ def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
     return ""
 
 
-def _finish(task: Task, workspace: Workspace, storage: Storage | None, progress: Progress) -> str:
+def _finish(attempt: _Attempt, workspace: Workspace) -> str:
     """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
     from runner import pages, publishing
 
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
     files = collect(workspace.outputs)
     if task.kind == "report":
         pages.entry(list(files))
@@ -143,7 +181,7 @@ def _finish(task: Task, workspace: Workspace, storage: Storage | None, progress:
     if not progress.files:
         say("the run wrote no files to outputs/: there is nothing to publish")
         return ""
-    publishing.publish(task, storage, progress, files)
+    publishing.publish(task, storage, progress, files, attempt.settle)
     say(f"published {_amount(sum(file.bytes for file in progress.files), len(progress.files))} as run {task.run_id}")
     return ""
 
@@ -169,9 +207,10 @@ def _tell_trial(workspace: Workspace, files: Mapping[str, Path]) -> None:
     say(f"this was a trial: nothing is published; the working copy is {workspace.root}")
 
 
-def _publish_items(task: Task, storage: Storage | None, progress: Progress) -> str:
+def _publish_items(attempt: _Attempt) -> str:
     from runner import publishing
 
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
     if storage is None or task.data_bucket is None:
         raise RunFailed("the publish step of a fan-out needs a data bucket", INTERNAL)
     bucket = task.data_bucket
@@ -198,7 +237,7 @@ def _publish_items(task: Task, storage: Storage | None, progress: Progress) -> s
                 local[file.path] = Path(folder, file.path)
                 local[file.path].parent.mkdir(parents=True, exist_ok=True)
                 storage.download(bucket, task.keys.version + file.path, local[file.path], file.bytes)
-        publishing.publish(task, storage, progress, local)
+        publishing.publish(task, storage, progress, local, attempt.settle)
     say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
     return ""
 

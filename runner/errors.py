@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
-CHECK_FAILED = 65  # the one status that is never retried
+# 65, 66, 73 and 78 say that trying again cannot help: the state machine does not (infra/statemachine.py).
+CHECK_FAILED = 65
 INPUT_MISSING = 66
 UNAVAILABLE = 69  # S3 refuses, or cannot be reached
 INTERNAL = 70
 CANNOT_PUBLISH = 73
 BAD_SETTINGS = 78
+TIMED_OUT = 124  # as timeout(1) has it
 CANNOT_EXECUTE = 126
 NOT_FOUND = 127
 

@@ -99,7 +99,7 @@ def _fetch_file(storage: Storage, bucket: str, version: Version, file: File, tar
             storage.download(bucket, version.prefix + file.path, target, file.bytes)
         except StorageError as error:
             if attempt == 2:
-                raise RunFailed(f"{name} cannot be fetched: {error}", INPUT_MISSING) from error
+                raise StorageError(f"{name} cannot be fetched: {error}") from error
             continue
         if target.stat().st_size == file.bytes and (file.sha256 is None or sha256(target) == file.sha256):
             return

@@ -81,7 +81,9 @@ def read_baseline(storage: Storage, bucket: str, workload: str) -> Baseline | No
     return Baseline.from_json(text) if text is not None else None
 
 
-def publish(task: Task, storage: Storage, progress: Progress, local: Mapping[str, Path]) -> None:
+def publish(
+    task: Task, storage: Storage, progress: Progress, local: Mapping[str, Path], before_switch: Callable[[], None]
+) -> None:
     """Make what is uploaded (`progress.files`) the current version; `local`: the same files on disk, for reports."""
     assert task.data_bucket is not None
     bucket, workload = task.data_bucket, task.workload
@@ -105,6 +107,7 @@ def publish(task: Task, storage: Storage, progress: Progress, local: Mapping[str
         pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
     # What the workload itself streamed has no mark: its manifest entries have no sum.
     _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
+    before_switch()
     storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
     # The version before the last is marked again, in case that the last run was killed right here.
     for run_id in {superseded, old.previous if old is not None else None} - {None, task.run_id}:

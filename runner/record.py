@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.checks import Result
-from runner.errors import CHECK_FAILED, say
+from runner.errors import CHECK_FAILED, TIMED_OUT, say
 from runner.layout import SCHEMA, File, InputVersion, from_json, record_key, to_json
 from runner.storage import Storage, StorageError
 from runner.task import Task, format_time
@@ -16,6 +16,7 @@ from runner.task import Task, format_time
 SUCCEEDED = "succeeded"
 CHECKED_OUT = "check-failed"
 KILLED = "killed"
+LATE = "timed-out"
 FAILED = "failed"
 
 
@@ -27,6 +28,8 @@ class Progress:
     inputs: tuple[InputVersion, ...] = ()
     checks: list[Result] = field(default_factory=list)
     files: tuple[File, ...] = ()
+    all_late: bool = False
+    """Whether each attempt before this one has passed its time limit."""
 
     @classmethod
     def begin(cls) -> Progress:
@@ -39,6 +42,8 @@ def status_of(exit_code: int) -> str:
         return SUCCEEDED
     if exit_code == CHECK_FAILED:
         return CHECKED_OUT
+    if exit_code == TIMED_OUT:
+        return LATE
     return KILLED if exit_code in (137, 143) else FAILED
 
 

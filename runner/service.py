@@ -20,7 +20,7 @@ FIRST_SECONDS = 2.0
 
 def serve(task: Task, environ: Mapping[str, str]) -> int:
     """Run the service until it ends; return its exit status. It starts at once, its inputs arrive beside it."""
-    command = Command()
+    command = Command(task.stop_seconds)
     workspace = prepare(task)
     try:
         variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, _uris(task))
@@ -35,7 +35,7 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
         status = command.wait()
         ended.set()
         if status != 0 and not command.stopped:
-            say(describe_exit(status))
+            say(describe_exit(status, task.memory_gb))
         return status
     except RunFailed as error:
         say(str(error))

@@ -53,7 +53,10 @@ class Try:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything a task is told. Times are ISO 8601 in UTC."""
+    """Everything a task is told. Times are ISO 8601 in UTC.
+
+    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
+    """
 
     environment: str
     workload: str
@@ -67,6 +70,9 @@ class Task:
     checks: tuple[Check, ...]
     fan_out: tuple[str, ...]
     retries: int
+    timeout_seconds: float | None
+    stop_seconds: float
+    memory_gb: float | None
     port: int | None
     base_path: str
     image: str
@@ -89,6 +95,11 @@ class Task:
     @property
     def is_last_attempt(self) -> bool:
         return self.attempt > self.retries
+
+    @property
+    def limit_words(self) -> str:
+        """The time limit as the workload's author has written it: `timeout_minutes = 30`."""
+        return f"timeout_minutes = {(self.timeout_seconds or 0) / 60:g}"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Task:
@@ -126,6 +137,9 @@ class Task:
             checks=tuple(Check(**check) for check in told["checks"]),
             fan_out=tuple(check_segment(item) for item in told["fan_out"]),
             retries=int(told["retries"]),
+            timeout_seconds=_positive(told, "timeout_seconds"),
+            stop_seconds=_positive(told, "stop_seconds") or 30.0,
+            memory_gb=_positive(told, "memory_gb"),
             port=told.get("port"),
             base_path=told.get("base_path") or "",
             image=told.get("image", ""),
@@ -141,6 +155,16 @@ class Task:
             refresh_seconds=float(environ.get("HERD_REFRESH_SECONDS") or 15),
             trial=_trial(environ),
         )
+
+
+def _positive(told: Mapping[str, Any], name: str) -> float | None:
+    """A number that a task may be told; None if it is not. Raises ValueError."""
+    value = told.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ValueError(f"{name} = {value!r}: must be a number above 0")
+    return float(value)
 
 
 def _trial(environ: Mapping[str, str]) -> Try | None:

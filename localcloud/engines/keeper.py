@@ -30,8 +30,12 @@ CONTAINER_VARIABLE = "LOCALCLOUD_CONTAINER"
 
 def kill_all(group: int, container: str) -> None:
     """Kill every process of a container: its process group, and those that have moved to a session of their own."""
+    below = _below(group)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
+    for pid in below:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
     for _ in range(5):  # a process may have forked while the list was read
         strays = list(_strays(container))
         if not strays:
@@ -51,6 +55,24 @@ def _strays(container: str) -> Iterator[int]:
                     # A zombie's environment is empty: only what lives is found.
                     if mark in Path(f"/proc/{name}/environ").read_bytes():
                         yield int(name)
+
+
+def _below(pid: int) -> list[int]:
+    """Process ids of a process's living descendants: they may have another group, session and environment."""
+    children: dict[int, list[int]] = {}
+    with suppress(FileNotFoundError):
+        for name in os.listdir("/proc"):
+            if name.isdecimal():
+                with suppress(OSError, IndexError):
+                    # The name, in parentheses, may itself have any character.
+                    parent = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[1]
+                    children.setdefault(int(parent), []).append(int(name))
+    found, look_at = [], [pid]
+    while look_at:
+        more = children.pop(look_at.pop(), [])
+        found += more
+        look_at += more
+    return found
 
 
 class Keeper:

@@ -126,13 +126,16 @@ class _Run:
         return self._process.pid
 
     def stop(self) -> None:
-        """The image's stop signal (SIGTERM) to the process group, SIGKILL after the grace period."""
+        """The image's stop signal (SIGTERM) to the first process, SIGKILL to all after the grace period.
+
+        To the first one only, as on ECS: a container's init process passes it to its one child.
+        """
         with self._lock:
             if self._stopping or self._reaped:
                 return
             self._stopping = True
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, self._stop_signal)
+                os.kill(self.pid, self._stop_signal)
             self._deadline = threading.Timer(self._grace, self.kill)
             self._deadline.daemon = True
             self._deadline.start()

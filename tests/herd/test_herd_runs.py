@@ -110,6 +110,46 @@ def test_a_run_in_one_line(run: Run, line: str) -> None:
     assert describe(run) == line
 
 
+LATE = Run("t", "r", "timed-out", exit_code=124, reason="took longer than timeout_minutes = 1", attempts=2)
+OOM = "used more than memory_gb = 0.5: OutOfMemoryError: Container killed due to memory usage"
+
+
+@pytest.mark.parametrize(
+    ("run", "record", "line"),
+    [
+        pytest.param(
+            LATE,
+            {"status": "timed-out", "attempt": 2, "reason": "each attempt took longer than timeout_minutes = 1"},
+            "✗ t timed-out after 2 attempts, exit code 124: each attempt took longer than timeout_minutes = 1 "
+            "(jobs/t/workload.toml)",
+            id="each attempt took too long",
+        ),
+        pytest.param(
+            LATE,
+            {"status": "failed", "attempt": 1, "exit_code": 3, "reason": "the command ended with exit status 3"},
+            "✗ t timed-out after 2 attempts, exit code 124: took longer than timeout_minutes = 1 "
+            "(jobs/t/workload.toml)",
+            id="only the first attempt left a record",
+        ),
+        pytest.param(
+            Run("t", "r", "killed", exit_code=137, reason=OOM, attempts=1),
+            {"status": "killed", "attempt": 1, "exit_code": 137, "reason": "the command was killed (SIGKILL); …"},
+            "✗ t killed, exit code 137: used more than memory_gb = 0.5 (jobs/t/workload.toml): OutOfMemoryError: "
+            "Container killed due to memory usage",
+            id="too much memory",
+        ),
+        pytest.param(
+            Run("t", "r", "failed", exit_code=3, reason="exit code 3", attempts=3),
+            {"status": "failed", "attempt": 1, "exit_code": 3, "reason": "item: the command ended with exit status 3"},
+            "✗ t failed after 3 attempts, exit code 3: item: the command ended with exit status 3",
+            id="the same failure of another item",
+        ),
+    ],
+)
+def test_why_a_run_failed_names_the_setting_and_its_file(run: Run, record: dict[str, Any], line: str) -> None:
+    assert describe(runs.placed(runs.completed(run, record), "job")) == line
+
+
 def job(schedule: bool = True, review_by: date = date(2027, 6, 30)) -> dict[str, Any]:
     told = {"expression": "cron(0 6 * * ? *)", "timezone": "UTC", "text": "0 6 * * *"} if schedule else None
     return {"kind": "job", "schedule": told, "review_by": review_by.isoformat(), "url": None, "log_group": "/x"}

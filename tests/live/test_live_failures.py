@@ -90,7 +90,7 @@ def test_too_much_memory_is_killed_and_said(team: Sandbox) -> None:
     run = team.herd("run", "greedy", check=False)
     last = team.status("greedy")["last_run"]
     assert (run.returncode, last["status"], last["exit_code"]) == (1, "killed", 137)
-    assert "memory" in last["reason"].lower()
+    assert last["reason"].startswith("used more than memory_gb = 0.5 (jobs/greedy/workload.toml): OutOfMemoryError")
 
 
 def test_a_missing_program_is_said(team: Sandbox) -> None:
@@ -109,8 +109,11 @@ def test_cancel_stops_the_processes_and_is_recorded(team: Sandbox) -> None:
 
 
 def test_a_run_that_takes_too_long_is_timed_out(team: Sandbox) -> None:
-    team.herd("run", "slow", check=False, timeout_seconds=150)
-    assert team.status("slow")["last_run"]["status"] == "timed-out"
+    run = team.herd("run", "slow", check=False, timeout_seconds=150)
+    last = team.status("slow")["last_run"]
+    assert (last["status"], last["exit_code"]) == ("timed-out", 124)
+    assert last["reason"] == "took longer than timeout_minutes = 1 (jobs/slow/workload.toml)"
+    assert f"✗ slow timed-out, exit code 124: {last['reason']}" in run.stdout + run.stderr
 
 
 def test_what_failed_is_in_the_record(team: Sandbox) -> None:

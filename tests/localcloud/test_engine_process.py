@@ -271,6 +271,26 @@ def test_a_callback_that_fails_loses_one_line(engine: ProcessEngine, caplog: pyt
     assert "a line of output was lost" in caplog.text
 
 
+def test_a_stop_tells_the_first_process_alone_as_a_containers_init_does(engine: ProcessEngine) -> None:
+    child = "trap 'echo child; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    script = f'trap "echo first; sleep 0.5; exit 3" TERM; ({child}) & while :; do sleep 0.05; done'
+    run = Running(engine, "sh", "-c", script)
+    run.until("ready")
+    run.handle.stop()
+    assert run.ended() == Exit(3)
+    assert run.lines == ["ready", "first"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find what left its group")
+def test_a_kill_reaches_what_has_a_session_and_an_environment_of_its_own(engine: ProcessEngine) -> None:
+    script = "trap '' TERM; env -i setsid sleep 300 & echo $!; echo ready; while :; do sleep 0.05; done"
+    run = Running(engine, "sh", "-c", script, stop_timeout_seconds=1)
+    run.until("ready")
+    run.handle.stop()
+    assert run.ended() == Exit(137)
+    eventually(lambda: not is_alive(int(run.lines[0])))
+
+
 def test_stop_takes_the_whole_group_and_then_kills(engine: ProcessEngine) -> None:
     script = (
         'trap "echo term" TERM; (trap "" TERM; echo child; while :; do sleep 0.05; done) & while :; do sleep 0.05; done'

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,25 @@ def test_tasks_have_the_tags_of_their_definition(job: Jobs) -> None:
             for state in scope["States"].values():
                 if ":ecs:" in state.get("Resource", ""):
                     assert state["Parameters"]["PropagateTags"] == "TASK_DEFINITION"
+
+
+@pytest.mark.parametrize(
+    ("hardware", "minutes"), [("fargate", 17), ("fargate-spot", 17), ("vm", 37), ("big", 37)], ids=str
+)
+@pytest.mark.parametrize("items", [(), ("a", "b")], ids=["one task", "a task an item"])
+def test_the_machines_limit_lies_beyond_that_of_the_task(
+    job: Jobs, hardware: str, minutes: int, items: tuple[str, ...]
+) -> None:
+    spec = job("train", timeout_minutes=7, hardware=hardware, fan_out=items)
+    definition = job_definition(spec, "f", replace(TARGET, capacity_provider="provider"))
+    limits = [
+        state["TimeoutSeconds"]
+        for scope in scopes(definition)
+        for state in scope["States"].values()
+        if ":ecs:" in state.get("Resource", "")
+    ]
+    assert limits == [minutes * 60] * (2 if items else 1)
+    assert "TimeoutSeconds" not in definition, "an execution that is cut off records nothing"
 
 
 def test_waits_double_between_attempts(job: Jobs) -> None:

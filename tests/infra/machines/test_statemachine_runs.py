@@ -107,29 +107,52 @@ def test_a_task_that_cannot_be_asked_for_counts_as_killed(cloud: Cloud, job: Job
 
 
 def test_the_containers_own_reason_is_told(cloud: Cloud, job: Jobs) -> None:
-    reason = "OutOfMemoryError: Container killed due to memory usage"
+    reason = "Host EC2 (instance i-1) terminated."
     cloud.engine.script = lambda environment: Exit(137, reason)
     outcome = cloud.run(deploy(cloud, job("train", retries=0)))
     assert outcome.error == "Herd.Killed"
     assert outcome.cause["reason"] == cloud.record("train/run-1")["reason"] == reason
 
 
-def test_the_time_limit_is_that_of_an_attempt(cloud: Cloud, job: Jobs) -> None:
-    cloud.engine.script = lambda environment: None if environment["HERD_ATTEMPT"] == "1" else 0
-    definition = job_definition(job("train", timeout_minutes=1, retries=1), "herd-dev-train", cloud.target)
-    assert definition["States"]["Run"]["TimeoutSeconds"] == 60
-    definition["States"]["Run"]["TimeoutSeconds"] = 3  # the second attempt takes a moment
-    cloud.define("herd-dev-train")
-    assert cloud.run(cloud.machine("m", definition)).status == "SUCCEEDED"
+@pytest.mark.parametrize("code", [137, 1], ids=["all of it was killed", "a child was killed, and the program gave up"])
+def test_too_much_memory_is_said_with_the_setting(cloud: Cloud, job: Jobs, code: int) -> None:
+    reason = "OutOfMemoryError: Container killed due to memory usage"
+    cloud.engine.script = lambda environment: Exit(code, reason)
+    outcome = cloud.run(deploy(cloud, job("train", cpu=0.25, memory_gb=0.5, retries=0)))
+    assert (outcome.error, outcome.cause["exit_code"]) == ("Herd.Killed", code)
+    assert outcome.cause["reason"] == f"used more than memory_gb = 0.5: {reason}"
 
 
-def test_a_run_that_takes_too_long_is_recorded(cloud: Cloud, job: Jobs) -> None:
+@pytest.mark.parametrize("code", [66, 73, 78], ids=["no input", "cannot publish", "bad settings"])
+def test_what_cannot_succeed_is_not_tried_again(cloud: Cloud, job: Jobs, code: int) -> None:
+    cloud.engine.script = exits(code)
+    outcome = cloud.run(deploy(cloud, job("train", retries=2)))
+    assert (outcome.error, outcome.cause["attempts"], outcome.cause["exit_code"]) == ("Herd.Failed", 1, code)
+
+
+def test_an_attempt_that_ended_itself_for_its_time_is_tried_again(cloud: Cloud, job: Jobs) -> None:
+    cloud.engine.script = exits(124, 0)
+    assert cloud.run(deploy(cloud, job("train", retries=1))).status == "SUCCEEDED"
+
+
+def test_a_run_that_takes_too_long_says_which_setting(cloud: Cloud, job: Jobs) -> None:
+    cloud.engine.script = exits(124, 124)
+    outcome = cloud.run(deploy(cloud, job("train", timeout_minutes=7, retries=1)))
+    assert (outcome.error, outcome.cause["attempts"]) == ("Herd.TimedOut", 2)
+    assert outcome.cause["reason"] == cloud.record("train/run-1")["reason"] == "took longer than timeout_minutes = 7"
+    assert cloud.record("train/run-1")["status"] == "timed-out"
+
+
+def test_a_task_of_which_nobody_knows_whether_it_runs_is_not_tried_again(cloud: Cloud, job: Jobs) -> None:
+    """A second attempt would write, and clear up, where the first one may still be at work."""
     cloud.engine.script = lambda environment: None
-    definition = job_definition(job("train", timeout_minutes=1, retries=0), "herd-dev-train", cloud.target)
+    definition = job_definition(job("train", timeout_minutes=1, retries=2), "herd-dev-train", cloud.target)
     definition["States"]["Run"]["TimeoutSeconds"] = 1
     cloud.define("herd-dev-train")
     outcome = cloud.run(cloud.machine("m", definition))
-    assert outcome.error == "Herd.TimedOut" and outcome.cause["reason"] == "still running after 1 min"
+    assert outcome.error == "Herd.TimedOut"
+    assert outcome.cause["reason"].startswith("has not ended 10 min after timeout_minutes = 1;")
+    assert len(cloud.engine.started) == outcome.cause["attempts"] == 1
     assert cloud.record("train/run-1")["status"] == "timed-out"
 
 
