@@ -30,6 +30,8 @@ SUSPENDED_SECONDS = 2.0
 SILENT_SECONDS = 3.0
 """A cloud that has had its time to start and does not answer gets so long before it is ended and started again."""
 LOG_LINES = 15
+OWN_WORDS = "localcloud: "
+"""What it begins the sentence with that says why it cannot start."""
 
 _outliving_us: list[subprocess.Popen[bytes]] = []
 """What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
@@ -214,10 +216,11 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
         str(checkout.cache),
         "--uv",
         str(uv.ensure(checkout.cache)),
+        "--detach",
         *(["--port", str(at_port)] if at_port is not None else []),
     ]
-    start_of_log = log.stat().st_size if log.exists() else 0
     with log.open("ab") as stream:
+        start_of_log = stream.tell()
         os.chmod(log, 0o600)
         # A session of its own: Ctrl-C in this terminal, or closing it, must not end the environment.
         process = subprocess.Popen(
@@ -226,26 +229,40 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
             env=_without_aws(),
             stdin=subprocess.DEVNULL,
             stdout=stream,
-            stderr=stream,
+            stderr=subprocess.PIPE,  # until it is ready: a full disk would take no log
             start_new_session=True,
         )
     _outliving_us.append(process)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if found := running(checkout):
-            return found
-        if process.poll() is not None:
-            break
-        time.sleep(0.05)
-    if process.poll() is None:
-        process.terminate()
-        what = f"did not answer within {START_SECONDS:.0f} s"
-    else:
-        what = f"ended with status {process.returncode}"
+    assert process.stderr is not None
+    with process.stderr as errors:
+        os.set_blocking(errors.fileno(), False)
+        said = b""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if found := running(checkout):
+                return found
+            said += errors.read() or b""
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.terminate()
+            what = f"did not answer within {START_SECONDS:.0f} s"
+        else:
+            what = f"ended with status {process.returncode}"
+        said += errors.read() or b""
+    raise HerdError(_why_not(what, said.decode(errors="replace"), log, start_of_log))
+
+
+def _why_not(what: str, said: str, log: Path, start_of_log: int) -> str:
+    """Why it did not come up: in its own words where it has some, else the end of what it wrote down."""
+    _, own, words = said.rpartition(OWN_WORDS)
+    if own:
+        return f"the local cloud cannot start: {words.strip()}"
     with log.open("rb") as stream:
         stream.seek(start_of_log)
-        said = stream.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-    raise HerdError("\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in said)]))
+        lines = [*stream.read().decode(errors="replace").splitlines(), *said.splitlines()][-LOG_LINES:]
+    return "\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in lines)])
 
 
 def _without_aws() -> dict[str, str]:

@@ -25,6 +25,7 @@ import psutil
 from localcloud.cloud import LocalCloud
 from localcloud.config import TASKS_AT_ONCE, Config, Endpoint, LocalCloudError
 from localcloud.control import NotRunning, ask
+from localcloud.unreadable import using
 
 STOP_SECONDS = 60.0  # tasks have half of that to end by themselves
 
@@ -41,8 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> NoReturn:
     config = Config(options.home.absolute(), options.cache.absolute(), options.uv, options.account, options.region)
-    config.prepare()
-    _log_to(config.log_file)
+    with using(config.home):
+        config.prepare()
+        _log_to(config.log_file)
     cloud = LocalCloud(config, options.port, tasks_at_once=options.tasks_at_once)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.ask_to_stop())
@@ -54,6 +56,8 @@ def serve(options: argparse.Namespace) -> NoReturn:
         logging.getLogger("localcloud").exception("the local cloud could not start")
         raise
     print(f"ready: {endpoint.url}", flush=True)
+    if options.detach:
+        os.dup2(sys.stdout.fileno(), sys.stderr.fileno())  # whoever listened there has gone
     cloud.wait_until_asked()
     cloud.stop()
     # All is closed and on disk. Taking moto's and botocore's millions of objects apart one by one, as the interpreter
@@ -122,6 +126,7 @@ def _note(line: str) -> None:
 def _log_to(path: Path) -> None:
     handler = RotatingFileHandler(path, maxBytes=5_000_000, backupCount=2)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.raiseExceptions = False  # a full disk takes no log either, and standard error is for people
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     path.chmod(0o600)
     for noisy in ("botocore", "werkzeug", "urllib3", "moto"):
@@ -145,6 +150,9 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get(TASKS_AT_ONCE),
         help=f"how many tasks of jobs run at the same time; others wait for a place (default: ${TASKS_AT_ONCE}, "
         "or two a core and at least four)",
+    )
+    command.add_argument(
+        "--detach", action="store_true", help="once it is ready, standard error goes where standard output goes"
     )
     command.add_argument("--account", default=Config.account)
     command.add_argument("--region", default=Config.region)

@@ -20,6 +20,7 @@ from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import Keyring, TaskEnvironment, assumed, load_root
+from localcloud.unreadable import Unreadable, using
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,21 @@ class LocalCloud:
         self._state: Any = None
 
     def start(self) -> Endpoint:
-        """Raises LocalCloudError (the home is served already, the port is taken); nothing is left running then."""
+        """Raises LocalCloudError (the home is served already, the port is taken, a file cannot be used).
+
+        Nothing is left running then, and nothing of the kept state is removed.
+        """
         began = time.monotonic()
-        with ExitStack() as undo:
-            self.endpoint = self._start(undo)
-            self._parts = undo.pop_all()
+        try:
+            with ExitStack() as undo, using(self.config.home):
+                self.endpoint = self._start(undo)
+                self._parts = undo.pop_all()
+        except Unreadable as error:
+            if not error.reason.is_loss:
+                raise
+            from localcloud.state import way_out
+
+            raise LocalCloudError(f"{error}. {way_out(self.config.home)}") from error
         log.info("ready at %s after %.2f s", self.endpoint.url, time.monotonic() - began)
         return self.endpoint
 
@@ -96,17 +107,14 @@ class LocalCloud:
         from localcloud.images.store import ImageStore
         from localcloud.plugins import Plugins
         from localcloud.server import Server
-        from localcloud.state import State, way_out
+        from localcloud.state import State
 
         state = self._state = State(config, self._clock)
         parts.callback(state.close)
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
-        try:
-            self.plugins = Plugins(server, images, config.home / "plugins")
-        except LocalCloudError as damage:
-            raise LocalCloudError(f"{damage}. {way_out(config.home)}") from damage
+        self.plugins = Plugins(server, images, config.home / "plugins")
         parts.callback(self.plugins.close)
         server.guard, keyring.sessions = Guard(), assumed(config.account)
         # Before anybody can make a task, an execution or a request.
@@ -154,7 +162,8 @@ class LocalCloud:
     def _ping(self, request: Request, owned: ExitStack) -> Answer:
         assert self.endpoint
         home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
-        return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home}
+        return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home,
+                "losses": self._state.losses}  # fmt: skip
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -108,12 +109,10 @@ class Config:
 
         With 0 it is whatever port is free, for this once; the kept one stays.
 
-        Raises PortTaken.
+        Raises PortTaken, and LocalCloudError for a file that holds no port.
         """
-        kept = self.port_file.read_text().strip() if self.port_file.exists() else ""
-        if kept and not kept.isdecimal():
-            raise PortTaken(f"{self.port_file} holds no number but {kept[:40]!r}; write the port into it, or remove it")
-        port = int(kept or 0) if wanted is None else wanted
+        kept = self._kept_port() or 0
+        port = kept if wanted is None else wanted
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -131,9 +130,22 @@ class Config:
                 f"or choose another port with --port (addresses of what is deployed contain the old one)"
             ) from None
         chosen = int(bound.getsockname()[1])
-        if str(chosen) != kept and not (kept and wanted == 0):
+        if chosen != kept and not (kept and wanted == 0):
             write_private(self.port_file, f"{chosen}\n")
         return bound
+
+    def _kept_port(self) -> int | None:
+        """The port that this cloud's addresses contain; None before its first start."""
+        try:
+            text = self.port_file.read_bytes().decode(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        if re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) < 1 << 16:
+            return int(text)
+        raise LocalCloudError(
+            f"{self.port_file} holds no number of a port but {text[:40]!r}; write the port of what is deployed into "
+            "it, or remove it, and the next start chooses another"
+        )
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from localcloud.agent.identity import TaskIdentity
-from localcloud.config import LOOPBACK, Config, write_private
+from localcloud.config import LOOPBACK, Config, LocalCloudError, write_private
 
 # No S3 bucket can be called "v2" (names have at least three characters), so this never hides one.
 CREDENTIALS_PATH = "/v2/credentials/"
@@ -179,20 +180,39 @@ def assumed(account: str) -> Callable[[str], Key | None]:
 
 
 def load_root(config: Config, port: int) -> Key:
-    """The person's key, made at the first start and kept; (re)writes `aws/credentials` and `aws/config` beside it."""
+    """The person's key, made at the first start and kept; (re)writes `aws/credentials` and `aws/config` beside it.
+
+    Raises LocalCloudError for a file that holds no key.
+    """
     path = config.aws_folder / "credentials"
-    file = configparser.ConfigParser(interpolation=None)
-    file.read(path)
-    default = file["default"] if file.has_section("default") else {}
-    key = Key(
-        access_key=default.get("aws_access_key_id") or _access_key("AKIA"),
-        secret_key=default.get("aws_secret_access_key") or _secret_key(),
-        principal="root",
-    )
-    write_private(path, f"[default]\naws_access_key_id = {key.access_key}\naws_secret_access_key = {key.secret_key}\n")
+    key = _kept_root(path)
+    if key is None:
+        key = Key(access_key=_access_key("AKIA"), secret_key=_secret_key(), principal="root")
+        write_private(
+            path, f"[default]\naws_access_key_id = {key.access_key}\naws_secret_access_key = {key.secret_key}\n"
+        )
     profile = f"region = {config.region}\nendpoint_url = http://{LOOPBACK}:{port}\n{PATH_STYLE}"
     write_private(config.aws_folder / "config", f"[default]\n{profile}")
     return key
+
+
+def _kept_root(path: Path) -> Key | None:
+    file = configparser.ConfigParser(interpolation=None)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            file.read_file(lines)
+        values = file["default"]
+        key = Key(values["aws_access_key_id"], values["aws_secret_access_key"], principal="root")
+    except FileNotFoundError:
+        return None
+    except (configparser.Error, KeyError, UnicodeDecodeError):
+        key = None
+    if key and key.access_key and key.secret_key:
+        return key
+    raise LocalCloudError(
+        f"{path} holds no key of the local cloud; put a copy back, or remove it, and the next start makes another key "
+        "(nothing else depends on it)"
+    )
 
 
 def _access_key(prefix: str) -> str:

@@ -3,39 +3,46 @@
 from __future__ import annotations
 
 import base64
+import functools
 import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud.config import LocalCloudError, write_private
+from localcloud.config import write_private
+from localcloud.unreadable import Reason, Unreadable, using
 
 NONCE_BYTES = 12
 
 
-class Sealed(LocalCloudError):
-    """What is to be opened was sealed with another key, or for another place."""
-
-
 class Seal:
-    """The key in `key_file`, made if there is none."""
+    """The key in `key_file`; made when something is closed and there is none, for what was closed needs its own."""
 
     def __init__(self, key_file: Path):
-        if not key_file.exists():
-            write_private(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
-        self._cipher = AESGCM(base64.b64decode(key_file.read_text()))
         self._key_file = key_file
+
+    @functools.cached_property
+    def _cipher(self) -> AESGCM:
+        with using(self._key_file):
+            text = self._key_file.read_bytes()
+        try:
+            return AESGCM(base64.b64decode(text.strip(), validate=True))
+        except ValueError:
+            raise Unreadable(self._key_file, Reason.damaged, "it holds no key") from None
 
     def close(self, text: str, place: str) -> str:
         """The sealed text; it opens at this `place` only."""
+        if "_cipher" not in self.__dict__ and not self._key_file.exists():
+            write_private(self._key_file, base64.b64encode(secrets.token_bytes(32)).decode())
         nonce = secrets.token_bytes(NONCE_BYTES)
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())).decode()
 
     def open(self, sealed: str, place: str) -> str:
-        """The text. Raises Sealed."""
+        """The text. Raises Unreadable if it was sealed with another key or for another place, or there is no key."""
+        cipher = self._cipher
         try:
             data = base64.b64decode(sealed, validate=True)
-            return self._cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
+            return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], place.encode()).decode()
         except (InvalidTag, ValueError):
-            raise Sealed(f"{place} cannot be opened with {self._key_file}: it was sealed with another key") from None
+            raise Unreadable(self._key_file, Reason.damaged, f"{place} was sealed with another key") from None

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.config import Config
+from localcloud.config import Config, write_private
 from localcloud.control import clear_after_kill
+from localcloud.unreadable import Reason, Unreadable, using
 
 if TYPE_CHECKING:
     from localcloud.agent.memory import Memory
@@ -30,13 +31,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FOLDERS = ("journal", "runtime", "plugins", "images")
+STORE = "runtime/runtime.sqlite"
+LEDGER = "plugins/ledger.sqlite"
+FORGETTING = "forgetting"
+"""File of the home that is there while what the cloud held is removed."""
+
+NEVER_SEEN = 1_000_000
+"""More requests than a disk can have lost the end of."""
 
 
 class State:
-    """The kept state of a home, opened by the process that serves it. Raises `JournalDamaged`."""
+    """The kept state of a home, opened by the process that serves it. Raises `JournalDamaged` and `Unreadable`; nothing
+    is removed then.
+    """
 
     def __init__(self, config: Config, clock: Clock | None = None):
         from localcloud.journal import Journal
+        from localcloud.runtime.store import Store
 
         self._config = config
         self._clock = clock or SystemClock()
@@ -44,10 +55,38 @@ class State:
         self._shortening: Shortening | None = None
         self._closing = threading.Lock()
         self._closed = False
+        _finish_forgetting(config.home)
+        _refuse_without_journal(config.home)
         self.journal = Journal(config.home / "journal", way_out(config.home))
-        if self.journal.is_new:
-            # What others have kept describes a cloud that is no more.
-            _remove(config.home, FOLDERS[1:])
+        try:
+            _refuse_without_ledger(config.home, self.journal.highest_cause)
+            (config.home / "runtime").mkdir(mode=0o700, exist_ok=True)
+            self._store = Store(config.home / STORE, len(self.journal) > 0, lambda: self.journal.last)
+            self._notice_losses()
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def _notice_losses(self) -> None:
+        """Has the journal lost its end since the last process wrote what it knew of it?"""
+        store, journal = self._store, self.journal
+        journal.skip_to(store.used_up)
+        if store.last_request > journal.last:
+            self._note_loss(f"{journal.path} has lost its end: request {store.last_request} was the last")
+        elif not store.ended_well:
+            self._note_loss(f"{journal.path} may have lost its last second: the machine ended before the local cloud")
+
+    def _note_loss(self, what: str) -> None:
+        log.warning(what)
+        store, journal = self._store, self.journal
+        journal.skip_to(max(store.last_request, journal.last) + NEVER_SEEN)
+        with using(store.path):
+            store.note_loss(max(store.used_up, store.last_request, journal.last) + NEVER_SEEN)
+
+    @property
+    def losses(self) -> int:
+        """How often the cloud has lost, or may have lost, the end of what it had been asked."""
+        return self._store.losses
 
     @property
     def identity(self) -> str:
@@ -59,9 +98,13 @@ class State:
         from localcloud.journal.shortening import Shortening
         from localcloud.runtime import Runtime
 
+        if not plugins.knows(self.journal.highest_cause):
+            self._note_loss(f"{self._config.home / LEDGER} has lost its end")
         replayed = self.journal.replay(server, plugins.unfinished())
-        self._runtime = Runtime(server, self._config.home / "runtime", self._clock)
-        self._runtime.restore()
+        self._runtime = Runtime(server, self._config.home / "runtime", self._clock, self._store)
+        with using(self._store.path):
+            # What lies in something that the journal does not have is only then of no use when the journal is whole.
+            self._runtime.restore(journal_is_whole=not self.losses)
         server.recorder = self
         self._shortening = Shortening(self.journal, server, plugins.living)
         log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)
@@ -78,7 +121,9 @@ class State:
         """Carry out a request, and keep what it declared or did. A `server.Recorder`."""
         assert self._runtime
         if self.journal.keeps(call, request):
-            return self.journal.perform(call, request, carry_out)
+            response = self.journal.perform(call, request, carry_out)
+            self._runtime.find_again()
+            return response
         return self._runtime.perform(call, request, carry_out)
 
     def abort_running(self) -> None:
@@ -100,6 +145,7 @@ class State:
             self._shortening.close()
         if self._runtime:
             self._runtime.close()
+        self._store.close()
         self.journal.close()
 
 
@@ -121,13 +167,37 @@ def forget(config: Config, keep: bool) -> list[Path]:
 
 
 def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
-    # First, in one step, what makes the cloud new: whoever is killed from here on leaves nothing that is half there.
-    if "journal" in folders:
-        (home / "journal" / "requests").unlink(missing_ok=True)
+    # First what says that all of it is to go: whoever is killed from here on leaves nothing that is half there.
+    write_private(home / FORGETTING, "what the local cloud held is being removed, as a person wanted\n")
     found = [home / name for name in folders if (home / name).exists()]
     for folder in found:
         shutil.rmtree(folder)
+    (home / FORGETTING).unlink()
     return found
+
+
+def _finish_forgetting(home: Path) -> None:
+    """Go on where a process was killed that removed what the cloud held."""
+    with using(home / FORGETTING):
+        if (home / FORGETTING).exists():
+            _remove(home, FOLDERS)
+
+
+def _refuse_without_journal(home: Path) -> None:
+    """A cloud that has held something and lost its journal is not new."""
+    journal = home / "journal" / "requests"
+    with using(journal):
+        rest = [name for name in (STORE, LEDGER) if (home / name).exists()]
+        if rest and not journal.exists():
+            raise Unreadable(journal, Reason.missing, f"but there is {home / rest[0]}")
+
+
+def _refuse_without_ledger(home: Path, highest_cause: int) -> None:
+    """What was made for a stack has an entry in the ledger."""
+    ledger = home / LEDGER
+    with using(ledger):
+        if highest_cause and not (ledger.exists() and ledger.stat().st_size):
+            raise Unreadable(ledger, Reason.missing, "or empty, but the local cloud has made resources")
 
 
 def _set_aside(home: Path) -> Iterator[Path]:

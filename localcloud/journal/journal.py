@@ -22,6 +22,7 @@ from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, L
 from localcloud.journal.scope import declares
 from localcloud.patches import determinism
 from localcloud.server import Request, Response, Server
+from localcloud.unreadable import Reason, Unreadable, using
 
 log = logging.getLogger(__name__)
 
@@ -57,25 +58,30 @@ class Journal:
     """
 
     def __init__(self, folder: Path, way_out: str = ""):
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
         self._path = folder / "requests"
-        for left in (*folder.glob("requests.draft"), *folder.glob("requests.new")):
-            left.unlink()  # of a process that was killed while it wrote
-        key_file = folder / "key"
-        self.is_new = not self._path.exists()
-        if self.is_new:
-            write_private(key_file, base64.b64encode(secrets.token_bytes(32)).decode())
-            header = Header(secrets.token_hex(16), round(time.time(), 6))
-            self._file = File.create(self._path, header, [])
-            self._lines: list[Line] = []
-        else:
-            self._file, self._lines = File.open(self._path, way_out)
-            if not key_file.exists():
-                raise JournalDamaged(f"{key_file} is missing, without which {self._path} cannot be read. {way_out}")
-        self._sealed = Sealed(self._path, way_out, self._file.header)
+        with using(self._path):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+            self.is_new = not self._path.exists()
+            if self.is_new:
+                if not (folder / "key").exists():
+                    write_private(folder / "key", base64.b64encode(secrets.token_bytes(32)).decode())
+                header = Header(secrets.token_hex(16), round(time.time(), 6))
+                self._sealed = Sealed(self._path, way_out, header)
+                self._file = File.create(self._path, header, [])
+                self._lines: list[Line] = []
+            else:
+                self._file, self._lines = File.open(self._path, way_out)
+                try:
+                    self._sealed = Sealed(self._path, way_out, self._file.header)
+                except BaseException:
+                    self._file.close()
+                    raise
+                for left in (*folder.glob("requests.draft"), *folder.glob("requests.new")):
+                    left.unlink()  # of a process that was killed while it wrote
         self._way_out = way_out
         self._next = max([self._file.header.next, *(line.number + 1 for line in self._lines)])
+        self._last = self._next - 1
         self._busy = False
         self._dirty = threading.Event()
         self._closed = False
@@ -100,6 +106,20 @@ class Journal:
     def __len__(self) -> int:
         """How many requests it holds."""
         return self._file.count
+
+    @property
+    def last(self) -> int:
+        """The highest number that one of its requests has had; of the one under way when that has been answered."""
+        return self._last
+
+    @property
+    def highest_cause(self) -> int:
+        """The highest of the causes that are numbers. Before `replay`, which lets go of the lines."""
+        return max((int(line.cause) for line in self._lines if line.cause.isdecimal()), default=0)
+
+    def skip_to(self, number: int) -> None:
+        """Give no number up to this one: requests that are lost may have had them, and what follows from them."""
+        self._next = max(self._next, number + 1)
 
     # --- recording ---
 
@@ -129,6 +149,7 @@ class Journal:
         except Exception:
             # Whatever it did before it failed, it will do again.
             self._file.answer(answer_of(500, b""))
+            self._last = line.number
             raise
         finally:
             self._busy = False
@@ -137,6 +158,7 @@ class Journal:
             self._file.take_back()
         else:
             self._file.answer(answer_of(response.status, response.body))
+            self._last = line.number
         return response
 
     def _line(self, call: calls.Call, request: Request) -> Line:
@@ -222,8 +244,12 @@ class Journal:
             self._dirty.clear()
             time.sleep(SYNC_SECONDS)
             with self._syncing:
-                if not self._closed:
+                if self._closed:
+                    return
+                try:
                     self._file.sync()
+                except OSError as error:
+                    log.error("%s: the disk does not take it: %s", self._path, error)
 
     def close(self) -> None:
         """Everything is on the disk when this returns."""
@@ -239,7 +265,16 @@ class Sealed:
 
     def __init__(self, path: Path, way_out: str, header: Header):
         self.path, self.header, self._way_out = path, header, way_out
-        self._cipher = AESGCM(base64.b64decode((path.parent / "key").read_text()))
+        key_file = path.parent / "key"
+        try:
+            with using(key_file):
+                self._cipher = AESGCM(base64.b64decode(key_file.read_bytes().strip(), validate=True))
+        except ValueError:
+            raise JournalDamaged(f"{key_file} holds no key, so {path} cannot be read. {way_out}") from None
+        except Unreadable as error:
+            if error.reason is not Reason.missing:
+                raise
+            raise JournalDamaged(f"{key_file} is missing, without which {path} cannot be read. {way_out}") from None
 
     def close(self, number: int, body: bytes) -> str:
         """A body as its line keeps it."""

@@ -24,6 +24,8 @@ from localcloud.config import LocalCloudError
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+CUT_OFF = "cut-off"
+"""File beside the journal: what stood after its last whole line when it was opened last."""
 UNANSWERED = "---:--------"
 ANSWER = slice(9, 9 + len(UNANSWERED))
 """Where an answer stands in its line."""
@@ -116,14 +118,16 @@ class File:
 
     @classmethod
     def open(cls, path: Path, way_out: str) -> tuple[File, list[Line]]:
-        """An existing journal and what it holds. A last line that is not whole is cut off: its request was never
-        carried out.
+        """An existing journal and what it holds. A last line that is not whole is cut off, and kept beside it: its
+        request was never carried out, or the disk has lost a part of it.
 
         Raises `JournalDamaged`, whose text ends with `way_out`.
         """
         header, lines, good = _parse(path, way_out)
         opened = cls(path, header, len(lines), good)
-        os.ftruncate(opened._file, good)
+        if torn := os.pread(opened._file, path.stat().st_size - good, good):
+            path.with_name(CUT_OFF).write_bytes(torn)
+            os.ftruncate(opened._file, good)
         return opened, lines
 
     def append(self, line: Line) -> None:

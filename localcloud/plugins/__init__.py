@@ -98,6 +98,10 @@ class Plugins:
         """Causes of what exists."""
         return self._ledger.living()
 
+    def knows(self, cause: int) -> bool:
+        """Has there been an entry of this cause, or a later one? If not, the disk has lost it: no other gets it."""
+        return self._ledger.has_reached(cause)
+
     def sweep(self, project: str, stack: str) -> list[str]:
         """Delete what is left of a stack, the newest first, until nothing more goes; the URNs that went."""
         removed: list[str] = []

@@ -24,9 +24,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from localcloud.config import LocalCloudError
 from localcloud.plugins.values import Props
 from localcloud.sealing import Seal
+from localcloud.unreadable import using
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,6 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-class LedgerDamaged(LocalCloudError):
-    """The file cannot be read: nobody knows any more what was made for which resource."""
-
-
 class Ledger:
     """All entries of a local cloud. Safe with several threads."""
 
@@ -83,10 +79,8 @@ class Ledger:
         self._creating: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
-        try:
+        with using(path or Path(":memory:")):
             self._open(path)
-        except sqlite3.DatabaseError as error:
-            raise LedgerDamaged(f"{path} cannot be read: {error}") from error
 
     def _open(self, path: Path | None) -> None:
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
@@ -103,6 +97,13 @@ class Ledger:
         for number, text in self._file.execute("SELECT number, entry FROM ledger ORDER BY number").fetchall():
             kept = json.loads(self._seal.open(text, _place(number)) if self._seal else text)
             self._keep(Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))}))
+
+    def has_reached(self, number: int) -> bool:
+        """Has an entry had this number, or a higher one? If not, the next gets a higher one."""
+        with self._lock:
+            reached = number < self._next
+            self._next = max(self._next, number + 1)
+            return reached
 
     def close(self) -> None:
         """Close the file; the ledger must not be used afterwards."""

@@ -25,33 +25,44 @@ log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """The runtime of one server's account, kept in `folder`."""
+    """The runtime of one server's account, kept in `folder`; `store` is its open file. Raises `Unreadable`."""
 
-    def __init__(self, server: Server, folder: Path, clock: Clock | None = None):
+    def __init__(self, server: Server, folder: Path, clock: Clock | None = None, store: Store | None = None):
         clock = clock or SystemClock()
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._server = server
-        self._store = Store(folder / "runtime.sqlite")
+        self._store = store or Store(folder / "runtime.sqlite")
+        self._owns_store = store is None
         self.objects = Objects(server.account, self._store, folder / "objects")
         self.logs = Logs(server.account, self._store, clock)
         self.executions = Executions(server.account, self._store, server.lock, clock)
         self.tasks = Tasks(server.account, self._store)
 
-    def restore(self) -> None:
-        """Bring back what is kept, and keep from now on."""
+    def restore(self, journal_is_whole: bool = True) -> None:
+        """Bring back what is kept, and keep from now on.
+
+        What lay in a bucket, log group, state machine or cluster that is not declared is dropped only if the journal is
+        known to be whole; else it waits for `find_again`.
+        """
         began = time.monotonic()
         account = self._server.account
         with self._server.lock:
-            objects, events = self.objects.restore(), self.logs.restore()
-            executions, aborted = self.executions.restore()
-            tasks, stopped = self.tasks.restore()
+            objects, events = self.objects.restore(journal_is_whole), self.logs.restore(journal_is_whole)
+            executions, aborted = self.executions.restore(journal_is_whole)
+            tasks, stopped = self.tasks.restore(journal_is_whole)
             logs_kept.connect(account, self.logs)
             stepfunctions_kept.connect(account, self.executions)
         log.info(
             "%d objects, %d log events, %d executions (%d aborted) and %d tasks (%d stopped) brought back in %.2f s",
             objects, events, executions, aborted, tasks, stopped, time.monotonic() - began,
         )  # fmt: skip
+
+    def find_again(self) -> None:
+        """Bring back what waits for something that has been declared again. The server's lock is held."""
+        for part in (self.objects, self.logs, self.executions):
+            if part.homeless:
+                part.find_again()
 
     def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         """Carry out a request that declares nothing, and keep what it did."""
@@ -70,4 +81,5 @@ class Runtime:
         logs_kept.connect(self._server.account, None)
         stepfunctions_kept.connect(self._server.account, None)
         self.executions.close()
-        self._store.close()
+        if self._owns_store:
+            self._store.close()

@@ -41,6 +41,9 @@ class Executions:
         self._lock = lock
         self._clock = clock
         self._lengths: dict[str, int] = {}
+        self.homeless: list[dict[str, Any]] = []
+        """Executions of machines that are not there."""
+
         self._going = threading.Event()
         self._closed = False
         self._thread = threading.Thread(target=self._follow, name="executions", daemon=True)
@@ -50,7 +53,7 @@ class Executions:
         """Raises `Refused` when the disk takes no more: a run that would leave no trace does not begin."""
         try:
             self._write(told, [])
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             raise Refused("ServiceUnavailable", f"the execution cannot be kept: {error}", 503) from error
         self._going.set()
 
@@ -59,7 +62,7 @@ class Executions:
         try:
             self._write(told, history)
             self._prune(told["machine"])
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             log.error("%s is lost at the next restart: %s", told["arn"], error)
             return False
         return True
@@ -94,8 +97,11 @@ class Executions:
         rows = self._store.read("SELECT history FROM execution WHERE arn = ?", (arn,))
         return list(json.loads(rows[0][0])) if rows else []
 
-    def restore(self) -> tuple[int, int]:
-        """Put all executions back: how many, and how many of them had been running, which are aborted now."""
+    def restore(self, journal_is_whole: bool = True) -> tuple[int, int]:
+        """Put all executions back: how many, and how many of them had been running, which are aborted now.
+
+        Those of a machine that is not there go if the journal is whole, else they wait for it.
+        """
         count = aborted = 0
         self._store.write("DELETE FROM execution WHERE status != 'RUNNING' AND started < ?", (self._oldest(),))
         for arn, text, history in self._store.read("SELECT arn, told, history FROM execution ORDER BY started"):
@@ -107,9 +113,15 @@ class Executions:
                 aborted += 1
             if kept.revive(told, self):
                 count += 1
-            else:
+            elif journal_is_whole:
                 self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
+            else:
+                self.homeless.append(told)
         return count, aborted
+
+    def find_again(self) -> None:
+        """Put back what waits for a machine that is there now."""
+        self.homeless = [told for told in self.homeless if not kept.revive(told, self)]
 
     def _follow(self) -> None:
         """Write down now and then how far running executions are."""

@@ -35,6 +35,8 @@ class Logs:
         self._swept = clock.now()
         self._written: dict[int, int] = {}
         self._complained = False
+        self.homeless: list[Any] = []
+        """Streams of groups that are not there: id, region, group, name, when it was made."""
 
     def stream_made(self, region: str, group: str, stream: str, created: datetime) -> None:
         self._write(lambda: self._make(region, group, stream, created))
@@ -50,7 +52,7 @@ class Logs:
         try:
             action()
             self._complained = False
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if not self._complained:
                 log.error("log events will be lost at the next restart: %s", error)
             self._complained = True
@@ -119,20 +121,35 @@ class Logs:
         for key in gone:
             self._drop(key)
 
-    def restore(self) -> int:
-        """Bring the streams back whose groups exist; how many events. Nobody is told of them."""
-        count = 0
+    def restore(self, journal_is_whole: bool = True) -> int:
+        """Bring the streams back whose groups exist; how many events. Nobody is told of them.
+
+        The others go if the journal is whole, else they wait for their groups.
+        """
         streams = "SELECT id, region, name_of_group, name, created FROM stream ORDER BY id"
-        for number, region, group, name, created in self._store.read(streams):
+        self.homeless = self._store.read(streams)
+        count = self.find_again()
+        if journal_is_whole:
+            for number, *_ in self.homeless:
+                self._store.write("DELETE FROM stream WHERE id = ?", (number,))
+            self.homeless = []
+        return count
+
+    def find_again(self) -> int:
+        """Bring back the streams that wait for groups which are there; how many events."""
+        count, waiting = 0, []
+        for stream in self.homeless:
+            number, region, group, name, created = stream
             events = self._store.read(
                 "SELECT timestamp, ingested, message FROM event WHERE stream = ? ORDER BY id", (number,)
             )
-            if logs_kept.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
-                self._ids[region, group, name] = number
-                self._written[number] = len(events)
-                latest = max((event[1] for event in events), default=0) / 1000
-                self._latest[number] = datetime.fromtimestamp(latest, UTC) if latest else self._clock.now()
-                count += len(events)
-            else:
-                self._store.write("DELETE FROM stream WHERE id = ?", (number,))
+            if not logs_kept.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
+                waiting.append(stream)
+                continue
+            self._ids[region, group, name] = number
+            self._written[number] = len(events)
+            latest = max((event[1] for event in events), default=0) / 1000
+            self._latest[number] = datetime.fromtimestamp(latest, UTC) if latest else self._clock.now()
+            count += len(events)
+        self.homeless = waiting
         return count

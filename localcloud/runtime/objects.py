@@ -14,7 +14,7 @@ import re
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,10 +24,17 @@ from localcloud.calls import Call, Refused
 from localcloud.patches import s3_kept
 from localcloud.runtime.store import Store, to_json
 from localcloud.server import Request, Response
+from localcloud.unreadable import Reason, Unreadable
 
 log = logging.getLogger(__name__)
 
 MOST_OF_AN_XML_BODY = 2**20
+DRAFT = ".draft-"
+"""Beginning of the names of files that are being written."""
+
+SHOWN = 3
+"""So many of the objects that are lost are named."""
+
 KEY_IN_XML = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
 
@@ -39,6 +46,8 @@ class Objects:
         self._account = account
         self._store = store
         self._folder = folder
+        self.homeless: dict[tuple[str, str], list[Any]] = {}
+        """Versions by bucket and key, of buckets that are not there."""
 
     def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         """Carry out a request of S3, and keep what it did to objects.
@@ -56,7 +65,7 @@ class Objects:
             named = "versionId=" in request.url or b"<VersionId>" in request.body[:MOST_OF_AN_XML_BODY]
             for key in keys:
                 self._keep(bucket, key, named)
-        except (OSError, sqlite3.OperationalError) as error:
+        except (OSError, sqlite3.Error) as error:
             log.error("%s was not carried out: the objects cannot be written: %s", call.name, error)
             for key, versions in before.items():
                 s3_kept.put_versions(self._account, bucket, key, versions)
@@ -91,9 +100,12 @@ class Objects:
                 if version_id not in left:
                     file.execute(f"DELETE {which} AND version = ?", (bucket, key, version_id))
             file.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            let_go = {content for _, content in old if content} - {row[4] for row in rows}
+            file.executemany("INSERT OR IGNORE INTO unreferenced VALUES (?)", [(content,) for content in let_go])
+            file.executemany("DELETE FROM unreferenced WHERE content = ?", [(row[4],) for row in rows if row[4]])
         for row in rows:
             versions[row[3]].kept_place = row[3]
-        self._drop({content for _, content in old if content} - {row[4] for row in rows})
+        self._drop(let_go)
 
     def _file_of(self, version: Any) -> str:
         """The name of the file with a version's bytes, made if there is none."""
@@ -104,8 +116,10 @@ class Objects:
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         if not path.exists() or path.stat().st_size != len(data):
+            # First the word that nobody refers to it yet: a process that is killed in between leaves no riddle.
+            self._store.write("INSERT OR IGNORE INTO unreferenced VALUES (?)", (name,))
             path.parent.mkdir(exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=self._folder, prefix=".")
+            handle, draft = tempfile.mkstemp(dir=self._folder, prefix=DRAFT)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
@@ -116,36 +130,74 @@ class Objects:
         s3_kept.keep_in(version, path)
         return name
 
-    def _drop(self, names: set[str]) -> None:
+    def _drop(self, names: Collection[str]) -> None:
+        """Remove the files of which the store says that they may be without an object, if they are."""
         for name in names:
             if not self._store.read("SELECT 1 FROM object WHERE content = ? LIMIT 1", (name,)):
                 self._path(name).unlink(missing_ok=True)
+        with self._store.changing() as file:
+            file.executemany("DELETE FROM unreferenced WHERE content = ?", [(name,) for name in names])
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
 
-    def restore(self) -> int:
-        """Put all objects back into their buckets; how many versions. What has lost its bucket or its file is dropped.
+    def restore(self, journal_is_whole: bool = True) -> int:
+        """Put all objects back into their buckets; how many versions.
 
-        Files that nobody refers to are left from a process that was killed while it wrote: they go.
+        Raises `Unreadable` where bytes are missing, before anything is changed. A file goes only if the store says that
+        nobody may refer to it: one that it does not know is not this store's to judge.
         """
         found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        names = set()
+        lost: list[str] = []
         rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
         for bucket, key, content, size, told in self._store.read(rows):
-            names.add(content)
             path = self._path(content) if content else None
-            if path is not None and (not path.exists() or path.stat().st_size != size):
-                log.error("s3://%s/%s is lost: %s is not whole", bucket, key, path)
+            if path is not None and (why := _why_not_whole(path, size)):
+                lost.append(f"s3://{bucket}/{key}: {path} {why}")
                 continue
             file = s3_kept.FileBytes(path, size) if path else None
             found[bucket, key].append(s3_kept.revive(self._account, bucket, key, json.loads(told), file))
-        for (bucket, key), versions in found.items():
+        if lost:
+            some = "; ".join(lost[:SHOWN]) + (f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
+            raise Unreadable(self._folder, Reason.damaged, some)
+        self.homeless = found
+        count = self.find_again()
+        if journal_is_whole:
+            for bucket, key in self.homeless:
+                self._forget(bucket, key)
+            self.homeless = {}
+        self._drop([name for (name,) in self._store.read("SELECT content FROM unreferenced")])
+        for draft in self._folder.glob(f"{DRAFT}*"):
+            draft.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        return count
+
+    def find_again(self) -> int:
+        """Put back the objects whose buckets are there; how many versions."""
+        count, waiting = 0, {}
+        for (bucket, key), versions in self.homeless.items():
             try:
-                s3_kept.put_versions(self._account, bucket, key, versions)
+                # What has been written since under the same name is newer.
+                if not s3_kept.versions(self._account, bucket, key):
+                    s3_kept.put_versions(self._account, bucket, key, versions)
+                    count += len(versions)
             except KeyError:
-                self._store.write("DELETE FROM object WHERE bucket = ? AND key = ?", (bucket, key))
-        for path in self._folder.rglob("*"):
-            if path.is_file() and path.name not in names:
-                path.unlink()
-        return sum(map(len, found.values()))
+                waiting[bucket, key] = versions
+        self.homeless = waiting
+        return count
+
+    def _forget(self, bucket: str, key: str) -> None:
+        which = "FROM object WHERE bucket = ? AND key = ?"
+        with self._store.changing() as file:
+            file.execute(
+                f"INSERT OR IGNORE INTO unreferenced SELECT content {which} AND content IS NOT NULL", (bucket, key)
+            )
+            file.execute(f"DELETE {which}", (bucket, key))
+
+
+def _why_not_whole(path: Path, size: int) -> str:
+    """ "" if the file has so many bytes. Raises OSError for what cannot be looked at."""
+    try:
+        there = path.stat().st_size
+    except FileNotFoundError:
+        return "is missing"
+    return "" if there == size else f"has {there} of {size} bytes"

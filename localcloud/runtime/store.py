@@ -1,7 +1,10 @@
 """The runtime's file: SQLite, because a killed process must not leave half of anything.
 
 Written ahead (WAL) and synchronised only at checkpoints: a killed process loses nothing, a power cut may lose the last
-moments.
+moments. A file that cannot be read whole is never replaced by an empty one: opening it raises `Unreadable`.
+
+It also is the witness of the journal beside it. With whatever is written here goes the number of the last request that
+the journal had by then; a journal that has fewer at the next start has lost its end.
 """
 
 from __future__ import annotations
@@ -10,13 +13,19 @@ import json
 import logging
 import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from localcloud.unreadable import Reason, Unreadable, using
+
 log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""`user_version` of the file; 0 was before there was a table of facts."""
 
 LEAST_FREE_PAGES = 250
 """A megabyte: less is not worth writing the file anew."""
@@ -27,6 +36,7 @@ CREATE TABLE IF NOT EXISTS object (
     PRIMARY KEY (bucket, key, version)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS object_content ON object (content);
+CREATE TABLE IF NOT EXISTS unreferenced (content TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS execution (
     arn TEXT PRIMARY KEY, machine TEXT, started REAL, status TEXT, told TEXT, history TEXT
 );
@@ -42,35 +52,79 @@ CREATE TABLE IF NOT EXISTS event (
     timestamp INTEGER, ingested INTEGER, message TEXT
 );
 CREATE INDEX IF NOT EXISTS event_stream ON event (stream, id);
+CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+OPEN, LAST_REQUEST, LOSSES, USED_UP = "open", "last request", "losses", "used up"
+"""Names of facts: the boot of the machine in which a process has it open ("" after an orderly end); the number of the
+journal's last request; how often the cloud was found to have lost, or may have lost, what it had been asked; the number
+up to which requests that are lost may have been counted."""
 
 
 class Store:
-    """The open file. Safe with several threads."""
+    """The open file. Safe with several threads.
 
-    def __init__(self, path: Path):
+    `must_exist`: what is beside it says that there was one. `last_request` answers the number of the journal's last
+    request. Raises `Unreadable`, and nothing is changed.
+    """
+
+    def __init__(self, path: Path, must_exist: bool = False, last_request: Callable[[], int] = lambda: 0):
+        self.path = path
         self._lock = threading.RLock()
-        try:
+        self._last_request = last_request
+        with using(path):
+            _look(path, must_exist)
             self._file = _open(path)
-        except sqlite3.DatabaseError as error:
-            broken = path.with_name(time.strftime(f"{path.name}.broken-%Y%m%d-%H%M%S"))
-            log.error("%s cannot be read (%s): moved to %s; objects, logs and past runs are lost", path, error, broken)
-            for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            path.rename(broken)
-            self._file = _open(path)
+            try:
+                self._remember()
+            except BaseException:
+                self._file.close()
+                raise
+
+    def _remember(self) -> None:
+        """What the last process has left word of, and the word that this one is at work."""
+        boot = _boot()
+        self.ended_well = self._fact(OPEN) in ("", boot)
+        """Is nothing missing that the system had taken? After an orderly end, and after a kill without a power cut."""
+        self.last_request = self._noted = int(self._fact(LAST_REQUEST) or 0)
+        """The highest number of the journal's requests when this was written last."""
+        self.losses = int(self._fact(LOSSES) or 0)
+        self.used_up = int(self._fact(USED_UP) or 0)
+        self._file.execute("BEGIN IMMEDIATE")
+        self._set_fact(OPEN, boot)
+        self._file.execute("COMMIT")
+        # Into the file itself: it must say so also to who finds it without what was written ahead.
+        self._file.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _fact(self, name: str) -> str:
+        row = self._file.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def _set_fact(self, name: str, value: str) -> None:
+        self._file.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    def note_loss(self, used_up: int) -> None:
+        """Keep in mind that something may be missing, and up to which number requests may have been counted."""
+        self.losses, self.used_up = self.losses + 1, used_up
+        self._noted = self._last_request()
+        with self.changing():
+            for name, number in ((LOSSES, self.losses), (USED_UP, used_up), (LAST_REQUEST, self._noted)):
+                self._set_fact(name, str(number))
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
-        """All that is written inside is written, or nothing. Raises sqlite3.OperationalError on a full disk."""
+        """All that is written inside is written, or nothing. Raises sqlite3.Error on a full disk, and the like."""
         with self._lock:
             self._file.execute("BEGIN IMMEDIATE")
             try:
                 yield self._file
+                if (last := self._last_request()) > self._noted:
+                    self._set_fact(LAST_REQUEST, str(last))
             except BaseException:
                 self._file.rollback()
                 raise
             self._file.commit()
+            self._noted = max(self._noted, last)
 
     def write(self, statement: str, values: Sequence[Any]) -> None:
         """One statement."""
@@ -92,21 +146,72 @@ class Store:
                 if free > LEAST_FREE_PAGES and free > pages // 2:
                     self._file.execute("VACUUM")
                 self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.OperationalError as error:
+            except sqlite3.Error as error:
                 log.warning("the runtime's file stays as large as it is: %s", error)
 
     def close(self) -> None:
+        """An orderly end; where the disk does not take that word, the next start looks more closely."""
         with self._lock:
+            try:
+                with self.changing():
+                    self._set_fact(OPEN, "")
+            except sqlite3.Error as error:
+                log.warning("%s is closed without a word: %s", self.path, error)
             self._file.close()
+
+
+def _look(path: Path, must_exist: bool) -> None:
+    """Refuse what would be taken for an empty file, or for an older one, before anything is written."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        size = 0
+    if size == 0:
+        if must_exist or _has_content(path.with_name("objects")):
+            raise Unreadable(path, Reason.missing, "or empty, but the local cloud has held something")
+        return
+    ahead = path.with_name(f"{path.name}-wal")
+    # Without what was written ahead SQLite would not look for it either, nor leave a trace of having looked.
+    how = "ro" if ahead.exists() else "ro&immutable=1"
+    with closing(sqlite3.connect(f"file:{_quoted(path)}?mode={how}", uri=True)) as file:
+        (version,) = file.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise Unreadable(path, Reason.newer, f"format {version}, known: {FORMAT}")
+        was_open = version and file.execute("SELECT value FROM fact WHERE name = ?", (OPEN,)).fetchone()
+        if was_open and was_open[0] and not ahead.exists():
+            raise Unreadable(ahead, Reason.missing, f"and with it the last changes to {path.name}")
+        if (said := file.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise Unreadable(path, Reason.damaged, said)
+
+
+def _has_content(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.glob("[0-9a-f][0-9a-f]/*"))
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _boot() -> str:
+    """What tells this boot of the machine from others: the kernel's hands hold what was written until the next."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"{psutil.boot_time() // 60:.0f}"
 
 
 def _open(path: Path) -> sqlite3.Connection:
     file = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    path.chmod(0o600)
-    file.execute("PRAGMA journal_mode=WAL")
-    file.execute("PRAGMA synchronous=NORMAL")
-    file.execute("PRAGMA foreign_keys=ON")
-    file.executescript(TABLES)
+    try:
+        path.chmod(0o600)
+        file.execute("PRAGMA journal_mode=WAL")
+        file.execute("PRAGMA synchronous=NORMAL")
+        file.execute("PRAGMA foreign_keys=ON")
+        file.executescript(TABLES)
+        file.execute(f"PRAGMA user_version={FORMAT}")
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

@@ -59,7 +59,7 @@ class Tasks:
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
         try:
             self._store.write(statement, values)
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             log.error("tasks and services of now will be lost at the next restart: %s", error)
 
     def tidy(self) -> None:
@@ -69,7 +69,7 @@ class Tasks:
                 if not ecs_kept.has_cluster(self._account, arn):
                     self._write(f"DELETE FROM {table} WHERE arn = ?", (arn,))
 
-    def restore(self) -> tuple[int, int]:
+    def restore(self, journal_is_whole: bool = True) -> tuple[int, int]:
         """Put the tasks of the last hour back: how many, and how many of them had been running, which are stopped
         now.
         """
@@ -78,7 +78,8 @@ class Tasks:
         for arn, moment, text in self._store.read("SELECT arn, stopped, told FROM task ORDER BY stopped NULLS LAST"):
             task = ecs_kept.revive(self._account, json.loads(text))
             if task is None:
-                self.task_forgotten(arn)
+                if journal_is_whole:
+                    self.task_forgotten(arn)
                 continue
             if moment is None:
                 _stop(task)

@@ -22,7 +22,7 @@ import boto3
 import pytest
 
 from localcloud.cloud import LocalCloud
-from localcloud.config import AlreadyRunning, Config, Endpoint, PortTaken
+from localcloud.config import AlreadyRunning, Config, Endpoint, LocalCloudError, PortTaken
 from localcloud.control import ask
 
 START_SECONDS = 60.0  # it takes about one and a half; the machine may be busy
@@ -230,7 +230,7 @@ def test_a_taken_port_is_said_so_and_never_changed_silently(config: Config, serv
 def test_a_port_file_without_a_port_is_said_so_and_left_alone(config: Config) -> None:
     config.prepare()
     config.port_file.write_text("4o96")
-    with pytest.raises(PortTaken, match="holds no number but '4o96'"):
+    with pytest.raises(LocalCloudError, match="holds no number of a port but '4o96'"):
         config.bind()
     assert config.port_file.read_text() == "4o96"
 

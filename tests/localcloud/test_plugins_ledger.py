@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import threading
@@ -324,6 +325,22 @@ def test_what_is_remembered_cannot_be_read_from_the_disk(tmp_path: Path) -> None
     again = Ledger(path)
     assert again.of(ROLE)[0].inputs == {"password": "a secret of somebody"}
     again.close()
-    path.with_name("ledger.key").unlink()
-    with pytest.raises(LocalCloudError, match="sealed with another key"):
+    key = path.with_name("ledger.key")
+    own = key.read_text()
+    for content, why in (
+        (base64.b64encode(b"x" * 32), "sealed with another key"),
+        (b"\xff no key", "it holds no key"),
+        (b"", "it holds no key"),
+    ):
+        key.write_bytes(content)
+        with pytest.raises(LocalCloudError, match=why):
+            Ledger(path)
+    key.unlink()
+    with pytest.raises(LocalCloudError, match="ledger.key cannot be used: it is missing"):
+        Ledger(path)
+    assert not key.exists(), "it can still be put back"
+    key.write_text(own)
+    Ledger(path).close()
+    key.unlink()
+    with pytest.raises(LocalCloudError, match="it is missing"):
         Ledger(path)

@@ -16,8 +16,9 @@ from botocore.exceptions import ClientError
 
 from localcloud.calls import Call
 from localcloud.patches import backends
-from localcloud.runtime import Runtime, executions, logs
+from localcloud.runtime import Runtime, executions, logs, objects
 from localcloud.server import Request, Response, Server
+from localcloud.unreadable import Reason, Unreadable
 
 MACHINE = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
 WAITING = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": 60, "End": True}}})
@@ -35,9 +36,9 @@ class Account:
         self.s3, self.sfn, self.logs = (server.client(name) for name in ("s3", "stepfunctions", "logs"))
         self.bucket = f"b-{server.account}"
 
-    def open(self) -> None:
+    def open(self, journal_is_whole: bool = True) -> None:
         self.runtime = Runtime(self.server, self.folder)
-        self.runtime.restore()
+        self.runtime.restore(journal_is_whole)
 
     def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         return self.runtime.perform(call, request, carry_out)
@@ -162,22 +163,88 @@ def test_a_full_disk_leaves_objects_as_they_were(account: Account, monkeypatch: 
     assert account.s3.get_object(Bucket=account.bucket, Key="k")["Body"].read() == b"new"
 
 
-def test_what_does_not_fit_together_is_dropped(account: Account, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_object_whose_bytes_are_missing_is_named_and_waits_for_them(account: Account) -> None:
     account.make_bucket()
     for key in ("whole", "cut", "missing"):
         account.s3.put_object(Bucket=account.bucket, Key=key, Body=key.encode() * 100)
+    spoilt = {}
     for path in account.files():
-        if path.read_bytes().startswith(b"cut"):
+        content = path.read_bytes()
+        if content.startswith(b"cut"):
             path.write_bytes(b"c")
-        if path.read_bytes().startswith(b"missing"):
+        elif content.startswith(b"missing"):
             path.unlink()
-    stray = account.folder / "objects/.stray"
-    stray.write_bytes(b"half written when the process was killed")
-    with caplog.at_level(logging.ERROR):
+        else:
+            continue
+        spoilt[path] = content
+    with pytest.raises(Unreadable) as refused:
         account.again()
-    assert account.keys() == ["whole"]
-    assert not stray.exists()
-    assert sorted(record.args[1] for record in caplog.records) == ["cut", "missing"]  # type: ignore[index]
+    assert refused.value.reason is Reason.damaged
+    for what in ("/cut: ", " has 1 of 300 bytes", "/missing: ", " is missing"):
+        assert what in str(refused.value)
+    assert "/whole" not in str(refused.value) and len(account.files()) == 2
+    for path, content in spoilt.items():
+        path.write_bytes(content)
+    account.again()
+    assert account.keys() == ["cut", "missing", "whole"]
+
+
+def test_only_files_that_the_store_knows_to_be_in_vain_go(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed while it writes leaves a draft, or a file that no object has got yet."""
+    account.make_bucket()
+    account.s3.put_object(Bucket=account.bucket, Key="k", Body=b"old")
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for where, name in ((os, "replace"), (objects.s3_kept, "describe")):
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(where, name, killed)
+            patched.setattr(Path, "unlink", lambda *_, **__: None)
+            account.s3.put_object(Bucket=account.bucket, Key=name, Body=name.encode())
+    unknown = account.folder / "objects/ab" / ("ab" * 32)
+    unknown.parent.mkdir(exist_ok=True)
+    unknown.write_bytes(b"of a store that is not this one")
+    assert len(account.files()) == 4
+    account.again()
+    assert sorted(path.read_bytes() for path in account.files()) == [b"of a store that is not this one", b"old"]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_has_lost_its_place_goes_only_if_the_journal_is_whole(account: Account, whole: bool) -> None:
+    account.make_bucket()
+    account.s3.put_object(Bucket=account.bucket, Key="k", Body=b"content")
+    account.logs.create_log_group(logGroupName="/g")
+    account.logs.create_log_stream(logGroupName="/g", logStreamName="s")
+    account.logs.put_log_events(
+        logGroupName="/g", logStreamName="s", logEvents=[{"timestamp": int(time.time() * 1000), "message": "hello"}]
+    )
+    machine = account.make_machine()
+    run = account.run(machine, "n")
+
+    account.runtime.close()
+    account.server.recorder = None
+    dict.clear(backends.s3(account.server.account).buckets[account.bucket].keys)
+    account.s3.delete_bucket(Bucket=account.bucket)
+    account.logs.delete_log_group(logGroupName="/g")
+    account.sfn.delete_state_machine(stateMachineArn=machine)
+    account.open(whole)
+    account.server.recorder = account
+    account.runtime.find_again()
+    assert len(account.files()) == (0 if whole else 1)
+
+    account.make_bucket()
+    account.logs.create_log_group(logGroupName="/g")
+    account.make_machine()
+    account.runtime.find_again()
+    assert account.keys() == ([] if whole else ["k"])
+    streams = account.logs.describe_log_streams(logGroupName="/g")["logStreams"]
+    listed = account.sfn.list_executions(stateMachineArn=machine)["executions"]
+    assert [len(streams), [found["executionArn"] for found in listed]] == ([0, []] if whole else [1, [run]])
+    if not whole:
+        assert account.s3.get_object(Bucket=account.bucket, Key="k")["Body"].read() == b"content"
+        account.again()
+        assert account.keys() == ["k"], "it stays"
 
 
 # --- executions ------------------------------------------------------------------------------------------------------
