@@ -85,13 +85,13 @@ def port(checkout: Checkout) -> Finding:
     file = checkout.cloud / "port"
     if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") or not file.exists():
         return Finding("port", True, "the local cloud's own" if file.exists() else "chosen at the first start")
-    kept = file.read_text().strip()
-    if not kept.isdecimal():
+    number = local_cloud.port(checkout)
+    if number is None:
         advice = (
-            f"put the port of what is deployed into it, as `grep -rho 'localhost:[0-9]*' {checkout.pulumi}` shows it"
+            f"put the port of what is deployed into it, as `grep -rho 'localhost:[0-9]*' {checkout.pulumi}` shows it; "
+            "if nothing is, remove it"
         )
         return Finding("port", False, f"{file} holds no number", advice)
-    number = int(kept)
     if _is_free(number):
         return Finding("port", True, f"{number} is free")
     from localcloud.config import holder_of
@@ -114,18 +114,35 @@ def port(checkout: Checkout) -> Finding:
 def kept_state(checkout: Checkout) -> Finding:
     """What the local cloud keeps between its starts."""
     what = "kept state"
-    if not (checkout.cloud / "journal").exists() or local_cloud.running(checkout):
-        return Finding(what, True, "in use" if (checkout.cloud / "journal").exists() else "none")
-    command = [str(checkout.python), "-m", "localcloud", "check", "--home", str(checkout.cloud)]
-    done = subprocess.run(command, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if local_cloud.running(checkout) or not local_cloud.holds(checkout):
+        return Finding(what, True, "in use" if local_cloud.holds(checkout) else "none")
+    done = _localcloud(checkout, "check")
     if not done.returncode:
         return Finding(what, True, "can be read")
     problems = (done.stdout or done.stderr).strip()
-    advice = (
-        f"{problems}\n    put a copy back, or go on without what the local cloud held (it is moved aside, and "
-        f"`herd up` makes everything again):\n    {checkout.python} -m localcloud forget --keep --home {checkout.cloud}"
-    )
-    return Finding(what, False, "is damaged", advice)
+    return Finding(what, False, "cannot be used", f"{problems}\n    {local_cloud.WAY_OUT}")
+
+
+def set_aside(checkout: Checkout) -> str:
+    """Let the local cloud go on without what is lost of its kept state; what was done.
+
+    Raises HerdError where it runs, or where it cannot be.
+    """
+    with local_cloud.guarded(checkout):
+        if local_cloud.running(checkout):
+            return "the local cloud runs: nothing is lost"
+        done = _localcloud(checkout, "set-aside")
+    if done.returncode:
+        raise HerdError(done.stderr.strip().removeprefix(local_cloud.OWN_WORDS))
+    where = done.stdout.strip()
+    if where == "nothing is lost":
+        return where
+    return f"all that the local cloud held is copied to {where}; `herd up` goes on with what is left"
+
+
+def _localcloud(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
+    words = [str(checkout.python), "-m", "localcloud", command, "--home", str(checkout.cloud)]
+    return subprocess.run(words, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def processes(checkout: Checkout) -> Finding:
@@ -253,7 +270,7 @@ def _is_held(lock: Path) -> bool:
 
 def _holder(lock: Path) -> str:
     """The process that holds the local cloud's home, "" if none does."""
-    return (lock.read_text().strip() or "of unknown number") if _is_held(lock) else ""
+    return (lock.read_text(errors="replace").strip() or "of unknown number") if _is_held(lock) else ""
 
 
 def _tasks(checkout: Checkout) -> Iterator[Any]:

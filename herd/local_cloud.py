@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,12 @@ SILENT_SECONDS = 3.0
 LOG_LINES = 15
 OWN_WORDS = "localcloud: "
 """What it begins the sentence with that says why it cannot start."""
+
+WAY_OUT = (
+    "Put a copy back; or go on without what is lost (a copy of everything stays in .herd/cloud): "
+    "`herd doctor --set-aside`"
+)
+"""What a person can do where a part of the kept state is lost."""
 
 _outliving_us: list[subprocess.Popen[bytes]] = []
 """What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
@@ -118,8 +125,8 @@ def require(checkout: Checkout) -> LocalCloud:
 
 
 def holds(checkout: Checkout) -> bool:
-    """Has it something to come back to, whether or not it runs?"""
-    return (checkout.cloud / "journal").exists()
+    """Has it something to come back to, whether or not it runs, and whether or not it can be read?"""
+    return any((checkout.cloud / part).exists() for part in ("journal", "runtime", "plugins"))
 
 
 @contextmanager
@@ -258,7 +265,8 @@ def _why_not(what: str, said: str, log: Path, start_of_log: int) -> str:
     """Why it did not come up: in its own words where it has some, else the end of what it wrote down."""
     _, own, words = said.rpartition(OWN_WORDS)
     if own:
-        return f"the local cloud cannot start: {words.strip()}"
+        sentence, lost, _ = words.strip().partition(". Put a copy back, or ")
+        return f"the local cloud cannot start: {sentence}{'. ' + WAY_OUT if lost else ''}"
     with log.open("rb") as stream:
         stream.seek(start_of_log)
         lines = [*stream.read().decode(errors="replace").splitlines(), *said.splitlines()][-LOG_LINES:]
@@ -291,11 +299,12 @@ def stop(checkout: Checkout) -> bool:
 
 
 def port(checkout: Checkout) -> int | None:
-    """The port that is its own for life; None before its first start."""
+    """The port that is its own for life; None before its first start, and where its file holds none."""
     try:
-        return int((checkout.cloud / "port").read_text())
+        number = int((checkout.cloud / "port").read_text())
     except (OSError, ValueError):
         return None
+    return number if 0 < number < 1 << 16 else None
 
 
 def is_taken(port: int) -> bool:
@@ -332,8 +341,15 @@ def _alive(pid: int) -> bool:
 def credentials(checkout: Checkout) -> Credentials:
     """The person's key, from the file that the local cloud keeps. Raises HerdError if it is not there."""
     parser = ConfigParser(interpolation=None)
-    files = [checkout.cloud / "aws" / "credentials", checkout.cloud / "aws" / "config"]
-    if len(parser.read(files)) < len(files):
-        raise HerdError(f"{files[0]}: cannot be read; `herd up` makes it")
-    values = parser["default"]
-    return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"], values["region"])
+    for file in (checkout.cloud / "aws" / "credentials", checkout.cloud / "aws" / "config"):
+        try:
+            parser.read_string(file.read_text())
+        except FileNotFoundError:
+            raise HerdError(f"{file} is missing; `herd stop` and `herd up` make it") from None
+        except (OSError, UnicodeDecodeError, ConfigParserError) as error:
+            raise HerdError(f"{file} cannot be read: {error}") from None
+    try:
+        values = parser["default"]
+        return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"], values["region"])
+    except KeyError as error:
+        raise HerdError(f"{checkout.cloud / 'aws'}: credentials and config hold no {error}") from None

@@ -3,6 +3,7 @@
 serve            run in the foreground until SIGTERM, SIGINT or `stop`
 stop             end the one that serves this home, tasks first
 forget           remove what a cloud that has ended held, or move it aside
+set-aside        go on without what is lost: the rest stays, and a copy of all of it
 check            name the files of a cloud that has ended which cannot be read
 install-plugins  write the provider executables into a PULUMI_HOME
 realise          make the virtual environment of a lock file, and print its folder
@@ -96,9 +97,17 @@ def forget(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     from localcloud import checkup
 
-    found = list(checkup.problems(options.home.absolute()))
+    found = [problem.text for problem in checkup.problems(options.home.absolute())]
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0
+
+
+def set_aside(options: argparse.Namespace) -> int:
+    from localcloud import salvage
+
+    aside = salvage.set_aside(Config(options.home.absolute(), options.home, options.home))
+    print(aside or "nothing is lost")
+    return 0
 
 
 def install_plugins(options: argparse.Namespace) -> int:
@@ -166,6 +175,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--home", type=Path, required=True)
     command.add_argument("--keep", action="store_true", help="move it aside instead")
     command.set_defaults(run=forget)
+
+    command = commands.add_parser("set-aside", help="go on without what is lost of a cloud that has ended")
+    command.add_argument("--home", type=Path, required=True)
+    command.set_defaults(run=set_aside)
 
     command = commands.add_parser("check", help="name what cannot be read of a cloud that has ended")
     command.add_argument("--home", type=Path, required=True)

@@ -1,47 +1,77 @@
-"""What is damaged in the kept state of a cloud that does not run, found without changing anything."""
+"""What of the kept state of a cloud that does not run cannot be used, found without changing anything.
+
+The parts are looked at as a start would: copies of the small files are opened, the store only read.
+"""
 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-
-def problems(home: Path) -> Iterator[str]:
-    """One line for each file below `home` that cannot be read."""
-    yield from _journal(home / "journal")
-    for path in sorted(home.glob("*/*.sqlite")):
-        yield from _database(path)
+from localcloud.config import LocalCloudError
+from localcloud.state import LEDGER, STORE, refuse_without_journal, refuse_without_ledger
+from localcloud.unreadable import Unreadable, using
 
 
-def _journal(folder: Path) -> Iterator[str]:
-    from localcloud.journal.lines import File, JournalDamaged
+@dataclass(frozen=True)
+class Problem:
+    """One thing that stops the next start. `part` is what can be gone on without: "all" or "runtime".
 
-    if not (folder / "requests").exists():
-        return
-    if not (folder / "key").exists():
-        yield f"{folder / 'key'} is missing, without which {folder / 'requests'} cannot be read"
+    It is "" where nothing is lost, and time or a person puts it right.
+    """
+
+    text: str
+    part: str
+
+
+def problems(home: Path) -> Iterator[Problem]:
+    """All that stops the next start, as far as the kept state does."""
+    requests = 0
     with tempfile.TemporaryDirectory() as scratch:
-        # Opening cuts off a last line that is not whole: a copy is opened.
-        copy = shutil.copy2(folder / "requests", Path(scratch) / "requests")
         try:
-            opened, _ = File.open(Path(copy), "")
-        except JournalDamaged as damage:
-            yield str(damage).replace(str(copy), str(folder / "requests")).rstrip(". ")
-        else:
-            opened.close()
+            requests = _look_at_declared(home, Path(scratch))
+        except LocalCloudError as error:
+            yield _problem(str(error).replace(scratch, str(home)).rstrip(". "), error, "all")
+    from localcloud.runtime.objects import lost
+    from localcloud.runtime.store import look, reading
 
-
-def _database(path: Path) -> Iterator[str]:
     try:
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
-            said = str(connection.execute("PRAGMA quick_check").fetchone()[0])
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        said = str(error)
-    if said != "ok":
-        yield f"{path}: {said}"
+        with using(home / STORE):
+            if look(home / STORE, requests > 0):
+                with closing(reading(home / STORE)) as file:
+                    yield from (Problem(text, "runtime") for text in lost(file, (home / STORE).with_name("objects")))
+    except LocalCloudError as error:
+        yield _problem(str(error), error, "runtime")
+
+
+def _problem(text: str, error: LocalCloudError, part: str) -> Problem:
+    passing = isinstance(error, Unreadable) and not error.reason.is_loss
+    return Problem(text, "" if passing else part)
+
+
+def _look_at_declared(home: Path, scratch: Path) -> int:
+    """Open copies of journal and ledger; how many requests there are. Raises what a start would."""
+    refuse_without_journal(home)
+    if not (home / "journal/requests").exists():
+        return 0
+    from localcloud.journal import Journal
+    from localcloud.plugins.ledger import Ledger
+
+    for path in (home / "journal/requests", home / "journal/key", *(home / "plugins").glob("ledger.*")):
+        with using(path):
+            copy = scratch / path.relative_to(home)
+            copy.parent.mkdir(exist_ok=True)
+            if path.exists():
+                shutil.copy2(path, copy)
+    journal = Journal(scratch / "journal")
+    try:
+        refuse_without_ledger(home, journal.highest_cause)
+        if (home / LEDGER).exists():
+            Ledger(scratch / LEDGER).close()
+        return len(journal)
+    finally:
+        journal.close()

@@ -36,8 +36,8 @@ LEDGER = "plugins/ledger.sqlite"
 FORGETTING = "forgetting"
 """File of the home that is there while what the cloud held is removed."""
 
-NEVER_SEEN = 1_000_000
-"""More requests than a disk can have lost the end of."""
+LOST = 1_000_000
+"""More requests than a disk can lose."""
 
 
 class State:
@@ -56,10 +56,10 @@ class State:
         self._closing = threading.Lock()
         self._closed = False
         _finish_forgetting(config.home)
-        _refuse_without_journal(config.home)
+        refuse_without_journal(config.home)
         self.journal = Journal(config.home / "journal", way_out(config.home))
         try:
-            _refuse_without_ledger(config.home, self.journal.highest_cause)
+            refuse_without_ledger(config.home, self.journal.highest_cause)
             (config.home / "runtime").mkdir(mode=0o700, exist_ok=True)
             self._store = Store(config.home / STORE, len(self.journal) > 0, lambda: self.journal.last)
             self._notice_losses()
@@ -79,9 +79,9 @@ class State:
     def _note_loss(self, what: str) -> None:
         log.warning(what)
         store, journal = self._store, self.journal
-        journal.skip_to(max(store.last_request, journal.last) + NEVER_SEEN)
+        journal.skip_to(max(store.last_request, journal.last) + LOST)
         with using(store.path):
-            store.note_loss(max(store.used_up, store.last_request, journal.last) + NEVER_SEEN)
+            store.note_loss(max(store.used_up, store.last_request, journal.last) + LOST)
 
     @property
     def losses(self) -> int:
@@ -150,9 +150,11 @@ class State:
 
 
 def way_out(home: Path) -> str:
-    """What a person can do about a state that cannot be read."""
-    command = f"python -m localcloud forget --home {home}"
-    return f"To go on without what the cloud held: {command} (with --keep it is moved aside, not removed)"
+    """What a person can do about a state that is lost."""
+    return (
+        "Put a copy back, or go on without what is lost (all of it is kept aside): "
+        f"python -m localcloud set-aside --home {home}"
+    )
 
 
 def forget(config: Config, keep: bool) -> list[Path]:
@@ -183,7 +185,7 @@ def _finish_forgetting(home: Path) -> None:
             _remove(home, FOLDERS)
 
 
-def _refuse_without_journal(home: Path) -> None:
+def refuse_without_journal(home: Path) -> None:
     """A cloud that has held something and lost its journal is not new."""
     journal = home / "journal" / "requests"
     with using(journal):
@@ -192,7 +194,7 @@ def _refuse_without_journal(home: Path) -> None:
             raise Unreadable(journal, Reason.missing, f"but there is {home / rest[0]}")
 
 
-def _refuse_without_ledger(home: Path, highest_cause: int) -> None:
+def refuse_without_ledger(home: Path, highest_cause: int) -> None:
     """What was made for a stack has an entry in the ledger."""
     ledger = home / LEDGER
     with using(ledger):

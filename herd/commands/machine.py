@@ -34,6 +34,12 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
 
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired without losing anything.")] = False,
+    set_aside: Annotated[
+        bool,
+        typer.Option(
+            "--set-aside", help="Go on without what the local cloud cannot read any more; a copy of all of it stays."
+        ),
+    ] = False,
     aws: Annotated[
         bool, typer.Option("--aws", help="Look at the AWS account of --stack instead: what is missing to deploy there.")
     ] = False,
@@ -43,9 +49,13 @@ def doctor(
 
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, certificates
     """
+    from herd import breakage, diagnosis
     from herd import checkout as checkouts
-    from herd import diagnosis
 
+    if set_aside:
+        if aws or stack is not None:
+            raise WrongInput("--set-aside is about this checkout's local cloud; what is on AWS stays")
+        console.say(breakage.set_aside(checkouts.current()))
     if aws:
         from herd import account
         from herd.target import choose

@@ -14,7 +14,7 @@ import re
 import sqlite3
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -148,18 +148,13 @@ class Objects:
         nobody may refer to it: one that it does not know is not this store's to judge.
         """
         found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        lost: list[str] = []
+        if missing := list(lost(self._store, self._folder)):
+            some = "; ".join(missing[:SHOWN]) + (f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
+            raise Unreadable(self._folder, Reason.damaged, some)
         rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
         for bucket, key, content, size, told in self._store.read(rows):
-            path = self._path(content) if content else None
-            if path is not None and (why := _why_not_whole(path, size)):
-                lost.append(f"s3://{bucket}/{key}: {path} {why}")
-                continue
-            file = s3_kept.FileBytes(path, size) if path else None
+            file = s3_kept.FileBytes(self._path(content), size) if content else None
             found[bucket, key].append(s3_kept.revive(self._account, bucket, key, json.loads(told), file))
-        if lost:
-            some = "; ".join(lost[:SHOWN]) + (f"; and {len(lost) - SHOWN} more" if len(lost) > SHOWN else "")
-            raise Unreadable(self._folder, Reason.damaged, some)
         self.homeless = found
         count = self.find_again()
         if journal_is_whole:
@@ -194,7 +189,16 @@ class Objects:
             file.execute(f"DELETE {which}", (bucket, key))
 
 
-def _why_not_whole(path: Path, size: int) -> str:
+def lost(store: Store | sqlite3.Connection, folder: Path) -> Iterator[str]:
+    """The objects of a store whose bytes are not in the folder, and why not."""
+    rows = "SELECT bucket, key, content, size FROM object WHERE content IS NOT NULL ORDER BY bucket, key, place"
+    for bucket, key, content, size in store.read(rows) if isinstance(store, Store) else store.execute(rows):
+        path = folder / content[:2] / content
+        if why := why_not_whole(path, size):
+            yield f"s3://{bucket}/{key}: {path} {why}"
+
+
+def why_not_whole(path: Path, size: int) -> str:
     """ "" if the file has so many bytes. Raises OSError for what cannot be looked at."""
     try:
         there = path.stat().st_size

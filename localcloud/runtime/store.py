@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
@@ -55,6 +56,9 @@ CREATE INDEX IF NOT EXISTS event_stream ON event (stream, id);
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
+TABLES_IN_ORDER = ("object", "execution", "task", "service", "stream", "event")
+"""What happened, by what refers to what."""
+
 OPEN, LAST_REQUEST, LOSSES, USED_UP = "open", "last request", "losses", "used up"
 """Names of facts: the boot of the machine in which a process has it open ("" after an orderly end); the number of the
 journal's last request; how often the cloud was found to have lost, or may have lost, what it had been asked; the number
@@ -73,7 +77,7 @@ class Store:
         self._lock = threading.RLock()
         self._last_request = last_request
         with using(path):
-            _look(path, must_exist)
+            look(path, must_exist)
             self._file = _open(path)
             try:
                 self._remember()
@@ -160,8 +164,11 @@ class Store:
             self._file.close()
 
 
-def _look(path: Path, must_exist: bool) -> None:
-    """Refuse what would be taken for an empty file, or for an older one, before anything is written."""
+def look(path: Path, must_exist: bool) -> bool:
+    """Refuse what would be taken for an empty file, or for an older one, before anything is written; is there one?
+
+    Raises Unreadable, sqlite3.Error and OSError.
+    """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -169,27 +176,33 @@ def _look(path: Path, must_exist: bool) -> None:
     if size == 0:
         if must_exist or _has_content(path.with_name("objects")):
             raise Unreadable(path, Reason.missing, "or empty, but the local cloud has held something")
-        return
-    ahead = path.with_name(f"{path.name}-wal")
-    # Without what was written ahead SQLite would not look for it either, nor leave a trace of having looked.
-    how = "ro" if ahead.exists() else "ro&immutable=1"
-    with closing(sqlite3.connect(f"file:{_quoted(path)}?mode={how}", uri=True)) as file:
+        return False
+    with closing(reading(path)) as file:
         (version,) = file.execute("PRAGMA user_version").fetchone()
         if version > FORMAT:
             raise Unreadable(path, Reason.newer, f"format {version}, known: {FORMAT}")
         was_open = version and file.execute("SELECT value FROM fact WHERE name = ?", (OPEN,)).fetchone()
+        ahead = _ahead_of(path)
         if was_open and was_open[0] and not ahead.exists():
             raise Unreadable(ahead, Reason.missing, f"and with it the last changes to {path.name}")
         if (said := file.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Unreadable(path, Reason.damaged, said)
+    return True
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """The file for who changes nothing, not even that somebody has looked."""
+    how = "ro" if _ahead_of(path).exists() else "ro&immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path))}?mode={how}", uri=True)
+
+
+def _ahead_of(path: Path) -> Path:
+    """What SQLite has written ahead of the file itself."""
+    return path.with_name(f"{path.name}-wal")
 
 
 def _has_content(folder: Path) -> bool:
     return any(path.is_file() for path in folder.glob("[0-9a-f][0-9a-f]/*"))
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 def _boot() -> str:

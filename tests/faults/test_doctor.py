@@ -5,6 +5,7 @@ Each row breaks a healthy checkout in one way: exactly one finding changes, and 
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -28,6 +29,7 @@ from herd.commands import machine as commands
 from herd.errors import HerdError
 from herd.toolchain import packages, preflight
 from localcloud.journal.lines import File, Header, Line
+from localcloud.runtime.store import Store
 
 ROOT = Path(__file__).parents[2]
 DEAD = 2**22 + 7
@@ -164,7 +166,8 @@ def write_a_journal(patient: Patient) -> Path:
     folder = patient.checkout.folder("cloud", "journal")
     lines = [Line(n, 1.0, "POST", "/", [], "ecs", "eu-west-1", "root", "") for n in range(1, 4)]
     File.create(folder / "requests", Header("0" * 32, 1.0), lines).close()
-    patient.put(".herd/cloud/journal/key", "x").chmod(0o600)
+    patient.put(".herd/cloud/journal/key", base64.b64encode(b"k" * 32).decode()).chmod(0o600)
+    Store(patient.checkout.folder("cloud", "runtime") / "runtime.sqlite").close()
     return folder / "requests"
 
 
@@ -180,6 +183,11 @@ def lose_the_journals_key(patient: Patient) -> None:
 def corrupt_the_ledger(patient: Patient) -> None:
     write_a_journal(patient)
     patient.put(".herd/cloud/plugins/ledger.sqlite", "this is no database " * 100).chmod(0o600)
+
+
+def lose_the_store(patient: Patient) -> None:
+    write_a_journal(patient)
+    (patient.checkout.cloud / "runtime/runtime.sqlite").write_bytes(b"")
 
 
 def hide(*tools: str) -> Callable[[Patient], None]:
@@ -267,7 +275,8 @@ ROWS = {
     "taken port, deployed": Row(take_the_port_of_what_is_deployed, "port", "is taken by another program", False),
     "corrupt journal": Row(corrupt_the_journal, "kept state", "requests, line 3: its checksum does not fit", False),
     "journal without key": Row(lose_the_journals_key, "kept state", "key is missing", False),
-    "corrupt ledger": Row(corrupt_the_ledger, "kept state", "ledger.sqlite: file is not a database", False),
+    "corrupt ledger": Row(corrupt_the_ledger, "kept state", "ledger.sqlite cannot be used: it is damaged", False),
+    "lost store": Row(lose_the_store, "kept state", "or go on without what is lost", False),
     "no uv": Row(hide("uv"), "uv", "`make up` installs it", False),
     "no Pulumi, no Go": Row(hide("pulumi"), "Pulumi", "https://www.pulumi.com/docs/install/", False),
     "readable credentials": Row(open_a_secret, "permissions", ".herd/cloud/aws/credentials", True),
@@ -331,6 +340,22 @@ def test_a_torn_last_line_of_the_journal_is_no_damage_and_stays(patient: Patient
     path.write_bytes(torn)
     assert findings()["kept state"].good
     assert path.read_bytes() == torn, "doctor changes nothing"
+
+
+def test_what_is_lost_is_set_aside_only_when_a_person_wants_it(
+    patient: Patient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lose_the_store(patient)
+    for fix in (False, True):
+        with pytest.raises(HerdError, match="herd doctor --set-aside"):
+            commands.doctor(fix=fix)
+    assert not list(patient.checkout.cloud.glob("set-aside-*"))
+    commands.doctor(set_aside=True)
+    (aside,) = patient.checkout.cloud.glob("set-aside-*")
+    assert str(aside) in capsys.readouterr().out and (aside / "runtime/runtime.sqlite").read_bytes() == b""
+    assert findings()["kept state"].good
+    commands.doctor(set_aside=True)
+    assert "nothing is lost" in capsys.readouterr().out
 
 
 def test_a_missing_browser_is_a_note_only(patient: Patient) -> None:

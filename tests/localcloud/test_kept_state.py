@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from localcloud import salvage
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config, LocalCloudError
 from localcloud.patches import backends
@@ -80,9 +81,7 @@ def held(cloud: LocalCloud) -> dict[str, Any]:
     machines = client("stepfunctions").list_state_machines()["stateMachines"]
     return {
         "objects": {key: client("s3").get_object(Bucket="bbb", Key=key)["Body"].read() for key in keys},
-        "logs": [
-            event["message"] for event in client("logs").get_log_events(logGroupName="/g", logStreamName="s")["events"]
-        ],
+        "logs": [event["message"] for event in client("logs").filter_log_events(logGroupName="/g")["events"]],
         "runs": [
             found["name"]
             for machine in machines
@@ -222,8 +221,8 @@ SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
 @pytest.mark.parametrize("name", SPOILT)
 def test_what_cannot_be_used_stops_the_start_and_stays(kept: Kept, tmp_path: Path, name: str) -> None:
     which, spoil, says = SPOILT[name]
-    whole, home = getattr(kept, which), tmp_path / "cloud"
-    shutil.copytree(whole, home)
+    home = tmp_path / "cloud"
+    shutil.copytree(getattr(kept, which), home)
     if name.startswith("port"):
         (home / "port").write_text("4096")
     spoil(home)
@@ -235,9 +234,16 @@ def test_what_cannot_be_used_stops_the_start_and_stays(kept: Kept, tmp_path: Pat
         assert says in str(refused.value), attempt
         assert str(home) in str(refused.value)
         assert files(home) == before, attempt
-    # Put back, all is there.
-    shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("which", ["stopped", "killed"])
+def test_what_is_put_back_is_there_again(kept: Kept, tmp_path: Path, which: str) -> None:
+    home, whole = tmp_path / "cloud", getattr(kept, which)
     shutil.copytree(whole, home)
+    (home / STORE).write_bytes(b"")
+    with pytest.raises(LocalCloudError, match="or empty"):
+        LocalCloud(config_of(home, kept.account), port=0).start()
+    shutil.copy2(whole / STORE, home / STORE)
     with serving(home, kept.account) as cloud:
         assert held(cloud) == WHOLE
 
@@ -344,6 +350,42 @@ def test_to_forget_needs_no_readable_state(kept: Kept, tmp_path: Path) -> None:
     assert {path.name for path in forget(config_of(home, kept.account), keep=False)} == set(FOLDERS)
     with serving(home, kept.account) as cloud:
         assert cloud.plugins.stacks() == {}
+
+
+# --- the way out ---
+
+
+@pytest.mark.parametrize(
+    ("which", "spoil", "stays"),
+    [
+        ("killed", remove(AHEAD), {"stacks": WHOLE["stacks"]}),
+        ("stopped", an_object(lambda file: file.unlink()), {**WHOLE, "objects": 3}),
+        ("stopped", cut(STORE, 0), {"stacks": WHOLE["stacks"], "objects": 0, "logs": [], "runs": []}),
+        ("stopped", cut("journal/requests", 0), {"stacks": {}}),
+        ("stopped", remove("plugins/ledger.key"), {"stacks": {}}),
+        ("stopped", lambda home: None, WHOLE),
+    ],
+    ids=["written ahead", "an object", "store", "journal", "ledger's key", "nothing"],
+)
+def test_to_set_aside_keeps_all_in_a_copy_and_goes_on_with_the_rest(
+    kept: Kept, tmp_path: Path, which: str, spoil: Callable[[Path], None], stays: dict[str, Any]
+) -> None:
+    home = tmp_path / "cloud"
+    shutil.copytree(getattr(kept, which), home)
+    spoil(home)
+    before = files(home)
+    aside = salvage.set_aside(config_of(home, kept.account))
+    assert (aside is None) == (stays == WHOLE)
+    if aside is not None:
+        copied = {name: content for name, content in before.items() if (aside / name).exists()}
+        assert copied and files(aside).items() >= copied.items()
+    with serving(home, kept.account) as cloud:
+        assert cloud.plugins.stacks() == stays["stacks"]
+        if "objects" in stays:
+            found = held(cloud)
+            assert found["objects"].items() <= CONTENT.items()
+            assert len(found["objects"]) == (stays["objects"] if aside else len(CONTENT))
+            assert (found["logs"], found["runs"]) == (stays["logs"], stays["runs"])
 
 
 # --- a full disk, for real ---

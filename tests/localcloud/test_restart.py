@@ -145,6 +145,14 @@ def serve(home: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+def set_aside(home: Path, said: str) -> Path:
+    """Do what the sentence says; where the copy lies."""
+    advice = said.strip().split(": ")[-1]
+    assert advice == f"python -m localcloud set-aside --home {home}"
+    done = subprocess.run([sys.executable, *advice.split()[1:]], capture_output=True, text=True, check=True)
+    return Path(done.stdout.strip())
+
+
 def test_a_damaged_journal_is_refused_and_the_way_out_leads_out(tmp_path: Path) -> None:
     home = tmp_path / "cloud"
     before = run(home, "schedule", "-86400", killed=True)
@@ -154,11 +162,8 @@ def test_a_damaged_journal_is_refused_and_the_way_out_leads_out(tmp_path: Path) 
     journal.write_bytes(damaged)
     refused = serve(home)
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"localcloud: {journal}, line 3: its checksum does not fit. To go on")
-    advice = refused.stderr.split(": ")[-1].split(" (")[0]
-    assert advice == f"python -m localcloud forget --home {home}"
-    done = subprocess.run([sys.executable, *advice.split()[1:], "--keep"], capture_output=True, text=True, check=True)
-    aside = Path(done.stdout.splitlines()[0]).parent
+    assert refused.stderr.startswith(f"localcloud: {journal}, line 3: its checksum does not fit. Put a copy back, or")
+    aside = set_aside(home, refused.stderr)
     assert (aside / "journal/requests").read_bytes() == damaged
     assert {path.name for path in aside.iterdir()} == {"journal", "runtime", "plugins", "images"}
     after = run(home, "look")
@@ -166,17 +171,22 @@ def test_a_damaged_journal_is_refused_and_the_way_out_leads_out(tmp_path: Path) 
     assert after["executions"] == {}
 
 
-def test_a_runtime_that_cannot_be_read_is_moved_aside(tmp_path: Path) -> None:
+def test_a_runtime_that_cannot_be_read_is_refused_and_the_rest_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "cloud"
     before = run(home, "schedule", "-86400", killed=True)
     for suffix in ("", "-wal", "-shm"):
         file = home / f"runtime/runtime.sqlite{suffix}"
         if file.exists():
             file.write_bytes(b"not a database" * 500)
+    for _ in range(2):
+        refused = serve(home)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"localcloud: {home}/runtime/runtime.sqlite cannot be used: it is damaged")
+    aside = set_aside(home, refused.stderr)
+    assert (aside / "runtime/runtime.sqlite").read_bytes() == b"not a database" * 500
     after = run(home, "look")
     assert (after["schedules"], after["instance"]) == (before["schedules"], before["instance"])
     assert after["executions"] == {}
-    assert list((home / "runtime").glob("runtime.sqlite.broken-*"))
 
 
 def test_to_forget_leaves_address_and_keys(tmp_path: Path) -> None:

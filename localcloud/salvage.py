@@ -1,0 +1,92 @@
+"""Going on without what is lost, because a person wants it: the rest stays in place, a copy of all of it beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from localcloud import checkup
+from localcloud.config import Config, LocalCloudError
+from localcloud.runtime.objects import why_not_whole
+from localcloud.runtime.store import TABLES_IN_ORDER, Store, reading
+from localcloud.state import FOLDERS, LOST, STORE
+from localcloud.unreadable import using
+
+
+def set_aside(config: Config) -> Path | None:
+    """Make the next start possible: where the copy of what there was lies, None where nothing is lost.
+
+    Without journal or ledger nothing is left that the rest belongs to, so all of it goes. Of the runtime everything
+    stays that can be read. Raises AlreadyRunning, and LocalCloudError for what will pass.
+    """
+    with config.exclusively(), using(config.home):
+        found = list(checkup.problems(config.home))
+        if passing := [problem.text for problem in found if not problem.part]:
+            raise LocalCloudError("; ".join(passing))
+        if not found:
+            return None
+        aside = config.home / time.strftime("set-aside-%Y%m%d-%H%M%S")
+        aside.mkdir(mode=0o700)
+        if any(problem.part == "all" for problem in found):
+            for name in FOLDERS:
+                if (config.home / name).exists():
+                    (config.home / name).rename(aside / name)
+        else:
+            _salvage(config.home, aside)
+        return aside
+
+
+def _salvage(home: Path, aside: Path) -> None:
+    """Put a store with all that can be read in the place of the old one, which stays aside."""
+    runtime, old = home / "runtime", aside / "runtime"
+    draft = home / "runtime.new"
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed over it
+    draft.mkdir(mode=0o700)
+    (draft / "objects").mkdir()
+    objects = runtime / "objects"
+    new = Store(draft / "runtime.sqlite")
+    try:
+        with new.changing() as file:
+            for table in TABLES_IN_ORDER:
+                for row in _rows(home / STORE, table):
+                    if table == "object" and row[4] and why_not_whole(objects / row[4][:2] / row[4], row[5]):
+                        continue
+                    places = ", ".join("?" * len(row))
+                    file.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
+        new.note_loss(LOST)
+        for (content,) in new.read("SELECT DISTINCT content FROM object WHERE content IS NOT NULL"):
+            place = draft / "objects" / content[:2] / content
+            place.parent.mkdir(exist_ok=True)
+            try:
+                os.link(objects / content[:2] / content, place)
+            except OSError:
+                shutil.copy2(objects / content[:2] / content, place)
+    finally:
+        new.close()
+    if runtime.exists():
+        runtime.rename(old)
+    draft.rename(runtime)
+
+
+def _rows(path: Path, table: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a table, from both of its ends up to what cannot be read."""
+    if not path.is_file():
+        return
+    seen = set()
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error), closing(reading(path)) as file:
+            columns = [row[1] for row in file.execute(f"PRAGMA table_info({table})")]
+            key = [row[1] for row in file.execute(f"PRAGMA table_info({table})") if row[5]] or ["rowid"]
+            if not columns:
+                return
+            by = ", ".join(f"{name} {order}" for name in key)
+            for row in file.execute(f"SELECT * FROM {table} ORDER BY {by}"):
+                if row not in seen:
+                    seen.add(row)
+                    yield row
