@@ -7,6 +7,9 @@ import sys
 
 def main() -> int:
     """Run one command; its exit status: 0, 1 failure, 2 wrong input."""
+    from herd.toolchain import terminal
+
+    terminal.prepare()
     from herd.cli import app
 
     try:

@@ -24,10 +24,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # Run as a file, sys.path begins with herd/, where a module's name may hide one of the standard library's.
 sys.path[0] = str(ROOT)
 
-from herd.toolchain import browser, machine, packages, preflight, pulumi_cli  # noqa: E402
+from herd.foreign import shown  # noqa: E402
+from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, terminal  # noqa: E402
 
 
 def main(arguments: list[str]) -> int:
+    terminal.prepare()
     cache = machine.user_cache()
     tests = "--test" in arguments
     develop = tests or "--dev" in arguments
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
             packages.ensure_made(ROOT, cache, packages.AUDIT)
         pulumi_cli.ensure(cache)
     except machine.ToolMissing as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(shown(f"error: {error}"), file=sys.stderr)
         return 1
     return 0
 

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from herd import console
 from herd.commands import check, deploy, develop, inspect, machine, run, secret
 from herd.errors import HerdError
+from herd.foreign import on_one_line, shown
 
 
 class Commands(TyperGroup):
@@ -27,9 +28,17 @@ class Commands(TyperGroup):
             raise typer.Exit(error.status) from None
         except Exception as error:
             if (text := _aws_error(error) or _disk_error(error)) is None:
+                _make_harmless(error)
                 raise
             console.fail(text)
             raise typer.Exit(1) from None
+
+    def make_context(self, *arguments: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*arguments, **more)
+        except Exception as error:
+            _make_harmless(error)
+            raise
 
     def __init__(self, **attributes: Any) -> None:
         """As they are written below: the way of a day's work, not the alphabet, nor groups of commands first."""
@@ -38,6 +47,13 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.commands)
+
+
+def _make_harmless(error: Exception) -> None:
+    """What others print of it, Typer and Python, repeats what was typed or what a service said."""
+    error.args = tuple(shown(value) if isinstance(value, str) else value for value in error.args)
+    if isinstance(message := getattr(error, "message", None), str):
+        error.message = on_one_line(message)  # type: ignore[attr-defined]
 
 
 def _aws_error(error: Exception) -> str | None:

@@ -1,13 +1,18 @@
-"""What the person sees: results on stdout, progress and errors on stderr, colour and motion only on a terminal."""
+"""What the person sees: results on stdout, progress and errors on stderr, colour and motion only on a terminal.
+
+Everything that is printed passes here, where foreign text is made harmless (herd/foreign.py) and nothing is markup.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from herd.foreign import Printed, on_one_line, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,18 +46,59 @@ def _console(stderr: bool) -> Console:
 
 
 def say(text: str = "", style: str | None = None) -> None:
-    """One line of result. The text is data, never markup: a workload's name or a log line may hold brackets."""
-    out().print(text, style=style, markup=False)
+    """A line of result, or several. The text is data, never markup: a log line may hold brackets."""
+    out().print(_text(text), style=style)
+
+
+def as_printed(text: str, before: str = "") -> None:
+    """A line of a program's own, word for word, also what a terminal obeys: for whoever asks for it with `--raw`."""
+    stream = out().file
+    stream.write(f"{shown(before)}{text}\n")
+    stream.flush()
+
+
+def log_line(text: str, before: str = "") -> None:
+    """A line of a program's own, shown and not obeyed; `before` stands before each line that it turns out to be."""
+    for line in shown(text).split("\n"):
+        out().print(_text(f"{before}{line}"))
+
+
+def document(text: str) -> None:
+    """Text for another program or a file: there it is as it is, in UTF-8. On a terminal it is harmless."""
+    stream = out().file
+    if stream.isatty() or not hasattr(stream, "buffer"):
+        stream.write(shown(text))
+    else:
+        stream.flush()
+        stream.buffer.write(text.encode("utf-8", "surrogateescape"))
+    stream.flush()
+
+
+@contextmanager
+def printed() -> Iterator[tuple[Printed, Printed]]:
+    """Where the stdout and the stderr of a program go that runs in front of the person."""
+    outputs = [Printed(_writer(console)) for console in (out(), err())]
+    yield outputs[0], outputs[1]
+    for output in outputs:
+        output.feed(b"", last=True)
+
+
+def _writer(console: Console) -> Callable[[str], None]:
+    def write(text: str) -> None:
+        console.file.write(text)
+        console.file.flush()
+
+    return write
 
 
 def note(text: str, style: str | None = None) -> None:
     """One line about what is going on."""
-    err().print(text, style=style, markup=False)
+    err().print(_text(text), style=style)
 
 
 def fail(error: object) -> None:
     """The error, as it is: settings problems begin with their file's name."""
-    err().print(str(error), style="red", markup=False)
+    err().print(_text(str(error)), style="red")
 
 
 class Step:
@@ -65,7 +111,7 @@ class Step:
 
     def update(self, text: str) -> None:
         if self._status is not None:
-            self._status.update(_plain(f"{self.label} · {text}"))
+            self._status.update(_line(f"{self.label} · {text}"))
 
 
 @contextmanager
@@ -76,7 +122,7 @@ def step(label: str, quiet: bool = False) -> Iterator[Step]:
     """
     started = time.monotonic()
     if err().is_terminal:
-        with err().status(_plain(label)) as status:
+        with _status(label) as status:
             current = Step(label, status)
             yield current
     else:
@@ -85,13 +131,30 @@ def step(label: str, quiet: bool = False) -> Iterator[Step]:
     took = time.monotonic() - started
     if not quiet or took >= 0.5:
         result = f": {current.result}" if current.result else ""
-        err().print(_plain(f"✓ {current.label}{result} ({took:.1f} s)"))
+        err().print(_line(f"✓ {current.label}{result} ({took:.1f} s)"))
 
 
-def _plain(text: str) -> Any:
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Show, on a terminal only, that something is waited for; what is handed over says what."""
+    with _status("") as status:
+        yield lambda text: status.update(_line(text))
+
+
+def _status(label: str) -> Status:
+    return err().status(_line(label), spinner="dots" if err().encoding.startswith("utf") else "line")
+
+
+def _text(text: str) -> Any:
     from rich.text import Text
 
-    return Text(text)
+    return Text(shown(text))
+
+
+def _line(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(on_one_line(text))
 
 
 def table(columns: list[str], rows: list[list[str]], styles: dict[str, str] | None = None) -> None:
@@ -99,14 +162,16 @@ def table(columns: list[str], rows: list[list[str]], styles: dict[str, str] | No
 
     As wide as its content: an address that was broken to fit the terminal could not be clicked or copied.
     """
+    from rich.cells import cell_len
     from rich.text import Text
 
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    for number, row in enumerate([columns, *rows]):
+    lines = [[on_one_line(cell) for cell in row] for row in (columns, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    for number, row in enumerate(lines):
         line = Text()
         for cell, width in zip(row, widths, strict=True):
             line.append(cell, "bold" if number == 0 else (styles or {}).get(cell, ""))
-            line.append(" " * (width - len(cell) + 2))
+            line.append(" " * (width - cell_len(cell) + 2))
         line.rstrip()
         out().print(line)
 
@@ -116,12 +181,12 @@ def confirm(question: str) -> bool:
     if not sys.stdin.isatty():
         note(f"{question} Nobody is at the terminal to say so; `--yes` does.")
         return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return input(f"{on_one_line(question)} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def ask(question: str) -> str | None:
     """What the person types; None where nobody is at the terminal."""
-    return input(question).strip() if sys.stdin.isatty() else None
+    return input(on_one_line(question)).strip() if sys.stdin.isatty() else None
 
 
 def interactive() -> bool:

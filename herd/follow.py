@@ -65,13 +65,16 @@ class Following:
         return [run for run in self.runs.values() if run.failed]
 
 
-def follow(target: Target, following: list[Following], show_logs: bool) -> None:
-    """Show what happens until all have ended. KeyboardInterrupt goes through: the runs go on without us."""
+def follow(target: Target, following: list[Following], show_logs: bool, raw: bool = False) -> None:
+    """Show what happens until all have ended; log lines word for word if `raw`.
+
+    KeyboardInterrupt goes through: the runs go on without us.
+    """
     interval = 0.2 if isinstance(target, LocalTarget) else 2.0
     groups = {name: target.exports.workloads[name]["log_group"] for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
     patience = _Patience()
-    with console.err().status("") as status:
+    with console.waiting() as say:
         while True:
             changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
             if show_logs:
@@ -80,14 +83,14 @@ def follow(target: Target, following: list[Following], show_logs: bool) -> None:
                         run.workload, Reader(target, groups[run.workload], run.started or datetime.now(UTC))
                     )
                 for name, reader in readers.items():
-                    _print_lines(name, reader, len(groups) > 1)
+                    _print_lines(name, reader, len(groups) > 1, raw)
             for run in changed:
                 _print_change(target, run, groups[run.workload], show_logs)
             if all(entry.ended for entry in following):
                 return
             now = [run for entry in following for run in entry.runs.values() if run.status == "running"]
             patience.look(target, now)
-            status.update(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
+            say(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
             time.sleep(interval)
 
 
@@ -111,9 +114,10 @@ class _Patience:
                 console.note(f"… {run.workload}: {reason[0].lower()}{reason[1:]}")
 
 
-def _print_lines(name: str, reader: Reader, named: bool) -> None:
+def _print_lines(name: str, reader: Reader, named: bool, raw: bool) -> None:
+    show = console.as_printed if raw else console.log_line
     for line in reader.new():
-        console.say(f"{name} | {line.text}" if named else line.text)
+        show(line.text, f"{name} | " if named else "")
 
 
 def _print_change(target: Target, run: Run, group: str, logs_shown: bool) -> None:

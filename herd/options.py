@@ -28,6 +28,10 @@ Stack = Annotated[
         callback=names.stack,
     ),
 ]
+Raw = Annotated[
+    bool,
+    typer.Option("--raw", help="What programs print as they print it: escape sequences reach the terminal."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --stack).")]
 Name = Annotated[
     str,

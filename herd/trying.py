@@ -8,19 +8,25 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any
 
 from herd import console, local_cloud, project, runs, vault
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.foreign import Printed
 from herd.target import LocalTarget, unknown
 from herd.toolchain import uv
 
 if TYPE_CHECKING:
     from infra.offer import Offer
     from infra.spec import AnySpec
+
+LAST_WORDS_SECONDS = 5
+"""How long is waited for what a program printed, once it has ended."""
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -41,8 +47,15 @@ def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
     return [wanted] if wanted is not None else (list(known) or [None])
 
 
-def run(target: LocalTarget, spec: AnySpec, params: dict[str, Any], item: str | None, inputs: Path | None) -> int:
-    """Run it once; its exit status."""
+def run(
+    target: LocalTarget,
+    spec: AnySpec,
+    params: dict[str, Any],
+    item: str | None,
+    inputs: Path | None,
+    raw: bool = False,
+) -> int:
+    """Run it once; its exit status. What it prints is shown and not obeyed, unless `raw`."""
     checkout = target.checkout
     venv = environment_of(checkout, _lock_of(checkout, spec))
     runner = environment_of(checkout, checkout.root / "runner" / "requirements.lock")
@@ -72,9 +85,29 @@ def run(target: LocalTarget, spec: AnySpec, params: dict[str, Any], item: str | 
         port = _free_port(spec.port)
         variables |= {"PORT": str(port), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
-    return _wait(
-        subprocess.Popen([runner / "bin" / "python", "-I", checkout.root / "runner"], env=variables, cwd=folder)
-    )
+    command = [str(runner / "bin" / "python"), "-I", str(checkout.root / "runner")]
+    if raw:
+        return _wait(subprocess.Popen(command, env=variables, cwd=folder))
+    # One pipe where both lead to the same terminal, so that lines stay in the order in which they were printed.
+    merged = sys.stdout.isatty() and sys.stderr.isatty()
+    error = subprocess.STDOUT if merged else subprocess.PIPE
+    process = subprocess.Popen(command, env=variables, cwd=folder, stdout=subprocess.PIPE, stderr=error)
+    with console.printed() as outputs:
+        pipes = zip((process.stdout, process.stderr), outputs, strict=True)
+        readers = [Thread(target=_hand_on, args=(pipe, to), daemon=True) for pipe, to in pipes if pipe is not None]
+        for reader in readers:
+            reader.start()
+        status = _wait(process)
+        for reader in readers:
+            # Not for ever: what it started and left behind may hold the pipe open.
+            reader.join(LAST_WORDS_SECONDS)
+    return status
+
+
+def _hand_on(pipe: IO[bytes], to: Printed) -> None:
+    with pipe:
+        while data := os.read(pipe.fileno(), 65_536):
+            to.feed(data)
 
 
 def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> dict[str, Any]:

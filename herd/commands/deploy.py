@@ -87,15 +87,15 @@ def preview(
                 if known and known.plan.only_refused
                 else ""
             )
-            typer.echo(comment.failed(target.name, error, more), nl=False)
+            console.document(comment.failed(target.name, error, more))
         raise
     if save is not None:
         plans.save(review.plan, save)
     match format_:
         case Format.markdown:
-            typer.echo(comment.comment(review.plan, review.public_services, review.due), nl=False)
+            console.document(comment.comment(review.plan, review.public_services, review.due))
         case Format.json:
-            typer.echo(json.dumps(review.plan.as_json(), indent=2))
+            console.document(json.dumps(review.plan.as_json(), indent=2) + "\n")
         case Format.text:
             deployment.show_changes(review.plan)
             console.say(review.plan.count())

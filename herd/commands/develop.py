@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from herd import console, names
-from herd.options import Environment, Name
+from herd.options import Environment, Name, Raw
 
 
 class Kind(StrEnum):
@@ -70,6 +70,7 @@ def try_(
             help="Take inputs from DIR/<name>/ where there is such a folder.",
         ),
     ] = None,
+    raw: Raw = False,
     environment: Environment = None,
 ) -> None:
     """Run a workload's code as it is on disk, with its packages and its real inputs. Deploys and publishes nothing.
@@ -88,6 +89,6 @@ def try_(
     for one in items:
         if one is not None and len(items) > 1:
             console.note(f"{name}, item {one}:")
-        status = trying.run(target, spec, params, one, inputs)
+        status = trying.run(target, spec, params, one, inputs, raw)
         if status:
             raise typer.Exit(status)

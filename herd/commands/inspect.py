@@ -9,7 +9,7 @@ import typer
 
 from herd import console, names
 from herd.errors import HerdError, WrongInput
-from herd.options import Environment, Name, Stack
+from herd.options import Environment, Name, Raw, Stack
 
 STYLES = {
     "healthy": "green",
@@ -51,7 +51,7 @@ def status(
             "reports_url": target.exports.get("reports_url"),
             "workloads": [workload.as_json() for workload in workloads],
         }
-        typer.echo(json.dumps(told, indent=2))
+        console.document(json.dumps(told, indent=2) + "\n")
         return
     from herd import show
 
@@ -66,6 +66,7 @@ def logs(
     lines: Annotated[
         int, typer.Option("--lines", "-n", min=1, max=10_000, help="How many of the last lines, of each task.")
     ] = 100,
+    raw: Raw = False,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
@@ -87,11 +88,12 @@ def logs(
         reading.by_task(target, group, lines, run["startDate"]) if run else [reading.tail(target, name, group, lines)]
     )
     shown = [line for task in tasks for line in task]
+    show = console.as_printed if raw else console.log_line
     for number, task in enumerate(tasks, 1):
         if len(tasks) > 1:
             console.note(f"── task {number} of {len(tasks)} ──", style="dim")
         for line in task:
-            console.say(line.text)
+            show(line.text)
     if not follow:
         if not shown:
             console.note(f"{name} has printed nothing yet")
@@ -102,7 +104,7 @@ def logs(
         while True:
             for line in reader.new():
                 if (line.at, line.stream, line.text) not in known:
-                    console.say(line.text)
+                    show(line.text)
             time.sleep(0.3 if isinstance(target, LocalTarget) else 2)
 
 
@@ -177,7 +179,7 @@ def _shown(value: object) -> str:
     if hasattr(value, "text"):
         value = value.text
     try:
-        return json.dumps(value, default=_plain)
+        return json.dumps(value, default=_plain, ensure_ascii=False)
     except TypeError:
         return str(value)
 

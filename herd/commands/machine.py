@@ -24,12 +24,12 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
     target = choose(environment, stack)
     if not isinstance(target, LocalTarget):
         own = {"PULUMI_STACK": target.name}
-        typer.echo(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}))
+        console.document(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}) + "\n")
         return
     target.announce()
     deployment.prepare(target)
     variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
-    typer.echo(shell.script(variables))
+    console.document(shell.script(variables) + "\n")
 
 
 def doctor(

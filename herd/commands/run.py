@@ -8,7 +8,7 @@ import typer
 
 from herd import console, names
 from herd.errors import HerdError, WrongInput
-from herd.options import Environment, Name, Stack, Yes
+from herd.options import Environment, Name, Raw, Stack, Yes
 
 
 def run(
@@ -21,6 +21,7 @@ def run(
         bool, typer.Option("--with-dependants", help="Then also what runs after it, as its pipeline would.")
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return; do not follow.")] = False,
+    raw: Raw = False,
     environment: Environment = None,
     stack: Stack = None,
     yes: Yes = False,
@@ -46,7 +47,7 @@ def run(
         console.say(following.run_id)
         return
     try:
-        follow(target, [following], show_logs=True)
+        follow(target, [following], show_logs=True, raw=raw)
     except KeyboardInterrupt:
         console.note(
             f"detached; the run goes on: `herd logs {name} --follow` shows, `herd cancel {following.run_id}` stops it"

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TextIO
 
+from herd.foreign import on_one_line
+
 QUIET_SECONDS = 30.0
 """How often a line appears where it cannot be rewritten: a log of CI should show life, not thousands of lines."""
 
@@ -41,6 +43,7 @@ class Progress:
             self._write(f"{self._label}: {text} ({self.elapsed})")
 
     def _write(self, text: str, last: bool = False) -> None:
+        text = on_one_line(text)
         if self._terminal:
             self._stream.write(f"\r\x1b[K{text[:110]}" + ("\n" if last else ""))
         else:
