@@ -30,6 +30,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
         monkeypatch.setattr(target.AwsTarget, "_session", session)
         monkeypatch.setattr(target.AwsTarget, "region", REGION)
         monkeypatch.setattr(target.AwsTarget, "exports", Exports({}))
+        monkeypatch.setattr(target.AwsTarget, "pulumi", Path("/usr/bin/pulumi"))
         yield session
     console.err.cache_clear()
 
