@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from herd import project, stack_config
+from herd import definitions, project, stack_config
 from herd.breakage import Finding
 from herd.errors import WrongInput
 from herd.target import AwsTarget, Target
@@ -149,6 +149,20 @@ def _public_access(account: Account) -> Finding:
     )
 
 
+def _state_machines(account: Account) -> Finding:
+    """Asks Step Functions about each definition that `herd up` would make."""
+    told = account.client("sts").get_caller_identity()
+    partition, number = str(told["Arn"]).split(":")[1], str(told["Account"])
+    checkout, name = account.target.checkout, account.target.name
+    made = definitions.all_of(checkout, name, account.specs, number, account.region, partition)
+    if not made:
+        return Finding("state machines", True, "none is needed")
+    problems = list(definitions.refused(account.client("stepfunctions"), made))
+    found = f"{len(problems)} problems in {len(made)}" if problems else f"Step Functions takes all {len(made)}"
+    advice = "\n".join(["Step Functions would refuse them:", *problems])
+    return Finding("state machines", not problems, found, advice)
+
+
 def _certificates(account: Account) -> Finding:
     pages = account.client("acm").get_paginator("list_certificates")
     listed = pages.paginate(CertificateStatuses=["PENDING_VALIDATION"])
@@ -235,4 +249,5 @@ LOOKS: tuple[tuple[str, Look], ...] = (
     ),
     ("public buckets", _public_access),
     ("certificates", _certificates),
+    ("state machines", _state_machines),
 )

@@ -85,11 +85,14 @@ def put_record(
     status: State,
     item: Literal["$.item"] | None = None,
     params: str = "$.run.params",
+    task_ran: bool = True,
 ) -> State:
     """Writes a run's record on behalf of a task that cannot; a record that the task itself wrote is never replaced.
 
     `status` holds the fields `status`, `attempt`, `exit_code`, `reason` (or their `.$` forms). That the record cannot
-    be written, usually because there is one (412), changes nothing for the run.
+    be written, usually because there is one (412), changes nothing for the run. `task_ran`: a task may have written
+    one, so that S3 is asked to keep it; asking is left out where it is not needed, since Step Functions knows fields of
+    S3's requests by a copy of its own.
     """
     name = "{}/{}" if item else "{}"
     values = f"{RUN_ID}, $.item" if item else RUN_ID
@@ -101,7 +104,7 @@ def put_record(
             "Bucket": target.data_bucket,
             "Key.$": f"States.Format('_runs/{workload}/{name}.json', {values})",
             "ContentType": "application/json",
-            "IfNoneMatch": "*",
+            **({"IfNoneMatch": "*"} if task_ran else {}),
             "Body": {
                 "schema": 1,
                 "environment": target.environment,

@@ -115,7 +115,7 @@ def _branch(spec: BatchSpec, machine: str, place: Mapping[str, str], target: Tar
     }
     if blocked:
         states[f"{job} skip"] = put_record(
-            target, job, spec.kind, f"{job} skipped", status=_SKIPPED, params=f"$.params['{job}']"
+            target, job, spec.kind, f"{job} skipped", status=_SKIPPED, params=f"$.params['{job}']", task_ran=False
         )
     return {"StartAt": f"{job}?", "States": states}
 

@@ -47,7 +47,7 @@ def doctor(
 ) -> None:
     """Check this machine and checkout, and say for each thing that is wrong what to do about it.
 
-    [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, certificates
+    [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, state machines …
     """
     from herd import breakage, diagnosis
     from herd import checkout as checkouts

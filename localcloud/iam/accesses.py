@@ -210,6 +210,8 @@ def _states(ask: Ask) -> Found:
     if ask.action in ("CreateStateMachine", "CreateActivity"):
         kind = "stateMachine" if ask.action == "CreateStateMachine" else "activity"
         return [ask.arn(f"{kind}:{ask.text('name')}")], {}
+    if ask.action == "ValidateStateMachineDefinition":
+        return [ask.arn("stateMachine:*")], {}
     arn = ask.text("stateMachineArn", "executionArn", "activityArn", "mapRunArn", "resourceArn")
     machine = arn.split(":")
     if len(machine) == 8 and machine[5] == "stateMachine":  # an alias or version; the machine is what is authorised

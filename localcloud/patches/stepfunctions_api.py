@@ -15,7 +15,12 @@ from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.backend import execution as executions
 from moto.stepfunctions.parser.backend import execution_worker
 
+from localcloud.patches.stepfunctions_definitions import diagnose
+
 Response = responses.StepFunctionResponse
+
+MOST_DIAGNOSTICS = 100
+"""In one answer. Source: ValidateStateMachineDefinition, Step Functions API reference."""
 
 WORKER_START_SECONDS = 5.0
 """How long StopExecution waits for an execution's thread that has only just been started."""
@@ -33,7 +38,11 @@ def apply() -> None:
 def _add_missing_calls() -> None:
     # stepfunctions/responses.py has neither; infrastructure tools call both.
     def validate_state_machine_definition(self: Any) -> str:
-        return json.dumps({"result": "OK", "diagnostics": [], "truncated": False})
+        found = [one.told() for one in diagnose(self._get_param("definition"))]
+        most = self._get_param("maxResults") or MOST_DIAGNOSTICS
+        return json.dumps(
+            {"result": "FAIL" if found else "OK", "diagnostics": found[:most], "truncated": len(found) > most}
+        )
 
     def list_state_machine_versions(self: Any) -> str:
         return json.dumps({"stateMachineVersions": []})

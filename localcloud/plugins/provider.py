@@ -134,6 +134,7 @@ class Provider:
         """Make a resource, or adopt the one that a killed update made for the same URN."""
         kind = self.type_of(urn)
         cloud = self._cloud(inputs)
+        self._asking(kind, urn, "planning", lambda: kind.planned(cloud, {}, inputs))
         if preview:
             return "", self._foreseen(kind, cloud, inputs)
         with self.ledger.creating(urn):
@@ -174,6 +175,7 @@ class Provider:
         """Make a resource as declared now."""
         kind = self.type_of(urn)
         cloud = self._cloud({**olds, **news})
+        self._asking(kind, urn, "planning", lambda: kind.planned(cloud, olds, news))
         changed = set(kind.differences(old_inputs, olds, news)) | {"tagsAll"}
         told = {name: value for name, value in news.items() if not name.startswith("__")}
         kept = {name: value for name, value in olds.items() if name not in old_inputs or name in told}

@@ -171,6 +171,9 @@ class Resource:
         """The inputs as they will be kept, after Check."""
         return inputs
 
+    def planned(self, cloud: Cloud, olds: Props, inputs: Props) -> None:
+        """What the real provider asks AWS while it plans, in previews too; raises for what AWS refuses then."""
+
     def differences(self, old_inputs: Props, olds: Props, news: Props) -> list[str]:
         """Names of the properties that an update would change."""
         return changes(self.fields, old_inputs, news)

@@ -6,6 +6,7 @@ import re
 
 from localcloud.calls import Refused
 from localcloud.patches import backends
+from localcloud.patches.stepfunctions_definitions import diagnose
 from localcloud.rules.reading import Asked
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
@@ -16,6 +17,15 @@ def name_is_valid(asked: Asked) -> None:
     name = asked.text("name")
     if name and not NAME.fullmatch(name):
         raise Refused("InvalidName", f"Invalid Name: '{name}' must satisfy the pattern {NAME.pattern}")
+
+
+def definition_is_valid(asked: Asked) -> None:
+    """States lead to states, and integrations take what is handed to them; the grammar is the interpreter's."""
+    definition = asked.text("definition")
+    found = diagnose(definition, language=False) if definition else []
+    if found:
+        told = "; ".join(f"{one.code}: {one.message} at {one.location}" for one in found)
+        raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
 
 
 def is_new(asked: Asked) -> None:

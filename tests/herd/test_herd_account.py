@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from herd import target
+from localcloud.patches.stepfunctions_definitions import diagnose
 
 NUMBER = "210987654321"
 PROD = f"config:\n  aws:region: eu-central-1\n  herd:account: '{NUMBER}'\n  herd:profile: prod\n"
@@ -34,6 +36,8 @@ class Aws:
         self.zones, self.waiting = ["a", "b", "c"], list[str]()
         self.quotas = {"L-3032A538": 100.0, "L-F678F1CE": 5.0, "L-0263D0A3": 5.0, "L-53DA6B97": 50.0}
         self.denied: set[str] = set()
+        self.validated: list[str] = []
+        self.diagnostics: list[dict[str, str]] | None = None
 
     def client(self, name: str, **_: Any) -> Any:
         if name in self.denied:
@@ -68,6 +72,16 @@ class Aws:
 
         exceptions = SimpleNamespace(NoSuchPublicAccessBlockConfiguration=NoBlock)
         return SimpleNamespace(get_public_access_block=ask, exceptions=exceptions)
+
+    def stepfunctions(self) -> Any:
+        """Judges as the local cloud does, unless a test says what Step Functions says."""
+
+        def validate(definition: str) -> Any:
+            self.validated.append(definition)
+            found = self.diagnostics if self.diagnostics is not None else [d.told() for d in diagnose(definition)]
+            return {"result": "FAIL" if found else "OK", "diagnostics": found}
+
+        return SimpleNamespace(validate_state_machine_definition=validate)
 
     def acm(self) -> Any:
         found = [{"DomainName": name} for name in self.waiting]
@@ -125,11 +139,39 @@ def test_what_is_missing_is_said_with_what_to_do(cli: Any, aws: Aws, taken: dict
     assert advice in result.stderr
 
 
+def test_each_definition_is_shown_to_step_functions(cli: Any, aws: Aws, root: Path) -> None:
+    for name, settings in {"first": 'schedule = "@daily"\n', "second": 'after = ["first"]\n'}.items():
+        (root / "jobs" / name).mkdir(parents=True)
+        (root / "jobs" / name / "workload.toml").write_text(settings + 'command = "true"\n')
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 0, result.stdout + result.stderr
+    comments = sorted(json.loads(definition)["Comment"] for definition in aws.validated)
+    assert {"job first", "job second", "pipeline first", "report page"} <= set(comments)
+    assert re.search(rf"state machines +Step Functions takes all {len(comments)}", result.stdout), result.stdout
+    assert any(f":eu-central-1:{NUMBER}:cluster/herd-prod" in definition for definition in aws.validated)
+
+
+def test_what_step_functions_would_refuse_is_said_by_workload_and_state(cli: Any, aws: Aws) -> None:
+    message, where = (
+        "The field 'IfNoneMatch' is not supported by Step Functions",
+        "/States/Record the failure/Parameters",
+    )
+    aws.diagnostics = [
+        {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": message, "location": where},
+        {"severity": "WARNING", "code": "NO_PATH", "message": "something to think of", "location": where},
+    ]
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 1
+    told = " ".join(result.stderr.split())
+    assert f"page: state 'Record the failure': {message} (SCHEMA_VALIDATION_FAILED)" in told
+    assert "something to think of" not in told
+
+
 def test_what_may_not_be_read_is_said_and_is_no_error(cli: Any, aws: Aws) -> None:
-    aws.denied = {"service-quotas", "acm", "s3control"}
+    aws.denied = {"service-quotas", "acm", "s3control", "stepfunctions"}
     result = cli("doctor", "--aws", "--stack", "prod")
     assert result.exit_code == 0
-    assert result.stdout.count("could not be looked at: AccessDenied") == 5
+    assert result.stdout.count("could not be looked at: AccessDenied") == 6
 
 
 def test_only_a_certificate_of_the_stacks_own_domain_is_missed(cli: Any, aws: Aws, root: Path) -> None:

@@ -23,6 +23,7 @@ from tests.localcloud.plugins_support import TRUST, Made, Provider
 BUCKET = "urn:pulumi:dev::proj::aws:s3/bucket:Bucket::data"
 ROLE = "urn:pulumi:dev::proj::aws:iam/role:Role::worker"
 GROUP = "urn:pulumi:dev::proj::aws:cloudwatch/logGroup:LogGroup::logs"
+MACHINE = "urn:pulumi:dev::proj::aws:sfn/stateMachine:StateMachine::machine"
 BALANCER = "urn:pulumi:dev::proj::aws:lb/loadBalancer:LoadBalancer::a-name-that-is-far-too-long-for-aws"
 
 
@@ -197,6 +198,21 @@ def test_a_preview_knows_what_follows_from_the_inputs(provider: Provider) -> Non
     assert foreseen.outputs["tagsAll"] is UNKNOWN
     unknown = provider.create(BUCKET, provider.checked(BUCKET, {"bucket": UNKNOWN}), preview=True)
     assert unknown.outputs["arn"] is UNKNOWN and unknown.outputs["bucketRegion"] == "eu-west-1"
+
+
+def test_a_preview_has_a_state_machine_validated(provider: Provider) -> None:
+    """As the real provider does in CustomizeDiff: what Step Functions refuses is known before anything is made."""
+    right = '{"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}}'
+    role = "arn:aws:iam::123456789012:role/r"
+    good = provider.checked(MACHINE, {"name": "m", "definition": right, "roleArn": role})
+    wrong = {**good, "definition": right.replace('"StartAt": "A"', '"StartAt": "B"')}
+    told = "invalid Step Functions State Machine definition: ERROR (MISSING_TRANSITION_TARGET): Missing 'StartAt'"
+    for preview in (True, False):
+        assert told in error_of(provider.create, MACHINE, wrong, preview)[1]
+    provider.create(MACHINE, {**good, "definition": UNKNOWN}, preview=True)
+    made = provider.create(MACHINE, good)
+    for preview in (True, False):
+        assert told in error_of(provider.update, MACHINE, made, wrong, preview)[1]
 
 
 def test_an_unknown_value_is_a_difference_and_replaces_where_a_change_would(provider: Provider) -> None:

@@ -32,8 +32,9 @@ def one(state: dict[str, Any], **others: Any) -> dict[str, Any]:
     return {"StartAt": "One", "States": {"One": state, **others}}
 
 
-def ended(state: dict[str, Any]) -> dict[str, Any]:
-    return one({**state, "End": True})
+def ended(state: dict[str, Any], name: str = "One") -> dict[str, Any]:
+    """A machine of one state, or a scope in one: names are unique in a whole machine."""
+    return {"StartAt": name, "States": {name: {**state, "End": True}}}
 
 
 def test_run_task_sync_gives_the_task(cloud: Any) -> None:
@@ -128,8 +129,8 @@ def test_a_failing_branch_stops_its_siblings_task(cloud: Any, wait_until: Any, t
     parallel = {
         "Type": "Parallel",
         "Branches": [
-            ended(run_task(cloud, cloud.define("sh", "-c", fail, family="bad"))),
-            ended(run_task(cloud, cloud.define("sh", "-c", f"touch {runs}; exec sleep 60", family="long"))),
+            ended(run_task(cloud, cloud.define("sh", "-c", fail, family="bad")), "Bad"),
+            ended(run_task(cloud, cloud.define("sh", "-c", f"touch {runs}; exec sleep 60", family="long")), "Long"),
         ],
         "Catch": [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Caught"}],
         "End": True,
@@ -149,7 +150,7 @@ def test_map_runs_a_task_an_item_with_bounded_concurrency(cloud: Any) -> None:
         "ItemsPath": "$.items",
         "ItemSelector": {"item.$": "$$.Map.Item.Value"},
         "MaxConcurrency": 2,
-        "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, **ended(state)},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, **ended(state, "Item")},
     }
     done = cloud.execute(cloud.machine(ended(mapped)), {"items": ["a", "b", "c"]})
     assert done["status"] == "SUCCEEDED"

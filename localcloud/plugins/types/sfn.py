@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.plugins.conversion import camel
+from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
 from localcloud.plugins.tags import LOWER, Tagging
 from localcloud.plugins.values import Props
@@ -51,6 +52,25 @@ class StateMachine(Resource):
 
     def derived(self, cloud: Cloud, props: Props) -> Props:
         return {"arn": cloud.arn("states", f"stateMachine:{props['name']}")}
+
+    def planned(self, cloud: Cloud, olds: Props, inputs: Props) -> None:
+        """The provider validates a definition that changes (CustomizeDiff), and words what is wrong like this."""
+        definition = inputs.get("definition")
+        if not isinstance(definition, str) or definition == olds.get("definition"):
+            return
+        kind = inputs.get("type") or "STANDARD"
+        answer = self.call(cloud, "validate_state_machine_definition", definition=definition, type=kind)
+        if answer["result"] != "OK":
+            found = "\n".join(f"{one['severity']} ({one['code']}): {one['message']}" for one in answer["diagnostics"])
+            raise Refused(f"invalid Step Functions State Machine definition: {found}")
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        live = super().read(cloud, identifier, props)
+        if live is not None:
+            versions = self.call(cloud, "list_state_machine_versions", stateMachineArn=identifier)
+            newest: Props = next(iter(versions["stateMachineVersions"]), {})
+            live["stateMachineVersionArn"] = newest.get("stateMachineVersionArn", live.get("stateMachineVersionArn"))
+        return live
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
         told = super().arguments(cloud, inputs)

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
 from infra.asl import Target
 from infra.pipelines import pipeline_definition
 from infra.spec import JobSpec, Pipeline
 from infra.statemachine import job_definition
+from localcloud.patches.stepfunctions_definitions import diagnose
 
 Jobs = Callable[..., JobSpec]
 
@@ -44,7 +44,7 @@ def followers(state: dict[str, Any]) -> set[str]:
 
 
 def check(definition: dict[str, Any]) -> None:
-    AmazonStateLanguageParser.parse(json.dumps(definition))
+    assert diagnose(json.dumps(definition)) == []
     names = [name for scope in scopes(definition) for name in scope["States"]]
     assert len(names) == len(set(names)), "names of states are unique in the whole machine"
     assert max(map(len, names)) <= 80
@@ -60,6 +60,23 @@ def check(definition: dict[str, Any]) -> None:
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
 def test_machines_of_jobs(job: Jobs, settings: dict[str, Any]) -> None:
     check(job_definition(job(LONGEST, **settings), "herd-dev-x", TARGET))
+
+
+def records(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The states that write a run's record."""
+    states = {name: state for scope in scopes(definition) for name, state in scope["States"].items()}
+    return {name: state for name, state in states.items() if "s3:putObject" in state.get("Resource", "")}
+
+
+def test_only_where_a_task_ran_may_a_record_be_there_already(job: Jobs) -> None:
+    """Step Functions knows S3's fields by a copy of its own; a field that is left out cannot be missing from it."""
+    failed = records(job_definition(job("train", fan_out=("a", "b")), "f", TARGET))
+    assert failed and all(state["Parameters"]["IfNoneMatch"] == "*" for state in failed.values())
+    specs = {"first": job("first"), "second": job("second", after=("first",))}
+    pipeline = Pipeline("first", (("first",), ("second",)), None, "UTC")
+    skipped = records(pipeline_definition(pipeline, specs, {name: f"arn:{name}" for name in specs}, TARGET))
+    assert skipped.keys() == {"second skip"}
+    assert "IfNoneMatch" not in skipped["second skip"]["Parameters"]
 
 
 def test_machines_of_pipelines(job: Jobs) -> None:
