@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from herd import project, runs
 from herd.errors import WrongInput
 from herd.follow import Following
 from herd.target import Target, unknown
+from infra.limits import MOST_PARAMS_CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,11 @@ def parse_params(given: list[str], defaults: Mapping[str, Any], name: str) -> di
                 parsed[key] = _as_type_of(defaults[key], text)
             except ValueError as error:
                 problems.append(f"--param {entry}: must be {error}, like its default {defaults[key]!r}")
+    if (size := len(json.dumps(parsed))) > MOST_PARAMS_CHARACTERS:
+        problems.append(
+            f"--param: the parameters of {name} have {size:,} characters as JSON; allowed: up to "
+            f"{MOST_PARAMS_CHARACTERS:,}, which is what ECS takes with a run; larger things belong in files"
+        )
     if problems:
         raise WrongInput("\n".join(problems))
     return parsed

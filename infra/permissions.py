@@ -25,6 +25,9 @@ from infra.spec import BatchSpec, ReportSpec, WorkloadSpec
 Statement = dict[str, Any]
 Document = dict[str, Any]
 
+MOST_POLICY_CHARACTERS = 10_240
+"""Of all inline policies of a role, white space not counted. Source: "IAM and AWS STS quotas", IAM user guide."""
+
 MANAGED_RULES = (
     "StepFunctionsGetEventsForECSTaskRule",
     "StepFunctionsGetEventsForStepFunctionsExecutionRule",
@@ -303,9 +306,13 @@ def workload_role(
 def _policy(name: str, role: Role, permissions: Document | None, parent: Component) -> RolePolicy | None:
     if permissions is None:
         return None
-    return RolePolicy(
-        parent.child(name), name=name, role=role.name, policy=json.dumps(permissions), opts=parent.options()
-    )
+    policy = json.dumps(permissions)
+    if (size := len("".join(policy.split()))) > MOST_POLICY_CHARACTERS:
+        raise pulumi.RunError(
+            f"{parent.child(name)}: what it reads, connects to and keeps secret makes a policy of {size:,} characters; "
+            f"AWS allows {MOST_POLICY_CHARACTERS:,} for all policies of a role: split it into two, or read fewer things"
+        )
+    return RolePolicy(parent.child(name), name=name, role=role.name, policy=policy, opts=parent.options())
 
 
 class PlatformRoles(Component):

@@ -7,15 +7,20 @@ settings is wrong by itself the message is dropped: it would only repeat the pro
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from infra import capacity
+from infra import capacity, limits
+from infra.asl import Target
 from infra.offer import FARGATE
 from infra.spec_errors import did_you_mean, show
 from infra.spec_models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
+from infra.statemachine import job_definition
 
 Finding = tuple[tuple[str, ...], str]
 
 # A task definition has 64 KB for everything. Source: "Amazon ECS task definition parameters", ECS developer guide.
 MOST_CHARACTERS = 20_000
+
+MANY_ATTEMPTS = 100
+"""Below so many attempts of items no run comes near the limit of events, so that it need not be worked out."""
 
 _SCRIPTS: dict[str, list[str]] = {"main.py": ["python", "main.py"], "main.R": ["Rscript", "main.R"]}
 _PAGES: dict[str, list[str]] = {
@@ -99,12 +104,28 @@ def _script(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
             yield ("command",), f"command: {show(spec.command[1])} is not a file of {spec.folder.as_posix()}{hint}"
 
 
+def _events(spec: BatchSpec) -> Iterator[Finding]:
+    """AWS ends an execution whose history is full, and with it all tasks that still run."""
+    attempts = spec.retries + 1
+    if len(spec.fan_out) * attempts < MANY_ATTEMPTS:
+        return
+    definition = job_definition(spec, spec.name, Target("", "", "", "", (), ()))
+    most = limits.most_items(definition, attempts)
+    if len(spec.fan_out) > most:
+        yield (
+            ("fan_out", "retries"),
+            f"fan_out has {len(spec.fan_out)} items, which with retries = {spec.retries} can take more than the "
+            f"{limits.MOST_EVENTS:,} events that AWS allows one run; allowed: up to {most} items, or fewer retries",
+        )
+
+
 def _batch(spec: BatchSpec) -> Iterator[Finding]:
     if spec.schedule and spec.after:
         yield (
             ("after", "schedule"),
             "schedule and after exclude each other: a workload starts by the clock or after others; remove one",
         )
+    yield from _events(spec)
     if spec.name in spec.after:
         yield ("after",), f"after: {show(spec.name)} is this workload itself"
     for number, check in enumerate(spec.checks, 1):

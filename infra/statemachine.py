@@ -34,7 +34,7 @@ from infra.asl import (
     when,
 )
 from infra.offer import FARGATE
-from infra.spec import BatchSpec
+from infra.spec_models import BatchSpec
 
 CONTAINER = "main"
 CHECK_FAILED_EXIT = 65

@@ -247,6 +247,12 @@ def test_every_wrong_parameter_is_named_at_once() -> None:
     ]
 
 
+def test_parameters_that_ecs_would_not_take_are_refused_before_the_start() -> None:
+    assert starting.parse_params([f"text={'x' * 5_900}"], {"text": ""}, "train")
+    with pytest.raises(WrongInput, match="the parameters of train have 6,013 characters as JSON; allowed: up to 6,000"):
+        starting.parse_params([f"text={'x' * 6_001}"], {"text": ""}, "train")
+
+
 @given(st.text(max_size=40))
 def test_a_parameter_is_parsed_or_refused_never_anything_else(text: str) -> None:
     for name in DEFAULTS:

@@ -55,6 +55,13 @@ CASES = golden((Path(__file__).parent / "messages.golden").read_text(encoding="u
         {JOB: f"fan_out = {[str(i) for i in range(201)]}"},
         [f'{JOB}: fan_out = ["0", "1", "2", "3", "4", …] has 201 entries; allowed: up to 200'],
     ),
+    "more attempts of items than a run has events": (
+        {JOB: f"retries = 10\nfan_out = {[str(i) for i in range(120)]}"},
+        [
+            f"{JOB}: fan_out has 120 items, which with retries = 10 can take more than the 25,000 events that AWS "
+            "allows one run; allowed: up to 90 items, or fewer retries"
+        ],
+    ),
     "variables of a whole file": (
         {JOB: "[env]\n" + "\n".join(f'V{i} = "{"x" * 1990}"' for i in range(11))},
         [

@@ -133,6 +133,12 @@ class Cloud:
     def run(self, machine: str, name: str = "run-1", **given: Any) -> "Outcome":
         return self.end(self.start(machine, name, **given))
 
+    def history(self, machine: str) -> int:
+        """How many events the one execution of a machine has."""
+        (execution,) = self._sfn.list_executions(stateMachineArn=machine)["executions"]
+        pages = self._sfn.get_paginator("get_execution_history").paginate(executionArn=execution["executionArn"])
+        return sum(len(page["events"]) for page in pages)
+
     def record(self, key: str) -> dict[str, Any]:
         found = self._s3.get_object(Bucket=self._bucket, Key=f"_runs/{key}.json")
         loaded: dict[str, Any] = json.loads(found["Body"].read())

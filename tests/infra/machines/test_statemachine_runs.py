@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from infra import statemachine
+from infra import limits, statemachine
 from infra.spec import JobSpec
 from infra.statemachine import job_definition
 from tests.infra.machines.cloud import CannotStart, Cloud, Exit, wait_until
@@ -189,6 +189,16 @@ def test_an_item_that_fails_fails_the_run_but_not_its_siblings(cloud: Cloud, job
     assert sorted(task.get("HERD_ITEM", "publish") for task in cloud.engine.started) == ["a", "b", "c"]
     assert cloud.record("train/run-1/b")["item"] == "b"
     assert cloud.record("train/run-1")["status"] == "check-failed"
+
+
+def test_a_history_is_no_longer_than_was_worked_out(cloud: Cloud, job: Jobs) -> None:
+    """All items fail in all attempts: the longest that there is."""
+    cloud.engine.script = lambda task: 1
+    spec = job("train", fan_out=("a", "b"), retries=1)
+    machine = deploy(cloud, spec)
+    assert cloud.run(machine).status == "FAILED"
+    most = limits.most_events(job_definition(spec, "family", cloud.target), 2, 2)
+    assert 0.7 * most <= cloud.history(machine) <= most
 
 
 # --- overlap -------------------------------------------------------------------------------------------------------

@@ -4,10 +4,13 @@ import json
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pulumi
 import pytest
 
+from infra import permissions
 from infra.context import Account, Context
 from infra.naming import Naming
 from infra.permissions import (
@@ -211,3 +214,12 @@ def test_policies_fit_a_role(program: Program) -> None:
     """10,240 characters for all inline policies of a role (IAM quotas)."""
     for policy in program.of("iam/rolePolicy:RolePolicy"):
         assert len(json.dumps(json.loads(policy.inputs["policy"]), separators=(",", ":"))) < 5_000
+
+
+def test_a_policy_that_iam_would_not_take_is_refused_in_words() -> None:
+    component: Any = SimpleNamespace(child=lambda name: f"train-{name}")
+    reads = [f"arn:aws:s3:::acme-{number:03}-{'x' * 40}/*" for number in range(200)]
+    with pytest.raises(pulumi.RunError, match=r"train-task: .* AWS allows 10,240 for all policies of a role"):
+        permissions._policy(
+            "task", component, permissions.document(permissions.allow("s3:GetObject", reads)), component
+        )
