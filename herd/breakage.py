@@ -111,6 +111,18 @@ def port(checkout: Checkout) -> Finding:
     return Finding("port", False, found, "end that program, or `herd doctor --fix`: nothing is deployed", choose)
 
 
+def credentials(checkout: Checkout) -> Finding:
+    """Your key for the local cloud."""
+    from localcloud.config import LocalCloudError
+    from localcloud.credentials import kept_root
+
+    try:
+        key = kept_root(checkout.cloud / "aws" / "credentials")
+    except (LocalCloudError, OSError) as error:
+        return Finding("credentials", False, "cannot be read", str(error))
+    return Finding("credentials", True, "the local cloud's own" if key else "made at the first start")
+
+
 def kept_state(checkout: Checkout) -> Finding:
     """What the local cloud keeps between its starts."""
     what = "kept state"
@@ -195,10 +207,8 @@ def pending(checkout: Checkout) -> Finding:
     for name in _stacks(checkout):
         try:
             found += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]
-        except (ValueError, KeyError, TypeError) as error:
-            file = LocalTarget(checkout, name).state_file
-            advice = f"put {file.name}.bak back in its place, then `herd up`"
-            return Finding("Pulumi's state", False, f"{file} cannot be read: {error}", advice)
+        except HerdError as error:
+            return Finding("Pulumi's state", False, f"that of {name} cannot be read", str(error))
     if not found:
         return Finding("Pulumi's state", True, "whole" if any(_stacks(checkout)) else "none")
     told = f"an update was killed in the middle of {', '.join(found)}"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from herd import (
     console,
     engine_lock,
     leftovers,
     local_cloud,
+    losses,
     plan,
     project,
     protection,
@@ -25,7 +27,7 @@ from herd import (
     turn,
     vault,
 )
-from herd.changes import Changes
+from herd.changes import Changes, short, type_and_name
 from herd.checkout import Checkout
 from herd.engine import Engine
 from herd.errors import HerdError, WrongInput
@@ -67,7 +69,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
     with _alone(target):
         if isinstance(target, LocalTarget):
             start_cloud(target)
-            prepare_stack(target)
+            prepare_stack(target, "making them again")
         engine = Engine(target)
         target.announce()
         if expected is not None or not isinstance(target, LocalTarget):
@@ -77,8 +79,13 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
             if expected is not None:
                 plan.expect(planned, expected)
             target.approve("deploy", yes)
+        known = _known(target) if target.unsettled else frozenset()
         changes = engine.up()
         show_changes(changes)
+        if isinstance(target, LocalTarget):
+            losses.record(target, target.cloud.losses)
+        if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
+            console.note(f"made again, because they were gone: {losses.listed(again)}")
         # What was exported may have changed with the update.
         target.__dict__.pop("exports", None)
         # Services come up while the first run is on its way: they do not need its results to start.
@@ -103,6 +110,12 @@ def _look_over(target: Target) -> Specs:
     for review in reviews.due(specs):
         console.note(f"! {review}", style="yellow")
     return specs
+
+
+def _known(target: Target) -> frozenset[tuple[str, str, str]]:
+    """What a change of a resource would be called that Pulumi's state has, and that has to be made all the same."""
+    names = (type_and_name(resource["urn"]) for resource in target.state_resources())
+    return frozenset(("+", short(type_), name) for type_, name in names)
 
 
 @contextmanager
@@ -202,7 +215,7 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: fro
         # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
         start_cloud(target, anywhere=True)
     if was_up:
-        lost = _recorded(target) != target.cloud.instance
+        lost = losses.is_another_cloud(target)
         if not lost:
             _destroy(target, guarded)
     cloud = local_cloud.running(target.checkout)
@@ -241,8 +254,14 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
         if left and left.strangers:
             console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
             return
+        cloud = local_cloud.running(checkout)
+        if others := _others(cloud):
+            console.note(
+                f"the local cloud stays up: it holds resources of {', '.join(others)}, whose state is not in "
+                f"{checkout.pulumi} any more; put that back, or remove them with `herd down -e NAME`"
+            )
+            return
         with console.step("stopping the local cloud", quiet=True):
-            cloud = local_cloud.running(checkout)
             port = cloud.port if cloud else local_cloud.port(checkout)
             stopped = local_cloud.stop(checkout)
             local_cloud.forget(checkout)
@@ -258,6 +277,12 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
     console.note(
         f"nothing is left; kept for the next time: {checkout.state} (address, keys, log), {checkout.cache} (tools)"
     )
+
+
+def _others(cloud: local_cloud.LocalCloud | None) -> list[str]:
+    """Environments of which the local cloud has resources: their state may be missing, they are not."""
+    stacks: dict[str, int] = cloud.ask({"do": "status"}).get("stacks", {}) if cloud else {}
+    return sorted(name.rpartition("/")[2] for name, count in stacks.items() if count)
 
 
 def _leave_foreign_port(checkout: Checkout) -> None:
@@ -338,40 +363,46 @@ def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
         step.result = local_cloud.start(target.checkout, anywhere).endpoint
 
 
-def prepare_stack(target: LocalTarget) -> None:
-    """Make the stack if there is none, and forget one whose resources went with an earlier local cloud."""
+def prepare_stack(target: LocalTarget, then: str = "`herd up` makes them again") -> None:
+    """Make the stack if there is none, and forget one whose resources went with an earlier local cloud.
+
+    Where the cloud may have lost something the engine looks first; `then` says what becomes of what is lost.
+    """
     if engine_lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
-    if target.state_file.exists() and _recorded(target) != target.cloud.instance:
-        console.note("the local cloud was restarted and has lost what it held: making the environment again")
+    if target.state_file.exists() and losses.is_another_cloud(target):
+        aside = _set_state_aside(target)
+        console.note(
+            "the local cloud was restarted and has lost what it held: making the environment again "
+            f"(Pulumi's state of before: {aside})"
+        )
         _forget(target)
     if not target.state_file.exists():
         leftovers.remember(target)
         Engine(target).init(target.checkout.pulumi)
-    _record_file(target).write_text(json.dumps({"instance": target.cloud.instance}))
+        losses.record(target, target.cloud.losses)
+    elif losses.suspected(target):
+        losses.mention(target, then)
+        target.unsettled = True
+    losses.record(target)
     if pending := target.pending:
         names = ", ".join(urn.rsplit("::", 1)[-1] for urn in pending)
         with console.step(f"an earlier update was killed in the middle of {names}: looking how that ended"):
             Engine(target).forget_pending()
 
 
-def _record_file(target: LocalTarget) -> Any:
-    return target.checkout.folder("pulumi") / f"{target.name}.cloud.json"
-
-
-def _recorded(target: LocalTarget) -> str | None:
-    """The instance of the local cloud that the stack's resources were made in."""
-    try:
-        return str(json.loads(_record_file(target).read_text())["instance"])
-    except (OSError, ValueError, KeyError):
-        return None
+def _set_state_aside(target: LocalTarget) -> Path:
+    """Keep what Pulumi's state said: who puts the local cloud's files back needs it too."""
+    aside = target.checkout.folder("pulumi", time.strftime("set-aside-%Y%m%d-%H%M%S"))
+    shutil.copy2(target.state_file, aside / target.state_file.name)
+    return aside
 
 
 def _forget(target: LocalTarget) -> None:
     """Remove the stack from the state backend, whatever it lists: its resources have gone."""
     for file in target.state_file.parent.glob(f"{target.name}.json*"):
         file.unlink()
-    _record_file(target).unlink(missing_ok=True)
+    losses.forget(target)
     target.unsettled = False
     stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
     target.__dict__.pop("exports", None)

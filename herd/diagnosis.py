@@ -120,6 +120,7 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     _settings,
     breakage.cloud,
     breakage.port,
+    breakage.credentials,
     breakage.kept_state,
     breakage.processes,
     breakage.locks,

@@ -23,13 +23,15 @@ from herd.target import LocalTarget
 
 WAIT_SECONDS = 900.0
 POLL_SECONDS = 0.2
+UNKNOWN = -1
+"""Process of a lock that this user cannot read: nobody can tell whether it is at work."""
 CLOCK_SECONDS = 5.0
 """A process that began so long after the lock was taken only has the number of the one that took it."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file. `pid` is 0 where it cannot be read: a machine that lost power left it half-written."""
+    """One lock file. `pid` is 0 where it is half-written, as a machine that lost power leaves it."""
 
     file: Path
     pid: int = 0
@@ -92,7 +94,9 @@ def locks(target: LocalTarget) -> Iterator[Lock]:
             yield Lock(file, int(told["pid"]), str(told["hostname"]), str(told["timestamp"]))
         except FileNotFoundError:
             continue
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError as error:
+            yield Lock(file, UNKNOWN, f"an unknown machine ({file.name} cannot be read: {error.strerror})")
+        except (ValueError, KeyError, TypeError):
             yield Lock(file)
 
 

@@ -29,7 +29,7 @@ PULUMI_FILES = 12
 
 STAYS = {
     "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
-    "pulumi": (".pulumi", "Pulumi.yaml", "passphrase"),
+    "pulumi": (".pulumi", "Pulumi.yaml", "passphrase", "set-aside-"),
 }
 """Beginnings of names below `.herd/` that stay after the last environment: the local cloud's address, keys and log,
 what a person set aside, Pulumi's passphrase and the backend's own settings.

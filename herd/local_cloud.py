@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,15 @@ _outliving_us: list[subprocess.Popen[bytes]] = []
 
 @dataclass(frozen=True)
 class LocalCloud:
-    """A local cloud that answers. `instance` changes when it has lost what it held."""
+    """A local cloud that answers. `instance` changes when it has lost what it held; `losses` counts how often it has
+    lost, or may have lost, a part.
+    """
 
     port: int
     pid: int
     instance: str
     control: Path
+    losses: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -88,11 +91,12 @@ def running(checkout: Checkout) -> LocalCloud | None:
         told = json.loads((checkout.cloud / "endpoint.json").read_text())
         cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
         # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
-        if _ping(cloud)["home"] != str(checkout.cloud):
+        answer = _ping(cloud)
+        if answer["home"] != str(checkout.cloud):
             return None
+        return replace(cloud, losses=int(answer.get("losses", 0)))
     except (OSError, ValueError, KeyError, TypeError, HerdError):
         return None
-    return cloud
 
 
 def _ping(cloud: LocalCloud) -> dict[str, Any]:

@@ -141,9 +141,11 @@ def job_statuses(described: Mapping[str, Any]) -> dict[str, str]:
 def latest(target: Target, machine: str, status: str | None = None) -> dict[str, Any] | None:
     """The newest execution of a machine (name, status, dates), or None; `status` is one of AWS's words."""
     wanted = {"statusFilter": status} if status else {}
-    found = target.client("stepfunctions").list_executions(stateMachineArn=machine, maxResults=1, **wanted)[
-        "executions"
-    ]
+    states = target.client("stepfunctions")
+    try:
+        found = states.list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
+    except states.exceptions.StateMachineDoesNotExist:  # removed by hand, or lost by the local cloud
+        return None
     return found[0] if found else None
 
 

@@ -30,7 +30,10 @@ class Service:
 def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     """How the service of workload `name` is; `told` is its entry in the exports."""
     ecs = target.client("ecs")
-    found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
+    try:
+        found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
+    except ecs.exceptions.ClusterNotFoundException:  # removed by hand, or lost by the local cloud
+        found = []
     if not found or found[0]["status"] != "ACTIVE":
         return Service(name, "stopped", False, 0, 0, reason="the service does not exist", exists=False)
     service = found[0]

@@ -193,7 +193,7 @@ def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
     stamp = home / "made-for"
     # With the home: the plugins of a copied checkout would otherwise go on leading to the original's local cloud.
     wanted = f"{cloud.instance}\n{pulumi}\n{checkout.cloud}\n"
-    if stamp.exists() and stamp.read_text() == wanted:
+    if stamp.exists() and stamp.read_bytes() == wanted.encode():
         return
     install = [str(checkout.python), "-m", "localcloud", "install-plugins"]
     machine.run([*install, "--home", str(checkout.cloud), "--pulumi-home", str(home)], cwd=checkout.root)

@@ -197,11 +197,25 @@ class LocalTarget(Target):
     @property
     def pending(self) -> list[str]:
         """What an engine began and never finished, as it wrote down (it does so only with checkpoints): URNs."""
+        return [str(operation["resource"]["urn"]) for operation in self._checkpoint().get("pending_operations") or []]
+
+    def _checkpoint(self) -> dict[str, Any]:
+        """What Pulumi's state says; {} where there is no such stack. Raises HerdError where it cannot be read."""
+        file = self.state_file
         try:
-            latest = json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
+            latest = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
+            if not isinstance(latest, dict):
+                raise ValueError("it is of another shape")
+            return latest
         except FileNotFoundError:
-            return []
-        return [operation["resource"]["urn"] for operation in latest.get("pending_operations") or []]
+            return {}
+        except OSError as error:
+            raise HerdError(f"{file}, Pulumi's state, cannot be read: {error.strerror}; nothing was changed") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HerdError(
+                f"{file}, Pulumi's state, cannot be read: {error}; nothing was changed. Pulumi keeps the state of "
+                f"before as {file.name}.bak: `cp {file}.bak {file}` (or put a copy of your own there), then `herd up`"
+            ) from None
 
     @functools.cached_property
     def exports(self) -> Exports:
@@ -211,14 +225,21 @@ class LocalTarget(Target):
         return Exports(stack.get("outputs") or {})
 
     def state_resources(self) -> list[dict[str, Any]]:
-        try:
-            state = json.loads(self.state_file.read_text())
-        except FileNotFoundError:
-            return []
-        return list((state["checkpoint"].get("latest") or {}).get("resources") or [])
+        return list(self._checkpoint().get("resources") or [])
 
     def pulumi_environment(self) -> dict[str, str]:
         return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi))
+
+    def require_exports(self) -> Exports:
+        exports = super().require_exports()
+        self._mention_losses()
+        return exports
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def _mention_losses(self) -> None:
+        from herd import losses
+
+        losses.mention(self)
 
     def approve(self, action: str, yes: bool) -> None:
         """On the laptop nothing needs to be confirmed."""

@@ -19,7 +19,7 @@ from localcloud.unreadable import Unreadable, using
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that stops the next start. `part` is what can be gone on without: "all" or "runtime".
+    """One thing that stops the next start. `part` is what can be gone on without: "all", "runtime", "images".
 
     It is "" where nothing is lost, and time or a person puts it right.
     """
@@ -36,9 +36,14 @@ def problems(home: Path) -> Iterator[Problem]:
             requests = _look_at_declared(home, Path(scratch))
         except LocalCloudError as error:
             yield _problem(str(error).replace(scratch, str(home)).rstrip(". "), error, "all")
+    from localcloud.images.store import read_names
     from localcloud.runtime.objects import lost
     from localcloud.runtime.store import look, reading
 
+    try:
+        read_names(home / "images" / "images")
+    except LocalCloudError as error:
+        yield _problem(str(error), error, "images")
     try:
         with using(home / STORE):
             if look(home / STORE, requests > 0):

@@ -140,7 +140,8 @@ class LocalCloud:
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)
-        actions = {"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep, "status": self._status}
+        actions = {"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep, "status": self._status,
+                   "missing": self._missing}  # fmt: skip
         control = Control({**actions, "stop": self._stop}, config.control_note)
         parts.callback(control.close)
         self.server, self.agent, self.images = server, agent, images
@@ -176,6 +177,9 @@ class LocalCloud:
         # With what a stack had, most of the journal's reason is gone; a cloud that others keep up may never stop.
         self._state.shorten()
         return {"removed": removed}
+
+    def _missing(self, request: Request, owned: ExitStack) -> Answer:
+        return {"missing": self.plugins.missing(str(request["project"]), str(request["stack"]))}
 
     def _status(self, request: Request, owned: ExitStack) -> Answer:
         with self.server.lock:

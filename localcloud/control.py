@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import shutil
 import socket
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 64 * 1024
 FOLDER_PREFIX = "localcloud-"
+FOLDER = re.compile(FOLDER_PREFIX + "[0-9a-f]{8}")
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -116,10 +118,12 @@ class Control:
 
 def clear_after_kill(note: Path) -> None:
     """Remove the folder that a killed cloud has left. Only for who holds its home: then nobody listens there."""
-    with suppress(OSError):  # there is no note, or no folder any more
+    with suppress(OSError, ValueError):  # there is no note, or none that can be read, or no folder any more
         folder = Path(note.read_text())
-        if folder.name.startswith(FOLDER_PREFIX):
-            shutil.rmtree(folder, ignore_errors=True)
+        if FOLDER.fullmatch(folder.name):
+            (folder / "control").unlink(missing_ok=True)
+            folder.rmdir()
+    with suppress(OSError):
         note.unlink()
 
 

@@ -185,7 +185,7 @@ def load_root(config: Config, port: int) -> Key:
     Raises LocalCloudError for a file that holds no key.
     """
     path = config.aws_folder / "credentials"
-    key = _kept_root(path)
+    key = kept_root(path)
     if key is None:
         key = Key(access_key=_access_key("AKIA"), secret_key=_secret_key(), principal="root")
         write_private(
@@ -196,7 +196,8 @@ def load_root(config: Config, port: int) -> Key:
     return key
 
 
-def _kept_root(path: Path) -> Key | None:
+def kept_root(path: Path) -> Key | None:
+    """The key in the file; None if there is no file. Raises LocalCloudError for one that holds no key."""
     file = configparser.ConfigParser(interpolation=None)
     try:
         with path.open(encoding="utf-8") as lines:

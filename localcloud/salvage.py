@@ -23,7 +23,7 @@ def set_aside(config: Config) -> Path | None:
     """Make the next start possible: where the copy of what there was lies, None where nothing is lost.
 
     Without journal or ledger nothing is left that the rest belongs to, so all of it goes. Of the runtime everything
-    stays that can be read. Raises AlreadyRunning, and LocalCloudError for what will pass.
+    stays that can be read; images are built again. Raises AlreadyRunning, and LocalCloudError for what will pass.
     """
     with config.exclusively(), using(config.home):
         found = list(checkup.problems(config.home))
@@ -33,11 +33,12 @@ def set_aside(config: Config) -> Path | None:
             return None
         aside = config.home / time.strftime("set-aside-%Y%m%d-%H%M%S")
         aside.mkdir(mode=0o700)
-        if any(problem.part == "all" for problem in found):
-            for name in FOLDERS:
-                if (config.home / name).exists():
-                    (config.home / name).rename(aside / name)
-        else:
+        lost = {problem.part for problem in found}
+        for name in FOLDERS if "all" in lost else lost & {"images"}:
+            if (config.home / name).exists():
+                (config.home / name).rename(aside / name)
+        if "all" not in lost:
+            # Also where only images are lost: what was made of them is then looked for.
             _salvage(config.home, aside)
         return aside
 

@@ -26,6 +26,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from localcloud.config import write_private
+from localcloud.unreadable import Reason, Unreadable, using
+
 from .context import Context, ContextError
 from .dockerfile import ImageError, parse
 from .plan import Config, Plan, plan
@@ -36,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _FORMAT = 1
 """Part of every digest: raise it when the same Dockerfile and files become a different image."""
+
+NAMES = "names.json"
 
 _TIME = 946684800
 """Every copied file's time: 1 January 2000, which all archive formats can hold."""
@@ -66,7 +71,11 @@ class ImageStore:
 
     def __init__(self, home: Path, realiser: VenvRealiser) -> None:
         self._folder = home.absolute() / "images"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with using(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            read_names(self._folder)
+            if not (self._folder / NAMES).exists():
+                write_private(self._folder / NAMES, "{}")  # from now on it is missed
         self._realiser = realiser
         self._lock = threading.RLock()
         self._loaded: dict[str, Image] = {}
@@ -97,7 +106,7 @@ class ImageStore:
             with self._lock:
                 self._unnamed.add(digest)
             with self._locked("images"):
-                if not (self._path(digest) / "image.json").exists():
+                if not self._is_whole(digest):
                     on_progress(f"copying files of {digest[:19]}")
                     self._write(digest, planned, contents, seen)
                     for line in planned.not_exercised:
@@ -144,6 +153,14 @@ class ImageStore:
         if digest is None:
             raise ImageNotFound(f"{reference}: not found")
         return self._load(digest)
+
+    def has(self, reference: str) -> bool:
+        """Is there an image of this name, with its files?"""
+        try:
+            self.resolve(reference)
+        except ImageNotFound:
+            return False
+        return True
 
     def remove(self, reference: str) -> None:
         """Forget a repository, or one tag or digest of it; an image that nothing names any more goes.
@@ -203,7 +220,9 @@ class ImageStore:
             "venvs": {path: lock_hash(content) for path, content in locks.items()},
             "not_exercised": planned.not_exercised,
         }
-        (partial / "image.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
+        write_private(partial / "image.json", json.dumps(description, indent=1))
+        if final.exists():
+            shutil.rmtree(final)  # of which the description was lost
         partial.rename(final)
 
     def _load(self, digest: str) -> Image:
@@ -212,7 +231,7 @@ class ImageStore:
                 folder = self._path(digest)
                 try:
                     said: dict[str, Any] = json.loads((folder / "image.json").read_text(encoding="utf-8"))
-                except FileNotFoundError as error:
+                except (FileNotFoundError, ValueError) as error:
                     raise ImageNotFound(f"{digest}: its files are gone; build it again") from error
                 fields: dict[str, Any] = {
                     name: tuple(value) if isinstance(value, list) else value for name, value in said["config"].items()
@@ -220,6 +239,14 @@ class ImageStore:
                 left_out = tuple(said["not_exercised"])
                 self._loaded[digest] = Image(digest, folder, Config(**fields), said["venvs"], left_out)
             return self._loaded[digest]
+
+    def _is_whole(self, digest: str) -> bool:
+        """Is it there, with a description that a power cut has not emptied?"""
+        try:
+            self._load(digest)
+        except ImageNotFound:
+            return False
+        return True
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest.removeprefix("sha256:")
@@ -231,11 +258,7 @@ class ImageStore:
             yield
 
     def _read_names(self) -> dict[str, Any]:
-        try:
-            names: dict[str, Any] = json.loads((self._folder / "names.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return names
+        return read_names(self._folder)
 
     @contextmanager
     def _names(self) -> Iterator[dict[str, Any]]:
@@ -243,9 +266,22 @@ class ImageStore:
         with self._locked("names"):
             names = self._read_names()
             yield names
-            spare = self._folder / "names.json.new"
-            spare.write_text(json.dumps(names, indent=1), encoding="utf-8")
-            spare.replace(self._folder / "names.json")
+            write_private(self._folder / NAMES, json.dumps(names, indent=1))
+
+
+def read_names(folder: Path) -> dict[str, Any]:
+    """Repository → tags and digests. Raises `Unreadable`: without its names every image would seem to be nobody's."""
+    path = folder / NAMES
+    with using(path):
+        try:
+            names = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            if any(folder.glob("*/image.json")):
+                raise Unreadable(path, Reason.missing, "but there are images") from None
+            return {}
+    if not isinstance(names, dict):
+        raise Unreadable(path, Reason.damaged, "it is of another shape")
+    return names
 
 
 def split(reference: str) -> tuple[str, str, str | None]:

@@ -126,6 +126,22 @@ class Plugins:
             if len(removed) == before:
                 raise SweepIncomplete(left)
 
+    def missing(self, project: str, stack: str) -> list[str]:
+        """URNs of what was made for a stack and does not exist any more, in the order in which it was made."""
+        found = []
+        for entry in reversed(self._ledger.of_stack(f"{project}/{stack}")):
+            kind = REGISTRY[type_of(entry.urn)]
+            cloud = Cloud(self._server, self._images, entry.region)
+            try:
+                if entry.identity and kind.read(cloud, entry.identifier, entry.outputs) is None:
+                    found.append(entry.urn)
+            except ClientError as error:
+                if gone(error):
+                    found.append(entry.urn)
+            except Refused:
+                continue  # nothing can be said of it
+        return found
+
     def close(self) -> None:
         """Close the ledger's file."""
         self._ledger.close()

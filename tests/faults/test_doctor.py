@@ -32,6 +32,7 @@ from localcloud.journal.lines import File, Header, Line
 from localcloud.runtime.store import Store
 
 ROOT = Path(__file__).parents[2]
+KEY = "[default]\naws_access_key_id = a\naws_secret_access_key = b\n"
 DEAD = 2**22 + 7
 """A process number that Linux never gives out."""
 
@@ -201,7 +202,11 @@ def hide(*tools: str) -> Callable[[Patient], None]:
 
 
 def open_a_secret(patient: Patient) -> None:
-    patient.put(".herd/cloud/aws/credentials", "[default]").chmod(0o644)
+    patient.put(".herd/cloud/aws/credentials", KEY).chmod(0o644)
+
+
+def spoil_the_credentials(patient: Patient) -> None:
+    patient.put(".herd/cloud/aws/credentials", "[default\n").chmod(0o600)
 
 
 def open_the_state_folder(patient: Patient) -> None:
@@ -270,7 +275,8 @@ ROWS = {
     "port file without a port": Row(spoil_the_port, "port", "port holds no number", False),
     "other packages": Row(change_the_packages, "packages", "`make up` installs them", False),
     "pending operation": Row(leave_a_pending_operation, "Pulumi's state", "in the middle of dev: data", False),
-    "spoilt state": Row(spoil_the_state, "Pulumi's state", "dev.json cannot be read", False),
+    "spoilt state": Row(spoil_the_state, "Pulumi's state", "dev.json, Pulumi's state, cannot be read", False),
+    "spoilt credentials": Row(spoil_the_credentials, "credentials", "or remove it, and the next start", False),
     "taken port": Row(take_the_port, "port", f"is taken by another program (process {os.getpid()}", True),
     "taken port, deployed": Row(take_the_port_of_what_is_deployed, "port", "is taken by another program", False),
     "corrupt journal": Row(corrupt_the_journal, "kept state", "requests, line 3: its checksum does not fit", False),

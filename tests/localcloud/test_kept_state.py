@@ -173,6 +173,12 @@ def put_a_folder(home: Path) -> None:
     (home / STORE).mkdir()
 
 
+def lose_the_names(home: Path) -> None:
+    (home / "images/images/ab").mkdir()
+    (home / "images/images/ab/image.json").write_text("{}")
+    (home / "images/images/names.json").unlink()
+
+
 def an_object(spoil: Callable[[Path], None]) -> Callable[[Path], None]:
     return lambda home: spoil(sorted((home / "runtime/objects").glob("*/*"))[0])
 
@@ -206,6 +212,8 @@ SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "ledger's key overwritten": ("stopped", garbage("plugins/ledger.key"), "ledger.key cannot be used: it is damaged"),
     "ledger's key empty": ("stopped", cut("plugins/ledger.key", 0), "ledger.key cannot be used: it is damaged"),
     "ledger's key gone": ("stopped", remove("plugins/ledger.key"), "ledger.key cannot be used: it is missing"),
+    "names of images gone": ("stopped", lose_the_names, "it is missing (but there are images)"),
+    "names of images overwritten": ("stopped", garbage("images/images/names.json"), "names.json cannot be used: it is"),
     "credentials overwritten": ("stopped", garbage("aws/credentials"), "aws/credentials"),
     "credentials empty": ("stopped", cut("aws/credentials", 0), "aws/credentials"),
     "credentials of another shape": (
@@ -363,9 +371,10 @@ def test_to_forget_needs_no_readable_state(kept: Kept, tmp_path: Path) -> None:
         ("stopped", cut(STORE, 0), {"stacks": WHOLE["stacks"], "objects": 0, "logs": [], "runs": []}),
         ("stopped", cut("journal/requests", 0), {"stacks": {}}),
         ("stopped", remove("plugins/ledger.key"), {"stacks": {}}),
+        ("stopped", lose_the_names, WHOLE),
         ("stopped", lambda home: None, WHOLE),
     ],
-    ids=["written ahead", "an object", "store", "journal", "ledger's key", "nothing"],
+    ids=["written ahead", "an object", "store", "journal", "ledger's key", "images", "nothing"],
 )
 def test_to_set_aside_keeps_all_in_a_copy_and_goes_on_with_the_rest(
     kept: Kept, tmp_path: Path, which: str, spoil: Callable[[Path], None], stays: dict[str, Any]
@@ -375,7 +384,7 @@ def test_to_set_aside_keeps_all_in_a_copy_and_goes_on_with_the_rest(
     spoil(home)
     before = files(home)
     aside = salvage.set_aside(config_of(home, kept.account))
-    assert (aside is None) == (stays == WHOLE)
+    assert (aside is None) == (files(home) == before)
     if aside is not None:
         copied = {name: content for name, content in before.items() if (aside / name).exists()}
         assert copied and files(aside).items() >= copied.items()
@@ -384,7 +393,7 @@ def test_to_set_aside_keeps_all_in_a_copy_and_goes_on_with_the_rest(
         if "objects" in stays:
             found = held(cloud)
             assert found["objects"].items() <= CONTENT.items()
-            assert len(found["objects"]) == (stays["objects"] if aside else len(CONTENT))
+            assert len(found["objects"]) == (len(CONTENT) if stays == WHOLE else stays["objects"])
             assert (found["logs"], found["runs"]) == (stays["logs"], stays["runs"])
 
 

@@ -103,7 +103,9 @@ class Image(Resource):
         wanted = [{"imageDigest": digest}]
         client = cloud.server.client("ecr", _region(place["host"]))
         found = client.describe_images(repositoryName=place["repository"], imageIds=wanted)["imageDetails"]
-        return {"repoDigest": props["repoDigest"]} if found else None
+        if not found or (cloud.images is not None and not cloud.images.has(str(props["repoDigest"]))):
+            return None
+        return {"repoDigest": props["repoDigest"]}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         """As with pulumi-docker: tags stay in the registry until their repository goes."""
