@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from herd import console
+from herd import console, logs
+from herd.runs import OUT_OF_MEMORY
 from herd.target import LocalTarget, Target
 
 HEALTHY_SECONDS_LOCAL = 90.0
 HEALTHY_SECONDS_AWS = 900.0
+"""How long a deployment may take whose copies start within a minute, failing ones included."""
+
+USUAL_START_SECONDS = 60
+COPIES_TRIED = 3
+"""How many copies ECS lets fail before it gives a deployment up."""
+
+TAIL_LINES = 10
+LOOKED_THROUGH = 200
+"""Lines of the log that are searched for what the runner said of the service's health."""
+
+_ADVICE = re.compile(r"herd: ((?:GET /\S* (?:still )?answers (?!200\b)|nothing answers on port ).*)")
+_UNHEALTHY = re.compile(r"is unhealthy in .*due to \(reason (.+?)\)\.?$")
 
 
 @dataclass(frozen=True)
@@ -42,8 +57,13 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     targets = _targets(target, service)
     good = sum(health["State"] == "healthy" for health in targets) if targets else running
     state, reason = _state(target, service, primary, told, good)
-    if state in ("deploying", "unhealthy") and not reason:
-        reason = _complaint(targets)
+    complaint = ""
+    if state in ("deploying", "unhealthy", "rolled-back"):
+        since = primary.get("createdAt") if state == "deploying" else None
+        complaint = (_complaint(targets) if state != "rolled-back" else "") or _complained(service, since)
+    if complaint:
+        words = _health_words(name, told, complaint)
+        reason = f"{reason.rstrip('.')}; {words}" if reason else words
     return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
 
 
@@ -100,6 +120,36 @@ def _complaint(targets: list[dict[str, str]]) -> str:
     return next(filter(None, said), "")
 
 
+def _complained(service: dict[str, Any], since: Any = None) -> str:
+    """What the load balancer said of the copies of the last deployment that failed, if nothing has worked since."""
+    events = service.get("events", [])
+    messages = [str(event["message"]) for event in events if since is None or event["createdAt"] >= since]
+    failed = next((number for number, message in enumerate(messages) if "deployment failed" in message), 0)
+    for message in messages[failed:]:
+        if found := _UNHEALTHY.search(message):
+            return found[1]
+        if "steady state" in message:
+            break
+    return ""
+
+
+def _health_words(name: str, told: dict[str, Any], said: str) -> str:
+    """The load balancer's complaint in the words of a workload's settings."""
+    path = told.get("health")
+    if not path:
+        return said
+    file = f"{told.get('kind', 'api')}s/{name}/workload.toml"
+    if codes := re.search(r"codes: \[(\d+)", said):
+        if codes[1].startswith("5"):
+            return f"GET {path} answers {codes[1]}, and must answer 200 while the process is up"
+        return f'GET {path} answers {codes[1]}; name a path that answers 200 in {file}, like health = "/"'
+    minutes = int(told.get("start_seconds", USUAL_START_SECONDS)) // 60
+    return (
+        f"nothing answers GET {path} on $PORT ({said}); if it takes longer to start, "
+        f"raise start_minutes = {minutes} in {file}"
+    )
+
+
 def _why(service: dict[str, Any]) -> str:
     """The newest event of the service that says what went wrong."""
     words = ("unable", "failed", "unhealthy", "stopped")
@@ -108,17 +158,39 @@ def _why(service: dict[str, Any]) -> str:
 
 def last_stop(target: Target, told: dict[str, Any]) -> str:
     """Why the newest stopped task of the service stopped: its reason and exit code."""
+    task = _last_stopped(target, told)
+    if task is None:
+        return ""
+    for container in task["containers"]:
+        if OUT_OF_MEMORY in container.get("reason", "") and task.get("memory"):
+            return f"used more than memory_gb = {int(task['memory']) / 1024:g}: {container['reason']}"
+    codes = [str(entry["exitCode"]) for entry in task["containers"] if "exitCode" in entry]
+    return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
+
+
+def _last_stopped(target: Target, told: dict[str, Any]) -> dict[str, Any] | None:
+    """The task of the service that stopped last; ECS knows of it for an hour."""
     ecs = target.client("ecs")
     cluster = target.exports["cluster"]
     arns = ecs.list_tasks(cluster=cluster, serviceName=told["service"], desiredStatus="STOPPED")["taskArns"]
-    if not arns:
-        return ""
-    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
-    task = max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
-    if task is None:
-        return ""
-    codes = [str(entry["exitCode"]) for entry in task["containers"] if "exitCode" in entry]
-    return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
+
+
+def explain(target: Target, name: str, told: dict[str, Any], reason: str) -> tuple[str, list[str]]:
+    """Why a service is not as it should be, and the last lines of the copy that failed last.
+
+    What the runner has seen of the service's health from inside says more than the load balancer's complaint.
+    """
+    task = _last_stopped(target, told)
+    found = logs.tail(target, name, told["log_group"], LOOKED_THROUGH, task["taskArn"] if task else None)
+    advice = next((said[1] for line in reversed(found) if (said := _ADVICE.match(line.text))), "")
+    asked = re.compile(rf"(?:GET|HEAD) \S*{re.escape(told.get('health') or '/health')} HTTP/")
+    lines = [line.text for line in found if not asked.search(line.text)][-TAIL_LINES:]
+    if advice and (not reason or "GET /" in reason):
+        before = re.split(r"(?:nothing answers )?GET /", reason, maxsplit=1)[0]
+        reason = f"{before}{advice}"
+    return reason, lines
 
 
 def wait(target: Target) -> list[str]:
@@ -127,6 +199,7 @@ def wait(target: Target) -> list[str]:
     if not told:
         return []
     seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
+    seconds += COPIES_TRIED * (longest_start(told.values()) - USUAL_START_SECONDS)
     deadline = time.monotonic() + seconds
     with console.step("waiting for services to be healthy", quiet=True) as step:
         while True:
@@ -143,10 +216,14 @@ def wait(target: Target) -> list[str]:
     ]
 
 
-def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:
-    from herd import logs
+def longest_start(told: Iterable[dict[str, Any]]) -> float:
+    """The most seconds that a copy of one of these services may take to start."""
+    return max((float(entry.get("start_seconds") or 0) for entry in told), default=0.0) or USUAL_START_SECONDS
 
-    why = service.reason or last_stop(target, told) or f"not healthy within {seconds:.0f} s"
-    lines = [f"✗ {service.name} is {service.state}: {why}"]
-    lines += [f"    {line.text}" for line in logs.tail(target, service.name, told["log_group"], 10)]
-    return "\n".join(lines)
+
+def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:
+    if not service.exists:
+        return f"✗ {service.name} is {service.state}: {service.reason}"
+    reason, lines = explain(target, service.name, told, service.reason)
+    why = reason or last_stop(target, told) or f"not healthy within {seconds:.0f} s"
+    return "\n".join([f"✗ {service.name} is {service.state}: {why}", *(f"    {line}" for line in lines)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from herd import console, reviews
+from herd import console, reviews, services
 from herd.commands.inspect import STYLES
 from herd.follow import describe, last_lines
 from herd.published import Version
@@ -29,11 +29,16 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
         elif workload.state in TROUBLE or (workload.reason and workload.state != "paused"):
+            told = target.exports.workloads[workload.name]
+            reason, lines = workload.reason, list[str]()
+            if told.get("service"):
+                reason, lines = services.explain(target, workload.name, told, workload.reason)
             console.say()
             console.say(
-                f"✗ {workload.name} {workload.state}: {workload.reason or 'see `herd logs ' + workload.name + '`'}",
-                style="red",
+                f"✗ {workload.name} {workload.state}: {reason or 'see `herd logs ' + workload.name + '`'}", style="red"
             )
+            for line in lines:
+                console.say(f"    {line}")
         if workload.state == "paused" and workload.reason:
             console.say()
             console.say(f"– {workload.name} is paused: {workload.reason}", style="yellow")

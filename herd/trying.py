@@ -141,6 +141,8 @@ def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer)
         "port": getattr(spec, "port", None),
         # Mounted at the root: there is no load balancer in front of it that takes a prefix away.
         "base_path": "" if spec.kind == "api" else None,
+        "health": getattr(spec, "health", None),
+        "start_seconds": minutes * 60 if (minutes := getattr(spec, "start_minutes", None)) else None,
         "image": "",
         "content_hash": "",
     }

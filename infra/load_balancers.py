@@ -36,6 +36,13 @@ PRIORITIES = 50_000
 CONDITION_VALUES = 5
 """A rule's conditions name five values at most (Application Load Balancer quotas)."""
 
+IDLE_SECONDS = 60
+"""After so long without a byte the balancer closes a connection, that to a service as well; AWS's own default."""
+
+KEEP_ALIVE_SECONDS = IDLE_SECONDS + 15
+"""How long services are to keep idle connections. Who closes first risks that a request is just on its way: 502
+("HTTP 502: Bad gateway", Troubleshoot your Application Load Balancers)."""
+
 SESSION_SECONDS = 12 * 60 * 60
 """A working day: who has left the company is out by the next. AWS's own default is a week."""
 
@@ -113,6 +120,7 @@ class LoadBalancer(Component):
             internal=self.facing == "internal",
             security_groups=[security_group.id],
             subnets=shared.network.balancer_subnet_ids(self.facing),
+            idle_timeout=IDLE_SECONDS,
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             enable_deletion_protection=settings.protect,

@@ -216,6 +216,9 @@ class ApiSpec(WorkloadSpec):
     health: Annotated[str, AfterValidator(words.url_path)] = Field(
         default="/health", description="the path that answers 200 while the process is up"
     )
+    start_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=1, description="how long a new copy may take until it answers `health`; one that needs longer is ended"
+    )
     replicas: Replicas = Field(default=Replicas(), description="how many copies run")
     access: Literal["internal", "company", "public"] = Field(
         default="internal",

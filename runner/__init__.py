@@ -6,6 +6,7 @@ what it wrote and publishes it. It runs in an interpreter of its own, and only t
     main        which of the three lives this task has: a run, the last step of a fan-out, or a service
     task        the task definition's and the run's variables -> Task; the variables the workload sees
     workspace   the writable copy of the workload's folder; which files count as outputs
+    health      a service seen from inside: what the load balancer will hold against it
     command     the workload's processes: signals, exit status, nothing left behind
     limit       the time limit of an attempt
     descendants the processes below this one

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from runner import health
 from runner.command import Command, describe_exit
 from runner.errors import RunFailed, say
 from runner.storage import Storage, StorageError
@@ -32,6 +33,10 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
                 target=_keep_current, args=(task, workspace, ended), name="refresh inputs", daemon=True
             )
             refresher.start()
+        if task.health is not None:
+            port = int(variables["PORT"])
+            arguments = (port, task.health, task.start_seconds, ended)
+            threading.Thread(target=health.watch, args=arguments, name="look at health", daemon=True).start()
         status = command.wait()
         ended.set()
         if status != 0 and not command.stopped:

@@ -17,6 +17,9 @@ from runner.layout import SCHEMA, BadPath, Keys, check_segment
 
 Param = bool | int | float | str
 
+PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
+"""Where load balancers speak from. RFC 1918 and RFC 6598, which a VPC's addresses are taken from."""
+
 # Meant for the runner; the workload does not see them. HERD_TRY_* and HERD_*_DIR are how `herd try` speaks to it.
 _OURS = frozenset(
     [
@@ -55,7 +58,8 @@ class Try:
 class Task:
     """Everything a task is told. Times are ISO 8601 in UTC.
 
-    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
+    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL. A service has
+    `start_seconds` to answer `health`, and should keep idle connections for `keep_alive_seconds`.
     """
 
     environment: str
@@ -75,6 +79,9 @@ class Task:
     memory_gb: float | None
     port: int | None
     base_path: str
+    health: str | None
+    start_seconds: float
+    keep_alive_seconds: float | None
     image: str
     content_hash: str
     run_id: str
@@ -142,6 +149,9 @@ class Task:
             memory_gb=_positive(told, "memory_gb"),
             port=told.get("port"),
             base_path=told.get("base_path") or "",
+            health=told.get("health"),
+            start_seconds=_positive(told, "start_seconds") or 60.0,
+            keep_alive_seconds=_positive(told, "keep_alive_seconds"),
             image=told.get("image", ""),
             content_hash=told.get("content_hash", ""),
             run_id=check_segment(environ.get("HERD_RUN_ID") or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
@@ -238,6 +248,7 @@ def workload_environment(
         # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
         variables["PORT"] = environ.get("PORT") or str(task.port)
         variables["HERD_BASE_PATH"] = task.base_path
+        variables = server_variables(task) | variables
     elif task.trial is None and task.data_bucket is not None:
         variables["HERD_OUTPUT_URI"] = f"s3://{task.data_bucket}/{task.keys.outputs}"
     else:
@@ -249,6 +260,25 @@ def workload_environment(
     # A log that arrives when the program ends is no log.
     variables.setdefault("PYTHONUNBUFFERED", "1")
     return variables
+
+
+def server_variables(task: Task) -> dict[str, str]:
+    """What makes the usual servers fit to stand behind a load balancer, where `[env]` does not say otherwise.
+
+    X-Forwarded-* is believed when it comes from a private network: a service's security group lets nobody in but the
+    load balancer. A server that closes an idle connection before the load balancer does answers a request that is
+    just being sent with a reset, which callers see as 502. uvicorn puts the root path, which the load balancer has
+    taken away, before each path again: so redirects, mounts and static files come out right.
+    """
+    variables = {"FORWARDED_ALLOW_IPS": ",".join(PRIVATE_NETWORKS)}
+    # gunicorn takes no networks; of these headers it believes only the scheme.
+    gunicorn = ["--forwarded-allow-ips=*"]
+    if task.keep_alive_seconds is not None:
+        variables["UVICORN_TIMEOUT_KEEP_ALIVE"] = f"{task.keep_alive_seconds:.0f}"
+        gunicorn.append(f"--keep-alive={task.keep_alive_seconds:.0f}")
+    if task.base_path:
+        variables["UVICORN_ROOT_PATH"] = task.base_path
+    return {**variables, "GUNICORN_CMD_ARGS": " ".join(gunicorn)}
 
 
 def format_time(moment: datetime) -> str:

@@ -15,9 +15,6 @@ from infra.statemachine import CONTAINER
 from infra.workloads.common import STOP_TIMEOUT_SECONDS, Platform, Workload
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
-GRACE_SECONDS = 60
-"""How long a new task's failing health checks are forgiven: Python with its packages must be imported first."""
-
 
 class Api(Workload):
     """`Api("delay-api")` answers at `<balancer>/delay-api/`.
@@ -54,6 +51,8 @@ class Api(Workload):
             "kind": self.spec.kind,
             "url": self.url,
             "service": self.service.name,
+            "health": self.spec.health,
+            "start_seconds": self.spec.start_minutes * 60,
             "task_definition_arn": self.task_definition.arn,
             "review_by": self.spec.review_by.isoformat(),
         }
@@ -104,7 +103,8 @@ class Api(Workload):
                     "container_port": spec.port,
                 }
             ],
-            health_check_grace_period_seconds=GRACE_SECONDS,
+            # Failing health checks of a new task are forgiven so long: packages are imported, a model is loaded.
+            health_check_grace_period_seconds=spec.start_minutes * 60,
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
             deployment_circuit_breaker={"enable": True, "rollback": True},

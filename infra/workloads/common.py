@@ -22,7 +22,7 @@ from infra.capacity import cpu_units, memory_mib
 from infra.context import Component, Context
 from infra.hardware import Cluster
 from infra.images import Images
-from infra.load_balancers import base_path
+from infra.load_balancers import KEEP_ALIVE_SECONDS, base_path
 from infra.network import Network
 from infra.offer import FARGATE, is_arm64, login_variable
 from infra.permissions import PlatformRoles, workload_role
@@ -207,6 +207,9 @@ def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports
         "memory_gb": spec.memory_gb,
         "port": service.port if service else None,
         "base_path": base_path(service, context.settings) if service else None,
+        "health": service.health if service else None,
+        "start_seconds": service.start_minutes * 60 if service else None,
+        "keep_alive_seconds": KEEP_ALIVE_SECONDS if service else None,
         "image": image,
         "content_hash": content_hash,
     }

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.agent.run import TaskRun
+from localcloud.balancer_address import balancer_address
 from localcloud.patches.elbv2 import Health
 from localcloud.server import Server
 
@@ -163,7 +164,8 @@ def next_interval(target: Target) -> float:
 
 def probe(port: int, path: str, timeout: float) -> int | None:
     """The status of a GET, redirects not followed; None if there was no answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    source = (balancer_address(), 0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout, source_address=source)
     try:
         connection.request("GET", path, headers={"User-Agent": "ELB-HealthChecker/2.0"})
         return connection.getresponse().status

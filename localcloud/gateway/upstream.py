@@ -17,6 +17,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from localcloud.balancer_address import balancer_address
+
 CONNECT_SECONDS = 10.0  # an Application Load Balancer's own, not configurable
 MAX_HEADER_BYTES = 64 * 1024
 # Shorter than the keep-alive of the usual Python servers (gunicorn 2 s, uvicorn 5 s): a connection that we take for
@@ -122,7 +124,9 @@ class Targets:
     async def _connect(self, address: Address) -> ResponseHandler:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                _, connection = await self._loop.create_connection(lambda: ResponseHandler(self._loop), *address)
+                _, connection = await self._loop.create_connection(
+                    lambda: ResponseHandler(self._loop), *address, local_addr=(balancer_address(), 0)
+                )
         except TimeoutError:
             raise
         except OSError as error:

@@ -21,14 +21,15 @@ TOLD = {"service": "herd-dev-api", "task_definition": "herd-dev-api", "log_group
 class Answers:
     """A target whose clients answer with one service and the health of its targets."""
 
-    def __init__(self, service: dict[str, Any], health: list[str]) -> None:
+    def __init__(self, service: dict[str, Any], health: list[str], description: str = "") -> None:
         self.exports = Exports({"cluster": "herd-dev"})
         self._ecs = SimpleNamespace(
             describe_services=lambda **_: {"services": [service] if service else []},
             describe_task_definition=lambda **_: {"taskDefinition": {"taskDefinitionArn": NEW}},
+            list_tasks=lambda **_: {"taskArns": []},
             exceptions=SimpleNamespace(ClientException=KeyError),
         )
-        found = [{"TargetHealth": {"State": state}} for state in health]
+        found = [{"TargetHealth": {"State": state, "Description": description}} for state in health]
         self._elbv2 = SimpleNamespace(describe_target_health=lambda **_: {"TargetHealthDescriptions": found})
 
     def client(self, name: str) -> Any:
@@ -96,6 +97,99 @@ def test_the_state_of_a_service(found: dict[str, Any], health: list[str], state:
     looked = services.look(Answers(found, health), "api", TOLD)  # type: ignore[arg-type]
     assert (looked.state, looked.reason) == (state, reason)
     assert looked.healthy == (state == "healthy")
+
+
+UNHEALTHY = "(service s) (port 8000) is unhealthy in (target-group arn:tg) due to (reason {})"
+CODES_404 = "Health checks failed with these codes: [404]"
+STEADY = {"message": "(service s) has reached a steady state."}
+ADVICE_404 = 'GET /up answers 404; name a path that answers 200 in apis/api/workload.toml, like health = "/"'
+NO_ANSWER = (
+    "nothing answers GET /up on $PORT (Request timed out); if it takes longer to start, raise start_minutes = 2 in "
+    "apis/api/workload.toml"
+)
+
+
+def events(*messages: str) -> list[dict[str, str]]:
+    """The newest first, as ECS gives them."""
+    return [{"message": message} for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("found", "description", "reason"),
+    [
+        pytest.param(service("COMPLETED"), CODES_404, ADVICE_404, id="its only target is unhealthy"),
+        pytest.param(
+            service("FAILED", events=events("deployment failed: …", UNHEALTHY.format(CODES_404))),
+            "",
+            f"it is FAILED; {ADVICE_404}",
+            id="given up, and no target is left",
+        ),
+        pytest.param(
+            service(
+                "COMPLETED",
+                OLD,
+                events=[
+                    STEADY,
+                    *events("rolling back", "deployment failed: tasks failed.", UNHEALTHY.format(CODES_404)),
+                ],
+            ),
+            "",
+            f"runs herd-dev-api:1, wanted is herd-dev-api:2: deployment failed: tasks failed; {ADVICE_404}",
+            id="rolled back",
+        ),
+        pytest.param(service("COMPLETED"), "Request timed out", NO_ANSWER, id="no answer"),
+        pytest.param(
+            service("COMPLETED"),
+            "Health checks failed with these codes: [503]",
+            "GET /up answers 503, and must answer 200 while the process is up",
+            id="never ready",
+        ),
+        pytest.param(
+            service("FAILED", events=[*events("deployment failed: …"), STEADY, *events(UNHEALTHY.format(CODES_404))]),
+            "",
+            "it is FAILED",
+            id="what was wrong before it worked is not what is wrong now",
+        ),
+    ],
+)
+def test_what_the_load_balancer_complains_of_names_the_setting(
+    found: dict[str, Any], description: str, reason: str
+) -> None:
+    told = {**TOLD, "kind": "api", "health": "/up", "start_seconds": 120}
+    target = Answers(found, ["unhealthy"] if description else [], description)
+    assert services.look(target, "api", told).reason == reason  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("", 'GET /up answers 404; name a path that answers 200: health = "/"'),
+        (
+            f"runs x:1, wanted is x:2; {ADVICE_404}",
+            'runs x:1, wanted is x:2; GET /up answers 404; name a path that answers 200: health = "/"',
+        ),
+        ("the service does not exist", "the service does not exist"),
+    ],
+)
+def test_what_the_runner_saw_says_more_and_checks_are_no_news(
+    monkeypatch: pytest.MonkeyPatch, reason: str, expected: str
+) -> None:
+    printed = [
+        'herd: GET /up answers 404; name a path that answers 200: health = "/"',
+        "loading",
+        *['INFO:  10.0.0.1:5 - "GET /api/up HTTP/1.1" 404 Not Found'] * 30,
+        "Traceback",
+    ]
+    monkeypatch.setattr("herd.logs.tail", lambda *_: [SimpleNamespace(text=line) for line in printed])
+    told = {**TOLD, "health": "/up"}
+    why, lines = services.explain(Answers(service("FAILED"), []), "api", told, reason)  # type: ignore[arg-type]
+    assert why == expected
+    assert lines == [printed[0], "loading", "Traceback"]
+
+
+def test_slow_starts_are_waited_for() -> None:
+    assert services.longest_start([{"start_seconds": 60}, {"start_seconds": 300}, {}]) == 300
+    assert services.longest_start([TOLD]) == services.USUAL_START_SECONDS, "exports of an earlier release"
 
 
 def test_what_was_deployed_is_what_the_exports_say_not_what_was_registered_since() -> None:

@@ -254,6 +254,9 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "memory_gb": 0.5,
         "port": None,
         "base_path": None,
+        "health": None,
+        "start_seconds": None,
+        "keep_alive_seconds": None,
         "image": "repository@sha256:0",
         "content_hash": "abc",
     }

@@ -52,6 +52,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "Check.max_drop": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_drop = 0.1', {}),
     "port": (API, "port = 8100", {}),
     "health": (API, 'health = "/up"', {}),
+    "start_minutes": (API, "start_minutes = 4", {}),
     "access": (API, 'access = "internal"', {}),
     "replicas": (API, "[replicas]\nmin = 2\nmax = 2", {}),
     "Replicas.min": (API, "[replicas]\nmin = 2\nmax = 3", {}),
@@ -163,6 +164,9 @@ def test_the_runner_of_a_job_is_told_everything(program: Program) -> None:
         "memory_gb": 2,
         "port": None,
         "base_path": None,
+        "health": None,
+        "start_seconds": None,
+        "keep_alive_seconds": None,
         "image": f"registry.example/train-image@sha256:{'0' * 64}",
     }
 

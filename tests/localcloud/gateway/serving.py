@@ -20,7 +20,7 @@ class Target:
         self.name = name
         self.gone = threading.Event()  # a client of /forever has hung up
         self.requests = 0
-        self._peers: set[Any] = set()
+        self.peers: set[Any] = set()
         ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)))
         self._thread.start()
@@ -42,7 +42,7 @@ class Target:
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
-        self._peers.add(request.transport.get_extra_info("peername"))
+        self.peers.add(request.transport.get_extra_info("peername"))
         match request.path.rpartition("/")[2]:
             case "stream":
                 response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -85,7 +85,7 @@ class Target:
 
     @property
     def connections(self) -> int:
-        return len(self._peers)
+        return len(self.peers)
 
     def next_step(self) -> None:
         self._loop.call_soon_threadsafe(self.step.set)

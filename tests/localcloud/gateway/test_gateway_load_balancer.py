@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,13 @@ def test_a_request_reaches_the_target_without_the_prefix(api: Balancer) -> None:
     assert headers["x-forwarded-port"] == str(api.site.port)
     assert headers["x-amzn-trace-id"].startswith("Root=1-")
     assert "accept-encoding" not in headers or headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has more than one address of its own")
+def test_targets_are_not_asked_from_the_address_that_servers_trust(api: Balancer, target: Target) -> None:
+    """What a server only believes of its own machine would work here and fail on AWS."""
+    assert api.ask("/api/x").status == 200
+    assert {host for host, _ in target.peers} == {"127.0.0.2"}
 
 
 def test_forwarded_for_is_added_to(api: Balancer) -> None:
