@@ -21,6 +21,9 @@ Kind = Literal["job", "report", "api"]
 Scalar = bool | int | float | str
 
 
+SHELL = ("bash", "-e", "-o", "pipefail", "-c")
+
+
 def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")
@@ -28,8 +31,11 @@ def _finite(value: float) -> float:
 
 
 def _as_command(value: Any) -> Any:
-    """A list is exact; a string goes through a shell, as people expect of a line with `&&` or `$VARIABLE` in it."""
-    return ["sh", "-c", value] if isinstance(value, str) and value.strip() else value
+    """A list is exact; a string goes through a shell, as people expect of a line with `&&` or `$VARIABLE` in it.
+
+    A step that fails ends it, also before a pipe: else a run whose last line is well would be published.
+    """
+    return [*SHELL, value] if isinstance(value, str) and value.strip() else value
 
 
 def _as_read(value: Any) -> Any:
@@ -105,7 +111,10 @@ class WorkloadSpec(Strict):
         tuple[Annotated[str, AfterValidator(words.argument)], ...],
         Field(strict=False, min_length=1, max_length=200),
         BeforeValidator(_as_command, json_schema_input_type=str | list[str]),
-    ] = Field(description="a list is run as it is, a string goes through `sh -c`", examples=['["python", "train.py"]'])
+    ] = Field(
+        description="a list is run as it is, a string goes through `bash -e -o pipefail`",
+        examples=['["python", "train.py"]'],
+    )
     hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
         default="fargate",
         description="`fargate`; `fargate-spot`: about 70 % cheaper, and AWS may stop it with two minutes' notice; "

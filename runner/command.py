@@ -24,10 +24,10 @@ class Command:
     """One program and all that it starts. From the moment this is made SIGTERM no longer ends the runner.
 
     The platform's signals reach the runner only: in a container its init process passes them to its one child. To be
-    stopped concerns every process of the command, so SIGTERM goes to its whole process group: under `sh -c` the shell
-    alone would end, and the program would never hear of it. As in a container, what the program leaves running is
-    killed when it ends; after SIGTERM the rest has the grace period to end by itself. The command writes to the
-    runner's own standard output and error: nothing delays or alters its lines.
+    stopped concerns every process of the command, so SIGTERM goes to its whole process group: else a shell would end
+    and the program below it never hear of it. As in a container, what the program leaves running is killed when it
+    ends; after SIGTERM the rest has the grace period to end by itself. The command writes to the runner's own standard
+    output and error: nothing delays or alters its lines.
     """
 
     def __init__(self, grace_seconds: float = 30) -> None:

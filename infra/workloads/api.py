@@ -16,6 +16,7 @@ from infra.workloads.common import STOP_TIMEOUT_SECONDS, Platform, Workload
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
 
+
 class Api(Workload):
     """`Api("delay-api")` answers at `<balancer>/delay-api/`.
 

@@ -131,7 +131,7 @@ def test_the_command_follows_from_the_file(folder: str, file: str, write_project
 
 def test_a_string_is_a_shell_line(write_project: Write) -> None:
     root = write_project({JOB: 'command = "python a.py && python b.py"'})
-    assert load_specs(root, "dev").workloads["churn"].command == ("sh", "-c", "python a.py && python b.py")
+    assert load_specs(root, "dev").workloads["churn"].command == (*spec_models.SHELL, "python a.py && python b.py")
 
 
 def test_layers_and_where_each_value_comes_from(write_project: Write) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.spec_models import SHELL
+
 Make = Callable[..., Any]
 
 AUC = {"file": "metrics.json", "value": "auc"}
@@ -266,3 +268,20 @@ def test_an_input_that_may_not_be_read_is_not_taken_for_a_missing_one(make: Make
     finally:
         job.s3.denied = None
     assert run.status == 69 and "AccessDenied" in run.log and "ran\n" not in run.log
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ("sh fails.sh | tee outputs/log.txt", 3),
+        ("sh fails.sh\nsh works.sh", 3),
+        ("sh fails.sh || sh works.sh", 0),
+        ("sh works.sh && sh works.sh | tee outputs/log.txt", 0),
+    ],
+    ids=["before a pipe", "one of two lines", "expected", "none"],
+)
+def test_a_step_that_fails_inside_a_command_fails_the_run(make: Make, command: str, status: int) -> None:
+    files = {"fails.sh": "echo half of it; exit 3", "works.sh": "echo x > outputs/summary.csv"}
+    job = make("steps", "", files, command=[*SHELL, command])
+    assert job.run("r1").status == status
+    assert (job.latest is None) == (status != 0)

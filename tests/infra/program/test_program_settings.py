@@ -180,7 +180,24 @@ def test_a_report_is_told_where_it_publishes(program: Program) -> None:
 def test_an_api_is_told_port_and_path(program: Program) -> None:
     told = program.task("inside")
     assert (told["port"], told["base_path"]) == (9000, "/inside")
+    assert (told["health"], told["start_seconds"], told["timeout_seconds"]) == ("/health", 60, None)
     assert program.container("inside")["portMappings"] == [{"containerPort": 9000, "protocol": "tcp"}]
+
+
+def test_services_keep_connections_longer_than_the_load_balancer(program: Program) -> None:
+    """Who closes first risks a request that is just on its way: 502."""
+    balancers = program.of("lb/loadBalancer:LoadBalancer")
+    assert balancers
+    for balancer in balancers:
+        assert program.task("answers")["keep_alive_seconds"] >= balancer.inputs["idleTimeout"] + 10
+
+
+def test_a_slow_start_is_forgiven_as_long_as_the_setting_says(tmp_path: Path) -> None:
+    file = "apis/answers/workload.toml"
+    files = {**TEAM, file: "start_minutes = 3\n" + TEAM[file]}
+    program = run_program(write_team(tmp_path, files), SETTINGS)
+    assert program.one("ecs/service:Service", "answers-service").inputs["healthCheckGracePeriodSeconds"] == 180
+    assert program.task("answers")["start_seconds"] == program.exports["workloads"]["answers"]["start_seconds"] == 180
 
 
 def test_a_container_has_no_rights_on_its_machine(program: Program) -> None:
@@ -204,6 +221,8 @@ def test_exports(program: Program) -> None:
         "machine": None,
         "pipeline": None,
         "service": "herd-dev-answers",
+        "health": "/health",
+        "start_seconds": 60,
         "secrets": [],
         "task_definition": "herd-dev-answers",
         "task_definition_arn": "arn:answers-task",
