@@ -15,6 +15,7 @@ from herd.breakage import Finding
 from herd.errors import WrongInput
 from herd.target import AwsTarget, Target
 from herd.toolchain import pulumi_cli
+from infra.offer import ZONES_WITHOUT_FARGATE
 
 MANAGED = "https://docs.aws.amazon.com/servicequotas/latest/userguide/request-quota-increase.html"
 
@@ -125,7 +126,10 @@ def _engine(account: Account) -> Finding:
 
 def _zones(account: Account) -> Finding:
     told = account.client("ec2").describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
-    names = sorted(zone["ZoneName"] for zone in told["AvailabilityZones"] if zone.get("ZoneType") != "local-zone")
+    regional = [
+        zone for zone in told["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"
+    ]
+    names = sorted(zone["ZoneName"] for zone in regional if zone.get("ZoneId") not in ZONES_WITHOUT_FARGATE)
     wanted = int(account.setting("zones", 2, 2))
     return Finding("zones", len(names) >= wanted, ", ".join(names), f"{wanted} are needed; take another region")
 

@@ -11,6 +11,7 @@ from pulumi_aws.s3.get_bucket import get_bucket
 
 from infra.context import Account
 from infra.naming import Naming
+from infra.offer import ZONES_WITHOUT_FARGATE
 from infra.settings import Settings, SettingsError
 
 
@@ -61,6 +62,9 @@ def _subnet_problems(key: str, subnets: Sequence[str], vpc: str) -> Iterator[str
         except Exception as error:
             yield f"{key}: {subnet} cannot be looked up: {_reason(error)}"
             continue
+        if key == "private_subnets" and found.availability_zone_id in ZONES_WITHOUT_FARGATE:
+            zone = f"{found.availability_zone} ({found.availability_zone_id})"
+            yield f"{key}: {subnet} lies in {zone}, where Fargate starts no task; take one in another zone"
         if found.vpc_id != vpc:
             yield f"{key}: {subnet} lies in {found.vpc_id}, not in {vpc}"
         elif found.availability_zone in zones:

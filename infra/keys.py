@@ -30,8 +30,10 @@ class Key(Component):
             tags=context.tags(),
             opts=self.options(),
         )
-        Alias(self.child("alias"), name=context.naming.key_alias, target_key_id=key.id, opts=self.options())
-        self.arn = key.arn
+        alias = Alias(self.child("alias"), name=context.naming.key_alias, target_key_id=key.id, opts=self.options())
+        # Roles may use the key by its alias, which AWS takes up to five minutes to know: so nothing has the key before
+        # it has the alias.
+        self.arn = pulumi.Output.all(key.arn, alias.arn).apply(lambda arns: str(arns[0]))
         self.register_outputs({})
 
 

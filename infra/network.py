@@ -31,6 +31,7 @@ from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
 from infra.context import Component, Context, LogBucket
+from infra.offer import ZONES_WITHOUT_FARGATE
 from infra.spec import WorkloadSpec
 
 WORLD = "0.0.0.0/0"
@@ -197,7 +198,10 @@ class Network(Component):
 
     def _tier(self, tier: Tier, vpc: Vpc) -> list[pulumi.Input[str]]:
         """A subnet in each zone; their ids."""
-        zones = get_availability_zones(state="available", filters=REGIONAL).names[: self.context.settings.zones]
+        found = get_availability_zones(
+            state="available", filters=REGIONAL, exclude_zone_ids=list(ZONES_WITHOUT_FARGATE)
+        )
+        zones = found.names[: self.context.settings.zones]
         blocks = list(IPv4Network(self.cidr).subnets(prefixlen_diff=4))[FIRST_BLOCK[tier] :]
         return [
             Subnet(

@@ -12,6 +12,11 @@ from infra.settings_values import Connection, Dataset, Pool
 FARGATE: dict[str, str] = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
 """Hardware that AWS runs for us -> its capacity provider."""
 
+ZONES_WITHOUT_FARGATE = ("apne1-az3", "cac1-az3", "cnn1-az3", "use1-az3", "usw1-az2")
+"""Zones by the ids that are the same in every account: a task that is put there never starts. Source: "Linux containers
+on AWS Fargate", ECS developer guide, which names the zones that have it where not all of a region do.
+"""
+
 VM = "vm"
 VM_POOL = Pool("m7i-flex.large", min=0, max=4)
 """What `hardware = "vm"` is where nobody chose another machine: 2 vCPU and 8 GB, none while nothing runs."""

@@ -9,12 +9,16 @@ from policy.model import FOLDERS, UNKNOWN, Resource, Rules, Stack
 WEAKER = {
     "protect": ("false", "a wrong `down` removes the data"),
     "require_tls": ("false", "services may answer in plain HTTP"),
-    "flow_logs": ("false", "nobody can tell afterwards who talked to whom"),
-    "access_logs": ("false", "nobody can tell afterwards who called"),
     "encryption_key": ("none", "what is kept has no key of its own"),
     "network": ("public", "tasks have public addresses"),
 }
 """Settings of a prod environment that make it less than prod, and what follows."""
+
+LOGS = {
+    "access_logs": "nobody can tell afterwards who called",
+    "flow_logs": "nobody can tell afterwards who talked to whom",
+}
+"""Logs that the profile prod keeps, and what follows without them."""
 
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
@@ -114,6 +118,25 @@ def everything_tagged(resources: Sequence[Resource], stack: Stack) -> Iterator[t
 
 
 @rules.whole(
+    "protected-logged",
+    "aws:*",
+    says="A prod environment that is protected keeps its logs of access and of its network.",
+    why="They are wanted after an incident, and cannot be had afterwards; what is worth protecting is worth them.",
+    link="https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/sec_detect_investigate_events_app_service_logging.html",
+)
+def protected_logged(resources: Sequence[Resource], stack: Stack) -> Iterator[tuple[Resource, str]]:
+    for setting, consequence in LOGS.items():
+        # A network of the company's has its flow logs from whoever keeps it.
+        theirs = setting == "flow_logs" and stack.setting("vpc")
+        if stack.is_prod and stack.on("protect") and not stack.on(setting) and not theirs:
+            yield (
+                Resource("", f"Pulumi.{stack.environment}.yaml", {}),
+                f"{setting} is false although the environment is protected: {consequence}; turn it on, or say in "
+                "policy-exceptions.toml why not and until when",
+            )
+
+
+@rules.whole(
     "prod-as-prod",
     "aws:*",
     says="A prod environment keeps what the profile prod sets.",
@@ -125,3 +148,6 @@ def prod_as_prod(resources: Sequence[Resource], stack: Stack) -> Iterator[tuple[
     for setting, (weak, consequence) in WEAKER.items():
         if stack.is_prod and stack.setting(setting) == weak:
             yield Resource("", f"Pulumi.{stack.environment}.yaml", {}), f"{setting} is {weak}: {consequence}"
+    for setting, consequence in LOGS.items():
+        if stack.is_prod and not stack.on("protect") and not stack.on(setting):
+            yield Resource("", f"Pulumi.{stack.environment}.yaml", {}), f"{setting} is false: {consequence}"

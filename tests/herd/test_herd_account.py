@@ -34,6 +34,7 @@ class Aws:
         self.account = NUMBER
         self.block: dict[str, bool] | None = None
         self.zones, self.waiting = ["a", "b", "c"], list[str]()
+        self.zone_ids: dict[str, str] = {}
         self.quotas = {"L-3032A538": 100.0, "L-F678F1CE": 5.0, "L-0263D0A3": 5.0, "L-53DA6B97": 50.0}
         self.denied: set[str] = set()
         self.validated: list[str] = []
@@ -49,7 +50,14 @@ class Aws:
         return SimpleNamespace(get_caller_identity=lambda: {"Account": self.account, "Arn": arn})
 
     def ec2(self) -> Any:
-        zones = [{"ZoneName": f"eu-central-1{zone}", "ZoneType": "availability-zone"} for zone in self.zones]
+        zones = [
+            {
+                "ZoneName": f"eu-central-1{zone}",
+                "ZoneType": "availability-zone",
+                "ZoneId": self.zone_ids.get(zone, zone),
+            }
+            for zone in self.zones
+        ]
         return SimpleNamespace(
             describe_availability_zones=lambda **_: {"AvailabilityZones": zones},
             describe_addresses=lambda: {"Addresses": [{}, {}]},
@@ -123,6 +131,9 @@ def test_services_share_one_load_balancer_for_the_world_and_one_within(cli: Any,
             {"account": "123456789012"}, f"credentials: Pulumi.prod.yaml is of account {NUMBER}", id="account"
         ),
         pytest.param({"zones": ["a"]}, "zones: 2 are needed", id="zones"),
+        pytest.param(
+            {"zones": ["a", "b"], "zone_ids": {"b": "use1-az3"}}, "zones: 2 are needed", id="zones without Fargate"
+        ),
         pytest.param(
             {"block": {"BlockPublicPolicy": True}}, "public buckets: set herd:reports: cloudfront", id="block"
         ),

@@ -409,6 +409,11 @@ STACKS: dict[str, Fixture] = {
             "no tag herd:workload": [resource("aws:cloudwatch/logGroup:LogGroup", parent=JOB, tags=TAGS)],
         },
     ),
+    "protected-logged": Fixture(
+        [[VPC]],
+        {"access_logs is false although": [VPC], "flow_logs is false although": [VPC]},
+        Stack("prod", "herd", {"herd:profile": "prod", "herd:access_logs": "false", "herd:flow_logs": "false"}),
+    ),
     "prod-as-prod": Fixture(
         [[VPC]],
         {"require_tls is false": [VPC]},

@@ -73,7 +73,7 @@ def _fits_bad(rule: str, kind: str, props: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("rule", STACKS)
 def test_good_stacks_pass(rule: str) -> None:
-    stack = PROD if rule == "prod-as-prod" else STACKS[rule].stack
+    stack = PROD if rule in ("prod-as-prod", "protected-logged") else STACKS[rule].stack
     for good in STACKS[rule].good:
         assert not problems(rule, good, stack)
 
@@ -82,6 +82,23 @@ def test_good_stacks_pass(rule: str) -> None:
 def test_bad_stacks_are_found(rule: str, text: str, resources: list[Resource], stack: Stack) -> None:
     found = problems(rule, resources, stack)
     assert any(text in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule", "found"),
+    [
+        ({"flow_logs": "false"}, "protected-logged", 1),
+        ({"flow_logs": "false", "vpc": "vpc-1"}, "protected-logged", 0),
+        ({"access_logs": "false", "vpc": "vpc-1"}, "protected-logged", 1),
+        ({"flow_logs": "false", "protect": "false"}, "protected-logged", 0),
+        ({"flow_logs": "false", "protect": "false"}, "prod-as-prod", 2),
+        ({"flow_logs": "false"}, "prod-as-prod", 0),
+        ({"profile": "dev", "protect": "true"}, "protected-logged", 0),
+    ],
+)
+def test_logs_of_what_is_protected_are_kept(settings: dict[str, str], rule: str, found: int) -> None:
+    told = {f"herd:{name}": value for name, value in {"profile": "prod", **settings}.items()}
+    assert len(problems(rule, [], Stack("prod", "herd", told))) == found
 
 
 MORE = {

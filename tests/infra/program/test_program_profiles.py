@@ -301,6 +301,12 @@ ADOPTED_WRONGLY: dict[str, tuple[Settings, dict[str, Answer], list[str]]] = {
     "subnets in one zone": (
         dev(**VPC), {"getSubnet": answer(vpcId="vpc-company", availabilityZone="x")},
         ["herd:private_subnets: subnet-2b and subnet-1a lie in one zone, x", "herd:public_subnets: subnet-4b and"]),
+    "subnets in a zone without Fargate": (
+        dev(**VPC),
+        {"getSubnet": lambda told: {"vpcId": "vpc-company", "availabilityZone": told["id"],
+                                    "availabilityZoneId": "use1-az3"}},
+        ["herd:private_subnets: subnet-1a lies in subnet-1a (use1-az3), where Fargate starts no task",
+         "herd:private_subnets: subnet-2b lies in"]),
     "buckets that are not there": (
         prod(log_bucket="acme-logs"), {"getBucket": missing},
         ["herd:data_bucket = acme-data cannot be looked up", "herd:log_bucket = acme-logs cannot be looked up"]),
@@ -323,6 +329,17 @@ ADOPTED_WRONGLY: dict[str, tuple[Settings, dict[str, Answer], list[str]]] = {
         dev(image_repositories="acme"), {"getRepository": missing},
         ["herd:image_repositories: acme/python, for images/python, cannot be looked up"]),
 }  # fmt: skip
+
+
+def test_a_zone_without_fargate_gets_no_subnet(tmp_path: Path) -> None:
+    def zones(arguments: Any) -> dict[str, Any]:
+        ids = {"us-east-1a": "use1-az3", "us-east-1b": "use1-az1", "us-east-1c": "use1-az2"}
+        names = [name for name, number in ids.items() if number not in arguments.get("excludeZoneIds", [])]
+        return {"names": names, "id": "us-east-1", "zoneIds": [], "groupNames": []}
+
+    program = run_program(write_team(tmp_path, TEAM), dev(network="nat"), there={"getAvailabilityZones": zones})
+    used = {subnet.inputs["availabilityZone"] for subnet in program.of("ec2/subnet:Subnet")}
+    assert used == {"us-east-1b", "us-east-1c"}
 
 
 @pytest.mark.parametrize("case", ADOPTED_WRONGLY)
