@@ -44,6 +44,11 @@ def main(arguments: list[str]) -> int:
     except machine.ToolMissing as error:
         print(shown(f"error: {error}"), file=sys.stderr)
         return 1
+    except OSError as error:
+        if (words := machine.disk_error(error)) is None:
+            raise
+        print(shown(f"error: {words}"), file=sys.stderr)
+        return 1
     return 0
 
 

@@ -5,7 +5,6 @@ Modules of commands are imported at once and are light; what a command needs to 
 
 from __future__ import annotations
 
-import errno
 from typing import Any
 
 import typer
@@ -15,6 +14,7 @@ from herd import console
 from herd.commands import check, deploy, develop, inspect, machine, run, secret
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
+from herd.toolchain.machine import disk_error
 
 
 class Commands(TyperGroup):
@@ -27,7 +27,7 @@ class Commands(TyperGroup):
             console.fail(error)
             raise typer.Exit(error.status) from None
         except Exception as error:
-            if (text := _aws_error(error) or _disk_error(error)) is None:
+            if (text := _aws_error(error) or disk_error(error)) is None:
                 _make_harmless(error)
                 raise
             console.fail(text)
@@ -63,16 +63,6 @@ def _aws_error(error: Exception) -> str | None:
         return None
     operation = getattr(error, "operation_name", "")
     return f"AWS refused {operation}: {error}" if operation else f"AWS cannot be reached: {error}"
-
-
-def _disk_error(error: Exception) -> str | None:
-    """What a disk that takes no more means for the person; None if the error is of another kind."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        return None
-    where = f"{error.filename}: " if error.filename else ""
-    return (
-        f"{where}{error.strerror}; make room and run it again: nothing half-done is used. `herd doctor` shows the disk"
-    )
 
 
 app = typer.Typer(

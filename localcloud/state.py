@@ -63,6 +63,7 @@ class State:
             (config.home / "runtime").mkdir(mode=0o700, exist_ok=True)
             self._store = Store(config.home / STORE, len(self.journal) > 0, lambda: self.journal.last)
             self._notice_losses()
+            self.journal.sync_too = tuple(config.home / f"{name}-wal" for name in (STORE, LEDGER))
         except BaseException:
             self.journal.close()
             raise
@@ -71,7 +72,8 @@ class State:
         """Has the journal lost its end since the last process wrote what it knew of it?"""
         store, journal = self._store, self.journal
         journal.skip_to(store.used_up)
-        if store.last_request > journal.last:
+        self._lost_its_end = store.last_request > journal.last
+        if self._lost_its_end:
             self._note_loss(f"{journal.path} has lost its end: request {store.last_request} was the last")
         elif not store.ended_well:
             self._note_loss(f"{journal.path} may have lost its last second: the machine ended before the local cloud")
@@ -98,9 +100,13 @@ class State:
         from localcloud.journal.shortening import Shortening
         from localcloud.runtime import Runtime
 
+        left_out = plugins.unfinished()
         if not plugins.knows(self.journal.highest_cause):
             self._note_loss(f"{self._config.home / LEDGER} has lost its end")
-        replayed = self.journal.replay(server, plugins.unfinished())
+        elif self._lost_its_end:
+            # The ledger knows that they were removed; as resources of nobody they would be in the way for ever.
+            left_out |= self.journal.come_back(plugins.living() | left_out)
+        replayed = self.journal.replay(server, left_out)
         self._runtime = Runtime(server, self._config.home / "runtime", self._clock, self._store)
         with using(self._store.path):
             # What lies in something that the journal does not have is only then of no use when the journal is whole.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class ToolMissing(Exception):
@@ -37,6 +41,21 @@ def unusable(folder: Path) -> str:
     else:
         return ""
     return f"{ascii(name) if not name.isprintable() else name}: Herd cannot work below this folder: {why}. Use another"
+
+
+def disk_error(error: BaseException) -> str | None:
+    """What a disk that takes no more means for the person; None if the error is of another kind."""
+    if isinstance(error, shutil.Error):  # one of many files: source, target and the words of the reason
+        for _, target, words in error.args[0] if isinstance(error.args[0], list) else ():
+            number = next((number for number in TAKES_NO_MORE if os.strerror(number) in str(words)), None)
+            if number is not None:
+                return disk_error(OSError(number, os.strerror(number), str(target)))
+        return None
+    if not isinstance(error, OSError) or error.errno not in TAKES_NO_MORE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    advice = "make room and run it again: nothing half-done is used. `herd doctor` shows the disk"
+    return f"{where}{error.strerror}; {advice}"
 
 
 @contextmanager

@@ -73,9 +73,13 @@ def _install(root: Path, cache: Path, tool: str, lock: str) -> None:
         _make_once(made, tool, root / lock, progress)
         new = root / ".herd" / "venv.new"
         shutil.rmtree(new, ignore_errors=True)
-        shutil.copytree(made, new, symlinks=True, copy_function=_link)
-        _add_checkout(root, new)
-        (new / STAMP).write_text(json.dumps(_wanted(root, lock)))
+        try:
+            shutil.copytree(made, new, symlinks=True, copy_function=_link)
+            _add_checkout(root, new)
+            (new / STAMP).write_text(json.dumps(_wanted(root, lock)))
+        except OSError:
+            shutil.rmtree(new, ignore_errors=True)  # a full disk needs the room
+            raise
         venv = root / ".venv"
         if venv.is_symlink():
             venv.unlink()

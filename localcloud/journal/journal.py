@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from localcloud import calls, causes
 from localcloud.config import write_private
+from localcloud.journal.compaction import action_of, undone
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
 from localcloud.patches import determinism
@@ -82,6 +83,9 @@ class Journal:
         self._way_out = way_out
         self._next = max([self._file.header.next, *(line.number + 1 for line in self._lines)])
         self._last = self._next - 1
+        self.sync_too: tuple[Path, ...] = ()
+        """Files that tell of the same requests: the disk is to have them as soon."""
+
         self._busy = False
         self._dirty = threading.Event()
         self._closed = False
@@ -116,6 +120,15 @@ class Journal:
     def highest_cause(self) -> int:
         """The highest of the causes that are numbers. Before `replay`, which lets go of the lines."""
         return max((int(line.cause) for line in self._lines if line.cause.isdecimal()), default=0)
+
+    def come_back(self, living: Collection[str]) -> set[str]:
+        """Causes of what is not `living` any more, but whose removal is not here. Before `replay`.
+
+        Not task definitions: the next one is counted from those before it, also from those that are gone.
+        """
+        kept = {line.cause for line in self._lines if action_of(line, self._sealed.open) == "RegisterTaskDefinition"}
+        gone = {line.cause for line in self._lines if line.cause} - {*living, *kept}
+        return gone - undone(self._lines, gone.__contains__, self._sealed.open)
 
     def skip_to(self, number: int) -> None:
         """Give no number up to this one: requests that are lost may have had them, and what follows from them."""
@@ -248,6 +261,8 @@ class Journal:
                     return
                 try:
                     self._file.sync()
+                    for path in self.sync_too:
+                        _sync(path)
                 except OSError as error:
                     log.error("%s: the disk does not take it: %s", self._path, error)
 
@@ -258,6 +273,17 @@ class Journal:
                 self._closed = True
                 self._file.close()
         self._dirty.set()
+
+
+def _sync(path: Path) -> None:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class Sealed:

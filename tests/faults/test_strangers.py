@@ -213,3 +213,43 @@ def test_a_full_disk_is_said_and_nothing_half_written_is_used(sandbox: Checkout)
     sandbox.pulumi("preview", "--expect-no-changes")
     sandbox.herd("stop")
     assert "nothing changed" in said(sandbox.herd("up", "--no-run"))
+
+
+def test_a_start_on_a_full_disk_stops_with_a_sentence_and_loses_nothing(sandbox: Checkout) -> None:
+    state = sandbox.folder / ".herd"
+    if not os.path.ismount(state):
+        pytest.skip(f"a full disk was not tried: this user may not mount a file system of {DISK_MB} MB")
+    before = [sandbox.herd("outputs", "page").stdout, sandbox.herd("logs", "page").stdout, sandbox.status("page")]
+    sandbox.herd("stop")
+    objects = {path: path.read_bytes() for path in (state / "cloud/runtime/objects").glob("*/*")}
+    filler = fill(state)
+    try:
+        for command in (("up", "--no-run"), ("status",), ("preview",), ("down", "--yes"), ("up",)):
+            done = sandbox.herd(*command, check=False)
+            assert done.returncode == 1, command
+            assert "disk is full" in said(done) or "No space left" in said(done), (command, said(done))
+            assert "room" in said(done) and "set-aside" not in said(done), (command, said(done))
+        doctor = sandbox.herd("doctor", check=False)
+        assert doctor.returncode == 1 and "disk" in said(doctor)
+    finally:
+        filler.unlink()
+    assert objects and all(path.read_bytes() == content for path, content in objects.items())
+    assert not list((state / "cloud").glob("**/*broken*")) and not list((state / "cloud").glob("set-aside*"))
+    assert "nothing changed" in said(sandbox.herd("up", "--no-run"))
+    assert before == [
+        sandbox.herd("outputs", "page").stdout, sandbox.herd("logs", "page").stdout, sandbox.status("page")
+    ]  # fmt: skip
+
+
+def test_a_fresh_checkout_on_a_disk_that_is_too_small_says_so(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700", "herd-test", str(tmp_path)]
+    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a full disk was not tried: this user may not mount a file system")
+    try:
+        fresh = Sandbox(tmp_path / "checkout", samples=False)
+        (fresh.folder / ".venv").unlink()
+        done = fresh.run(sys.executable, "herd/bootstrap.py", "--dev", check=False)
+        assert done.returncode == 1 and "No space left on device; make room and run it again" in said(done), said(done)
+        assert not (fresh.folder / ".venv").exists() and not (fresh.folder / ".herd/venv.new").exists()
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path)], check=False)

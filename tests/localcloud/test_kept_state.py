@@ -288,6 +288,24 @@ def test_what_was_asked_after_a_loss_has_numbers_of_its_own(kept: Kept, tmp_path
         assert cloud.server.client("ec2").create_security_group(GroupName="b", Description="b")["GroupId"] != lost
 
 
+def test_what_was_removed_in_the_lost_second_does_not_come_back(kept: Kept, tmp_path: Path) -> None:
+    """Nobody would know it any more, and its name would be taken for ever."""
+    home, urn = tmp_path / "cloud", URN.replace("::logs", "::more")
+    shutil.copytree(kept.stopped, home)
+    journal = home / "journal/requests"
+    with serving(home, kept.account) as cloud:
+        provider = cloud.plugins.provider("aws")
+        provider.configure("eu-west-1", {})
+        identifier, outputs = provider.create(urn, {"name": "/more", "retentionInDays": 7}, False)
+        size = journal.stat().st_size
+        provider.delete(urn, identifier, outputs)
+    journal.write_bytes(journal.read_bytes()[:size])
+    with serving(home, kept.account) as cloud:
+        groups = cloud.server.client("logs").describe_log_groups()["logGroups"]
+        assert [group["logGroupName"] for group in groups] == ["/g"]
+        assert held(cloud) == WHOLE
+
+
 # --- what is no damage ---
 
 
