@@ -350,10 +350,19 @@ def credentials(checkout: Checkout) -> Credentials:
             parser.read_string(file.read_text())
         except FileNotFoundError:
             raise HerdError(f"{file} is missing; `herd stop` and `herd up` make it") from None
-        except (OSError, UnicodeDecodeError, ConfigParserError) as error:
-            raise HerdError(f"{file} cannot be read: {error}") from None
+        except OSError as error:
+            raise HerdError(f"{file} cannot be read: {error.strerror}") from None
+        except (UnicodeDecodeError, ConfigParserError):
+            raise HerdError(_unusable(file)) from None
     try:
         values = parser["default"]
         return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"], values["region"])
-    except KeyError as error:
-        raise HerdError(f"{checkout.cloud / 'aws'}: credentials and config hold no {error}") from None
+    except KeyError:
+        raise HerdError(_unusable(checkout.cloud / "aws" / "credentials")) from None
+
+
+def _unusable(file: Path) -> str:
+    return (
+        f"{file} holds no key of the local cloud; put a copy back, or remove it, and `herd stop` and `herd up` make "
+        "another key (nothing else depends on it)"
+    )

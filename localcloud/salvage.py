@@ -46,8 +46,7 @@ def set_aside(config: Config) -> Path | None:
 def _salvage(home: Path, aside: Path) -> None:
     """Put a store with all that can be read in the place of the old one, which stays aside."""
     runtime, old = home / "runtime", aside / "runtime"
-    draft = home / "runtime.new"
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed over it
+    draft = aside / "what-is-left"
     draft.mkdir(mode=0o700)
     (draft / "objects").mkdir()
     objects = runtime / "objects"

@@ -34,7 +34,7 @@ FOLDERS = ("journal", "runtime", "plugins", "images")
 STORE = "runtime/runtime.sqlite"
 LEDGER = "plugins/ledger.sqlite"
 FORGETTING = "forgetting"
-"""File of the home that is there while what the cloud held is removed."""
+"""File of the home that is there while what the cloud held is removed: its journal was renamed so."""
 
 LOST = 1_000_000
 """More requests than a disk can lose."""
@@ -168,15 +168,20 @@ def forget(config: Config, keep: bool) -> list[Path]:
 
     Port, credentials and log stay. Raises `AlreadyRunning`.
     """
-    with config.exclusively():
+    with config.exclusively(), using(config.home):
         clear_after_kill(config.control_note)
         config.endpoint_file.unlink(missing_ok=True)
         return list(_set_aside(config.home)) if keep else _remove(config.home, FOLDERS)
 
 
 def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
-    # First what says that all of it is to go: whoever is killed from here on leaves nothing that is half there.
-    write_private(home / FORGETTING, "what the local cloud held is being removed, as a person wanted\n")
+    # First, in one step and without any room, what says that all of it is to go: whoever is killed from here on leaves
+    # nothing that is half there, and a full disk can be emptied.
+    journal = home / "journal" / "requests"
+    if journal.exists():
+        journal.replace(home / FORGETTING)
+    elif not (home / FORGETTING).exists():
+        write_private(home / FORGETTING, "")
     found = [home / name for name in folders if (home / name).exists()]
     for folder in found:
         shutil.rmtree(folder)

@@ -98,8 +98,8 @@ SPOILT = {
 
 
 def test_garbage_in_a_file_ends_in_a_sentence_and_stays(team: Sandbox) -> None:
-    team.herd("stop")
     for name, (path, share, says) in SPOILT.items():
+        team.herd("stop")
         file = team.folder / path
         whole = file.read_bytes()
         spoilt = GARBAGE if share is None else whole[: int(len(whole) * share)]
@@ -118,3 +118,13 @@ def test_a_record_that_cannot_be_read_makes_up_look_and_forget_nothing(team: San
     up = said(team.herd("up"))
     assert "nothing changed" in up and "lost" not in up
     assert team.status("tick")["last_run"] == before
+
+
+def test_an_environment_whose_state_is_missing_is_not_emptied_by_another_ones_end(team: Sandbox) -> None:
+    state = team.folder / ".herd/pulumi/.pulumi/stacks/herd/dev.json"
+    away = state.rename(team.folder / "dev.json")
+    down = said(team.herd("down", "-e", "pr-1", "--yes"))
+    assert "it holds resources of dev" in down, down
+    away.rename(state)
+    assert "table.txt" in said(team.herd("outputs", "tick"))
+    assert "nothing changed" in said(team.herd("up"))

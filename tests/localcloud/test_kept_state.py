@@ -444,5 +444,10 @@ def test_a_start_on_a_full_disk_stops_and_everything_is_there_afterwards(kept: K
         assert before.items() <= files(home).items()
         with serving(home, kept.account) as cloud:
             assert held(cloud) == WHOLE
+        with (home / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(b"\0" * 64)
+        forget(config_of(home, kept.account), keep=False)
+        assert files(home) == {}, "a full disk can be emptied"
     finally:
         subprocess.run(["umount", "-l", str(home)], check=False)
