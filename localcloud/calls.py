@@ -58,6 +58,9 @@ class Call:
         return unquote(urlsplit(self.url).path.rstrip("/").rsplit("/", 1)[-1])
 
 
+S3_CONTROL = "/v20180820/"
+"""Where the paths of S3 Control begin: it has the same signature as S3."""
+
 REST_ACTIONS: tuple[tuple[str, str, re.Pattern[str], str], ...] = (
     ("scheduler", "POST", re.compile(r"/schedules/[^/]+"), "CreateSchedule"),
     ("scheduler", "PUT", re.compile(r"/schedules/[^/]+"), "UpdateSchedule"),
@@ -82,7 +85,7 @@ def identify(
     target = lower.get("x-amz-target", "")
     if target:
         return Call(service, target.rsplit(".", 1)[-1], "json", account, region, url, body)
-    if "x-www-form-urlencoded" in lower.get("content-type", ""):
+    if lower.get("content-type", "").partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
         action = dict(parse_qsl(body.decode("utf-8", "replace"))).get("Action", "")
         return Call(service, action, "ec2" if service == "ec2" else "query", account, region, url, body)
     subject = url if service == "s3" else urlsplit(url).path

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -29,14 +28,13 @@ from moto.core.request import (
 from moto.moto_server import werkzeug_app
 
 from localcloud import calls, patches, rules
-from localcloud.iam.guard import Guard
+from localcloud.canonical import canonical
+from localcloud.iam.guard import Guard, asked_for
+from localcloud.judged import Judged, carrying_out
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 
 log = logging.getLogger(__name__)
-
-BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3\.(?P<region>[a-z0-9-]+)\.localhost(:\d+)?")
-"""Host of a bucket's own address; what stands before `.s3.` is the bucket, dots included."""
 
 ACCOUNT_HEADER = "x-moto-account-id"
 """How moto is told whose state a request is about (moto 5.2.5, core/responses.py:354). Never taken from a client."""
@@ -117,19 +115,20 @@ class Server:
         Never raises: what moto does not implement is answered with 501, an error inside moto with 500, both in the
         shape that the caller's SDK understands.
         """
-        request = _path_style(request)
         # Decoded, for moto tells them by the decoded path: "/%6doto-api/reset" is one of them.
         if unquote(request.url.partition("?")[0]).startswith(CONTROL_PATHS):
             return Response(404, [("Content-Type", "text/plain")], b"not part of the AWS API\n")
-        call = calls.identify(request.method, request.url, request.headers, request.body, self.account, self.region)
+        call = self._identify(request, b"")
         try:
+            request = canonical(request, call)
+            call = self._identify(request, request.body)
             if call.action == "StartSyncExecution":
                 with self.lock:
-                    self._permit(call, request)
+                    judged = self._judge(call, request)
                 # It runs the whole machine on this thread, and the machine's threads come back through here.
-                return self._call_moto(request)
-            with self.lock:
-                self._permit(call, request)
+                with carrying_out(judged):
+                    return self._call_moto(request)
+            with self.lock, carrying_out(self._judge(call, request)):
                 rules.check(call, request.method, request.headers)
                 if self.recorder is None:
                     return self._call_moto(request)
@@ -147,12 +146,18 @@ class Server:
 
     def repeat(self, request: Request) -> Response:
         """Carry out a request that was accepted once: no rule judges it again. Raises what moto raises."""
-        with self.lock:
+        with self.lock, carrying_out(None):
             return self._call_moto(request)
 
-    def _permit(self, call: calls.Call, request: Request) -> None:
+    def _identify(self, request: Request, body: bytes) -> calls.Call:
+        return calls.identify(request.method, request.url, request.headers, body, self.account, self.region)
+
+    def _judge(self, call: calls.Call, request: Request) -> Judged:
+        """What moto may do for this request, once it is permitted. Raises `Refused`."""
+        judged = asked_for(call, request.method, request.headers, request.principal)
         if self.guard is not None:
             self.guard.check(call, request.method, request.headers, request.principal)
+        return judged
 
     def client(self, service: str, region: str | None = None, principal: str = "root") -> Any:
         """A boto3 client of `service` whose requests go to `handle` in this process: no socket, no signature.
@@ -302,17 +307,6 @@ def _body_bytes(body: Any) -> bytes:
     return data if isinstance(data, bytes) else data.encode()
 
 
-def _path_style(request: Request) -> Request:
-    """The same request with a bucket in its host name moved into its path, which is the form that moto reads surely."""
-    match = BUCKET_HOST.fullmatch(request.header("host") or "")
-    if match is None:
-        return request
-    headers = [(k, v) for k, v in request.headers if k.lower() != "host"]
-    headers.append(("Host", "localhost"))  # any other name would be taken for a bucket's again
-    path = request.url if request.url.startswith("/") else f"/{request.url}"
-    return replace(request, url=f"/{match['bucket']}{path}", headers=headers)
-
-
 def _environ(request: Request, account: str) -> dict[str, Any]:
     """The WSGI environment that moto's own HTTP handler would make of this request.
 
@@ -323,7 +317,8 @@ def _environ(request: Request, account: str) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(path, "utf-8").encode("utf-8").decode("latin-1"),
+        # moto takes S3's keys from RAW_URI; its patterns of paths know no line breaks.
+        "PATH_INFO": unquote(path, "utf-8").replace("\n", "_").encode("utf-8").decode("latin-1"),
         "QUERY_STRING": query.encode("utf-8").decode("latin-1"),
         "REQUEST_URI": request.url,
         "RAW_URI": request.url,

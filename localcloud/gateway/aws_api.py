@@ -16,8 +16,14 @@ from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, Signature, Sig
 
 log = logging.getLogger(__name__)
 
-# Headers that describe the framing that `aws_chunked` has taken off. What moto sees is a plain body.
-_FRAMING = {"x-amz-decoded-content-length", "x-amz-trailer", "transfer-encoding", "content-length"}
+# Headers that describe the body's framing, or what was signed of it. What everybody behind sees is a plain body.
+_FRAMING = {
+    "x-amz-content-sha256",
+    "x-amz-decoded-content-length",
+    "x-amz-trailer",
+    "transfer-encoding",
+    "content-length",
+}
 
 
 class Handler(Protocol):
@@ -57,15 +63,16 @@ class AwsApi:
         verified = verify(message, self._find, self._clock(), digest)
         headers = list(message.headers)
         if verified.payload_hash in aws_chunked.FORMS:
-            body, trailers = aws_chunked.decode(body, verified, verified.claim.timestamp)
-            headers = _unframed(headers, body) + trailers
+            length = message.header("x-amz-decoded-content-length")
+            body, trailers = aws_chunked.decode(body, verified, verified.claim.timestamp, length)
+            headers += trailers
         elif verified.payload_hash not in (None, UNSIGNED_PAYLOAD, digest):
             raise SignatureRefused(
                 Reason.WRONG_PAYLOAD,
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
                 verified.claim.service,
             )
-        headers = [(name, value) for name, value in headers if name != "authorization"] + [_scope(verified.claim)]
+        headers = [*_unframed(headers, body), _scope(verified.claim)]
         url = message.path + (f"?{message.query}" if message.query else "")
         return Request(message.method, url, headers, body, verified.principal)
 
@@ -79,12 +86,11 @@ def _scope(claim: Signature) -> tuple[str, str]:
 def _unframed(headers: list[tuple[str, str]], body: bytes) -> list[tuple[str, str]]:
     kept = []
     for name, value in headers:
-        if name in _FRAMING:
+        if name in _FRAMING or name == "authorization":
             continue
         if name == "content-encoding":
-            value = ",".join(
-                part for part in (part.strip() for part in value.split(",")) if part and part != "aws-chunked"
-            )
+            codings = [part.strip() for part in value.split(",")]
+            value = ",".join(part for part in codings if part and part.lower() != "aws-chunked")
             if not value:
                 continue
         kept.append((name, value))

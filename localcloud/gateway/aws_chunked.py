@@ -33,8 +33,12 @@ _CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def decode(body: bytes, verified: Verified, timestamp: str) -> tuple[bytes, list[tuple[str, str]]]:
-    """The data of an aws-chunked `body` and its trailers (names in lower case).
+def decode(
+    body: bytes, verified: Verified, timestamp: str, decoded_length: str | None = None
+) -> tuple[bytes, list[tuple[str, str]]]:
+    """The data of an aws-chunked `body` and its trailers (names in lower case), which are checksums.
+
+    `decoded_length` is what the request says of the data's length in bytes.
 
     Raises SignatureRefused: MALFORMED for broken framing, WRONG_SIGNATURE or WRONG_PAYLOAD where data and promise
     differ.
@@ -64,6 +68,8 @@ def decode(body: bytes, verified: Verified, timestamp: str) -> tuple[bytes, list
         if body[position : position + 2] != b"\r\n":
             raise _malformed("a chunk's end")
         position += 2
+    if decoded_length is not None and str(len(data)) != decoded_length:
+        raise _malformed(f"it has {len(data)} bytes of data where x-amz-decoded-content-length says {decoded_length}")
     trailers = _trailers(body, position)
     if form == SIGNED_TRAILER:
         _check_trailer_signature(trailers, verified, timestamp, previous)
@@ -87,7 +93,10 @@ def _trailers(body: bytes, position: int) -> list[tuple[str, str]]:
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon:
             raise _malformed("a trailer")
-        trailers.append((name.strip().lower(), value.strip()))
+        name = name.strip().lower()
+        if not name.startswith("x-amz-checksum-") and name != "x-amz-trailer-signature":
+            raise _malformed(f"a trailer {name[:40]!r}")
+        trailers.append((name, value.strip()))
     return trailers
 
 

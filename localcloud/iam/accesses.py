@@ -48,7 +48,9 @@ class Ask:
         """Parameters of body, query and path together."""
         body = self.call.parameters if isinstance(self.call.parameters, dict) else {}
         if self.call.protocol in ("json", "query", "ec2"):
-            return body
+            # What the action does not have is passed over, by AWS as well: it must not be taken for its resource.
+            known = operations.inputs(self.call.service, self.action)
+            return {name: value for name, value in body.items() if name.partition(".")[0] in known} if known else body
         return {**body, **operations.parameters(self.call.service, self.method, self.call.url)}
 
     def text(self, *names: str) -> str:
@@ -257,8 +259,8 @@ def _ssm(ask: Ask) -> Found:
 
 
 def _sqs(ask: Ask) -> Found:
-    name = ask.text("QueueName") or urlsplit(ask.text("QueueUrl")).path.rsplit("/", 1)[-1]
-    return [ask.arn(name)] if name else [], {}
+    address = ask.text("QueueUrl", "QueueName").rsplit("/", 1)[-1]  # as moto reads it (sqs/responses.py:46)
+    return [ask.arn(address)] if address else ask.many("SourceArn", "DestinationArn"), {}
 
 
 def _sns(ask: Ask) -> Found:

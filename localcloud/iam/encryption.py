@@ -50,9 +50,11 @@ def _of_object(access: Access, call: Call) -> str:
     if bucket is None:
         return ""
     if not access.action.startswith("s3:Put"):
-        stored = bucket.keys.get(key)
+        stored = backends.s3_object(call.account, bucket_name, key, str(access.context.get("s3:versionid", "")))
         if stored is not None and stored.encryption == "aws:kms" and stored.kms_key_id:
             return str(stored.kms_key_id)
+        if stored is None:
+            return ""
     given = access.context.get("s3:x-amz-server-side-encryption-aws-kms-key-id")
     return str(given) if given else _default_of(bucket)
 

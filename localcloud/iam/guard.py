@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.calls import Call, Refused
-from localcloud.iam import accesses, encryption, principals, reading, resources, roles, s3
+from localcloud.iam import accesses, encryption, operations, principals, resources, roles, s3
 from localcloud.iam.errors import CannotAssume, Denied
 from localcloud.iam.evaluation import Access, Decision, Policies, Who, Why, decide
 from localcloud.iam.patterns import Circumstances, Value
+from localcloud.judged import Judged
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +43,17 @@ class Guard:
         self._said: set[tuple[str, str, str]] = set()
 
     def check(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
-        """Raise `Refused` if a request's sender lacks a permission, or names a role that its service cannot use."""
-        if principal not in UNJUDGED:
-            self._judge(call, method, headers, principal)
-        roles.check(call, self)
+        """Raise `Refused` if a request's sender lacks a permission, or names a role that its service cannot use.
+
+        What cannot be judged is refused too.
+        """
+        with _refusing_failures(call):
+            if principal not in UNJUDGED:
+                self._judge(call, method, headers, principal)
+            roles.check(call, self)
 
     def _judge(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
-        reading.check(call)
-        lower: dict[str, str] = {}
-        for name, value in headers:  # two of one name are one with a comma, as moto is told
-            lower[name.lower()] = f"{lower[name.lower()]},{value}" if name.lower() in lower else value
+        lower = _by_name(headers)
         wanted = s3.accesses(call, method, lower) if call.service == "s3" else accesses.accesses(call, method)
         common = {"aws:requestedregion": call.region}
         if agent := lower.get("user-agent"):
@@ -63,8 +66,7 @@ class Guard:
                 if access.action == "s3:GetObject":
                     self._hide_absence(call.account, access.resource, principal, common)
         except Denied as denied:
-            code, status = DENIED.get(call.service) or DENIED_BY_PROTOCOL.get(call.protocol, ("AccessDenied", 403))
-            raise Refused(code, str(denied), status) from denied
+            raise _refusal(call, str(denied)) from denied
 
     def demand(self, principal: str, access: Access, more: Mapping[str, Value] | None = None) -> None:
         """Raise `Denied` unless the principal, a role's session, has what it needs; say so in the log, once."""
@@ -135,6 +137,43 @@ class Guard:
         if not decision.allowed:
             told = f"User: {caller.who.arn} is not authorized to read {arn}"
             raise Denied(f"{told}: there is no such key, which only s3:ListBucket on {access.resource} tells", access)
+
+
+def asked_for(call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> Judged:
+    """What a request asks for, as it is judged. Raises `Refused` for what S3 has no action for."""
+    is_root = principal == "root"
+    with _refusing_failures(call):
+        if call.service != "s3" or s3.is_control(call):
+            service = "s3control" if call.service == "s3" else call.service
+            return Judged(call, call.action or operations.name(service, method, call.url), is_root)
+        bucket, key = s3.bucket_and_key(call)
+        return Judged(call, "", is_root, bucket, key, tuple(s3.accesses(call, method, _by_name(headers))))
+
+
+@contextmanager
+def _refusing_failures(call: Call) -> Iterator[None]:
+    """What cannot be judged is refused: a failure of the judge lets nobody in."""
+    try:
+        yield
+    except Refused:
+        raise
+    except Exception as failure:
+        log.exception("could not judge %s", call.name)
+        text = f"The local cloud could not judge {call.name}: {type(failure).__name__}: {failure}"
+        raise _refusal(call, text) from failure
+
+
+def _by_name(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by their names in lower case; two of one name are one with a comma, as moto is told."""
+    lower: dict[str, str] = {}
+    for name, value in headers:
+        lower[name.lower()] = f"{lower[name.lower()]},{value}" if name.lower() in lower else value
+    return lower
+
+
+def _refusal(call: Call, text: str) -> Refused:
+    code, status = DENIED.get(call.service) or DENIED_BY_PROTOCOL.get(call.protocol, ("AccessDenied", 403))
+    return Refused(code, text, status)
 
 
 def explain(access: Access, caller: principals.Caller, decision: Decision) -> str:

@@ -6,12 +6,11 @@ permissions for Amazon S3 API operations" (S3 user guide).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
 
-from localcloud.calls import Call, Refused
+from localcloud.calls import S3_CONTROL, Call, Refused
 from localcloud.iam import operations
 from localcloud.iam.evaluation import Access
 from localcloud.iam.patterns import Value
@@ -63,8 +62,7 @@ VERSIONED = {"GetObject", "DeleteObject", "GetObjectAcl", "PutObjectAcl"} | {
 }
 """Actions whose name ends in Version when the request names one."""
 
-CONTROL_PATH = "/v20180820/"
-"""Where S3 Control begins: it has the same signature."""
+PARTS = BUCKET_PART.keys() | OBJECT_PART.keys() | {"attributes", "delete", "select"}
 
 WRITES = ("PUT", "POST")
 
@@ -72,10 +70,13 @@ WRITES = ("PUT", "POST")
 def accesses(call: Call, method: str, headers: Headers) -> Iterator[Access]:
     """What the request needs, all of it. `call.url` has the bucket first in its path; headers are in lower case."""
     bucket, key = bucket_and_key(call)
-    if f"/{bucket}/" == CONTROL_PATH:
+    if is_control(call):
         yield Access(f"s3:{operations.name('s3control', method, call.url) or method.title()}", "*")
         return
     query = dict(parse_qsl(urlsplit(call.url).query, keep_blank_values=True))
+    parts = [name for name in query if name in PARTS]
+    if len(parts) > 1:
+        raise Refused("InvalidArgument", f"One of {' and '.join(parts)} can be asked for at a time.", 400)
     if not bucket:
         yield Access("s3:ListAllMyBuckets", "*")
     elif not key:
@@ -90,10 +91,16 @@ def bucket_and_key(call: Call) -> tuple[str, str]:
     return bucket, key
 
 
+def is_control(call: Call) -> bool:
+    """Whether a request is one of S3 Control's."""
+    return call.url.startswith(S3_CONTROL)
+
+
 def exists(account: str, bucket: str, key: str) -> bool:
-    """Whether a bucket has a key. Of a bucket that is not there nothing is to be hidden."""
-    found = backends.s3(account).buckets.get(bucket)
-    return found is None or key in found.keys
+    """Whether a bucket has a key that was not deleted. Of a bucket that is not there nothing is to be hidden."""
+    if backends.s3(account).buckets.get(bucket) is None:
+        return True
+    return backends.s3_object(account, bucket, key) is not None
 
 
 def bucket_arn(bucket: str) -> str:
@@ -116,7 +123,7 @@ def _of_bucket(call: Call, method: str, bucket: str, query: Mapping[str, str]) -
     context = {f"s3:{name}": query[name] for name in ("prefix", "delimiter", "max-keys") if name in query}
     part = next((name for name in BUCKET_PART if name in query), None)
     if part is not None:
-        name = _verb(BUCKET_PART[part], method) or f"{method.title()}Bucket{part.title()}"
+        name = _verb(BUCKET_PART[part], method)
     else:
         name = {"GET": "ListBucket", "HEAD": "ListBucket", "PUT": "CreateBucket", "DELETE": "DeleteBucket"}.get(
             method, method.title()
@@ -137,7 +144,7 @@ def _of_object(method: str, bucket: str, key: str, query: Mapping[str, str], hea
         context["s3:versionid"] = version
     part = next((name for name in OBJECT_PART if name in query), None)
     if part is not None:
-        name = _verb(OBJECT_PART[part], method) or f"{method.title()}Object{part.title()}"
+        name = _verb(OBJECT_PART[part], method)
     elif "select" in query or method in ("GET", "HEAD"):
         name = "GetObject"
     else:
@@ -202,16 +209,36 @@ def _object_context(headers: Headers) -> Iterator[tuple[str, Value]]:
 
 
 def _verb(names: tuple[str, str, str], method: str) -> str:
-    return names[{"GET": 0, "HEAD": 0, "PUT": 1, "POST": 1, "DELETE": 2}.get(method, 0)]
+    name = names[{"GET": 0, "HEAD": 0, "PUT": 1, "POST": 1, "DELETE": 2}.get(method, 0)]
+    if not name:
+        raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+    return name
 
 
 def _keys_to_delete(body: bytes) -> Iterator[tuple[str, str]]:
-    """Key and version ("" for none) of each entry of DeleteObjects."""
+    """Key and version ("" for none) of each entry of DeleteObjects, which has one key and at most one version."""
+    malformed = Refused(
+        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema", 400
+    )
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as error:
         raise Refused("MalformedXML", f"The XML you provided was not well-formed: {error}", 400) from error
-    for entry in root:
-        fields = {re.sub(r"\{.*\}", "", field.tag): field.text or "" for field in entry}
-        if "Key" in fields:
-            yield fields["Key"], fields.get("VersionId", "")
+    space, _, name = root.tag.rpartition("}")
+    entries = [entry for entry in root if entry.tag != f"{space}}}Quiet" and entry.tag != "Quiet"]
+    if name != "Delete" or space not in ("", NAMESPACE) or not 0 < len(entries) <= MOST_DELETED:
+        raise malformed
+    for entry in entries:
+        fields: dict[str, str] = {}
+        for field in entry:
+            within, _, tag = field.tag.rpartition("}")
+            if within != space or tag in fields or len(field) or field.attrib:
+                raise malformed
+            fields[tag] = field.text or ""
+        if entry.tag.rpartition("}")[::2] != (space, "Object") or not fields.get("Key"):
+            raise malformed
+        yield fields["Key"], fields.get("VersionId", "")
+
+
+NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/"
+MOST_DELETED = 1_000

@@ -156,7 +156,7 @@ class Journal:
         try:
             with determinism.given(self._sealed.seed(line), line.time):
                 response = carry_out(request)
-        except NotImplementedError:
+        except (NotImplementedError, calls.Refused):
             self._file.take_back()
             raise
         except Exception:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from localcloud.calls import Call
+from localcloud.calls import S3_CONTROL, Call
 
 READS = re.compile(
     r"(Describe|Get|List|BatchGet|BatchDescribe|BatchCheck|Head|Search|Lookup|Query|Scan|Select|Filter|Check|Validate|"
@@ -46,8 +46,6 @@ RUNTIME_PATHS = (
     re.compile(r"/v1/apis/[^/]+/graphql"),
 )
 """REST paths whose effects are the runtime's."""
-
-S3_CONTROL = "/v20180820/"
 
 
 def declares(call: Call, method: str) -> bool:

@@ -46,6 +46,7 @@ def apply() -> None:
             events,
             iam,
             iam_providers,
+            judged,
             launch_templates,
             listener_certificates,
             logs_kept,
@@ -87,6 +88,7 @@ def apply() -> None:
             stepfunctions_kept,
             acm,
             iam_providers,
+            judged,
             launch_templates,
             metric_filters,
             metrics_kept,
@@ -94,6 +96,7 @@ def apply() -> None:
             sqs,
             cloudfront,
             listener_certificates,
+            judged,
             determinism,
         )
         for module in modules:

@@ -103,6 +103,11 @@ def s3(account: str) -> Any:
     return _of("s3", account, "aws")
 
 
+def s3_object(account: str, bucket: str, key: str, version: str = "") -> Any | None:
+    """An object's version, the newest unless one is named; None where there is none or it is a delete marker."""
+    return s3(account).get_object(bucket, key, version or None) if bucket in s3(account).buckets else None
+
+
 def stepfunctions(account: str, region: str) -> Any:
     """The backend that executes; `get_backend("stepfunctions")` is one that only writes down (moto 5.2.5)."""
     from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -221,7 +226,7 @@ def tags(account: str, region: str, arn: str) -> dict[str, str]:
         pairs = (kept.tags if kept is not None else None) or []
     else:
         listed = _of("resourcegroupstaggingapi", account, region)._get_resources_generator()
-        pairs = next((one["Tags"] for one in listed if one["ResourceARN"] == arn), [])
+        return next(({str(key): str(value) for key, value in one.tags.items()} for one in listed if one.arn == arn), {})
     return {str(pair["Key"]): str(pair["Value"]) for pair in pairs}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from localcloud.calls import Call
+from localcloud.calls import S3_CONTROL, Call
 from localcloud.rules import (
     balancing,
     buckets,
@@ -118,6 +118,6 @@ def check(call: Call, method: str, headers: Iterable[tuple[str, str]]) -> None:
 
 def _concerns_an_object(call: Call) -> bool:
     """Objects' requests are many and large, and the models say next to nothing of them."""
-    if call.service != "s3" or call.url.startswith(reading.S3_CONTROL):
+    if call.service != "s3" or call.url.startswith(S3_CONTROL):
         return False
     return "/" in call.url.partition("?")[0].strip("/")

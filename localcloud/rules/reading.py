@@ -20,7 +20,7 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from localcloud.calls import Call, Refused
+from localcloud.calls import S3_CONTROL, Call, Refused
 
 NAMES: Mapping[str, str] = {
     "elasticloadbalancing": "elbv2",
@@ -32,8 +32,6 @@ NAMES: Mapping[str, str] = {
     "elasticmapreduce": "emr",
 }
 """Service as a signature names it → as botocore does, where they differ."""
-
-S3_CONTROL = "/v20180820/"
 
 Arguments = dict[str, Any]
 

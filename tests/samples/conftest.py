@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from herd.toolchain import uv
 from infra.spec import load_specs
+from tests.image_packages import python_image
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = load_specs(ROOT, "dev").workloads
@@ -32,12 +32,7 @@ class Ran:
 @pytest.fixture(scope="session")
 def venv() -> Path:
     """The packages of images/python, as the local cloud installs them for its tasks."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herd"
-    lock = ROOT / "images" / "python" / "requirements.lock"
-    command = [sys.executable, "-m", "localcloud", "realise"]
-    command += ["--lock", str(lock), "--cache", str(cache), "--uv", str(uv.ensure(cache))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    return Path(done.stdout.strip())
+    return python_image()
 
 
 @dataclass

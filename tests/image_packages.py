@@ -1,0 +1,24 @@
+"""The packages of a sample's image, for tests of what its programs meet."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from herd.toolchain import uv
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@cache
+def python_image() -> Path:
+    """The virtual environment of images/python, as the local cloud makes it for its tasks."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herd"
+    lock = ROOT / "images" / "python" / "requirements.lock"
+    command = [sys.executable, "-m", "localcloud", "realise"]
+    command += ["--lock", str(lock), "--cache", str(folder), "--uv", str(uv.ensure(folder))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return Path(done.stdout.strip())
