@@ -171,6 +171,5 @@ def _links(root: Path, folders: list[Path], specs: Iterable[AnySpec]) -> Iterato
         Path("lib", used) for spec in specs for used in spec.uses
     }
     for folder in [*folders, *sorted(path for path in beside if (root / path).is_dir())]:
-        for link in spec_files.links_out(root, folder):
-            message = "is a link that leads out of the project; put the file itself here"
-            yield Problem(printable(link.as_posix()), "", message)
+        for link, why in spec_files.links_astray(root, folder):
+            yield Problem(printable(link.as_posix()), "", why)

@@ -78,7 +78,7 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
 def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
     """The draft for `environment`, and the problems of the file; the tables of other environments are checked too."""
     problems: list[Problem] = []
-    if spec_files.leads_out(root, root / found.folder):
+    if spec_files.astray(root, root / found.folder):
         return None, problems  # told with the other links
     if not os.path.lexists(root / found.folder / SETTINGS):
         folder = printable(found.folder.as_posix())

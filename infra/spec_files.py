@@ -119,23 +119,31 @@ def _visible(path: Path) -> Iterator["os.DirEntry[str]"]:
         return
 
 
-def leads_out(root: Path, path: Path) -> bool:
-    """Whether `path` is, or lies behind, a link out of `root`; a link to nothing counts as one."""
+def astray(root: Path, path: Path) -> str:
+    """Why a file of the project may not be read: it is, or lies behind, a link to where no file of a workload lies.
+
+    That is outside `root`, nothing, or below a name that begins with a dot: `.herd` has credentials, `.git` and `.env`
+    may. "" for a file that is fine.
+    """
     try:
-        return not path.resolve(strict=True).is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        return True
+        inside = path.resolve(strict=True).relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return "is a link that leads out of the project; put the file itself here"
+    if any(part.startswith(".") for part in inside.parts):
+        return f"is a link to {printable(inside.as_posix())}: what is hidden is never copied; put the file itself here"
+    return ""
 
 
-def links_out(root: Path, folder: Path) -> list[Path]:
-    """Symbolic links in `root/folder` (or that folder itself) that lead out of `root`, relative to it."""
-    if leads_out(root, root / folder):
-        return [folder]
+def links_astray(root: Path, folder: Path) -> list[tuple[Path, str]]:
+    """Symbolic links in `root/folder` (or that folder itself) that may not be followed, relative to `root`, and why."""
+    if why := astray(root, root / folder):
+        return [(folder, why)]
     found, todo = [], [root / folder]
     while todo:
         for entry in _visible(todo.pop()):
             if entry.is_symlink():
-                found += [Path(entry.path).relative_to(root)] if leads_out(root, Path(entry.path)) else []
+                if why := astray(root, Path(entry.path)):
+                    found.append((Path(entry.path).relative_to(root), why))
             elif entry.is_dir(follow_symlinks=False):
                 todo.append(Path(entry.path))
     return sorted(found)
@@ -160,8 +168,8 @@ def read(root: Path, file: str, problems: list[Problem]) -> Layer:
 
 def _text(root: Path, path: Path) -> str:
     """The text of a file of the project; raises ValueError in the words of the house."""
-    if leads_out(root, path):
-        raise ValueError("is a link that leads out of the project; put the file itself here")
+    if why := astray(root, path):
+        raise ValueError(why)
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("is not a file")

@@ -91,15 +91,21 @@ class Stager:
         }
         for used in spec.uses:
             tree |= _below(f"lib/{used}", self._folder(Path("lib") / used))
-        ignore_file = self._root / "images" / spec.image / ".dockerignore"
-        ignored = Ignore(ignore_file.read_text("utf-8") if ignore_file.is_file() else "")
+        ignored = Ignore(self._ignore_file(Path("images") / spec.image / ".dockerignore"))
         return {path: tree[path] for path in sorted(tree) if not ignored(path)}
+
+    def _ignore_file(self, name: Path) -> str:
+        path = self._root / name
+        if path.is_symlink():
+            raise StagingError(f"{name.as_posix()}: is a link; put the file itself here")
+        return path.read_text("utf-8") if path.is_file() else ""
 
     def _folder(self, folder: Path) -> Tree:
         if folder not in self._read:
             path = self._root / folder
             if not path.is_dir():
                 raise StagingError(f"{folder.as_posix()}: there is no such folder")
+            _check_target(path.resolve(), self._root.resolve(), folder.as_posix())
             self._read[folder] = dict(_files(path, self._root.resolve(), folder.as_posix()))
         return self._read[folder]
 
@@ -129,9 +135,17 @@ def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = froze
             raise StagingError(f"{name}: is neither a file nor a folder; move it out of the folder")
 
 
-def _check_link(target: Path, root: Path, shown: str, within: frozenset[Path]) -> None:
+def _check_target(target: Path, root: Path, shown: str) -> None:
+    """`.herd` has the credentials of the local cloud, `.git` and `.env` may have others: no link leads there."""
     if not target.is_relative_to(root):
         raise StagingError(f"{shown}: is a link out of the checkout; copy the file here, or share it through lib/")
+    inside = target.relative_to(root)
+    if any(part.startswith(".") for part in inside.parts):
+        raise StagingError(f"{shown}: is a link to {inside.as_posix()}, and what is hidden is never copied; remove it")
+
+
+def _check_link(target: Path, root: Path, shown: str, within: frozenset[Path]) -> None:
+    _check_target(target, root, shown)
     if any(folder.is_relative_to(target) for folder in within):
         raise StagingError(f"{shown}: is a link to a folder that contains it; remove it")
     if not target.exists():

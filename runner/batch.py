@@ -230,8 +230,8 @@ def _publish_items(attempt: _Attempt) -> str:
     if not progress.files:
         say("no item wrote a file: there is nothing to publish")
         return ""
-    with tempfile.TemporaryDirectory() as folder:
-        local: dict[str, Path] = {}
+    with tempfile.TemporaryDirectory() as made:
+        folder, local = Path(made).resolve(), dict[str, Path]()
         if task.kind == "report":  # the pages are put into the public bucket from here
             for file in progress.files:
                 local[file.path] = Path(folder, file.path)

@@ -13,6 +13,7 @@ from runner.errors import INPUT_MISSING, RunFailed, say
 from runner.layout import File, InputVersion, Version, latest_key
 from runner.storage import CONNECTIONS, Storage, StorageError
 from runner.task import Read, Task
+from runner.workspace import remove
 
 # Left in `herd try`'s folder, so that the next try knows which version it has.
 _MARK = ".herd-version.json"
@@ -60,7 +61,7 @@ def fetch_all(task: Task, storage: Storage | None, folder: Path) -> tuple[tuple[
         if read.name != task.workload:
             missing.append(read.name)
         elif read.fetch:
-            shutil.rmtree(target, ignore_errors=True)
+            remove(target)
             target.mkdir()
     if missing:
         raise RunFailed(
@@ -76,11 +77,12 @@ def fetch(storage: Storage, bucket: str, version: Version, target: Path, *, mark
     With `mark` the version is written beside the folder, and a folder marked with the same version is left as it is.
     """
     mark_file = target.with_name(f"{target.name}{_MARK}")
-    if mark and target.is_dir() and mark_file.exists() and mark_file.read_bytes() == version.to_json():
+    known = mark and target.is_dir() and not target.is_symlink() and mark_file.exists()
+    if known and mark_file.read_bytes() == version.to_json():
         return
     partial = target.with_name(f".{target.name}.partial")
-    for old in (target, partial):
-        shutil.rmtree(old, ignore_errors=True)
+    for old in (target, partial, mark_file):
+        remove(old)
     partial.mkdir(parents=True)
     for folder in sorted({(partial / file.path).parent for file in version.files}):
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +119,7 @@ def _copy_local(task: Task, read: Read, target: Path) -> bool:
     """In a trial: take the input from the folder that was given, if it is there."""
     if task.trial is None or task.trial.inputs is None or not (task.trial.inputs / read.name).is_dir():
         return False
-    shutil.rmtree(target, ignore_errors=True)
+    remove(target)
     shutil.copytree(task.trial.inputs / read.name, target)
     return True
 
@@ -127,7 +129,4 @@ def _remove_others(folder: Path, wanted: Iterable[str]) -> None:
     keep = {*wanted, *(f"{name}{_MARK}" for name in wanted)}
     for entry in folder.iterdir():
         if entry.name not in keep:
-            if entry.is_dir():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+            remove(entry)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from runner.errors import CANNOT_PUBLISH, RunFailed
 from runner.layout import INDEX
 from runner.storage import Storage
+from runner.workspace import opened
 
 # The address stays while what is behind it changes; files below a run's own folder never change.
 _ALWAYS_ASK = "no-cache"
@@ -41,10 +42,12 @@ def publish(
     """Put a report's files where the address leads; `items` are the folders that a fan-out wrote."""
     page = None if items else entry(list(files))
     if page is not None and len(files) == 1 and page.lower().endswith((".html", ".htm")):
-        storage.upload(files[page], bucket, f"{workload}/{INDEX}", CacheControl=_ALWAYS_ASK)
+        with opened(files[page]) as stream:
+            storage.upload(stream, bucket, f"{workload}/{INDEX}", CacheControl=_ALWAYS_ASK)
         return
     for path, source in files.items():
-        storage.upload(source, bucket, f"{workload}/{run_id}/{path}", CacheControl=_FOREVER)
+        with opened(source) as stream:
+            storage.upload(stream, bucket, f"{workload}/{run_id}/{path}", CacheControl=_FOREVER)
     if page is not None:
         index = _redirect(workload, f"{quote(run_id)}/{quote(page)}")
     else:

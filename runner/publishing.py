@@ -7,6 +7,8 @@ file is marked from the moment it is uploaded until just before the switch: what
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,11 +17,12 @@ from pathlib import Path
 from runner import pages
 from runner.checks import Baseline
 from runner.errors import say
-from runner.inputs import current_version, sha256
+from runner.inputs import current_version
 from runner.layout import BadPath, File, Version, baseline_key, check_path, latest_key, version_prefix
 from runner.record import Progress
 from runner.storage import CONNECTIONS, Storage
 from runner.task import Task, format_time
+from runner.workspace import opened
 
 # Lifecycle rules of the data and the reports bucket expire what has one of these tags (with the value "true").
 SUPERSEDED = "herd:superseded"
@@ -35,9 +38,10 @@ def upload(storage: Storage, bucket: str, prefix: str, files: Mapping[str, Path]
     """Upload files, several at a time, and return their manifest entries. Raises StorageError."""
 
     def one(path: str) -> File:
-        source = files[path]
-        entry = File(path, source.stat().st_size, sha256(source))
-        storage.upload(source, bucket, prefix + path, **extra)
+        with opened(files[path]) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            entry = File(path, size, hashlib.file_digest(stream, "sha256").hexdigest())
+            storage.upload(stream, bucket, prefix + path, **extra)
         return entry
 
     with ThreadPoolExecutor(max_workers=CONNECTIONS // 4) as pool:

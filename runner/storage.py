@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 # Files of a multipart upload are sent in several threads; the pool must not be the bottleneck of parallel transfers.
 CONNECTIONS = 16
@@ -97,14 +98,17 @@ class Storage:
             return False
         return True
 
-    def upload(self, source: Path, bucket: str, key: str, **extra: str) -> None:
-        """Write a file; big ones go up in parts, and only appear when complete."""
+    def upload(self, source: BinaryIO, bucket: str, key: str, **extra: str) -> None:
+        """Write a whole open file; big ones go up in parts, and only appear when complete.
+
+        Parts are read by the file's name, several at a time, so that none is held in memory.
+        """
         extra.setdefault("ContentType", content_type(key))
-        if source.stat().st_size < IN_PARTS_FROM:
-            with source.open("rb") as stream:
-                self._ask("put_object", Bucket=bucket, Key=key, Body=stream, **extra)
+        source.seek(0)
+        if os.fstat(source.fileno()).st_size < IN_PARTS_FROM:
+            self._ask("put_object", Bucket=bucket, Key=key, Body=source, **extra)
             return
-        self._transfer(lambda: self.client.upload_file(str(source), bucket, key, ExtraArgs=extra), "PutObject", key)
+        self._transfer(lambda: self.client.upload_file(source.name, bucket, key, ExtraArgs=extra), "PutObject", key)
 
     def download(self, bucket: str, key: str, target: Path, size: int) -> None:
         """Fetch an object of `size` bytes into a file whose folder exists; big ones in parts."""

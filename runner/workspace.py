@@ -6,10 +6,13 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from runner.errors import CANNOT_PUBLISH, RunFailed
+from runner.errors import BAD_SETTINGS, CANNOT_PUBLISH, RunFailed
 from runner.layout import BadPath, check_path
 from runner.task import Task
 
@@ -40,17 +43,21 @@ class Workspace:
 def prepare(task: Task) -> Workspace:
     """Copy the workload's folder to a temporary one. What lies in its own inputs/ and outputs/ stays behind."""
     if task.trial is not None:
-        root = task.trial.folder
-        _empty(root)
+        _empty(task.trial.folder)
+        root = task.trial.folder.resolve()
     else:
-        root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-"))
+        root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-")).resolve()
     workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=task.trial is not None)
 
     def leave_behind(folder: str, names: list[str]) -> set[str]:
         ours = {"inputs", "outputs"} if Path(folder) == task.workload_dir else set()
         return {name for name in names if name in ours or name == "__pycache__"}
 
-    shutil.copytree(task.workload_dir, root, symlinks=True, ignore=leave_behind, dirs_exist_ok=True)
+    try:
+        shutil.copytree(task.workload_dir, root, symlinks=True, ignore=leave_behind, dirs_exist_ok=True)
+    except shutil.Error as error:  # a pipe or a socket, a file that cannot be read
+        problems = "\n".join(str(problem) for _, _, problem in error.args[0])
+        raise RunFailed(f"the workload's folder cannot be copied:\n{problems}", BAD_SETTINGS) from error
     # A read-only image layer gives read-only folders.
     root.chmod(0o755)
     workspace.inputs.mkdir(exist_ok=True)
@@ -64,42 +71,101 @@ def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.name == "inputs" and entry.is_dir() and not entry.is_symlink():
             continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+        remove(entry)
 
 
 def collect(outputs: Path) -> dict[str, Path]:
-    """The files that a run wrote, by their path with "/", in order.
+    """The files that a run wrote: the real file of each by its path with "/", in order.
 
-    A link counts as the file it leads to if that lies in outputs/ too. Anything else would publish what the workload
-    does not own, so it is refused: links out of the folder, links to folders, sockets, names that cannot be keys.
-    Raises RunFailed (73) naming all of them.
+    A link counts as what it leads to, a file or a folder, if that lies in outputs/ too. Anything else would publish
+    what the workload did not write there, so it is refused: links out of the folder, the folder itself if it is one,
+    links to a folder that contains them, sockets, names that cannot be keys. Raises RunFailed (73) naming all of them.
     """
-    found: dict[str, Path] = {}
-    problems: list[str] = []
-    inside = outputs.resolve()
-    for folder, folders, files in os.walk(outputs):
-        folders.sort()
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in sorted(files + links):
-            path = Path(folder, name)
+    if os.path.realpath(outputs) != str(outputs):
+        raise RunFailed("outputs/ is a link, or lies behind one: write into the folder that was there", CANNOT_PUBLISH)
+    if os.path.lexists(outputs) and not outputs.is_dir():
+        raise RunFailed("outputs/ is not a folder any more: write files into it", CANNOT_PUBLISH)
+    outcome = _Collected(outputs)
+    if outputs.is_dir():
+        outcome.look_into(outputs, "", frozenset(), linked=False)
+    if outcome.problems:
+        raise RunFailed("\n".join(f"outputs/: {problem}" for problem in outcome.problems), CANNOT_PUBLISH)
+    return dict(sorted(outcome.files.items()))
+
+
+class _Collected:
+    """What is found below `inside`, and what is wrong with it."""
+
+    def __init__(self, inside: Path) -> None:
+        self.inside = inside
+        self.files: dict[str, Path] = {}
+        self.problems: list[str] = []
+        self._linked = 0
+
+    def look_into(self, folder: Path, below: str, within: frozenset[Path], *, linked: bool) -> None:
+        """`below` is the folder's path as it is published, `within` the real folders on the way down."""
+        within |= {folder}
+        self._count(linked)
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder))
+        except OSError as error:
+            self.problems.append(f"{below or '.'}: {error.strerror}")
+            return
+        for name in names:
             try:
-                key = check_path(path.relative_to(outputs).as_posix())
-                _check_file(path, inside)
-            except (BadPath, OSError) as error:
-                problems.append(f"outputs/: {error}")
-            else:
-                found[key] = path
-    if problems:
-        raise RunFailed("\n".join(problems), CANNOT_PUBLISH)
-    return dict(sorted(found.items()))
+                self._look_at(folder / name, f"{below}{name}", within, linked)
+            except (BadPath, OSError, RuntimeError) as error:
+                self.problems.append(str(error))
+
+    def _look_at(self, path: Path, key: str, within: frozenset[Path], linked: bool) -> None:
+        target, is_link = path, path.is_symlink()
+        if is_link:
+            target = path.resolve(strict=True)
+            if not target.is_relative_to(self.inside):
+                raise BadPath(f"{path.name!r} is a link that leads out of outputs/")
+        kind = target.stat().st_mode
+        if stat.S_ISDIR(kind):
+            if is_link and any(folder.is_relative_to(target) for folder in within):
+                raise BadPath(f"{path.name!r} is a link to a folder that contains it")
+            self.look_into(target, f"{key}/", within, linked=linked or is_link)
+            return
+        if not stat.S_ISREG(kind):
+            raise BadPath(f"{path.name!r} is neither a file nor a folder, nor a link to one")
+        self._count(linked)
+        self.files[check_path(key)] = target
+
+    def _count(self, linked: bool) -> None:
+        self._linked += linked
+        if self._linked > MOST_LINKED:
+            message = f"outputs/: links to folders lead to more than {MOST_LINKED:,} files and folders"
+            raise RunFailed(message, CANNOT_PUBLISH)
 
 
-def _check_file(path: Path, inside: Path) -> None:
-    target = path.resolve()
-    if not target.is_relative_to(inside):
-        raise BadPath(f"{path.name!r} is a link that leads out of outputs/")
-    if not stat.S_ISREG(target.stat().st_mode):
-        raise BadPath(f"{path.name!r} is neither a file nor a link to one")
+MOST_LINKED = 10_000
+"""So many files and folders may be seen once more because a link leads to them: links to links multiply."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A collected file, to be read. Raises RunFailed (73) where something else has taken its place meanwhile."""
+    with ExitStack() as closing:
+        try:
+            stream = closing.enter_context(open(path, "rb", opener=_open_no_link))
+        except OSError as error:
+            raise RunFailed(f"outputs/: {path.name!r} cannot be read: {error.strerror}", CANNOT_PUBLISH) from error
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode) or os.path.realpath(path) != str(path):
+            raise RunFailed(f"outputs/: {path.name!r} was changed while it was being published", CANNOT_PUBLISH)
+        yield stream
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    """Neither a link's target nor, by waiting for its other end, a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link (never what it leads to) or a folder with all that is in it; nothing there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

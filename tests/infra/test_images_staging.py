@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -197,6 +198,17 @@ BAD = {
     "out of the checkout": ("jobs/train/x", "../../../outside", "link out of the checkout"),
     "in shared code": ("lib/features/x", "/tmp", "link out of the checkout"),
     "to nothing": ("jobs/train/x", "gone.py", "link to nothing"),
+    "to the local cloud": ("jobs/train/aws", "../../.herd/cloud/aws", "link to .herd/cloud/aws, and what is hidden"),
+    "to its folder": ("jobs/train/cloud", "../../.herd", "link to .herd, and what is hidden"),
+    "to it from shared code": ("lib/features/aws", "../../.herd/cloud/aws", "link to .herd/cloud/aws"),
+    "to it from an image": ("images/python/aws", "../../.herd/cloud/aws", "link to .herd/cloud/aws"),
+    "to it by its whole path": ("jobs/train/aws", "ROOT/.herd/cloud/aws", "link to .herd/cloud/aws"),
+    "to it over another link": ("jobs/train/aws", "../../data/aws", "link to .herd/cloud/aws"),
+    "to it through a folder": ("jobs/train/aws", "../../lib/hidden/aws", "link to .herd/cloud/aws"),
+    "to Git's own folder": ("jobs/train/config", "../../.git/config", "link to .git/config"),
+    "to a hidden file beside": ("jobs/train/env", ".env", "link to jobs/train/.env"),
+    "as a lock file": ("jobs/train/requirements.lock", "../../.herd/cloud/aws", "link to .herd/cloud/aws"),
+    "as the ignore file": ("images/python/.dockerignore", "../../.herd/cloud/aws", "link; put the file itself here"),
     "to its own folder": ("jobs/train/x", ".", "link to a folder that contains it"),
     "to the checkout": ("jobs/train/x", "../..", "link to a folder that contains it"),
 }
@@ -204,8 +216,30 @@ BAD = {
 
 @pytest.mark.parametrize(("link", "target", "message"), BAD.values(), ids=BAD)
 def test_links_that_are_refused(root: Path, link: str, target: str, message: str) -> None:
-    (root / link).symlink_to(target)
+    for hidden in (".herd/cloud/aws", ".git/config", "jobs/train/.env"):
+        (root / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (root / hidden).write_text("hush")
+    (root / "data").mkdir()
+    (root / "data/aws").symlink_to("../.herd/cloud/aws")
+    (root / "lib/hidden").symlink_to("../.herd/cloud")
+    (root / link).symlink_to(target.replace("ROOT", str(root)))
     with pytest.raises(StagingError, match=f"^{link}: is a {message}"):
+        stage(root)
+
+
+@pytest.mark.parametrize("folder", ["jobs/train", "images/python", "lib/features", "runner"])
+def test_a_folder_that_is_a_link_to_what_is_hidden_is_refused(root: Path, folder: str) -> None:
+    (root / ".herd/cloud").mkdir(parents=True)
+    shutil.rmtree(root / folder)
+    (root / folder).symlink_to(root / ".herd/cloud")
+    with pytest.raises(StagingError, match=f"^{folder}: is a link to .herd/cloud, and what is hidden is never copied"):
+        stage(root)
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFIFO, stat.S_IFSOCK], ids=["pipe", "socket"])
+def test_what_is_no_file_is_refused_and_not_waited_for(root: Path, kind: int) -> None:
+    os.mknod(root / "jobs/train/odd", 0o600 | kind)
+    with pytest.raises(StagingError, match="^jobs/train/odd: is neither a file nor a folder"):
         stage(root)
 
 

@@ -249,6 +249,39 @@ def test_links_out_of_the_project_are_refused(case: str, write_project: Write) -
     assert problems(root) == [f"{shown}: is a link that leads out of the project; put the file itself here"]
 
 
+HIDDEN = {
+    "a file of a workload": ("jobs/churn/aws", "../../.herd/cloud/aws", ".herd/cloud/aws"),
+    "a folder of a workload": ("jobs/churn/data", "../../.herd", ".herd"),
+    "a workload": ("jobs/other", "../.herd/cloud", ".herd/cloud"),
+    "a used library": ("lib/features/more", "../../.herd/cloud", ".herd/cloud"),
+    "an image": ("images/python/extra", "../../.git/config", ".git/config"),
+    "another link": ("jobs/churn/aws", "../../data/aws", ".herd/cloud/aws"),
+    "a hidden file beside it": ("jobs/churn/env", ".env", "jobs/churn/.env"),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN)
+def test_links_to_what_is_hidden_are_refused(case: str, write_project: Write) -> None:
+    """`.herd` has the credentials of the local cloud."""
+    place, target, shown = HIDDEN[case]
+    root = write_project(
+        {JOB: 'uses = ["features"]', ".herd/cloud/aws": "", ".herd/cloud/workload.toml": "", ".git/config": "",
+         "jobs/churn/.env": "", "data/x": ""}
+    )  # fmt: skip
+    (root / "data/aws").symlink_to("../.herd/cloud/aws")
+    (root / place).parent.mkdir(parents=True, exist_ok=True)
+    (root / place).symlink_to(target)
+    why = f"is a link to {shown}: what is hidden is never copied; put the file itself here"
+    assert problems(root) == [f"{place}: {why}"]
+
+
+def test_settings_that_are_a_link_to_what_is_hidden_are_not_read(write_project: Write) -> None:
+    root = write_project({JOB: None, ".herd/secret.toml": 'owner = "hunter2"'})
+    (root / JOB).symlink_to("../../.herd/secret.toml")
+    found = problems(root)
+    assert [line.partition(" is a link to ")[0] for line in found] == [f"{JOB}:"] and "hunter2" not in str(found)
+
+
 def test_settings_that_are_a_link_out_are_not_read(write_project: Write, tmp_path: Path) -> None:
     (tmp_path / "secret.toml").write_text('owner = "hunter2"')
     root = write_project({JOB: None})

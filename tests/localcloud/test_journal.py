@@ -310,7 +310,7 @@ def test_secrets_and_signatures_are_nowhere_in_clear(account: Account) -> None:
     make_everything(account, "x")
     request = Request(
         "POST",
-        f"/?X-Amz-Signature={CANARY}&Y=1",
+        f"/?X-Amz-Signature={CANARY}&X-Amz-Algorithm=a",
         [("Host", "127.0.0.1"), ("X-Amz-Target", "secretsmanager.CreateSecret"),
          ("Content-Type", "application/x-amz-json-1.1"),
          ("Authorization", f"AWS4-HMAC-SHA256 Credential={CANARY}/20000101/eu-west-1/secretsmanager/aws4_request, "

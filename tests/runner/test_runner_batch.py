@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import psutil
 import pytest
 
 from infra.spec_models import SHELL
+from runner.errors import RunFailed
+from runner.workspace import collect, opened
 
 Make = Callable[..., Any]
 
@@ -154,8 +157,20 @@ def test_a_run_without_outputs_succeeds_and_publishes_nothing(make: Make) -> Non
     [
         ("ln -s /etc/passwd outputs/users", "leads out of outputs/"),
         ("ln -s .. outputs/up", "leads out of outputs/"),
-        ("mkdir outputs/d; ln -s d outputs/e", "neither a file"),
+        ("ln -s /etc outputs/etc", "leads out of outputs/"),
+        ("mkdir outputs/d; ln -s /etc/passwd outputs/d/users; ln -s d/users outputs/e", "leads out of outputs/"),
+        ("ln -s ../inputs outputs/inputs", "leads out of outputs/"),
+        ("rm -r outputs; ln -s /etc outputs", "outputs/ is a link, or lies behind one"),
+        ("rm -r outputs; mkdir /tmp/$$.away; ln -s /tmp/$$.away outputs; rm -r /tmp/$$.away", "outputs/ is a link"),
+        ("mkdir real; rm -r outputs; ln -s real outputs; echo 1 > real/f", "outputs/ is a link, or lies behind one"),
+        ("mv $PWD $PWD.away; ln -s $PWD.away $PWD", "outputs/ is a link, or lies behind one"),
+        ("rm -r outputs; echo 1 > outputs", "outputs/ is not a folder any more"),
+        ("mkdir outputs/d; ln -s . outputs/d/e", "a link to a folder that contains it"),
+        ("cd outputs; mkdir d e; ln -s ../e d/e; ln -s ../d e/d", "a link to a folder that contains it"),
+        ("ln -s self outputs/self", "self"),
         ("mkfifo outputs/pipe", "neither a file"),
+        ("mkdir outputs/d; mkfifo outputs/d/pipe; ln -s d outputs/e", "neither a file"),
+        ("ln -s /dev/zero outputs/zero", "leads out of outputs/"),
         ("ln -s nowhere outputs/dangling", "No such file"),
         ("touch \"$(printf 'outputs/new\\nline')\"", "cannot be printed"),
         ("touch \"$(printf 'outputs/\\377')\"", "not UTF-8"),
@@ -166,6 +181,37 @@ def test_outputs_that_are_not_published(make: Make, script: str, words: str) -> 
     job = make("job", f"echo fine > outputs/fine; {script}")
     run = job.run("r1")
     assert run.status == 73 and words in run.log and job.latest is None, run.log
+
+
+def test_a_link_to_a_folder_in_outputs_is_followed(make: Make) -> None:
+    job = make("job", "cd outputs; mkdir -p 2026-11-30/deep; echo 1 > 2026-11-30/deep/f; ln -s 2026-11-30 latest")
+    assert job.run("r1").status == 0
+    assert [file["path"] for file in job.latest["files"]] == ["2026-11-30/deep/f", "latest/deep/f"]
+
+
+def test_links_that_multiply_are_refused(make: Make) -> None:
+    """Twenty folders, each with two links to the next: a million files."""
+    links = "ln -s ../$((n-1)) $n/a; ln -s ../$((n-1)) $n/b"
+    run = make("job", f"cd outputs; mkdir 0; echo 1 > 0/f; for n in $(seq 20); do mkdir $n; {links}; done").run("r1")
+    assert run.status == 73 and "lead to more than 10,000 files" in run.log
+
+
+def test_a_file_that_becomes_a_link_is_not_published(tmp_path: Path) -> None:
+    outputs = tmp_path.resolve() / "outputs"
+    (outputs / "d").mkdir(parents=True)
+    (outputs / "d" / "f").write_text("mine")
+    (outputs / "g").write_text("mine")
+    found = collect(outputs)
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "f").write_text("theirs")
+    (outputs / "d").rename(tmp_path / "away")
+    (outputs / "d").symlink_to(tmp_path / "secret")
+    (outputs / "g").unlink()
+    os.mkfifo(outputs / "g")
+    for path in found.values():
+        with pytest.raises(RunFailed, match="changed while it was being published") as refused, opened(path):
+            pass
+        assert refused.value.status == 73
 
 
 def test_links_within_outputs_names_in_any_language_and_files_in_parts(make: Make) -> None:
