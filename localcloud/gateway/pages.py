@@ -95,7 +95,7 @@ class Pages:
         self._server = server
 
     def answer(self, message: Message, bucket: str, region: str, may: Reader = everyone_may) -> Response:
-        key = unquote(message.path.removeprefix("/"))
+        key = unquote(message.path.removeprefix("/").replace("+", "%20"))  # a plus is a space, as S3 reads a path
         parameters = {unquote(name): value for name, value in message.parameters}
         denied = s3_error(403, "AccessDenied", "Access Denied", message.path)
         overriding = [name for name in parameters if name.startswith("response-")]
@@ -167,5 +167,5 @@ def _context(message: Message, parameters: dict[str, str]) -> dict[str, Value]:
         ("s3:max-keys", parameters.get("max-keys")),
     ):
         if value is not None:
-            context[key] = unquote(value)
+            context[key] = unquote(value.replace("+", "%20"))
     return context

@@ -224,7 +224,10 @@ def tags(account: str, region: str, arn: str) -> dict[str, str]:
     elif service == "secretsmanager":
         kept = secret(account, region, arn)
         pairs = (kept.tags if kept is not None else None) or []
+    elif service == "ecr":  # moto's tagging API does not list them
+        return dict(_of("ecr", account, region).tagger.get_tag_dict_for_resource(arn))
     else:
+        arn = arn.partition(":log-stream:")[0]  # what is asked of a group names its streams
         listed = _of("resourcegroupstaggingapi", account, region)._get_resources_generator()
         return next(({str(key): str(value) for key, value in one.tags.items()} for one in listed if one.arn == arn), {})
     return {str(pair["Key"]): str(pair["Value"]) for pair in pairs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from moto.s3 import models
+from moto.s3.exceptions import MissingKey
 
 
 def apply() -> None:
@@ -13,6 +14,7 @@ def apply() -> None:
     _let_markers_go()
     _free_bytes_quietly()
     _own_what_came_in_parts()
+    _miss_what_was_deleted()
 
 
 def _block_public_access() -> None:
@@ -63,3 +65,16 @@ def _own_what_came_in_parts() -> None:
         stock(self, bucket_name, key_name, acl or models.get_canned_acl("private"), disable_notification)
 
     backend.put_object_acl = put_object_acl
+
+
+def _miss_what_was_deleted() -> None:
+    # s3/models.py:2927 takes the tags of what get_object gave, which is nothing for a key that is not there: HTTP 500.
+    backend = models.S3Backend
+    stock = backend.delete_object_tagging
+
+    def delete_object_tagging(self: Any, bucket_name: str, key_name: str, version_id: str | None = None) -> None:
+        if self.get_object(bucket_name, key_name, version_id=version_id) is None:
+            raise MissingKey(key=key_name)
+        stock(self, bucket_name, key_name, version_id)
+
+    backend.delete_object_tagging = delete_object_tagging

@@ -52,6 +52,14 @@ def test_names_are_decoded_and_unknown_parameters_ignored(site: Any, bucket: str
     assert site.ask(host_of(site, bucket), "/public/a%20b/%C3%BC.txt?v=3&x-id=GetObject").body == b"0123456789"
 
 
+def test_a_plus_in_a_path_is_a_space_as_s3_has_it(site: Any, bucket: str) -> None:
+    host = host_of(site, bucket)
+    site.client("s3").put_object(Bucket=bucket, Key="public/fig+1.png", Body=b"picture")
+    assert site.ask(host, "/public/a+b/%C3%BC.txt").body == b"0123456789"
+    assert site.ask(host, "/public/fig+1.png").status == 403
+    assert site.ask(host, "/public/fig%2B1.png").body == b"picture"
+
+
 RANGES = {
     "bytes=2-4": (206, b"234", "bytes 2-4/10"),
     "bytes=7-": (206, b"789", "bytes 7-9/10"),
