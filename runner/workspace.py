@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from runner.errors import BAD_SETTINGS, CANNOT_PUBLISH, RunFailed
 from runner.layout import BadPath, check_path
@@ -146,7 +146,7 @@ MOST_LINKED = 10_000
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BufferedReader]:
     """A collected file, to be read. Raises RunFailed (73) where something else has taken its place meanwhile."""
     with ExitStack() as closing:
         try:
