@@ -288,10 +288,10 @@ def _fan_out(spec: BatchSpec, family: str, target: Target) -> States:
         ),
         "Item failed": {
             "Type": "Pass",
-            "Parameters": {"item.$": "$.item", "failure.$": "$.failure"},
+            "Parameters": {"failure.$": "$.failure"},
             "End": True,
         },
-        "Item succeeded": {"Type": "Pass", "Parameters": {"item.$": "$.item"}, "End": True},
+        "Item succeeded": {"Type": "Pass", "Result": {}, "End": True},
     }
     return {
         "Items": {
@@ -304,12 +304,8 @@ def _fan_out(spec: BatchSpec, family: str, target: Target) -> States:
                 "StartAt": "Item: first attempt",
                 "States": item,
             },
-            "ResultPath": "$.outcomes",
-            "Next": "Failed items",
-        },
-        "Failed items": {
-            "Type": "Pass",
-            "Parameters": {"failures.$": "$.outcomes[*].failure"},
+            # Once only, and nothing of items that succeeded: a state's data may have 256 KB, and 200 items can fail.
+            "ResultSelector": {"failures.$": "$[*].failure"},
             "ResultPath": "$.failed",
             "Next": "All items succeeded?",
         },
