@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,15 +30,17 @@ class Sandbox:
     """A copy of this checkout's files (tracked or new, as they are on disk) with state of its own and our .venv.
 
     Without `samples` it has no workloads. `home` is the person's home folder; the user's cache (tools, realised
-    packages) is shared on purpose.
+    packages) is shared on purpose. The team's `review_by` lies half a year ahead, whatever day it is; `now` is the
+    moment at which its calendar is looked at, where that is another than the clock's.
 
         with Sandbox(tmp_path / "checkout") as sandbox:
             sandbox.herd("up")
             sandbox.json("status", "--json")["workloads"]
     """
 
-    def __init__(self, folder: Path, *, home: Path | None = None, samples: bool = True):
+    def __init__(self, folder: Path, *, home: Path | None = None, samples: bool = True, now: datetime | None = None):
         self.folder = folder
+        self.now = now
         self.home = home or folder.parent / f"{folder.name}-home"
         self.home.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True)
@@ -55,6 +59,9 @@ class Sandbox:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
         (folder / ".venv").symlink_to(ROOT / ".venv")
+        defaults = folder / "defaults.toml"
+        ahead = datetime.now(UTC).date() + timedelta(days=182)
+        defaults.write_text(re.sub(r"(?m)^(review_by *=) \S+", rf"\1 {ahead}", defaults.read_text()))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -63,7 +70,7 @@ class Sandbox:
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         # Our .venv leads to the checkout it was made for, whose modules would be taken instead of this one's.
         ours = {"PYTHONPATH": str(self.folder), "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
-        return {**kept, **ours}
+        return {**kept, **ours, **({"HERD_NOW": self.now.isoformat()} if self.now else {})}
 
     def run(
         self, *command: str, check: bool = True, timeout_seconds: float = 300, env: dict[str, str] | None = None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from herd import project, shell, stack_config
+from herd import project, reviews, shell, stack_config
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
 from policy import exceptions
@@ -32,6 +32,7 @@ class Checked:
     resources: int
     refused: list[str]
     advised: list[str]
+    due: list[reviews.Review]
 
 
 def environments(checkout: Checkout) -> list[str]:
@@ -42,8 +43,9 @@ def environments(checkout: Checkout) -> list[str]:
 
 def check(checkout: Checkout, environment: str) -> Checked:
     """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
-    project.load(checkout, environment)
+    specs = project.load(checkout, environment)
     config, secret = configuration(checkout, environment)
+    config[f"{checkout.project}:expired"] = json.dumps(reviews.expired(specs))
     made = _run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
@@ -61,6 +63,7 @@ def check(checkout: Checkout, environment: str) -> Checked:
         len(resources),
         [str(finding) for finding in found if finding.mandatory],
         [str(finding) for finding in found if not finding.mandatory],
+        reviews.due(specs),
     )
 
 

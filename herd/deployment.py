@@ -63,7 +63,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
     With `expected`, a list that `preview` saved, only if that is still what would change. Raises HerdError when any
     of it failed.
     """
-    _look_over(target)
+    specs = _look_over(target)
     if expected is not None:
         plan.load(expected)
     with _alone(target):
@@ -89,7 +89,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
         # What was exported may have changed with the update.
         target.__dict__.pop("exports", None)
         # Services come up while the first run is on its way: they do not need its results to start.
-        started = start_first_runs(target) if run else []
+        started = start_first_runs(target, specs) if run else []
         problems = [*services.wait(target), *vault.use_key(target)]
     # Others may have their turn while this one looks on.
     if started:
@@ -99,16 +99,18 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
     if not changes.done and not started:
         console.say("nothing changed")
     _mention_failing(target, started)
+    for line in reviews.summary(reviews.due(specs)):
+        console.note(f"! {line}", style="red")
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
 
 
 def _look_over(target: Target) -> Specs:
-    """Read the team's files, refuse what nobody has looked over in time, and warn of what is due soon."""
+    """Read the team's files and the calendar, and say whose review is due soon or overdue: its schedule will be off."""
     specs = project.load(target.checkout, target.name)
-    reviews.refuse_expired(specs)
     for review in reviews.due(specs):
-        console.note(f"! {review}", style="yellow")
+        console.note(f"! {review}", style="red" if review.expired else "yellow")
+    target.expired = reviews.expired(specs)
     return specs
 
 
@@ -318,9 +320,13 @@ def environments(checkout: Checkout) -> list[str]:
     return sorted(file.stem for file in stacks.glob("*.json"))
 
 
-def start_first_runs(target: Target) -> list[Following]:
-    """Start each pipeline, and each job outside of one, that has never succeeded and does not run now."""
+def start_first_runs(target: Target, specs: Specs) -> list[Following]:
+    """Start each pipeline, and each job outside of one, that has never succeeded and does not run now.
+
+    Also what has expired: somebody is there, and without its results others cannot be what they are to be.
+    """
     exports = target.exports
+    expired = set(reviews.expired(specs))
     members = {
         name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
         for name, told in exports.pipelines.items()
@@ -330,10 +336,17 @@ def start_first_runs(target: Target) -> list[Following]:
     for name, told in exports.pipelines.items():
         if _is_due(target, told["machine"]):
             started.append(Following(runs.start(target, told["machine"], "first-run"), members[name], told["machine"]))
+            _mention_expired(expired & members[name].keys())
     for name, told in exports.workloads.items():
         if told.get("machine") and name not in in_pipeline and _is_due(target, told["machine"]):
             started.append(Following(runs.start(target, told["machine"], "first-run"), {name: told["machine"]}))
+            _mention_expired(expired & {name})
     return started
+
+
+def _mention_expired(names: set[str]) -> None:
+    if names:
+        console.note(f"{', '.join(sorted(names))}: started this once although expired, because of what never succeeded")
 
 
 def _follow(target: Target, started: list[Following]) -> None:

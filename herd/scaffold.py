@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
+from herd import reviews
 from herd.checkout import Checkout
 from herd.errors import WrongInput
 
@@ -23,7 +24,7 @@ def create(checkout: Checkout, kind: str, name: str) -> list[Path]:
     written = []
     for template in sorted((TEMPLATES / kind).glob("*.txt")):
         path = folder / template.name.removesuffix(".txt")
-        text = Template(template.read_text()).substitute(name=name)
+        text = Template(template.read_text()).substitute(name=name, review_by=reviews.new_date())
         (checkout.root / path).parent.mkdir(parents=True, exist_ok=True)
         (checkout.root / path).write_text(text)
         written.append(path)

@@ -12,7 +12,7 @@ import secrets
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -116,11 +116,17 @@ def script(changes: Mapping[str, str | None], base: Mapping[str, str] = os.envir
     return "\n".join(lines)
 
 
-def prepare(checkout: Checkout, environment: str, cloud: LocalCloud, pulumi: Path) -> dict[str, str | None]:
+def prepare(
+    checkout: Checkout,
+    environment: str,
+    cloud: LocalCloud,
+    pulumi: Path,
+    expired: Sequence[str] | None = None,
+) -> dict[str, str | None]:
     """Make what the variables point to (state folder, passphrase, settings, plugins), then the variables."""
     checkout.folder("pulumi")
     ensure_passphrase(checkout)
-    stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region)
+    stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region, expired)
     _plugins(checkout, cloud, pulumi)
     return variables(checkout, environment, pulumi)
 

@@ -28,7 +28,7 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
             if run.status != "skipped":
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
-        elif workload.state in TROUBLE or (workload.reason and workload.state != "paused"):
+        elif workload.state in TROUBLE or (workload.reason and workload.state not in ("paused", "expired")):
             told = target.exports.workloads[workload.name]
             reason, lines = workload.reason, list[str]()
             if told.get("service"):
@@ -39,14 +39,14 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
             )
             for line in lines:
                 console.say(f"    {line}")
-        if workload.state == "paused" and workload.reason:
+        if workload.state in ("paused", "expired") and workload.reason:
             console.say()
-            console.say(f"– {workload.name} is paused: {workload.reason}", style="yellow")
+            console.say(f"– {workload.name} is {workload.state}: {workload.reason}", style="yellow")
     found = reviews.deployed(target.checkout, target.name, target.exports.workloads)
     if found:
         console.say()
     for review in found:
-        console.say(f"! {review}", style="red" if review.days < 0 else "yellow")
+        console.say(f"! {review}", style="red" if review.expired else "yellow")
 
 
 def version(found: Version) -> None:

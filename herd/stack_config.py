@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,13 @@ def tracked(checkout: Checkout, environment: str) -> Path | None:
     return next((path for path in found if path.exists()), None)
 
 
-def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) -> Path:
-    """Bring the copy up to date; its path. Raises WrongInput if the tracked file is not YAML of the right shape."""
+def prepare(
+    checkout: Checkout, environment: str, region: str = LOCAL_REGION, expired: Sequence[str] | None = None
+) -> Path:
+    """Bring the copy up to date; its path. Raises WrongInput if the tracked file is not YAML of the right shape.
+
+    `expired`: the workloads that have, by the calendar; None: those that had when somebody last looked.
+    """
     import yaml
 
     source = tracked(checkout, environment)
@@ -63,6 +69,10 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
         f"{checkout.project}:account": LOCAL_ACCOUNT,
         f"{checkout.project}:scheme": "http",
     }
+    key = f"{checkout.project}:expired"
+    if expired is None:
+        expired = (old.get("config") or {}).get(key, ())
+    new["config"] = _with(new["config"], key, expired)
     written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
     if new != old or not copy.read_text().startswith(origin):
         # `pulumi stack init` is run in this folder, where it may write: it needs a project.
@@ -72,6 +82,32 @@ def prepare(checkout: Checkout, environment: str, region: str = LOCAL_REGION) ->
         os.chmod(scratch, 0o600)
         scratch.replace(copy)
     return copy
+
+
+def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) -> Path | None:
+    """A copy of a stack's settings on AWS that says which workloads have expired; None where its file says the same."""
+    import yaml
+
+    # A person may have told Pulumi of another file.
+    told = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
+    source = Path(told) if told else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    key = f"{checkout.project}:expired"
+    settings = read(source) if expired is not None and source.exists() else {}
+    config = settings.get("config") or {}
+    if expired is None or list(config.get(key) or ()) == list(expired):
+        return None
+    copy = checkout.folder("stacks") / source.name
+    scratch = copy.with_suffix(".new")
+    scratch.write_text(yaml.safe_dump({**settings, "config": _with(config, key, expired)}, sort_keys=False))
+    os.chmod(scratch, 0o600)
+    scratch.replace(copy)
+    return copy
+
+
+def _with(config: dict[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
+    """The settings with these names; without the setting where there are none."""
+    rest = {known: value for known, value in config.items() if known != key}
+    return {**rest, key: list(names)} if names else rest
 
 
 def _without_adopted(project: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from herd import project, runs
+from herd import console, project, reviews, runs
 from herd.errors import WrongInput
 from herd.follow import Following
 from herd.target import Target, unknown
@@ -36,6 +36,8 @@ def plan(target: Target, name: str, params: list[str], with_dependants: bool) ->
         raise WrongInput(f"{name} is not deployed yet; `herd up` does it, `herd try {name}` runs it without")
     if not told.get("machine"):
         raise WrongInput(f"{name} is a service and always runs; `herd run` starts jobs and reports")
+    if review := next((review for review in reviews.due(specs) if review.name == name and review.expired), None):
+        console.note(f"! {review}", style="red")
     given = parse_params(params, dict(spec.params) if spec else {}, name)
     pipeline = told.get("pipeline")
     if not with_dependants or not pipeline:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from herd import runs, services
+from herd import reviews, runs, services
 from herd.runs import Run
 from herd.services import Service
 from herd.target import Target
@@ -57,7 +57,7 @@ def collect(target: Target) -> list[WorkloadState]:
         target.client(service)  # made before the threads: making clients is not thread-safe
     last = runs.last_runs(target)
     armed = _armed(target)
-    now = datetime.now(UTC)
+    now = reviews.now()
 
     def one(item: tuple[str, dict[str, Any]]) -> WorkloadState:
         name, told = item
@@ -66,8 +66,9 @@ def collect(target: Target) -> list[WorkloadState]:
         pipeline = target.exports.pipelines.get(told.get("pipeline") or "", {})
         schedule = told.get("schedule") or pipeline.get("schedule")
         is_armed = bool({told["machine"], pipeline.get("machine")} & armed)
-        first = _first_to_end(name, pipeline, workloads)
-        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now, first)
+        whose = _first_to_end(name, pipeline, workloads)
+        ends = (whose, workloads[whose])
+        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now, ends)
 
     return runs.in_parallel(one, sorted(workloads.items()))
 
@@ -86,11 +87,18 @@ def _of_service(service: Service, told: dict[str, Any]) -> WorkloadState:
     )
 
 
-def _first_to_end(name: str, pipeline: dict[str, Any], workloads: dict[str, dict[str, Any]]) -> tuple[str, str]:
-    """Whose `review_by` ends the schedule that starts workload `name`, and that day: a pipeline ends with its first."""
+def _first_to_end(name: str, pipeline: dict[str, Any], workloads: dict[str, dict[str, Any]]) -> str:
+    """Whose `review_by` ends the schedule that starts workload `name`: a pipeline ends with its first."""
     members = [job for level in pipeline.get("levels", []) for job in level if job in workloads]
-    first = min([name, *members], key=lambda job: str(workloads[job]["review_by"]))
-    return first, workloads[first]["review_by"]
+    first: str = min([name, *members], key=lambda job: _end(workloads[job]))
+    return first
+
+
+def _end(told: dict[str, Any]) -> datetime:
+    """When a workload's last day is over, where it is at home."""
+    from infra.schedule import end_of
+
+    return end_of(date.fromisoformat(told["review_by"]), str(told.get("timezone", "UTC")))
 
 
 def _of_job(
@@ -99,14 +107,17 @@ def _of_job(
     run: Run | None,
     armed: bool,
     now: datetime,
-    first_to_end: tuple[str, str] | None = None,
+    ends: tuple[str, dict[str, Any]] | None = None,
 ) -> WorkloadState:
-    whose, last_day = first_to_end or (name, told["review_by"])
-    expired = date.fromisoformat(last_day) < now.date()
+    """`ends`: the workload whose `review_by` ends its schedule, where that is another's, and what is deployed of it."""
+    whose, first = ends or (name, told)
+    expired = _end(first) < now
     scheduled = told.get("schedule") is not None
-    paused = scheduled and (expired or not armed)
+    paused = scheduled and not armed
     if run is not None and run.status == "running":
         state = "running"
+    elif expired:
+        state = "expired"
     elif paused:
         state = "paused"
     elif run is not None and run.failed and run.status != "aborted":
@@ -114,10 +125,10 @@ def _of_job(
     else:
         state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
     reason = ""
-    if scheduled and expired:
-        reason = f"review_by {last_day} has passed" if whose == name else f"review_by {last_day} of {whose} has passed"
+    if expired:
+        reason = f"review_by {first['review_by']}{'' if whose == name else f' of {whose}'} has passed"
     url = told.get("url") if told["kind"] == "report" else None
-    next_run = _next(told["schedule"], now) if scheduled and not paused else None
+    next_run = _next(told["schedule"], now) if scheduled and not paused and not expired else None
     return WorkloadState(name, told["kind"], state, url, None, next_run, run, told["log_group"], reason)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from herd import checkout as checkouts
-from herd import console, local_cloud, shell, stack_shell
+from herd import console, local_cloud, shell, stack_config, stack_shell
 from herd.checkout import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.toolchain import machine, pulumi_cli
@@ -87,6 +87,9 @@ class Target(ABC):
     @abstractmethod
     def exports(self) -> Exports:
         """What the program exported last."""
+
+    expired: tuple[str, ...] | None = None
+    """Workloads whose schedules are to be off, by the calendar; None: nobody has looked at it."""
 
     unsettled: bool = False
     """Has an update of it been cut short, so that the state may not say what there is?"""
@@ -228,7 +231,7 @@ class LocalTarget(Target):
         return list(self._checkpoint().get("resources") or [])
 
     def pulumi_environment(self) -> dict[str, str]:
-        return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi))
+        return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired))
 
     def require_exports(self) -> Exports:
         exports = super().require_exports()
@@ -293,7 +296,9 @@ class AwsTarget(Target):
 
     def pulumi_environment(self) -> dict[str, str]:
         own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_STACK": None}
-        return shell.apply({**stack_shell.variables(self.checkout.root, self.pulumi), **own})
+        copy = stack_config.with_expired(self.checkout, self.name, self.expired)
+        settings = {"PULUMI_OPTION_CONFIG_FILE": str(copy)} if copy else {}
+        return shell.apply({**stack_shell.variables(self.checkout.root, self.pulumi), **own, **settings})
 
     def require_exports(self) -> Exports:
         self.announce()

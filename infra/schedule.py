@@ -195,6 +195,15 @@ def _ranges(ordered: list[int]) -> Iterator[tuple[int, int]]:
         previous = value
 
 
+def end_of(day: date, timezone: str) -> datetime:
+    """The last second of a day in a time zone, in UTC."""
+    last = time(23, 59, 59)
+    try:
+        return datetime.combine(day, last, ZoneInfo(timezone)).astimezone(UTC)
+    except OverflowError:  # at either end of the calendar
+        return datetime.combine(day, last, UTC)
+
+
 def next_runs(schedule: Schedule, timezone: str, after: datetime, count: int) -> list[datetime]:
     """The next `count` starts after `after` (aware), in UTC.
 

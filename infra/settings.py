@@ -66,8 +66,9 @@ class Settings:
     compares them); `Settings.by_profile("prod", …)` has the other's. Empty text or an empty collection: not used.
 
     `account`: the one that the environment may be made in. `schedules`: off, everything is deployed and nothing starts
-    by the clock. `scheme`: of the addresses that are shown. `vpc_cidr`, `zones`: of a VPC of its own; with `vpc` the
-    company's is used instead. `encryption_key`: "none", "create" or the ARN of one. `data_bucket`, `log_bucket`,
+    by the clock. `expired`: workloads whose schedules are off, because their review is overdue; who knows a clock says
+    so. `scheme`: of the addresses that are shown. `vpc_cidr`, `zones`: of a VPC of its own; with `vpc` the company's is
+    used instead. `encryption_key`: "none", "create" or the ARN of one. `data_bucket`, `log_bucket`,
     `image_repositories`, `boundary`, `certificate`: adopted, by name or ARN. `protect`: what is there is not deleted by
     mistake; off, `down` removes everything, whatever lies in it.
     """
@@ -78,6 +79,7 @@ class Settings:
     account: str
     profile: Profile = "dev"
     schedules: bool = True
+    expired: tuple[str, ...] = ()
     scheme: Literal["http", "https"] = "https"
     allow_public: bool = False
     network: Literal["public", "nat", "endpoints"] = "public"
@@ -239,6 +241,7 @@ def _finding(key: str, text: str, error: ValueError, secret: bool) -> str:
 
 
 _TABLES: Mapping[str, read.Reader] = {
+    "expired": read.listed(read.workload),
     "private_subnets": read.listed(read.ids("subnet")),
     "public_subnets": read.listed(read.ids("subnet")),
     "company_cidrs": read.cidrs,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
+from infra import naming
 from infra.settings_values import DRIVER_PORTS, Connection, Dataset, Pool, SignIn
 from infra.spec_errors import did_you_mean, quoted, show
 
@@ -121,6 +122,12 @@ def ids(kind: str) -> Callable[[str], str]:
         return item
 
     return read
+
+
+def workload(item: str) -> str:
+    if not naming.WORKLOAD.fullmatch(item):
+        raise ValueError(f"allowed: names of workloads, {naming.WORKLOADS}")
+    return item
 
 
 def listed(one: Callable[[str], str]) -> Reader:

@@ -3,7 +3,7 @@
     defaults.toml → workload.toml → its [environments.<environment>]
 
 `load_specs` reads the whole project and raises SpecErrors with all problems of all files at once. It is pure: the same
-files give the same Specs, whatever the day. What depends on the day (`expired`) is asked by the command line.
+files give the same Specs, whatever the day. What depends on the day is the command line's (herd/reviews.py).
 
 spec_models is the schema, spec_files finds and reads, spec_draft makes one workload of it, spec_rules and spec_graph
 look at settings together, spec_errors words the messages. Nothing here imports Pulumi.
@@ -11,7 +11,6 @@ look at settings together, spec_errors words the messages. Nothing here imports 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ __all__ = [
     "SpecErrors",
     "Specs",
     "WorkloadSpec",
-    "expired",
     "explain",
     "load_specs",
 ]
@@ -105,18 +103,6 @@ def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) 
         for setting, field_name in settings_of(type(spec)).items()
         for key, value in _plain(setting, getattr(spec, field_name))
     ]
-
-
-def expired(specs: Specs, today: date) -> tuple[Problem, ...]:
-    """Workloads whose review is overdue, with the line to edit. The review's day itself still counts as reviewed."""
-    overdue: dict[Problem, None] = {}
-    for name, spec in specs.workloads.items():
-        if spec.review_by < today:
-            origin = specs.origins[name]["review_by"]
-            line = f" (line {origin.line})" if origin.line else ""
-            message = f"review_by = {spec.review_by}{line} has passed: look it over, then set a later date"
-            overdue[Problem(origin.file, "review_by", f"{origin.section} {message}".lstrip())] = None
-    return tuple(overdue)
 
 
 def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -56,12 +56,12 @@ def missed_kept(schedule: Resource, stack: Stack) -> Iterator[str]:
 @rules.each(
     "schedules-end",
     SCHEDULE,
-    says="A schedule has an end: the date by which somebody must have looked at it.",
+    says="A schedule that is on has an end: the date by which somebody must have looked at it.",
     why="Jobs that run for years with nobody looking are what this product is against.",
     link="https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule.html",
 )
 def schedules_end(schedule: Resource, stack: Stack) -> Iterator[str]:
-    if not schedule.has("endDate"):
+    if not schedule.has("endDate") and schedule.props.get("state", "ENABLED") == "ENABLED":
         yield "never ends; set endDate"
 
 

@@ -32,12 +32,16 @@ def check(
 
     checkout = checkouts.current()
     refused = []
+    due: dict[str, bool] = {}
     for name in checking.environments(checkout) if environment is None else [environment]:
         with console.step(f"checking {name}") as step:
             found = checking.check(checkout, name)
             step.result = f"{found.resources} resources, {len(found.refused) or 'no'} problems"
+        due |= {str(review): review.expired for review in found.due}
         for line in found.advised:
             console.note(f"{name}: {line}", style="yellow")
         refused += [f"{name}: {line}" for line in found.refused]
+    for line, expired in due.items():
+        console.note(f"! {line}", style="red" if expired else "yellow")
     if refused:
         raise HerdError("\n".join(refused))

@@ -27,6 +27,7 @@ STYLES = {
     "aborted": "yellow",
     "skipped": "yellow",
     "paused": "yellow",
+    "expired": "yellow",
     "never-run": "dim",
     "stopped": "yellow",
 }

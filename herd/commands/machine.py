@@ -18,7 +18,7 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
 
     With --stack: what plain `pulumi` needs for a stack on AWS beside your own login and profile, which stay.
     """
-    from herd import deployment, shell, stack_shell
+    from herd import deployment, reviews, shell, stack_shell
     from herd.target import LocalTarget, choose
 
     target = choose(environment, stack)
@@ -27,8 +27,11 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
         console.document(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}) + "\n")
         return
     target.announce()
+    target.expired = reviews.expired_in(target.checkout, target.name)
+    if target.expired:
+        console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
     deployment.prepare(target)
-    variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
+    variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi, target.expired)
     console.document(shell.script(variables) + "\n")
 
 

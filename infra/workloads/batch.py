@@ -1,8 +1,8 @@
 """What jobs and reports share: a state machine that runs them, and a schedule that starts it."""
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pulumi
@@ -11,6 +11,7 @@ from pulumi_aws.sfn.state_machine import StateMachine
 
 from infra.asl import Target
 from infra.context import Component
+from infra.schedule import end_of
 from infra.spec import JobSpec, ReportSpec, Schedule
 from infra.statemachine import job_definition
 from infra.workloads.common import Place, Platform, Workload, schedule_export
@@ -53,7 +54,7 @@ class BatchWorkload(Workload):
         )
         self.pipeline = pipeline
         if spec.schedule is not None and pipeline is None:
-            schedule(spec.name, spec.schedule, spec.timezone, spec.review_by, self.machine, platform, self)
+            schedule(spec.name, spec.schedule, spec.timezone, (spec,), self.machine, platform, self)
 
     def exports(self) -> dict[str, Any]:
         return super().exports() | {
@@ -62,6 +63,7 @@ class BatchWorkload(Workload):
             "machine": self.machine.arn,
             "pipeline": self.pipeline,
             "review_by": self.spec.review_by.isoformat(),
+            "timezone": self.spec.timezone,
         }
 
 
@@ -79,21 +81,28 @@ def schedule(
     of: str,
     when: Schedule,
     timezone: str,
-    last_day: date,
+    vouched: Collection[JobSpec | ReportSpec],
     machine: StateMachine,
     platform: Platform,
     parent: Component,
 ) -> AwsSchedule:
-    """Starts `machine`, that of the job or pipeline `of`, at `when`, for the last time on `last_day` (UTC)."""
+    """Starts `machine`, that of the job or pipeline `of`, at `when`, while each of `vouched` is looked over in time.
+
+    It ends with the first of their days. One that is known to have expired turns it off; an end that lies in the past
+    is then not sent, because only who knows a clock can say whether AWS would take it.
+    """
     context = platform.context
+    settings = context.settings
+    expired = any(spec.name in settings.expired for spec in vouched)
+    end = min(end_of(spec.review_by, spec.timezone) for spec in vouched)
     return AwsSchedule(
         parent.child("schedule"),
         name=context.naming.schedule(of),
         group_name=platform.schedule_group.name,
         schedule_expression=when.expression,
         schedule_expression_timezone=timezone,
-        end_date=f"{last_day.isoformat()}T23:59:59Z",
-        state="ENABLED" if context.settings.schedules else "DISABLED",
+        end_date=None if expired else end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        state="ENABLED" if settings.schedules and not expired else "DISABLED",
         flexible_time_window={"mode": "OFF"},
         target={
             "arn": machine.arn,

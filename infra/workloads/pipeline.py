@@ -45,10 +45,9 @@ class PipelineMachine(Component):
             opts=self.options(depends_on=[*platform.roles.states.ready, *(member.machine for member in members)]),
         )
         if pipeline.schedule is not None:
-            last_day = min(spec.review_by for spec in specs.values())
             # A name of its own: when a job that had a schedule becomes a root, the new one is made before the old goes.
             name = f"{pipeline.name}_pipeline"
-            schedule(name, pipeline.schedule, pipeline.timezone, last_day, self.machine, platform, self)
+            schedule(name, pipeline.schedule, pipeline.timezone, specs.values(), self.machine, platform, self)
         self.register_outputs({})
 
     def exports(self) -> dict[str, Any]:

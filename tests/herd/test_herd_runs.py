@@ -166,7 +166,8 @@ FAILED = Run("t", "r", "failed")
         pytest.param(job(), Run("t", "r", "running"), False, "running", id="running, whatever its schedule"),
         pytest.param(job(), FAILED, True, "failing", id="failing"),
         pytest.param(job(), FAILED, False, "paused", id="its schedule is off"),
-        pytest.param(job(review_by=date(2027, 1, 30)), None, True, "paused", id="review_by has passed"),
+        pytest.param(job(review_by=date(2027, 1, 30)), None, True, "expired", id="review_by has passed"),
+        pytest.param(job(review_by=date(2027, 1, 30)), FAILED, False, "expired", id="expired, whatever else"),
         pytest.param(job(review_by=date(2027, 1, 31)), None, True, "never-run", id="the last day of review_by"),
         pytest.param(job(schedule=False), Run("t", "r", "succeeded"), False, "idle", id="by hand only"),
         pytest.param(job(), Run("t", "r", "skipped"), True, "never-run", id="skipped, never ran"),
@@ -177,7 +178,7 @@ FAILED = Run("t", "r", "failed")
 def test_the_state_of_a_job(told: dict[str, Any], run: Run | None, armed: bool, expected: str) -> None:
     found = state._of_job("t", told, run, armed, NOW)
     assert found.state == expected
-    assert (found.next_run is None) == (not armed or expected == "paused")
+    assert (found.next_run is None) == (not armed or expected in ("paused", "expired"))
 
 
 def test_the_json_of_status_has_the_promised_shape() -> None:

@@ -83,6 +83,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "account": (ACCOUNT, ACCOUNT),
     "profile": ("dev", "dev"),
     "schedules": ("off", False),
+    "expired": (["churn", "sales"], ("churn", "sales")),
     "scheme": ("http", "http"),
     "allow_public": ("true", True),
     "network": ("nat", "nat"),
@@ -146,6 +147,7 @@ def test_load_reads_what_pulumi_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REFUSED = {
+    ("herd:expired", '["../x"]'): 'herd:expired has the entry "../x"; allowed: names of workloads, 2 to 30 of a-z',
     ("herd:schedule", "false"): "herd:schedule: unknown setting 'schedule'; did you mean 'schedules'?",
     ("herd:schedules", "no"): "herd:schedules = no is not allowed; allowed: on, off",
     ("herd:allow_public", "on"): "herd:allow_public = on is not allowed; allowed: true, false",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from infra import spec_models
 from infra.schedule import Schedule
-from infra.spec import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec, SpecErrors, expired, explain, load_specs
+from infra.spec import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 
@@ -203,16 +203,6 @@ def test_pipelines_are_levels_of_connected_workloads(write_project: Write) -> No
     assert pipeline.levels == (("ingest", "other"), ("churn",), ("merge",), ("page",))
     assert (pipeline.schedule, pipeline.timezone) == (Schedule("cron(0 0 * * ? *)", "@daily"), "Europe/Paris")
     assert isinstance(specs.workloads["page"], ReportSpec)
-
-
-def test_the_review_counts_until_its_day_is_over(write_project: Write) -> None:
-    root = write_project({JOB: "\n# a remark\nreview_by = 2026-03-01\n"})
-    specs = load_specs(root, "dev")
-    assert not expired(specs, date(2026, 3, 1))
-    assert [str(problem) for problem in expired(specs, date(2026, 3, 2))] == [
-        f"{JOB}: review_by = 2026-03-01 (line 3) has passed: look it over, then set a later date"
-    ]
-    assert len(expired(specs, date(2030, 1, 1))) == 2, "the team's default is one line to edit, however many follow it"
 
 
 def test_empty_and_hidden_folders_are_no_workloads(write_project: Write) -> None:

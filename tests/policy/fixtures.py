@@ -348,7 +348,10 @@ RESOURCES: dict[str, Fixture] = {
         {"time zone": change(SCHEDULE, scheduleExpressionTimezone=None), "tried again": change(SCHEDULE, target={})},
     ),
     "schedules-missed-kept": Fixture([SCHEDULE], {"no queue": change(SCHEDULE, target={})}),
-    "schedules-end": Fixture([SCHEDULE], {"never ends": change(SCHEDULE, endDate=None)}),
+    "schedules-end": Fixture(
+        [SCHEDULE, change(SCHEDULE, endDate=None, state="DISABLED")],
+        {"never ends": change(SCHEDULE, endDate=None)},
+    ),
     "alarms-heard": Fixture(
         [ALARM],
         {"tells nobody": change(ALARM, alarmActions=[]), "missing data": change(ALARM, treatMissingData=None)},

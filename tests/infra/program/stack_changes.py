@@ -72,6 +72,7 @@ Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 CHANGES: Mapping[str, Change] = {
     "schedules": ({}, {"schedules": False}),
+    "expired": ({}, {"expired": ("ingest",)}),
     "scheme": ({}, {"scheme": "http"}),
     "network to nat": ({"network": "public"}, {"network": "nat"}),
     "network to endpoints": ({"network": "nat"}, {"network": "endpoints"}),

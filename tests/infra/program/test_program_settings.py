@@ -116,6 +116,32 @@ def test_schedules_can_be_off(team: Path) -> None:
     assert {schedule.inputs["state"] for schedule in off.of("scheduler/schedule:Schedule")} == {"DISABLED"}
 
 
+@pytest.mark.parametrize(
+    ("expired", "off"),
+    [
+        ((), set()),
+        (("lonely",), {"lonely-schedule"}),
+        (("ingest",), {"ingest-pipeline-schedule"}),
+        (("page",), {"ingest-pipeline-schedule"}),
+        (("answers",), set()),
+        (("was-removed",), set()),
+        (("lonely", "page"), {"lonely-schedule", "ingest-pipeline-schedule"}),
+    ],
+    ids=["nobody", "a job", "a root", "the last of a pipeline", "a service", "nobody's any more", "several"],
+)
+def test_what_has_expired_is_made_with_its_schedule_off(team: Path, expired: tuple[str, ...], off: set[str]) -> None:
+    """And with no end, which would lie in the past; all else is as it is."""
+    program = run_program(team, Settings(**{**vars(SETTINGS), "expired": expired}))
+    schedules = {schedule.name: schedule.inputs for schedule in program.of("scheduler/schedule:Schedule")}
+    assert {name for name, inputs in schedules.items() if inputs["state"] == "DISABLED"} == off
+    assert {name for name, inputs in schedules.items() if not inputs.get("endDate")} == off
+    told, before = (
+        {resource.name: resource.inputs for resource in of.resources if resource.name not in off}
+        for of in (program, run_program(team))
+    )
+    assert told == before
+
+
 # --- what is told to whom ------------------------------------------------------------------------------------------
 
 
@@ -128,7 +154,7 @@ def test_schedules(program: Program) -> None:
     pipeline = schedules["ingest-pipeline-schedule"]
     assert pipeline["scheduleExpression"] == "cron(0 6 ? * MON-FRI *)"
     assert pipeline["scheduleExpressionTimezone"] == "Europe/Amsterdam"
-    assert pipeline["endDate"] == "2027-06-30T23:59:59Z" and pipeline["state"] == "ENABLED"
+    assert pipeline["endDate"] == "2027-06-30T21:59:59Z" and pipeline["state"] == "ENABLED"
     assert pipeline["target"]["arn"] == "arn:ingest-pipeline-machine"
     assert json.loads(pipeline["target"]["input"]) == {
         "trigger": "schedule",
