@@ -35,7 +35,7 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
             refresher.start()
         if task.health is not None:
             port = int(variables["PORT"])
-            arguments = (port, task.health, task.start_seconds, ended)
+            arguments = (task, port, "HOST" in environ, lambda: ended.is_set() or command.stopped)
             threading.Thread(target=health.watch, args=arguments, name="look at health", daemon=True).start()
         status = command.wait()
         ended.set()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from runner.health import own_address
 
 Make = Callable[..., Any]
 
@@ -78,6 +81,50 @@ def test_a_service_that_is_well_after_a_slow_start_is_not_scolded(make: Make) ->
     assert process.stdout.readline() == "well\n"
     process.send_signal(signal.SIGTERM)
     assert "herd:" not in process.communicate(timeout=60)[0]
+
+
+KEEPS = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = float(os.environ["KEEPS"])
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0")
+        if os.environ.get("CLOSES"): self.send_header("Connection", "close")
+        self.end_headers()
+    def log_message(self, *_): pass
+print("up", flush=True)
+http.server.ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def keeper(make: Make, **settings: Any) -> Any:
+    """A service whose server closes an idle connection after KEEPS seconds."""
+    return make("api", f"exec {sys.executable} k.py", {"k.py": KEEPS}, kind="api", port=8000, health="/", **settings)
+
+
+def test_a_server_that_closes_idle_connections_too_soon_is_named(make: Make) -> None:
+    line = said_by(keeper(make, keep_alive_seconds=75), "herd:", KEEPS="2", HOST="127.0.0.1")
+    assert line == (
+        "herd: the server closes idle connections after 2 s, sooner than the load balancer: now and then a caller gets "
+        "a 502; let it keep them for 75 s"
+    )
+
+
+@pytest.mark.parametrize("variables", [{"KEEPS": "60"}, {"KEEPS": "60", "CLOSES": "1"}], ids=["keeps", "says so"])
+def test_a_server_that_keeps_them_long_enough_is_not(make: Make, variables: dict[str, str]) -> None:
+    process = keeper(make, keep_alive_seconds=12).start("s1", PORT=free_port(), HOST="127.0.0.1", **variables)
+    assert process.stdout.readline() == "up\n"
+    time.sleep(5)  # it was asked after one second, and two more are looked at
+    process.send_signal(signal.SIGTERM)
+    assert "herd:" not in process.communicate(timeout=60)[0]
+
+
+@pytest.mark.skipif(own_address() is None, reason="this machine has no address but its own")
+def test_a_program_that_nobody_outside_reaches_is_named(make: Make) -> None:
+    """On AWS, where no HOST is given: many frameworks listen on 127.0.0.1 unless they are told."""
+    line = said_by(keeper(make), "herd:", KEEPS="60")
+    assert "answers on 127.0.0.1 only: nobody outside this container reaches it; listen on 0.0.0.0" in line
 
 
 def test_servers_are_told_what_stands_before_them(make: Make) -> None:
