@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import check, deploy, develop, inspect, machine, run, secret
+from herd.commands import check, deploy, develop, inspect, machine, run, secret, verify
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
 from herd.toolchain.machine import disk_error
@@ -98,6 +98,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (machine.env, "env", _MORE),
     (machine.doctor, "doctor", _MORE),
     (machine.bootstrap, "bootstrap", _MORE),
+    (verify.verify, "verify", _MORE),
 )
 ORDER = tuple(name for _, name, _ in _COMMANDS)
 for function, name, panel in _COMMANDS:

@@ -30,7 +30,7 @@ from herd import (
 from herd.changes import Changes, short, type_and_name
 from herd.checkout import Checkout
 from herd.engine import Engine
-from herd.errors import HerdError, WrongInput
+from herd.errors import HerdError, Interrupted, WrongInput
 from herd.follow import Following, describe, follow
 from herd.leftovers import Left
 from herd.plan import Plan
@@ -354,7 +354,9 @@ def _follow(target: Target, started: list[Following]) -> None:
     try:
         follow(target, started, show_logs=False)
     except KeyboardInterrupt:
-        raise HerdError("detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it") from None
+        raise Interrupted(
+            "detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it"
+        ) from None
 
 
 def _mention_failing(target: Target, started: list[Following]) -> None:

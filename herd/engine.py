@@ -12,7 +12,7 @@ from pathlib import Path
 from herd import console
 from herd.changes import Changes
 from herd.console import Step
-from herd.errors import HerdError
+from herd.errors import HerdError, Interrupted
 from herd.plan import Plan
 from herd.target import Target
 from herd.toolchain import pulumi_cli
@@ -164,4 +164,4 @@ def _engine_ends_itself() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if interrupted:
-        raise HerdError("interrupted")
+        raise Interrupted("interrupted")

@@ -9,6 +9,10 @@ class HerdError(Exception):
     status = 1
 
 
+class Interrupted(HerdError):
+    """The person pressed Ctrl-C, and what was under way was ended in order. Exit status 1."""
+
+
 class WrongInput(HerdError):
     """What the person wrote, on the command line or in a settings file, cannot be used: nothing was touched.
 

@@ -19,37 +19,8 @@ from pulumi.runtime import config as runtime_config
 
 from infra import naming
 from infra import settings_readers as read
-from infra.settings_values import Connection, Dataset, Pool, SignIn
+from infra.settings_values import PROFILES, Connection, Dataset, Pool, Profile, SignIn
 from infra.spec_errors import did_you_mean, printable, quoted, show
-
-Profile = Literal["dev", "prod"]
-
-PROFILES: Mapping[Profile, Mapping[str, Any]] = {
-    "dev": {
-        "network": "public",
-        "log_retention_days": 14,
-        "keep_versions_days": 30,
-        "encryption_key": "none",
-        "access_logs": False,
-        "flow_logs": False,
-        "protect": False,
-        "require_tls": False,
-        "container_insights": False,
-    },
-    "prod": {
-        "network": "nat",
-        "log_retention_days": 400,
-        # As long as the log of the run that made it: a page of last year can be explained by both.
-        "keep_versions_days": 400,
-        "encryption_key": "create",
-        "access_logs": True,
-        "flow_logs": True,
-        "protect": True,
-        "require_tls": True,
-        "container_insights": True,
-    },
-}
-"""What a profile sets where the stack's file says nothing."""
 
 BY_PROFILE = "profile"
 """In Pulumi.yaml the default of a setting that has one for each profile. Pulumi hands every default to the program, so

@@ -1,6 +1,37 @@
-"""What the tables in a stack's settings become: pools, connections, datasets, the sign-in. Plain values, no Pulumi."""
+"""The profiles; what the tables in a stack's settings become: pools, connections, datasets, the sign-in. No Pulumi."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Profile = Literal["dev", "prod"]
+
+PROFILES: Mapping[Profile, Mapping[str, Any]] = {
+    "dev": {
+        "network": "public",
+        "log_retention_days": 14,
+        "keep_versions_days": 30,
+        "encryption_key": "none",
+        "access_logs": False,
+        "flow_logs": False,
+        "protect": False,
+        "require_tls": False,
+        "container_insights": False,
+    },
+    "prod": {
+        "network": "nat",
+        "log_retention_days": 400,
+        # As long as the log of the run that made it: a page of last year can be explained by both.
+        "keep_versions_days": 400,
+        "encryption_key": "create",
+        "access_logs": True,
+        "flow_logs": True,
+        "protect": True,
+        "require_tls": True,
+        "container_insights": True,
+    },
+}
+"""What a profile sets where the stack's file says nothing."""
 
 DRIVER_PORTS = {
     "clickhouse": 8443,
