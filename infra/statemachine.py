@@ -160,8 +160,6 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
 
 def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
     """What went wrong in an attempt, as `$.failure`: then `again` follows, or `failure` where that is of no use."""
-    outcomes = {CHECK_FAILED_EXIT: "check failed", TIMED_OUT_EXIT: "timed out"}
-    outcomes |= dict.fromkeys(FUTILE_EXITS, "failed for good")
     return {
         f"{label}: did not end": _failure(
             TIMED_OUT,
@@ -198,6 +196,15 @@ def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
             }
             for who, path in REASONS.items()
         },
+        **_by_exit_code(spec, label, failure, again),
+    }
+
+
+def _by_exit_code(spec: BatchSpec, label: str, failure: str, again: str) -> States:
+    """What the exit code of a task that has ended says of it, as `$.failure`."""
+    outcomes = {CHECK_FAILED_EXIT: "check failed", TIMED_OUT_EXIT: "timed out"}
+    outcomes |= dict.fromkeys(FUTILE_EXITS, "failed for good")
+    return {
         f"{label}: exit code": choice(
             {"Not": present("$.ended.task.Containers[0].ExitCode"), "Next": f"{label}: never started"},
             *(
