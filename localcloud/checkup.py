@@ -37,8 +37,8 @@ def problems(home: Path) -> Iterator[Problem]:
         except LocalCloudError as error:
             yield _problem(str(error).replace(scratch, str(home)).rstrip(". "), error, "all")
     from localcloud.images.store import read_names
-    from localcloud.runtime.objects import lost
-    from localcloud.runtime.store import look, reading
+    from localcloud.runtime.objects import lost, unknown
+    from localcloud.runtime.store import Looked, is_whole, look
 
     try:
         read_names(home / "images" / "images")
@@ -47,8 +47,11 @@ def problems(home: Path) -> Iterator[Problem]:
     try:
         with using(home / STORE):
             if look(home / STORE, requests > 0):
-                with closing(reading(home / STORE)) as file:
-                    yield from (Problem(text, "runtime") for text in lost(file, (home / STORE).with_name("objects")))
+                objects = home / "runtime" / "objects"
+                with closing(Looked(home / STORE)) as store:
+                    yield from (Problem(text, "runtime") for text in lost(store, objects))
+                    if is_whole(store.file):
+                        yield from (Problem(text, "runtime") for text in unknown(store, objects))
     except LocalCloudError as error:
         yield _problem(str(error), error, "runtime")
 

@@ -16,7 +16,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import unescape
 
@@ -34,6 +34,8 @@ DRAFT = ".draft-"
 
 SHOWN = 3
 """So many of the objects that are lost are named."""
+
+STORE = "runtime.sqlite"
 
 KEY_IN_XML = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
@@ -144,11 +146,14 @@ class Objects:
     def restore(self, journal_is_whole: bool = True) -> int:
         """Put all objects back into their buckets; how many versions.
 
-        Raises `Unreadable` where bytes are missing, before anything is changed. A file goes only if the store says that
-        nobody may refer to it: one that it does not know is not this store's to judge.
+        Raises `Unreadable` where bytes are missing, or what files belong to, before anything is changed. A file goes
+        only if the store says that nobody may refer to it.
         """
         found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        if missing := list(lost(self._store, self._folder)):
+        missing = [*lost(self._store, self._folder)]
+        if self._store.is_whole:  # a power cut may take the store's last words and leave the file
+            missing += unknown(self._store, self._folder)
+        if missing:
             some = "; ".join(missing[:SHOWN]) + (f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
             raise Unreadable(self._folder, Reason.damaged, some)
         rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
@@ -161,7 +166,8 @@ class Objects:
             for bucket, key in self.homeless:
                 self._forget(bucket, key)
             self.homeless = {}
-        self._drop([name for (name,) in self._store.read("SELECT content FROM unreferenced")])
+        if self._store.was_closed:  # else its last words may be missing, which said that an object has it after all
+            self._drop([name for (name,) in self._store.read("SELECT content FROM unreferenced")])
         for draft in self._folder.glob(f"{DRAFT}*"):
             draft.unlink(missing_ok=True)  # of a process that was killed while it wrote
         return count
@@ -189,10 +195,24 @@ class Objects:
             file.execute(f"DELETE {which}", (bucket, key))
 
 
-def lost(store: Store | sqlite3.Connection, folder: Path) -> Iterator[str]:
+class Readable(Protocol):
+    """A store, open or only looked at."""
+
+    def read(self, statement: str) -> list[Any]: ...
+
+
+def unknown(store: Readable, folder: Path) -> Iterator[str]:
+    """Files of objects that the store would know, had it not lost its last changes."""
+    known = {name for (name,) in store.read("SELECT content FROM object UNION SELECT content FROM unreferenced")}
+    for path in sorted(folder.glob("[0-9a-f][0-9a-f]/*")):
+        if path.name not in known:
+            yield f"{path} belongs to an object that {STORE} does not know"
+
+
+def lost(store: Readable, folder: Path) -> Iterator[str]:
     """The objects of a store whose bytes are not in the folder, and why not."""
     rows = "SELECT bucket, key, content, size FROM object WHERE content IS NOT NULL ORDER BY bucket, key, place"
-    for bucket, key, content, size in store.read(rows) if isinstance(store, Store) else store.execute(rows):
+    for bucket, key, content, size in store.read(rows):
         path = folder / content[:2] / content
         if why := why_not_whole(path, size):
             yield f"s3://{bucket}/{key}: {path} {why}"

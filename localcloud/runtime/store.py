@@ -87,22 +87,20 @@ class Store:
 
     def _remember(self) -> None:
         """What the last process has left word of, and the word that this one is at work."""
-        boot = _boot()
-        self.ended_well = self._fact(OPEN) in ("", boot)
+        boot, was_open = _boot(), _fact(self._file, OPEN)
+        self.was_closed = not was_open
+        """Is it as its last process has left it in order?"""
+        self.ended_well, self.is_whole = ended_well(self._file), is_whole(self._file)
         """Is nothing missing that the system had taken? After an orderly end, and after a kill without a power cut."""
-        self.last_request = self._noted = int(self._fact(LAST_REQUEST) or 0)
+        self.last_request = self._noted = int(_fact(self._file, LAST_REQUEST) or 0)
         """The highest number of the journal's requests when this was written last."""
-        self.losses = int(self._fact(LOSSES) or 0)
-        self.used_up = int(self._fact(USED_UP) or 0)
+        self.losses = int(_fact(self._file, LOSSES) or 0)
+        self.used_up = int(_fact(self._file, USED_UP) or 0)
         self._file.execute("BEGIN IMMEDIATE")
         self._set_fact(OPEN, boot)
         self._file.execute("COMMIT")
         # Into the file itself: it must say so also to who finds it without what was written ahead.
         self._file.execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-    def _fact(self, name: str) -> str:
-        row = self._file.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        return str(row[0]) if row else ""
 
     def _set_fact(self, name: str, value: str) -> None:
         self._file.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
@@ -150,6 +148,8 @@ class Store:
                 if free > LEAST_FREE_PAGES and free > pages // 2:
                     self._file.execute("VACUUM")
                 self._file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                with self.changing():
+                    self._set_fact(OPEN, _boot())  # so that there always is something written ahead: see `look`
             except sqlite3.Error as error:
                 log.warning("the runtime's file stays as large as it is: %s", error)
 
@@ -183,17 +183,45 @@ def look(path: Path, must_exist: bool) -> bool:
             raise Unreadable(path, Reason.newer, f"format {version}, known: {FORMAT}")
         was_open = version and file.execute("SELECT value FROM fact WHERE name = ?", (OPEN,)).fetchone()
         ahead = _ahead_of(path)
-        if was_open and was_open[0] and not ahead.exists():
-            raise Unreadable(ahead, Reason.missing, f"and with it the last changes to {path.name}")
+        if was_open and was_open[0] and not (ahead.exists() and (ahead.stat().st_size or was_open[0] != _boot())):
+            raise Unreadable(ahead, Reason.missing, f"or empty, and with it the last changes to {path.name}")
         if (said := file.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise Unreadable(path, Reason.damaged, said)
     return True
+
+
+def ended_well(file: sqlite3.Connection) -> bool:
+    """Has nobody had the file open in an earlier boot of the machine, without an orderly end?"""
+    return _fact(file, OPEN) in ("", _boot())
+
+
+def is_whole(file: sqlite3.Connection) -> bool:
+    """Has it never lost anything, as far as it knows?"""
+    return ended_well(file) and not int(_fact(file, LOSSES) or 0)
+
+
+def _fact(file: sqlite3.Connection, name: str) -> str:
+    row = file.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+    return str(row[0]) if row else ""
 
 
 def reading(path: Path) -> sqlite3.Connection:
     """The file for who changes nothing, not even that somebody has looked."""
     how = "ro" if _ahead_of(path).exists() else "ro&immutable=1"
     return sqlite3.connect(f"file:{quote(str(path))}?mode={how}", uri=True)
+
+
+class Looked:
+    """The file for who only asks it."""
+
+    def __init__(self, path: Path):
+        self.file = reading(path)
+
+    def read(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self.file.execute(statement, values).fetchall()
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def _ahead_of(path: Path) -> Path:

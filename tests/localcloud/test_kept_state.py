@@ -273,6 +273,40 @@ def test_a_journal_that_lost_its_end_takes_nothing_with_it(kept: Kept, tmp_path:
         assert held(cloud) == WHOLE
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_store_that_lost_its_last_rows_takes_no_object_with_it(kept: Kept, tmp_path: Path, share: float) -> None:
+    home = tmp_path / "cloud"
+    shutil.copytree(kept.killed, home)
+    cut(AHEAD, share)(home)
+    objects = {path: content for path, content in files(home).items() if "/objects/" in path}
+    assert len(objects) == len(CONTENT)
+    with pytest.raises(LocalCloudError, match="set-aside"):
+        backends.forget(kept.account)
+        LocalCloud(config_of(home, kept.account), port=0).start()
+    assert objects.items() <= files(home).items()
+    aside = salvage.set_aside(config_of(home, kept.account))
+    assert aside is not None and objects.items() <= files(aside).items()
+    with serving(home, kept.account) as cloud:
+        assert held(cloud)["objects"].items() <= CONTENT.items()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_after_a_power_cut_the_same_is_a_loss(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """The machine ended with it: what is there goes on, and the next `up` looks what is missing."""
+    home = tmp_path / "cloud"
+    shutil.copytree(kept.killed, home)
+    cut(AHEAD, share)(home)
+    objects = {path: content for path, content in files(home).items() if "/objects/" in path}
+    monkeypatch.setattr("localcloud.runtime.store._boot", lambda: "another boot")
+    for _ in range(2):
+        with serving(home, kept.account) as cloud:
+            assert cloud._state.losses == 1
+            assert held(cloud)["objects"].items() <= CONTENT.items()
+        assert objects.items() <= files(home).items()
+
+
 def test_what_was_asked_after_a_loss_has_numbers_of_its_own(kept: Kept, tmp_path: Path) -> None:
     """The numbers decide over identifiers: what Pulumi still knows of the lost must not be somebody else's."""
     home = tmp_path / "cloud"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -202,12 +203,25 @@ def test_only_files_that_the_store_knows_to_be_in_vain_go(account: Account, monk
             patched.setattr(where, name, killed)
             patched.setattr(Path, "unlink", lambda *_, **__: None)
             account.s3.put_object(Bucket=account.bucket, Key=name, Body=name.encode())
-    unknown = account.folder / "objects/ab" / ("ab" * 32)
-    unknown.parent.mkdir(exist_ok=True)
-    unknown.write_bytes(b"of a store that is not this one")
-    assert len(account.files()) == 4
+    assert len(account.files()) == 3
     account.again()
-    assert sorted(path.read_bytes() for path in account.files()) == [b"of a store that is not this one", b"old"]
+    assert [path.read_bytes() for path in account.files()] == [b"old"]
+
+
+def test_a_file_that_the_store_should_know_says_that_it_lost_something(account: Account) -> None:
+    account.make_bucket()
+    account.s3.put_object(Bucket=account.bucket, Key="k", Body=b"old")
+    content = b"of an object whose row is gone"
+    name = hashlib.sha256(content).hexdigest()
+    file = account.folder / "objects" / name[:2] / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    with pytest.raises(Unreadable, match=f"{name} belongs to an object that runtime.sqlite does not know"):
+        account.again()
+    assert file.read_bytes() == content
+    file.unlink()
+    account.again()
+    assert account.keys() == ["k"]
 
 
 @pytest.mark.parametrize("whole", [True, False])
