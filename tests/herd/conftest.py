@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,14 @@ Cli = Callable[..., Any]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A project with one job, the image and defaults of the real one, and nothing deployed."""
+    """A project with one job, the image and defaults of the real one (its date lies ahead), and nothing deployed."""
     folder = tmp_path / "checkout"
     folder.mkdir()
-    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "defaults.toml"):
+    for name in ("Pulumi.yaml", "Pulumi.dev.yaml"):
         shutil.copy(ROOT / name, folder / name)
+    ahead = datetime.now(UTC).date() + timedelta(days=182)
+    defaults = (ROOT / "defaults.toml").read_text()
+    (folder / "defaults.toml").write_text(re.sub(r"(?m)^(review_by *=) \S+", rf"\1 {ahead}", defaults))
     shutil.copytree(ROOT / "images", folder / "images")
     (folder / "lib").mkdir()
     job = folder / "jobs" / "hello"
