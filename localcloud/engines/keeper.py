@@ -28,9 +28,10 @@ CONTAINER_VARIABLE = "LOCALCLOUD_CONTAINER"
 """In the environment of every process of a container: tells its descendants even when they left the process group."""
 
 
-def kill_all(group: int, container: str) -> None:
+def kill_all(group: int, container: str, *, first_ended: bool = False) -> None:
     """Kill every process of a container: its process group, and those that have moved to a session of their own."""
-    below = _below(group)
+    # Once the first process has ended, what was below it is somebody else's child.
+    below = [] if first_ended else _below(group)
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
     for pid in below:
@@ -60,19 +61,30 @@ def _strays(container: str) -> Iterator[int]:
 def _below(pid: int) -> list[int]:
     """Process ids of a process's living descendants: they may have another group, session and environment."""
     children: dict[int, list[int]] = {}
-    with suppress(FileNotFoundError):
-        for name in os.listdir("/proc"):
-            if name.isdecimal():
-                with suppress(OSError, IndexError):
-                    # The name, in parentheses, may itself have any character.
-                    parent = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[1]
-                    children.setdefault(int(parent), []).append(int(name))
+    for child, parent in _parents():
+        children.setdefault(parent, []).append(child)
     found, look_at = [], [pid]
     while look_at:
         more = children.pop(look_at.pop(), [])
         found += more
         look_at += more
     return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Each process of this machine and its parent."""
+    if not Path("/proc/self/stat").exists():  # macOS
+        listed = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, text=True, check=False).stdout
+        for line in listed.splitlines():
+            child, parent = line.split()
+            yield int(child), int(parent)
+        return
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with suppress(OSError, IndexError):
+                # The name, in parentheses, may itself have any character.
+                parent = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()[1].decode()
+                yield int(name), int(parent)
 
 
 class Keeper:

@@ -185,7 +185,7 @@ class _Run:
         else:
             self._process.wait()
         with self._lock:
-            kill_all(self.pid, self._identity)
+            kill_all(self.pid, self._identity, first_ended=True)
             self._reaped = True
             status = self._process.wait()
             if self._deadline is not None:

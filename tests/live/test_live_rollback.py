@@ -54,10 +54,11 @@ def test_so_does_the_same_update_again_although_pulumi_finds_nothing_to_change(t
 
 
 def test_one_that_starts_and_fails_its_health_check_fails_the_update_too(team: Sandbox) -> None:
-    team.write("apis/web/main.py", SERVER.format(status=500, version=3))
+    team.write("apis/web/main.py", SERVER.format(status=404, version=3))
     up = team.herd("up", check=False)
     assert up.returncode == 1, up.stdout + up.stderr
-    assert "✗ web is deploying: " in up.stderr and "version 3 listens" in up.stderr, up.stderr
+    assert '✗ web is deploying: GET /health answers 404; name a path that answers 200: health = "/"' in up.stderr
+    assert "version 3 listens" in up.stderr, up.stderr
     assert fetch(team.status("web")["url"])[2] == "version 1"
     team.wait_for("ECS to take it back", lambda: team.status("web")["state"] == "rolled-back", 200)
 
