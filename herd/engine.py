@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from herd import console
+from herd import console, registry_login
 from herd.changes import Changes
 from herd.console import Step
 from herd.errors import HerdError, Interrupted
@@ -91,6 +91,8 @@ class Engine:
         command = self._command(*arguments, "--json")
         if not changes.preview:
             self._target.unsettled = True
+        if arguments[0] == "up":
+            self._environment |= registry_login.variables(self._target, self._environment)
         with console.step(f"{label} {self._target.name}") as step:
             said, status = self._events(command, changes, step)
             step.result = changes.count()

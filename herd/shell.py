@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from herd import local_cloud, stack_config
 from herd.checkout import Checkout
@@ -49,6 +50,7 @@ REMOVED = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "DOCKER_AUTH_CONFIG",
 )
 """What would win over the files of the local cloud and lead to the person's real account."""
 
@@ -108,11 +110,19 @@ def apply(changes: Mapping[str, str | None], base: Mapping[str, str] = os.enviro
     return {name: value for name, value in merged.items() if value is not None}
 
 
-def script(changes: Mapping[str, str | None], base: Mapping[str, str] = os.environ) -> str:
-    """The changes for `eval` in a POSIX shell; nothing is unset that is not set."""
+def script(
+    changes: Mapping[str, str | None],
+    base: Mapping[str, str] = os.environ,
+    commands: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The changes for `eval` in a POSIX shell; nothing is unset that is not set.
+
+    `commands`: variables whose value is what a command prints, when the shell evaluates it.
+    """
     unset = sorted(name for name, value in changes.items() if value is None and name in base)
     lines = [f"unset {' '.join(unset)}"] if unset else []
     lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(changes.items()) if value is not None]
+    lines += [f'export {name}="$({command})"' for name, command in sorted(commands.items())]
     return "\n".join(lines)
 
 

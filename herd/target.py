@@ -124,8 +124,8 @@ class Target(ABC):
         """Why nothing can be done on it now, if that can be seen from here; else an empty text."""
         return ""
 
-    plugins: tuple[str, ...] = ()
-    """Packages whose official plugins Pulumi needs here and may have to download."""
+    plugins: tuple[str, ...] = stack_shell.PLUGINS
+    """Packages whose resources are made here. On AWS Pulumi needs their official plugins."""
 
     def require_exports(self) -> Exports:
         """What is deployed. Raises HerdError when nothing is."""
@@ -256,8 +256,6 @@ class LocalTarget(Target):
 
 class AwsTarget(Target):
     """A stack on AWS: the person's own Pulumi login, profile and region are used as they are."""
-
-    plugins = stack_shell.PLUGINS
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def client(self, service: str) -> Any:

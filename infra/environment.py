@@ -18,7 +18,7 @@ from infra.certificates import Domain
 from infra.connections import Connections
 from infra.context import Account, Component, Context
 from infra.hardware import Cluster, refuse_hardware
-from infra.images import Images
+from infra.images import Images, plan_images
 from infra.keys import key_arn
 from infra.load_balancers import LoadBalancer, Shared
 from infra.naming import Naming
@@ -57,9 +57,10 @@ class Environment(Component):
         secrets = vault.look_up(specs, settings)
         images = {spec.image for spec in specs.workloads.values()}
         adopted = Adopted.look_up(settings, account, images)
+        context = Context(settings, Naming(settings.project, settings.environment), account, secrets)
+        planned = plan_images(specs, root, context, running.images)
         super().__init__("Environment", settings.environment, transformations=[self._after_the_claim])
         self.specs = specs
-        context = Context(settings, Naming(settings.project, settings.environment), account, secrets)
         self.claim = self._claim(context)
         context = replace(context, key_arn=key_arn(context, self))
         self.context = replace(context, logs=log_bucket(context, self))
@@ -77,7 +78,7 @@ class Environment(Component):
         self.roles = PlatformRoles(self.context, self, (spec.hardware for spec in workloads))
         self.cluster = Cluster(self.context, self, workloads, self.network, self.roles.instances)
         self.connections = Connections(self.context, self, workloads, self.network)
-        self.images = Images(images, root, self.context, self, adopted.repositories, running.images)
+        self.images = Images(images, planned, self.context, self, adopted.repositories)
         self.platform = self._platform()
         self.balancers = self._balancers()
         self.workloads = {name: self._workload(name) for name in specs.workloads}
@@ -124,7 +125,6 @@ class Environment(Component):
             "encryption_key": self.context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
             "runs_with": values(settings),
-            "shared_images": sorted(self.images.shared),
             "workloads": {name: workload.exports() for name, workload in self.workloads.items()},
             "pipelines": {name: pipeline.exports() for name, pipeline in self.pipelines.items()},
         }

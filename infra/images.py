@@ -2,18 +2,19 @@
 
 An image folder has one repository an environment, or one that several environments share (`image_repositories`); each
 workload that names it has an image of its own in there. The tag is the hash of the build context, so unchanged files
-change nothing, and what is deployed is the digest, never a tag. In a shared repository a tag that is there is not built
-again: prod runs the bytes that dev ran.
+change nothing, and what is deployed is the digest, never a tag. A tag is written once: what is in the repository
+already, whoever put it there, is taken as it is. So prod runs the bytes that dev ran; a commit that is reverted, a
+workload that comes back and an update that was killed after a push find their image.
+
+Only who may deploy can have pushed it (docs/decisions/0019). How Docker logs in is Docker's configuration, not ours.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pulumi
-from pulumi_aws.ecr.get_authorization_token import get_authorization_token
 from pulumi_aws.ecr.get_image import get_image
 from pulumi_aws.ecr.lifecycle_policy import LifecyclePolicy
 from pulumi_aws.ecr.repository import Repository
@@ -21,9 +22,11 @@ from pulumi_docker.image import Image as DockerImage
 
 from infra.absence import IMAGE
 from infra.context import Component, Context
+from infra.docker_login import refuse_without_login
 from infra.offer import is_arm64
-from infra.spec import WorkloadSpec
-from infra.staging import Stager, StagingError
+from infra.running import Pushed
+from infra.spec import Specs, WorkloadSpec
+from infra.staging import Staged, Stager, StagingError
 
 PLATFORMS = {False: "linux/amd64", True: "linux/arm64"}
 """Also on a laptop with another processor: it is what the task definitions ask for."""
@@ -39,73 +42,97 @@ class BuiltImage:
     content_hash: str
 
 
-class Images(Component):
-    """A repository for each image folder in use, and the images built into them.
+@dataclass(frozen=True)
+class Planned:
+    """The image of one workload, before anything is made.
 
-    `repositories`: image folder -> address of a repository that was made elsewhere; with it none is made here. `built`:
-    the names of images in there that this environment built before; they stay its resources. `shared`: those it has.
+    `context`: where it is built from, relative to the program's folder: the state must not depend on where somebody
+    keeps the checkout. `digest`: of the image that has this tag already; None for one that is built in this update, or
+    that is a resource of this environment since it was.
+    """
+
+    content_hash: str
+    tag: str
+    context: str
+    platform: str
+    digest: str | None
+
+
+def plan_images(specs: Specs, root: Path, context: Context, pushed: Mapping[str, Pushed]) -> dict[str, Planned]:
+    """By workload. `pushed`: the images in Pulumi's state, by repository and tag.
+
+    Raises pulumi.RunError for what cannot be staged (all of it at once) or looked up, and in an update that has
+    something to push where Docker has no login.
+    """
+    planned = {}
+    for spec, staged in _stage(specs, root, context.settings.environment):
+        arm64 = is_arm64(context.offer.pool(spec.hardware))
+        # The same files for another processor are other bytes, and a tag is never written twice.
+        tag = f"{spec.name}.{staged.content_hash}{'-arm64' if arm64 else ''}"
+        built_from = Pushed(f"../{staged.context.relative_to(root).as_posix()}", PLATFORMS[arm64])
+        repository = context.repository(spec.image)
+        # A resource that would be changed would be pushed again, under a tag that is there.
+        is_ours = pushed.get(f"{repository}:{tag}") == built_from
+        digest = None if is_ours else image_digest(repository, tag)
+        if not is_ours and digest is None:
+            account = context.account
+            refuse_without_login(f"{account.id}.dkr.ecr.{account.region}.", spec.name)
+        planned[spec.name] = Planned(staged.content_hash, tag, built_from.context, built_from.platform, digest)
+    return planned
+
+
+def _stage(specs: Specs, root: Path, environment: str) -> list[tuple[WorkloadSpec, Staged]]:
+    stager, problems = Stager(root, environment), list[str]()
+    staged: list[tuple[WorkloadSpec, Staged]] = []
+    for spec in specs.workloads.values():
+        try:
+            staged.append((spec, stager.stage(spec)))
+        except StagingError as error:
+            problems.append(str(error))
+    if problems:
+        raise pulumi.RunError("\n".join(dict.fromkeys(problems)))
+    return staged
+
+
+class Images(Component):
+    """A repository for each image folder in use, and the images that are built into them.
+
+    `planned`: by workload. `repositories`: image folder -> address of a repository that was made elsewhere; with it
+    none is made here.
     """
 
     def __init__(
         self,
         images: Iterable[str],
-        root: Path,
+        planned: Mapping[str, Planned],
         context: Context,
         parent: pulumi.Resource,
         repositories: Mapping[str, str] | None = None,
-        built: Collection[str] = (),
     ) -> None:
         super().__init__("Images", "images", parent)
         self.context = context
-        self._root = root
-        self._stager = Stager(root, context.settings.environment)
-        self.shared: list[str] = []
+        self._planned = planned
         self._repositories = repositories or {}
-        self._built = built
         self._addresses: Mapping[str, pulumi.Input[str]] = self._repositories or {
             image: self._repository(image).repository_url for image in sorted(set(images))
         }
         self.register_outputs({})
 
     def build(self, spec: WorkloadSpec, parent: Component) -> BuiltImage:
-        """The image of `spec`, as a child of `parent`. Raises pulumi.RunError for a folder that cannot be built."""
-        try:
-            staged = self._stager.stage(spec)
-        except StagingError as error:
-            raise pulumi.RunError(str(error)) from error
-        address = self._addresses[spec.image]
-        arm64 = is_arm64(self.context.offer.pool(spec.hardware))
-        # The same files for another processor are other bytes, and a tag is never written twice.
-        tag = f"{spec.name}.{staged.content_hash}{'-arm64' if arm64 else ''}"
-        if self._repositories:
-            name, repository = f"{self._repositories[spec.image]}:{tag}", self.context.repository(spec.image)
-            if name not in self._built and (digest := image_digest(repository, tag)):
-                return BuiltImage(pulumi.Output.concat(address, f"@{digest}"), staged.content_hash)
-            self.shared.append(name)
+        """The image of `spec`; where it has to be pushed, as a child of `parent`."""
+        address, planned = self._addresses[spec.image], self._planned[spec.name]
+        if planned.digest is not None:
+            return BuiltImage(pulumi.Output.concat(address, f"@{planned.digest}"), planned.content_hash)
         image = DockerImage(
             parent.child("image"),
-            image_name=pulumi.Output.concat(address, f":{tag}"),
-            # Relative to the program's folder: the state must not depend on where somebody keeps the checkout.
-            build={
-                "context": f"../{staged.context.relative_to(self._root).as_posix()}",
-                "platform": PLATFORMS[arm64],
-            },
-            registry={
-                "server": address,
-                "username": self._login.user_name,
-                "password": pulumi.Output.secret(self._login.password),
-            },
+            image_name=pulumi.Output.concat(address, f":{planned.tag}"),
+            build={"context": planned.context, "platform": planned.platform},
             # What others may run stays where it is when this environment needs it no more.
             opts=pulumi.ResourceOptions.merge(
                 parent.options(), pulumi.ResourceOptions(retain_on_delete=bool(self._repositories) or None)
             ),
         )
-        return BuiltImage(image.repo_digest, staged.content_hash)
-
-    @cached_property
-    def _login(self) -> "_Login":
-        token = get_authorization_token(registry_id=self.context.account.id)
-        return _Login(token.user_name, token.password)
+        return BuiltImage(image.repo_digest, planned.content_hash)
 
     def _repository(self, image: str) -> Repository:
         key = self.context.key_arn
@@ -131,12 +158,6 @@ def image_digest(repository: str, tag: str) -> str | None:
         if IMAGE.says_none(error):
             return None
         raise pulumi.RunError(f"the image {repository}:{tag} could not be looked up: {error}") from None
-
-
-@dataclass(frozen=True)
-class _Login:
-    user_name: str
-    password: str
 
 
 CLEAN_UP = {

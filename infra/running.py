@@ -1,7 +1,7 @@
-"""What runs already under the stack's name: which settings it must keep, and which shared images it built.
+"""What runs already under the stack's name: which settings it must keep, and which images are resources of it.
 
-The program asks Pulumi for what it exported itself when it was deployed last. So a plain `pulumi preview` knows as much
-as herd's commands do, on the laptop and on AWS.
+The program asks Pulumi for its own state: what it exported when it was deployed last, and what is in there. So a plain
+`pulumi preview` knows as much as herd's commands do, on the laptop and on AWS.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -70,24 +70,33 @@ def changed(runs: Values, given: Values) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
+class Pushed:
+    """An image in the state: what it was built from, as its inputs have it."""
+
+    context: str
+    platform: str
+
+
+@dataclass(frozen=True)
 class Running:
-    """`settings`: what it was deployed with; empty where nothing is. `images`: by name, those that it built into
-    repositories which environments share.
+    """`settings`: what it was deployed with; empty where nothing is. `images`: by repository and tag, `herd/python:x`,
+    those that are resources of it.
     """
 
     settings: Values = field(default_factory=dict)
-    images: frozenset[str] = frozenset()
+    images: Mapping[str, Pushed] = field(default_factory=dict)
 
     @classmethod
     def look_up(cls, settings: Settings) -> "Running":
         """Asks Pulumi; raises SettingsError where the settings would change what has to be kept."""
-        parts = (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())
-        found = invoke("pulumi:pulumi:readStackOutputs", {"name": "/".join(filter(None, parts))}).value or {}
+        stack = "/".join(filter(None, (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())))
+        found = invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value or {}
         exports: Mapping[str, Any] = found.get("outputs") or {}
         runs = exports.get("runs_with") or {}
         # An earlier Herd may not have told of all that is kept today.
         known = {**values(settings), **runs} if runs else {}
-        running = cls(known, frozenset(exports.get("shared_images") or ()))
+        # Where nothing was exported there may be no state at all, and Pulumi 3.259 ends when it is asked for that.
+        running = cls(known, _images(stack) if exports else {})
         if problems := list(running._problems(settings)):
             raise SettingsError("\n".join(problems))
         return running
@@ -105,3 +114,19 @@ class Running:
                 f"nothing was changed; put back what {environment} runs with, or take it down and make it anew "
                 "(`herd down`, then `herd up`), or make another environment beside it"
             )
+
+
+def _images(stack: str) -> dict[str, Pushed]:
+    """The images in the state, without those of earlier versions of Herd.
+
+    Theirs have the registry's credentials among their inputs. They are let go: their tags are found in the registry, so
+    nothing is built or pushed, and the credentials go from the state.
+    """
+    found = invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value or {}
+    images = {}
+    for resource in (found.get("outputs") or {}).values():
+        outputs = resource.get("outputs") or {}
+        if resource.get("type") == "docker:index/image:Image" and not outputs.get("registryServer"):
+            name = str(outputs.get("imageName")).partition("/")[2]
+            images[name] = Pushed(str(outputs.get("context")), str(outputs.get("platform")))
+    return images

@@ -6,6 +6,7 @@ everything else.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import threading
@@ -93,7 +94,8 @@ class LocalCloud:
         listener = config.bind(self._wanted_port)
         parts.callback(listener.close)
         port = int(listener.getsockname()[1])
-        keyring = Keyring(load_root(config, port))
+        root = load_root(config, port)
+        keyring = Keyring(root)
 
         # Imported here: half a second of moto is not to be waited for before a taken port or home is reported.
         from moto.backends import get_backend
@@ -111,7 +113,8 @@ class LocalCloud:
 
         state = self._state = State(config, self._clock)
         parts.callback(state.close)
-        server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}")
+        registry_key = hashlib.sha256(f"image registry {root.secret_key}".encode()).digest()
+        server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}", registry_key)
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
         self.plugins = Plugins(server, images, config.home / "plugins")

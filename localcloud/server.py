@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -33,6 +34,7 @@ from localcloud.iam.guard import Guard, asked_for
 from localcloud.judged import Judged, carrying_out
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
+from localcloud.registry_logins import Logins
 
 log = logging.getLogger(__name__)
 
@@ -83,21 +85,25 @@ class Server:
     """An AWS account in one region (others work too), reachable by `handle` and by in-process boto3 clients.
 
     `endpoint` ("http://127.0.0.1:PORT") is where the gateway listens: addresses that services echo contain its port.
-    Two servers of one process share nothing as long as their accounts differ.
+    Two servers of one process share nothing as long as their accounts differ. `registry_key` seals the logins to the
+    image registry; a random one makes them end with the server.
     """
 
-    def __init__(self, account: str, region: str, endpoint: str):
+    def __init__(self, account: str, region: str, endpoint: str, registry_key: bytes = b""):
         self.account = account
         self.region = region
         self.endpoint = endpoint
         self.lock = threading.RLock()
         self.recorder: Recorder | None = None
         self.guard: Guard | None = None
+        self.logins = Logins(registry_key or secrets.token_bytes(32), account)
         port = urlsplit(endpoint).port
         if port is None:
             raise ValueError(f"endpoint {endpoint!r} names no port")
         patches.apply()
-        hooks.connect_site(account, hooks.Site(port=port, lock=self.lock, client=self.client, assume=self.assume))
+        hooks.connect_site(
+            account, hooks.Site(port=port, lock=self.lock, client=self.client, assume=self.assume, logins=self.logins)
+        )
         self._app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
         self._clients: dict[tuple[str, str], Any] = {}
         self._client_lock = threading.Lock()

@@ -11,20 +11,33 @@ from herd.errors import HerdError, WrongInput
 from herd.options import Environment, Stack
 
 
-def env(environment: Environment = None, stack: Stack = None) -> None:
+def env(
+    environment: Environment = None,
+    stack: Stack = None,
+    docker_login: Annotated[
+        bool,
+        typer.Option("--docker-login", help="Print only a login to the image registry, as DOCKER_AUTH_CONFIG has it."),
+    ] = False,
+) -> None:
     """Print what makes plain `pulumi` and `aws` work on a local environment; for eval "$(herd env)".
 
     Starts the local cloud if it is not running: its address and credentials are part of it.
 
     With --stack: what plain `pulumi` needs for a stack on AWS beside your own login and profile, which stay.
+
+    Among it is a login to the image registry, for twelve hours; it is fetched when the shell evaluates the lines.
     """
-    from herd import deployment, reviews, shell, stack_shell
+    from herd import deployment, registry_login, reviews, shell, stack_shell
     from herd.target import LocalTarget, choose
 
     target = choose(environment, stack)
+    if docker_login:
+        console.document(registry_login.config(target) + "\n")
+        return
+    login = {registry_login.VARIABLE: registry_login.command(target)}
     if not isinstance(target, LocalTarget):
-        own = {"PULUMI_STACK": target.name}
-        console.document(shell.script({**stack_shell.variables(target.checkout.root, target.pulumi), **own}) + "\n")
+        own = {**stack_shell.variables(target.checkout.root, target.pulumi), "PULUMI_STACK": target.name}
+        console.document(shell.script(own, commands=login) + "\n")
         return
     target.announce()
     target.expired = reviews.expired_in(target.checkout, target.name)
@@ -32,7 +45,7 @@ def env(environment: Environment = None, stack: Stack = None) -> None:
         console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
     deployment.prepare(target)
     variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi, target.expired)
-    console.document(shell.script(variables) + "\n")
+    console.document(shell.script(variables, commands=login) + "\n")
 
 
 def doctor(

@@ -131,13 +131,17 @@ class ImageStore:
             spare.replace(link)
 
     def tag(self, reference: str, digest: str) -> None:
-        """Name an image: `repository:tag`. The repository then also knows it by its digest."""
-        repository, tag, _ = split(reference)
+        """Name an image: `repository:tag`. The repository then also knows it by its digest.
+
+        With `repository@digest` no tag moves.
+        """
+        repository, tag, without_tag = split(reference)
         if not (self._path(digest) / "image.json").exists():
             raise ImageNotFound(digest)
         with self._names() as names:
             known = names.setdefault(repository, {"tags": {}, "digests": []})
-            known["tags"][tag] = digest
+            if without_tag is None:
+                known["tags"][tag] = digest
             if digest not in known["digests"]:
                 known["digests"].append(digest)
         with self._lock:

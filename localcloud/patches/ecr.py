@@ -1,13 +1,17 @@
-"""Container registry: repositories whose address leads here, images whose digest is that of their manifest."""
+"""Container registry: repositories whose address leads here, images whose digest is that of their manifest, logins."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
-from moto.ecr import models
+from moto.core.responses import ActionResult
+from moto.ecr import models, responses
 
 from localcloud.patches import hooks
+from localcloud.patches.sts import PRINCIPAL_HEADER
+from localcloud.registry_logins import USER
 
 
 def apply() -> None:
@@ -18,7 +22,7 @@ def apply() -> None:
         stock_init(repository, *args, **kwargs)
         site = hooks.site(repository.account_id)
         if site is not None:
-            host = f"{repository.registry_id}.dkr.ecr.{repository.region_name}.localhost:{site.port}"
+            host = _host(repository.registry_id, repository.region_name, site.port)
             repository.uri = repository.repository_uri = f"{host}/{repository.name}"  # ecr/models.py:91
 
     models.Repository.__init__ = init
@@ -28,3 +32,24 @@ def apply() -> None:
         image._image_digest = f"sha256:{hashlib.sha256(image.image_manifest.encode()).hexdigest()}"
 
     models.Image._create_digest = create_digest
+
+    stock_token = responses.ECRResponse.get_authorization_token
+
+    def get_authorization_token(self: Any) -> ActionResult:
+        # ecr/responses.py:169: one password for everybody and for ever, which expired in 2015.
+        site = hooks.site(self.current_account)
+        if site is None:
+            return stock_token(self)
+        password, expires = site.logins.issue(self.headers.get(PRINCIPAL_HEADER) or "root")
+        login = {
+            "authorizationToken": base64.b64encode(f"{USER}:{password}".encode()).decode(),
+            "expiresAt": expires,
+            "proxyEndpoint": f"http://{_host(self.current_account, self.region, site.port)}",
+        }
+        return ActionResult({"authorizationData": [login]})
+
+    responses.ECRResponse.get_authorization_token = get_authorization_token
+
+
+def _host(account: str, region: str, port: int) -> str:
+    return f"{account}.dkr.ecr.{region}.localhost:{port}"

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from localcloud.registry_logins import Logins
+
 
 @dataclass(frozen=True)
 class Site:
-    """What moto needs to know of its server: the gateway's port, the lock on the models, in-process boto3 clients."""
+    """What moto needs to know of its server: the gateway's port, the lock on the models, in-process boto3 clients,
+    logins to its image registry.
+    """
 
     port: int
     lock: threading.RLock
@@ -19,6 +23,8 @@ class Site:
 
     assume: Callable[[str, str, str | None, str], str]
     """role, service that takes it on, for which resource (None: it does not matter), session -> principal"""
+
+    logins: Logins
 
 
 class Listener(Protocol):

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
 from localcloud.causes import caused_by
+from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, Refused
@@ -74,11 +75,16 @@ class Plugins:
         self._ledger = Ledger(home / "ledger.sqlite")
 
     def open(self, request: Mapping[str, Any]) -> Session:
-        """A fresh instance for {"package", "engine", "cwd"}; raises ValueError for a package that is none of ours."""
+        """A fresh instance for {"package", "engine", "cwd", "environment"}: of the engine's, `docker_config.VARIABLES`.
+
+        Raises ValueError for a package that is none of ours.
+        """
         package = request.get("package")
         if package not in VERSIONS:
             raise ValueError(f"no provider for package {package!r}; there are: {', '.join(VERSIONS)}")
-        return Session(self.provider(str(package), str(request.get("cwd") or ".")), str(request.get("engine") or ""))
+        provider = self.provider(str(package), str(request.get("cwd") or "."))
+        provider.cloud = replace(provider.cloud, docker=DockerConfig(dict(request.get("environment") or {})))
+        return Session(provider, str(request.get("engine") or ""))
 
     def provider(self, package: str, directory: str = ".") -> Provider:
         """A provider of its own session, not served."""

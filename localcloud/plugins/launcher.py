@@ -15,6 +15,9 @@ import signal
 import socket
 import sys
 
+NEEDED = {"docker": ("DOCKER_AUTH_CONFIG", "DOCKER_CONFIG", "HOME", "PATH")}
+"""Package -> variables of the engine's environment: Docker's configuration is found by them (docker_config.py)."""
+
 
 def main(endpoint: str, package: str, engine: str) -> int:
     """Serve one engine; the exit status."""
@@ -24,7 +27,8 @@ def main(endpoint: str, package: str, engine: str) -> int:
         cloud = socket.socket(socket.AF_UNIX)
         cloud.settimeout(20)
         cloud.connect(control)
-        request = {"do": "plugin", "package": package, "engine": engine, "cwd": os.getcwd()}
+        environment = {name: os.environ[name] for name in NEEDED.get(package, ()) if name in os.environ}
+        request = {"do": "plugin", "package": package, "engine": engine, "cwd": os.getcwd(), "environment": environment}
         cloud.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(read_line(cloud))
     except (OSError, ValueError, KeyError) as error:

@@ -15,9 +15,11 @@ from botocore.exceptions import ClientError
 
 from localcloud.plugins.comparison import changes
 from localcloud.plugins.conversion import Spelling, from_api, pascal, to_api
+from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.schema import Field, Fields, table
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
+from localcloud.registry_logins import Logins
 
 _GONE = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|MissingException|^404$")
 _SAID_GONE = re.compile(
@@ -47,8 +49,9 @@ class ServerLike(Protocol):
     account: str
     region: str
     endpoint: str
+    logins: Logins
 
-    def client(self, service: str, region: str | None = None) -> Any: ...
+    def client(self, service: str, region: str | None = None, principal: str = "root") -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Cloud:
     default_tags: Mapping[str, str] = field(default_factory=dict)
     directory: str = "."
     log: Callable[[str], None] = lambda message: None
+    docker: DockerConfig = field(default_factory=DockerConfig)
 
     @property
     def account(self) -> str:

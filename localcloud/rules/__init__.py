@@ -20,6 +20,7 @@ from localcloud.rules import (
     machines,
     policies,
     reading,
+    registry,
     scheduling,
     shapes,
 )
@@ -41,6 +42,7 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("ec2", "DeleteVpc"): (in_use.vpc,),
     ("ec2", "DetachInternetGateway"): (in_use.internet_gateway,),
     ("ec2", "ReleaseAddress"): (in_use.address,),
+    ("ecr", "PutImage"): (registry.tag_may_be_written,),
     ("ecs", "CreateCluster"): (ecs.names,),
     ("ecs", "CreateService"): (ecs.names, ecs.service_is_new, ecs.target_group_has_load_balancer),
     ("ecs", "DeleteCapacityProvider"): (ecs.capacity_provider_is_unused,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,16 @@ TRUST = policy({"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws
 class Provider:
     """The engine's side of one session."""
 
-    def __init__(self, plugins: Plugins, package: str = "aws", config: Props | None = None, cwd: Path = Path(".")):
-        self.session = plugins.open({"package": package, "engine": "", "cwd": str(cwd)})
+    def __init__(
+        self,
+        plugins: Plugins,
+        package: str = "aws",
+        config: Props | None = None,
+        cwd: Path = Path("."),
+        environment: Mapping[str, str] | None = None,
+    ):
+        request = {"package": package, "engine": "", "cwd": str(cwd), "environment": dict(environment or {})}
+        self.session = plugins.open(request)
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.session.port}")
         self.stub = provider_pb2_grpc.ResourceProviderStub(self.channel)
         self.stub.Configure(pb.ConfigureRequest(args=dump(config or {})))

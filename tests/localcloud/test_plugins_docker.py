@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 
+from localcloud.iam.guard import Guard
 from localcloud.images.realise import VenvRealiser
 from localcloud.images.store import ImageNotFound, ImageStore
 from localcloud.plugins import Plugins
 from localcloud.plugins.values import UNKNOWN, Props
+from localcloud.registry_logins import Logins
 from localcloud.server import Server
-from tests.localcloud.plugins_support import Made, Provider
+from tests.localcloud.plugins_support import Made, Provider, policy
 
 _accounts = itertools.count(340_000_000_000)
 IMAGE = "urn:pulumi:dev::proj::docker:index/image:Image::image"
@@ -29,17 +37,45 @@ class Workshop:
     folder: Path
     images: ImageStore
     server: Server
+    plugins: Plugins
     aws: Provider
     docker: Provider
 
+    @property
+    def host(self) -> str:
+        return host_of(self.server)
+
     def declared(self, **more: object) -> Props:
-        host = f"{self.server.account}.dkr.ecr.eu-west-1.localhost:4599"
         return {
-            "imageName": f"{host}/app:one",
+            "imageName": f"{self.host}/app:one",
             "build": {"context": "context", "platform": "linux/amd64"},
-            "registry": {"server": host, "username": "AWS", "password": "secret"},
             **more,
         }
+
+    @contextmanager
+    def shell(self, environment: Mapping[str, str]) -> Iterator[Provider]:
+        """pulumi-docker of an engine that was started with these variables."""
+        provider = Provider(self.plugins, "docker", cwd=self.folder.parent, environment=environment)
+        try:
+            yield provider
+        finally:
+            provider.close()
+
+
+def host_of(server: Server) -> str:
+    return f"{server.account}.dkr.ecr.eu-west-1.localhost:4599"
+
+
+def token(server: Server, principal: str = "root") -> str:
+    """What GetAuthorizationToken answers: user and password in base64, as Docker's configuration has them."""
+    answer = server.client("ecr", principal=principal).get_authorization_token()["authorizationData"][0]
+    assert answer["proxyEndpoint"] == f"http://{host_of(server)}"
+    assert timedelta(hours=11) < answer["expiresAt"] - datetime.now(UTC) <= timedelta(hours=12)
+    return str(answer["authorizationToken"])
+
+
+def auths(server: Server, principal: str = "root") -> str:
+    return json.dumps({"auths": {host_of(server): {"auth": token(server, principal)}}})
 
 
 @pytest.fixture
@@ -52,11 +88,12 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
     server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
     images = ImageStore(tmp_path / "home", VenvRealiser(tmp_path / "cache", Path("uv")))
     plugins = Plugins(server, images, tmp_path / "home")
-    aws, docker = Provider(plugins), Provider(plugins, "docker", cwd=tmp_path / "program")
+    logged_in = {"DOCKER_AUTH_CONFIG": auths(server)}
+    aws, docker = Provider(plugins), Provider(plugins, "docker", cwd=tmp_path / "program", environment=logged_in)
     aws.create(
         REPOSITORY, aws.checked(REPOSITORY, {"name": "app", "imageTagMutability": "IMMUTABLE", "forceDelete": True})
     )
-    yield Workshop(context, images, server, aws, docker)
+    yield Workshop(context, images, server, plugins, aws, docker)
     aws.close()
     docker.close()
     plugins.close()
@@ -71,8 +108,8 @@ def test_an_image_is_built_named_and_pushed(workshop: Workshop) -> None:
     foreseen = workshop.docker.create(IMAGE, workshop.docker.checked(IMAGE, workshop.declared()), preview=True)
     assert foreseen.outputs["repoDigest"] is UNKNOWN and foreseen.outputs["context"] == "context"
     made = make(workshop)
-    host = workshop.declared()["registry"]["server"]
-    assert made.outputs["registryServer"] == host and made.outputs["dockerfile"] == "context/Dockerfile"
+    host = workshop.host
+    assert made.outputs["registryServer"] == "" and made.outputs["dockerfile"] == "context/Dockerfile"
     assert made.outputs["baseImageName"] == made.outputs["imageName"] == f"{host}/app:one"
     repository, _, digest = made.outputs["repoDigest"].partition("@")
     assert repository == f"{host}/app"
@@ -85,8 +122,7 @@ def test_only_what_is_in_the_image_is_a_change(workshop: Workshop) -> None:
     made, docker = make(workshop), workshop.docker
     assert not docker.diff(IMAGE, made, docker.checked(IMAGE, workshop.declared(), made.inputs)).diffs
 
-    renewed = {**workshop.declared()["registry"], "password": "other"}
-    wanted = docker.checked(IMAGE, workshop.declared(registry=renewed, buildOnPreview=True), made.inputs)
+    wanted = docker.checked(IMAGE, workshop.declared(buildOnPreview=True), made.inputs)
     assert not docker.diff(IMAGE, made, wanted).diffs
 
     (workshop.folder / ".dockerignore").write_text("notes\n.dockerignore\n")
@@ -107,17 +143,123 @@ def test_a_change_is_built_in_place(workshop: Workshop) -> None:
     assert docker.update(IMAGE, made, wanted, preview=True).outputs["repoDigest"] is UNKNOWN
     changed = docker.update(IMAGE, made, wanted)
     assert changed.outputs["repoDigest"] != made.outputs["repoDigest"]
-    assert docker.update(IMAGE, made, wanted).outputs == changed.outputs, "may be repeated"
     read = docker.read(IMAGE, changed)
     assert read is not None and read.inputs == wanted
 
 
-def test_a_tag_that_may_not_move_stays(workshop: Workshop) -> None:
+@pytest.mark.parametrize("content", ["other", "#!/bin/sh\necho one\n"], ids=["another image", "the same image"])
+def test_a_tag_that_may_not_move_is_written_once(workshop: Workshop, content: str) -> None:
     made = make(workshop)
-    (workshop.folder / "app" / "run").write_text("other")
+    (workshop.folder / "app" / "run").write_text(content)
     wanted = workshop.docker.checked(IMAGE, workshop.declared(), made.inputs)
-    with pytest.raises(grpc.RpcError, match="pushing .*/app:one: .*ImageTagAlreadyExistsException|ImageAlreadyExists"):
+    words = "pushing .*/app:one: .*ImageTagAlreadyExistsException.*cannot be overwritten because the tag is immutable"
+    with pytest.raises(grpc.RpcError, match=words):
         workshop.docker.update(IMAGE, made, wanted)
+    assert workshop.images.resolve(f"{workshop.host}/app:one") == workshop.images.resolve(made.outputs["repoDigest"])
+
+
+def test_a_tag_that_may_move_is_written_again(workshop: Workshop) -> None:
+    made = make(workshop)
+    workshop.server.client("ecr").put_image_tag_mutability(repositoryName="app", imageTagMutability="MUTABLE")
+    wanted = workshop.docker.checked(IMAGE, workshop.declared(), made.inputs)
+    assert workshop.docker.update(IMAGE, made, wanted).outputs == made.outputs
+    (workshop.folder / "app" / "run").write_text("other")
+    changed = workshop.docker.update(IMAGE, made, workshop.docker.checked(IMAGE, workshop.declared(), made.inputs))
+    assert changed.outputs["repoDigest"] != made.outputs["repoDigest"]
+
+
+# ── the login ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_login_nothing_is_pushed(workshop: Workshop) -> None:
+    with (
+        workshop.shell({}) as docker,
+        pytest.raises(grpc.RpcError, match=f"no basic auth credentials .Docker has no login for {workshop.host}"),
+    ):
+        docker.create(IMAGE, docker.checked(IMAGE, workshop.declared()))
+    assert workshop.server.client("ecr").describe_images(repositoryName="app")["imageDetails"] == []
+
+
+def in_a_file(folder: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return {"DOCKER_CONFIG": str(folder)}
+
+
+@pytest.mark.parametrize("way", ["variable", "file", "home", "helper", "store"])
+def test_a_login_comes_from_dockers_configuration(workshop: Workshop, tmp_path: Path, way: str) -> None:
+    server, host = workshop.server, workshop.host
+    secret = base64.b64decode(token(server)).decode().partition(":")[2]
+    helper = tmp_path / "docker-credential-tried"
+    answer = json.dumps({"ServerURL": host, "Username": "AWS", "Secret": secret})
+    helper.write_text(f"#!/bin/sh\nread server\n[ \"$1 $server\" = 'get {host}' ] && echo '{answer}'\n")
+    helper.chmod(0o755)
+    path = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    entries = json.loads(auths(server))
+    environment = {
+        "variable": {"DOCKER_AUTH_CONFIG": json.dumps(entries)},
+        "file": in_a_file(tmp_path / "config", entries),
+        "home": {"HOME": str(tmp_path / "person")},
+        "helper": {**path, **in_a_file(tmp_path / "helped", {"credHelpers": {host: "tried"}})},
+        "store": {**path, **in_a_file(tmp_path / "stored", {"credsStore": "tried", "auths": {host: {}}})},
+    }[way]
+    (tmp_path / "person").mkdir()
+    in_a_file(tmp_path / "person" / ".docker", entries)
+    with workshop.shell(environment) as docker:
+        assert docker.create(IMAGE, docker.checked(IMAGE, workshop.declared())).outputs["repoDigest"]
+
+
+def test_a_login_is_worth_what_its_owner_may_do(workshop: Workshop) -> None:
+    """As with ECR: the role that previews may ask for a login, and push nothing with it."""
+    server = workshop.server
+    server.guard = Guard()
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    server.client("iam").create_role(RoleName="preview", AssumeRolePolicyDocument=policy(trust))
+    asking = {"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken", "ecr:DescribeImages"], "Resource": "*"}
+    server.client("iam").put_role_policy(RoleName="preview", PolicyName="look", PolicyDocument=policy(asking))
+    preview = f"arn:aws:sts::{server.account}:assumed-role/preview/pull-request"
+    with (
+        workshop.shell({"DOCKER_AUTH_CONFIG": auths(server, preview)}) as docker,
+        pytest.raises(grpc.RpcError, match=r"AccessDenied.*preview/pull-request is not authorized .*ecr:PutImage"),
+    ):
+        docker.create(IMAGE, docker.checked(IMAGE, workshop.declared()))
+
+
+@pytest.mark.parametrize(
+    ("login", "words"),
+    [
+        (lambda server: ("AWS", server.logins.issue("root")[0] + "0"), "denied: Not Authorized"),
+        (lambda server: ("me", server.logins.issue("root")[0]), "denied: Not Authorized"),
+        (lambda server: ("AWS", "123456789012-auth-token"), "denied: Not Authorized"),
+        (lambda server: ("AWS", Logins(b"another cloud's", server.account).issue("root")[0]), "denied: Not Authorized"),
+        (lambda server: ("AWS", expired(server)), "denied: Your authorization token has expired. Reauthenticate"),
+    ],
+    ids=["changed", "another user", "guessed", "another cloud's", "of yesterday"],
+)
+def test_what_is_no_login_is_denied(workshop: Workshop, login: Callable[[Server], tuple[str, str]], words: str) -> None:
+    auth = base64.b64encode(":".join(login(workshop.server)).encode()).decode()
+    config = json.dumps({"auths": {workshop.host: {"auth": auth}}})
+    with workshop.shell({"DOCKER_AUTH_CONFIG": config}) as docker, pytest.raises(grpc.RpcError, match=words) as refused:
+        docker.create(IMAGE, docker.checked(IMAGE, workshop.declared()))
+    assert auth not in str(refused.value) and login(workshop.server)[1] not in str(refused.value)
+
+
+def expired(server: Server) -> str:
+    yesterday = Logins(server.logins._key, server.account, lambda: datetime.now(UTC) - timedelta(days=1))
+    return yesterday.issue("root")[0]
+
+
+def test_credentials_among_the_inputs_are_no_change_and_taking_them_out_is_one(workshop: Workshop) -> None:
+    """As with pulumi-docker (provider.go, diffUpdates): a program that drops them must not keep the image."""
+    docker, secret = workshop.docker, workshop.server.logins.issue("root")[0]
+    with_them = workshop.declared(registry={"server": workshop.host, "username": "AWS", "password": secret})
+    with workshop.shell({}) as alone:
+        made = alone.create(IMAGE, alone.checked(IMAGE, with_them))
+    assert made.outputs["registryServer"] == workshop.host
+    renewed = workshop.declared(registry={**with_them["registry"], "password": "other"})
+    assert not docker.diff(IMAGE, made, docker.checked(IMAGE, renewed, made.inputs)).diffs
+    without = docker.checked(IMAGE, workshop.declared(), made.inputs)
+    assert list(docker.diff(IMAGE, made, without).diffs) == ["registry"]
 
 
 def test_the_image_goes_with_its_repository(workshop: Workshop) -> None:

@@ -16,6 +16,7 @@ from localcloud.plugins.functions import registry_host
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud, Resource, resource_type
 from localcloud.plugins.values import UNKNOWN, Props
+from localcloud.registry_logins import NoLogin
 
 _DIGEST = "__contextDigest"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -26,7 +27,8 @@ _REFERENCE = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(:(?P<tag>[\w][\
 class Image(Resource):
     """An image; its id is its name. A change of the context or of a build argument builds again, in place.
 
-    The registry's credentials are never a change (they expire every twelve hours), and are not needed here.
+    The registry's credentials are never a change (they expire every twelve hours). Those in the inputs come first, then
+    Docker's own configuration; without either a push is refused, as a registry refuses it.
     """
 
     token = "docker:index/image:Image"
@@ -79,9 +81,7 @@ class Image(Resource):
         build = props.get("build") or {}
         context = build.get("context") or "."
         dockerfile = build.get("dockerfile") or (f"{context}/Dockerfile" if isinstance(context, str) else UNKNOWN)
-        server = (props.get("registry") or {}).get("server") or (
-            UNKNOWN if name is UNKNOWN else str(name).split("/")[0]
-        )
+        server = (props.get("registry") or {}).get("server") or ""
         platform = build.get("platform")
         return {
             "baseImageName": name, "context": context, "dockerfile": dockerfile, "registryServer": server,
@@ -133,6 +133,9 @@ class Image(Resource):
             raise Refused(f"{self.token}: imageName {name!r} must be <registry>/<repository>:<tag>")
         repository, tag = f"{place['host']}/{place['repository']}", place["tag"] or "latest"
         region = _region(place["host"]) or cloud.region
+        assert cloud.images is not None
+        # Before the registry has it: whoever finds the tag there after a kill must be able to start from it.
+        cloud.images.tag(f"{repository}@{digest}", digest)
         if not inputs.get("skipPush"):
             if place["host"] != registry_host(cloud, region):
                 raise Refused(
@@ -142,16 +145,28 @@ class Image(Resource):
             manifest = json.dumps(
                 {"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"digest": digest}, "layers": []}
             )
+            principal = self._principal(cloud, inputs, place["host"], name)
             try:
-                cloud.server.client("ecr", region).put_image(
+                cloud.server.client("ecr", region, principal).put_image(
                     repositoryName=place["repository"], imageManifest=manifest, imageTag=tag, imageDigest=digest
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ImageAlreadyExistsException" or digest not in str(error):
                     raise Refused(f"pushing {name}: {error}") from error
-        assert cloud.images is not None
         cloud.images.tag(f"{repository}:{tag}", digest)
         return f"{repository}@{digest}"
+
+    def _principal(self, cloud: Cloud, inputs: Props, host: str, name: str) -> str:
+        """Whose login it is: what is pushed is judged by what they may do."""
+        given = inputs.get("registry") or {}
+        user, password = given.get("username"), given.get("password")
+        login = (str(user), str(password)) if user and password else cloud.docker.login(host)
+        if login is None:
+            raise Refused(f"pushing {name}: no basic auth credentials (Docker has no login for {host})")
+        try:
+            return cloud.server.logins.principal(*login)
+        except NoLogin as error:
+            raise Refused(f"pushing {name}: {error}") from None
 
     def _paths(self, cloud: Cloud, inputs: Props) -> tuple[Path | None, Path | None]:
         """Context and Dockerfile, relative to the program's folder; None when not known yet."""

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 import pulumi
@@ -164,6 +166,7 @@ class _Cloud(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         answers: dict[str, dict[str, Any]] = {
             "pulumi:pulumi:readStackOutputs": {},
+            "pulumi:pulumi:readStackResourceOutputs": {},
             "aws:route53/getZone:getZone": {"zoneId": "Z1", "id": "Z1"},
             "aws:s3/getAccountPublicAccessBlock:getAccountPublicAccessBlock": {"blockPublicPolicy": False},
             "aws:s3/getBucket:getBucket": {
@@ -185,7 +188,6 @@ class _Cloud(mocks.Mocks):
                     if arn.startswith("arn:aws:s3:::acme-")
                 ],
             },
-            "aws:ecr/getImage:getImage": {"imageDigest": f"sha256:{'1' * 64}", "id": f"sha256:{'1' * 64}"},
             "aws:ec2/getVpc:getVpc": {"id": args.args.get("id"), "cidrBlock": "10.20.0.0/16"},
             "aws:ec2/getSubnet:getSubnet": {
                 "id": args.args.get("id"),
@@ -204,20 +206,14 @@ class _Cloud(mocks.Mocks):
                 "zoneIds": [],
                 "groupNames": [],
             },
-            "aws:ecr/getAuthorizationToken:getAuthorizationToken": {
-                "userName": "AWS",
-                "password": "hush",
-                "id": REGION,
-                "authorizationToken": "",
-                "expiresAt": "",
-                "proxyEndpoint": "",
-            },
         }
         if args.token == "aws:secretsmanager/getSecret:getSecret":
             return self._secret(args.args["name"])
         short = args.token.rpartition(":")[2]
         if short in self._there:
             return self._there[short](args.args), []
+        if short == "getImage":
+            raise Refused("reading ECR Images: couldn't find resource")
         return answers[args.token], []
 
     def _secret(self, name: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -255,21 +251,36 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+LOGIN = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {REGISTRY: {"auth": "QVdTOmE="}}})}
+"""What Docker has to know before an image can be pushed."""
+
+
 def run_program(
-    root: Path, settings: Settings = SETTINGS, there: Mapping[str, Answer] = MappingProxyType({})
+    root: Path,
+    settings: Settings = SETTINGS,
+    there: Mapping[str, Answer] = MappingProxyType({}),
+    preview: bool = False,
 ) -> Program:
-    """Runs what `infra/__main__.py` runs, on the team in `root`. `there`: function (`getImage`) -> what it answers."""
+    """Runs what `infra/__main__.py` runs, on the team in `root`. `there`: function (`getImage`) -> what it answers.
+
+    Docker has a login for the registry, and the registry has no image.
+    """
 
     def make() -> Mapping[str, Any]:
         environment = Environment(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
         extend(environment, root)
         return environment.exports()
 
-    return run_made(settings.project, settings.environment, make, there)
+    return run_made(settings.project, settings.environment, make, there, preview)
 
 
 def run_made(
-    project: str, stack: str, make: Callable[[], Mapping[str, Any]], there: Mapping[str, Answer] = MappingProxyType({})
+    project: str,
+    stack: str,
+    make: Callable[[], Mapping[str, Any]],
+    there: Mapping[str, Answer] = MappingProxyType({}),
+    preview: bool = False,
 ) -> Program:
     """Runs `make`, which registers resources and gives back what is exported."""
     program = Program()
@@ -279,10 +290,10 @@ def run_made(
         return pulumi.Output.all(**make()).apply(program.exports.update)
 
     cloud = _Cloud(project, stack, there)
-    with _event_loop():
+    with _event_loop(), patch.dict(os.environ, {**LOGIN, **os.environ}):
         monitor = _Monitor(program, cloud)
         pulumi.runtime.set_mocks(
-            cloud, project=project, stack=stack, organization="acme", preview=False, monitor=monitor
+            cloud, project=project, stack=stack, organization="acme", preview=preview, monitor=monitor
         )
         run()
     return program

@@ -356,36 +356,6 @@ def test_what_cannot_be_adopted_is_refused_all_at_once(case: str, tmp_path: Path
 # --- images --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_a_shared_repository_is_not_built_again(tmp_path: Path) -> None:
-    built = {"getImage": answer(imageDigest="sha256:abc")}
-    program = run_program(write_team(tmp_path, TEAM), prod(image_repositories="acme/images"), built)
-    assert not program.of("docker:index/image:Image") and not program.of("ecr/repository:Repository")
-    assert program.container("train")["image"] == "registry.example/acme/images/python@sha256:abc"
-
-
-def test_what_an_environment_built_into_a_shared_repository_stays_its_own(tmp_path: Path) -> None:
-    root, settings = write_team(tmp_path, TEAM), prod(image_repositories="acme")
-    first = run_program(root, settings, {"getImage": missing})
-    there = {"getImage": answer(imageDigest="sha256:abc")}
-    again = run_program(root, settings, {**there, "readStackOutputs": answer(outputs=first.exports)})
-    assert again.everything() == first.everything() and again.exports == first.exports
-    assert len(again.exports["shared_images"]) == len(again.of("docker:index/image:Image")) == 6
-    beside = run_program(root, dev(image_repositories="acme"), there)
-    assert not beside.of("docker:index/image:Image") and beside.exports["shared_images"] == []
-
-
-def test_what_is_not_yet_there_is_built_into_the_shared_repository_and_stays(tmp_path: Path) -> None:
-    program = run_program(write_team(tmp_path, TEAM), prod(image_repositories="acme"), {"getImage": missing})
-    image = program.one("docker:index/image:Image", "train-image")
-    assert image.inputs["imageName"].startswith("registry.example/acme/python:train.")
-    policies = {
-        policy.name: policy.inputs["policy"]
-        for policy in program.of("iam/rolePolicy:RolePolicy")
-        if policy.name.endswith("-execution")
-    }
-    assert all(f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/acme/python" in text for text in policies.values())
-
-
 # --- what AWS takes, in which order --------------------------------------------------------------------------------
 
 

@@ -237,7 +237,6 @@ def test_exports(program: Program) -> None:
     assert program.exports.keys() == {
         "environment", "project", "region", "account", "reports_url", "data_bucket", "reports_bucket", "cluster",
         "workloads", "pipelines", "protected", "adopted", "encryption_key", "runs_with",
-        "shared_images",
     }  # fmt: skip
     assert program.exports["workloads"]["answers"] == {
         "kind": "api",
