@@ -242,6 +242,14 @@ TYPES: Mapping[str, Calls] = {
         update="ecr:PutImageTagMutability ecr:PutImageScanningConfiguration ecr:TagResource ecr:UntagResource",
         delete="ecr:DeleteRepository kms:RetireGrant@keys",
     ),
+    "ecr/repositoryPolicy:RepositoryPolicy": Calls(
+        "repositories",
+        "ecr/repository_policy.go",
+        create="ecr:SetRepositoryPolicy",
+        read="ecr:GetRepositoryPolicy",
+        update="ecr:SetRepositoryPolicy",
+        delete="ecr:DeleteRepositoryPolicy",
+    ),
     "ecs/capacityProvider:CapacityProvider": Calls(
         "ecs",
         "ecs/capacity_provider.go",
@@ -515,7 +523,6 @@ LOOK_UPS: Mapping[str, str] = {
     "ec2.getSubnet": "ec2:DescribeSubnets@network-lists",
     "ec2.getVpc": "ec2:DescribeVpcs@network-lists ec2:DescribeVpcAttribute@network-lists"
     " ec2:DescribeRouteTables@network-lists",
-    "ecr.getAuthorizationToken": "ecr:GetAuthorizationToken@registry",
     "ecr.getImage": "ecr:DescribeImages@repositories ecr:DescribeRepositories@repositories",
     "ecr.getRepository": "ecr:DescribeRepositories@repositories ecr:DescribeImages@repositories"
     " ecr:ListTagsForResource@repositories",

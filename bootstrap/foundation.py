@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 from pulumi_aws.ecr.lifecycle_policy import LifecyclePolicy
 from pulumi_aws.ecr.repository import Repository
+from pulumi_aws.ecr.repository_policy import RepositoryPolicy
 from pulumi_aws.get_caller_identity import get_caller_identity
 from pulumi_aws.iam.open_id_connect_provider import OpenIdConnectProvider
 from pulumi_aws.iam.policy import Policy
@@ -155,6 +156,12 @@ class Foundation(pulumi.ComponentResource):
             f"image-{image}",
             repository=repository.name,
             policy=json.dumps(CLEAN_UP),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        RepositoryPolicy(
+            f"image-{image}",
+            repository=repository.name,
+            policy=json.dumps(grants.no_pushes(self.scope)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         return repository

@@ -25,6 +25,12 @@ STATE_FOLDERS = ("stacks", "history", "backups", "locks/organization")
 
 PASSED_TO = ("ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "ec2.amazonaws.com")
 
+PUSHES = (
+    *("ecr:BatchDeleteImage", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage"),
+    "ecr:UploadLayerPart",
+)
+"""What changes which image a tag names."""
+
 Condition = Mapping[str, dict[str, Any]]
 
 
@@ -113,6 +119,8 @@ ON: Mapping[str, Kind] = {
     "lists": Kind(
         "compute", _everything, _here, herd="states:ListStateMachines scheduler:ListSchedules ssm:DescribeParameters"
     ),
+    # The login with which images are pushed: Herd asks for it, the program does not.
+    "registry": Kind("compute", _everything, _here, herd="ecr:GetAuthorizationToken"),
     "scaling": Kind("compute", _everything, _here, herd="application-autoscaling:*"),
     "instance-groups": Kind(
         "compute", _named("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"), herd="autoscaling:*"
@@ -161,7 +169,6 @@ ON: Mapping[str, Kind] = {
     # What the program asks before it makes anything; most of it knows no resources (service authorization reference).
     "account": Kind("look-ups", _everything),
     "tags": Kind("look-ups", _everything),
-    "registry": Kind("look-ups", _everything),
     "network-lists": Kind("look-ups", _everything),
     "zone-lists": Kind("look-ups", _everything),
     "certificate-lists": Kind("look-ups", _everything, herd="acm:ListCertificates"),
@@ -287,6 +294,23 @@ DENIED: Mapping[str, Callable[[Scope], Iterator[Statement]]] = {
     "roles": _kept_roles,
 }
 """Policy of the deployment -> what no other statement can give."""
+
+
+def no_pushes(scope: Scope) -> Document:
+    """Of a repository that environments share: who previews and what runs may not write, whatever else lets them.
+
+    An image that is found under its tag is deployed as it is (docs/decisions/0019).
+    """
+    kept_out = [scope.account.role_arn(scope.role_name("preview")), scope.roles()]
+    return document(
+        {
+            "Sid": "NoPushes",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": list(PUSHES),
+            "Condition": {"ArnLike": {"aws:PrincipalArn": kept_out}},
+        }
+    )
 
 
 def deny(actions: str | list[str], resources: str | list[str], **condition: dict[str, Any]) -> Statement:

@@ -60,7 +60,7 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
     "objects": {f"{DEV}/model/latest.json": {}},
     "passed-roles": {f"{ROLE}/herd-prod/tasks/model": {"iam:passedtoservice": service} for service in grants.PASSED_TO},
     "queues": {f"arn:aws:sqs:{REGION}:{ACCOUNT}:herd-prod-undelivered": {}},
-    "registry": {"*": {}},
+    "registry": {"*": HERE},
     "repositories": {f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd-dev/python": {}},
     "roles": {f"{ROLE}/herd-prod/tasks/model": {}},
     "scaling": {f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/0a": HERE, "*": HERE},

@@ -10,6 +10,7 @@ import pytest
 
 from bootstrap import grants, permissions
 from bootstrap.permissions import MANAGED_POLICY_CHARACTERS
+from infra.permissions import allow, document
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.bootstrap.conftest import SCOPE
@@ -75,6 +76,10 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("preview", "s3:GetObject", f"{DEV}/_runs/model/1.json", {}, False),
     ("preview", "s3:ListBucket", "arn:aws:s3:::payroll", {}, False),
     ("preview", "ecr:DescribeImages", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, True),
+    ("preview", "ecr:GetAuthorizationToken", "*", HERE, False),
+    ("deploy", "ecr:GetAuthorizationToken", "*", HERE, True),
+    ("deploy", "ecr:PutImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, True),
+    ("preview", "ecr:PutImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, False),
     ("preview", "ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, False),
     (
         "preview",
@@ -335,3 +340,27 @@ def test_a_token_that_lacks_a_claim_is_nobody(foundation: Program, missing: str)
 def test_every_policy_fits(foundation: Program) -> None:
     for policy in foundation.of("iam/policy:Policy"):
         assert len("".join(policy.inputs["policy"].split())) <= MANAGED_POLICY_CHARACTERS, policy.name
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [
+        ("herd-deploy", True),
+        ("administrator", True),
+        ("herd-preview", False),
+        ("herd-prod/tasks/model", False),
+    ],
+)
+def test_who_may_write_into_a_shared_repository(foundation: Program, role: str, may: bool) -> None:
+    """Whatever else is attached to them: what is found under a tag is deployed as it is."""
+    text = foundation.one("ecr/repositoryPolicy:RepositoryPolicy", "image-python").inputs["policy"]
+    everything = documents.read(json.dumps(document(allow("*", "*"))))
+    policies = Policies(identity=(everything,), resource=documents.read(text))
+    arn = f"{ROLE}/{role}"
+    for action in grants.PUSHES:
+        access = Access(action, f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python")
+        session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.rpartition('/')[2]}/x"
+        found = decide(access, Who(session, arn, ACCOUNT), policies, {"aws:principalarn": arn})
+        assert found.allowed is may, action
+    pull = Access("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python")
+    assert decide(pull, Who("", arn, ACCOUNT), policies, {"aws:principalarn": arn}).allowed
