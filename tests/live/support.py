@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,10 @@ from herd.toolchain import machine
 
 CANARY = "AKIAQQQQCANARYQQQQQQ"
 """The access key of the person's own account: nothing of Herd may ever use it."""
+
+PASSWORD = base64.b64encode(b'{"account": "123456789012", "prin').decode()
+LOGINS = (PASSWORD, base64.b64encode(f"AWS:{PASSWORD}"[:45].encode()).decode())
+"""How every login to the local cloud's registry begins, as it is and as Docker's configuration has it."""
 
 
 def fetch(url: str, body: str | None = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -14,14 +13,12 @@ from typing import Any
 import pytest
 
 from bench.sandbox import Sandbox
+from tests.live.support import LOGINS
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-images")]
 
 REPOSITORY = "herd-dev/python"
 MAIN = "jobs/hello/main.py"
-PASSWORD = base64.b64encode(b'{"account": "123456789012", "prin').decode()
-LOGINS = (PASSWORD, base64.b64encode(f"AWS:{PASSWORD}"[:45].encode()).decode())
-"""How every login to the local cloud's registry begins, as it is and as Docker's configuration has it."""
 
 
 class Shell:

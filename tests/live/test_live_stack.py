@@ -15,6 +15,7 @@ import pytest
 
 from bench.sandbox import Sandbox
 from herd.toolchain import machine, pulumi_cli
+from tests.live.support import LOGINS
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-stack")]
 
@@ -86,6 +87,19 @@ def test_a_stack_is_made_and_previewed_with_the_pulumi_that_is_there(person: Per
 
 def test_plain_pulumi_works_on_it_after_herd_env(person: Person) -> None:
     assert "to create" in person.sh("pulumi preview --non-interactive").stdout
+
+
+def test_up_logs_in_to_the_registry_by_itself(person: Person) -> None:
+    """Nobody's Docker is set up for it, and nothing of the login stays: not in the state, not in a file."""
+    person.herd("up", "--stack", "away", "--yes", "--no-run")
+    state = person.sh("pulumi stack export --show-secrets").stdout
+    assert "docker:index/image:Image" in state and "@sha256:" in state
+    files = [path for path in person.sandbox.folder.parent.rglob("*") if path.is_file() and not path.is_symlink()]
+    for login in LOGINS:
+        assert login not in state
+        assert not [path for path in files if login.encode() in path.read_bytes()]
+    assert "unchanged" in person.sh("pulumi up --yes --non-interactive --skip-preview").stdout
+    person.herd("down", "--stack", "away", "--yes")
 
 
 def test_bootstrap_gets_as_far_as_asking(person: Person) -> None:
