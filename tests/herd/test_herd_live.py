@@ -38,6 +38,21 @@ def test_a_new_job_runs_before_anything_is_deployed(team: Sandbox) -> None:
     assert not (team.folder / ".herd/cloud").exists()
 
 
+def test_what_a_program_prints_on_trial_is_shown_and_not_obeyed(team: Sandbox) -> None:
+    text = "\\x1b]52;c;cm0=\\x07 \\x1b[2J \\x9b2J [red]no[/red]"
+    bar = "for done in range(11): sys.stderr.write(f'\\rtraining {done * 10}%')"
+    team.write("jobs/loud/workload.toml", 'schedule = "none"\n')
+    team.write("jobs/loud/main.py", f"import sys\nprint('{text}')\n{bar}\nsys.stderr.write('\\n')\nsys.exit(3)\n")
+    done = team.herd("try", "loud", check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert not [char for char in said if (char < " " and char not in "\n\t") or "\x7f" <= char <= "\x9f"]
+    assert "\\x1b]52;c;cm0=\\x07 \\x1b[2J \\x9b2J [red]no[/red]" in said and "training 100%" in said
+    raw = team.herd("try", "loud", "--raw", check=False)
+    assert "\x1b]52;c;cm0=\x07 \x1b[2J \x9b2J" in raw.stdout + raw.stderr
+    team.run("rm", "-r", "jobs/loud")
+
+
 def test_up_then_up_again(team: Sandbox) -> None:
     first = team.herd("up", "--no-run")
     assert "created" in first.stderr
