@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -184,7 +185,7 @@ def locks(checkout: Checkout) -> Finding:
     foreign = [lock for lock in found if lock not in dead and lock.host != socket.gethostname()]
     if foreign and not dead:
         told = "; ".join(map(str, foreign))
-        files = " ".join(str(lock.file) for lock in foreign)
+        files = shlex.join(str(lock.file) for lock in foreign)
         advice = f"if it is not at work any more (or this machine had another name then): rm {files}"
         return Finding("locks", False, f"held from another machine, where nobody can look: {told}", advice)
     if not dead:

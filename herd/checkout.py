@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +95,10 @@ def _stood_in(own: Path) -> Path:
     if root is None:
         raise WrongInput(
             f"{here} lies in no Herd project, so nothing says what to act on. Go to your project's folder; "
-            f"this Herd belongs to {own} (HERD_CHECKOUT={own} acts on it from anywhere)"
+            f"this Herd belongs to {own} (HERD_CHECKOUT={shlex.quote(str(own))} acts on it from anywhere)"
         )
     program = root / ".venv" / "bin" / "herd"
-    how = f"type {program}" if program.exists() else f"`make tools` in {root} makes its own, {program}"
+    how = (
+        f"type {shlex.quote(str(program))}" if program.exists() else f"`make tools` in {root} makes its own, {program}"
+    )
     raise WrongInput(f"you stand in the checkout {root}, and this Herd belongs to another, {own}: {how}")

@@ -8,6 +8,7 @@ out of the way.
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 import threading
 import time
@@ -159,7 +160,7 @@ def way_out(home: Path) -> str:
     """What a person can do about a state that is lost."""
     return (
         "Put a copy back, or go on without what is lost (all of it is kept aside): "
-        f"python -m localcloud set-aside --home {home}"
+        f"python -m localcloud set-aside --home {shlex.quote(str(home))}"
     )
 
 

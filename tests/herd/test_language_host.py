@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from herd import shell
 from herd.toolchain import machine, pulumi_cli
 
 ROOT = Path(__file__).parents[2]
+OWN_HOST = ROOT / "herd" / "language_host" / "pulumi-language-python"
 
 
 class Project:
@@ -28,10 +30,8 @@ class Project:
         self.pulumi = pulumi
         host = folder / "home" / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
         host.parent.mkdir(parents=True)
-        host.symlink_to(ROOT / "herd" / "language_host" / "pulumi-language-python")
         # The script finds its interpreter beside itself, so it is started through a line of shell, as herd does.
-        host.unlink()
-        host.write_text(f'#!/bin/sh\nexec "{ROOT}/herd/language_host/pulumi-language-python" "$@"\n')
+        host.write_text(f'#!/bin/sh\nexec {shlex.quote(str(OWN_HOST))} "$@"\n')
         host.chmod(0o755)
         (folder / "state").mkdir()
         (folder / "main").mkdir()
@@ -133,7 +133,7 @@ def test_an_output_that_fails_later_is_an_error_too(project: Project) -> None:
 def test_the_interpreter_is_that_of_the_projects_virtual_environment(project: Project) -> None:
     (project.folder / "venv" / "bin").mkdir(parents=True)
     wrapper = project.folder / "venv" / "bin" / "python"
-    wrapper.write_text(f'#!/bin/sh\nWRAPPED=yes exec {sys.executable} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\nWRAPPED=yes exec {shlex.quote(sys.executable)} "$@"\n')
     wrapper.chmod(0o755)
     project.settings("main: main/", "  options:\n    virtualenv: venv\n")
     project.program("import os, pulumi\npulumi.export('wrapped', os.environ.get('WRAPPED'))")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -125,7 +126,8 @@ def engine_in(folder: Path) -> Iterator[Engine]:
     if not pulumi_cli.has_language_host(engine.pulumi):
         host = folder / "pulumi-home" / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
         host.parent.mkdir()
-        host.write_text(f'#!/bin/sh\ncd "{ROOT}" && exec "{sys.executable}" -m herd.language_host "$@"\n')
+        start = f"cd {shlex.quote(str(ROOT))} && exec {shlex.quote(sys.executable)} -m herd.language_host"
+        host.write_text(f'#!/bin/sh\n{start} "$@"\n')
         host.chmod(0o755)
     python, home = [sys.executable, "-m", "localcloud"], ["--home", str(folder / "cloud")]
     install = [*python, "install-plugins", *home, "--pulumi-home", str(folder / "pulumi-home")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -148,13 +149,13 @@ def serve(home: Path) -> subprocess.CompletedProcess[str]:
 def set_aside(home: Path, said: str) -> Path:
     """Do what the sentence says; where the copy lies."""
     advice = said.strip().split(": ")[-1]
-    assert advice == f"python -m localcloud set-aside --home {home}"
-    done = subprocess.run([sys.executable, *advice.split()[1:]], capture_output=True, text=True, check=True)
+    assert advice == f"python -m localcloud set-aside --home {shlex.quote(str(home))}"
+    done = subprocess.run([sys.executable, *shlex.split(advice)[1:]], capture_output=True, text=True, check=True)
     return Path(done.stdout.strip())
 
 
 def test_a_damaged_journal_is_refused_and_the_way_out_leads_out(tmp_path: Path) -> None:
-    home = tmp_path / "cloud"
+    home = tmp_path / "my team's cloud"
     before = run(home, "schedule", "-86400", killed=True)
     journal = home / "journal/requests"
     lines = journal.read_bytes().splitlines(keepends=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import socket
 import sys
@@ -14,6 +15,9 @@ import pytest
 from runner.health import own_address
 
 Make = Callable[..., Any]
+
+PYTHON = shlex.quote(sys.executable)
+"""For a command that a shell reads: the checkout may lie in a folder with a space in its name."""
 
 SERVER = """
 import http.server, json, os, time
@@ -62,7 +66,7 @@ def said_by(service: Any, words: str, **variables: str) -> str:
 @pytest.mark.parametrize("trial", [False, True], ids=["deployed", "herd try"])
 def test_what_is_wrong_with_the_health_path(make: Make, offline: Make, answers: str, words: str, trial: bool) -> None:
     settings: dict[str, Any] = {"kind": "api", "port": 8000, "health": "/up", "start_seconds": 2}
-    service = (offline if trial else make)("api", f"exec {sys.executable} server.py", **settings)
+    service = (offline if trial else make)("api", f"exec {PYTHON} server.py", **settings)
     (service.folder / "server.py").write_text(SERVER)
     assert said_by(service, "GET /up", ANSWERS=answers) == f"herd: {words}"
 
@@ -75,7 +79,7 @@ def test_nothing_listens_where_it_should(make: Make) -> None:
 
 
 def test_a_service_that_is_well_after_a_slow_start_is_not_scolded(make: Make) -> None:
-    script = f"{sys.executable} server.py & sleep 5; echo well; exec sleep 300"
+    script = f"{PYTHON} server.py & sleep 5; echo well; exec sleep 300"
     service = make("api", script, {"server.py": SERVER}, kind="api", port=8000, health="/up", start_seconds=60)
     process = service.start("s1", PORT=free_port(), ANSWERS='{"/up": 200}', SLOW="2")
     assert process.stdout.readline() == "well\n"

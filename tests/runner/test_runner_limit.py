@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -18,6 +19,9 @@ import pytest
 from runner.descendants import can_be_listed
 
 Make = Callable[..., Any]
+
+PYTHON = shlex.quote(sys.executable)
+"""For a command that a shell reads: the checkout may lie in a folder with a space in its name."""
 
 TOOK_LONGER = "took longer than timeout_minutes = 0.03"
 LIMIT = {"timeout_seconds": 1.8, "stop_seconds": 0.6}
@@ -76,9 +80,7 @@ def test_no_process_outlives_its_task(make: Make, tmp_path: Path, limit: dict[st
     pid_file = tmp_path / "pid"
     wait = f"while [ ! -s {pid_file} ]; do sleep 0.02; done; {'exec sleep 300' if limit else 'echo done'}"
     files = {"helper.py": HELPER % pid_file}
-    job = make(
-        "helper", f"{sys.executable} helper.py; {wait}", files, **{**limit, "timeout_seconds": 3 if limit else None}
-    )
+    job = make("helper", f"{PYTHON} helper.py; {wait}", files, **{**limit, "timeout_seconds": 3 if limit else None})
     run = job.run("r1")
     assert run.status == (124 if limit else 0), run.log
     assert gone(pid_file)
@@ -87,7 +89,7 @@ def test_no_process_outlives_its_task(make: Make, tmp_path: Path, limit: dict[st
 @pytest.mark.skipif(not can_be_listed(), reason="only Linux gives a process the orphans below it")
 def test_no_process_outlives_a_trial(offline: Make, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
-    job = offline("helper", f"{sys.executable} helper.py; while [ ! -s {pid_file} ]; do sleep 0.02; done")
+    job = offline("helper", f"{PYTHON} helper.py; while [ ! -s {pid_file} ]; do sleep 0.02; done")
     (job.folder / "helper.py").write_text(HELPER % pid_file)
     assert job.run("t1").status == 0
     assert gone(pid_file)
@@ -166,7 +168,7 @@ def test_a_stop_reaches_the_program_below_a_shell(make: Make) -> None:
     """As on ECS, where a container's init process tells its one child: the runner."""
     child = "import signal, sys, time\ndef save(*_):\n    time.sleep(0.3); print('saved', flush=True); sys.exit(0)\n"
     child += "signal.signal(signal.SIGTERM, save); print('ready', flush=True); time.sleep(300)\n"
-    job = make("child", f"{sys.executable} child.py && echo after", {"child.py": child})
+    job = make("child", f"{PYTHON} child.py && echo after", {"child.py": child})
     process = job.start("r1")
     assert process.stdout.readline() == "ready\n"
     os.kill(process.pid, signal.SIGTERM)
