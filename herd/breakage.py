@@ -129,33 +129,11 @@ def kept_state(checkout: Checkout) -> Finding:
     what = "kept state"
     if local_cloud.running(checkout) or not local_cloud.holds(checkout):
         return Finding(what, True, "in use" if local_cloud.holds(checkout) else "none")
-    done = _localcloud(checkout, "check")
+    done = local_cloud.tend(checkout, "check")
     if not done.returncode:
         return Finding(what, True, "can be read")
     problems = (done.stdout or done.stderr).strip()
     return Finding(what, False, "cannot be used", f"{problems}\n    {local_cloud.WAY_OUT}")
-
-
-def set_aside(checkout: Checkout) -> str:
-    """Let the local cloud go on without what is lost of its kept state; what was done.
-
-    Raises HerdError where it runs, or where it cannot be.
-    """
-    with local_cloud.guarded(checkout):
-        if local_cloud.running(checkout):
-            return "the local cloud runs: nothing is lost"
-        done = _localcloud(checkout, "set-aside")
-    if done.returncode:
-        raise HerdError(done.stderr.strip().removeprefix(local_cloud.OWN_WORDS))
-    where = done.stdout.strip()
-    if where == "nothing is lost":
-        return where
-    return f"all that the local cloud held is copied to {where}; `herd up` goes on with what is left"
-
-
-def _localcloud(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
-    words = [str(checkout.python), "-m", "localcloud", command, "--home", str(checkout.cloud)]
-    return subprocess.run(words, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def processes(checkout: Checkout) -> Finding:

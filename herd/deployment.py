@@ -215,7 +215,7 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: fro
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
         # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
-        start_cloud(target, anywhere=True)
+        _start_to_take_down(target)
     if was_up:
         lost = losses.is_another_cloud(target)
         if not lost:
@@ -239,6 +239,18 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: fro
     else:
         console.say(f"{target.name} is removed")
     return left
+
+
+def _start_to_take_down(target: LocalTarget) -> None:
+    """Start the local cloud. Where a part of it is lost that nobody else needs, the rest is enough to take down."""
+    try:
+        start_cloud(target, anywhere=True)
+    except local_cloud.Lost as lost:
+        if set(environments(target.checkout)) - {target.name}:
+            raise
+        console.note(str(lost).partition(f". {local_cloud.WAY_OUT}")[0])
+        console.note(local_cloud.set_aside(target.checkout))
+        start_cloud(target, anywhere=True)
 
 
 def _rest(checkout: Checkout, left: Left | None) -> None:

@@ -40,6 +40,11 @@ WAY_OUT = (
 )
 """What a person can do where a part of the kept state is lost."""
 
+
+class Lost(HerdError):
+    """It cannot start: a part of what it keeps is damaged or missing, and stays so unless somebody puts it back."""
+
+
 _outliving_us: list[subprocess.Popen[bytes]] = []
 """What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
 
@@ -262,19 +267,20 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
         else:
             what = f"ended with status {process.returncode}"
         said += errors.read() or b""
-    raise HerdError(_why_not(what, said.decode(errors="replace"), log, start_of_log))
+    raise _why_not(what, said.decode(errors="replace"), log, start_of_log)
 
 
-def _why_not(what: str, said: str, log: Path, start_of_log: int) -> str:
+def _why_not(what: str, said: str, log: Path, start_of_log: int) -> HerdError:
     """Why it did not come up: in its own words where it has some, else the end of what it wrote down."""
     _, own, words = said.rpartition(OWN_WORDS)
     if own:
         sentence, lost, _ = words.strip().partition(". Put a copy back, or ")
-        return f"the local cloud cannot start: {sentence}{'. ' + WAY_OUT if lost else ''}"
+        sentence = f"the local cloud cannot start: {sentence}"
+        return Lost(f"{sentence}. {WAY_OUT}") if lost else HerdError(sentence)
     with log.open("rb") as stream:
         stream.seek(start_of_log)
         lines = [*stream.read().decode(errors="replace").splitlines(), *said.splitlines()][-LOG_LINES:]
-    return "\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in lines)])
+    return HerdError("\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in lines)]))
 
 
 def _without_aws() -> dict[str, str]:
@@ -320,12 +326,32 @@ def is_taken(port: int) -> bool:
 
 def forget(checkout: Checkout) -> None:
     """Remove what a stopped local cloud held; its port and credentials stay. Raises HerdError if that cannot be."""
-    command = [str(checkout.python), "-m", "localcloud", "forget", "--home", str(checkout.cloud)]
-    done = subprocess.run(command, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = tend(checkout, "forget")
     if done.returncode < 0:
         raise HerdError("removing what the local cloud held was cut short; the same command again goes on with it")
     if done.returncode:
         raise HerdError(done.stderr.strip())
+
+
+def set_aside(checkout: Checkout) -> str:
+    """Let it start again without what is lost of what it keeps; what was done, in words.
+
+    Raises HerdError where that cannot be.
+    """
+    with guarded(checkout):
+        if running(checkout):
+            return "the local cloud runs: nothing is lost"
+        done = tend(checkout, "set-aside")
+    if done.returncode:
+        raise HerdError(done.stderr.strip().removeprefix(OWN_WORDS))
+    where = done.stdout.strip()
+    return where if where == "nothing is lost" else f"a copy of all that the local cloud held is in {where}"
+
+
+def tend(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
+    """Do something with the files of a local cloud that does not run: `check`, `forget`, `set-aside`."""
+    words = [str(checkout.python), "-m", "localcloud", command, "--home", str(checkout.cloud)]
+    return subprocess.run(words, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def _alive(pid: int) -> bool:

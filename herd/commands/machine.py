@@ -65,13 +65,13 @@ def doctor(
 
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, state machines …
     """
-    from herd import breakage, diagnosis
     from herd import checkout as checkouts
+    from herd import diagnosis, local_cloud
 
     if set_aside:
         if aws or stack is not None:
             raise WrongInput("--set-aside is about this checkout's local cloud; what is on AWS stays")
-        console.say(breakage.set_aside(checkouts.current()))
+        console.say(local_cloud.set_aside(checkouts.current()))
     if aws:
         from herd import account
         from herd.target import choose
