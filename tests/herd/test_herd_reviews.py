@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd import deployment, project, reviews, stack_config, state
+from herd import deployment, project, reviews, stack_config, starting, state
 from herd.checkout import Checkout
 from herd.errors import WrongInput
+from herd.target import AwsTarget, Exports
 from infra.schedule import end_of
 
 NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
@@ -199,3 +201,24 @@ def test_looking_over_refuses_nobody_and_passes_the_names_on(cli: Any, root: Pat
     target = local(None)
     deployment._look_over(target)
     assert target.expired == ("hello",)
+
+
+def test_pulumi_is_led_to_the_copy_of_a_stack_on_aws(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PULUMI_OPTION_CONFIG_FILE", raising=False)
+    (checkout.root / "Pulumi.prod.yaml").write_text("config:\n  herd:profile: prod\n")
+    target = AwsTarget(checkout, "prod")
+    monkeypatch.setattr(AwsTarget, "pulumi", Path("/usr/bin/pulumi"))
+    assert "PULUMI_OPTION_CONFIG_FILE" not in target.pulumi_environment()
+    target.expired = ("hello",)
+    told = Path(target.pulumi_environment()["PULUMI_OPTION_CONFIG_FILE"])
+    assert stack_config.read(told)["config"] == {"herd:profile": "prod", "herd:expired": ["hello"]}
+
+
+def test_a_run_by_hand_of_what_has_expired_says_so(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_date(checkout.root, "review_by = 2027-01-30")
+    lines: list[str] = []
+    monkeypatch.setattr(starting.console, "note", lambda text, style=None: lines.append(text))
+    exports = Exports({"workloads": {"hello": {"machine": "arn:x", "kind": "job"}}})
+    target = SimpleNamespace(checkout=checkout, name="dev", exports=exports, require_exports=lambda: exports)
+    assert starting.plan(cast(Any, target), "hello", [], False).machine == "arn:x"
+    assert len(lines) == 1 and lines[0].startswith("! hello: review_by = 2027-01-30 has passed")
