@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herd import engine_lock, local_cloud, private_files, shell
+from herd import engine_lock, local_cloud, private_files, shell, unowned
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.target import DEFAULT, LocalTarget
@@ -192,6 +192,23 @@ def pending(checkout: Checkout) -> Finding:
         return Finding("Pulumi's state", True, "whole" if any(_stacks(checkout)) else "none")
     told = f"an update was killed in the middle of {', '.join(found)}"
     return Finding("Pulumi's state", False, told, "`herd up` looks how that ended, and goes on")
+
+
+def nobodys(checkout: Checkout) -> Finding:
+    """What exists in the local cloud and no state of Pulumi's names."""
+    what = "unowned"
+    running = local_cloud.running(checkout)
+    if running is None:
+        return Finding(what, True, "seen when the local cloud runs" if local_cloud.holds(checkout) else "none")
+    found = unowned.all_of(running)
+    if not found:
+        return Finding(what, True, "none")
+    listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in found)
+    told = (
+        f"retained, or removed from Pulumi's state: {listed}; `pulumi import` takes one up again, `aws` or "
+        "`herd down --retained` removes it"
+    )
+    return Finding(what, True, told, note=True)
 
 
 def half_built(checkout: Checkout) -> Finding:

@@ -25,6 +25,7 @@ from herd import (
     stack_config,
     state,
     turn,
+    unowned,
     vault,
 )
 from herd.changes import Changes, short, type_and_name
@@ -83,6 +84,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
         changes = engine.up()
         show_changes(changes)
         if isinstance(target, LocalTarget):
+            unowned.tidy(target)
             losses.record(target, target.cloud.losses)
         if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
             console.note(f"made again, because they were gone: {losses.listed(again)}")
@@ -167,16 +169,19 @@ def prepare(target: LocalTarget) -> None:
         prepare_stack(target)
 
 
-def down(target: Target, yes: bool, confirmed: str | None = None) -> None:
+def down(target: Target, yes: bool, confirmed: str | None = None, retained: bool = False) -> None:
     """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
 
-    A protected one only if `confirmed` is its name, or that is typed. Raises HerdError that names what is left.
+    A protected one only if `confirmed` is its name, or that is typed. What no state names stays, unless `retained` says
+    that it goes too. Raises HerdError that names what is left.
     """
+    if retained and not isinstance(target, LocalTarget):
+        raise WrongInput("--retained is for local environments: on AWS remove with `aws` what was retained there")
     guarded = _approve_down(target, yes, confirmed)
     keep, adopted = vault.is_protected(target), protection.adopted_buckets(target)
     if isinstance(target, LocalTarget):
         with _alone(target):
-            left = _take_down(target, guarded, keep, adopted)
+            left = _take_down(target, guarded, keep, adopted, retained)
         # Not in the same turn: of two that take their environments down at once, the last must see that it is.
         _rest(target.checkout, left)
         return
@@ -210,7 +215,9 @@ def _unprotect(target: Target, guarded: list[str]) -> None:
             Engine(target).unprotect(settings, guarded)
 
 
-def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: frozenset[str]) -> Left | None:
+def _take_down(
+    target: LocalTarget, guarded: list[str], keep: bool, adopted: frozenset[str], retained: bool
+) -> Left | None:
     """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
     was_up = target.state_file.exists()
     if was_up or local_cloud.holds(target.checkout):
@@ -223,11 +230,10 @@ def _take_down(target: LocalTarget, guarded: list[str], keep: bool, adopted: fro
     cloud = local_cloud.running(target.checkout)
     left = None
     if cloud is not None:
-        swept = cloud.ask({"do": "sweep", "project": target.checkout.project, "stack": target.name}).get("removed", [])
-        if swept:
-            console.note(f"swept {len(swept)} left by an interrupted update: {', '.join(map(str, swept))}")
+        unowned.sweep(target, retained)
         vault.clear(target, keep)
-        left = leftovers.look(target, keep, adopted)
+        left = leftovers.look(target, keep, adopted, unowned.all_of(cloud))
+        unowned.mention(left.kept, target)
     _forget(target)  # also where there was no stack yet: an `up` that was killed may have written its settings
     if left is not None:
         leftovers.refuse(target, left)
@@ -261,6 +267,9 @@ def _rest(checkout: Checkout, left: Left | None) -> None:
     with local_cloud.guarded(checkout):
         if environments(checkout) or turn.at_work(checkout):
             _leave_foreign_port(checkout)
+            return
+        if left and left.kept:
+            console.note("the local cloud stays up, for what no state of Pulumi's names; `herd stop` stops it")
             return
         if left and left.secrets:
             console.note("the local cloud stays up, for the secrets of protected environments; `herd stop` stops it")
@@ -406,6 +415,8 @@ def prepare_stack(target: LocalTarget, then: str = "`herd up` makes them again")
         _forget(target)
     if not target.state_file.exists():
         leftovers.remember(target)
+        # First: an engine that finds the new state would be right to say that nothing is in it.
+        unowned.take_up(target)
         Engine(target).init(target.checkout.pulumi)
         losses.record(target, target.cloud.losses)
     elif losses.suspected(target):

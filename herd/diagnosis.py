@@ -125,6 +125,7 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     breakage.processes,
     breakage.locks,
     breakage.pending,
+    breakage.nobodys,
     breakage.half_built,
     breakage.permissions,
     _disk,

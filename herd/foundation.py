@@ -81,6 +81,8 @@ class Account(Target):
             # The rules are about environments; the roles here are wide by nature.
             "PULUMI_OPTION_POLICY_PACK": "",
         }
+        if not backend.startswith("file://"):
+            own["PULUMI_SKIP_CHECKPOINTS"] = None  # nobody here can read that state (docs/decisions/0004)
         return shell.apply({**self.base(), **own})
 
     def _settings(self) -> Path:

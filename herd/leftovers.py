@@ -19,6 +19,7 @@ from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.inventory import Item
 from herd.target import LocalTarget, Target
+from herd.unowned import Unowned
 
 SECONDS_LOCAL = 15.0
 SECONDS_AWS = 120.0
@@ -40,7 +41,7 @@ what a person set aside, Pulumi's passphrase and the backend's own settings.
 class Left:
     """What there still is: `own` should not be there. `strangers` are nobody's, by no environment of Herd's; those that
     `came` were not there before the environment was made. `unseen` could not be looked at. `secrets` of protected
-    environments are to stay.
+    environments are to stay, and so is what is `kept`: retained, or removed from Pulumi's state by hand.
     """
 
     own: list[Item]
@@ -48,6 +49,7 @@ class Left:
     came: list[Item]
     unseen: tuple[str, ...]
     secrets: list[Item] = field(default_factory=list)
+    kept: tuple[Unowned, ...] = ()
 
 
 def remember(target: LocalTarget) -> None:
@@ -58,10 +60,13 @@ def remember(target: LocalTarget) -> None:
     draft.replace(_memory(target))
 
 
-def look(target: Target, keeps_secrets: bool = False, adopted: Collection[str] = ()) -> Left:
+def look(
+    target: Target, keeps_secrets: bool = False, adopted: Collection[str] = (), kept: tuple[Unowned, ...] = ()
+) -> Left:
     """What the environment has left in the account, once what goes by itself has gone. `adopted` buckets were never its
-    own, though they may be called or tagged like it.
+    own, though they may be called or tagged like it; what is `kept` stays on purpose.
     """
+    names = {name for one in kept for name in one.names}
     local = isinstance(target, LocalTarget)
     before = _before(target) if isinstance(target, LocalTarget) else frozenset()
     deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
@@ -70,11 +75,13 @@ def look(target: Target, keeps_secrets: bool = False, adopted: Collection[str] =
         secrets = sorted(item for item in now.items if local and item.kind == "secret" and item.environment)
         own = sorted(item for item in now.items if item.environment == target.name)
         own = [item for item in own if item.kind != "bucket" or item.name not in adopted]
+        own = [item for item in own if item.name not in names]
         if keeps_secrets:
             own = [item for item in own if item.kind != "secret"]
         if not own or time.monotonic() > deadline:
-            strangers = sorted(item for item in now.items if local and item.environment is None)
-            return Left(own, strangers, [item for item in strangers if str(item) not in before], now.unseen, secrets)
+            strangers = sorted(item for item in now.items if local and not item.environment and item.name not in names)
+            came = [item for item in strangers if str(item) not in before]
+            return Left(own, strangers, came, now.unseen, secrets, kept)
         time.sleep(0.3 if local else 5)
 
 
@@ -82,13 +89,15 @@ def refuse(target: Target, left: Left) -> None:
     """Raise HerdError that names what is left, if anything is."""
     if not left.own:
         return
-    again = f"-e {target.name}" if isinstance(target, LocalTarget) else f"--stack {target.name}"
+    local = isinstance(target, LocalTarget)
+    again = f"herd down -e {target.name}" if local else f"herd down --stack {target.name}"
+    ways = f"Remove them with `aws`{f', or by `{again} --retained`' if local else ''}; `{again}` then looks again"
     raise HerdError(
         "\n".join(
             [
                 f"{target.name} is removed, but this is left of it:",
                 *(f"    {item}" for item in left.own),
-                f"No update knows these any more. Remove them with `aws`; `herd down {again}` then looks again",
+                f"No update knows these any more. {ways}",
             ]
         )
     )

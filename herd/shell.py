@@ -192,7 +192,7 @@ def lost_passphrase(checkout: Checkout) -> str:
         return ""
     return (
         f"{path} is missing or empty, and nothing else opens Pulumi's state. Put it back from a copy; or remove "
-        f"{checkout.pulumi}, and `herd up` takes up again what the local cloud holds"
+        f"{checkout.pulumi}, and `herd up` takes up again what the local cloud holds and the files declare"
     )
 
 

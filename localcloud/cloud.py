@@ -143,9 +143,19 @@ class LocalCloud:
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)
-        actions = {"ping": self._ping, "plugin": self._plugin, "sweep": self._sweep, "status": self._status,
-                   "missing": self._missing}  # fmt: skip
-        control = Control({**actions, "stop": self._stop}, config.control_note)
+        control = Control(
+            {
+                "ping": self._ping,
+                "plugin": self._plugin,
+                "sweep": self._sweep,
+                "take-up": self._take_up,
+                "unowned": self._unowned,
+                "missing": self._missing,
+                "status": self._status,
+                "stop": self._stop,
+            },
+            config.control_note,
+        )
         parts.callback(control.close)
         self.server, self.agent, self.images = server, agent, images
         agent.start()
@@ -176,13 +186,26 @@ class LocalCloud:
         return {"port": session.port}
 
     def _sweep(self, request: Request, owned: ExitStack) -> Answer:
-        removed = self.plugins.sweep(str(request["project"]), str(request["stack"]))
+        released = request.get("released") is True
+        removed = self.plugins.sweep(str(request["project"]), str(request["stack"]), released)
         # With what a stack had, most of the journal's reason is gone; a cloud that others keep up may never stop.
         self._state.shorten()
         return {"removed": removed}
 
     def _missing(self, request: Request, owned: ExitStack) -> Answer:
         return {"missing": self.plugins.missing(str(request["project"]), str(request["stack"]))}
+
+    def _take_up(self, request: Request, owned: ExitStack) -> Answer:
+        return {"taken": self.plugins.take_up(str(request["project"]), str(request["stack"]))}
+
+    def _unowned(self, request: Request, owned: ExitStack) -> Answer:
+        """Of one stack, or of all: what no state names, though it exists."""
+        stack = f"{request['project']}/{request['stack']}" if "stack" in request else ""
+        found = [
+            {"stack": entry.stack, "urn": entry.urn, "id": entry.identifier, "identity": entry.identity}
+            for entry in self.plugins.unowned(stack)
+        ]
+        return {"unowned": found}
 
     def _status(self, request: Request, owned: ExitStack) -> Answer:
         with self.server.lock:

@@ -114,16 +114,20 @@ def down(
             callback=names.stack,
         ),
     ] = None,
+    retained: Annotated[
+        bool, typer.Option("--retained", help="Also what was retained, or removed from Pulumi's state by hand.")
+    ] = False,
 ) -> None:
     """Remove everything that the environment has, runs and data included, and leave nothing behind.
 
-    What it adopted stays. A protected environment says what goes and what stays, and has its name typed. With the
-    last local environment the local cloud stops too.
+    What it adopted stays. So does what was retained (`retain_on_delete`) or removed from Pulumi's state by hand: it is
+    named. A protected environment says what goes and what stays, and has its name typed. With the last local
+    environment the local cloud stops too.
     """
     from herd import deployment
     from herd.target import choose
 
-    deployment.down(choose(environment, stack), yes=yes, confirmed=confirm)
+    deployment.down(choose(environment, stack), yes=yes, confirmed=confirm, retained=retained)
 
 
 def stop() -> None:

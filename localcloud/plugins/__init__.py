@@ -7,10 +7,11 @@ executable. Everything else (clients, type tables, ledger) is shared and warm.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,15 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
 from localcloud.causes import caused_by
 from localcloud.plugins.docker_config import DockerConfig
-from localcloud.plugins.ledger import Ledger, type_of
+from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, Refused
-from localcloud.plugins.resource import REGISTRY, Cloud, Images, ServerLike, gone
+from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, ServerLike, gone
+from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
+
+NOWHERE = Backend()
+"""A state that nobody can read: nothing is adopted."""
 
 VERSIONS = {"aws": "7.51.1", "docker": "5.2.0"}
 _THREADS = 32  # more than the engine's default parallelism; a handler that waits (a steady service) holds one
@@ -44,8 +49,8 @@ class SweepIncomplete(Exception):
 class Session:
     """One provider instance, for one engine."""
 
-    def __init__(self, provider: Provider, engine: str):
-        self._log = _EngineLog(engine)
+    def __init__(self, provider: Provider, engine: str, on_close: Callable[[], object] = lambda: None):
+        self._log, self._on_close = _EngineLog(engine), on_close
         provider.cloud = replace(provider.cloud, log=self._log)
         self._pool = ThreadPoolExecutor(_THREADS, f"{provider.package}-plugin")
         options = [
@@ -63,6 +68,7 @@ class Session:
         self._server.stop(0)
         self._pool.shutdown(wait=False)
         self._log.close()
+        self._on_close()
 
 
 class Plugins:
@@ -72,7 +78,9 @@ class Plugins:
         load_types()
         home.mkdir(parents=True, exist_ok=True)
         self._server, self._images = server, images
+        self._home = home
         self._ledger = Ledger(home / "ledger.sqlite")
+        self._open: dict[int, Provider] = {}
 
     def open(self, request: Mapping[str, Any]) -> Session:
         """A fresh instance for {"package", "engine", "cwd", "environment"}: of the engine's, `docker_config.VARIABLES`.
@@ -82,15 +90,18 @@ class Plugins:
         package = request.get("package")
         if package not in VERSIONS:
             raise ValueError(f"no provider for package {package!r}; there are: {', '.join(VERSIONS)}")
-        provider = self.provider(str(package), str(request.get("cwd") or "."))
+        provider = self.provider(str(package), str(request.get("cwd") or "."), Backend.of(request))
         provider.cloud = replace(provider.cloud, docker=DockerConfig(dict(request.get("environment") or {})))
-        return Session(provider, str(request.get("engine") or ""))
+        self._open[id(provider)] = provider
+        return Session(provider, str(request.get("engine") or ""), lambda: self._open.pop(id(provider), None))
 
-    def provider(self, package: str, directory: str = ".") -> Provider:
+    def provider(self, package: str, directory: str = ".", backend: Backend = NOWHERE) -> Provider:
         """A provider of its own session, not served."""
         types = {token: kind for token, kind in REGISTRY.items() if token.startswith(f"{package}:")}
         cloud = Cloud(self._server, self._images, self._server.region, directory=directory)
-        return Provider(package, types, self._ledger, cloud)
+        # Relative to the cloud's own files: a checkout that is moved takes both along.
+        place = os.path.relpath(backend.folder, self._home) if backend.folder else ""
+        return Provider(package, types, self._ledger, cloud, backend, place)
 
     def stacks(self) -> dict[str, int]:
         """`project/stack` → number of resources that exist."""
@@ -108,19 +119,25 @@ class Plugins:
         """Has there been an entry of this cause, or a later one? If not, the disk has lost it: no other gets it."""
         return self._ledger.has_reached(cause)
 
-    def sweep(self, project: str, stack: str) -> list[str]:
-        """Delete what is left of a stack, the newest first, until nothing more goes; the URNs that went."""
+    def sweep(self, project: str, stack: str, released: bool = False) -> list[str]:
+        """Delete what interrupted updates have left of a stack, the newest first, until nothing more goes; the URNs
+        that went. With `released` also everything else that is known of it here, whatever a state says.
+        """
         removed: list[str] = []
+        of_stack = f"{project}/{stack}"
+        unreadable = self._settle(of_stack)
         while True:
             left: list[tuple[str, str]] = []
             before = len(removed)
-            for entry in self._ledger.of_stack(f"{project}/{stack}"):
-                kind = REGISTRY[type_of(entry.urn)]
-                cloud = Cloud(self._server, self._images, entry.region)
+            at_work = {number for provider in list(self._open.values()) for number in provider.own}
+            for entry in self._ledger.of_stack(of_stack):
+                left_over = entry.is_leftover and entry.backend not in unreadable or not entry.identity
+                if entry.number in at_work or not (left_over or released):
+                    continue
                 try:
-                    if entry.identity:
+                    if entry.identity and not self._ledger.is_shared(entry):
                         with caused_by(entry.cause):
-                            kind.delete(cloud, entry.identifier, entry.outputs)
+                            self._kind(entry).delete(self._cloud(entry), entry.identifier, entry.outputs)
                 except (ClientError, Refused) as error:
                     if not (isinstance(error, ClientError) and gone(error)):
                         left.append((entry.urn, str(error)))
@@ -136,17 +153,57 @@ class Plugins:
         """URNs of what was made for a stack and does not exist any more, in the order in which it was made."""
         found = []
         for entry in reversed(self._ledger.of_stack(f"{project}/{stack}")):
-            kind = REGISTRY[type_of(entry.urn)]
-            cloud = Cloud(self._server, self._images, entry.region)
-            try:
-                if entry.identity and kind.read(cloud, entry.identifier, entry.outputs) is None:
-                    found.append(entry.urn)
-            except ClientError as error:
-                if gone(error):
-                    found.append(entry.urn)
-            except Refused:
-                continue  # nothing can be said of it
+            if entry.identity and entry.standing != "released" and not self._exists(entry):
+                found.append(entry.urn)
         return found
+
+    def unowned(self, stack: str = "") -> list[Entry]:
+        """What exists and was retained or removed from a state by hand: of one `project/stack`, or of all."""
+        found = []
+        for each in [stack] if stack else sorted(self.stacks()):
+            self._settle(each)
+            for entry in self._ledger.of_stack(each):
+                if entry.standing in ("new", "held"):
+                    continue
+                if self._exists(entry):
+                    found.append(entry)
+                else:
+                    self._ledger.drop(entry)
+        return found
+
+    def take_up(self, project: str, stack: str) -> list[str]:
+        """The stack's whole state is lost: let its next update adopt what it declares of what there is; their URNs."""
+        return [entry.urn for entry in self._ledger.take_up(f"{project}/{stack}")]
+
+    def _settle(self, stack: str) -> set[str]:
+        """Hold a stack's entries against its last state; the backends whose state is there and cannot be read."""
+        unreadable = set()
+        for place in {entry.backend for entry in self._ledger.of_stack(stack)} - {""}:
+            backend = self._backend(place)
+            state = backend.state(stack)
+            if state is not None:
+                past = functools.partial(backend.past, stack)
+                self._ledger.settle(stack, place, state, past, self._server.region)
+            elif backend.file(stack) is not None:
+                unreadable.add(place)
+        return unreadable
+
+    def _backend(self, place: str) -> Backend:
+        return Backend(folder=self._home / place if place else None)
+
+    def _exists(self, entry: Entry) -> bool:
+        try:
+            return self._kind(entry).read(self._cloud(entry), entry.identifier, entry.outputs) is not None
+        except ClientError as error:
+            return not gone(error)
+        except Refused:
+            return True  # nothing can be said of it
+
+    def _kind(self, entry: Entry) -> Resource:
+        return REGISTRY[type_of(entry.urn)]
+
+    def _cloud(self, entry: Entry) -> Cloud:
+        return Cloud(self._server, self._images, entry.region)
 
     def close(self) -> None:
         """Close the ledger's file."""

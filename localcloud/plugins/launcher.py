@@ -28,7 +28,12 @@ def main(endpoint: str, package: str, engine: str) -> int:
         cloud.settimeout(20)
         cloud.connect(control)
         environment = {name: os.environ[name] for name in NEEDED.get(package, ()) if name in os.environ}
-        request = {"do": "plugin", "package": package, "engine": engine, "cwd": os.getcwd(), "environment": environment}
+        request = {
+            "do": "plugin", "package": package, "engine": engine, "cwd": os.getcwd(),
+            "home": os.path.expanduser("~"), "backend": os.environ.get("PULUMI_BACKEND_URL", ""),
+            "skip_checkpoints": os.environ.get("PULUMI_SKIP_CHECKPOINTS", ""),
+            "environment": environment,
+        }  # fmt: skip
         cloud.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(read_line(cloud))
     except (OSError, ValueError, KeyError) as error:

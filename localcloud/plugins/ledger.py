@@ -1,13 +1,16 @@
-"""Which resource was created for which URN, from which inputs: what Pulumi's own state would say had it been written.
+"""Which resource was created for which URN, from which inputs, and whether a state of the engine ever held it.
 
 The engine may be killed at any moment, and on this cloud it writes its state only at the end of an update. So the next
-update starts from an old state. The ledger is how it finds what the killed one made:
+update starts from an old state. The ledger is how it finds what the killed one made. At the beginning of a session each
+entry of the stack is held against the last state (`settle`), and stands then in one of these ways:
 
-- Create adopts what its URN has here, unless this session knows it already (a Check, Diff, Read or Delete named it):
-  what the session knows is in the engine's state, so a Create for the same URN is a replacement and really creates.
-- The name that a killed session chose is proposed again, so that the same thing is declared again.
-- When a replacement is made the old one is marked `superseded`: the engine is to delete it, it is never adopted.
-- A sweep after the stack is gone deletes whatever is left.
+- `new`: no state ever held it, because the update that made it was interrupted. Create adopts it for the same URN, and
+  its name is proposed again, so that the same thing is declared again.
+- `held`: it is in the last state, by the URN that stands there; a rename by an alias moves it to another.
+- `released`: a state held it, and a later one does not: it was retained (`retain_on_delete`) or removed from the state
+  by hand. It stays, belongs to nobody, and is never adopted; who creates another of its name is refused by AWS itself.
+- `lost`: the whole state is gone that held it, and somebody has said that what the stack had is to be taken up again.
+  Create adopts it; what is not declared any more stays.
 
 Kept in memory and in a small SQLite file; sealed there, for inputs may hold secrets. An entry's number is never given
 again: the journal of requests knows by it which of them were for one resource.
@@ -19,14 +22,29 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
+from localcloud.plugins.states import Known, State
 from localcloud.plugins.values import Props
 from localcloud.sealing import Seal
 from localcloud.unreadable import using
+
+Standing = Literal["new", "held", "released", "lost"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which state an update began from: the backend (a folder, as the ledger names it) and when it was written.
+
+    Without a backend the state could not be read, and nothing that was made then is ever adopted.
+    """
+
+    backend: str = ""
+    written: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,13 +59,28 @@ class Entry:
     inputs: Props = field(hash=False)
     outputs: Props = field(hash=False)
     superseded: bool = False
+    """cannot be adopted, and could not be removed yet"""
     includes: tuple[int, ...] = ()
     """numbers of earlier entries for the very same resource"""
+    backend: str = ""
+    since: int = 0
+    """when the state was written that the update began from which made it"""
+    standing: Standing = "new"
 
     @property
     def cause(self) -> str:
         """What the journal is told about requests made for this entry's sake."""
         return str(self.number)
+
+    @property
+    def is_leftover(self) -> bool:
+        """Made by an update that was interrupted before its state was written: no state ever held it."""
+        return self.standing == "new" and bool(self.backend)
+
+    @property
+    def is_adoptable(self) -> bool:
+        """May a Create take it over?"""
+        return (self.is_leftover or self.standing == "lost") and not self.superseded
 
     @property
     def stack(self) -> str:
@@ -71,6 +104,12 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
+def identity_of(identifier: str, outputs: Props) -> str:
+    """What tells two resources apart: the ARN where there is one (two task definitions of a family share their id)."""
+    arn = outputs.get("arn")
+    return arn if isinstance(arn, str) else identifier
+
+
 class Ledger:
     """All entries of a local cloud. Safe with several threads."""
 
@@ -79,6 +118,7 @@ class Ledger:
         self._creating: dict[str, threading.RLock] = defaultdict(threading.RLock)
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
+        self._by_identity: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
         with using(path or Path(":memory:")):
             self._open(path)
 
@@ -118,18 +158,21 @@ class Ledger:
         with lock:
             yield
 
-    def begin(self, urn: str, region: str, inputs: Props) -> Entry:
+    def begin(self, urn: str, region: str, inputs: Props, origin: Origin, standing: Standing = "new") -> Entry:
         """Note that a creation starts, so that its name is proposed again from now on."""
         with self._lock:
-            entry = Entry(self._next, urn, "", "", region, inputs, {})
+            entry = Entry(
+                self._next, urn, "", "", region, inputs, {},
+                backend=origin.backend, since=origin.written, standing=standing,
+            )  # fmt: skip
             self._write(entry)
             return entry
 
     def made(self, entry: Entry, identity: str, identifier: str, outputs: Props) -> Entry:
-        """Note that it exists; an older entry for the very same resource is dropped."""
+        """Note that it exists. An older entry for the very same resource is dropped: of the same URN, or nobody's."""
         with self._lock:
-            for other in list(self._by_urn[entry.urn].values()):
-                if other.identity == identity and other.number != entry.number:
+            for other in self._same(entry.urn, identity, entry.region):
+                if other.number != entry.number and (other.urn == entry.urn or other.standing == "released"):
                     self.drop(other)
                     entry = replace(entry, includes=(*entry.includes, *other.includes, other.number))
             entry = replace(entry, identity=identity, identifier=identifier, outputs=outputs)
@@ -139,9 +182,10 @@ class Ledger:
     def changed(self, urn: str, identity: str, inputs: Props, outputs: Props) -> None:
         """Note an update of something that is known here."""
         with self._lock:
-            for entry in self.of(urn):
-                if entry.identity == identity:
-                    self._write(replace(entry, inputs=inputs, outputs=outputs))
+            if entry := self.find(urn, identity):
+                # What was half made may have got its ARN by now.
+                named = identity_of(entry.identifier, outputs)
+                self._write(replace(entry, identity=named, inputs=inputs, outputs=outputs))
 
     def supersede(self, urn: str, identities: set[str]) -> None:
         """Mark what a replacement has just been made for."""
@@ -153,16 +197,57 @@ class Ledger:
     def drop(self, entry: Entry) -> None:
         """Forget an entry."""
         with self._lock:
-            self._entries.pop(entry.number, None)
-            self._by_urn[entry.urn].pop(entry.number, None)
+            self._unindex(entry.number)
             self._file.execute("DELETE FROM ledger WHERE number = ?", (entry.number,))
 
     def removed(self, urn: str, identity: str) -> None:
         """Note that it was deleted."""
         with self._lock:
-            for entry in self.of(urn):
-                if entry.identity == identity:
-                    self.drop(entry)
+            if entry := self.find(urn, identity):
+                for other in self._same(urn, identity, entry.region):
+                    if other.number == entry.number or other.standing == "released":
+                        self.drop(other)
+
+    def settle(self, stack: str, backend: str, state: State, past: Callable[[], Iterable[State]], region: str) -> None:
+        """Hold a stack's entries against its last state; `past` gives earlier ones, `region` is where it lives.
+
+        Of earlier ones only those count that are younger than what an entry's update began from: an older one may have
+        held another resource of the same name.
+        """
+        with self._lock, self._at_once():
+            in_state = set()
+            for known, found in list(self._matched(state.resources)):
+                entry = found or self._unmade(known, region)
+                urn = known.urn if known.identity else entry.urn
+                self._rewrite(entry, urn=urn, backend=backend, standing="held")
+                in_state.add(entry.number)
+            rest = [
+                entry
+                for entry in self.of_stack(stack)
+                if entry.identity and entry.backend == backend and entry.number not in in_state
+            ]
+            earlier = list(past()) if any(entry.standing == "new" for entry in rest) else []
+            for entry in rest:
+                recorded = entry.standing != "new" or any(
+                    old.written > entry.since and _holds(old, entry) for old in earlier
+                )
+                if recorded and entry.standing != "lost":
+                    self._rewrite(entry, standing="released")
+
+    def lose_sight(self, stack: str) -> None:
+        """An engine works on the stack whose state cannot be read: nobody here knows what it holds from now on."""
+        with self._lock:
+            for entry in self.of_stack(stack):
+                if entry.standing == "held":
+                    self._rewrite(entry, backend="")
+
+    def take_up(self, stack: str) -> list[Entry]:
+        """The stack's state is lost as a whole: what it held may be adopted by the next update."""
+        with self._lock:
+            held = [entry for entry in self.of_stack(stack) if entry.standing == "held"]
+            for entry in held:
+                self._rewrite(entry, standing="lost")
+            return held
 
     def of(self, urn: str) -> list[Entry]:
         """A URN's entries, the newest first."""
@@ -174,9 +259,19 @@ class Ledger:
         with self._lock:
             return [entry for number, entry in sorted(self._entries.items(), reverse=True) if entry.stack == stack]
 
+    def now(self, entry: Entry) -> Entry | None:
+        """The entry as it is by now; None if it was dropped."""
+        with self._lock:
+            return self._entries.get(entry.number)
+
     def find(self, urn: str, identity: str) -> Entry | None:
-        """The entry of a resource that exists."""
-        return next((entry for entry in self.of(urn) if entry.identity == identity), None)
+        """The entry of a resource that exists; also by another URN, which an alias has renamed since."""
+        same = self._same(urn, identity)
+        return next((entry for entry in same if entry.urn == urn), next(iter(same), None))
+
+    def is_shared(self, entry: Entry) -> bool:
+        """Has another URN the very same resource? Some calls of AWS make a thing again that is there."""
+        return len(self._same(entry.urn, entry.identity, entry.region)) > 1
 
     def unfinished(self) -> set[str]:
         """Causes of creations that are under way, or were when the process was killed."""
@@ -196,10 +291,66 @@ class Ledger:
                 counts[entry.stack] += 1
         return dict(counts)
 
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """Write what follows to the file in one go: there may be a thousand entries."""
+        self._file.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._file.execute("COMMIT")
+
+    def _same(self, urn: str, identity: str, region: str = "") -> list[Entry]:
+        """The entries of one resource, the newest first."""
+        with self._lock:
+            found = list(self._by_identity.get((type_of(urn), identity), {}).values()) if identity else []
+        return [entry for entry in reversed(found) if not region or not entry.region or entry.region == region]
+
+    def _matched(self, resources: Iterable[Known]) -> Iterator[tuple[Known, Entry | None]]:
+        """Each of a state's resources with its entry: that of its URN, else another's that the state does not name."""
+        taken: set[int] = set()
+        others: list[tuple[Known, list[Entry]]] = []
+        for known in resources:
+            if not known.identity:  # any of that id may be the one
+                kind, identifier = type_of(known.urn), known.identifier
+                same = [it for it in self._entries.values() if (type_of(it.urn), it.identifier) == (kind, identifier)]
+                taken.update(entry.number for entry in same)
+                yield from ((known, entry) for entry in same)
+                continue
+            same = self._same(known.urn, known.identity, known.region)
+            exact = next((entry for entry in same if entry.urn == known.urn and entry.number not in taken), None)
+            if exact is None:
+                others.append((known, same))
+            else:
+                taken.add(exact.number)
+                yield known, exact
+        for known, same in others:
+            entry = next((entry for entry in same if entry.number not in taken), None)
+            taken.update([entry.number] if entry else [])
+            yield known, entry
+
+    def _unmade(self, known: Known, region: str) -> Entry:
+        """An entry for what the state holds and was not made here: it was imported, or a deletion was interrupted."""
+        region = known.region or region
+        return Entry(self._next, known.urn, known.identity, known.identifier, region, known.inputs, known.outputs)
+
+    def _rewrite(self, entry: Entry, **changes: Any) -> None:
+        changed = replace(entry, **changes)
+        if changed != self._entries.get(entry.number):
+            self._write(changed)
+
     def _keep(self, entry: Entry) -> None:
+        self._unindex(entry.number)
         self._entries[entry.number] = entry
         self._by_urn[entry.urn][entry.number] = entry
+        self._by_identity[type_of(entry.urn), entry.identity][entry.number] = entry
         self._next = max(self._next, entry.number + 1)
+
+    def _unindex(self, number: int) -> None:
+        before = self._entries.pop(number, None)
+        if before is not None:
+            self._by_urn[before.urn].pop(number, None)
+            self._by_identity[type_of(before.urn), before.identity].pop(number, None)
 
     def _write(self, entry: Entry) -> None:
         self._keep(entry)
@@ -207,6 +358,15 @@ class Ledger:
         if self._seal is not None:
             text = self._seal.close(text, _place(entry.number))
         self._file.execute("INSERT OR REPLACE INTO ledger VALUES (?, ?)", (entry.number, text))
+
+
+def _holds(state: State, entry: Entry) -> bool:
+    kind = type_of(entry.urn)
+    return any(
+        known.identity == entry.identity if known.identity else known.identifier == entry.identifier
+        for known in state.resources
+        if type_of(known.urn) == kind
+    )
 
 
 def _place(number: int) -> str:

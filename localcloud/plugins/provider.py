@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -17,9 +18,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from localcloud.causes import caused_by
 from localcloud.plugins import ledger as ledgers
 from localcloud.plugins.acceptance import Problem, accept
-from localcloud.plugins.comparison import changes, covers, paths_of_change, same
-from localcloud.plugins.ledger import Entry, Ledger
+from localcloud.plugins.comparison import covers, paths_of_change, same
+from localcloud.plugins.ledger import Entry, Ledger, Origin, identity_of
 from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone
+from localcloud.plugins.states import Backend
 from localcloud.plugins.values import UNKNOWN, Props
 
 T = TypeVar("T")
@@ -65,7 +67,14 @@ class Provider:
     types: dict[str, Resource]
     ledger: Ledger
     cloud: Cloud
-    touched: set[str] = field(default_factory=set)
+    backend: Backend = Backend()
+    place: str = ""
+    own: set[int] = field(default_factory=set)
+    """numbers of the entries that this session made or adopted"""
+    _origins: dict[str, Origin] = field(default_factory=dict)
+    _left: dict[str, list[Entry]] = field(default_factory=dict)
+    """by stack, what interrupted updates had left when this session began"""
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _clearing: threading.Lock = field(default_factory=threading.Lock)
 
     def configure(self, region: str, default_tags: dict[str, str]) -> None:
@@ -88,8 +97,7 @@ class Provider:
     ) -> tuple[Props, list[Problem]]:
         """Inputs in their proper kinds, with a name where none was given, and all that is wrong with them."""
         kind = self.type_of(urn)
-        if olds:
-            self._touch_declared(kind, urn, olds)
+        self._origin(urn)
         given = {name: value for name, value in news.items() if name != _DEFAULTS}
         inputs, problems = accept(kind.fields, given, of=kind.token)
         problems = [
@@ -113,7 +121,6 @@ class Provider:
     ) -> Difference:
         """What an update from the last inputs to the new ones would change."""
         kind = self.type_of(urn)
-        self.touched.add(_identity(identifier, olds))
         ignored = {re.split(r"[.\[]", path)[0] for path in ignore}
         changed = [name for name in kind.differences(old_inputs, olds, news) if name not in ignored]
         replaces = tuple(name for name in changed if kind.fields[name].replaces)
@@ -137,25 +144,26 @@ class Provider:
         self._asking(kind, urn, "planning", lambda: kind.planned(cloud, {}, inputs))
         if preview:
             return "", self._foreseen(kind, cloud, inputs)
+        self._refuse_blind(urn)
+        origin = self._origin(urn)
         with self.ledger.creating(urn):
-            for entry in self.ledger.of(urn):
-                if not entry.superseded and entry.identity not in self.touched:
-                    adopted = self._adopt(kind, cloud, entry, inputs)
-                    if adopted is not None:
-                        return adopted
-            return self._make(kind, cloud, urn, inputs)
+            for entry in self._adoptable(kind, urn, inputs):
+                adopting = replace(entry, backend=origin.backend, since=origin.written)
+                if self._claim(entry) and (adopted := self._adopt(kind, cloud, urn, adopting, inputs)) is not None:
+                    return adopted
+            return self._make(kind, cloud, urn, inputs, origin)
 
     def read(self, urn: str, identifier: str, old_inputs: Props, olds: Props) -> tuple[str, Props, Props] | None:
         """Id, outputs and inputs as they are now; None when it does not exist."""
         kind = self.type_of(urn)
         cloud = self._cloud({**olds, **old_inputs})
+        origin = self._origin(urn)
         if not olds:
             identifier = self._asking(kind, urn, "reading", lambda: kind.import_id(cloud, identifier))
-        self.touched.add(_identity(identifier, olds))
         live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
         if live is None:
             # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
-            self.ledger.removed(urn, _identity(identifier, olds))
+            self.ledger.removed(urn, identity_of(identifier, olds))
             return None
         inputs = _refreshed(kind, cloud, old_inputs, live)
         shown = {name: value for name, value in inputs.items() if not name.startswith("__")}
@@ -163,12 +171,12 @@ class Provider:
         outputs = {**kept, **live, **shown}
         outputs |= {"id": identifier, **_derived(kind, cloud, outputs)}
         if olds:
-            if self.ledger.find(urn, _identity(identifier, olds)) is None:
+            if self.ledger.find(urn, identity_of(identifier, olds)) is None:
                 # A killed `destroy` may have deleted what deletion does not remove (an image, a default's settings),
                 # and the engine's state of before has it still: a refresh takes it up again.
-                entry = self.ledger.begin(urn, cloud.region, inputs)
-                self.ledger.made(entry, _identity(identifier, olds), identifier, outputs)
-            self.ledger.changed(urn, _identity(identifier, olds), inputs, outputs)
+                entry = self.ledger.begin(urn, cloud.region, inputs, origin, "held")
+                self.ledger.made(entry, identity_of(identifier, olds), identifier, outputs)
+            self.ledger.changed(urn, identity_of(identifier, olds), inputs, outputs)
         return identifier, outputs, inputs
 
     def update(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, preview: bool) -> Props:
@@ -198,13 +206,13 @@ class Provider:
             **_derived(kind, cloud, {**kept, **told, **live}),
             **self._tags(kind, cloud, news),
         }
-        self.ledger.changed(urn, _identity(identifier, olds), news, outputs)
+        self.ledger.changed(urn, identity_of(identifier, olds), news, outputs)
         return outputs
 
     def delete(self, urn: str, identifier: str, olds: Props) -> None:
         """Remove a resource; that it is gone already is fine."""
         kind = self.type_of(urn)
-        self.touched.add(_identity(identifier, olds))
+        self._origin(urn)
         cloud = self._cloud(olds)
 
         def remove() -> None:
@@ -215,9 +223,9 @@ class Provider:
             remove()
         except Refused:
             with self._clearing:  # another deletion may be removing what this one waits for
-                self._remove_forgotten(urn, {identifier, _identity(identifier, olds)})
+                self._remove_forgotten(urn, {identifier, identity_of(identifier, olds)})
             remove()
-        self.ledger.removed(urn, _identity(identifier, olds))
+        self.ledger.removed(urn, identity_of(identifier, olds))
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,29 +254,69 @@ class Provider:
 
     def _known_name(self, urn: str, name: str) -> Any:
         for entry in self.ledger.of(urn):
-            if not entry.superseded and entry.identity not in self.touched and name in entry.inputs.get(_DEFAULTS, []):
+            if entry.is_adoptable and entry.number not in self.own and name in entry.inputs.get(_DEFAULTS, []):
                 return entry.inputs[name]
         return None
 
     # ── the ledger ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _touch_declared(self, kind: Resource, urn: str, olds: Props) -> None:
-        """The engine's state has this URN with these inputs: what was made from them is no left-over.
+    def _origin(self, urn: str) -> Origin:
+        """The state that the update of this stack began from; the first time, the ledger is held against it."""
+        stack = ledgers.stack_of(urn)
+        with self._looking:
+            if stack not in self._origins:
+                state = self.backend.state(stack)
+                if state is not None:
+                    past = functools.partial(self.backend.past, stack)
+                    self.ledger.settle(stack, self.place, state, past, self.cloud.region)
+                    self._left[stack] = [entry for entry in self.ledger.of_stack(stack) if entry.is_leftover]
+                else:
+                    self.ledger.lose_sight(stack)
+                self._origins[stack] = Origin(self.place, state.written) if state is not None else Origin()
+            return self._origins[stack]
 
-        Diff says so with the id, but the engine does not ask for a Diff when a person demands a replacement.
+    def _refuse_blind(self, urn: str) -> None:
+        """Raise Refused where nothing that an interrupted update made could be found again: neither here, since the
+        state cannot be read, nor by the engine, since it writes it at the end only.
         """
-        for entry in self.ledger.of(urn):
-            if entry.identity and entry.identity not in self.touched and not changes(kind.fields, entry.inputs, olds):
-                self.touched.add(entry.identity)
-                break
+        if self.backend.skips_checkpoints and not self._origin(urn).backend:
+            raise Refused(
+                f"PULUMI_SKIP_CHECKPOINTS is set, and the local cloud cannot read the state of {ledgers.stack_of(urn)} "
+                f"({self.backend}): an update that is killed could not be put right. "
+                "Unset PULUMI_SKIP_CHECKPOINTS, or use the variables of `herd env`"
+            )
 
-    def _adopt(self, kind: Resource, cloud: Cloud, entry: Entry, inputs: Props) -> tuple[str, Props] | None:
+    def _adoptable(self, kind: Resource, urn: str, inputs: Props) -> Iterator[Entry]:
+        """What an interrupted update made for this URN; else what it called by this very name for another one, which
+        is not declared any more.
+        """
+        if self._origin(urn).backend == "":
+            return
+        yield from (entry for entry in self.ledger.of(urn) if entry.is_adoptable)
+        rule = kind.autoname
+        if rule is None or rule.property in inputs.get(_DEFAULTS, []):
+            return
+        for left in self._left.get(ledgers.stack_of(urn), ()):
+            same = ledgers.type_of(left.urn) == kind.token and left.urn != urn
+            if same and left.inputs.get(rule.property) == inputs.get(rule.property):
+                entry = self.ledger.now(left)
+                if entry is not None and entry.is_adoptable:
+                    yield entry
+
+    def _claim(self, entry: Entry) -> bool:
+        """Is it this Create that may have it? Two may ask at once."""
+        with self._looking:
+            first = entry.number not in self.own
+            self.own.add(entry.number)
+            return first
+
+    def _adopt(self, kind: Resource, cloud: Cloud, urn: str, entry: Entry, inputs: Props) -> tuple[str, Props] | None:
         """Take over what a killed update left and bring it to the present inputs; None if there is nothing to take."""
         live = None
         if entry.identity:
             live = self._asking(
                 kind,
-                entry.urn,
+                urn,
                 "adopting",
                 lambda: _unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs)),
             )
@@ -277,25 +325,29 @@ class Provider:
             return None
         changed = set(kind.differences(entry.inputs, entry.outputs, inputs))
         if any(kind.fields[name].replaces for name in changed) or entry.region != cloud.region:
-            self._remove(kind, entry)
+            if entry.is_leftover:
+                self._remove(kind, entry)
             return None
         olds = {**entry.inputs, **entry.outputs}
         told = {name: value for name, value in inputs.items() if not name.startswith("__")}
         with caused_by(entry.cause):
             update = self._asking(
                 kind,
-                entry.urn,
+                urn,
                 "adopting",
                 lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
             )
         outputs = {**live, **update, **told, "id": entry.identifier}
         outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
-        entry = self.ledger.made(replace(entry, inputs=inputs), entry.identity, entry.identifier, outputs)
-        self._settle(entry)
+        adopted = replace(entry, urn=urn, inputs=inputs, standing="new")
+        self.ledger.made(adopted, entry.identity, entry.identifier, outputs)
         return entry.identifier, outputs
 
     def _remove(self, kind: Resource, entry: Entry) -> None:
         """Delete a left-over that cannot be adopted; one that is still in use waits for the sweep."""
+        if self.ledger.is_shared(entry):  # another URN's too, which may be in the state
+            self.ledger.drop(entry)
+            return
         cloud = replace(self.cloud, region=entry.region)
         try:
             with caused_by(entry.cause):
@@ -313,13 +365,13 @@ class Provider:
         """
         for entry in self.ledger.of_stack(ledgers.stack_of(urn)):
             kind = self.types.get(ledgers.type_of(entry.urn))
-            if kind and entry.identity and entry.identity not in self.touched and _mentions(entry.inputs, names):
-                self.touched.add(entry.identity)
+            if kind and entry.identity and entry.is_leftover and _mentions(entry.inputs, names) and self._claim(entry):
                 self._remove_forgotten(entry.urn, {entry.identifier, entry.identity})
                 self._remove(kind, entry)
 
-    def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props) -> tuple[str, Props]:
-        entry = self.ledger.begin(urn, cloud.region, inputs)
+    def _make(self, kind: Resource, cloud: Cloud, urn: str, inputs: Props, origin: Origin) -> tuple[str, Props]:
+        entry = self.ledger.begin(urn, cloud.region, inputs, origin)
+        self._claim(entry)
         try:
             with caused_by(entry.cause):
                 identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
@@ -328,24 +380,18 @@ class Provider:
             outputs = self._outputs(kind, cloud, done, half.identifier, half.live)
             outputs |= {"tagsAll": {}} if "tagsAll" in kind.fields else {}
             entry = replace(entry, inputs=done)
-            self._settle(self.ledger.made(entry, _identity(half.identifier, outputs), half.identifier, outputs))
+            self.ledger.made(entry, identity_of(half.identifier, outputs), half.identifier, outputs)
             raise Incomplete(half.identifier, done, outputs, _said(kind, urn, "creating", half.reason)) from half
         except BaseException:
             self.ledger.drop(entry)
             raise
         outputs = self._outputs(kind, cloud, inputs, identifier, live)
-        self._settle(self.ledger.made(entry, _identity(identifier, outputs), identifier, outputs))
+        self.ledger.made(entry, identity_of(identifier, outputs), identifier, outputs)
         return identifier, outputs
-
-    def _settle(self, entry: Entry) -> None:
-        """This session knows it now; what the session knew before under the same URN is being replaced."""
-        older = {other.identity for other in self.ledger.of(entry.urn)} & self.touched - {entry.identity}
-        self.ledger.supersede(entry.urn, older)
-        self.touched.add(entry.identity)
 
     def _cause(self, urn: str, identifier: str, olds: Props) -> str:
         """What the journal is told: nothing about a resource that was not made here."""
-        entry = self.ledger.find(urn, _identity(identifier, olds))
+        entry = self.ledger.find(urn, identity_of(identifier, olds))
         return entry.cause if entry else ""
 
     # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -407,12 +453,6 @@ class Provider:
         return rule.property not in new.get(_DEFAULTS, []) and same(
             kind.fields[rule.property], old.get(rule.property), new.get(rule.property)
         )
-
-
-def _identity(identifier: str, outputs: Props) -> str:
-    """What tells two resources apart: the ARN where there is one (two task definitions of a family share their id)."""
-    arn = outputs.get("arn")
-    return arn if isinstance(arn, str) else identifier
 
 
 def _mentions(value: Any, names: set[str]) -> bool:

@@ -30,7 +30,8 @@ class Account:
         self.sandbox = sandbox
         env = sandbox.herd_env()
         self.variables = {key: value for key, value in env.items() if not key.startswith("PULUMI_OPTION_")}
-        self.variables.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+        for name in ("PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_SKIP_CHECKPOINTS"):  # theirs are for a state in files
+            self.variables.pop(name, None)
         port = (sandbox.folder / ".herd/cloud/port").read_text().strip()
         place = f"region=eu-west-1&endpoint=http://127.0.0.1:{port}&use_path_style=true"
         self.variables |= {

@@ -15,11 +15,12 @@ from botocore.exceptions import ClientError
 
 from localcloud.config import LocalCloudError
 from localcloud.plugins import Plugins, SweepIncomplete
-from localcloud.plugins.ledger import Ledger, name_of, stack_of, type_of
+from localcloud.plugins.ledger import Ledger, Origin, name_of, stack_of, type_of
 from localcloud.plugins.provider import Provider, Refused
 from localcloud.plugins.types.iam import Role
 from localcloud.plugins.values import Props
 from localcloud.server import Server
+from tests.localcloud.plugins_state import StateFiles
 from tests.localcloud.plugins_support import TRUST
 
 ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
@@ -37,6 +38,14 @@ def checked(provider: Provider, news: Props, olds: Props | None = None, urn: str
     return inputs
 
 
+@pytest.fixture
+def states(tmp_path: Path) -> StateFiles:
+    """The stack's file: `pulumi stack init` has made it."""
+    files = StateFiles(tmp_path / "state")
+    files.write()
+    return files
+
+
 def roles(server: Server) -> list[str]:
     return sorted(role["RoleName"] for role in server.client("iam").list_roles()["Roles"])
 
@@ -45,65 +54,69 @@ def test_urns_are_read() -> None:
     assert (stack_of(ROLE), type_of(ROLE), name_of(ROLE)) == ("proj/dev", "aws:iam/role:Role", "worker")
 
 
-def test_a_killed_creation_is_adopted(server: Server, plugins: Plugins) -> None:
-    killed = plugins.provider("aws")
+def test_a_killed_creation_is_adopted(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    killed = states.session(plugins)
     made = killed.create(ROLE, checked(killed, INPUTS), preview=False)
-    after = plugins.provider("aws")
+    after = states.session(plugins)
     inputs = checked(after, INPUTS)
     assert inputs["name"] == made[0], "the name is proposed again"
     assert after.create(ROLE, inputs, preview=False) == made
     assert roles(server) == [made[0]]
 
 
-def test_what_a_killed_destroy_has_not_removed_is_taken_up_again(server: Server, plugins: Plugins) -> None:
+def test_what_a_killed_destroy_has_not_removed_is_taken_up_again(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
     """Images outlive their deletion. The engine's state of before still has them, and so has a refresh."""
     client = server.client("ec2")
     vpc = client.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     urn = "urn:pulumi:dev::proj::aws:ec2/defaultSecurityGroup:DefaultSecurityGroup::default"
-    killed = plugins.provider("aws")
+    killed = states.session(plugins)
     inputs = checked(killed, {"vpcId": vpc}, urn=urn)
     identifier, outputs = killed.create(urn, inputs, preview=False)
     killed.delete(urn, identifier, outputs)
     assert plugins.stacks() == {}
-    found = plugins.provider("aws").read(urn, identifier, inputs, outputs)
+    found = states.session(plugins).read(urn, identifier, inputs, outputs)
     assert found is not None
     assert plugins.stacks() == {"proj/dev": 1}
-    plugins.provider("aws").delete(urn, identifier, found[1])
+    states.session(plugins).delete(urn, identifier, found[1])
     assert plugins.stacks() == {}
 
 
-def test_adoption_brings_the_present_inputs(server: Server, plugins: Plugins) -> None:
-    killed = plugins.provider("aws")
+def test_adoption_brings_the_present_inputs(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    killed = states.session(plugins)
     name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
-    after = plugins.provider("aws")
+    after = states.session(plugins)
     inputs = checked(after, {**INPUTS, "tags": {"a": "1"}, "description": "new"})
     assert after.create(ROLE, inputs, preview=False)[1]["tagsAll"] == {"a": "1"}
     role = server.client("iam").get_role(RoleName=name)["Role"]
     assert role["Tags"] == [{"Key": "a", "Value": "1"}] and role["Description"] == "new"
 
 
-def test_what_cannot_be_adopted_is_removed(server: Server, plugins: Plugins) -> None:
-    killed = plugins.provider("aws")
+def test_what_cannot_be_adopted_is_removed(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    killed = states.session(plugins)
     killed.create(ROLE, checked(killed, INPUTS), preview=False)
-    after = plugins.provider("aws")
+    after = states.session(plugins)
     name, _ = after.create(ROLE, checked(after, {**INPUTS, "path": "/other/"}), preview=False)
     assert roles(server) == [name]
     assert server.client("iam").get_role(RoleName=name)["Role"]["Path"] == "/other/"
 
 
-def test_what_was_deleted_meanwhile_is_made_again(server: Server, plugins: Plugins) -> None:
-    killed = plugins.provider("aws")
+def test_what_was_deleted_meanwhile_is_made_again(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    killed = states.session(plugins)
     name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
     server.client("iam").delete_role(RoleName=name)
-    after = plugins.provider("aws")
+    after = states.session(plugins)
     assert after.create(ROLE, checked(after, INPUTS), preview=False)[0] == name
     assert roles(server) == [name] and plugins.stacks() == {"proj/dev": 1}
 
 
-def a_role_in_state(plugins: Plugins) -> tuple[Props, str, Props]:
-    session = plugins.provider("aws")
+def a_role_in_state(plugins: Plugins, states: StateFiles) -> tuple[Props, str, Props]:
+    session = states.session(plugins)
     inputs = checked(session, INPUTS)
-    return inputs, *session.create(ROLE, inputs, preview=False)
+    identifier, outputs = session.create(ROLE, inputs, preview=False)
+    states.write((ROLE, identifier, inputs, outputs))
+    return inputs, identifier, outputs
 
 
 def replaced(session: Provider, olds: Props, old_id: str, outputs: Props, news: Props) -> tuple[str, Props]:
@@ -114,42 +127,45 @@ def replaced(session: Provider, olds: Props, old_id: str, outputs: Props, news: 
     return session.create(ROLE, again, preview=False)
 
 
-def test_a_replacement_creates_and_a_killed_replacement_is_adopted(server: Server, plugins: Plugins) -> None:
-    olds, old_id, outputs = a_role_in_state(plugins)
+def test_a_replacement_creates_and_a_killed_replacement_is_adopted(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
+    olds, old_id, outputs = a_role_in_state(plugins, states)
     news = {**INPUTS, "path": "/new/"}
-    new_id, _ = replaced(plugins.provider("aws"), olds, old_id, outputs, news)
+    new_id, _ = replaced(states.session(plugins), olds, old_id, outputs, news)
     assert new_id != old_id and roles(server) == sorted([old_id, new_id])
 
-    after = plugins.provider("aws")  # killed before the deletion: the engine's state still says old_id
+    after = states.session(plugins)  # killed before the deletion: the engine's state still says old_id
     assert replaced(after, olds, old_id, outputs, news)[0] == new_id
     after.delete(ROLE, old_id, outputs)
     assert roles(server) == [new_id] and plugins.stacks() == {"proj/dev": 1}
 
 
 def test_a_replacement_demanded_by_a_person_creates_though_nobody_asked_for_a_diff(
-    server: Server, plugins: Plugins
+    server: Server, plugins: Plugins, states: StateFiles
 ) -> None:
-    olds, old_id, _ = a_role_in_state(plugins)
-    session = plugins.provider("aws")
+    olds, old_id, _ = a_role_in_state(plugins, states)
+    session = states.session(plugins)
     checked(session, INPUTS, olds)
     new_id, _ = session.create(ROLE, checked(session, INPUTS), preview=False)
     assert new_id != old_id and roles(server) == sorted([old_id, new_id])
 
 
-def test_what_a_refresh_finds_gone_is_forgotten(server: Server, plugins: Plugins) -> None:
-    inputs, name, outputs = a_role_in_state(plugins)
+def test_what_a_refresh_finds_gone_is_forgotten(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    inputs, name, outputs = a_role_in_state(plugins, states)
     server.client("iam").delete_role(RoleName=name)  # by an update that was killed before it could write that down
-    assert plugins.provider("aws").read(ROLE, name, inputs, outputs) is None
+    assert states.session(plugins).read(ROLE, name, inputs, outputs) is None
     assert plugins.stacks() == {}
 
 
-def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins) -> None:
+def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins, states: StateFiles) -> None:
     """An update that failed after a replacement leaves the old one in the state, to be deleted by the next."""
-    olds, old_id, outputs = a_role_in_state(plugins)
-    first = plugins.provider("aws")
+    olds, old_id, outputs = a_role_in_state(plugins, states)
+    first = states.session(plugins)
     new_id, new_outputs = replaced(first, olds, old_id, outputs, {**INPUTS, "path": "/new/"})
     new_inputs = {**INPUTS, "path": "/new/", "name": new_id, "__defaults": ["name"]}
-    second = plugins.provider("aws")
+    states.write((ROLE, old_id, olds, outputs), (ROLE, new_id, new_inputs, new_outputs))
+    second = states.session(plugins)
     third_id, _ = replaced(second, new_inputs, new_id, new_outputs, INPUTS)  # the same inputs as the first one had
     assert len({old_id, new_id, third_id}) == 3
     second.delete(ROLE, old_id, outputs)
@@ -157,15 +173,17 @@ def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: P
     assert roles(server) == [third_id] and plugins.stacks() == {"proj/dev": 1}
 
 
-def test_revisions_of_a_family_are_told_apart_by_their_arn(server: Server, plugins: Plugins) -> None:
+def test_revisions_of_a_family_are_told_apart_by_their_arn(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
     def task(image: str) -> Props:
         return {"family": "f", "containerDefinitions": json.dumps([{"name": "main", "image": image, "memory": 128}])}
 
-    session = plugins.provider("aws")
+    session = states.session(plugins)
     olds = checked(session, task("one"), urn=FAMILY)
     identifier, outputs = session.create(FAMILY, olds, preview=False)
     for _ in range(2):  # the second time after a kill
-        session = plugins.provider("aws")
+        session = states.session(plugins)
         news = checked(session, task("two"), olds, FAMILY)
         assert session.diff(FAMILY, identifier, olds, outputs, news, ()).replaces
         new_id, new_outputs = session.create(FAMILY, checked(session, task("two"), urn=FAMILY), preview=False)
@@ -176,7 +194,7 @@ def test_revisions_of_a_family_are_told_apart_by_their_arn(server: Server, plugi
 
 
 def test_a_create_that_still_runs_is_waited_for(
-    server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+    server: Server, plugins: Plugins, states: StateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, go_on = threading.Event(), threading.Event()
     stock = Role.create
@@ -187,7 +205,7 @@ def test_a_create_that_still_runs_is_waited_for(
         return stock(self, *args)
 
     monkeypatch.setattr(Role, "create", slow)
-    killed, after = plugins.provider("aws"), plugins.provider("aws")
+    killed, after = states.session(plugins), states.session(plugins)
     made: list[str] = []
     inputs = checked(killed, INPUTS)
     first = threading.Thread(target=lambda: made.append(killed.create(ROLE, inputs, preview=False)[0]))
@@ -203,18 +221,18 @@ def test_a_create_that_still_runs_is_waited_for(
     assert made == [inputs["name"]] * 2 and roles(server) == [inputs["name"]]
 
 
-def test_a_preview_adopts_and_touches_nothing(server: Server, plugins: Plugins) -> None:
-    killed = plugins.provider("aws")
+def test_a_preview_adopts_and_touches_nothing(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    killed = states.session(plugins)
     name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)
-    preview = plugins.provider("aws")
+    preview = states.session(plugins)
     assert preview.create(ROLE, checked(preview, INPUTS), preview=True)[0] == ""
-    after = plugins.provider("aws")
+    after = states.session(plugins)
     assert after.create(ROLE, checked(after, INPUTS), preview=False)[0] == name
 
 
-def test_a_failed_creation_leaves_no_entry(server: Server, plugins: Plugins) -> None:
+def test_a_failed_creation_leaves_no_entry(server: Server, plugins: Plugins, states: StateFiles) -> None:
     server.client("iam").create_role(RoleName="taken", AssumeRolePolicyDocument=TRUST)
-    session = plugins.provider("aws")
+    session = states.session(plugins)
     with pytest.raises(Refused, match='creating aws:iam/role:Role "worker": CreateRole: EntityAlreadyExists: .*taken'):
         session.create(ROLE, checked(session, {**INPUTS, "name": "taken"}), preview=False)
     assert plugins.stacks() == {}
@@ -225,14 +243,16 @@ POLICY = "urn:pulumi:dev::proj::aws:iam/policy:Policy::q"
 INLINE = "urn:pulumi:dev::proj::aws:iam/rolePolicy:RolePolicy::p"
 
 
-def test_a_destroy_removes_what_a_killed_update_hung_on_something(server: Server, plugins: Plugins) -> None:
+def test_a_destroy_removes_what_a_killed_update_hung_on_something(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
     """The engine knows the role, and the killed update's answers about the rest never arrived."""
-    inputs, name, outputs = a_role_in_state(plugins)
-    killed = plugins.provider("aws")
+    inputs, name, outputs = a_role_in_state(plugins, states)
+    killed = states.session(plugins)
     killed.create(INLINE, checked(killed, {"role": name, "policy": ALLOW}, urn=INLINE), preview=False)
     arn, _ = killed.create(POLICY, checked(killed, {"policy": ALLOW}, urn=POLICY), preview=False)
     killed.create(ATTACHED, checked(killed, {"role": name, "policyArn": arn}, urn=ATTACHED), preview=False)
-    plugins.provider("aws").delete(ROLE, name, outputs)
+    states.session(plugins).delete(ROLE, name, outputs)
     assert roles(server) == []
     assert plugins.stacks() == {"proj/dev": 1}, "the policy hangs on nothing that went: it waits for the sweep"
 
@@ -241,16 +261,18 @@ GROUPS = [f"urn:pulumi:dev::proj::aws:ec2/securityGroup:SecurityGroup::{name}" f
 RULES = [f"urn:pulumi:dev::proj::aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule::{name}" for name in "ab"]
 
 
-def test_deletions_at_once_wait_for_what_the_other_removes(server: Server, plugins: Plugins) -> None:
+def test_deletions_at_once_wait_for_what_the_other_removes(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
     """Two security groups, of which a killed update has let each into the other."""
     vpc = server.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    known = plugins.provider("aws")
+    known = states.session(plugins)
     made = [known.create(urn, checked(known, {"vpcId": vpc}, urn=urn), preview=False) for urn in GROUPS]
-    killed = plugins.provider("aws")
+    killed = states.session(plugins)
     for urn, (mine, _), (others, _) in zip(RULES, made, reversed(made), strict=True):
         rule = {"securityGroupId": mine, "referencedSecurityGroupId": others, "ipProtocol": "-1"}
         killed.create(urn, checked(killed, rule, urn=urn), preview=False)
-    destroying = plugins.provider("aws")
+    destroying = states.session(plugins)
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(destroying.delete, urn, *one) for urn, one in zip(GROUPS, made, strict=True)]:
             done.result()
@@ -258,29 +280,29 @@ def test_deletions_at_once_wait_for_what_the_other_removes(server: Server, plugi
 
 
 def test_a_destroy_leaves_what_the_engine_knows_and_what_strangers_hung_on_something(
-    server: Server, plugins: Plugins
+    server: Server, plugins: Plugins, states: StateFiles
 ) -> None:
-    _, name, outputs = a_role_in_state(plugins)
-    before = plugins.provider("aws")
+    inputs, name, outputs = a_role_in_state(plugins, states)
+    before = states.session(plugins)
     given = checked(before, {"role": name, "policy": ALLOW}, urn=INLINE)
     identifier, made = before.create(INLINE, given, preview=False)
-    knows = plugins.provider("aws")
-    knows.diff(INLINE, identifier, given, made, given, ())
+    states.write((ROLE, name, inputs, outputs), (INLINE, identifier, given, made))
     with pytest.raises(Refused, match="DeleteConflict"):
-        knows.delete(ROLE, name, outputs)
-    plugins.provider("aws").delete(INLINE, identifier, made)
+        states.session(plugins).delete(ROLE, name, outputs)
+    states.session(plugins).delete(INLINE, identifier, made)
     server.client("iam").put_role_policy(RoleName=name, PolicyName="stranger", PolicyDocument=ALLOW)
     with pytest.raises(Refused, match="DeleteConflict"):
-        plugins.provider("aws").delete(ROLE, name, outputs)
+        states.session(plugins).delete(ROLE, name, outputs)
     assert roles(server) == [name]
 
 
-def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins: Plugins) -> None:
-    session = plugins.provider("aws")
+def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins: Plugins, states: StateFiles) -> None:
+    session = states.session(plugins)
     name, _ = session.create(ROLE, checked(session, INPUTS), preview=False)
     policy = "urn:pulumi:dev::proj::aws:iam/rolePolicy:RolePolicy::p"
     session.create(policy, checked(session, {"role": name, "policy": ALLOW}, urn=policy), preview=False)
     other = ROLE.replace("dev", "prod")
+    states.write(stack="proj/prod")
     kept, _ = session.create(other, checked(session, INPUTS, urn=other), preview=False)
     assert plugins.stacks() == {"proj/dev": 2, "proj/prod": 1}
     assert plugins.sweep("proj", "dev") == [policy, ROLE]
@@ -288,9 +310,9 @@ def test_a_sweep_removes_what_is_left_in_the_right_order(server: Server, plugins
 
 
 def test_a_sweep_that_gets_stuck_says_on_what(
-    server: Server, plugins: Plugins, monkeypatch: pytest.MonkeyPatch
+    server: Server, plugins: Plugins, states: StateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = plugins.provider("aws")
+    session = states.session(plugins)
     session.create(ROLE, checked(session, INPUTS), preview=False)
 
     def refuse(*_: Any) -> None:
@@ -305,8 +327,10 @@ def test_a_sweep_that_gets_stuck_says_on_what(
 def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger(path)
-    entry = ledger.made(ledger.begin(ROLE, "eu-west-1", {"a": [1.5, {"b": None}]}), "arn", "id", {"arn": "arn"})
-    ledger.begin(ROLE, "eu-west-1", {})
+    entry = ledger.made(
+        ledger.begin(ROLE, "eu-west-1", {"a": [1.5, {"b": None}]}, Origin("../state", 7)), "arn", "id", {"arn": "arn"}
+    )
+    ledger.begin(ROLE, "eu-west-1", {}, Origin())
     ledger.close()
     assert path.stat().st_mode & 0o777 == 0o600
     again = Ledger(path)
@@ -318,7 +342,10 @@ def test_what_is_remembered_cannot_be_read_from_the_disk(tmp_path: Path) -> None
     path = tmp_path / "ledger.sqlite"
     ledger = Ledger(path)
     ledger.made(
-        ledger.begin(ROLE, "eu-west-1", {"password": "a secret of somebody"}), "i", "i", {"token": "another one"}
+        ledger.begin(ROLE, "eu-west-1", {"password": "a secret of somebody"}, Origin()),
+        "i",
+        "i",
+        {"token": "another one"},
     )
     ledger.close()
     assert b"secret" not in path.read_bytes() and b"another" not in path.read_bytes()
