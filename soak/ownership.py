@@ -163,6 +163,8 @@ class Life:
 
     def close(self) -> None:
         """Remove everything, so that the next one may have the server."""
+        for bucket in _kept(self.server, BUCKET).values():
+            bucket.keys.clear()  # one that was imported goes empty only
         self.plugins.sweep("proj", "dev", released=True)
         self.plugins.close()
         for kind in KINDS:
