@@ -163,8 +163,6 @@ class Life:
 
     def close(self) -> None:
         """Remove everything, so that the next one may have the server."""
-        for bucket in _kept(self.server, BUCKET).values():
-            bucket.keys.clear()  # one that was imported goes empty only
         self.plugins.sweep("proj", "dev", released=True)
         self.plugins.close()
         for kind in KINDS:
@@ -221,7 +219,9 @@ class Life:
         if declared.imported and (old is None or old.id != declared.imported):
             found = self._step(lambda: session.read(declared.urn, declared.imported, {}, {}))
             if found and old is None:
-                identifier, outputs, inputs = found
+                identifier, outputs, read = found
+                inputs = self._checked(session, declared, read)
+                outputs |= {name: value for name, value in inputs.items() if not name.startswith("__")}
                 mark = self._mark_of(declared, identifier)
                 done.append(Held(declared.urn, identifier, inputs, outputs, declared.retain, mark))
                 return
