@@ -104,7 +104,7 @@ http.server.ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), int(os.env
 
 def keeper(make: Make, **settings: Any) -> Any:
     """A service whose server closes an idle connection after KEEPS seconds."""
-    return make("api", f"exec {sys.executable} k.py", {"k.py": KEEPS}, kind="api", port=8000, health="/", **settings)
+    return make("api", f"exec {PYTHON} k.py", {"k.py": KEEPS}, kind="api", port=8000, health="/", **settings)
 
 
 def test_a_server_that_closes_idle_connections_too_soon_is_named(make: Make) -> None:
