@@ -58,6 +58,8 @@ def canonical(request: Request, call: Call) -> Request:
     Raises `Refused`.
     """
     _check_headers(request.headers)
+    if "#" in request.url or not request.url.startswith("/"):
+        raise Refused("InvalidURI", "Couldn't parse the specified URI.")
     if call.service != call.service.lower():
         raise Refused("SignatureDoesNotMatch", f"Credential should be scoped to a service, not {call.service!r}.", 403)
     if call.service == "s3":
@@ -87,7 +89,13 @@ def canonical(request: Request, call: Call) -> Request:
 
 
 def _of_s3(request: Request) -> Request:
+    if request.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"):
+        raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     request = _path_style(request)
+    if request.method not in ("PUT", "POST"):
+        request = replace(
+            _with(request, {"content-length": None}), body=b""
+        )  # passed over, and moto would look into it
     path, _, query = request.url.partition("?")
     # In a path, too, S3 takes a plus for a space; SDKs write %2B for a plus.
     path = path.replace("+", "%20")

@@ -145,6 +145,8 @@ def _of_object(method: str, bucket: str, key: str, query: Mapping[str, str], hea
     part = next((name for name in OBJECT_PART if name in query), None)
     if part is not None:
         name = _verb(OBJECT_PART[part], method)
+    elif method == "POST" and not {"select", "uploads"} & query.keys():
+        raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     elif "select" in query or method in ("GET", "HEAD"):
         name = "GetObject"
     else:
