@@ -271,7 +271,11 @@ class Life:
 
     def _refreshed(self, session: Provider, state: list[Held]) -> list[Held]:
         found = [(held, session.read(held.urn, held.id, held.inputs, held.outputs)) for held in state]
-        return [replace(held, outputs=now[1], inputs=now[2]) for held, now in found if now is not None]
+        return [self._seen(replace(held, outputs=now[1], inputs=now[2])) for held, now in found if now is not None]
+
+    def _seen(self, held: Held) -> Held:
+        """With the mark of now: interrupted updates may have removed a bucket and made it again by its given name."""
+        return replace(held, mark=self._marked(held.id)) if held.key[0] == BUCKET.token else held
 
     def _step(self, action: Callable[[], Any]) -> Any:
         """Something that changes the cloud: here the engine may be killed, before it or before it hears the answer."""
@@ -388,7 +392,7 @@ class Life:
             return
         held = live[self.choose(len(live))]
         if self._exists(held):
-            self.free[held.key] = held
+            self.free[held.key] = self._seen(held) if self.unsettled else held
         self._write([one for one in self.state if one is not held], by_hand=True)
 
     def rename_in_state(self) -> None:
