@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from herd import diagnosis
+from herd import console, diagnosis
 from herd.breakage import Finding
 from herd.checkout import Checkout
 from herd.commands import machine as commands
@@ -87,6 +87,16 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
         checkout.folder(folder)
     with ExitStack() as undo:
         yield Patient(checkout, undo, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def consoles_of_this_test() -> Iterator[None]:
+    """They are made once, for the streams of then; pytest gives each test streams of its own."""
+    for made in (console.out, console.err):
+        made.cache_clear()
+    yield
+    for made in (console.out, console.err):
+        made.cache_clear()
 
 
 # --- ways to break it ---
