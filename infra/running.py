@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import invoke
+from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import get_monitor
 
 from infra.settings import Settings, SettingsError
 
@@ -122,7 +125,12 @@ def _images(stack: str) -> dict[str, Pushed]:
     Theirs have the registry's credentials among their inputs. They are let go: their tags are found in the registry, so
     nothing is built or pushed, and the credentials go from the state.
     """
-    found = invoke("pulumi:pulumi:readStackResourceOutputs", {"stackName": stack}).value or {}
+    request = resource_pb2.ResourceInvokeRequest(tok="pulumi:pulumi:readStackResourceOutputs")
+    request.args.update({"stackName": stack})
+    # Not by `invoke`, which would make resources of the references that a team's own components export. Unless they are
+    # asked for, the engine answers with their names.
+    monitor: Any = get_monitor()
+    found = MessageToDict(getattr(monitor.Invoke(request), "return"))
     images = {}
     for resource in (found.get("outputs") or {}).values():
         outputs = resource.get("outputs") or {}
