@@ -183,9 +183,9 @@ class Ledger:
         """Note an update of something that is known here."""
         with self._lock:
             if entry := self.find(urn, identity):
-                # What was half made may have got its ARN by now.
+                # What was half made may have its ARN by now; an interrupted replacement of the same name, another.
                 named = identity_of(entry.identifier, outputs)
-                self._write(replace(entry, identity=named, inputs=inputs, outputs=outputs))
+                self.made(replace(entry, inputs=inputs), named, entry.identifier, outputs)
 
     def supersede(self, urn: str, identities: set[str]) -> None:
         """Mark what a replacement has just been made for."""

@@ -158,6 +158,25 @@ def test_what_a_refresh_finds_gone_is_forgotten(server: Server, plugins: Plugins
     assert plugins.stacks() == {}
 
 
+def test_what_a_killed_replacement_made_under_the_same_name_is_one_with_what_a_refresh_finds(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
+    """The old one had the same id, and an ARN of another path: nothing of it is nobody's."""
+    named = {**INPUTS, "name": "fixed"}
+    session = states.session(plugins)
+    olds = checked(session, named)
+    identifier, outputs = session.create(ROLE, olds, preview=False)
+    states.write((ROLE, identifier, olds, outputs))
+    killed = states.session(plugins)
+    killed.delete(ROLE, identifier, outputs)
+    killed.create(ROLE, checked(killed, {**named, "path": "/new/"}), preview=False)
+    found = states.session(plugins).read(ROLE, identifier, olds, outputs)
+    assert found is not None and found[1]["arn"] != outputs["arn"]
+    states.write((ROLE, identifier, found[2], found[1]))
+    assert plugins.sweep("proj", "dev") == [] and plugins.unowned() == []
+    assert plugins.stacks() == {"proj/dev": 1} and roles(server) == ["fixed"]
+
+
 def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins, states: StateFiles) -> None:
     """An update that failed after a replacement leaves the old one in the state, to be deleted by the next."""
     olds, old_id, outputs = a_role_in_state(plugins, states)
