@@ -1,10 +1,8 @@
 """Runs the whole program under Pulumi's mocks and keeps what it registered, with parents and dependencies."""
 
 import asyncio
-import gc
 import json
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -145,6 +143,11 @@ class Refused(grpc.RpcError):
         return self.reason
 
 
+def _pushed(image_name: str) -> str:
+    """The reference by digest of what was pushed under `repository:tag`."""
+    return f"{image_name.rpartition(':')[0]}@sha256:{'0' * 64}"
+
+
 class _Cloud(mocks.Mocks):
     """Answers as AWS would where the program goes on with the answer; `there` answers look-ups in another way."""
 
@@ -154,7 +157,7 @@ class _Cloud(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         computed = {
-            "docker:index/image:Image": {"repoDigest": f"registry.example/{args.name}@sha256:{'0' * 64}"},
+            "docker:index/image:Image": {"repoDigest": _pushed(str(args.inputs.get("imageName")))},
             "aws:ecr/repository:Repository": {"repositoryUrl": f"registry.example/{args.inputs.get('name')}"},
             "aws:s3/bucket:Bucket": {"bucketRegionalDomainName": f"{args.inputs.get('bucket')}.s3.{REGION}.example"},
             "aws:cloudfront/distribution:Distribution": {"domainName": "d1.cloudfront.example"},
@@ -301,15 +304,22 @@ def run_made(
 
 @contextmanager
 def _event_loop() -> Iterator[None]:
-    """Pulumi wants one in the main thread; those it makes in its worker threads it leaves for us to sweep up."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    """Pulumi wants one in the main thread. Those it makes in its worker threads (`sync_await`) it never closes: an open
+    one that is collected later would fail whichever test runs by then.
+    """
+    make, made = asyncio.new_event_loop, list[asyncio.AbstractEventLoop]()
+
+    def noted() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    with patch.object(asyncio, "new_event_loop", noted):
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
             yield
         finally:
             loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
             asyncio.set_event_loop(None)
-            gc.collect()
+            for each in made:
+                each.close()

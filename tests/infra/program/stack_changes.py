@@ -72,7 +72,7 @@ Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 CHANGES: Mapping[str, Change] = {
     "schedules": ({}, {"schedules": False}),
-    "expired": ({}, {"expired": ("ingest",)}),
+    "expired": ({}, {"expired": ("copy",)}),
     "scheme": ({}, {"scheme": "http"}),
     "network to nat": ({"network": "public"}, {"network": "nat"}),
     "network to endpoints": ({"network": "nat"}, {"network": "endpoints"}),

@@ -193,7 +193,7 @@ def test_the_runner_of_a_job_is_told_everything(program: Program) -> None:
         "health": None,
         "start_seconds": None,
         "keep_alive_seconds": None,
-        "image": f"registry.example/train-image@sha256:{'0' * 64}",
+        "image": f"registry.example/herd-dev/python@sha256:{'0' * 64}",
     }
 
 
