@@ -322,3 +322,19 @@ def test_a_link_in_a_tree_never_leads_out(parts: list[str], depth: int) -> None:
         pass
     else:
         assert os.path.normpath("/r/" + "/".join(["d"] * depth + parts)).startswith("/r")
+
+
+def test_an_image_of_the_whole_checkout_has_nothing_of_this_machine(tmp_path: Path) -> None:
+    """The checkout's own ignore file, which Docker reads as well, keeps the local cloud's keys out."""
+    ignore = Path(__file__).parents[2] / ".dockerignore"
+    (tmp_path / ".dockerignore").write_text(ignore.read_text(encoding="utf-8"))
+    kept_out = [".herd/cloud/aws/credentials", ".git/config", ".venv/bin/python", "lib/__pycache__/x.pyc"]
+    for path in [*kept_out, "lib/x.py"]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("x")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY . /app\n")
+    seen = Context(tmp_path, tmp_path / "Dockerfile")
+    assert [item.path for item in seen.walk("") if not item.is_folder] == [".dockerignore", "Dockerfile", "lib/x.py"]
+    for path in kept_out:
+        with pytest.raises(ContextError, match="excluded by .dockerignore"):
+            seen.find(path)
