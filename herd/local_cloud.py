@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from herd import console
+from herd import console, turn
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.toolchain import machine, uv
@@ -60,6 +60,8 @@ class LocalCloud:
     instance: str
     control: Path
     losses: int = 0
+    code: str = ""
+    """which code it runs, as `localcloud.version` says; one of an earlier Herd does not know"""
 
     @property
     def endpoint(self) -> str:
@@ -99,7 +101,7 @@ def running(checkout: Checkout) -> LocalCloud | None:
         answer = _ping(cloud)
         if answer["home"] != str(checkout.cloud):
             return None
-        return replace(cloud, losses=int(answer.get("losses", 0)))
+        return replace(cloud, losses=int(answer.get("losses", 0)), code=str(answer.get("code", "")))
     except (OSError, ValueError, KeyError, TypeError, HerdError):
         return None
 
@@ -148,13 +150,34 @@ def guarded(checkout: Checkout) -> Iterator[None]:
 def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
     """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up.
 
-    With `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
+    One that runs other code than the checkout has by now is started again: program and plugins go together. With
+    `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
     """
     with guarded(checkout):
-        if found := running(checkout) or _come_up(checkout):
+        found = running(checkout) or _come_up(checkout)
+        if found and not _is_outdated(checkout, found):
             return found
+        if found and (others := _others_at_work(checkout)):
+            console.note(f"the local cloud runs the code of an earlier Herd; {others} is at work in it, so it goes on")
+            return found
+        if found:
+            console.note("the local cloud runs the code of an earlier Herd: it is started again, with what it holds")
+            stop(checkout)
         own = port(checkout)
         return _launch(checkout, 0 if anywhere and own and is_taken(own) else None)
+
+
+def _is_outdated(checkout: Checkout, cloud: LocalCloud) -> bool:
+    from localcloud.version import code_of
+
+    current = code_of(checkout.root / "localcloud")
+    return bool(current) and cloud.code != current
+
+
+def _others_at_work(checkout: Checkout) -> str:
+    """Other commands that are in the middle of changing an environment."""
+    holders = turn.at_work(checkout).values()
+    return ", ".join(str(holder) for holder in holders if holder.pid != os.getpid())
 
 
 def _come_up(checkout: Checkout) -> LocalCloud | None:

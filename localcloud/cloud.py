@@ -22,10 +22,9 @@ from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import Keyring, TaskEnvironment, assumed, load_root
 from localcloud.unreadable import Unreadable, using
+from localcloud.version import VERSION, code_of
 
 log = logging.getLogger(__name__)
-
-VERSION = "0.1.0"
 
 SIGNAL_SECONDS = 1.0
 
@@ -42,6 +41,7 @@ class LocalCloud:
         self._tasks_at_once = tasks_at_once
         self._clock = clock or SystemClock()
         self._wanted_port = port
+        self._code = code_of()
         self._parts = ExitStack()
         self._stop_asked = threading.Event()
         self.endpoint: Endpoint | None = None
@@ -177,7 +177,7 @@ class LocalCloud:
         assert self.endpoint
         home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
         return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home,
-                "losses": self._state.losses}  # fmt: skip
+                "losses": self._state.losses, "code": self._code}  # fmt: skip
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)

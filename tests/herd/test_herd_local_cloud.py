@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from herd import local_cloud
+from herd import console, local_cloud, turn
 from herd.checkout import Checkout
 from herd.errors import HerdError
 from herd.target import LocalTarget
@@ -68,6 +69,51 @@ def test_what_it_refuses_is_an_error_with_its_words(home: Checkout) -> None:
     cloud = local_cloud.start(home)
     with pytest.raises(HerdError, match="the local cloud"):
         cloud.ask({"do": "dance"})
+
+
+@pytest.fixture
+def released(home: Checkout) -> Iterator[Path]:
+    """The home's checkout has taken another release since its local cloud was started: the folder of its code."""
+    local_cloud.start(home)
+    code = home.root / "localcloud"
+    code.unlink()
+    shutil.copytree(ROOT / "localcloud", code, ignore=shutil.ignore_patterns("__pycache__"))
+    with (code / "version.py").open("a") as file:
+        file.write("# another release\n")
+    yield code
+    shutil.rmtree(code)
+    code.symlink_to(ROOT / "localcloud")
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the person is told."""
+    said: list[str] = []
+    monkeypatch.setattr(console, "note", lambda text, **style: said.append(text))
+    return said
+
+
+def test_one_that_runs_older_code_is_started_again_with_what_it_holds(
+    home: Checkout, released: Path, notes: list[str]
+) -> None:
+    before = local_cloud.running(home)
+    s3 = LocalTarget(home, "dev").client("s3")
+    s3.create_bucket(Bucket="herd-kept", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    after = local_cloud.start(home)
+    assert before and (after.instance, after.port) == (before.instance, before.port) and after.pid != before.pid
+    assert notes == ["the local cloud runs the code of an earlier Herd: it is started again, with what it holds"]
+    assert "herd-kept" in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    assert local_cloud.start(home) == after, "once is enough"
+
+
+def test_one_that_runs_older_code_goes_on_while_somebody_is_at_work_in_it(
+    home: Checkout, released: Path, notes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = local_cloud.running(home)
+    with turn.taken(home, "pr-17"), monkeypatch.context() as another:
+        another.setattr(os, "getpid", lambda: 1)
+        assert local_cloud.start(home) == before
+    assert len(notes) == 1 and notes[0].endswith("is at work in it, so it goes on")
 
 
 def test_it_is_gone_after_stop(home: Checkout) -> None:
