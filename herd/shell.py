@@ -204,11 +204,11 @@ def _holds_words(path: Path) -> bool:
 
 
 def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
-    """The local cloud's plugins, and a language host where Pulumi came without one; again after each of its starts."""
+    """The local cloud's plugins, and a language host where Pulumi came without one; of its own release."""
     home = checkout.folder("pulumi-home")
     stamp = home / "made-for"
     # With the home: the plugins of a copied checkout would otherwise go on leading to the original's local cloud.
-    wanted = f"{cloud.instance}\n{pulumi}\n{checkout.cloud}\n"
+    wanted = f"{cloud.instance}\n{cloud.code}\n{pulumi}\n{checkout.cloud}\n"
     if stamp.exists() and stamp.read_bytes() == wanted.encode():
         return
     install = [str(checkout.python), "-m", "localcloud", "install-plugins"]
