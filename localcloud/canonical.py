@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 from xml.parsers import expat
 
 from localcloud.calls import S3_CONTROL, Call, Refused
@@ -71,7 +71,7 @@ def canonical(request: Request, call: Call) -> Request:
     request = _decompressed(request)
     if call.protocol == "rest-json":
         if not operations.speaks_rest(call.service):
-            raise Refused("InvalidAction", f"{call.service} names its actions in x-amz-target or in a form.")
+            return _posted(request, call.service)
         _check_rest_body(request)
         return _only_known(request, call.service)
     if path != "/" or any(not name.startswith("X-Amz-") for name, _ in _query(request.url)):
@@ -276,6 +276,19 @@ def _only_known(request: Request, service: str) -> Request:
     found = json.loads(request.body)
     kept = {name: value for name, value in found.items() if name in in_body}
     return request if len(kept) == len(found) else replace(request, body=json.dumps(kept).encode())
+
+
+def _posted(request: Request, service: str) -> Request:
+    """The form that a GET of the query protocols stands for: a presigned GetCallerIdentity is sent so."""
+    path, _, query = request.url.partition("?")
+    parameters = parse_qsl(query, keep_blank_values=True)
+    if request.method != "GET" or path != "/" or request.body or "Action" not in dict(parameters):
+        raise Refused("InvalidAction", f"{service} names its actions in x-amz-target or in a form.")
+    signature = [pair for pair in parameters if pair[0].startswith("X-Amz-")]
+    form = urlencode([pair for pair in parameters if pair not in signature])
+    request = replace(request, method="POST", url=f"/?{urlencode(signature)}" if signature else "/", body=form.encode())
+    _check_form(request)
+    return _with(request, {"content-type": f"{FORM}; charset=utf-8", "content-length": str(len(request.body))})
 
 
 def _check_form(request: Request) -> None:

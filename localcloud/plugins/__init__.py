@@ -101,7 +101,11 @@ class Plugins:
         cloud = Cloud(self._server, self._images, self._server.region, directory=directory)
         # Relative to the cloud's own files: a checkout that is moved takes both along.
         place = os.path.relpath(backend.folder, self._home) if backend.folder else ""
-        return Provider(package, types, self._ledger, cloud, backend, place)
+        return Provider(package, types, self._ledger, cloud, backend, place, deleted_by_all=self._deleted)
+
+    def _deleted(self) -> set[tuple[str, str]]:
+        """What the engines at work have deleted: their state holds it until they write it."""
+        return {each for provider in list(self._open.values()) for each in provider.deleted}
 
     def stacks(self) -> dict[str, int]:
         """`project/stack` → number of resources that exist."""
@@ -183,7 +187,7 @@ class Plugins:
             state = backend.state(stack)
             if state is not None:
                 past = functools.partial(backend.past, stack)
-                self._ledger.settle(stack, place, state, past, self._server.region)
+                self._ledger.settle(stack, place, state, past, self._server.region, self._deleted())
             elif backend.file(stack) is not None:
                 unreadable.add(place)
         return unreadable

@@ -22,7 +22,7 @@ import json
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -208,15 +208,26 @@ class Ledger:
                     if other.number == entry.number or other.standing == "released":
                         self.drop(other)
 
-    def settle(self, stack: str, backend: str, state: State, past: Callable[[], Iterable[State]], region: str) -> None:
+    def settle(
+        self,
+        stack: str,
+        backend: str,
+        state: State,
+        past: Callable[[], Iterable[State]],
+        region: str,
+        deleted: Collection[tuple[str, str]] = (),
+    ) -> None:
         """Hold a stack's entries against its last state; `past` gives earlier ones, `region` is where it lives.
 
+        `deleted`: type and identity of what updates that go on have deleted. The state holds it until they end.
         Of earlier ones only those count that are younger than what an entry's update began from: an older one may have
         held another resource of the same name.
         """
         with self._lock, self._at_once():
             in_state = set()
             for known, found in list(self._matched(state.resources)):
+                if found is None and (type_of(known.urn), known.identity) in deleted:
+                    continue
                 entry = found or self._unmade(known, region)
                 urn = known.urn if known.identity else entry.urn
                 self._rewrite(entry, urn=urn, backend=backend, standing="held")

@@ -9,7 +9,7 @@ import functools
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -71,6 +71,10 @@ class Provider:
     place: str = ""
     own: set[int] = field(default_factory=set)
     """numbers of the entries that this session made or adopted"""
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    """type and identity of what this session deleted"""
+    deleted_by_all: Callable[[], Collection[tuple[str, str]]] = tuple
+    """the same of every session at work, this one included: the engine's state may still hold what they deleted"""
     _origins: dict[str, Origin] = field(default_factory=dict)
     _left: dict[str, list[Entry]] = field(default_factory=dict)
     """by stack, what interrupted updates had left when this session began"""
@@ -163,7 +167,7 @@ class Provider:
         live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
         if live is None:
             # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
-            self.ledger.removed(urn, identity_of(identifier, olds))
+            self._removed(urn, identity_of(identifier, olds))
             return None
         inputs = _refreshed(kind, cloud, old_inputs, live)
         shown = {name: value for name, value in inputs.items() if not name.startswith("__")}
@@ -225,7 +229,7 @@ class Provider:
             with self._clearing:  # another deletion may be removing what this one waits for
                 self._remove_forgotten(urn, {identifier, identity_of(identifier, olds)})
             remove()
-        self.ledger.removed(urn, identity_of(identifier, olds))
+        self._removed(urn, identity_of(identifier, olds))
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -268,12 +272,17 @@ class Provider:
                 state = self.backend.state(stack)
                 if state is not None:
                     past = functools.partial(self.backend.past, stack)
-                    self.ledger.settle(stack, self.place, state, past, self.cloud.region)
+                    self.ledger.settle(stack, self.place, state, past, self.cloud.region, self.deleted_by_all())
                     self._left[stack] = [entry for entry in self.ledger.of_stack(stack) if entry.is_leftover]
                 else:
                     self.ledger.lose_sight(stack)
                 self._origins[stack] = Origin(self.place, state.written) if state is not None else Origin()
             return self._origins[stack]
+
+    def _removed(self, urn: str, identity: str) -> None:
+        # Noted first: a session that begins in between must not take it for something that was not made here.
+        self.deleted.add((ledgers.type_of(urn), identity))
+        self.ledger.removed(urn, identity)
 
     def _refuse_blind(self, urn: str) -> None:
         """Raise Refused where nothing that an interrupted update made could be found again: neither here, since the

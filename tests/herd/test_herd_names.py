@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -145,7 +147,9 @@ def test_outside_of_any_checkout_nothing_is_acted_on(stand: Any, tmp_path: Path)
     other.mkdir()
     (other / "Pulumi.yaml").write_text("name: other\nruntime: python\n")
     for folder in (tmp_path, other):
-        with pytest.raises(WrongInput, match=f"lies in no Herd project.*HERD_CHECKOUT={ROOT} acts on it"):
+        with pytest.raises(
+            WrongInput, match=f"lies in no Herd project.*HERD_CHECKOUT={re.escape(shlex.quote(str(ROOT)))} acts on it"
+        ):
             stand(folder)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -196,7 +197,7 @@ def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tool
 
 @pytest.mark.parametrize("name", ["plain", "my project", "it's", 'a "b" $HOME', "-x", "long" * 40])
 def test_the_command_starts_wherever_the_checkout_is(tools: Tools, tmp_path: Path, name: str) -> None:
-    tools.add("uv", UV.replace("/bin/true", sys.executable))
+    tools.add("uv", UV.replace("/bin/true", shlex.quote(sys.executable)))
     root = tmp_path / name
     (root / "herd").mkdir(parents=True)
     (root / "herd/__init__.py").touch()

@@ -108,6 +108,7 @@ def test_bootstrap_gets_as_far_as_asking(person: Person) -> None:
 
 
 def test_plugins_that_cannot_be_had_are_named_with_the_way_to_bring_them(person: Person) -> None:
+    person.sh("pulumi stack select --create away")
     plugins = person.home / "plugins"
     put_away = plugins.rename(plugins.with_name("plugins-put-away"))
     try:

@@ -302,7 +302,7 @@ def test_names_are_taken_once(server: Server) -> None:
     sfn.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
     sfn.create_state_machine(name="m", definition=PASS, roleArn=ROLE)
     with pytest.raises(sfn.exceptions.StateMachineAlreadyExists):
-        sfn.create_state_machine(name="m", definition=PASS.replace("A", "B"), roleArn=ROLE)
+        sfn.create_state_machine(name="m", definition=PASS.replace('"A"', '"B"'), roleArn=ROLE)
     scheduler.create_schedule_group(Name="g")
     with pytest.raises(scheduler.exceptions.ConflictException):
         scheduler.create_schedule_group(Name="g")

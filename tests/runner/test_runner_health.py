@@ -81,7 +81,7 @@ def test_nothing_listens_where_it_should(make: Make) -> None:
 def test_a_service_that_is_well_after_a_slow_start_is_not_scolded(make: Make) -> None:
     script = f"{PYTHON} server.py & sleep 5; echo well; exec sleep 300"
     service = make("api", script, {"server.py": SERVER}, kind="api", port=8000, health="/up", start_seconds=60)
-    process = service.start("s1", PORT=free_port(), ANSWERS='{"/up": 200}', SLOW="2")
+    process = service.start("s1", PORT=free_port(), HOST="127.0.0.1", ANSWERS='{"/up": 200}', SLOW="2")
     assert process.stdout.readline() == "well\n"
     process.send_signal(signal.SIGTERM)
     assert "herd:" not in process.communicate(timeout=60)[0]
