@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,20 @@ def a_role_in_state(plugins: Plugins, states: StateFiles) -> tuple[Props, str, P
     identifier, outputs = session.create(ROLE, inputs, preview=False)
     states.write((ROLE, identifier, inputs, outputs))
     return inputs, identifier, outputs
+
+
+def test_a_session_that_begins_late_does_not_bring_back_what_another_deleted(
+    plugins: Plugins, states: StateFiles
+) -> None:
+    """In a destroy the engine's state holds everything until the end, and a provider's session begins when its first
+    resource goes.
+    """
+    _, identifier, outputs = a_role_in_state(plugins, states)
+    first = states.session(plugins)
+    late = replace(states.session(plugins), deleted_by_all=lambda: first.deleted)
+    first.delete(ROLE, identifier, outputs)
+    checked(late, INPUTS, urn=ROLE.replace("worker", "another"))
+    assert plugins.stacks() == {}
 
 
 def replaced(session: Provider, olds: Props, old_id: str, outputs: Props, news: Props) -> tuple[str, Props]:
