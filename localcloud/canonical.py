@@ -70,10 +70,10 @@ def canonical(request: Request, call: Call) -> Request:
         raise Refused("InvalidAction", f"The path {path!r} is not in its plain form.")
     request = _decompressed(request)
     if call.protocol == "rest-json":
-        if not operations.speaks_rest(call.service):
-            return _posted(request, call.service)
-        _check_rest_body(request)
-        return _only_known(request, call.service)
+        if operations.speaks_rest(call.service):
+            _check_rest_body(request)
+            return _only_known(request, call.service)
+        request = _posted(request, call.service)
     if path != "/" or any(not name.startswith("X-Amz-") for name, _ in _query(request.url)):
         raise Refused("MalformedQueryString", "Parameters belong into the body, and the path is /.")
     if call.protocol == "json":
@@ -286,9 +286,8 @@ def _posted(request: Request, service: str) -> Request:
         raise Refused("InvalidAction", f"{service} names its actions in x-amz-target or in a form.")
     signature = [pair for pair in parameters if pair[0].startswith("X-Amz-")]
     form = urlencode([pair for pair in parameters if pair not in signature])
-    request = replace(request, method="POST", url=f"/?{urlencode(signature)}" if signature else "/", body=form.encode())
-    _check_form(request)
-    return _with(request, {"content-type": f"{FORM}; charset=utf-8", "content-length": str(len(request.body))})
+    url = f"/?{urlencode(signature)}" if signature else "/"
+    return replace(_with(request, {"content-length": str(len(form))}), method="POST", url=url, body=form.encode())
 
 
 def _check_form(request: Request) -> None:
