@@ -38,13 +38,22 @@ def test_a_form_names_one_action(account: Account) -> None:
     assert account.root("iam").list_users()["Users"] == []
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_no_action_is_named_in_an_address(account: Account, method: str) -> None:
+def test_a_form_in_the_address_of_a_post_is_refused(account: Account) -> None:
     role = account.role(allow("iam:*User", "arn:aws:iam::*:user/mine"))
-    answer = send(account, role, "iam", method, "/?Action=CreateUser&UserName=mallory&Version=2010-05-08")
-    assert answer.status == 400
+    url = "/?Action=CreateUser&UserName=mallory&Version=2010-05-08"
+    assert send(account, role, "iam", "POST", url).status == 400
     body = urlencode({"Action": "GetUser", "UserName": "mine"}).encode()
-    assert send(account, role, "iam", "POST", "/?Action=CreateUser&UserName=mallory", body, FORM).status == 400
+    assert send(account, role, "iam", "POST", url, body, FORM).status == 400
+    assert account.root("iam").list_users()["Users"] == []
+
+
+@pytest.mark.parametrize(("user", "status"), [("mine", 200), ("mallory", 403)])
+def test_a_form_in_the_address_of_a_get_is_judged_like_any_other(account: Account, user: str, status: int) -> None:
+    """The query services of AWS take their form by GET too, in the address."""
+    role = account.role(allow("iam:*User", "arn:aws:iam::*:user/mine"))
+    answer = send(account, role, "iam", "GET", f"/?Action=CreateUser&UserName={user}&Version=2010-05-08")
+    assert answer.status == status
+    assert [one["UserName"] for one in account.root("iam").list_users()["Users"]] == ["mine"] * (status == 200)
 
 
 def test_parameters_beside_the_body_are_refused(account: Account) -> None:
