@@ -66,6 +66,9 @@ class Entry:
     since: int = 0
     """when the state was written that the update began from which made it"""
     standing: Standing = "new"
+    formerly: str = ""
+    """the identity by which the last state names it, where it has another by now: a refresh has seen that what an
+    interrupted update made again by the same name is of another path, or an update has moved it there"""
 
     @property
     def cause(self) -> str:
@@ -169,10 +172,15 @@ class Ledger:
             return entry
 
     def made(self, entry: Entry, identity: str, identifier: str, outputs: Props) -> Entry:
-        """Note that it exists. An older entry for the very same resource is dropped: of the same URN, or nobody's."""
+        """Note that it exists. An older entry for the very same resource is dropped: of the same URN, or nobody's; and
+        of any URN, where `entry` had another identity and so turns out to be what an interrupted update made.
+        """
         with self._lock:
+            has_moved = entry.identity not in ("", identity)
             for other in self._same(entry.urn, identity, entry.region):
-                if other.number != entry.number and (other.urn == entry.urn or other.standing == "released"):
+                is_left_over = has_moved and other.standing != "held" and other.stack == entry.stack
+                is_same = other.urn == entry.urn or other.standing == "released" or is_left_over
+                if other.number != entry.number and is_same:
                     self.drop(other)
                     entry = replace(entry, includes=(*entry.includes, *other.includes, other.number))
             entry = replace(entry, identity=identity, identifier=identifier, outputs=outputs)
@@ -180,12 +188,14 @@ class Ledger:
             return entry
 
     def changed(self, urn: str, identity: str, inputs: Props, outputs: Props) -> None:
-        """Note an update of something that is known here."""
+        """Note an update of something that is known here, or what a refresh has seen of it."""
         with self._lock:
             if entry := self.find(urn, identity):
                 # What was half made may have its ARN by now; an interrupted replacement of the same name, another.
+                # The state names the former one until it is written.
                 named = identity_of(entry.identifier, outputs)
-                self.made(replace(entry, inputs=inputs), named, entry.identifier, outputs)
+                formerly = identity if named != identity else ""
+                self.made(replace(entry, inputs=inputs, formerly=formerly), named, entry.identifier, outputs)
 
     def supersede(self, urn: str, identities: set[str]) -> None:
         """Mark what a replacement has just been made for."""
@@ -204,7 +214,7 @@ class Ledger:
         """Note that it was deleted."""
         with self._lock:
             if entry := self.find(urn, identity):
-                for other in self._same(urn, identity, entry.region):
+                for other in self._same(urn, entry.identity, entry.region):
                     if other.number == entry.number or other.standing == "released":
                         self.drop(other)
 
@@ -230,7 +240,8 @@ class Ledger:
                     continue
                 entry = found or self._unmade(known, region)
                 urn = known.urn if known.identity else entry.urn
-                self._rewrite(entry, urn=urn, backend=backend, standing="held")
+                formerly = "" if known.identity == entry.identity else entry.formerly
+                self._rewrite(entry, urn=urn, backend=backend, standing="held", formerly=formerly)
                 in_state.add(entry.number)
             rest = [
                 entry
@@ -276,9 +287,16 @@ class Ledger:
             return self._entries.get(entry.number)
 
     def find(self, urn: str, identity: str) -> Entry | None:
-        """The entry of a resource that exists; also by another URN, which an alias has renamed since."""
-        same = self._same(urn, identity)
+        """The entry of a resource that exists; also by another URN, which an alias has renamed since, and by the
+        identity that it had.
+        """
+        same = self._same(urn, identity) or self._moved(urn, identity)
         return next((entry for entry in same if entry.urn == urn), next(iter(same), None))
+
+    def identities(self, urn: str, identity: str) -> set[str]:
+        """All by which a state may name the resource that has, or had, this one."""
+        entry = self.find(urn, identity)
+        return {identity, *([entry.identity, entry.formerly] if entry else [])} - {""}
 
     def is_shared(self, entry: Entry) -> bool:
         """Has another URN the very same resource? Some calls of AWS make a thing again that is there."""
@@ -317,6 +335,12 @@ class Ledger:
             found = list(self._by_identity.get((type_of(urn), identity), {}).values()) if identity else []
         return [entry for entry in reversed(found) if not region or not entry.region or entry.region == region]
 
+    def _moved(self, urn: str, identity: str, region: str = "") -> list[Entry]:
+        """The entries of a resource that had this identity."""
+        with self._lock:
+            moved = [it for it in self._entries.values() if identity and it.formerly == identity]
+        return [it for it in moved if type_of(it.urn) == type_of(urn) and (not region or it.region in ("", region))]
+
     def _matched(self, resources: Iterable[Known]) -> Iterator[tuple[Known, Entry | None]]:
         """Each of a state's resources with its entry: that of its URN, else another's that the state does not name."""
         taken: set[int] = set()
@@ -336,7 +360,8 @@ class Ledger:
                 taken.add(exact.number)
                 yield known, exact
         for known, same in others:
-            entry = next((entry for entry in same if entry.number not in taken), None)
+            moved = self._moved(known.urn, known.identity, known.region)
+            entry = next((entry for entry in (*same, *moved) if entry.number not in taken), None)
             taken.update([entry.number] if entry else [])
             yield known, entry
 

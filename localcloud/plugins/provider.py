@@ -281,7 +281,7 @@ class Provider:
 
     def _removed(self, urn: str, identity: str) -> None:
         # Noted first: a session that begins in between must not take it for something that was not made here.
-        self.deleted.add((ledgers.type_of(urn), identity))
+        self.deleted |= {(ledgers.type_of(urn), each) for each in self.ledger.identities(urn, identity)}
         self.ledger.removed(urn, identity)
 
     def _refuse_blind(self, urn: str) -> None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "
 ROLE = "urn:pulumi:dev::proj::a:b:Component$aws:iam/role:Role::worker"
 FAMILY = "urn:pulumi:dev::proj::aws:ecs/taskDefinition:TaskDefinition::task"
 INPUTS = {"assumeRolePolicy": TRUST}
+MACHINES = {
+    "minSize": 0, "maxSize": 1, "availabilityZones": ["eu-west-1a"],
+    "launchTemplate": {"name": "machines", "version": "$Latest"},
+}  # fmt: skip
 
 
 _seeds = itertools.count(1)
@@ -190,6 +194,102 @@ def test_what_a_killed_replacement_made_under_the_same_name_is_one_with_what_a_r
     states.write((ROLE, identifier, found[2], found[1]))
     assert plugins.sweep("proj", "dev") == [] and plugins.unowned() == []
     assert plugins.stacks() == {"proj/dev": 1} and roles(server) == ["fixed"]
+
+
+MADE_AGAIN = {
+    "a role of a new path": ("iam/role:Role", {**INPUTS, "path": "/old/"}, {**INPUTS, "path": "/new/"}),
+    "an instance profile of a new path": ("iam/instanceProfile:InstanceProfile", {"path": "/old/"}, {"path": "/new/"}),
+    "a group of a new path": ("iam/group:Group", {"path": "/old/"}, {"path": "/new/"}),
+    "an Auto Scaling group, whose ARN has a new UUID": ("autoscaling/group:Group", MACHINES, MACHINES),
+}
+"""A given name may come back with another ARN: type, inputs before, inputs of the replacement."""
+
+
+@dataclass(frozen=True)
+class MadeAgain:
+    """URN in the state, URN of the killed replacement; id, inputs and outputs as the state has them."""
+
+    old: str
+    new: str
+    id: str
+    inputs: Props
+    outputs: Props
+
+
+@pytest.fixture(params=MADE_AGAIN.values(), ids=list(MADE_AGAIN))
+def made_again(request: pytest.FixtureRequest, server: Server, plugins: Plugins, states: StateFiles) -> MadeAgain:
+    """An update was killed that had removed `old`, and made what `new` is to be by the same given name."""
+    kind, before, after = request.param
+    if before is MACHINES:
+        server.client("ec2").create_launch_template(
+            LaunchTemplateName="machines",
+            LaunchTemplateData={"ImageId": "ami-12c6146b", "InstanceType": "t3.micro"},
+        )
+    old, new = (f"urn:pulumi:dev::proj::aws:{kind}::{name}" for name in ("old", "new"))
+    session = states.session(plugins)
+    inputs = checked(session, {**before, "name": "fixed"}, urn=old)
+    identifier, outputs = session.create(old, inputs, preview=False)
+    states.write((old, identifier, inputs, outputs))
+    killed = states.session(plugins)
+    killed.delete(old, identifier, outputs)
+    remade, now = killed.create(new, checked(killed, {**after, "name": "fixed"}, urn=new), preview=False)
+    assert remade == identifier and now["arn"] != outputs["arn"]
+    return MadeAgain(old, new, identifier, inputs, outputs)
+
+
+def refreshed(session: Provider, made: MadeAgain) -> MadeAgain:
+    found = session.read(made.old, made.id, made.inputs, made.outputs)
+    assert found is not None
+    return replace(made, inputs=found[2], outputs=found[1])
+
+
+def assert_the_states_own(plugins: Plugins) -> None:
+    assert plugins.unowned() == [] and plugins.missing("proj", "dev") == []
+    assert plugins.sweep("proj", "dev") == [] and plugins.stacks() == {"proj/dev": 1}
+
+
+def test_what_was_made_again_is_the_states_after_a_refresh(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    now = refreshed(states.session(plugins), made_again)
+    states.write((now.old, now.id, now.inputs, now.outputs))
+    assert_the_states_own(plugins)
+
+
+def test_a_refresh_may_be_killed_too_before_the_state_is_written(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    """The state goes on naming the ARN that is no more."""
+    for _ in range(2):
+        refreshed(states.session(plugins), made_again)
+        assert_the_states_own(plugins)
+
+
+def test_what_was_made_again_follows_a_rename_in_the_state(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    refreshed(states.session(plugins), made_again)
+    renamed = replace(made_again, old=f"{made_again.old}er")
+    states.write((renamed.old, renamed.id, renamed.inputs, renamed.outputs), by_hand=True)
+    assert_the_states_own(plugins)
+    now = refreshed(states.session(plugins), renamed)
+    states.write((now.old, now.id, now.inputs, now.outputs))
+    assert_the_states_own(plugins)
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["by the update that refreshed", "by the next one"])
+def test_what_was_made_again_is_deleted_for_good(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain, at_once: bool
+) -> None:
+    """By the ARN of now or by the one that the state names; a session that begins late sees that one too."""
+    first = states.session(plugins)
+    now = refreshed(first, made_again)
+    if not at_once:
+        first, now = states.session(plugins), made_again
+    first.delete(now.old, now.id, now.outputs)
+    late = replace(states.session(plugins), deleted_by_all=lambda: first.deleted)
+    checked(late, INPUTS)
+    assert plugins.stacks() == {} and first.read(now.old, now.id, now.inputs, now.outputs) is None
 
 
 def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins, states: StateFiles) -> None:
