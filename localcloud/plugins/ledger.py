@@ -28,6 +28,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from localcloud.plugins.resource import REGISTRY, identity_of
 from localcloud.plugins.states import Known, State
 from localcloud.plugins.values import Props
 from localcloud.sealing import Seal
@@ -107,12 +108,6 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def identity_of(identifier: str, outputs: Props) -> str:
-    """What tells two resources apart: the ARN where there is one (two task definitions of a family share their id)."""
-    arn = outputs.get("arn")
-    return arn if isinstance(arn, str) else identifier
-
-
 class Ledger:
     """All entries of a local cloud. Safe with several threads."""
 
@@ -139,7 +134,11 @@ class Ledger:
         self._next = highest[0] + 1 if highest else 1
         for number, text in self._file.execute("SELECT number, entry FROM ledger ORDER BY number").fetchall():
             kept = json.loads(self._seal.open(text, _place(number)) if self._seal else text)
-            self._keep(Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))}))
+            entry = Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))})
+            if entry.identity and (token := type_of(entry.urn)) in REGISTRY:
+                # Another version of this program may have told two of this type apart by something else.
+                entry = replace(entry, identity=identity_of(token, entry.identifier, entry.outputs))
+            self._keep(entry)
 
     def has_reached(self, number: int) -> bool:
         """Has an entry had this number, or a higher one? If not, the next gets a higher one."""
@@ -193,7 +192,7 @@ class Ledger:
             if entry := self.find(urn, identity):
                 # What was half made may have its ARN by now; an interrupted replacement of the same name, another.
                 # The state names the former one until it is written.
-                named = identity_of(entry.identifier, outputs)
+                named = identity_of(type_of(urn), entry.identifier, outputs)
                 formerly = identity if named != identity else ""
                 self.made(replace(entry, inputs=inputs, formerly=formerly), named, entry.identifier, outputs)
 

@@ -19,8 +19,8 @@ from localcloud.causes import caused_by
 from localcloud.plugins import ledger as ledgers
 from localcloud.plugins.acceptance import Problem, accept
 from localcloud.plugins.comparison import covers, paths_of_change, same
-from localcloud.plugins.ledger import Entry, Ledger, Origin, identity_of
-from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone
+from localcloud.plugins.ledger import Entry, Ledger, Origin
+from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone, identity_of
 from localcloud.plugins.states import Backend
 from localcloud.plugins.values import UNKNOWN, Props
 
@@ -167,7 +167,7 @@ class Provider:
         live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
         if live is None:
             # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
-            self._removed(urn, identity_of(identifier, olds))
+            self._removed(urn, identity_of(kind.token, identifier, olds))
             return None
         inputs = _refreshed(kind, cloud, old_inputs, live)
         shown = {name: value for name, value in inputs.items() if not name.startswith("__")}
@@ -175,12 +175,12 @@ class Provider:
         outputs = {**kept, **live, **shown}
         outputs |= {"id": identifier, **_derived(kind, cloud, outputs)}
         if olds:
-            if self.ledger.find(urn, identity_of(identifier, olds)) is None:
+            if self.ledger.find(urn, identity_of(kind.token, identifier, olds)) is None:
                 # A killed `destroy` may have deleted what deletion does not remove (an image, a default's settings),
                 # and the engine's state of before has it still: a refresh takes it up again.
                 entry = self.ledger.begin(urn, cloud.region, inputs, origin, "held")
-                self.ledger.made(entry, identity_of(identifier, olds), identifier, outputs)
-            self.ledger.changed(urn, identity_of(identifier, olds), inputs, outputs)
+                self.ledger.made(entry, identity_of(kind.token, identifier, olds), identifier, outputs)
+            self.ledger.changed(urn, identity_of(kind.token, identifier, olds), inputs, outputs)
         return identifier, outputs, inputs
 
     def update(self, urn: str, identifier: str, old_inputs: Props, olds: Props, news: Props, preview: bool) -> Props:
@@ -210,7 +210,7 @@ class Provider:
             **_derived(kind, cloud, {**kept, **told, **live}),
             **self._tags(kind, cloud, news),
         }
-        self.ledger.changed(urn, identity_of(identifier, olds), news, outputs)
+        self.ledger.changed(urn, identity_of(kind.token, identifier, olds), news, outputs)
         return outputs
 
     def delete(self, urn: str, identifier: str, olds: Props) -> None:
@@ -227,9 +227,9 @@ class Provider:
             remove()
         except Refused:
             with self._clearing:  # another deletion may be removing what this one waits for
-                self._remove_forgotten(urn, {identifier, identity_of(identifier, olds)})
+                self._remove_forgotten(urn, {identifier, identity_of(kind.token, identifier, olds)})
             remove()
-        self._removed(urn, identity_of(identifier, olds))
+        self._removed(urn, identity_of(kind.token, identifier, olds))
 
     # ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -389,18 +389,18 @@ class Provider:
             outputs = self._outputs(kind, cloud, done, half.identifier, half.live)
             outputs |= {"tagsAll": {}} if "tagsAll" in kind.fields else {}
             entry = replace(entry, inputs=done)
-            self.ledger.made(entry, identity_of(half.identifier, outputs), half.identifier, outputs)
+            self.ledger.made(entry, identity_of(kind.token, half.identifier, outputs), half.identifier, outputs)
             raise Incomplete(half.identifier, done, outputs, _said(kind, urn, "creating", half.reason)) from half
         except BaseException:
             self.ledger.drop(entry)
             raise
         outputs = self._outputs(kind, cloud, inputs, identifier, live)
-        self.ledger.made(entry, identity_of(identifier, outputs), identifier, outputs)
+        self.ledger.made(entry, identity_of(kind.token, identifier, outputs), identifier, outputs)
         return identifier, outputs
 
     def _cause(self, urn: str, identifier: str, olds: Props) -> str:
         """What the journal is told: nothing about a resource that was not made here."""
-        entry = self.ledger.find(urn, identity_of(identifier, olds))
+        entry = self.ledger.find(urn, identity_of(ledgers.type_of(urn), identifier, olds))
         return entry.cause if entry else ""
 
     # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -140,6 +140,7 @@ class Resource:
     delete_first: ClassVar[bool] = False
     instead: ClassVar[Mapping[str, str]] = {}  # a property that is refused → the type that takes its place
     recomputed: ClassVar[frozenset[str]] = frozenset()  # outputs that an update changes
+    arn_of_another: ClassVar[bool] = False  # `arn` is that of what it belongs to
 
     create_call: ClassVar[str] = ""
     create_answer: ClassVar[str] = ""  # dotted path from the answer to the resource's description
@@ -267,6 +268,15 @@ class Resource:
 
 
 REGISTRY: dict[str, Resource] = {}
+
+
+def identity_of(token: str, identifier: str, outputs: Props) -> str:
+    """What tells two resources of a type apart: their own ARN where they have one (two task definitions of a family
+    share their id), else the id.
+    """
+    arn, kind = outputs.get("arn"), REGISTRY[token]
+    is_own = "arn" in kind.fields and kind.fields["arn"].output and not kind.arn_of_another
+    return arn if is_own and isinstance(arn, str) else identifier
 
 
 def resource_type(cls: type[Resource]) -> type[Resource]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from localcloud.plugins.resource import REGISTRY
+from localcloud.plugins.resource import REGISTRY, identity_of
 from localcloud.plugins.values import Props
 
 _FILE: Final = "file://"
@@ -123,7 +123,7 @@ def _known(entry: Mapping[str, Any]) -> Known:
     inputs, outputs = entry.get("inputs") or {}, entry.get("outputs") or {}
     identifier, arn, region = str(entry.get("id") or ""), outputs.get("arn"), outputs.get("region")
     hidden = isinstance(arn, dict) and _SECRET in arn
-    identity = "" if hidden else arn if isinstance(arn, str) else identifier
+    identity = "" if hidden else identity_of(entry["type"], identifier, outputs)
     return Known(entry["urn"], identifier, identity, region if isinstance(region, str) else "", inputs, outputs)
 
 

@@ -292,6 +292,45 @@ def test_what_was_made_again_is_deleted_for_good(
     assert plugins.stacks() == {} and first.read(now.old, now.id, now.inputs, now.outputs) is None
 
 
+VERSION = "urn:pulumi:dev::proj::aws:secretsmanager/secretVersion:SecretVersion::value"
+TARGET = "urn:pulumi:dev::proj::aws:cloudwatch/eventTarget:EventTarget::"
+
+
+def test_versions_of_a_secret_are_told_apart_though_both_say_its_arn(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
+    """What the deletion of the first would take along: the cause by which the journal keeps the second."""
+    secret = server.client("secretsmanager").create_secret(Name="s")["ARN"]
+    session = states.session(plugins)
+    olds = checked(session, {"secretId": secret, "secretString": "one"}, urn=VERSION)
+    old_id, outputs = session.create(VERSION, olds, preview=False)
+    states.write((VERSION, old_id, olds, outputs))
+    session = states.session(plugins)
+    before = plugins.living()
+    new_id, _ = session.create(
+        VERSION, checked(session, {"secretId": secret, "secretString": "two"}, urn=VERSION), preview=False
+    )
+    assert outputs["arn"] == secret and new_id != old_id
+    (cause,) = plugins.living() - before
+    session.delete(VERSION, old_id, outputs)
+    assert plugins.living() == {cause} and plugins.stacks() == {"proj/dev": 1}
+
+
+def test_targets_of_two_rules_are_told_apart_though_both_go_to_one_arn(
+    server: Server, plugins: Plugins, states: StateFiles
+) -> None:
+    events, queue = server.client("events"), "arn:aws:sqs:eu-west-1:123456789012:jobs"
+    killed = states.session(plugins)
+    for rule in ("hourly", "daily"):
+        events.put_rule(Name=rule, ScheduleExpression="rate(1 hour)")
+        inputs = checked(killed, {"rule": rule, "arn": queue, "targetId": "t"}, urn=TARGET + rule)
+        identifier, outputs = killed.create(TARGET + rule, inputs, preview=False)
+        if rule == "hourly":
+            states.write((TARGET + rule, identifier, inputs, outputs))
+    assert plugins.unowned() == [] and plugins.sweep("proj", "dev") == [TARGET + "daily"]
+    assert [len(events.list_targets_by_rule(Rule=rule)["Targets"]) for rule in ("hourly", "daily")] == [1, 0]
+
+
 def test_what_waits_for_its_deletion_is_never_adopted(server: Server, plugins: Plugins, states: StateFiles) -> None:
     """An update that failed after a replacement leaves the old one in the state, to be deleted by the next."""
     olds, old_id, outputs = a_role_in_state(plugins, states)
@@ -469,6 +508,16 @@ def test_the_ledger_survives_its_process(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     again = Ledger(path)
     assert again.of(ROLE)[-1] == entry and len(again.of(ROLE)) == 2
+    again.close()
+
+
+def test_an_older_ledger_may_have_told_resources_apart_by_something_else(plugins: Plugins, tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = Ledger(path)
+    ledger.made(ledger.begin(VERSION, "eu-west-1", {}, Origin()), "arn", "arn|1", {"arn": "arn"})
+    ledger.close()
+    again = Ledger(path)
+    assert again.find(VERSION, "arn|1") is not None and again.find(VERSION, "arn") is None
     again.close()
 
 

@@ -89,6 +89,7 @@ class SecretVersion(Resource):
         secretArn ~ =ARN
         versionId ~
     """
+    arn_of_another = True
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
         if (inputs.get("secretString") is None) == (inputs.get("secretBinary") is None):
