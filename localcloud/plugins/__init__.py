@@ -25,7 +25,7 @@ from localcloud.causes import caused_by
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
-from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.provider import Provider, Refused, identity_now
 from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, ServerLike, gone
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
@@ -138,6 +138,8 @@ class Plugins:
                 left_over = entry.is_leftover and entry.backend not in unreadable or not entry.identity
                 if entry.number in at_work or not (left_over or released):
                     continue
+                if not released and self._is_in_state_by_its_id(entry):
+                    continue
                 try:
                     if entry.identity and not self._ledger.is_shared(entry):
                         with caused_by(entry.cause):
@@ -152,6 +154,15 @@ class Plugins:
                 return removed
             if len(removed) == before:
                 raise SweepIncomplete(left)
+
+    def _is_in_state_by_its_id(self, entry: Entry) -> bool:
+        """Is it by its id what the last state holds, which no refresh has brought up to date since it was made?"""
+        namesakes = self._ledger.namesakes(entry.urn, entry.identifier, entry.identity, entry.region)
+        return any(
+            identity_now(self._kind(entry), self._cloud(entry), entry.identifier, held.outputs) == entry.identity
+            for held in namesakes
+            if held.standing == "held" and held.stack == entry.stack
+        )
 
     def missing(self, project: str, stack: str) -> list[str]:
         """URNs of what was made for a stack and does not exist any more, in the order in which it was made."""

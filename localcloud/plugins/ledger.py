@@ -117,6 +117,7 @@ class Ledger:
         self._entries: dict[int, Entry] = {}
         self._by_urn: dict[str, dict[int, Entry]] = defaultdict(dict)
         self._by_identity: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
+        self._by_identifier: dict[tuple[str, str], dict[int, Entry]] = defaultdict(dict)
         with using(path or Path(":memory:")):
             self._open(path)
 
@@ -297,6 +298,17 @@ class Ledger:
         entry = self.find(urn, identity)
         return {identity, *([entry.identity, entry.formerly] if entry else [])} - {""}
 
+    def namesakes(self, urn: str, identifier: str, identity: str, region: str) -> list[Entry]:
+        """Other resources of the same id: revisions of a family, or what was made again by a given name."""
+        with self._lock:
+            own = self.find(urn, identity)
+            found = list(self._by_identifier.get((type_of(urn), identifier), {}).values())
+        return [
+            entry
+            for entry in found
+            if entry.identity not in ("", identity) and entry != own and entry.region in ("", region)
+        ]
+
     def is_shared(self, entry: Entry) -> bool:
         """Has another URN the very same resource? Some calls of AWS make a thing again that is there."""
         return len(self._same(entry.urn, entry.identity, entry.region)) > 1
@@ -346,8 +358,7 @@ class Ledger:
         others: list[tuple[Known, list[Entry]]] = []
         for known in resources:
             if not known.identity:  # any of that id may be the one
-                kind, identifier = type_of(known.urn), known.identifier
-                same = [it for it in self._entries.values() if (type_of(it.urn), it.identifier) == (kind, identifier)]
+                same = list(self._by_identifier.get((type_of(known.urn), known.identifier), {}).values())
                 taken.update(entry.number for entry in same)
                 yield from ((known, entry) for entry in same)
                 continue
@@ -379,6 +390,7 @@ class Ledger:
         self._entries[entry.number] = entry
         self._by_urn[entry.urn][entry.number] = entry
         self._by_identity[type_of(entry.urn), entry.identity][entry.number] = entry
+        self._by_identifier[type_of(entry.urn), entry.identifier][entry.number] = entry
         self._next = max(self._next, entry.number + 1)
 
     def _unindex(self, number: int) -> None:
@@ -386,6 +398,7 @@ class Ledger:
         if before is not None:
             self._by_urn[before.urn].pop(number, None)
             self._by_identity[type_of(before.urn), before.identity].pop(number, None)
+            self._by_identifier[type_of(before.urn), before.identifier].pop(number, None)
 
     def _write(self, entry: Entry) -> None:
         self._keep(entry)

@@ -26,6 +26,10 @@ from localcloud.plugins.values import UNKNOWN, Props
 
 T = TypeVar("T")
 _DEFAULTS: Final = "__defaults"
+_MADE_AGAIN: Final = (
+    "{} is gone, and an interrupted update has made `{}` again as {}. `pulumi refresh`, or `herd up` once more, "
+    "brings the state up to date"
+)
 
 
 class Refused(Exception):
@@ -165,7 +169,7 @@ class Provider:
         if not olds:
             identifier = self._asking(kind, urn, "reading", lambda: kind.import_id(cloud, identifier))
         live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
-        if live is None:
+        if live is None or (olds and self._is_anothers(kind, cloud, urn, identifier, olds)):
             # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
             self._removed(urn, identity_of(kind.token, identifier, olds))
             return None
@@ -187,6 +191,9 @@ class Provider:
         """Make a resource as declared now."""
         kind = self.type_of(urn)
         cloud = self._cloud({**olds, **news})
+        if (namesake := self._namesake(kind, cloud, urn, identifier, olds)) is not None:
+            words = _MADE_AGAIN.format(identity_of(kind.token, identifier, olds), identifier, namesake.identity)
+            raise Refused(_said(kind, urn, "updating", words))
         self._asking(kind, urn, "planning", lambda: kind.planned(cloud, olds, news))
         changed = set(kind.differences(old_inputs, olds, news)) | {"tagsAll"}
         told = {name: value for name, value in news.items() if not name.startswith("__")}
@@ -218,6 +225,9 @@ class Provider:
         kind = self.type_of(urn)
         self._origin(urn)
         cloud = self._cloud(olds)
+        if self._namesake(kind, cloud, urn, identifier, olds) is not None:
+            self._removed(urn, identity_of(kind.token, identifier, olds))
+            return
 
         def remove() -> None:
             with caused_by(self._cause(urn, identifier, olds)):
@@ -283,6 +293,22 @@ class Provider:
         # Noted first: a session that begins in between must not take it for something that was not made here.
         self.deleted |= {(ledgers.type_of(urn), each) for each in self.ledger.identities(urn, identity)}
         self.ledger.removed(urn, identity)
+
+    def _namesake(self, kind: Resource, cloud: Cloud, urn: str, identifier: str, olds: Props) -> Entry | None:
+        """What has this id by now, where the resource is gone: an interrupted replacement made it by the same name."""
+        identity = identity_of(kind.token, identifier, olds)
+        others = self.ledger.namesakes(urn, identifier, identity, cloud.region) if self._origin(urn).backend else []
+        if not others:
+            return None
+        now = self._asking(kind, urn, "reading", lambda: identity_now(kind, cloud, identifier, olds))
+        return next((entry for entry in others if entry.identity == now), None)
+
+    def _is_anothers(self, kind: Resource, cloud: Cloud, urn: str, identifier: str, olds: Props) -> bool:
+        """Does what has this id by now belong to another: to one of the state, or of another stack?"""
+        namesake = self._namesake(kind, cloud, urn, identifier, olds)
+        return namesake is not None and (
+            namesake.standing == "held" or namesake.stack != ledgers.stack_of(urn) and namesake.standing != "released"
+        )
 
     def _refuse_blind(self, urn: str) -> None:
         """Raise Refused where nothing that an interrupted update made could be found again: neither here, since the
@@ -485,6 +511,15 @@ def _surely_done(kind: Resource, inputs: Props) -> Props:
         for name, value in inputs.items()
         if name.startswith("__") or fields[name].replaces or fields[name].required
     }
+
+
+def identity_now(kind: Resource, cloud: Cloud, identifier: str, props: Props) -> str:
+    """What tells apart the resource to which an id leads now; "" where there is none."""
+    live = _unless_gone(lambda: kind.read(cloud, identifier, props))
+    if live is None:
+        return ""
+    outputs = {**props, **live}
+    return identity_of(kind.token, identifier, {**outputs, **_derived(kind, cloud, outputs)})
 
 
 def _unless_gone(action: Callable[[], T]) -> T | None:

@@ -207,10 +207,11 @@ MADE_AGAIN = {
 
 @dataclass(frozen=True)
 class MadeAgain:
-    """URN in the state, URN of the killed replacement; id, inputs and outputs as the state has them."""
+    """URN in the state, URN and inputs of the killed replacement; id, inputs and outputs as the state has them."""
 
     old: str
     new: str
+    remade: Props
     id: str
     inputs: Props
     outputs: Props
@@ -232,9 +233,10 @@ def made_again(request: pytest.FixtureRequest, server: Server, plugins: Plugins,
     states.write((old, identifier, inputs, outputs))
     killed = states.session(plugins)
     killed.delete(old, identifier, outputs)
-    remade, now = killed.create(new, checked(killed, {**after, "name": "fixed"}, urn=new), preview=False)
-    assert remade == identifier and now["arn"] != outputs["arn"]
-    return MadeAgain(old, new, identifier, inputs, outputs)
+    remade = checked(killed, {**after, "name": "fixed"}, urn=new)
+    again, now = killed.create(new, remade, preview=False)
+    assert again == identifier and now["arn"] != outputs["arn"]
+    return MadeAgain(old, new, remade, identifier, inputs, outputs)
 
 
 def refreshed(session: Provider, made: MadeAgain) -> MadeAgain:
@@ -290,6 +292,51 @@ def test_what_was_made_again_is_deleted_for_good(
     late = replace(states.session(plugins), deleted_by_all=lambda: first.deleted)
     checked(late, INPUTS)
     assert plugins.stacks() == {} and first.read(now.old, now.id, now.inputs, now.outputs) is None
+
+
+def test_a_deletion_without_a_refresh_spares_what_was_made_again(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    """`pulumi up` alone, where the other is declared and this one is not: made first, deleted afterwards."""
+    session = states.session(plugins)
+    identifier, outputs = session.create(made_again.new, made_again.remade, preview=False)
+    session.delete(made_again.old, made_again.id, made_again.outputs)
+    assert session.read(made_again.new, identifier, made_again.remade, outputs) is not None
+    states.write((made_again.new, identifier, made_again.remade, outputs))
+    assert_the_states_own(plugins)
+
+
+def test_an_update_without_a_refresh_does_not_change_what_was_made_again(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    session = states.session(plugins)
+    news = checked(session, made_again.inputs, made_again.inputs, made_again.old)
+    with pytest.raises(Refused, match=r"is gone, and .* `fixed` again as arn:.*`pulumi refresh`"):
+        session.update(made_again.old, made_again.id, made_again.inputs, made_again.outputs, news, preview=False)
+
+
+def test_a_refresh_after_that_does_not_give_one_thing_to_two(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    """`pulumi up --target` has adopted what was made again, and the state goes on naming the other too."""
+    session = states.session(plugins)
+    identifier, outputs = session.create(made_again.new, made_again.remade, preview=False)
+    kept = (made_again.new, identifier, made_again.remade, outputs)
+    states.write(kept, (made_again.old, made_again.id, made_again.inputs, made_again.outputs))
+    session = states.session(plugins)
+    assert session.read(made_again.old, made_again.id, made_again.inputs, made_again.outputs) is None
+    assert session.read(*kept) is not None
+    states.write(kept)
+    assert_the_states_own(plugins)
+
+
+def test_a_sweep_without_a_refresh_spares_what_was_made_again(
+    plugins: Plugins, states: StateFiles, made_again: MadeAgain
+) -> None:
+    """By its id it is what the state holds: a sweep would leave the state with nothing."""
+    assert plugins.sweep("proj", "dev") == []
+    refreshed(states.session(plugins), made_again)
+    assert_the_states_own(plugins)
 
 
 VERSION = "urn:pulumi:dev::proj::aws:secretsmanager/secretVersion:SecretVersion::value"
