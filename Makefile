@@ -24,7 +24,7 @@ bench: tools-dev  ## each figure as a ratio against a yardstick of the same run
 	@.venv/bin/python -m bench
 
 SOAK ?=
-soak: tools-dev  ## kills, commands that meet and cycles, many of each: make soak SOAK="--kills 2 --rounds 1 --cycles 4"
+soak: tools-dev  ## kills, commands that meet, cycles and lives, many of each: make soak SOAK="--kills 2 --rounds 1 --cycles 4"
 	@.venv/bin/python -m soak $(SOAK)
 
 tools:

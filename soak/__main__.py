@@ -1,11 +1,12 @@
-"""`make soak`: kills, commands that meet and cycles, many of each, and a report of what was really run.
+"""`make soak`: kills, commands that meet, cycles and lives, many of each, and a report of what was really run.
 
-    python -m soak                                   30 kills of each kind, 20 rounds, 20 cycles: hours
-    python -m soak --kills 1 --rounds 1 --cycles 4   a look at all of it: about twenty minutes
+    python -m soak                                   30 kills of each kind, 20 rounds, 20 cycles, 10,000 lives: hours
+    python -m soak --kills 1 --rounds 1 --cycles 4 --lives 300    a look at all of it: about twenty minutes
     python -m soak --parts kills --minutes 30        no new case begins after half an hour
     python -m soak --go-on …                         goes on with the record, and skips what it has
     python -m soak --go-on --minutes 0.0001          writes the report anew from the record
     python -m soak --go-on --parts kills --share 2/3 every third case from the second on: three processes, one record
+    python -m soak --parts lives                     touches the report's part about lives alone
 
 A failure is in the report with the seed and the case; after three of them a part ends.
 """
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from soak import cycles, kills, long, meetings
+from soak import cycles, kills, lives, meetings, sections
 from soak.record import ROOT, Record, grown_too_much, report
 from soak.world import World
 
@@ -128,6 +129,20 @@ class Soak:
                 self.record.add("cycle", key=f"cycle {number}", seconds=done.seconds, **asdict(done))
             world.start("down", "-e", cycles.OTHER).assert_done()
 
+    def all_lives(self) -> None:
+        """Every batch that the record lacks."""
+        mine, processes = self.options.share
+        for numbers in lives.batches(self.options.lives)[mine - 1 :: processes]:
+            key = f"lives {numbers[0]}-{numbers[-1]}"
+            if self.over or self.record.has("lives", key):
+                continue
+            began = time.monotonic()
+            done = lives.carry_out(numbers)
+            self.record.add("lives", key=key, seconds=time.monotonic() - began, **vars(done))
+            self.failures += len(done.broken)
+            if self.failures >= MOST_FAILURES:
+                raise AssertionError(*done.broken.values())
+
     def _fail(self, key: str, error: Exception) -> None:
         """Write a failure down; after a few there is no sense in going on."""
         self.failures += 1
@@ -139,11 +154,16 @@ class Soak:
         if self.failures >= MOST_FAILURES:
             raise error
 
-    def report(self) -> str:
+    def write(self) -> None:
+        """Bring the report up to the record, to which another process may have added."""
         options = self.options
-        everything = Record.opened(options.record, go_on=True)  # another process may have added to it
+        everything = Record.opened(options.record, go_on=True)
         wanted = {"kills": options.kills, "rounds": options.rounds, "cycles": options.cycles}
-        return report(everything, options.seed, wanted, options.note)
+        if any(everything.of(part) for part in ("kill", "meeting", "cycle", "failure")):
+            text = report(everything, options.seed, wanted, options.note)
+            options.report.write_text(sections.kept(options.report, text))
+        if batches := everything.of("lives"):
+            sections.write(options.report, "lives", lives.report(batches, options.lives))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -152,12 +172,13 @@ def main(arguments: list[str] | None = None) -> int:
     soak = Soak(options)
     for part in options.parts:
         try:
-            {"kills": soak.all_kills, "meetings": soak.all_meetings, "cycles": soak.all_cycles}[part]()
+            parts = {"kills": soak.all_kills, "meetings": soak.all_meetings, "cycles": soak.all_cycles}
+            {**parts, "lives": soak.all_lives}[part]()
         except Exception as error:
             soak.failures += 1
             print(error, file=sys.stderr, flush=True)
-        options.report.write_text(long.kept(options.report, soak.report()))
-    print(soak.report())
+        soak.write()
+    print(options.report.read_text() if options.report.exists() else "Nothing was carried out.")
     return 1 if soak.failures or grown_too_much(soak.record.of("cycle")) else 0
 
 
@@ -167,11 +188,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         ("kills", 30, "cases of each pair of operation and victim"),
         ("rounds", 20, "rounds of each way in which commands meet"),
         ("cycles", 20, "cycles of up and down; four at least, or none"),
+        ("lives", 10_000, "lives of a stack, by number"),
         ("seed", 1, "what the cases are drawn from"),
     ):
         parser.add_argument(f"--{name}", type=int, default=count, help=what)
-    parser.add_argument("--share", type=_share, default=(1, 1), help="of the kills, as 1/2: the first of two processes")
-    everything = ["kills", "meetings", "cycles"]
+    parser.add_argument("--share", type=_share, default=(1, 1), help="of kills and lives, as 1/2: the first of two")
+    everything = ["kills", "meetings", "cycles", "lives"]
     parser.add_argument("--parts", nargs="+", choices=everything, default=everything, help="only these")
     parser.add_argument("--minutes", type=float, help="begin nothing more after so long")
     parser.add_argument("--go-on", action="store_true", help="add to the record, and skip what it has")

@@ -25,12 +25,12 @@ from typing import Any
 
 import psutil
 
+from soak import sections
 from soak.record import ROOT, commit
 from soak.team import SMALL
 from soak.world import World
 
 REPORT = ROOT / "docs" / "soak-report.md"
-BEGIN, END = "<!-- long -->", "<!-- /long -->"
 JOBS = 10
 AHEAD = timedelta(seconds=5)
 SAMPLE_SECONDS = 5.0
@@ -201,26 +201,6 @@ def holds(lines: list[str]) -> bool:
     return not any(line.startswith("| did not hold") for line in lines)
 
 
-def section(lines: list[str]) -> str:
-    """The report's own part."""
-    return "\n".join([BEGIN, "## Long", "", *lines, END, ""])
-
-
-def kept(report: Path, text: str) -> str:
-    """`text`, the rest of a new report, with this part of the old one behind it."""
-    old = report.read_text() if report.exists() else ""
-    if BEGIN not in old or BEGIN in text:
-        return text
-    return f"{text.rstrip()}\n\n{BEGIN}{old.partition(BEGIN)[2].partition(END)[0]}{END}\n"
-
-
-def write(report: Path, lines: list[str]) -> None:
-    """Put this part into the report, in place of the last one."""
-    old = report.read_text() if report.exists() else "# Soak report\n"
-    before, _, rest = old.partition(BEGIN)
-    report.write_text(f"{before.rstrip()}\n\n{section(lines)}{rest.partition(END)[2].lstrip()}")
-
-
 def main(arguments: list[str] | None = None) -> int:
     """0 when all held."""
     parser = argparse.ArgumentParser(prog="python -m soak.long", description=__doc__.partition("\n")[0])
@@ -231,7 +211,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, World(Path(folder) / "world") as world:
         _, lines = run(world, options.minutes, options.jobs_per_second)
     print("\n".join(lines))
-    write(options.report, lines)
+    sections.write(options.report, "long", ["## Long", "", *lines])
     return 0 if holds(lines) else 1
 
 

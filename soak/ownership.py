@@ -1,7 +1,7 @@
 """Whatever a stack lives through, each resource has one owner: sequences of updates, renames, kills, surgery, by seed.
 
-    python -m soak.ownership                     10,000 sequences: about an hour
-    python -m soak.ownership --sequences 500     fewer
+    python -m soak --parts lives                       10,000 sequences: about a quarter of an hour, into the report
+    python -m soak.ownership --sequences 500           fewer, and no report
     python -m soak.ownership --from 7 --sequences 1    one again, by its number
 
 A small engine drives the plugins in this process, in the order in which Pulumi's step generator does: Check without old
@@ -22,6 +22,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -526,14 +527,17 @@ def life(choose: Choose) -> Iterator[Life]:
             one.close()
 
 
-def tell(number: int) -> None:
-    """One sequence, by its number. Raises AssertionError with the story when a promise is broken."""
+def tell(number: int) -> Counter[str]:
+    """One sequence, by its number: how often what happened. Raises AssertionError with the story when a promise is
+    broken.
+    """
     chance = random.Random(number)
     with life(chance.randrange) as one:
         try:
             one.live(4 + chance.randrange(9))
         except Exception as error:
             raise AssertionError(f"sequence {number}: {error}\n  " + "\n  ".join(one.story)) from error
+        return Counter(line.partition(":")[0] for line in one.story)
 
 
 def main(arguments: Iterable[str] | None = None) -> int:

@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 
 @dataclass
 class Record:
-    """A file of JSON lines. Each has `part` (kill, meeting, cycle, failure), `when` and `code` (the commit)."""
+    """A file of JSON lines. Each has `part` (kill, meeting, cycle, lives, failure), `when` and `code` (the commit)."""
 
     path: Path
     entries: list[Entry] = field(default_factory=list)
@@ -64,7 +64,7 @@ def commit() -> str:
 
 def report(record: Record, seed: int, wanted: dict[str, int], note: str = "") -> str:
     """The report. `wanted`: how many kills, rounds and cycles a whole soak has; `note`: what else is to be said."""
-    entries = record.entries
+    entries = [entry for entry in record.entries if entry["part"] != "lives"]
     if not entries:
         return "# Soak report\n\nNothing was carried out.\n"
     versions = list(dict.fromkeys(entry["code"] for entry in entries))

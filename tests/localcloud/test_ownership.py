@@ -1,4 +1,4 @@
-"""Each resource has one owner, whatever a stack lives through: 300 lives; `python -m soak.ownership` has 10,000."""
+"""Each resource has one owner, whatever a stack lives through: 300 lives; `python -m soak --parts lives` has 10,000."""
 
 from __future__ import annotations
 
