@@ -28,10 +28,10 @@ soak: tools-dev  ## kills, commands that meet, cycles and lives, many of each: m
 	@.venv/bin/python -m soak $(SOAK)
 
 tools:
-	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py
+	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) src/herd/toolchain/setup.py
 
 tools-dev:
-	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py --dev
+	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) src/herd/toolchain/setup.py --dev
 
 tools-test:
-	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) herd/bootstrap.py --test
+	@$(or $(PYTHON),$(error Herd needs Python 3.11 or newer; found none)) src/herd/toolchain/setup.py --test

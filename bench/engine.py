@@ -69,7 +69,7 @@ def rules(folder: Path) -> list[Result]:
     """What the rules of policy/ add to a preview."""
     with deployed(folder) as sandbox:
         variables = sandbox.herd_env()
-        pack = {**variables, POLICY_PACK: str(sandbox.folder / "policy")}
+        pack = {**variables, POLICY_PACK: str(sandbox.folder / "src/herd/policy")}
         preview = ("pulumi", "preview", "--expect-no-changes")
         without, judged = interleaved(
             ROUNDS, partial(sandbox.run, *preview, env=variables), partial(sandbox.run, *preview, env=pack)

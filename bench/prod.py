@@ -7,9 +7,9 @@ from pathlib import Path
 
 from bench.measure import Result, seconds
 from bench.sandbox import Sandbox
-from bootstrap.permissions import boundary
-from bootstrap.scope import Scope
-from infra.context import Account
+from herd.bootstrap.permissions import boundary
+from herd.bootstrap.scope import Scope
+from herd.infra.context import Account
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 SCOPE = Scope(Account(ACCOUNT, REGION), "herd", ("prod",))

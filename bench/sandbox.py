@@ -69,7 +69,8 @@ class Sandbox:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(LEFT_OUT) or key == POLICY_PACK}
         cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         # Our .venv leads to the checkout it was made for, whose modules would be taken instead of this one's.
-        ours = {"PYTHONPATH": str(self.folder), "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
+        source = str(self.folder / "src")
+        ours = {"PYTHONPATH": source, "HOME": str(self.home), "XDG_CACHE_HOME": cache, "NO_COLOR": "1"}
         return {**kept, **ours, **({"HERD_NOW": self.now.isoformat()} if self.now else {})}
 
     def run(

@@ -19,11 +19,11 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from infra import capacity, schedule, spec_models, spec_rules
-from infra import spec_words as words
-from infra.schedule import parse
-from infra.settings import BY_PROFILE, PROFILES
-from infra.spec_models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+from herd.infra import capacity, schedule, spec_models, spec_rules
+from herd.infra import spec_words as words
+from herd.infra.schedule import parse
+from herd.infra.settings import BY_PROFILE, PROFILES
+from herd.infra.spec_models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"

@@ -76,7 +76,7 @@ def documents() -> Iterator[str]:
 
 def patches() -> Iterator[str]:
     """First lines of the modules that change moto."""
-    for file in sorted((ROOT / "localcloud" / "patches").glob("*.py")):
+    for file in sorted((ROOT / "src/localcloud" / "patches").glob("*.py")):
         if file.name not in ("__init__.py", "backends.py", "hooks.py"):
             yield f"| `{file.stem}` | {first_line(ast.get_docstring(ast.parse(file.read_text('utf-8'))))} |"
 

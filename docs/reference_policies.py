@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from policy.catalogue import CONCERNS, RULES
-from policy.model import Rule
+from herd.policy.catalogue import CONCERNS, RULES
+from herd.policy.model import Rule
 
 PAGE = Path(__file__).parent / "reference" / "policies.md"
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pulumi
 
-from infra.imports import single_modules
-from infra.offer import Offer
-from infra.settings import Settings
-from infra.spec import SpecErrors, load_specs
+from herd.infra.imports import single_modules
+from herd.infra.offer import Offer
+from herd.infra.settings import Settings
+from herd.infra.spec import SpecErrors, load_specs
 
 with single_modules():
-    from infra.environment import Environment, extend
+    from herd.infra.environment import Environment, extend
 
 ROOT = Path(__file__).resolve().parent.parent
 

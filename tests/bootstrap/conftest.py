@@ -2,14 +2,14 @@
 
 import pytest
 
-from bootstrap.scope import Scope
-from bootstrap.settings import Settings
-from infra.context import Account
-from infra.imports import single_modules
+from herd.bootstrap.scope import Scope
+from herd.bootstrap.settings import Settings
+from herd.infra.context import Account
+from herd.infra.imports import single_modules
 from tests.infra.program.mocks import ACCOUNT, REGION, Program, run_made
 
 with single_modules():
-    from bootstrap.foundation import Foundation, look_up
+    from herd.bootstrap.foundation import Foundation, look_up
 
 SETTINGS = Settings(REGION, ACCOUNT, repository="acme/delays", repository_id="123", owner_id="45")
 SCOPE = Scope(Account(ACCOUNT, REGION), "herd", ("prod",), ("acme-open",))

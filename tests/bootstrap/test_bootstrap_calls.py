@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap import grants, permissions
-from bootstrap.api_calls import BY_AN_ADMINISTRATOR, LOOK_UPS, PHASES, TYPES
-from bootstrap.grants import ON
+from herd.bootstrap import grants, permissions
+from herd.bootstrap.api_calls import BY_AN_ADMINISTRATOR, LOOK_UPS, PHASES, TYPES
+from herd.bootstrap.grants import ON
 from tests.bootstrap.conftest import SCOPE
 from tests.bootstrap.test_bootstrap_permissions import BOUND, DEPLOY, DEV, HERE, KEY, PREVIEW, ROLE, SECRET, allowed
 from tests.infra.program.mocks import ACCOUNT, REGION, Program

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bootstrap import grants, permissions
-from bootstrap.permissions import MANAGED_POLICY_CHARACTERS
-from infra.permissions import allow, document
+from herd.bootstrap import grants, permissions
+from herd.bootstrap.permissions import MANAGED_POLICY_CHARACTERS
+from herd.infra.permissions import allow, document
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.bootstrap.conftest import SCOPE

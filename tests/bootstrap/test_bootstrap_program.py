@@ -6,7 +6,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from bootstrap.settings import Settings, parse
+from herd.bootstrap.settings import Settings, parse
 from tests.bootstrap.conftest import SETTINGS, run_bootstrap
 from tests.infra.program.mocks import ACCOUNT, REGION, Program
 
@@ -118,6 +118,8 @@ def test_all_problems_are_said_at_once() -> None:
 def test_every_setting_is_declared(pytestconfig: pytest.Config) -> None:
     import yaml
 
-    declared: dict[str, Any] = yaml.safe_load((pytestconfig.rootpath / "bootstrap/Pulumi.yaml").read_text())["config"]
+    declared: dict[str, Any] = yaml.safe_load((pytestconfig.rootpath / "src/herd/bootstrap/Pulumi.yaml").read_text())[
+        "config"
+    ]
     assert declared.keys() - {"aws:region"} == vars(Settings("", "")).keys() - {"region"}
     assert all(isinstance(each, str) or each["description"] for each in declared.values())

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import settings as bootstrap_settings
-from infra import settings
-from infra.spec import load_specs
-from policy import exceptions
-from policy.catalogue import BY_ID
+from herd.bootstrap import settings as bootstrap_settings
+from herd.infra import settings
+from herd.infra.spec import load_specs
+from herd.policy import exceptions
+from herd.policy.catalogue import BY_ID
 from tests.docs.markdown import PAGES, ROOT, Block, blocks, name_of
 
 TEAMS = ("jobs", "reports", "apis", "lib", "images")

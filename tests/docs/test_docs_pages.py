@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.spec_models import MODELS, Check, Read, Replicas, settings_of
+from herd.infra.spec_models import MODELS, Check, Read, Replicas, settings_of
 from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
 
 README = ROOT / "README.md"
@@ -75,7 +75,7 @@ def test_settings_of_an_environment_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
 def test_words_that_look_like_settings_are_settings(page: Path) -> None:
     """`company_cidrs` alone: of a workload, of an environment, or of an account's bootstrap."""
-    files = (ROOT / "Pulumi.yaml", ROOT / "bootstrap" / "Pulumi.yaml")
+    files = (ROOT / "Pulumi.yaml", ROOT / "src/herd/bootstrap" / "Pulumi.yaml")
     declared = {name for file in files for name in yaml.safe_load(file.read_text())["config"]}
     named = {code for code in inline_code(page) if re.fullmatch(r"[a-z]+(_[a-z]+)+", code)}
     assert named <= {*declared, *SETTINGS, *NESTED}

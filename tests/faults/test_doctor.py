@@ -59,7 +59,6 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Patient
     for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "defaults.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy2(ROOT / name, root)
     shutil.copytree(ROOT / "images", root / "images")
-    (root / "localcloud").symlink_to(ROOT / "localcloud")
     (root / ".venv").mkdir()
     for entry in (ROOT / ".venv").iterdir():
         if entry.name != packages.STAMP:

@@ -248,7 +248,7 @@ def test_a_fresh_checkout_on_a_disk_that_is_too_small_says_so(tmp_path: Path) ->
     try:
         fresh = Sandbox(tmp_path / "checkout", samples=False)
         (fresh.folder / ".venv").unlink()
-        done = fresh.run(sys.executable, "herd/bootstrap.py", "--dev", check=False)
+        done = fresh.run(sys.executable, "src/herd/toolchain/setup.py", "--dev", check=False)
         assert done.returncode == 1 and "make room" in said(done), said(done)
         assert not (fresh.folder / ".venv").exists() and not (fresh.folder / ".herd/venv.new").exists()
     finally:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from herd import bootstrap
 from herd.toolchain import browser, debian, machine, packages, preflight, pulumi_cli
+from herd.toolchain import setup as bootstrap
 from herd.toolchain.machine import ToolMissing
 
 ROOT = Path(__file__).parents[2]

@@ -152,5 +152,5 @@ def test_a_program_that_fails_says_where(sandbox: Sandbox) -> None:
 
 def test_the_offline_run_belongs_to_the_checkout() -> None:
     """It runs with the program's interpreter, so nothing of Herd's is imported."""
-    text = (Path(__file__).parents[2] / "herd" / "language_host" / "offline.py").read_text()
+    text = (Path(__file__).parents[2] / "src/herd" / "language_host" / "offline.py").read_text()
     assert "from herd" not in text and "import herd" not in text

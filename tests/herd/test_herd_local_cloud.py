@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A checkout that shares this one's code and packages and has a local cloud of its own."""
     root = tmp_path_factory.mktemp("checkout")
-    for entry in (".venv", "localcloud", "Pulumi.yaml"):
+    for entry in (".venv", "Pulumi.yaml"):
         (root / entry).symlink_to(ROOT / entry)
     made = Checkout(root, machine.user_cache())
     assert uv.find(made.cache), "uv is missing: `make test` installs it"
@@ -72,17 +72,16 @@ def test_what_it_refuses_is_an_error_with_its_words(home: Checkout) -> None:
 
 
 @pytest.fixture
-def released(home: Checkout) -> Iterator[Path]:
-    """The home's checkout has taken another release since its local cloud was started: the folder of its code."""
-    local_cloud.start(home)
-    code = home.root / "localcloud"
-    code.unlink()
-    shutil.copytree(ROOT / "localcloud", code, ignore=shutil.ignore_patterns("__pycache__"))
-    with (code / "version.py").open("a") as file:
-        file.write("# another release\n")
-    yield code
-    shutil.rmtree(code)
-    code.symlink_to(ROOT / "localcloud")
+def released(home: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local cloud that is up was started by an earlier release."""
+    earlier = tmp_path / "localcloud"
+    shutil.copytree(ROOT / "src/localcloud", earlier, ignore=shutil.ignore_patterns("__pycache__"))
+    with (earlier / "version.py").open("a") as file:
+        file.write("# an earlier release\n")
+    local_cloud.stop(home)
+    with monkeypatch.context() as then:
+        then.setenv("PYTHONPATH", str(tmp_path))
+        local_cloud.start(home)
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_one_that_runs_older_code_is_started_again_with_what_it_holds(
-    home: Checkout, released: Path, notes: list[str]
+    home: Checkout, released: None, notes: list[str]
 ) -> None:
     before = local_cloud.running(home)
     s3 = LocalTarget(home, "dev").client("s3")
@@ -107,7 +106,7 @@ def test_one_that_runs_older_code_is_started_again_with_what_it_holds(
 
 
 def test_one_that_runs_older_code_goes_on_while_somebody_is_at_work_in_it(
-    home: Checkout, released: Path, notes: list[str], monkeypatch: pytest.MonkeyPatch
+    home: Checkout, released: None, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = local_cloud.running(home)
     with turn.taken(home, "pr-17"), monkeypatch.context() as another:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from herd import deployment, project, reviews, stack_config, starting, state
 from herd.checkout import Checkout
 from herd.errors import WrongInput
+from herd.infra.schedule import end_of
 from herd.target import AwsTarget, Exports
-from infra.schedule import end_of
 
 NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
 

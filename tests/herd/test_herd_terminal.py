@@ -220,21 +220,21 @@ def test_json_stays_json(screen: StringIO) -> None:
 
 
 ELSEWHERE = {
-    "herd/console.py": "it is the one place",
-    "herd/bootstrap.py": "runs before the packages that the console needs",
-    "herd/toolchain/progress.py": "the same; it makes its text harmless itself",
-    "herd/toolchain/browser.py": "words of its own",
-    "herd/toolchain/preflight.py": "words of its own",
-    "herd/toolchain/pulumi_cli.py": "words of its own",
-    "herd/language_host/program.py": "talks to the engine",
-    "herd/language_host/server.py": "talks to the engine",
-    "herd/language_host/offline.py": "talks to `herd check`",
+    "src/herd/console.py": "it is the one place",
+    "src/herd/toolchain/setup.py": "runs before the packages that the console needs",
+    "src/herd/toolchain/progress.py": "the same; it makes its text harmless itself",
+    "src/herd/toolchain/browser.py": "words of its own",
+    "src/herd/toolchain/preflight.py": "words of its own",
+    "src/herd/toolchain/pulumi_cli.py": "words of its own",
+    "src/herd/language_host/program.py": "talks to the engine",
+    "src/herd/language_host/server.py": "talks to the engine",
+    "src/herd/language_host/offline.py": "talks to `herd check`",
 }
 
 
 def test_nothing_else_of_herd_prints() -> None:
     printing = set()
-    for path in sorted((ROOT / "herd").rglob("*.py")):
+    for path in sorted((ROOT / "src/herd").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if re.fullmatch(
@@ -316,5 +316,5 @@ def test_a_locale_of_another_encoding_reads_files_as_utf_8(root: Path) -> None:
     assert "J\u00fcrgen - +".encode("latin-1") in done.stdout
     assert herd("new", "report", "fresh-one").returncode == 0
     for file in (root / "reports/fresh-one").iterdir():
-        template = ROOT / "herd/templates/report" / f"{file.name}.txt"
+        template = ROOT / "src/herd/templates/report" / f"{file.name}.txt"
         assert len(file.read_text(encoding="utf-8")) >= len(template.read_text(encoding="utf-8")) - 40

@@ -199,9 +199,9 @@ def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tool
 def test_the_command_starts_wherever_the_checkout_is(tools: Tools, tmp_path: Path, name: str) -> None:
     tools.add("uv", UV.replace("/bin/true", shlex.quote(sys.executable)))
     root = tmp_path / name
-    (root / "herd").mkdir(parents=True)
-    (root / "herd/__init__.py").touch()
-    (root / "herd/__main__.py").write_text("def main():\n    print(__file__)\n    return 7\n")
+    (root / "src/herd").mkdir(parents=True)
+    (root / "src/herd/__init__.py").touch()
+    (root / "src/herd/__main__.py").write_text("def main():\n    print(__file__)\n    return 7\n")
     for lock in (packages.RUN, packages.DEVELOP):
         (root / lock).touch()
     packages.ensure(root, tools.cache, packages.RUN)
@@ -209,7 +209,7 @@ def test_the_command_starts_wherever_the_checkout_is(tools: Tools, tmp_path: Pat
     link.symlink_to(root / ".venv/bin/herd")
     for command in (root / ".venv/bin/herd", link):
         done = subprocess.run([command], capture_output=True, text=True, cwd="/")
-        assert (done.returncode, done.stdout) == (7, f"{root}/herd/__main__.py\n"), done.stderr
+        assert (done.returncode, done.stdout) == (7, f"{root}/src/herd/__main__.py\n"), done.stderr
 
 
 def test_what_tests_need_serves_for_running_too(tools: Tools, project: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_folder_that_tools_would_misread_is_refused_at_once(tmp_path: Path, na
 
 
 def test_the_bootstrap_needs_the_standard_library_only() -> None:
-    script = "import sys; sys.argv = ['x']; import herd.bootstrap, json; print(json.dumps(sorted(sys.modules)))"
+    script = "import sys; sys.argv = ['x']; import herd.toolchain.setup, json; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-S", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "site-packages" not in done.stdout
 
@@ -294,7 +294,7 @@ def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pyt
         check=True,
         env={**os.environ, "MAKEFLAGS": ""},
     )
-    assert done.stdout.strip() == "python3.12 herd/bootstrap.py"
+    assert done.stdout.strip() == "python3.12 src/herd/toolchain/setup.py"
 
 
 @pytest.mark.parametrize("target", ["up", "down", "test", "check", "bench", "soak"])

@@ -19,7 +19,7 @@ from herd import shell
 from herd.toolchain import machine, pulumi_cli
 
 ROOT = Path(__file__).parents[2]
-OWN_HOST = ROOT / "herd" / "language_host" / "pulumi-language-python"
+OWN_HOST = ROOT / "src/herd" / "language_host" / "pulumi-language-python"
 
 
 class Project:

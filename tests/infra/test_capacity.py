@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.capacity import FARGATE_MEMORY_GB, cpu_units, describe, known_cpu, least_memory, memory_mib
+from herd.infra.capacity import FARGATE_MEMORY_GB, cpu_units, describe, known_cpu, least_memory, memory_mib
 
 # CPU units -> MiB as the ECS developer guide lists them ("Task CPU and memory").
 GUIDE = {

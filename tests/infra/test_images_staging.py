@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.spec import JobSpec
-from infra.staging import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
+from herd.infra import staging
+from herd.infra.spec import JobSpec
+from herd.infra.staging import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
 
 FILES = {
     "images/python/Dockerfile": "FROM scratch\n",
@@ -28,7 +29,9 @@ FILES = {
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout, and beside its files the folder of the installed runner."""
+    monkeypatch.setattr(staging, "RUNNER", tmp_path / "runner")
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)
@@ -227,7 +230,7 @@ def test_links_that_are_refused(root: Path, link: str, target: str, message: str
         stage(root)
 
 
-@pytest.mark.parametrize("folder", ["jobs/train", "images/python", "lib/features", "runner"])
+@pytest.mark.parametrize("folder", ["jobs/train", "images/python", "lib/features"])
 def test_a_folder_that_is_a_link_to_what_is_hidden_is_refused(root: Path, folder: str) -> None:
     (root / ".herd/cloud").mkdir(parents=True)
     shutil.rmtree(root / folder)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.naming import Naming, fit
+from herd.infra.naming import Naming, fit
 
 ACCOUNT = "123456789012"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import moto
 import pytest
 
-from infra import capacity
-from infra.offer import Offer
-from infra.settings_values import Connection, Dataset, Pool
-from infra.spec import SpecErrors, load_specs
+from herd.infra import capacity
+from herd.infra.offer import Offer
+from herd.infra.settings_values import Connection, Dataset, Pool
+from herd.infra.spec import SpecErrors, load_specs
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 

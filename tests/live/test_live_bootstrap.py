@@ -40,7 +40,7 @@ class Account:
         }
 
     def pulumi(self, *arguments: str, check: bool = True) -> Any:
-        command = ["pulumi", "-C", str(self.sandbox.folder / "bootstrap"), "--non-interactive", *arguments]
+        command = ["pulumi", "-C", str(self.sandbox.folder / "src/herd/bootstrap"), "--non-interactive", *arguments]
         return self.sandbox.run(*command, check=check, env=self.variables)
 
     def aws(self, *arguments: str) -> Any:

@@ -13,7 +13,7 @@ from localcloud.images.dockerfile import parse
 from localcloud.images.plan import plan
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ["images/python/requirements.lock", "runner/requirements.lock"]
+LOCKS = ["images/python/requirements.lock", "src/herd/runner/requirements.lock"]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def staged(tmp_path: Path) -> Path:
         (tmp_path / folder).mkdir(parents=True)
     for name in ("Dockerfile", "requirements.lock"):
         shutil.copy(ROOT / "images/python" / name, tmp_path / name)
-    shutil.copy(ROOT / "runner/requirements.lock", tmp_path / "runner")
+    shutil.copy(ROOT / "src/herd/runner/requirements.lock", tmp_path / "runner")
     (tmp_path / "runner/__main__.py").touch()
     (tmp_path / "lib/features/__init__.py").touch()
     (tmp_path / "workload/main.py").touch()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.api_calls import PHASES, TYPES
+from herd.bootstrap.api_calls import PHASES, TYPES
 from localcloud.calls import Call
 from localcloud.iam import accesses, s3
 from localcloud.plugins import Plugins

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy.model import Resource, Stack
+from herd.policy.model import Resource, Stack
 
 PROD = Stack("prod", "herd", {"herd:profile": "prod"})
 DEV = Stack("dev", "herd", {})

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.settings import Settings
-from infra.settings_values import Connection, Dataset, Pool, SignIn
-from policy.model import Resource, Stack
-from policy.wire import plain
+from herd.infra.settings import Settings
+from herd.infra.settings_values import Connection, Dataset, Pool, SignIn
+from herd.policy.model import Resource, Stack
+from herd.policy.wire import plain
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
 
 PROD = {

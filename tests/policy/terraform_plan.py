@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from policy.model import Resource
+from herd.policy.model import Resource
 
 TYPES = {
     "acm/certificate:Certificate": "aws_acm_certificate",

@@ -16,9 +16,9 @@ import pytest
 from google.protobuf import empty_pb2, json_format, struct_pb2
 from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc
 
-from policy.catalogue import RULES
-from policy.model import UNKNOWN
-from policy.wire import UNKNOWNS, plain
+from herd.policy.catalogue import RULES
+from herd.policy.model import UNKNOWN
+from herd.policy.wire import UNKNOWNS, plain
 from tests.policy.fixtures import JOB, task
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ ROLE = "aws:iam/role:Role"
 @pytest.fixture(scope="module", params=["the official host", "the folder itself"])
 def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Started as the official language host does it, and as a plain folder of Python."""
-    folder = str(ROOT / "policy")
+    folder = str(ROOT / "src/herd/policy")
     start = ["-m", "pulumi.policy", "127.0.0.1:1", folder] if request.param == "the official host" else [folder]
     process = subprocess.Popen(
         [sys.executable, "-u", *start],

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from policy import exceptions
-from policy.catalogue import BY_ID, examine
-from policy.exceptions import Accepted, Exceptions, ExceptionsError
-from policy.model import Resource, Stack
+from herd.policy import exceptions
+from herd.policy.catalogue import BY_ID, examine
+from herd.policy.exceptions import Accepted, Exceptions, ExceptionsError
+from herd.policy.model import Resource, Stack
 
 TODAY = date(2026, 11, 24)
 OPEN = Resource(

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from herd.policy.model import Resource
 from herd.toolchain import machine, packages
-from policy.model import Resource
 from tests.bootstrap.conftest import run_bootstrap
 from tests.policy.program import ENVIRONMENTS, LINTED, resources
 from tests.policy.terraform_plan import address, plan, snake

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 
-from policy.catalogue import RULES, examine
+from herd.policy.catalogue import RULES, examine
 from tests.policy.program import ENVIRONMENTS, resources, stack
 
 

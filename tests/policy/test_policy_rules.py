@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from policy import tasks
-from policy.catalogue import BY_ID, CONCERNS, RULES, examine
-from policy.model import UNKNOWN, Finding, Resource, Stack
+from herd.policy import tasks
+from herd.policy.catalogue import BY_ID, CONCERNS, RULES, examine
+from herd.policy.model import UNKNOWN, Finding, Resource, Stack
 from tests.policy.fixtures import DEV, JOB, PROD, RESOURCES, STACKS, Fixture, policy, task
 
 ROOT = Path(__file__).parents[2]
@@ -263,7 +263,7 @@ def test_ids_reasons_and_links() -> None:
 
 def test_rules_need_no_packages() -> None:
     """They start with every preview: importing them takes milliseconds, and nothing but Python itself."""
-    program = "import sys; import policy.catalogue, policy.exceptions; print(sorted(m for m in sys.modules))"
+    program = "import sys; import herd.policy.catalogue, herd.policy.exceptions; print(sorted(m for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout.replace("'", '"')))
     assert not loaded & {"pulumi", "grpc", "pydantic", "infra", "herd", "boto3"}

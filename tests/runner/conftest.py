@@ -21,7 +21,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 TASK = "task"  # the access key of tasks
 DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-RUNNER = Path(__file__).resolve().parents[2] / "runner"
+RUNNER = Path(__file__).resolve().parents[2] / "src/herd/runner"
 
 
 class _Quiet(WSGIRequestHandler):

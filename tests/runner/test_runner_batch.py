@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.spec_models import SHELL
-from runner.errors import RunFailed
-from runner.workspace import collect, opened
+from herd.infra.spec_models import SHELL
+from herd.runner.errors import RunFailed
+from herd.runner.workspace import collect, opened
 
 Make = Callable[..., Any]
 

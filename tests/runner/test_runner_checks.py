@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.checks import LARGEST_FILE, Baseline, Check, Result, evaluate
+from herd.runner.checks import LARGEST_FILE, Baseline, Check, Result, evaluate
 
 
 def judge(outputs: Path, content: str | bytes | None, baseline: float | None = None, **check: object) -> Result:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from runner.connections import Connection
-from runner.errors import BAD_SETTINGS, RunFailed
-from runner.task import Task, workload_environment
+from herd.runner.connections import Connection
+from herd.runner.errors import BAD_SETTINGS, RunFailed
+from herd.runner.task import Task, workload_environment
 
 HERE = Connection("sales-db", "postgresql", "db.example.com", 5432)
 ANYWHERE = Connection("sales-db", "mysql+pymysql", "", 3306)
@@ -70,7 +70,7 @@ def test_a_workload_gets_the_address_and_not_the_secret() -> None:
 
 
 def test_a_dataset_is_an_address_that_nobody_fetches(tmp_path: Path) -> None:
-    from runner.inputs import fetch_all
+    from herd.runner.inputs import fetch_all
 
     task = Task.from_environment({"HERD_TASK": json.dumps(TASK)})
     assert fetch_all(task, None, tmp_path) == ((), {"lake": "s3://lake/raw/"})

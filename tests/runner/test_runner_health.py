@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner.health import own_address
+from herd.runner.health import own_address
 
 Make = Callable[..., Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from runner.descendants import can_be_listed
+from herd.runner.descendants import can_be_listed
 
 Make = Callable[..., Any]
 

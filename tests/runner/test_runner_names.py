@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.layout import BadPath, File, InputVersion, Version, check_path, check_segment
-from runner.storage import content_type
-from runner.task import merge_params, variable_name
+from herd.runner.layout import BadPath, File, InputVersion, Version, check_path, check_segment
+from herd.runner.storage import content_type
+from herd.runner.task import merge_params, variable_name
 
 BAD = [
     "",

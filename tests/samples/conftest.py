@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from infra.spec import load_specs
+from herd.infra.spec import load_specs
 from tests.image_packages import python_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +64,7 @@ class Samples:
         return environ | ({"HERD_ITEM": item} if item else {}) | variables
 
     def start(self, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-        command = [sys.executable, "-I", str(ROOT / "runner")]
+        command = [sys.executable, "-I", str(ROOT / "src/herd/runner")]
         return subprocess.Popen(
             command,
             env=dict(environ),

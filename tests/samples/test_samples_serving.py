@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from infra.load_balancers import IDLE_SECONDS, KEEP_ALIVE_SECONDS
+from herd.infra.load_balancers import IDLE_SECONDS, KEEP_ALIVE_SECONDS
 
-RUNNER = Path(__file__).resolve().parents[2] / "runner"
+RUNNER = Path(__file__).resolve().parents[2] / "src/herd/runner"
 PREFIX = "/price-api"
 PROGRAM = """
 import pathlib

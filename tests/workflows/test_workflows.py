@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from herd.infra.imports import single_modules
 from herd.toolchain import machine, packages, pulumi_cli
-from infra.imports import single_modules
 
 with single_modules():
-    from bootstrap.foundation import SESSION_SECONDS
+    from herd.bootstrap.foundation import SESSION_SECONDS
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -206,7 +206,7 @@ def test_which_images_are_for_arm_is_told_to_the_workflow(tmp_path: Path, hardwa
     (team / "jobs/model/workload.toml").write_text(f'schedule = "none"\nhardware = "{hardware}"\n')
     (team / "jobs/model/main.py").write_text("")
     output = tmp_path / "output"
-    told = {**os.environ, "GITHUB_OUTPUT": str(output), "HERD_CHECKOUT": str(team), "PYTHONPATH": str(ROOT)}
+    told = {**os.environ, "GITHUB_OUTPUT": str(output), "HERD_CHECKOUT": str(team), "PYTHONPATH": str(ROOT / "src")}
     script = GITHUB / "scripts/for-arm"
     done = subprocess.run([str(script), "prod"], cwd=team, env=told, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

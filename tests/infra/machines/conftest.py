@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.spec import JobSpec
+from herd.infra.spec import JobSpec
 from tests.infra.machines import cloud as clouds
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from infra.pipelines import pipeline_definition
-from infra.spec import JobSpec, Pipeline
-from infra.statemachine import job_definition
+from herd.infra.pipelines import pipeline_definition
+from herd.infra.spec import JobSpec, Pipeline
+from herd.infra.statemachine import job_definition
 from tests.infra.machines.cloud import Cloud, Outcome
 
 Jobs = Callable[..., JobSpec]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from infra import limits, statemachine
-from infra.spec import JobSpec
-from infra.statemachine import job_definition
+from herd.infra import limits, statemachine
+from herd.infra.spec import JobSpec
+from herd.infra.statemachine import job_definition
 from tests.infra.machines.cloud import CannotStart, Cloud, Exit, wait_until
 
 Jobs = Callable[..., JobSpec]

@@ -15,13 +15,13 @@ import grpc
 import pulumi
 from pulumi.runtime import mocks
 
-from infra.imports import single_modules
-from infra.offer import Offer
-from infra.settings import Settings
-from infra.spec import load_specs
+from herd.infra.imports import single_modules
+from herd.infra.offer import Offer
+from herd.infra.settings import Settings
+from herd.infra.spec import load_specs
 
 with single_modules():
-    from infra.environment import Environment, extend
+    from herd.infra.environment import Environment, extend
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 SETTINGS = Settings("herd", "dev", REGION, ACCOUNT, allow_public=True)
@@ -30,7 +30,6 @@ TEAM = {
     "defaults.toml": 'owner = "data@example.com"\nreview_by = 2027-06-30\n',
     "images/python/Dockerfile": "FROM scratch\n",
     "images/python/requirements.lock": "# none\n",
-    "runner/__main__.py": "print('runner')\n",
     "lib/features/__init__.py": "X = 1\n",
     "jobs/ingest/workload.toml": 'schedule = "0 6 * * 1-5"\ntimezone = "Europe/Amsterdam"\nreads = ["ingest"]\n',
     "jobs/ingest/main.py": "print(1)\n",

@@ -10,17 +10,16 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import vault
-from infra.offer import Offer
-from infra.settings_values import Connection, Dataset, Pool
-from infra.spec import load_specs
+from herd.infra import vault
+from herd.infra.offer import Offer
+from herd.infra.settings_values import Connection, Dataset, Pool
+from herd.infra.spec import load_specs
 from tests.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program, run_program, write_team
 
 TEAM = {
     "defaults.toml": 'owner = "data@example.com"\nreview_by = 2027-06-30\n',
     "images/python/Dockerfile": "FROM scratch\n",
     "images/python/requirements.lock": "# none\n",
-    "runner/__main__.py": "print('runner')\n",
     "jobs/fit/workload.toml": (
         'hardware = "gpu"\ncpu = 4\nmemory_gb = 12\ndisk_gb = 50\nschedule = "@daily"\n'
         'connects = ["warehouse", "web"]\nreads = ["lake"]\n[secrets]\nAPI_KEY = "api-key"\nLOGIN = "warehouse-login"\n'

@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.docker_login import hosts, refuse_without_login
-from infra.settings import Settings
+from herd.infra.docker_login import hosts, refuse_without_login
+from herd.infra.settings import Settings
 from tests.infra.program.mocks import (
     ACCOUNT,
     REGION,
@@ -64,7 +64,7 @@ def root(tmp_path: Path) -> Path:
 def test_no_registry_credentials_come_into_the_program(root: Path, settings: Settings) -> None:
     program = run_program(root, settings)
     assert program.of(IMAGE) and not any("registry" in image.inputs for image in program.of(IMAGE))
-    for source in (*ROOT.glob("infra/**/*.py"), *ROOT.glob("bootstrap/*.py")):
+    for source in (*ROOT.glob("infra/*.py"), *ROOT.glob("src/herd/**/*.py")):
         assert "get_authorization_token" not in source.read_text(), source
 
 
@@ -138,7 +138,7 @@ def test_an_update_without_a_login_ends_in_one_sentence_before_anything_is_made(
 ) -> None:
     without_login(monkeypatch, tmp_path)
     made = []
-    monkeypatch.setattr("infra.environment.Environment._claim", lambda *_: made.append(1))
+    monkeypatch.setattr("herd.infra.environment.Environment._claim", lambda *_: made.append(1))
     with pytest.raises(pulumi.RunError) as refused:
         run_program(root)
     (line,) = str(refused.value).splitlines()

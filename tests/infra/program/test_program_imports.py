@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-SHORT = "from infra.imports import single_modules\nwith single_modules():\n    import infra.environment\n"
+SHORT = "from herd.infra.imports import single_modules\nwith single_modules():\n    import herd.infra.environment\n"
 LATER = """
 import pulumi_aws, pulumi_docker
 from pulumi_aws.ec2 import Ami
-from infra.network import Vpc
-from infra.images import DockerImage
+from herd.infra.network import Vpc
+from herd.infra.images import DockerImage
 assert Vpc is pulumi_aws.ec2.Vpc and DockerImage is pulumi_docker.Image
 pulumi_aws.ec2.Instance, pulumi_aws.s3.Bucket, pulumi_aws.sns.Topic, pulumi_docker.Container, Ami
 """

@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra.program.mocks import REGION, Program, run_program
 
-INFRA = Path(__file__).parents[3] / "infra"
+INFRA = Path(__file__).parents[3] / "src/herd/infra"
 
 UNTAGGABLE = {
     "aws:appautoscaling/policy:Policy",

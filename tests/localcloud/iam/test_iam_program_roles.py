@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.permissions import boundary
-from bootstrap.scope import Scope
-from infra.context import Account
-from infra.settings import Settings
+from herd.bootstrap.permissions import boundary
+from herd.bootstrap.scope import Scope
+from herd.infra.context import Account
+from herd.infra.settings import Settings
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team

@@ -1,4 +1,0 @@
-"""What must be on the machine before anything can run: uv, the project's packages, Pulumi and its Python language host.
-
-Standard library only: `herd/bootstrap.py` uses these modules with the system's Python, before there is a `.venv`.
-"""

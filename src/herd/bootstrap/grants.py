@@ -1,0 +1,318 @@
+"""What the preview and the deployment may do: the calls of `herd.bootstrap.api_calls`, on what is the project's.
+
+Everything is bound to the project's prefix where AWS names resources; where it gives ids (VPCs, keys, certificates) to
+the region. No document here lets anybody read a secret's value, and none lets a deployment widen itself: it makes roles
+with the boundary only, and may touch neither the boundary nor the roles of this project.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from herd.bootstrap.api_calls import LOOK_UPS, PHASES, TYPES
+from herd.bootstrap.scope import Scope
+from herd.infra.context import Document, Statement
+from herd.infra.permissions import allow, document
+
+KEY_CHANGES = [
+    *("kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DisableKey", "kms:PutKeyPolicy"),
+    *("kms:RetireGrant", "kms:ScheduleKeyDeletion", "kms:TagResource", "kms:UntagResource", "kms:UpdateAlias"),
+]
+
+STATE_FOLDERS = ("stacks", "history", "backups", "locks/organization")
+"""Where Pulumi's own backends keep what is a project's, each with a folder for it (pkg/backend/diy in Pulumi)."""
+
+PASSED_TO = ("ecs-tasks.amazonaws.com", "scheduler.amazonaws.com", "states.amazonaws.com", "ec2.amazonaws.com")
+
+PUSHES = (
+    *("ecr:BatchDeleteImage", "ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage"),
+    "ecr:UploadLayerPart",
+)
+"""What changes which image a tag names."""
+
+Condition = Mapping[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What calls are checked on: which of it is the project's, under which condition.
+
+    `policy`: the managed policy of the deployment that grants it. `herd`: actions beside those of the table, which the
+    command line needs while it deploys (runs, logs, what is left); a family like `sqs:*` where all names are our own.
+    """
+
+    policy: str
+    arns: Callable[[Scope], list[str]]
+    condition: Callable[[Scope], Condition] = lambda scope: {}
+    herd: str = ""
+
+
+def _everything(scope: Scope) -> list[str]:
+    return ["*"]
+
+
+def _here(scope: Scope) -> Condition:
+    return {"StringEquals": {"aws:RequestedRegion": scope.account.region}}
+
+
+def _named(service: str, *kinds: str) -> Callable[[Scope], list[str]]:
+    """Resources `<kind><prefix>` of a service: `_named("ecs", "cluster/")`."""
+    return lambda scope: [scope.own(service, f"{kind}{scope.prefix}") for kind in kinds]
+
+
+def _buckets(scope: Scope, *keys: str) -> list[str]:
+    """Named as herd.infra.naming has them: the bucket for state, and objects in it, are none of these."""
+    return [scope.account.bucket_arn(f"{scope.prefix}-{scope.account.id}-*", *keys)]
+
+
+def _adopted(scope: Scope, *keys: str) -> list[str]:
+    """Buckets that environments use and do not make, by whatever name."""
+    return [scope.account.bucket_arn(name, *keys) for name in scope.adopted_buckets]
+
+
+def _log_groups(scope: Scope) -> list[str]:
+    # The last is where ECS writes the metrics of containers, under a name of its own.
+    names = (f"/{scope.prefix}", f"/{scope.prefix}:*", f"/aws/ecs/containerinsights/{scope.prefix}")
+    return [scope.own("logs", f"log-group:{name}") for name in names]
+
+
+def _repositories(scope: Scope) -> list[str]:
+    return [scope.own("ecr", f"repository/{name}") for name in (scope.prefix, f"{scope.project}/*")]
+
+
+def _global(service: str, resource: str) -> Callable[[Scope], list[str]]:
+    return lambda scope: [f"arn:{scope.account.partition}:{service}:::{resource}"]
+
+
+ON: Mapping[str, Kind] = {
+    "buckets": Kind("data", _buckets),
+    "objects": Kind("data", lambda scope: _buckets(scope, "*")),
+    # How the first runs went, which `herd up` waits for; not what they made.
+    "run-records": Kind(
+        "data", lambda scope: [*_buckets(scope, "_runs/*"), *_adopted(scope, "_runs/*")], herd="s3:GetObject"
+    ),
+    "log-groups": Kind("data", _log_groups, herd="logs:FilterLogEvents logs:GetLogEvents logs:DescribeLogStreams"),
+    "log-group-lists": Kind("data", _everything),
+    "queues": Kind("data", _named("sqs", ""), herd="sqs:*"),
+    "own-secrets": Kind(
+        "data",
+        lambda scope: [scope.own("secretsmanager", f"secret:{scope.prefix}/*")],
+        herd="secretsmanager:DeleteSecret secretsmanager:TagResource secretsmanager:UpdateSecret",
+    ),
+    "secret-lists": Kind("data", _everything, herd="secretsmanager:ListSecrets"),
+    # Keys have no names; their policies are written by whoever makes them. With the last three secrets are given the
+    # environment's key, without their values being read.
+    "keys": Kind(
+        "data",
+        lambda scope: [scope.own("kms", "key/*"), scope.own("kms", f"alias/{scope.prefix}")],
+        _here,
+        herd="kms:Get* kms:List* kms:GenerateDataKey kms:Encrypt kms:Decrypt",
+    ),
+    "key-lists": Kind("data", _everything, _here),
+    "ecs": Kind(
+        "compute",
+        _named("ecs", "capacity-provider/", "cluster/", "service/", "task/", "task-definition/", "container-instance/"),
+        herd="ecs:*",
+    ),
+    "ecs-lists": Kind("compute", _everything, _here, herd="ecs:Describe* ecs:List*"),
+    "lists": Kind(
+        "compute", _everything, _here, herd="states:ListStateMachines scheduler:ListSchedules ssm:DescribeParameters"
+    ),
+    # The login with which images are pushed: Herd asks for it, the program does not.
+    "registry": Kind("compute", _everything, _here, herd="ecr:GetAuthorizationToken"),
+    "scaling": Kind("compute", _everything, _here, herd="application-autoscaling:*"),
+    "instance-groups": Kind(
+        "compute", _named("autoscaling", "autoScalingGroup:*:autoScalingGroupName/"), herd="autoscaling:*"
+    ),
+    "instance-group-lists": Kind("compute", _everything, _here, herd="autoscaling:Describe*"),
+    "repositories": Kind("compute", _repositories, herd="ecr:*"),
+    "machines": Kind("compute", _named("states", "stateMachine:", "execution:"), herd="states:*"),
+    # Asked before there is a machine, so AWS checks it on `stateMachine:*`.
+    "all-machines": Kind("compute", _everything),
+    "schedules": Kind("compute", _named("scheduler", "schedule/", "schedule-group/"), herd="scheduler:*"),
+    # Amazon's own: which machine image is the latest.
+    "amazon-parameters": Kind(
+        "compute",
+        lambda scope: [
+            f"arn:{scope.account.partition}:ssm:{scope.account.region}::parameter/aws/service/*",
+        ],
+        herd="ssm:GetParameter ssm:GetParameters",
+    ),
+    "network": Kind("network", _everything, _here, herd="ec2:Describe* ec2:Get* logs:*LogDelivery*"),
+    "balancing": Kind("network", _everything, _here, herd="elasticloadbalancing:*"),
+    "certificates": Kind("network", _everything, _here, herd="acm:*Certificate*"),
+    # Global services are asked in us-east-1.
+    "zones": Kind("network", _global("route53", "hostedzone/*"), herd="route53:Get* route53:List*"),
+    "dns-changes": Kind("network", _global("route53", "change/*")),
+    "cdn": Kind("network", _everything, herd="cloudfront:*Distribution* cloudfront:*OriginAccessControl*"),
+    "roles": Kind("roles", lambda scope: [scope.roles()], herd="iam:Get* iam:List*"),
+    # Only such as have the boundary: a deployment cannot give what it lacks.
+    "bounded-roles": Kind(
+        "roles",
+        lambda scope: [scope.roles()],
+        lambda scope: {"StringEquals": {"iam:PermissionsBoundary": scope.boundary_arn}},
+    ),
+    "passed-roles": Kind(
+        "roles",
+        lambda scope: [scope.roles()],
+        lambda scope: {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}},
+    ),
+    "instance-profiles": Kind(
+        "roles",
+        lambda scope: [
+            f"arn:{scope.account.partition}:iam::{scope.account.id}:instance-profile{scope.iam_path}{scope.prefix}/*"
+        ],
+    ),
+    # Roles that AWS makes for itself when a service is first used.
+    "service-roles": Kind("roles", lambda scope: [scope.account.role_arn("aws-service-role/*")]),
+    # What the program asks before it makes anything; most of it knows no resources (service authorization reference).
+    "account": Kind("look-ups", _everything),
+    "tags": Kind("look-ups", _everything),
+    "network-lists": Kind("look-ups", _everything),
+    "zone-lists": Kind("look-ups", _everything),
+    "certificate-lists": Kind("look-ups", _everything, herd="acm:ListCertificates"),
+    "adopted-buckets": Kind(
+        "look-ups", lambda scope: [scope.account.bucket_arn(scope.prefix), *_adopted(scope)], herd="s3:GetBucketTagging"
+    ),
+    "secrets": Kind("look-ups", lambda scope: [scope.own("secretsmanager", f"secret:{scope.prefix}/*")]),
+    "boundary": Kind("look-ups", lambda scope: [scope.boundary_arn], herd="iam:GetPolicy"),
+    "key-descriptions": Kind("look-ups", lambda scope: [scope.own("kms", "key/*")], herd="kms:DescribeKey"),
+}
+
+Asked = tuple[str, str]
+"""An action, and the kind that it is checked on."""
+
+
+def state_access(scope: Scope, *, write: bool) -> Document:
+    """Pulumi's own state: the bucket with its locks, and the key that encrypts the secrets in it.
+
+    Written is the project's alone: with that of `herd bootstrap`, which lies beside it, a deployment could have an
+    administrator's next run widen it.
+    """
+    bucket = scope.account.bucket_arn(scope.state_bucket)
+    own = [f"{bucket}/.pulumi/{folder}/{scope.project}/*" for folder in STATE_FOLDERS]
+    use = ["kms:Decrypt", *(["kms:Encrypt", "kms:GenerateDataKey"] if write else [])]
+    return document(
+        allow(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
+        allow("s3:GetObject", f"{bucket}/*"),
+        *([allow(["s3:DeleteObject", "s3:PutObject"], own)] if write else []),
+        allow(["kms:DescribeKey", *use], scope.own("kms", "key/*"), **scope.state_key),
+    )
+
+
+def look_ups(scope: Scope) -> Document:
+    """What the program asks before it makes anything. Descriptions only: no secret's value, no object's content."""
+    asked = [_asked(entry) for entries in LOOK_UPS.values() for entry in entries.split()]
+    of_the_command_line = [
+        (action, kind) for kind, on in ON.items() if on.policy == "look-ups" for action in on.herd.split()
+    ]
+    return document(*_statements(scope, [*asked, *of_the_command_line]))
+
+
+def reads(scope: Scope) -> Document:
+    """What a preview asks of what exists: nothing that changes anything, no secret, no content."""
+    return document(*_statements(scope, [asked for calls in TYPES.values() for asked in calls.actions("read")]))
+
+
+def deployment(scope: Scope) -> dict[str, Document]:
+    """What `pulumi up` and `destroy` need of each service, as managed policies by name."""
+    return {
+        f"deploy-{policy}": document(*_statements(scope, _granted(policy)), *DENIED.get(policy, _nothing)(scope))
+        for policy in ("data", "compute", "network", "roles")
+    }
+
+
+def _granted(policy: str) -> Iterator[Asked]:
+    for calls in TYPES.values():
+        yield from ((action, kind) for action, kind in calls.actions(*PHASES) if ON[kind].policy == policy)
+    for kind, on in ON.items():
+        if on.policy == policy:
+            yield from ((action, kind) for action in on.herd.split())
+
+
+def _asked(entry: str) -> Asked:
+    action, _, kind = entry.partition("@")
+    return action, kind
+
+
+def _statements(scope: Scope, asked: Iterable[Asked]) -> Iterator[Statement]:
+    """One statement for all that has the same resources and conditions; what a wildcard covers is not said again."""
+    grouped: dict[str, tuple[list[str], Condition, set[str]]] = {}
+    for action, kind in asked:
+        arns, condition = ON[kind].arns(scope), ON[kind].condition(scope)
+        grouped.setdefault(f"{arns} {condition}", (arns, condition, set()))[2].add(action)
+    for arns, condition, actions in grouped.values():
+        patterns = [action for action in actions if "*" in action]
+        kept = sorted(
+            action
+            for action in actions
+            if not any(pattern != action and fnmatchcase(action, pattern) for pattern in patterns)
+        )
+        yield allow(kept, arns if len(arns) > 1 else arns[0], **condition)
+
+
+def _nothing(scope: Scope) -> Iterator[Statement]:
+    yield from ()
+
+
+def _kept_data(scope: Scope) -> Iterator[Statement]:
+    """What outlives environments: their data, the state and its key."""
+    account = scope.account
+    names = [*(scope.data_bucket(environment) for environment in scope.environments), *scope.adopted_buckets]
+    kept = [arn for name in names for arn in (account.bucket_arn(name), account.bucket_arn(name, "*"))]
+    kept.append(account.bucket_arn(scope.state_bucket))
+    # Tags say whose a bucket is, so they are among what stays.
+    tags = ["s3:TagResource", "s3:UntagResource"]
+    yield deny(["s3:DeleteBucket*", "s3:DeleteObject*", "s3:PutBucket*", "s3:Put*Configuration", *tags], kept)
+    # Without the state's key no environment could be changed any more. It is told by its name, so that stays too.
+    yield deny(KEY_CHANGES, scope.own("kms", "key/*"), **scope.state_key)
+    yield deny(["kms:DeleteAlias", "kms:UpdateAlias"], scope.own("kms", scope.state_key_alias))
+
+
+def _kept_repositories(scope: Scope) -> Iterator[Statement]:
+    yield deny("ecr:DeleteRepository", scope.own("ecr", f"repository/{scope.project}/*"))
+
+
+def _kept_roles(scope: Scope) -> Iterator[Statement]:
+    own = [scope.account.role_arn(scope.role_name(purpose)) for purpose in ("preview", "deploy")]
+    policies = f"arn:{scope.account.partition}:iam::{scope.account.id}:policy/{scope.project}-deploy-*"
+    yield deny(
+        [
+            *("iam:CreatePolicyVersion", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"),
+            "iam:DeleteRolePermissionsBoundary",
+        ],
+        [scope.boundary_arn, policies, scope.roles()],
+    )
+    yield deny("iam:*", own)
+    yield deny(["iam:CreateUser", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:*OpenIDConnectProvider*"], "*")
+
+
+DENIED: Mapping[str, Callable[[Scope], Iterator[Statement]]] = {
+    "data": _kept_data,
+    "compute": _kept_repositories,
+    "roles": _kept_roles,
+}
+"""Policy of the deployment -> what no other statement can give."""
+
+
+def no_pushes(scope: Scope) -> Document:
+    """Of a repository that environments share: who previews and what runs may not write, whatever else lets them.
+
+    An image that is found under its tag is deployed as it is (docs/decisions/0019).
+    """
+    kept_out = [scope.account.role_arn(scope.role_name("preview")), scope.roles()]
+    return document(
+        {
+            "Sid": "NoPushes",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": list(PUSHES),
+            "Condition": {"ArnLike": {"aws:PrincipalArn": kept_out}},
+        }
+    )
+
+
+def deny(actions: str | list[str], resources: str | list[str], **condition: dict[str, Any]) -> Statement:
+    """What no other statement can give."""
+    return {**allow(actions, resources, **condition), "Effect": "Deny"}

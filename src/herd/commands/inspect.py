@@ -1,0 +1,190 @@
+"""`herd status`, `logs`, `outputs`, `open`, `explain`: look at what is deployed, what ran, where settings come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from herd import console, names
+from herd.errors import HerdError, WrongInput
+from herd.options import Environment, Name, Raw, Stack
+
+STYLES = {
+    "healthy": "green",
+    "succeeded": "green",
+    "running": "cyan",
+    "deploying": "cyan",
+    "idle": "",
+    "failing": "red",
+    "failed": "red",
+    "check-failed": "red",
+    "timed-out": "red",
+    "killed": "red",
+    "unhealthy": "red",
+    "rolled-back": "red",
+    "aborted": "yellow",
+    "skipped": "yellow",
+    "paused": "yellow",
+    "expired": "yellow",
+    "never-run": "dim",
+    "stopped": "yellow",
+}
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object, times in UTC.")] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Show every workload: its state, last run, next run and address; for what failed, why and its last lines."""
+    from herd import state
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    workloads = state.collect(target)
+    if as_json:
+        import json
+
+        told = {
+            "environment": target.name,
+            "reports_url": target.exports.get("reports_url"),
+            "workloads": [workload.as_json() for workload in workloads],
+        }
+        console.document(json.dumps(told, indent=2) + "\n")
+        return
+    from herd import show
+
+    show.status(target, workloads)
+
+
+def logs(
+    name: Name,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing lines as they come; Ctrl-C ends it.")
+    ] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=10_000, help="How many of the last lines, of each task.")
+    ] = 100,
+    raw: Raw = False,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Show what a service printed, or a job in its last run: every attempt, every item of a fan-out."""
+    import time
+    from contextlib import suppress
+    from datetime import UTC, datetime
+
+    from herd import logs as reading
+    from herd import runs
+    from herd.target import LocalTarget, choose
+
+    target = choose(environment, stack)
+    told = target.require_exports().workload(name)
+    group = told["log_group"]
+    run = runs.latest(target, told["machine"]) if told.get("machine") else None
+    since = datetime.now(UTC)
+    tasks = (
+        reading.by_task(target, group, lines, run["startDate"]) if run else [reading.tail(target, name, group, lines)]
+    )
+    shown = [line for task in tasks for line in task]
+    show = console.as_printed if raw else console.log_line
+    for number, task in enumerate(tasks, 1):
+        if len(tasks) > 1:
+            console.note(f"── task {number} of {len(tasks)} ──", style="dim")
+        for line in task:
+            show(line.text)
+    if not follow:
+        if not shown:
+            console.note(f"{name} has printed nothing yet")
+        return
+    reader = reading.Reader(target, group, max((line.at for line in shown), default=since))
+    known = {(line.at, line.stream, line.text) for line in shown}
+    with suppress(KeyboardInterrupt):
+        while True:
+            for line in reader.new():
+                if (line.at, line.stream, line.text) not in known:
+                    show(line.text)
+            time.sleep(0.3 if isinstance(target, LocalTarget) else 2)
+
+
+def outputs(
+    name: Name,
+    get: Annotated[
+        Path | None,
+        typer.Option("--get", metavar="DIR", help="Copy the files into this folder.", parser=names.path),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", metavar="ID", help="Of this run; default is the current version.", callback=names.run),
+    ] = None,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """List the files that a job or report has published, or copy them here."""
+    from herd import published, show
+    from herd.target import choose
+
+    target = choose(environment, stack)
+    target.require_exports().workload(name)
+    version = published.find(target, name, run)
+    if get is not None:
+        with console.step(f"copying {len(version.files)} files of {name}") as step:
+            published.copy(target, version, get, step.update)
+        console.say(str(get))
+        return
+    show.version(version)
+
+
+def open_(
+    name: Name,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the address; do not open a browser.")] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Open the page of a report or API in the browser."""
+    import webbrowser
+
+    from herd.target import choose
+
+    told = choose(environment, stack).require_exports().workload(name)
+    if not told.get("url"):
+        raise WrongInput(f"{name} is a {told['kind']} and has no page; `herd outputs {name}` shows what it published")
+    console.say(told["url"])
+    if not print_only and not webbrowser.open(told["url"]):
+        raise HerdError("no browser could be started; the address is above")
+
+
+def explain(name: Name, environment: Environment = None) -> None:
+    """Show every setting of a workload, its value, and the file that it comes from."""
+    from herd import checkout
+    from herd.infra.spec import explain as explained
+    from herd.project import load
+    from herd.project import offer as offered
+    from herd.target import local, unknown
+
+    root = checkout.current().root
+    target = local(environment)
+    specs, offer = load(target.checkout, target.name), offered(target.checkout, target.name)
+    if name not in specs.workloads:
+        raise WrongInput(unknown(name, list(specs.workloads), "workload"))
+    rows = [[entry.key, _shown(entry.value), entry.source] for entry in explained(root, target.name, name, offer)]
+    console.table(["SETTING", "VALUE", "FROM"], rows)
+
+
+def _shown(value: object) -> str:
+    """A value as one would write it in TOML, near enough to be read."""
+    import json
+
+    if hasattr(value, "text"):
+        value = value.text
+    try:
+        return json.dumps(value, default=_plain, ensure_ascii=False)
+    except TypeError:
+        return str(value)
+
+
+def _plain(value: object) -> object:
+    dump = getattr(value, "model_dump", None)
+    return dump(exclude_none=True) if dump else (dict(value) if hasattr(value, "keys") else str(value))  # type: ignore[call-overload]

@@ -1,0 +1,44 @@
+"""Who may call a service, and what that asks of the stack's settings. No resources here.
+
+| access | reached from | needs |
+| --- | --- | --- |
+| internal | the environment's own network | nothing |
+| company | the company's addresses, or people who sign in; with both set both are asked | `company_cidrs`, `sign_in` |
+| public | everywhere | `allow_public` |
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+from herd.infra.settings import Settings
+from herd.infra.spec import ApiSpec
+
+Access = Literal["internal", "company", "public"]
+Facing = Literal["internal", "public"]
+
+FACING: Mapping[Access, Facing] = {"internal": "internal", "company": "public", "public": "public"}
+"""Which of the two load balancers serves what. A company's people come from the internet too; its balancer's rules tell
+them from others.
+"""
+
+
+def refusals(services: Iterable[ApiSpec], settings: Settings) -> Iterator[str]:
+    """What the settings do not allow, a line for each, beginning with the file to look at."""
+    stack = settings.environment
+    for service in services:
+        file = (service.folder / "workload.toml").as_posix()
+        if service.access == "public" and not settings.allow_public:
+            yield (
+                f'{file}: access = "public" is not allowed in the stack {stack}; write "company" or "internal", or '
+                f"`pulumi config set {settings.project}:allow_public true`"
+            )
+        if service.access == "company" and not (settings.company_cidrs or settings.sign_in):
+            yield (
+                f'{file}: access = "company" needs to know the company: set {settings.project}:company_cidrs (its '
+                f"addresses) or {settings.project}:sign_in in Pulumi.{stack}.yaml"
+            )
+        if settings.require_tls and not settings.has_tls:
+            yield (
+                f"{file}: the stack {stack} serves by HTTPS only; set {settings.project}:domain with "
+                f"{settings.project}:dns_zone or {settings.project}:certificate in Pulumi.{stack}.yaml"
+            )

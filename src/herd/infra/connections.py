@@ -1,0 +1,44 @@
+"""The way out to each connection that some workload names: a security group that only their tasks have."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
+import pulumi
+from pulumi_aws.ec2.security_group import SecurityGroup
+
+from herd.infra.context import Component, Context
+from herd.infra.network import HTTPS, WORLD, Network
+from herd.infra.settings_values import Connection
+from herd.infra.spec import WorkloadSpec
+
+
+class Connections(Component):
+    """For each connection a SecurityGroup and its one SecurityGroupEgressRule; none for HTTPS, which all tasks may.
+
+    The other side can let in exactly those who are meant, by naming the group `<prefix>-to-<connection>`. The way leads
+    to the connection's `cidr`, else to the host where that is an address; what a name stands for may change, so there
+    the port alone is limited.
+    """
+
+    def __init__(
+        self, context: Context, parent: pulumi.Resource, workloads: Iterable[WorkloadSpec], network: Network
+    ) -> None:
+        super().__init__("Connections", "connections", parent)
+        self.security_groups: dict[str, SecurityGroup] = {}
+        for name in sorted({name for spec in workloads for name in spec.connects}):
+            connection = context.settings.connections[name]
+            if connection.port != HTTPS:
+                group = network.security_group(f"to-{name}", f"tasks that connect to {name}")
+                self.security_groups[name] = group
+                what = f"{name} ({connection.driver})"
+                network.let_out(self, name, group, what, port=connection.port, to=_addresses(connection))
+        self.register_outputs({})
+
+
+def _addresses(connection: Connection) -> str:
+    if connection.cidr:
+        return connection.cidr
+    try:
+        return f"{IPv4Address(connection.host)}/32"
+    except ValueError:
+        return WORLD

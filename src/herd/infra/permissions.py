@@ -1,0 +1,345 @@
+"""Who may do what. Documents are made by pure functions of names and settings; nothing is `*` that AWS narrows.
+
+Each workload has two roles: the execution role, by which ECS pulls its image and ships its log, and the task role,
+which its own code has. An environment has two more: one for EventBridge Scheduler, one for Step Functions; with pools
+of machines a third, for these. Roles of tasks lie under the path `…/<prefix>/tasks/`, so that "may be given to a task"
+can be said in one line.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+from pulumi_aws.iam.role import Role
+from pulumi_aws.iam.role_policy import RolePolicy
+
+from herd.infra import vault
+from herd.infra.context import Account, Component, Context
+from herd.infra.keys import key_use
+from herd.infra.offer import Offer
+from herd.infra.settings_values import Dataset
+from herd.infra.spec import BatchSpec, ReportSpec, WorkloadSpec
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+MOST_POLICY_CHARACTERS = 10_240
+"""Of all inline policies of a role, white space not counted. Source: "IAM and AWS STS quotas", IAM user guide."""
+
+MANAGED_RULES = (
+    "StepFunctionsGetEventsForECSTaskRule",
+    "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+)
+"""EventBridge rules by which Step Functions learns that a task or a nested execution has ended (AWS's names)."""
+
+
+def allow(actions: str | list[str], resources: str | list[str], **condition: dict[str, Any]) -> Statement:
+    """`allow("s3:GetObject", arn, StringLike={"s3:prefix": "x/*"})`."""
+    statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def document(*statements: Statement) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+# --- trust: who may take on a role ---------------------------------------------------------------------------------
+
+
+def trust(account: Account, service: str, source_arn: str) -> Document:
+    """Only `service`, acting for this account and for `source_arn`: a stranger's resource cannot borrow the role."""
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": service},
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": account.id},
+                "ArnLike": {"aws:SourceArn": source_arn},
+            },
+        }
+    )
+
+
+def tasks_trust(account: Account) -> Document:
+    """ECS names no task here, only account and region ("Task IAM role", ECS developer guide)."""
+    return trust(account, "ecs-tasks.amazonaws.com", account.arn("ecs", "*"))
+
+
+def states_trust(context: Context) -> Document:
+    machines = context.machine_arn(f"{context.naming.prefix}-*")
+    return trust(context.account, "states.amazonaws.com", machines)
+
+
+def scheduler_trust(context: Context) -> Document:
+    """The source is the schedule *group*; Scheduler never sends a schedule's own ARN."""
+    group = context.account.arn("scheduler", f"schedule-group/{context.naming.schedule_group}")
+    return trust(context.account, "scheduler.amazonaws.com", group)
+
+
+# --- a workload ----------------------------------------------------------------------------------------------------
+
+
+def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
+    """Pull this image, write this log, hand out these secrets. The log group exists, so nobody need create it."""
+    account, naming = context.account, context.naming
+    # Six characters that AWS chooses follow the name. Source: "What's in a Secrets Manager secret?", user guide.
+    secrets = [
+        account.arn("secretsmanager", f"secret:{naming.secret(secret)}-??????")
+        for secret in sorted(vault.needed(spec, context.settings.connections))
+    ]
+    return document(
+        # The token call knows no resources (ECR, service authorization reference).
+        allow("ecr:GetAuthorizationToken", "*"),
+        allow(
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            account.arn("ecr", f"repository/{context.repository(spec.image)}"),
+        ),
+        allow(
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            account.arn("logs", f"log-group:{naming.log_group(spec.name)}:*"),
+        ),
+        *([allow("secretsmanager:GetSecretValue", secrets)] if secrets else []),
+        *(key_use(context, "kms:Decrypt", "secretsmanager") if secrets else []),
+    )
+
+
+def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
+    """What the workload's own code may do: read what it `reads`, write below its own name. None if that is nothing."""
+    datasets = context.settings.datasets
+    statements = [
+        statement
+        for read in spec.reads
+        for statement in (
+            _dataset(datasets[read.name], context) if read.name in datasets else _reader(read.name, context)
+        )
+    ]
+    if isinstance(spec, BatchSpec):
+        statements += _writer(spec, context)
+    if isinstance(spec, ReportSpec) and context.settings.reports != "none":
+        statements += _publisher(spec, context)
+    if isinstance(spec, BatchSpec):
+        statements += key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3")
+    elif any(read.name not in datasets for read in spec.reads):
+        statements += key_use(context, "kms:Decrypt", "s3")
+    return document(*statements) if statements else None
+
+
+def _reader(other: str, context: Context) -> list[Statement]:
+    bucket, arn = context.data_bucket, context.account.bucket_arn
+    return [
+        allow("s3:GetObject", [arn(bucket, f"{other}/latest.json"), arn(bucket, f"{other}/versions/*")]),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{other}/*"}),
+    ]
+
+
+def _dataset(dataset: Dataset, context: Context) -> list[Statement]:
+    """Whatever lies below its address; who owns the bucket may have to allow it too."""
+    arn = context.account.bucket_arn
+    prefixes = {"StringLike": {"s3:prefix": f"{dataset.prefix}*"}} if dataset.prefix else {}
+    return [
+        allow("s3:GetObject", arn(dataset.bucket, f"{dataset.prefix}*")),
+        allow("s3:ListBucket", arn(dataset.bucket), **prefixes),
+    ]
+
+
+def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
+    """Its versions, its switch `latest.json`, its rejects and its records; deleting only files of its versions.
+
+    The baseline may be made by whoever has checks, but only where there is none: `s3:if-none-match` is in a request's
+    context exactly when the write depends on that (S3, "Conditional writes"). Changing it is a person's decision.
+    """
+    name, bucket, arn = spec.name, context.data_bucket, context.account.bucket_arn
+    versions, rejected = arn(bucket, f"{name}/versions/*"), arn(bucket, f"{name}/rejected/*")
+    latest, records = arn(bucket, f"{name}/latest.json"), arn(bucket, f"_runs/{name}/*")
+    baseline = arn(bucket, f"{name}/baseline.json")
+    statements = [
+        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records]),
+        allow("s3:GetObject", [versions, latest, records, *([baseline] if spec.checks else [])]),
+        allow("s3:PutObjectTagging", [versions, rejected]),
+        # A retry clears what a failed attempt of the same run has left behind.
+        allow("s3:DeleteObject", versions),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": [f"{name}/*", f"_runs/{name}/*"]}),
+    ]
+    if spec.checks:
+        statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))
+    return statements
+
+
+def _publisher(spec: ReportSpec, context: Context) -> list[Statement]:
+    bucket, arn = context.reports_bucket, context.account.bucket_arn
+    return [
+        allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, f"{spec.name}/*")),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{spec.name}/*"}),
+    ]
+
+
+# --- the environment -----------------------------------------------------------------------------------------------
+
+
+def states_permissions(context: Context) -> Document:
+    """Run and watch tasks of this environment in its cluster, start and stop its machines, write run records."""
+    account, prefix = context.account, context.naming.prefix
+    in_cluster = {"ecs:cluster": context.cluster_arn}
+    return document(
+        # A target without a revision is authorised as its latest revision (ECS, 2024-03-21), hence `:*`.
+        allow("ecs:RunTask", account.arn("ecs", f"task-definition/{prefix}-*:*"), ArnEquals=in_cluster),
+        allow(["ecs:StopTask", "ecs:DescribeTasks"], account.arn("ecs", f"task/{context.naming.cluster}/*")),
+        # Tasks have the tags of their definition from the start; nobody changes them afterwards.
+        allow(
+            "ecs:TagResource",
+            account.arn("ecs", f"task/{context.naming.cluster}/*"),
+            StringEquals={"ecs:CreateAction": "RunTask"},
+        ),
+        allow(
+            "iam:PassRole",
+            account.role_arn(f"{tasks_path(context)[1:]}*"),
+            StringEquals={"iam:PassedToService": "ecs-tasks.amazonaws.com"},
+        ),
+        allow(
+            ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+            [account.arn("events", f"rule/{rule}") for rule in MANAGED_RULES],
+        ),
+        allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
+        allow(["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")),
+        allow("s3:PutObject", account.bucket_arn(context.data_bucket, "_runs/*")),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3"),
+    )
+
+
+def scheduler_permissions(context: Context) -> Document:
+    """Start machines of this environment; put down what could not be started."""
+    return document(
+        allow("states:StartExecution", context.machine_arn(f"{context.naming.prefix}-*")),
+        allow("sqs:SendMessage", context.account.arn("sqs", context.naming.missed_schedules)),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "sqs"),
+    )
+
+
+def instances_trust(context: Context) -> Document:
+    """EC2 gives a machine its role without naming a source ("Cross-service confused deputy", IAM user guide)."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"ec2.{context.account.dns_suffix}"},
+        "Action": "sts:AssumeRole",
+    }
+    return document(statement)
+
+
+def instances_permissions(context: Context) -> Document:
+    """What the ECS agent of a machine does: join this cluster, hear of its tasks, tell how they are.
+
+    Images, logs and secrets are fetched with the roles of the tasks, not with this one.
+    Source: "Actions, resources, and condition keys for Amazon ECS", service authorization reference.
+    """
+    account, cluster = context.account, context.cluster_arn
+    machines = account.arn("ecs", f"container-instance/{context.naming.cluster}/*")
+    return document(
+        # It knows no resources.
+        allow("ecs:DiscoverPollEndpoint", "*"),
+        allow(
+            [
+                "ecs:DeregisterContainerInstance",
+                "ecs:RegisterContainerInstance",
+                "ecs:SubmitAttachmentStateChanges",
+                "ecs:SubmitContainerStateChange",
+                "ecs:SubmitTaskStateChange",
+            ],
+            cluster,
+        ),
+        allow(
+            ["ecs:Poll", "ecs:StartTelemetrySession", "ecs:UpdateContainerInstancesState"],
+            machines,
+            ArnEquals={"ecs:cluster": cluster},
+        ),
+    )
+
+
+# --- resources -----------------------------------------------------------------------------------------------------
+
+
+Service = Literal["states", "scheduler", "instances"]
+SERVICES: dict[Service, str] = {
+    "states": "states.amazonaws.com",
+    "scheduler": "scheduler.amazonaws.com",
+    "instances": "the machines",
+}
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A role and its policy. What uses the role depends on `ready`: the role exists a moment before its policy."""
+
+    role: Role
+    policy: RolePolicy | None
+
+    @property
+    def ready(self) -> list[pulumi.Resource]:
+        return [self.policy] if self.policy else [self.role]
+
+
+def tasks_path(context: Context) -> str:
+    """Where roles lie that may be given to tasks, and no others."""
+    return f"{context.role_path}tasks/"
+
+
+def workload_role(
+    purpose: Literal["execution", "task"], spec: WorkloadSpec, context: Context, parent: Component
+) -> Granted:
+    permissions = {"execution": execution_permissions, "task": task_permissions}[purpose](spec, context)
+    role = Role(
+        parent.child(purpose),
+        name=context.naming.role(spec.name, purpose),
+        path=tasks_path(context),
+        permissions_boundary=context.boundary,
+        force_detach_policies=True,  # an update that was killed may have made a policy that no state knows
+        description=f"{purpose} role of the {spec.kind} {spec.name}",
+        assume_role_policy=json.dumps(tasks_trust(context.account)),
+        tags=context.tags(spec),
+        opts=parent.options(),
+    )
+    return Granted(role, _policy(purpose, role, permissions, parent))
+
+
+def _policy(name: str, role: Role, permissions: Document | None, parent: Component) -> RolePolicy | None:
+    if permissions is None:
+        return None
+    policy = json.dumps(permissions)
+    if (size := len("".join(policy.split()))) > MOST_POLICY_CHARACTERS:
+        raise pulumi.RunError(
+            f"{parent.child(name)}: what it reads, connects to and keeps secret makes a policy of {size:,} characters; "
+            f"AWS allows {MOST_POLICY_CHARACTERS:,} for all policies of a role: split it into two, or read fewer things"
+        )
+    return RolePolicy(parent.child(name), name=name, role=role.name, policy=policy, opts=parent.options())
+
+
+class PlatformRoles(Component):
+    """The roles of AWS's own services, made once an environment and bounded to its name prefix; that of the machines in
+    pools only if one of `hardware` is a pool.
+    """
+
+    def __init__(self, context: Context, parent: pulumi.Resource, hardware: Iterable[str] = ()) -> None:
+        super().__init__("PlatformRoles", "roles", parent)
+        self.context = context
+        self.states = self._role("states", states_trust(context), states_permissions(context))
+        self.scheduler = self._role("scheduler", scheduler_trust(context), scheduler_permissions(context))
+        self.instances: Granted | None = None
+        if Offer.of(context.settings).used(hardware):
+            self.instances = self._role("instances", instances_trust(context), instances_permissions(context))
+        self.register_outputs({})
+
+    def _role(self, service: Service, trusted: Document, permissions: Document) -> Granted:
+        role = Role(
+            self.child(service),
+            name=self.context.naming.environment_role(service),
+            path=self.context.role_path,
+            permissions_boundary=self.context.boundary,
+            force_detach_policies=True,
+            description=f"{SERVICES[service]} acting for the environment {self.context.naming.environment}",
+            assume_role_policy=json.dumps(trusted),
+            tags=self.context.tags(),
+            opts=self.options(),
+        )
+        return Granted(role, _policy(service, role, permissions, self))

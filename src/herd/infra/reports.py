@@ -1,0 +1,123 @@
+"""Where reports are published: a public bucket, a CloudFront distribution over a private one, or nowhere.
+
+| `reports` | who can read | costs |
+| --- | --- | --- |
+| bucket | everybody who knows the address | the requests |
+| cloudfront | everybody who knows the address; for accounts that allow no public bucket | the requests, no fee |
+| none | those who may read the data bucket | nothing |
+"""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws.cloudfront.distribution import Distribution
+from pulumi_aws.cloudfront.origin_access_control import OriginAccessControl
+from pulumi_aws.s3.get_account_public_access_block import get_account_public_access_block
+
+from herd.infra.absence import PUBLIC_ACCESS_BLOCK
+from herd.infra.context import Component, Context, Statement
+from herd.infra.settings import Settings
+from herd.infra.storage import Bucket, public_pages
+
+NOT_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+"""AWS's cache policy CachingDisabled: a page that was rendered again is seen at once."""
+
+SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
+"""AWS's response headers policy SecurityHeadersPolicy."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """The reports bucket, and where published pages begin."""
+
+    bucket: Bucket
+    url: pulumi.Output[str]
+
+
+def publish(context: Context, parent: pulumi.Resource) -> Published | None:
+    """What the setting `reports` asks for; None if nothing is published."""
+    settings, arn = context.settings, context.account.bucket_arn(context.reports_bucket)
+    if settings.reports == "none":
+        return None
+    if settings.reports == "bucket":
+        bucket = Bucket("reports", context, parent, public=True, statements=[public_pages(arn)])
+        host = bucket.bucket.bucket_regional_domain_name
+    else:
+        bucket = Bucket("reports", context, parent, statements=None)
+        distribution = ReportsDistribution(bucket, context, parent).distribution
+        bucket.admit(distribution.arn.apply(lambda distribution_arn: distribution_reads(arn, distribution_arn)))
+        host = distribution.domain_name
+    return Published(bucket, pulumi.Output.concat(f"{settings.scheme}://", host))
+
+
+class ReportsDistribution(Component):
+    """CloudFront over the private reports bucket: OriginAccessControl and Distribution."""
+
+    def __init__(self, bucket: Bucket, context: Context, parent: pulumi.Resource) -> None:
+        super().__init__("ReportsDistribution", "published", parent)
+        control = OriginAccessControl(
+            self.child("control"),
+            name=f"{context.naming.prefix}-reports",
+            description=f"Published reports of {context.naming.prefix}",
+            origin_access_control_origin_type="s3",
+            signing_behavior="always",
+            signing_protocol="sigv4",
+            opts=self.options(),
+        )
+        self.distribution = Distribution(
+            self.child("distribution"),
+            enabled=True,
+            comment=f"Published reports of {context.naming.prefix}",
+            is_ipv6_enabled=True,
+            # Europe and North America; all edges cost more and reports are read by few.
+            price_class="PriceClass_100",
+            origins=[
+                {
+                    "origin_id": "reports",
+                    "domain_name": bucket.bucket.bucket_regional_domain_name,
+                    "origin_access_control_id": control.id,
+                }
+            ],
+            default_cache_behavior={
+                "target_origin_id": "reports",
+                "allowed_methods": ["GET", "HEAD"],
+                "cached_methods": ["GET", "HEAD"],
+                "viewer_protocol_policy": "redirect-to-https",
+                "cache_policy_id": NOT_CACHED,
+                "response_headers_policy_id": SECURITY_HEADERS,
+                "compress": True,
+            },
+            restrictions={"geo_restriction": {"restriction_type": "none"}},
+            viewer_certificate={"cloudfront_default_certificate": True},
+            tags=context.tags(),
+            opts=self.options(),
+        )
+        self.register_outputs({})
+
+
+def distribution_reads(bucket_arn: str, distribution_arn: str) -> Statement:
+    """This distribution, and no other of anybody's, may read objects."""
+    return {
+        "Sid": "Distribution",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudfront.amazonaws.com"},
+        "Action": "s3:GetObject",
+        "Resource": f"{bucket_arn}/*",
+        "Condition": {"StringEquals": {"AWS:SourceArn": distribution_arn}},
+    }
+
+
+def refuse_blocked(settings: Settings) -> None:
+    """Says in the preview what PutBucketPolicy would say after half of the environment is there. Raises RunError."""
+    try:
+        block = get_account_public_access_block(account_id=settings.account)
+    except Exception as error:  # Pulumi's invokes raise nothing narrower
+        if PUBLIC_ACCESS_BLOCK.says_none(error):
+            return
+        raise
+    if block.block_public_policy or block.restrict_public_buckets:
+        raise pulumi.RunError(
+            f"Pulumi.{settings.environment}.yaml: {settings.project}:reports = bucket needs a public bucket, and the "
+            f"account {settings.account} (or its organisation) blocks those; write cloudfront, which reads a private "
+            "one, or none"
+        )

@@ -1,0 +1,161 @@
+"""Settings files -> Specs: what the team wrote, checked, before anything is deployed.
+
+    defaults.toml → workload.toml → its [environments.<environment>]
+
+`load_specs` reads the whole project and raises SpecErrors with all problems of all files at once. It is pure: the same
+files give the same Specs, whatever the day. What depends on the day is the command line's (src/herd/reviews.py).
+
+spec_models is the schema, spec_files finds and reads, spec_draft makes one workload of it, spec_rules and spec_graph
+look at settings together, spec_errors words the messages. Nothing here imports Pulumi.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from herd.infra import spec_draft, spec_files, spec_graph, spec_offer
+from herd.infra.offer import Offer
+from herd.infra.schedule import Schedule
+from herd.infra.spec_draft import Draft
+from herd.infra.spec_errors import Problem, SpecErrors, did_you_mean, printable, quoted
+from herd.infra.spec_files import Origin
+from herd.infra.spec_graph import Pipeline
+from herd.infra.spec_models import (
+    AnySpec,
+    ApiSpec,
+    BatchSpec,
+    Check,
+    JobSpec,
+    Kind,
+    Read,
+    Replicas,
+    ReportSpec,
+    WorkloadSpec,
+    settings_of,
+)
+
+EVERYWHERE = Offer()
+"""What every environment offers."""
+
+__all__ = [
+    "AnySpec",
+    "ApiSpec",
+    "BatchSpec",
+    "Check",
+    "Explained",
+    "JobSpec",
+    "Origin",
+    "Pipeline",
+    "Problem",
+    "Read",
+    "Replicas",
+    "ReportSpec",
+    "Schedule",
+    "SpecErrors",
+    "Specs",
+    "WorkloadSpec",
+    "explain",
+    "load_specs",
+]
+
+
+@dataclass(frozen=True)
+class Specs:
+    """Everything that the team wrote, for one environment. `workloads` is ordered by name.
+
+    `origins`: workload -> setting -> where its value stands; inner keys of `env`, `params` and `replicas` as `env.X`.
+    """
+
+    workloads: Mapping[str, AnySpec]
+    pipelines: tuple[Pipeline, ...] = ()
+    origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One value of a workload and where it comes from: a file, `default`, or what it was worked out from."""
+
+    key: str
+    value: Any
+    source: str
+
+
+def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE) -> Specs:
+    """The project's workloads in one environment; raises SpecErrors with every problem of every file."""
+    drafts, problems = _load(root, environment, offer)
+    if problems:
+        raise SpecErrors(sorted(problems, key=lambda problem: problem.file))
+    workloads = {draft.spec.name: draft.spec for draft in sorted(drafts, key=lambda draft: draft.spec.name)}
+    origins = {draft.spec.name: draft.origins for draft in drafts}
+    return Specs(workloads, spec_graph.pipelines(workloads), origins)
+
+
+def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) -> list[Explained]:
+    """Each setting of one workload with its source, in the schema's order; raises SpecErrors."""
+    specs = load_specs(root, environment, offer)
+    if name not in specs.workloads:
+        message = f"no workload is called {quoted(name)}{did_you_mean(name, specs.workloads)}"
+        raise SpecErrors([Problem("jobs, reports, apis", "name", message)])
+    spec, origins = specs.workloads[name], specs.origins[name]
+    return [
+        Explained(key, value, str(origins.get(key, "default")))
+        for setting, field_name in settings_of(type(spec)).items()
+        for key, value in _plain(setting, getattr(spec, field_name))
+    ]
+
+
+def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A setting's value as it could be written in the file; tables key by key."""
+    if isinstance(value, Replicas):
+        value = value.model_dump()
+    if isinstance(value, Mapping) and value:
+        yield from ((f"{setting}.{key}", inner) for key, inner in value.items())
+    elif isinstance(value, Schedule):
+        yield setting, value.text
+    elif isinstance(value, tuple):
+        yield (
+            setting,
+            [item.model_dump(exclude_none=True) if isinstance(item, Check | Read) else item for item in value],
+        )
+    elif setting == "schedule" and value is None:
+        yield setting, "none"
+    else:
+        yield setting, value
+
+
+def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list[Problem]]:
+    found, problems = spec_files.discover(root)
+    common, more = spec_draft.defaults(root)
+    problems += more
+    drafts: dict[str, Draft] = {}
+    kinds: dict[str, Kind] = {}
+    folders: dict[str, Path] = {}
+    for entry in found:
+        draft, more = spec_draft.workload(root, entry, common, environment)
+        problems += more
+        if not entry.name:
+            continue
+        if entry.name in folders:
+            taken = f"the name {quoted(entry.name)} is taken by {folders[entry.name].as_posix()}"
+            problems.append(Problem(entry.file, "name", f"{taken}: names are unique over all kinds"))
+            continue
+        folders[entry.name], kinds[entry.name] = entry.folder, entry.kind
+        if draft:
+            drafts[entry.name] = draft
+    specs = {name: draft.spec for name, draft in drafts.items()}
+    for name, finding in [*spec_graph.findings(specs, kinds, offer.datasets), *spec_offer.findings(specs, offer)]:
+        drafts[name].accept(finding)
+    problems += [problem for draft in drafts.values() for problem in draft.problems]
+    problems += _links(root, [entry.folder for entry in found], specs.values())
+    return list(drafts.values()), problems
+
+
+def _links(root: Path, folders: list[Path], specs: Iterable[AnySpec]) -> Iterator[Problem]:
+    """What ends up in an image must lie in the project, or whoever writes a link publishes what it points to."""
+    beside = {Path("images", spec.image) for spec in specs} | {
+        Path("lib", used) for spec in specs for used in spec.uses
+    }
+    for folder in [*folders, *sorted(path for path in beside if (root / path).is_dir())]:
+        for link, why in spec_files.links_astray(root, folder):
+            yield Problem(printable(link.as_posix()), "", why)

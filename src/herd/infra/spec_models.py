@@ -1,0 +1,267 @@
+"""What a workload is: the frozen types that the rest of the program works with.
+
+Each field is also a setting of `workload.toml`, so this module is the schema: the reference page and the editor's JSON
+schema are generated from it. Only `name`, `kind` and `folder` are not written by anyone; the folder gives them.
+Values are strict: TOML has types, so `retries = "3"` is a mistake and not a number.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+from herd.infra import capacity, schedule
+from herd.infra import spec_words as words
+from herd.infra.schedule import Schedule
+
+Kind = Literal["job", "report", "api"]
+Scalar = bool | int | float | str
+
+
+SHELL = ("bash", "-e", "-o", "pipefail", "-c")
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return value
+
+
+def _as_command(value: Any) -> Any:
+    """A list is exact; a string goes through a shell, as people expect of a line with `&&` or `$VARIABLE` in it.
+
+    A step that fails ends it, also before a pipe: else a run whose last line is well would be published.
+    """
+    return [*SHELL, value] if isinstance(value, str) and value.strip() else value
+
+
+def _as_read(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_schedule(value: Any) -> Any:
+    if value is None or isinstance(value, Schedule):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('must be text in quotes, like "0 6 * * 1-5", "@daily" or "every 2 hours"')
+    return None if value == "none" else schedule.parse(value)
+
+
+Finite = Annotated[float, AfterValidator(_finite)]
+Name = Annotated[str, AfterValidator(words.workload_name)]
+
+
+class Strict(BaseModel):
+    """Frozen, no unknown keys, no silent conversion."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class Read(Strict):
+    """One input: the current output of another workload, or of the workload itself."""
+
+    name: Name = Field(description="the job or report whose output is read")
+    fetch: bool = Field(default=True, description="false: nothing is copied, the program gets the S3 address only")
+
+
+class Check(Strict):
+    """One rule of the output gate: a number in a JSON file that the run must have written."""
+
+    file: Annotated[str, AfterValidator(words.output_file)] = Field(description="a JSON file below outputs/")
+    value: Annotated[str, AfterValidator(words.dotted_path)] = Field(
+        description="the key to look at; dots go deeper: `test.auc`"
+    )
+    min: Finite | None = Field(default=None, description="the least value that passes")
+    max: Finite | None = Field(default=None, description="the greatest value that passes")
+    max_drop: Annotated[float, Field(ge=0), AfterValidator(_finite)] | None = Field(
+        default=None, description="how far the value may fall below the accepted baseline (absolute)"
+    )
+
+
+class Replicas(Strict):
+    """How many copies of a service run."""
+
+    min: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="copies that always run")
+    max: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="copies at most; above `min` it scales")
+    target_cpu: Annotated[int, Field(ge=10, le=90)] = Field(
+        default=60, description="percent of CPU that scaling aims at"
+    )
+
+
+class WorkloadSpec(Strict):
+    """What every kind of workload has."""
+
+    name: Name
+    kind: Kind
+    folder: Path
+
+    owner: Annotated[str, AfterValidator(words.owner)] = Field(
+        description="who answers for it; a tag on all that it has", examples=["data@example.com"]
+    )
+    review_by: date = Field(
+        description="the last day it runs unless somebody looks it over and moves the date", examples=["2027-06-30"]
+    )
+    image: Annotated[str, AfterValidator(words.folder_name)] = Field(
+        default="python", description="a folder below `images/`: the system it runs on"
+    )
+    command: Annotated[
+        tuple[Annotated[str, AfterValidator(words.argument)], ...],
+        Field(strict=False, min_length=1, max_length=200),
+        BeforeValidator(_as_command, json_schema_input_type=str | list[str]),
+    ] = Field(
+        description="a list is run as it is, a string goes through `bash -e -o pipefail`",
+        examples=['["python", "train.py"]'],
+    )
+    hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
+        default="fargate",
+        description="`fargate`; `fargate-spot`: about 70 % cheaper, and AWS may stop it with two minutes' notice; "
+        "`vm`: machines of its own that go when nothing runs; or one of the `pools` in the stack's settings",
+    )
+    cpu: Annotated[float, AfterValidator(capacity.possible_cpu)] = Field(default=1, description="vCPU")
+    memory_gb: Finite = Field(default=2, description="memory in GB; which are possible depends on `cpu`")
+    disk_gb: Annotated[int, Field(ge=capacity.DISK_GB.min, le=capacity.DISK_GB.max)] = Field(
+        default=capacity.DISK_GB.min, description="disk in GB"
+    )
+    reads: Annotated[
+        tuple[Annotated[Read, BeforeValidator(_as_read, json_schema_input_type=str | Read)], ...],
+        Field(strict=False),
+        AfterValidator(words.unique),
+    ] = Field(
+        default=(),
+        description='jobs and reports whose outputs are in `inputs/<name>/`; `{ name = "x", fetch = false }` gives '
+        "the address only, and so does one of the `datasets` in the stack's settings",
+        examples=['["ingest-flights"]'],
+    )
+    uses: Annotated[
+        tuple[Annotated[str, AfterValidator(words.package_name)], ...],
+        Field(strict=False),
+        AfterValidator(words.unique),
+    ] = Field(default=(), description="folders of `lib/`: shared code that can be imported", examples=['["features"]'])
+    params: Annotated[
+        Mapping[
+            Annotated[str, AfterValidator(words.param_name)],
+            Annotated[Scalar, PlainValidator(words.scalar, json_schema_input_type=Scalar)],
+        ],
+        Field(max_length=50),
+    ] = Field(
+        default={},
+        description="parameters and their defaults; `month` is `HERD_PARAM_MONTH`, `--param month=3` changes it",
+    )
+    env: Annotated[
+        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.text_value)]],
+        Field(max_length=100),
+    ] = Field(default={}, description="environment variables, upper-case names only; no secrets here")
+    secrets: Annotated[
+        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.secret_name)]],
+        Field(max_length=50),
+    ] = Field(
+        default={},
+        description='environment variables that get the value of a secret: `KEY = "weather-key"`, after '
+        "`herd secret set weather-key`",
+    )
+    connects: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
+        default=(),
+        description="`connections` in the stack's settings; `warehouse` is ready in `HERD_CONNECTION_WAREHOUSE_URL`",
+        examples=['["warehouse"]'],
+    )
+
+
+class BatchSpec(WorkloadSpec):
+    """What starts, does its work and ends: a job or a report."""
+
+    schedule: Annotated[Schedule | None, BeforeValidator(_as_schedule, json_schema_input_type=str)] = Field(
+        default=None,
+        description='when it runs: five-field cron, `@hourly`, `@daily`, `@weekly`, `@monthly`, `"every 2 hours"`, '
+        'or `"none"`: by hand only',
+        examples=['"0 6 * * 1-5"'],
+    )
+    timezone: Annotated[str, AfterValidator(words.timezone)] = Field(
+        default="UTC", description="IANA time zone of the schedule", examples=["Europe/Amsterdam"]
+    )
+    after: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
+        default=(), description="instead of a schedule: runs when these have succeeded", examples=['["ingest-flights"]']
+    )
+    fan_out: Annotated[
+        tuple[Annotated[str, AfterValidator(words.item)], ...],
+        Field(strict=False, max_length=200),
+        AfterValidator(words.unique_items),
+    ] = Field(
+        default=(), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]']
+    )
+    timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
+        default=60, description="time limit of each attempt"
+    )
+    retries: Annotated[int, Field(ge=0, le=10)] = Field(default=2, description="further attempts after a failure")
+    overlap: Literal["skip", "replace", "allow"] = Field(
+        default="skip", description="what a start does while the last run still goes on"
+    )
+    checks: Annotated[tuple[Check, ...], Field(strict=False, max_length=50)] = Field(
+        default=(), alias="check", description="the output gate: what must hold before a result is published"
+    )
+
+
+class JobSpec(BatchSpec):
+    """Trains a model, updates a dataset, writes to a database."""
+
+    kind: Literal["job"] = "job"
+
+
+class ReportSpec(BatchSpec):
+    """Rendered from code and published as a page."""
+
+    kind: Literal["report"] = "report"
+
+
+class ApiSpec(WorkloadSpec):
+    """Answers requests."""
+
+    kind: Literal["api"] = "api"
+    port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
+        default=8000, description="where the program listens on AWS; it always reads `$PORT`"
+    )
+    health: Annotated[str, AfterValidator(words.url_path)] = Field(
+        default="/health", description="the path that answers 200 while the process is up"
+    )
+    start_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=1, description="how long a new copy may take until it answers `health`; one that needs longer is ended"
+    )
+    replicas: Replicas = Field(default=Replicas(), description="how many copies run")
+    access: Literal["internal", "company", "public"] = Field(
+        default="internal",
+        description="who reaches it: the environment's own network, the company (its addresses, or people who sign "
+        "in), or everybody (the stack must allow it)",
+    )
+
+
+AnySpec = JobSpec | ReportSpec | ApiSpec
+MODELS: dict[Kind, type[JobSpec] | type[ReportSpec] | type[ApiSpec]] = {
+    "job": JobSpec,
+    "report": ReportSpec,
+    "api": ApiSpec,
+}
+FOLDERS: dict[str, Kind] = {"jobs": "job", "reports": "report", "apis": "api"}
+"""The folder a workload lies in decides its kind."""
+
+ARTICLE: dict[Kind, str] = {"job": "a job", "report": "a report", "api": "an api"}
+
+GIVEN = frozenset({"name", "kind", "folder"})
+"""Fields that no settings file contains."""
+
+
+def settings_of(model: type[BaseModel]) -> dict[str, str]:
+    """Setting as written in a file -> field, for one kind or one table: `{"check": "checks", "cpu": "cpu", …}`."""
+    given = GIVEN if issubclass(model, WorkloadSpec) else ()
+    return {field.alias or name: name for name, field in model.model_fields.items() if name not in given}
+
+
+TABLES: dict[str, type[BaseModel]] = {"check": Check, "reads": Read, "replicas": Replicas}
+"""Settings whose entries are tables with settings of their own."""
+
+DEFAULTABLE = frozenset(
+    {"owner", "review_by", "image", "hardware", "cpu", "memory_gb", "disk_gb", "env"}
+    | {"timezone", "timeout_minutes", "retries", "overlap"}
+)
+"""What defaults.toml may set: what a team has in common, not what makes a workload that workload."""

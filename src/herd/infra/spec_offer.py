@@ -1,0 +1,52 @@
+"""Rules over a workload and what its stack offers: hardware that can carry it, connections and datasets that exist."""
+
+from collections.abc import Iterator, Mapping
+
+from herd.infra import capacity
+from herd.infra.offer import Offer
+from herd.infra.spec_errors import did_you_mean, show
+from herd.infra.spec_models import AnySpec, WorkloadSpec
+from herd.infra.spec_rules import Finding
+
+MOST_CONNECTIONS = 4
+"""A network interface has five security groups: that of all tasks, and one a connection.
+Source: "Amazon VPC quotas", security groups per network interface.
+"""
+
+
+def findings(specs: Mapping[str, AnySpec], offer: Offer) -> Iterator[tuple[str, Finding]]:
+    """(workload, finding) for everything that a workload names and its stack does not have."""
+    for name, spec in specs.items():
+        for finding in [*_hardware(spec, offer), *_connections(spec, offer), *_datasets(spec, specs, offer)]:
+            yield name, finding
+
+
+def _hardware(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
+    if spec.hardware not in offer.hardware:
+        hint = did_you_mean(spec.hardware, offer.hardware)
+        yield ("hardware",), f"hardware = {show(spec.hardware)} is not hardware of this environment{hint}"
+    pool = offer.pool(spec.hardware)
+    machine = capacity.machine(pool.instance_type) if pool else None
+    if pool and machine and (spec.cpu > machine.cpu or spec.memory_gb > machine.for_tasks_gb):
+        wanted = f"cpu = {spec.cpu:g} with memory_gb = {spec.memory_gb:g}"
+        has = f"up to cpu = {machine.cpu} and memory_gb = {machine.for_tasks_gb:g}"
+        yield (
+            ("cpu", "memory_gb", "hardware"),
+            (f"{wanted} does not fit on {show(spec.hardware)}: a {pool.instance_type} has room for {has}"),
+        )
+
+
+def _connections(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
+    for name in spec.connects:
+        if name not in offer.connections:
+            hint = did_you_mean(name, offer.connections) or "; it has none"
+            yield ("connects",), f"connects: {show(name)} is not a connection in the stack's settings{hint}"
+    if len(spec.connects) > MOST_CONNECTIONS:
+        yield ("connects",), f"connects has {len(spec.connects)} entries; allowed: up to {MOST_CONNECTIONS}"
+
+
+def _datasets(spec: WorkloadSpec, specs: Mapping[str, AnySpec], offer: Offer) -> Iterator[Finding]:
+    for read in spec.reads:
+        if read.name in offer.datasets and read.name in specs:
+            both = "is a workload and a dataset in the stack's settings; rename one of them"
+            yield ("reads",), f"reads: {show(read.name)} {both}"

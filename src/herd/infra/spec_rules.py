@@ -1,0 +1,135 @@
+"""Rules over several settings of one workload, and over the folders beside it.
+
+A rule yields the settings that it looked at (the first is the one to change) and the message. When one of those
+settings is wrong by itself the message is dropped: it would only repeat the problem in other words.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from herd.infra import capacity, limits
+from herd.infra.asl import Target
+from herd.infra.offer import FARGATE
+from herd.infra.spec_errors import did_you_mean, show
+from herd.infra.spec_models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
+from herd.infra.statemachine import job_definition
+
+Finding = tuple[tuple[str, ...], str]
+
+# A task definition has 64 KB for everything. Source: "Amazon ECS task definition parameters", ECS developer guide.
+MOST_CHARACTERS = 20_000
+
+MANY_ATTEMPTS = 100
+"""Below so many attempts of items no run comes near the limit of events, so that it need not be worked out."""
+
+_SCRIPTS: dict[str, list[str]] = {"main.py": ["python", "main.py"], "main.R": ["Rscript", "main.R"]}
+_PAGES: dict[str, list[str]] = {
+    "report.qmd": ["quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"],
+    "report.Rmd": ["Rscript", "-e", "rmarkdown::render('report.Rmd', output_dir='outputs', output_file='index.html')"],
+}
+COMMANDS: dict[Kind, dict[str, list[str]]] = {"job": _SCRIPTS, "report": _SCRIPTS | _PAGES, "api": _SCRIPTS}
+"""What a workload without a command runs, by the file that is there."""
+
+
+def default_command(folder: Path, kind: Kind) -> tuple[list[str], str]:
+    """The command and the file that decided it; raises ValueError when none or several are there."""
+    choice = COMMANDS[kind]
+    there = [file for file in choice if (folder / file).is_file()]
+    if not there:
+        raise ValueError(f"command is missing: say what to run, or add one of {', '.join(choice)}")
+    if len(there) > 1:
+        raise ValueError(f"command is missing: {' and '.join(there)} are both there; say which one to run")
+    return choice[there[0]], there[0]
+
+
+def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
+    """Everything that is wrong with one workload although each of its settings is right."""
+    yield from _memory(spec)
+    yield from _size(spec)
+    for name in sorted(spec.env.keys() & spec.secrets.keys()):
+        yield ("secrets", "env"), f"[secrets] {name} stands in [env] too; a variable has one value: remove one of them"
+    yield from _folders(root, spec)
+    yield from _script(root, spec)
+    match spec:
+        case ApiSpec():
+            if spec.replicas.min > spec.replicas.max:
+                low, high = spec.replicas.min, spec.replicas.max
+                yield ("replicas",), f"replicas.min = {low} is above replicas.max = {high}"
+        case BatchSpec():
+            yield from _batch(spec)
+
+
+def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
+    if spec.hardware not in FARGATE:
+        if not 0.125 <= spec.memory_gb <= 32_768:
+            yield ("memory_gb",), f"memory_gb = {spec.memory_gb:g} is out of range; allowed: 0.125 or more"
+        return
+    try:
+        allowed = capacity.FARGATE_MEMORY_GB[capacity.known_cpu(spec.cpu)]
+    except ValueError as unknown:
+        yield ("cpu", "hardware"), f"cpu = {spec.cpu:g} {unknown}"
+        return
+    if spec.memory_gb not in allowed:
+        pair = f"memory_gb = {spec.memory_gb:g} is not available with cpu = {spec.cpu:g}"
+        yield ("memory_gb", "cpu"), f"{pair}; allowed: {capacity.describe(allowed)}"
+
+
+def _size(spec: WorkloadSpec) -> Iterator[Finding]:
+    values = [*spec.env.items(), *spec.params.items()]
+    size = sum(len(name) + len(str(value)) for name, value in values)
+    if size > MOST_CHARACTERS:
+        more = f"{size:,} characters; allowed: up to {MOST_CHARACTERS:,}, larger things belong in files"
+        yield ("env", "params"), f"[env] and [params] together have {more}"
+
+
+def _folders(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
+    if not (root / "images" / spec.image / "Dockerfile").is_file():
+        hint = did_you_mean(spec.image, (path.parent.name for path in root.glob("images/*/Dockerfile")))
+        yield ("image",), f"image = {show(spec.image)} is not there: no images/{spec.image}/Dockerfile{hint}"
+    for name in spec.uses:
+        if not (root / "lib" / name).is_dir():
+            hint = did_you_mean(name, (path.name for path in root.glob("lib/[a-z]*") if path.is_dir()))
+            yield ("uses",), f"uses: {show(name)} is not a folder of lib/{hint}"
+
+
+def _script(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
+    """`["python", "trian.py"]` would be found out minutes later, in the cloud."""
+    if len(spec.command) < 2 or spec.command[0] not in ("python", "python3", "Rscript"):
+        return
+    script = PurePosixPath(spec.command[1])
+    if script.suffix in (".py", ".R", ".r") and not script.is_absolute() and spec.command[1].isprintable():
+        folder = root / spec.folder
+        if ".." in script.parts or not (folder / script).is_file():
+            hint = did_you_mean(script.name, (path.name for path in folder.glob(f"*{script.suffix}")))
+            yield ("command",), f"command: {show(spec.command[1])} is not a file of {spec.folder.as_posix()}{hint}"
+
+
+def _events(spec: BatchSpec) -> Iterator[Finding]:
+    """AWS ends an execution whose history is full, and with it all tasks that still run."""
+    attempts = spec.retries + 1
+    if len(spec.fan_out) * attempts < MANY_ATTEMPTS:
+        return
+    definition = job_definition(spec, spec.name, Target("", "", "", "", (), ()))
+    most = limits.most_items(definition, attempts)
+    if len(spec.fan_out) > most:
+        yield (
+            ("fan_out", "retries"),
+            f"fan_out has {len(spec.fan_out)} items, which with retries = {spec.retries} can take more than the "
+            f"{limits.MOST_EVENTS:,} events that AWS allows one run; allowed: up to {most} items, or fewer retries",
+        )
+
+
+def _batch(spec: BatchSpec) -> Iterator[Finding]:
+    if spec.schedule and spec.after:
+        yield (
+            ("after", "schedule"),
+            "schedule and after exclude each other: a workload starts by the clock or after others; remove one",
+        )
+    yield from _events(spec)
+    if spec.name in spec.after:
+        yield ("after",), f"after: {show(spec.name)} is this workload itself"
+    for number, check in enumerate(spec.checks, 1):
+        if check.min is None and check.max is None and check.max_drop is None:
+            yield ("check",), f"[[check]] no. {number}: allows any value; give min, max or max_drop"
+        if check.min is not None and check.max is not None and check.min > check.max:
+            yield ("check",), f"[[check]] no. {number}: min = {check.min:g} is above max = {check.max:g}"

@@ -1,0 +1,161 @@
+"""The small rules for single words of a settings file: one function a rule.
+
+Each returns the value or raises ValueError with the rest of a sentence that begins with the setting and its value:
+`image = "../x"` + `must be …`.
+"""
+
+import math
+import re
+import sys
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from herd.infra import naming
+from herd.infra.spec_errors import nearest
+
+WORKLOAD_NAME, WORKLOAD_NAMES = naming.WORKLOAD, naming.WORKLOADS
+ENVIRONMENT_NAME = naming.ENVIRONMENT
+SECRET_NAME, SECRET_NAMES = naming.SECRET, naming.SECRETS
+FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
+PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
+ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
+PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
+URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
+# Characters that AWS takes in the value of a tag, because the owner becomes one.
+OWNER = re.compile(r"[\w.:/=+@-]([\w .:/=+@-]{0,126}[\w.:/=+@-])?")
+
+LONGEST_VALUE = 2_000
+TAKEN_VARIABLES = ("PATH", "PORT", "HOME", "TMPDIR", "PYTHONPATH")
+TAKEN_PREFIXES = ("HERD_", "AWS_", "ECS_")
+
+
+def _match(value: str, pattern: re.Pattern[str], rule: str) -> str:
+    if not pattern.fullmatch(value):
+        raise ValueError(rule)
+    return value
+
+
+def workload_name(value: str) -> str:
+    return _match(value, WORKLOAD_NAME, f"is not a name of a workload; allowed: {WORKLOAD_NAMES}")
+
+
+def folder_name(value: str) -> str:
+    return _match(value, FOLDER_NAME, "must be the name of a folder below images/: a-z, 0-9, - and _, a letter first")
+
+
+def package_name(value: str) -> str:
+    if value in sys.stdlib_module_names:
+        raise ValueError("is the name of one of Python's own modules and would hide it; rename the folder")
+    return _match(value, PACKAGE_NAME, "must be the name of a folder below lib/ that can be imported: a-z, 0-9 and _")
+
+
+def item(value: str) -> str:
+    return _match(value, ITEM, "must be 1 to 50 of letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+def unique_items(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Items become folders, and some laptops do not tell upper case from lower case."""
+    seen: dict[str, str] = {}
+    for value in values:
+        if value.lower() in seen:
+            raise ValueError(f"names {value!r} twice: each item needs a folder of its own")
+        seen[value.lower()] = value
+    return values
+
+
+def owner(value: str) -> str:
+    return _match(
+        value, OWNER, "must say who answers for it: an address or a team, up to 128 letters, digits and .:/=+@-_"
+    )
+
+
+def argument(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not contain the character NUL")
+    return value
+
+
+def url_path(value: str) -> str:
+    return _match(value, URL_PATH, 'must be a path that begins with "/", like "/health"')
+
+
+def output_file(value: str) -> str:
+    parts = value.split("/")
+    if not value.isprintable() or "\\" in value or len(value) > 200 or any(part in ("", ".", "..") for part in parts):
+        raise ValueError('must be a file below outputs/, like "metrics.json"')
+    return value
+
+
+def dotted_path(value: str) -> str:
+    if not value.isprintable() or len(value) > 200 or not all(value.split(".")):
+        raise ValueError('must be a key of the JSON file, like "auc" or "test.auc"')
+    return value
+
+
+@cache
+def zones() -> frozenset[str]:
+    """Names of time zones that this machine knows, without its own aliases, which AWS does not know."""
+    return frozenset(available_timezones() - {"localtime", "Factory", "posixrules"})
+
+
+def timezone(value: str) -> str:
+    if value not in zones():
+        # Old abbreviations such as EST know no summer time: never the better word for CEST.
+        near = nearest(value, (zone for zone in zones() if "/" in zone or zone == "UTC"))
+        hint = f"; did you mean '{near}'?" if near else '; allowed: IANA names, like "UTC" or "Europe/Amsterdam"'
+        raise ValueError(f"is not a time zone{hint}")
+    return value
+
+
+def env_name(value: str) -> str:
+    if not ENV_NAME.fullmatch(value):
+        raise ValueError("is not a name of a variable; allowed: A-Z, 0-9 and _, a letter first")
+    if value in TAKEN_VARIABLES or value.startswith(TAKEN_PREFIXES):
+        raise ValueError(
+            f"is set by the platform; taken: {', '.join(TAKEN_VARIABLES)} and what begins with "
+            f"{', '.join(TAKEN_PREFIXES)}"
+        )
+    return value
+
+
+def hardware_name(value: str) -> str:
+    """Which there are, the stack's settings say (`herd.infra.spec_offer`)."""
+    return _match(value, FOLDER_NAME, "is not a name of hardware; allowed: fargate, fargate-spot, vm or a pool's")
+
+
+def secret_name(value: str) -> str:
+    """Whoever writes the secret itself here is told so, and what was written is not shown."""
+    rule = f"must be the name of a secret ({SECRET_NAMES}), never its value: `herd secret set NAME` keeps that"
+    return _match(value, SECRET_NAME, rule)
+
+
+def param_name(value: str) -> str:
+    return _match(value, PARAM_NAME, "is not a name of a parameter; allowed: a-z, 0-9 and _, a letter first")
+
+
+def text_value(value: str) -> str:
+    """A process takes no NUL in its environment, and a task definition has 64 KB for everything."""
+    if "\0" in value or len(value) > LONGEST_VALUE:
+        raise ValueError(f"must be text of up to {LONGEST_VALUE} characters without NUL")
+    return value
+
+
+def scalar(value: Any) -> bool | int | float | str:
+    if isinstance(value, str):
+        return text_value(value)
+    if isinstance(value, float) and not math.isfinite(value) or isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("must be a finite number of at most 64 bits")
+    if not isinstance(value, bool | int | float):
+        raise ValueError("must be text in quotes, a number, true or false")
+    return value
+
+
+def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """For lists of names and of reads."""
+    names = [getattr(value, "name", value) for value in values]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"names '{name}' twice")
+    return values

@@ -1,0 +1,245 @@
+"""The build context of a workload's image: what goes in, where it lies, and the hash that names it. No Pulumi here.
+
+A context is the image's folder with the workload's code, the shared code it uses and the runner beside it:
+
+    Dockerfile …         images/<image>/
+    requirements.lock    the workload's own if it has one, else the image's
+    workload/            jobs/<name>/ without workload.toml (its settings travel in the task definition)
+    lib/<used>/          lib/<used>/
+    runner/              the runner of the installed Herd
+
+The same files always give the same context, byte by byte and in their modes and times: nothing is built twice.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from herd import PACKAGE
+from herd.infra.spec import WorkloadSpec
+
+LOCK = "requirements.lock"
+NEVER = frozenset({"__pycache__", "venv", "node_modules"})
+"""Made by tools, not written by people. Names that begin with a dot never go in either."""
+
+RUNNER = PACKAGE / "runner"
+
+ALWAYS = ("lib", "workload")
+"""Folders that Dockerfiles copy: there even when a workload is a command without code, or uses nothing of lib/."""
+
+FILE_MODE, PROGRAM_MODE = 0o644, 0o755
+SAME_TIME = 315_532_800
+"""1980-01-01, the earliest time that zip files know."""
+
+HASH_LENGTH = 12
+
+
+class StagingError(Exception):
+    """A folder that cannot become a build context; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class File:
+    content: bytes
+    mode: int
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+Tree = dict[str, File]
+"""Files by their path in the context, with `/`, in order."""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A context on disk. `content_hash` changes exactly when a path, a mode or a byte of it does."""
+
+    context: Path
+    content_hash: str
+
+
+class Stager:
+    """Stages the contexts of one environment below `<root>/.herd/build/<environment>/`.
+
+    Folders that several workloads share (runner, images, lib) are read once.
+    """
+
+    def __init__(self, root: Path, environment: str) -> None:
+        self._root = root
+        self._build = root / ".herd" / "build" / environment
+        self._read: dict[Path, Tree] = {}
+
+    def stage(self, spec: WorkloadSpec) -> Staged:
+        """Writes what has changed, removes what no longer belongs. Raises StagingError."""
+        tree = self.tree(spec)
+        context = self._build / spec.name
+        write(tree, context)
+        return Staged(context, content_hash(tree))
+
+    def tree(self, spec: WorkloadSpec) -> Tree:
+        image = self._folder(Path("images") / spec.image)
+        own = {path: file for path, file in self._folder(spec.folder).items() if path != "workload.toml"}
+        tree = {
+            **image,
+            **_below("runner", self._runner()),
+            **_below("workload", {path: file for path, file in own.items() if path != LOCK}),
+            **({LOCK: own[LOCK]} if LOCK in own else {}),
+        }
+        for used in spec.uses:
+            tree |= _below(f"lib/{used}", self._folder(Path("lib") / used))
+        ignored = Ignore(self._ignore_file(Path("images") / spec.image / ".dockerignore"))
+        return {path: tree[path] for path in sorted(tree) if not ignored(path)}
+
+    def _runner(self) -> Tree:
+        """Of the installed package, wherever that lies."""
+        if RUNNER not in self._read:
+            self._read[RUNNER] = dict(_files(RUNNER, RUNNER, "runner"))
+        return self._read[RUNNER]
+
+    def _ignore_file(self, name: Path) -> str:
+        path = self._root / name
+        if path.is_symlink():
+            raise StagingError(f"{name.as_posix()}: is a link; put the file itself here")
+        return path.read_text("utf-8") if path.is_file() else ""
+
+    def _folder(self, folder: Path) -> Tree:
+        if folder not in self._read:
+            path = self._root / folder
+            if not path.is_dir():
+                raise StagingError(f"{folder.as_posix()}: there is no such folder")
+            _check_target(path.resolve(), self._root.resolve(), folder.as_posix())
+            self._read[folder] = dict(_files(path, self._root.resolve(), folder.as_posix()))
+        return self._read[folder]
+
+
+def _below(folder: str, tree: Tree) -> Tree:
+    return {f"{folder}/{path}": file for path, file in tree.items()}
+
+
+def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = frozenset()) -> Iterator[tuple[str, File]]:
+    """The files below `folder`. Links inside the checkout are followed; the image gets a copy of what they point at.
+
+    `within` are the real folders on the way down, to notice a link that leads back up.
+    """
+    within |= {folder.resolve()}
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.name.startswith(".") or entry.name in NEVER or entry.name.endswith(".pyc"):
+            continue
+        path, name = Path(entry.path), f"{shown}/{entry.name}"
+        if entry.is_symlink():
+            _check_link(path.resolve(), root, name, within)
+        if entry.is_dir():
+            yield from ((f"{entry.name}/{below}", file) for below, file in _files(path, root, name, within))
+        elif entry.is_file():
+            mode = PROGRAM_MODE if entry.stat().st_mode & 0o100 else FILE_MODE
+            yield entry.name, File(path.read_bytes(), mode)
+        else:
+            raise StagingError(f"{name}: is neither a file nor a folder; move it out of the folder")
+
+
+def _check_target(target: Path, root: Path, shown: str) -> None:
+    """`.herd` has the credentials of the local cloud, `.git` and `.env` may have others: no link leads there."""
+    if not target.is_relative_to(root):
+        raise StagingError(f"{shown}: is a link out of the checkout; copy the file here, or share it through lib/")
+    inside = target.relative_to(root)
+    if any(part.startswith(".") for part in inside.parts):
+        raise StagingError(f"{shown}: is a link to {inside.as_posix()}, and what is hidden is never copied; remove it")
+
+
+def _check_link(target: Path, root: Path, shown: str, within: frozenset[Path]) -> None:
+    _check_target(target, root, shown)
+    if any(folder.is_relative_to(target) for folder in within):
+        raise StagingError(f"{shown}: is a link to a folder that contains it; remove it")
+    if not target.exists():
+        raise StagingError(f"{shown}: is a link to nothing; remove it")
+
+
+def content_hash(tree: Tree) -> str:
+    """Of paths, modes and contents; 12 hexadecimal digits."""
+    lines = (f"{path}\0{file.mode:o}\0{file.digest}\n" for path, file in sorted(tree.items()))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def write(tree: Tree, context: Path) -> None:
+    """Makes `context` hold exactly `tree`. Files that are right already are left alone.
+
+    Whatever else lies there goes first, links included: nothing is ever written through a link.
+    """
+    files = {context / path: file for path, file in tree.items()}
+    folders = {parent for path in files for parent in path.parents if parent.is_relative_to(context)}
+    folders |= {context, *(context / name for name in ALWAYS)}
+    if context.is_symlink() or not context.is_dir():
+        context.unlink(missing_ok=True)
+    else:
+        _remove_others(context, files, folders)
+    for folder in sorted(folders):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(PROGRAM_MODE)
+    for path, file in files.items():
+        if not _is_right(path, file):
+            path.write_bytes(file.content)
+            path.chmod(file.mode)
+            os.utime(path, (SAME_TIME, SAME_TIME))
+
+
+def _is_right(path: Path, file: File) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return (
+        found.st_mtime == SAME_TIME
+        and found.st_mode & 0o777 == file.mode
+        and found.st_size == len(file.content)
+        and path.read_bytes() == file.content
+    )
+
+
+def _remove_others(folder: Path, files: Mapping[Path, File], folders: set[Path]) -> None:
+    """Leaves real folders of `folders` and real files of `files` below `folder`, and removes everything else."""
+    for entry in os.scandir(folder):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if path in folders:
+                _remove_others(path, files, folders)
+            else:
+                shutil.rmtree(path)
+        elif path not in files or not entry.is_file(follow_symlinks=False):
+            path.unlink()
+
+
+class Ignore:
+    """The rules of a .dockerignore: `Ignore("docs/\\n!docs/keep.md")("docs/a.md")` is True.
+
+    As Docker reads them: one pattern a line from the top of the context, `*` within a name, `**` over folders, `!`
+    takes back, the last match counts, a folder that is ignored takes its files along.
+    """
+
+    def __init__(self, text: str) -> None:
+        lines = (line.strip() for line in text.splitlines())
+        self._rules = [
+            (not line.startswith("!"), _pattern(line.removeprefix("!").strip().strip("/")))
+            for line in lines
+            if line and not line.startswith("#")
+        ]
+
+    def __call__(self, path: str) -> bool:
+        ignored = False
+        for verdict, pattern in self._rules:
+            if pattern.match(path):
+                ignored = verdict
+        return ignored
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """`a/*.txt` -> a pattern that also matches everything below what it names."""
+    parts = re.split(r"(\*\*/?|\*|\?)", text)
+    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts) + r"(?:/.*)?\Z", re.DOTALL)

@@ -1,0 +1,231 @@
+"""What every workload is made of: an image, a log, two roles and a task definition with one container.
+
+The container's settings travel in `HERD_TASK`, which the runner reads and takes away before the workload's own program
+starts; what differs from run to run comes as container overrides (`herd.infra.statemachine`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws.cloudwatch.log_group import LogGroup
+from pulumi_aws.ec2.security_group import SecurityGroup
+from pulumi_aws.ecs.task_definition import TaskDefinition
+from pulumi_aws.scheduler.schedule_group import ScheduleGroup
+from pulumi_aws.sqs.queue import Queue
+
+from herd.infra import vault
+from herd.infra.asl import Target
+from herd.infra.capacity import cpu_units, memory_mib
+from herd.infra.context import Component, Context
+from herd.infra.hardware import Cluster
+from herd.infra.images import Images
+from herd.infra.load_balancers import KEEP_ALIVE_SECONDS, base_path
+from herd.infra.network import Network
+from herd.infra.offer import FARGATE, is_arm64, login_variable
+from herd.infra.permissions import PlatformRoles, workload_role
+from herd.infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
+from herd.infra.statemachine import CONTAINER
+
+STOP_TIMEOUT_SECONDS = 30
+"""Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""
+
+USER = "10001:10001"
+ARCHITECTURES = {False: "X86_64", True: "ARM64"}
+SCRATCH = "scratch"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the workloads of one environment share. `target` is where state machines act."""
+
+    context: Context
+    network: Network
+    cluster: Cluster
+    images: Images
+    roles: PlatformRoles
+    schedule_group: ScheduleGroup
+    reports_url: pulumi.Output[str] | None
+    target: pulumi.Output[Target]
+    connections: Mapping[str, SecurityGroup]
+    missed_schedules: Queue | None
+
+    def place(self, spec: WorkloadSpec) -> "Place":
+        """Where tasks of `spec` run, and what they reach."""
+        pool = self.context.offer.pool(spec.hardware)
+        provider = self.cluster.pools[spec.hardware].provider.name if pool else FARGATE[spec.hardware]
+        groups = [self.connections[name].id for name in spec.connects if name in self.connections]
+        # Tasks on EC2 have addresses of the network only. Source: "awsvpc network mode", ECS developer guide.
+        return Place(provider, groups, self.network.assign_public_ip and pool is None)
+
+
+@dataclass(frozen=True)
+class Place:
+    """`security_groups` are those of its connections, beside that of all tasks."""
+
+    capacity_provider: pulumi.Input[str]
+    security_groups: list[pulumi.Output[str]]
+    assign_public_ip: bool
+
+
+class Workload(Component):
+    """The part that all kinds have in common. Six to seven resources with the component itself."""
+
+    def __init__(self, kind: str, spec: AnySpec, platform: Platform, parent: pulumi.Resource) -> None:
+        super().__init__(kind, spec.name, parent)
+        self.context = platform.context
+        self.secrets = sorted(vault.needed(spec, self.context.settings.connections))
+        self.image = platform.images.build(spec, self)
+        self.log_group = LogGroup(
+            self.child("log"),
+            name=self.context.naming.log_group(spec.name),
+            retention_in_days=self.context.settings.log_retention_days,
+            kms_key_id=self.context.key_arn,
+            tags=self.context.tags(spec),
+            opts=self.options(),
+        )
+        self.execution_role = workload_role("execution", spec, self.context, self)
+        self.task_role = workload_role("task", spec, self.context, self)
+        self.task_definition = self._task_definition(spec, platform)
+
+    def exports(self) -> dict[str, Any]:
+        """This workload's entry in the stack's exports; each kind fills in what it has."""
+        return {
+            "url": None,
+            "schedule": None,
+            "log_group": self.log_group.name,
+            "machine": None,
+            "pipeline": None,
+            "service": None,
+            "secrets": self.secrets,
+            "task_definition": self.task_definition.family,
+        }
+
+    def _task_definition(self, spec: AnySpec, platform: Platform) -> TaskDefinition:
+        image, context = self.image, self.context
+        pool = context.offer.pool(spec.hardware)
+        containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
+            lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1])])
+        )
+        return TaskDefinition(
+            self.child("task"),
+            family=context.naming.family(spec.name),
+            container_definitions=containers,
+            cpu=str(cpu_units(spec.cpu)),
+            memory=str(memory_mib(spec.memory_gb)),
+            # On a machine of a pool tasks share its disk.
+            ephemeral_storage=None if pool else {"size_in_gib": spec.disk_gb},
+            network_mode="awsvpc",
+            requires_compatibilities=["EC2" if pool else "FARGATE"],
+            runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": ARCHITECTURES[is_arm64(pool)]},
+            execution_role_arn=self.execution_role.role.arn,
+            task_role_arn=self.task_role.role.arn,
+            volumes=[{"name": SCRATCH}],
+            tags={**context.tags(spec), "herd:content-hash": image.content_hash},
+            # It names the log group, without which no task starts; and it goes after all who write into it.
+            opts=self.options(depends_on=[self.log_group]),
+        )
+
+
+def container(
+    spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None
+) -> dict[str, Any]:
+    """The one container of a task definition, as ECS takes it.
+
+    Not root, nothing but /tmp to write on, no capabilities. Jobs wait for their log to be taken; a service must not,
+    so it may lose lines when the log is slow (`mode`, Amazon ECS "awslogs" options).
+    """
+    variables = {
+        **spec.env,
+        # Fargate says by itself where a task runs; a machine of a pool does not, and SDKs refuse to work then.
+        "AWS_REGION": context.settings.region,
+        "AWS_DEFAULT_REGION": context.settings.region,
+        "HERD_ENVIRONMENT": context.settings.environment,
+        "HERD_WORKLOAD": spec.name,
+        "HERD_TASK": json.dumps(task(spec, context, image, content_hash, reports_url), separators=(",", ":")),
+    }
+    is_service = isinstance(spec, ApiSpec)
+    mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if is_service else {"mode": "blocking"}
+    pool = context.offer.pool(spec.hardware)
+    cards = [{"type": "GPU", "value": str(pool.gpu)}] if pool and pool.gpu else []
+    return {
+        "name": CONTAINER,
+        "image": image,
+        "essential": True,
+        "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
+        **({"secrets": secrets} if (secrets := injected(spec, context)) else {}),
+        "user": USER,
+        "readonlyRootFilesystem": True,
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+        "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],
+        "stopTimeout": STOP_TIMEOUT_SECONDS,
+        **({"resourceRequirements": cards} if cards else {}),
+        **({"portMappings": [{"containerPort": spec.port, "protocol": "tcp"}]} if isinstance(spec, ApiSpec) else {}),
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": context.naming.log_group(spec.name),
+                "awslogs-region": context.settings.region,
+                "awslogs-stream-prefix": spec.name,
+                **mode,
+            },
+        },
+    }
+
+
+def injected(spec: AnySpec, context: Context) -> list[dict[str, str]]:
+    """The variables whose values ECS fetches when a task starts; the definition holds their addresses only."""
+    connections = context.settings.connections
+    wanted = {login_variable(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
+    return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
+
+
+def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> dict[str, Any]:
+    """What the runner is told: the content of HERD_TASK, schema 1."""
+    batch = spec if isinstance(spec, BatchSpec) else None
+    service = spec if isinstance(spec, ApiSpec) else None
+    publishes = isinstance(spec, ReportSpec) and reports_url is not None
+    return {
+        "schema": 1,
+        "environment": context.settings.environment,
+        "workload": spec.name,
+        "kind": spec.kind,
+        "command": list(spec.command),
+        "data_bucket": context.data_bucket,
+        "reports_bucket": context.reports_bucket if publishes else None,
+        "reports_url": reports_url if publishes else None,
+        "reads": [read_told(read, context) for read in spec.reads],
+        "connections": [connection_told(name, context) for name in spec.connects],
+        "params": dict(spec.params),
+        "checks": [check.model_dump() for check in batch.checks] if batch else [],
+        "fan_out": list(batch.fan_out) if batch else [],
+        "retries": batch.retries if batch else 0,
+        "timeout_seconds": batch.timeout_minutes * 60 if batch else None,
+        "stop_seconds": STOP_TIMEOUT_SECONDS,
+        "memory_gb": spec.memory_gb,
+        "port": service.port if service else None,
+        "base_path": base_path(service, context.settings) if service else None,
+        "health": service.health if service else None,
+        "start_seconds": service.start_minutes * 60 if service else None,
+        "keep_alive_seconds": KEEP_ALIVE_SECONDS if service else None,
+        "image": image,
+        "content_hash": content_hash,
+    }
+
+
+def read_told(read: Read, context: Context) -> dict[str, Any]:
+    dataset = context.settings.datasets.get(read.name)
+    return {"name": read.name, "fetch": False, "uri": dataset.uri} if dataset else read.model_dump()
+
+
+def connection_told(name: str, context: Context) -> dict[str, Any]:
+    connection = context.settings.connections[name]
+    return {"name": name, "driver": connection.driver, "host": connection.host, "port": connection.port}
+
+
+def schedule_export(schedule: Schedule | None, timezone: str) -> dict[str, str] | None:
+    if schedule is None:
+        return None
+    return {"expression": schedule.expression, "timezone": timezone, "text": schedule.text}

@@ -1,0 +1,19 @@
+"""A job: trains a model, updates a dataset, writes to a database."""
+
+import pulumi
+
+from herd.infra.spec import JobSpec
+from herd.infra.workloads.batch import BatchWorkload
+from herd.infra.workloads.common import Platform
+
+
+class Job(BatchWorkload):
+    """`Job("ingest-flights")` runs on its schedule, or in its pipeline, and publishes to the data bucket.
+
+    Docker image, LogGroup, execution and task Role with a policy each, TaskDefinition, StateMachine, Schedule. Costs
+    nothing while it does not run.
+    """
+
+    def __init__(self, spec: JobSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource) -> None:
+        super().__init__("Job", spec, platform, pipeline, parent)
+        self.register_outputs({})

@@ -1,0 +1,26 @@
+"""A report: a job whose result is a page."""
+
+from typing import Any
+
+import pulumi
+
+from herd.infra.spec import ReportSpec
+from herd.infra.workloads.batch import BatchWorkload
+from herd.infra.workloads.common import Platform
+
+
+class Report(BatchWorkload):
+    """`Report("delay-report")` is rendered as a job runs; anyone reads it at `<reports_url>/delay-report/index.html`.
+
+    The resources of a job, and the right to publish below its own name. Where the stack publishes nothing it has no
+    address: its pages are versions in the data bucket like any job's output.
+    """
+
+    def __init__(self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource) -> None:
+        super().__init__("Report", spec, platform, pipeline, parent)
+        published = platform.reports_url
+        self.url = None if published is None else pulumi.Output.concat(published, f"/{spec.name}/index.html")
+        self.register_outputs({"url": self.url})
+
+    def exports(self) -> dict[str, Any]:
+        return super().exports() | {"url": self.url}

@@ -1,0 +1,86 @@
+"""What may be a name on the command line: empty text and what no name can be is refused before anything is looked at.
+
+An empty name is what a script hands over whose variable is not set. It never means "the default one".
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NoReturn
+
+from herd.errors import WrongInput
+
+RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
+"""The names of executions. Source: StartExecution, Step Functions API reference; no dot first, it names a folder."""
+
+OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+"""An organisation or a project, before the stack's own name. Source: "Stacks", Pulumi's manual."""
+
+
+def environment(text: str | None) -> str | None:
+    """`dev`, `prod`, `pr-17`; None: not said. Raises WrongInput."""
+    from herd.infra.naming import ENVIRONMENT
+
+    if text is None or ENVIRONMENT.fullmatch(text):
+        return text
+    _refuse(text, "an environment's name", "like 'dev', 'prod' or 'pr-17', a hyphen only before a number")
+
+
+def stack(text: str | None) -> str | None:
+    """`prod`, or as Pulumi Cloud has it, `acme/prod` or `acme/herd/prod`; None: not said. Raises WrongInput."""
+    from herd.infra.naming import ENVIRONMENT
+
+    if text is None:
+        return None
+    *owners, own = text.split("/")
+    if len(owners) <= 2 and all(map(OWNER.fullmatch, owners)) and ENVIRONMENT.fullmatch(own):
+        return text
+    _refuse(text, "a stack's name", "like 'prod' or 'acme/prod', as `pulumi stack ls` shows it")
+
+
+def workload(text: str) -> str:
+    """The name of a workload's folder. Raises WrongInput."""
+    from herd.infra.naming import WORKLOAD, WORKLOADS
+
+    if WORKLOAD.fullmatch(text):
+        return text
+    better = re.sub(r"[\s_.]+", "-", text.strip()).lower()
+    hint = f"; did you mean {better!r}?" if WORKLOAD.fullmatch(better) else ""
+    _refuse(text, "a name of a workload", WORKLOADS + hint)
+
+
+def run(text: str | None) -> str | None:
+    """A run's id; None: not said. Raises WrongInput."""
+    if text is None or RUN.fullmatch(text):
+        return text
+    _refuse(text, "a run's id", "like '20270131T060000-manual-4f2a', as `herd status` shows it")
+
+
+def secret(text: str) -> str:
+    """The name of a secret. Raises WrongInput, which does not repeat it: it may be the value, by mistake."""
+    from herd.infra.naming import SECRET, SECRETS
+
+    if SECRET.fullmatch(text):
+        return text
+    raise WrongInput(
+        f"that cannot be the name of a secret; allowed: {SECRETS}. The value is asked for, or read from standard input"
+    )
+
+
+def path(text: str) -> Path:
+    """A file or folder. `Path("")` would be the folder that one stands in. Raises WrongInput."""
+    if text.strip() and "\0" not in text:
+        return Path(text)
+    _refuse(text, "the path of a file or folder", "something like 'changes.json'")
+
+
+def some(text: str | None) -> str | None:
+    """Any text but none; None: not said. Raises WrongInput."""
+    if text is None or text.strip():
+        return text
+    _refuse(text, "a value", "leave the option out, or say one")
+
+
+def _refuse(text: str, what: str, allowed: str) -> NoReturn:
+    raise WrongInput(f"{text!r} cannot be {what}; allowed: {allowed}")

@@ -1,0 +1,259 @@
+"""A run of a job or report, from its inputs to its published outputs; and the last step of a fan-out."""
+
+from __future__ import annotations
+
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import checks, record
+from .command import Command, describe_exit
+from .errors import CHECK_FAILED, INTERNAL, TIMED_OUT, UNAVAILABLE, RunFailed, say
+from .layout import InputVersion, files_from
+from .limit import Limit
+from .record import Progress
+from .storage import Storage, StorageError
+from .task import Task, workload_environment
+from .workspace import Workspace, collect, prepare
+
+# Modules that only matter once the command has ended (publishing, inputs) are imported where they are used, so that the
+# command's first instruction does not wait for them.
+
+
+def run(task: Task, environ: Mapping[str, str]) -> int:
+    """Run the workload once and publish what it wrote; return the exit status of the task."""
+    command = Command(task.stop_seconds)
+    return _recorded(task, command, lambda attempt: _run(attempt, environ, command))
+
+
+def publish_items(task: Task) -> int:
+    """The last step of a fan-out: when every item has succeeded, publish them together; return the exit status."""
+    command = Command()  # from here on SIGTERM does not tear the step apart: it is safe to be killed anyway
+    return _recorded(task, command, _publish_items)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """What the steps of a run share. `settle` comes before the step that cannot be taken back: from then on the run
+    is not ended for its time any more."""
+
+    task: Task
+    storage: Storage | None
+    progress: Progress
+    settle: Callable[[], None]
+
+
+def _recorded(task: Task, command: Command, work: Callable[[_Attempt], str]) -> int:
+    """Do the work, turn what went wrong into an exit status and last lines of the log, and write the record."""
+    progress = Progress.begin()
+    storage = Storage() if _needs_storage(task) else None
+
+    def write(status: int, reason: str) -> None:
+        if storage is not None and task.trial is None:
+            record.write(task, storage, progress, status, reason)
+
+    def expire() -> None:
+        reason = took_longer(task, progress)
+        say(reason)  # before the record: S3 may be what hangs
+        write(TIMED_OUT, reason)
+
+    limit = Limit(task, command, expire)
+    status, reason = 0, ""
+    try:
+        reason = work(_Attempt(task, storage, progress, limit.settle))
+    except RunFailed as error:
+        status, reason = error.status, str(error)
+    except StorageError as error:
+        status, reason = UNAVAILABLE, str(error)
+    except Exception as error:
+        # Not the workload's fault; its author can do nothing without the place where it happened.
+        traceback.print_exc()
+        status, reason = INTERNAL, f"error in the runner: {type(error).__name__}: {error}"
+    limit.settle()
+    write(status, reason)
+    if status != 0:
+        say(reason)
+    return status
+
+
+def took_longer(task: Task, progress: Progress) -> str:
+    """What is said of an attempt that passed its time limit, as far as is known of the ones before."""
+    who = "" if task.attempt == 1 else "each attempt " if progress.all_late else f"attempt {task.attempt} "
+    return f"{who}took longer than {task.limit_words}"
+
+
+def _needs_storage(task: Task) -> bool:
+    """Whether S3 will be asked. A trial of a workload without inputs does without, and so without importing boto3."""
+    if task.data_bucket is None:
+        return False
+    return (
+        task.trial is None
+        or any(read.uri is None for read in task.reads)
+        or any(check.max_drop is not None for check in task.checks)
+    )
+
+
+def _run(attempt: _Attempt, environ: Mapping[str, str], command: Command) -> str:
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
+    if storage is not None and task.trial is None and task.attempt > 1:
+        done = _done_before(task, storage, progress)
+        if done:
+            return done
+    workspace = prepare(task)
+    try:
+        uris: Mapping[str, str] = {}
+        if task.reads:
+            from .inputs import fetch_all
+
+            progress.inputs, uris = fetch_all(task, storage, workspace.inputs)
+        variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, uris)
+        command.start(task.command, variables, workspace.root)
+        status = command.wait()
+        # Even if it ended with 0: a program that was interrupted has not written what it was meant to.
+        if command.timed_out:
+            raise RunFailed(took_longer(task, progress), TIMED_OUT)
+        if command.stopped:
+            raise RunFailed(f"the run was stopped; {describe_exit(status)}", status or 143)
+        if status == TIMED_OUT:
+            raise RunFailed(f"{describe_exit(status)}, which says that it took longer than a limit of its own", status)
+        if status == CHECK_FAILED:
+            raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
+        if status != 0:
+            raise RunFailed(describe_exit(status, task.memory_gb), status)
+        return _finish(attempt, workspace)
+    finally:
+        workspace.close()
+
+
+def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
+    """In a retry: if an earlier attempt has published there is nothing left to do; else clear up after it."""
+    from . import publishing
+    from .inputs import current_version
+
+    assert task.data_bucket is not None
+    earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
+    if earlier is not None and earlier["status"] == record.LATE and earlier["attempt"] == task.attempt - 1:
+        progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
+    if earlier is not None and earlier["status"] == record.SUCCEEDED:
+        progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
+        progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
+        say("an earlier attempt had already succeeded: nothing to do")
+        return "an earlier attempt had already succeeded"
+    version = current_version(storage, task.data_bucket, task.workload) if task.item is None else None
+    if version is not None and version.run_id == task.run_id:
+        progress.files, progress.inputs = version.files, version.inputs
+        say("an earlier attempt had already published: nothing to do")
+        return "an earlier attempt had already published"
+    publishing.clear(storage, task.data_bucket, task.keys.outputs)
+    return ""
+
+
+def _finish(attempt: _Attempt, workspace: Workspace) -> str:
+    """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
+    from . import pages, publishing
+
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
+    files = collect(workspace.outputs)
+    if task.kind == "report":
+        pages.entry(list(files))
+    baseline = None
+    if storage is not None and any(check.max_drop is not None for check in task.checks):
+        assert task.data_bucket is not None
+        baseline = publishing.read_baseline(storage, task.data_bucket, task.workload)
+    progress.checks = checks.evaluate(task.checks, workspace.outputs, baseline, task.item)
+    failed = [result for result in progress.checks if not result.passed]
+    for result in progress.checks:
+        say(f"check {'passed' if result.passed else 'FAILED'}: {result.message}")
+    if task.trial is not None:
+        _tell_trial(workspace, files)
+    if failed:
+        raise RunFailed(_why_rejected(task, storage, files, failed), CHECK_FAILED)
+    if task.trial is not None or storage is None:
+        return ""
+    assert task.data_bucket is not None
+    mark = publishing.NOT_PUBLISHED
+    uploaded = publishing.upload(storage, task.data_bucket, task.keys.outputs, files, Tagging=mark)
+    progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
+    if task.item is not None:
+        return ""
+    if not progress.files:
+        say("the run wrote no files to outputs/: there is nothing to publish")
+        return ""
+    publishing.publish(task, storage, progress, files, attempt.settle)
+    say(f"published {_amount(sum(file.bytes for file in progress.files), len(progress.files))} as run {task.run_id}")
+    return ""
+
+
+def _why_rejected(task: Task, storage: Storage | None, files: Mapping[str, Path], failed: list[checks.Result]) -> str:
+    """Keep what failed and say so, ending with the checks: the log's last lines are what people see first."""
+    from . import publishing
+
+    lines = []
+    if storage is not None and task.trial is None:
+        lines.append(
+            f"the outputs are kept at {publishing.reject(storage, task, files)}; what was published before stays"
+        )
+    lines.append("nothing is published, because a check failed:")
+    return "\n".join([*lines, *(result.message for result in failed)])
+
+
+def _tell_trial(workspace: Workspace, files: Mapping[str, Path]) -> None:
+    for path, source in files.items():
+        say(f"wrote outputs/{path} ({_amount(source.stat().st_size)})")
+    if not files:
+        say("wrote no files to outputs/")
+    say(f"this was a trial: nothing is published; the working copy is {workspace.root}")
+
+
+def _publish_items(attempt: _Attempt) -> str:
+    from . import publishing
+
+    task, storage, progress = attempt.task, attempt.storage, attempt.progress
+    if storage is None or task.data_bucket is None:
+        raise RunFailed("the publish step of a fan-out needs a data bucket", INTERNAL)
+    bucket = task.data_bucket
+    found = {item: record.read(storage, bucket, task.workload, task.run_id, item) for item in task.fan_out}
+    records = [entry for entry in found.values() if entry is not None and entry["status"] == record.SUCCEEDED]
+    lacking = [item for item, entry in found.items() if entry is None or entry["status"] != record.SUCCEEDED]
+    if lacking:
+        raise RunFailed(f"not published: {', '.join(lacking)} did not succeed", 1)
+    progress.started = min(str(entry["started"]) for entry in records)
+    progress.checks = record.results_of(records)
+    progress.inputs = _inputs_of(records)
+    progress.files = tuple(
+        file
+        for entry in records
+        for file in files_from([{**file, "path": f"{entry['item']}/{file['path']}"} for file in entry["files"]])
+    )
+    if not progress.files:
+        say("no item wrote a file: there is nothing to publish")
+        return ""
+    with tempfile.TemporaryDirectory() as made:
+        folder, local = Path(made).resolve(), dict[str, Path]()
+        if task.kind == "report":  # the pages are put into the public bucket from here
+            for file in progress.files:
+                local[file.path] = Path(folder, file.path)
+                local[file.path].parent.mkdir(parents=True, exist_ok=True)
+                storage.download(bucket, task.keys.version + file.path, local[file.path], file.bytes)
+        publishing.publish(task, storage, progress, local, attempt.settle)
+    say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
+    return ""
+
+
+def _inputs_of(records: list[dict[str, object]]) -> tuple[InputVersion, ...]:
+    """The input versions of several items, each once. Items that started apart may have read different versions."""
+    entries = [entry for each in records for entry in each["inputs"]]  # type: ignore[attr-defined]
+    return tuple(dict.fromkeys(InputVersion(entry["name"], entry["run_id"]) for entry in entries))
+
+
+def _amount(size: int, files: int | None = None) -> str:
+    words = (
+        f"{size:,} bytes"
+        if size < 10_000
+        else f"{size / 1000:,.0f} kB"
+        if size < 10_000_000
+        else f"{size / 1e6:,.0f} MB"
+    )
+    return words if files is None else f"{files} file{'s' if files != 1 else ''}, {words},"

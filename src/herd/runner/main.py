@@ -1,0 +1,25 @@
+"""Which of its three lives a task has: a run, the last step of a fan-out, or a service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from .errors import RunFailed, say
+from .task import Task
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Do what the task's variables say; return the exit status of the process."""
+    try:
+        task = Task.from_environment(environ)
+    except RunFailed as error:
+        say(str(error))
+        return error.status
+    if task.kind == "api":
+        from .service import serve
+
+        return serve(task, environ)
+    from .batch import publish_items, run
+
+    return publish_items(task) if task.step == "publish" else run(task, environ)

@@ -1,0 +1,129 @@
+"""From a run's outputs to the version that readers see. Killed at any point, readers see the old or the new version.
+
+The order makes it so: files go to a folder that nothing names yet; then the baseline (only ever created); then a
+report's page; then latest.json, one small object, is the switch; only then is the old version marked for expiry. A
+file is marked from the moment it is uploaded until just before the switch: what a run that dies leaves behind expires.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import pages
+from .checks import Baseline
+from .errors import say
+from .inputs import current_version
+from .layout import BadPath, File, Version, baseline_key, check_path, latest_key, version_prefix
+from .record import Progress
+from .storage import CONNECTIONS, Storage
+from .task import Task, format_time
+from .workspace import opened
+
+# Lifecycle rules of the data and the reports bucket expire what has one of these tags (with the value "true").
+SUPERSEDED = "herd:superseded"
+REJECTED = "herd:rejected"
+PUBLISHED = "herd:published"
+"""Takes the place of the mark that a file had until then."""
+
+NOT_PUBLISHED = f"{REJECTED.replace(':', '%3A')}=true"
+"""The tag of what is not, or not yet, part of a published version, as a header has it."""
+
+
+def upload(storage: Storage, bucket: str, prefix: str, files: Mapping[str, Path], **extra: str) -> tuple[File, ...]:
+    """Upload files, several at a time, and return their manifest entries. Raises StorageError."""
+
+    def one(path: str) -> File:
+        with opened(files[path]) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            entry = File(path, size, hashlib.file_digest(stream, "sha256").hexdigest())
+            storage.upload(stream, bucket, prefix + path, **extra)
+        return entry
+
+    with ThreadPoolExecutor(max_workers=CONNECTIONS // 4) as pool:
+        return tuple(pool.map(one, files))
+
+
+def streamed(storage: Storage, bucket: str, prefix: str, uploaded: Sequence[File]) -> tuple[File, ...]:
+    """The files that the workload itself wrote to HERD_OUTPUT_URI: they belong to the version too.
+
+    Names that readers could not fetch into a folder are left out, and said.
+    """
+    known = {file.path for file in uploaded}
+    found: list[File] = []
+    for stored in storage.list(bucket, prefix):
+        path = stored.key.removeprefix(prefix)
+        if path in known or not path or path.endswith("/"):  # "folders" that some programs write as empty objects
+            continue
+        try:
+            found.append(File(check_path(path), stored.bytes, None))
+        except BadPath as error:
+            say(f"not published: {error}")
+    return tuple(found)
+
+
+def clear(storage: Storage, bucket: str, prefix: str) -> None:
+    """Remove what a failed attempt of the same run has left where this one writes."""
+    for stored in list(storage.list(bucket, prefix)):
+        storage.delete(bucket, stored.key)
+
+
+def reject(storage: Storage, task: Task, files: Mapping[str, Path]) -> str:
+    """Keep outputs that failed a check where nobody reads them by accident; return their address."""
+    assert task.data_bucket is not None
+    upload(storage, task.data_bucket, task.keys.rejected, files, Tagging=NOT_PUBLISHED)
+    return f"s3://{task.data_bucket}/{task.keys.rejected}"
+
+
+def read_baseline(storage: Storage, bucket: str, workload: str) -> Baseline | None:
+    """The accepted values, or None before the first. Raises ValueError if the object is not one of ours."""
+    text = storage.get(bucket, baseline_key(workload))
+    return Baseline.from_json(text) if text is not None else None
+
+
+def publish(
+    task: Task, storage: Storage, progress: Progress, local: Mapping[str, Path], before_switch: Callable[[], None]
+) -> None:
+    """Make what is uploaded (`progress.files`) the current version; `local`: the same files on disk, for reports."""
+    assert task.data_bucket is not None
+    bucket, workload = task.data_bucket, task.workload
+    old = current_version(storage, bucket, workload)
+    # A retry of a run that died after its switch: the version to mark is the one that was current before the run.
+    superseded = (old.previous if old.run_id == task.run_id else old.run_id) if old is not None else None
+    version = Version(
+        workload=workload,
+        run_id=task.run_id,
+        published=format_time(datetime.now(UTC)),
+        prefix=version_prefix(workload, task.run_id),
+        items=task.fan_out or None,
+        files=progress.files,
+        inputs=progress.inputs,
+        previous=superseded,
+    )
+    accepted = Baseline.of(task.run_id, progress.checks)
+    if accepted.values:
+        storage.put(bucket, baseline_key(workload), accepted.to_json(), only_if_absent=True)
+    if task.kind == "report" and task.reports_bucket is not None:
+        pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
+    # What the workload itself streamed has no mark: its manifest entries have no sum.
+    _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
+    before_switch()
+    storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
+    # The version before the last is marked again, in case that the last run was killed right here.
+    for run_id in {superseded, old.previous if old is not None else None} - {None, task.run_id}:
+        _mark(storage, bucket, f"{workload}/versions/{run_id}/")
+        if task.kind == "report" and task.reports_bucket is not None:
+            _mark(storage, task.reports_bucket, f"{workload}/{run_id}/")
+
+
+def _mark(storage: Storage, bucket: str, prefix: str) -> None:
+    _each(lambda key: storage.tag(bucket, key, SUPERSEDED), [stored.key for stored in storage.list(bucket, prefix)])
+
+
+def _each(action: Callable[[str], None], keys: Sequence[str]) -> None:
+    with ThreadPoolExecutor(max_workers=CONNECTIONS // 2) as pool:
+        list(pool.map(action, keys))

@@ -1,0 +1,105 @@
+"""The record of a run: what is written down of it in the data bucket, whatever became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .checks import Result
+from .errors import CHECK_FAILED, TIMED_OUT, say
+from .layout import SCHEMA, File, InputVersion, from_json, record_key, to_json
+from .storage import Storage, StorageError
+from .task import Task, format_time
+
+SUCCEEDED = "succeeded"
+CHECKED_OUT = "check-failed"
+KILLED = "killed"
+LATE = "timed-out"
+FAILED = "failed"
+
+
+@dataclass
+class Progress:
+    """What is known of a run so far: filled in as it goes on, so that a run that fails midway still has it recorded."""
+
+    started: str
+    inputs: tuple[InputVersion, ...] = ()
+    checks: list[Result] = field(default_factory=list)
+    files: tuple[File, ...] = ()
+    all_late: bool = False
+    """Whether each attempt before this one has passed its time limit."""
+
+    @classmethod
+    def begin(cls) -> Progress:
+        return cls(format_time(datetime.now(UTC)))
+
+
+def status_of(exit_code: int) -> str:
+    """The word for an exit status; 137 and 143 are what SIGKILL (out of memory, mostly) and SIGTERM leave."""
+    if exit_code == 0:
+        return SUCCEEDED
+    if exit_code == CHECK_FAILED:
+        return CHECKED_OUT
+    if exit_code == TIMED_OUT:
+        return LATE
+    return KILLED if exit_code in (137, 143) else FAILED
+
+
+def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict[str, Any]:
+    """The record as it is stored. `reason` is for people, empty for success."""
+    return {
+        "schema": SCHEMA,
+        "environment": task.environment,
+        "workload": task.workload,
+        "kind": task.kind,
+        "run_id": task.run_id,
+        "item": task.item,
+        "status": status_of(exit_code),
+        "attempt": task.attempt,
+        "exit_code": exit_code,
+        "reason": reason,
+        "trigger": task.trigger,
+        "scheduled_time": task.scheduled_time,
+        "started": progress.started,
+        "ended": format_time(datetime.now(UTC)),
+        "image": task.image,
+        "content_hash": task.content_hash,
+        "params": dict(task.params),
+        "inputs": [asdict(version) for version in progress.inputs],
+        "checks": [asdict(result) for result in progress.checks],
+        "files": [asdict(file) for file in progress.files],
+    }
+
+
+def write(task: Task, storage: Storage, progress: Progress, exit_code: int, reason: str) -> None:
+    """Write the record; if that fails, say so: it must not change what becomes of the run.
+
+    An item of a fan-out that has failed for good writes the whole run's record too, unless another item did: the state
+    machine knows that a task failed, but not which check.
+    """
+    if task.data_bucket is None:
+        return
+    record = compose(task, progress, exit_code, reason)
+    try:
+        storage.put(task.data_bucket, task.keys.record, to_json(record))
+        if task.item is not None and exit_code != 0 and (exit_code == CHECK_FAILED or task.is_last_attempt):
+            whole = {**record, "item": None, "reason": f"{task.item}: {reason}"}
+            storage.put(task.data_bucket, record_key(task.workload, task.run_id), to_json(whole), only_if_absent=True)
+    except StorageError as error:
+        say(f"the record of this run could not be written: {error}")
+
+
+def read(storage: Storage, bucket: str, workload: str, run_id: str, item: str | None = None) -> dict[str, Any] | None:
+    """A record, or None if there is none. Raises ValueError if it is not one."""
+    text = storage.get(bucket, record_key(workload, run_id, item))
+    return from_json(text) if text is not None else None
+
+
+def results_of(records: Sequence[dict[str, Any]]) -> list[Result]:
+    return [Result(**entry) for record in records for entry in record["checks"]]
+
+
+def earliest(records: Sequence[dict[str, Any]]) -> str:
+    return min(str(record["started"]) for record in records)

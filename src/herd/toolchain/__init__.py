@@ -1,0 +1,5 @@
+"""What must be on the machine before anything can run: uv, the project's packages, Pulumi and its Python language host.
+
+Standard library only: `src/herd/toolchain/setup.py` uses these modules with the system's Python, before there is a
+`.venv`.
+"""
