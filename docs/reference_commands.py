@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from herd.cli import app
+from herd.commands.cli import app
 
 PAGE = Path(__file__).parent / "reference" / "commands.md"
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from herd import inventory
-from herd.inventory import Item
+from herd.deploy import inventory
+from herd.deploy.inventory import Item
 from soak.world import Command, World
 
 OTHER = "pr-1"

@@ -11,8 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from herd import local_cloud
 from herd.errors import HerdError
+from herd.targets import local_cloud
 from soak.team import FILES
 from soak.world import World
 

@@ -16,9 +16,10 @@ from typing import Any
 import psutil
 
 from bench.sandbox import Sandbox
-from herd import inventory, local_cloud
-from herd.checkout import Checkout
-from herd.target import LocalTarget
+from herd.checkout.find import Checkout
+from herd.deploy import inventory
+from herd.targets import local_cloud
+from herd.targets.target import LocalTarget
 from herd.toolchain import machine
 from soak import team
 
@@ -228,7 +229,7 @@ class World(Sandbox):
         port = local_cloud.port(self.checkout)
         assert port is None or not local_cloud.is_taken(port), f"port {port} is still taken"
         assert sorted(path.name for path in self.temporary.iterdir()) == []
-        from herd import leftovers
+        from herd.deploy import leftovers
 
         assert leftovers.files(self.checkout) == []
 

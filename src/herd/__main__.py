@@ -10,7 +10,7 @@ def main() -> int:
     from herd.toolchain import terminal
 
     terminal.prepare()
-    from herd.cli import app
+    from herd.commands.cli import app
 
     try:
         app(prog_name="herd")

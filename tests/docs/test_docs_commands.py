@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from herd.cli import app
+from herd.commands.cli import app
 from tests.docs.markdown import PAGES, ROOT, inline_code, name_of, shell_lines
 
 GROUP: Any = typer.main.get_command(app)

@@ -1,7 +1,7 @@
 """A secret of each kind is put to use and then looked for, everywhere and in every usual encoding.
 
-It may lie only in the files that exist for it (`herd.private_files.PURPOSES`, and the person's own `~/.aws`), and these
-are closed to others.
+It may lie only in the files that exist for it (`herd.checkout.private_files.PURPOSES`, and the person's own `~/.aws`),
+and these are closed to others.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from urllib.parse import quote
 import psutil
 import pytest
 
-from herd.checkout import Checkout
-from herd.private_files import PURPOSES, exposed
+from herd.checkout.find import Checkout
+from herd.checkout.private_files import PURPOSES, exposed
 from tests.faults.hostile import (
     DATA_BUCKET,
     PERSONS_KEY,

@@ -22,10 +22,11 @@ from pathlib import Path
 
 import pytest
 
-from herd import console, diagnosis
-from herd.breakage import Finding
-from herd.checkout import Checkout
+from herd import console
+from herd.checkout.find import Checkout
 from herd.commands import machine as commands
+from herd.doctor import checks as diagnosis
+from herd.doctor.local_state import Finding
 from herd.errors import HerdError
 from herd.toolchain import packages, preflight
 from localcloud.journal.lines import File, Header, Line

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from herd import engine_lock
-from herd.checkout import Checkout
+from herd.checkout.find import Checkout
+from herd.engine import lock as engine_lock
 from herd.errors import HerdError
-from herd.target import LocalTarget
+from herd.targets.target import LocalTarget
 from tests.faults.hostile import eventually
 
 ROOT = Path(__file__).parents[2]

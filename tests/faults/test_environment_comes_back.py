@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.sandbox import Sandbox
-from herd.checkout import Checkout
-from herd.target import LocalTarget
+from herd.checkout.find import Checkout
+from herd.targets.target import LocalTarget
 from herd.toolchain import machine
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-comes-back")]

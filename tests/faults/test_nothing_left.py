@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from herd import local_cloud, stack_config
+from herd.checkout import stack_config
+from herd.targets import local_cloud
 from soak.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-nothing-left")]

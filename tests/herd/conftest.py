@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from herd.checkout import Checkout
+from herd.checkout.find import Checkout
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def cli(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
     def run(*arguments: str) -> Any:
         from herd import console
-        from herd.cli import app
+        from herd.commands.cli import app
 
         # Consoles are made once a process and keep the stream they were made with.
         console.out.cache_clear()

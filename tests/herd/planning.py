@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from herd.plan import Plan
+from herd.engine.plan import Plan
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from herd import accepting, runs
 from herd.errors import HerdError, WrongInput
+from herd.runs import baseline as accepting
+from herd.runs import runs
 
 CHECK = {"item": None, "file": "metrics.json", "value": "auc", "observed": 0.8, "passed": False}
 RECORDS: dict[str, list[dict[str, Any]]] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from herd import target
+from herd.targets import target
 from localcloud.patches.stepfunctions_definitions import diagnose
 
 NUMBER = "210987654321"

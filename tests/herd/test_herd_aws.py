@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from herd import target
+from herd.targets import target
 from herd.toolchain import pulumi_cli
 
 PULUMI = """#!/bin/sh

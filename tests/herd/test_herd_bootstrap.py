@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from herd import checkout, foundation
-from herd.checkout import Checkout
+from herd.checkout import find as checkout
+from herd.checkout.find import Checkout
+from herd.deploy import bootstrap_account as foundation
+from herd.deploy.bootstrap_account import Given
 from herd.errors import WrongInput
-from herd.foundation import Given
 
 
 @pytest.fixture

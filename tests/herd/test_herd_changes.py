@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from herd.changes import Changes
+from herd.engine.changes import Changes
 
 STACK = "urn:pulumi:dev::herd::pulumi:pulumi:Stack::herd-dev"
 JOB = "urn:pulumi:dev::herd::herd:infra:Environment$herd:infra:Job::train"

@@ -154,7 +154,7 @@ def test_wrong_settings_are_told_in_a_second(root: Path) -> None:
 
 
 def test_start_up_does_not_import_what_is_slow() -> None:
-    script = "import json, sys; import herd.cli; print(json.dumps(sorted(sys.modules)))"
+    script = "import json, sys; import herd.commands.cli; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert not loaded & {"boto3", "botocore", "pulumi", "pulumi_aws", "grpc", "pydantic", "moto", "yaml", "localcloud"}

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.comment import MOST_BYTES, comment, failed
-from herd.markdown import block, code
-from herd.plan import Plan
-from herd.reviews import Review
+from herd.checkout.review_dates import Review
+from herd.engine.plan import Plan
+from herd.review.comment import MOST_BYTES, comment, failed
+from herd.review.markdown import block, code
 from tests.herd.planning import event, plan
 
 GOLDEN = Path(__file__).with_name("comment.golden.md")

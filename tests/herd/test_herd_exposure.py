@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herd.exposure import exposed, losses, permissions
+from herd.review.exposure import exposed, losses, permissions
 from tests.herd.planning import UNKNOWN, event, plan
 
 BALANCER, RULE = "aws:lb/loadBalancer:LoadBalancer", "aws:lb/listenerRule:ListenerRule"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from herd import inventory
-from herd.inventory import Item
+from herd.deploy import inventory
+from herd.deploy.inventory import Item
 from localcloud.server import Server
 
 _accounts = itertools.count(810_000_000_000 + os.getpid() * 100)

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from herd import console, local_cloud, turn
-from herd.checkout import Checkout
+from herd import console
+from herd.checkout.find import Checkout
 from herd.errors import HerdError
-from herd.target import LocalTarget
+from herd.targets import environment_lock as turn
+from herd.targets import local_cloud
+from herd.targets.target import LocalTarget
 from herd.toolchain import machine, uv
 
 ROOT = Path(__file__).parents[2]

@@ -17,8 +17,9 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd import checkout, names
-from herd.cli import app
+from herd.checkout import find as checkout
+from herd.checkout import names
+from herd.commands.cli import app
 from herd.errors import WrongInput
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.permissions import Widening, widened
+from herd.review.iam_changes import Widening, widened
 
 
 def document(*statements: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from herd import plan as plans
+from herd.engine import plan as plans
 from herd.errors import HerdError, WrongInput
 from tests.herd.planning import event, plan
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from herd import console, deployment, protection
-from herd.checkout import Checkout
+from herd import console
+from herd.checkout.find import Checkout
+from herd.deploy import deployment, protection
 from herd.errors import HerdError, WrongInput
-from herd.target import AwsTarget, Exports
+from herd.targets.target import AwsTarget, Exports
 
 STATE = [
     {"urn": "urn:pulumi:prod::herd::pulumi:pulumi:Stack::herd-prod", "type": "pulumi:pulumi:Stack"},
@@ -70,8 +71,10 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     monkeypatch.setattr(deployment, "Engine", Engine)
     monkeypatch.setattr(deployment, "stop_runs", lambda target: None)
     left = SimpleNamespace(own=[], unseen=())
-    monkeypatch.setattr("herd.leftovers.look", lambda *_: left)
-    monkeypatch.setattr("herd.vault.clear", lambda target, keep: told.append("keep secrets" if keep else "secrets"))
+    monkeypatch.setattr("herd.deploy.leftovers.look", lambda *_: left)
+    monkeypatch.setattr(
+        "herd.runs.secret_store.clear", lambda target, keep: told.append("keep secrets" if keep else "secrets")
+    )
     return told
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from herd import registry_login, shell, target
-from herd.checkout import Checkout
-from herd.target import AwsTarget, LocalTarget
+from herd.checkout.find import Checkout
+from herd.targets import pulumi_env as shell
+from herd.targets import registry_login, target
+from herd.targets.target import AwsTarget, LocalTarget
 
 REGISTRY = "210987654321.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = "QVdTOnRvcC1zZWNyZXQ="

@@ -11,11 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd import deployment, project, reviews, stack_config, starting, state
-from herd.checkout import Checkout
+from herd.checkout import files as project
+from herd.checkout import review_dates as reviews
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.deploy import deployment
 from herd.errors import WrongInput
 from herd.infra.schedule import end_of
-from herd.target import AwsTarget, Exports
+from herd.runs import start as starting
+from herd.runs import status as state
+from herd.targets.target import AwsTarget, Exports
 
 NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
 
@@ -195,7 +200,7 @@ def test_a_new_workload_has_half_a_year(cli: Any, root: Path) -> None:
 
 
 def test_looking_over_refuses_nobody_and_passes_the_names_on(cli: Any, root: Path) -> None:
-    from herd.target import local
+    from herd.targets.target import local
 
     set_date(root, "review_by = 2027-01-30")
     target = local(None)

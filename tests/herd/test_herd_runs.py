@@ -12,11 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd import published, runs, show, starting, state
-from herd import target as target_module
+from herd.commands import tables as show
 from herd.errors import HerdError, WrongInput
-from herd.follow import describe
-from herd.runs import Run
+from herd.runs import outputs as published
+from herd.runs import runs
+from herd.runs import start as starting
+from herd.runs import status as state
+from herd.runs.follow import describe
+from herd.runs.runs import Run
+from herd.targets import target as target_module
 
 NOW = datetime(2027, 1, 31, 6, 0, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:herd-dev-train"

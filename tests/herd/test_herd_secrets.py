@@ -11,9 +11,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from herd import console, target, vault
-from herd.checkout import Checkout
-from herd.target import AwsTarget, Exports
+from herd import console
+from herd.checkout.find import Checkout
+from herd.runs import secret_store as vault
+from herd.targets import target
+from herd.targets.target import AwsTarget, Exports
 
 REGION = "eu-central-1"
 CANARY = "canary-value"

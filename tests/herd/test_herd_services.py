@@ -8,8 +8,8 @@ from unittest.mock import ANY
 
 import pytest
 
-from herd import services
-from herd.target import Exports
+from herd.runs import services
+from herd.targets.target import Exports
 
 NEW, OLD = (
     "arn:aws:ecs:eu-west-1:1:task-definition/herd-dev-api:2",
@@ -180,7 +180,7 @@ def test_what_the_runner_saw_says_more_and_checks_are_no_news(
         *['INFO:  10.0.0.1:5 - "GET /api/up HTTP/1.1" 404 Not Found'] * 30,
         "Traceback",
     ]
-    monkeypatch.setattr("herd.logs.tail", lambda *_: [SimpleNamespace(text=line) for line in printed])
+    monkeypatch.setattr("herd.runs.logs.tail", lambda *_: [SimpleNamespace(text=line) for line in printed])
     told = {**TOLD, "health": "/up"}
     why, lines = services.explain(Answers(service("FAILED"), []), "api", told, reason)  # type: ignore[arg-type]
     assert why == expected
@@ -199,7 +199,7 @@ def test_what_was_deployed_is_what_the_exports_say_not_what_was_registered_since
 
 
 def test_up_waits_for_nothing_but_names_what_does_not_run_what_was_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herd.logs.tail", lambda *_: [])
+    monkeypatch.setattr("herd.runs.logs.tail", lambda *_: [])
     for found, expected in (
         (service("COMPLETED", OLD), ["✗ api is rolled-back: runs herd-dev-api:1, wanted is herd-dev-api:2"]),
         ({}, ["✗ api is stopped: the service does not exist"]),

@@ -13,9 +13,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from herd import shell, stack_config, stack_shell
-from herd.checkout import Checkout
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.targets import pulumi_env as shell
+from herd.targets import stack_env as stack_shell
 from herd.toolchain import pulumi_cli
 
 POLICY = "PULUMI_OPTION_POLICY_PACK"

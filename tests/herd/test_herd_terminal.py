@@ -21,12 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from herd import console, follow, show
+from herd import console
+from herd.commands import tables as show
 from herd.foreign import SHOWN_EVERY_SECONDS, Printed, on_one_line, shown
-from herd.logs import Line
-from herd.published import File, Version
-from herd.runs import Run
-from herd.state import WorkloadState
+from herd.runs import follow
+from herd.runs.logs import Line
+from herd.runs.outputs import File, Version
+from herd.runs.runs import Run
+from herd.runs.status import WorkloadState
 
 ROOT = Path(__file__).parents[2]
 
@@ -316,5 +318,5 @@ def test_a_locale_of_another_encoding_reads_files_as_utf_8(root: Path) -> None:
     assert "J\u00fcrgen - +".encode("latin-1") in done.stdout
     assert herd("new", "report", "fresh-one").returncode == 0
     for file in (root / "reports/fresh-one").iterdir():
-        template = ROOT / "src/herd/templates/report" / f"{file.name}.txt"
+        template = ROOT / "src/herd/checkout/templates/report" / f"{file.name}.txt"
         assert len(file.read_text(encoding="utf-8")) >= len(template.read_text(encoding="utf-8")) - 40

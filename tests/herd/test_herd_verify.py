@@ -15,12 +15,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd import verify
-from herd.checkout import Checkout
+from herd.checkout.find import Checkout
+from herd.deploy import verify
+from herd.deploy.verify import environment, promises, report
+from herd.deploy.verify.promises import Outcome
+from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 from herd.errors import HerdError, Interrupted, WrongInput
-from herd.verify import environment, promises, report
-from herd.verify.promises import Outcome
-from herd.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 
 ROOT = Path(__file__).parents[2]
 RECORD = environment.Record("verify-12345", "/nowhere", "prod", "word")
@@ -90,7 +90,7 @@ def test_settings_that_a_second_environment_needs_otherwise(
 
 @pytest.mark.parametrize("stack", [None, "prod", "acme/prod"])
 def test_what_is_staged_is_a_checkout_that_herd_reads(checkout: Checkout, stack: str | None) -> None:
-    from herd import project
+    from herd.checkout import files as project
 
     record = environment.plan(checkout, stack)
     target = environment.stage(checkout, record)

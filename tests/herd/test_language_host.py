@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from herd import shell
+from herd.targets import pulumi_env as shell
 from herd.toolchain import machine, pulumi_cli
 
 ROOT = Path(__file__).parents[2]

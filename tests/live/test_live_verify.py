@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from bench.sandbox import Sandbox
-from herd.verify.promises import PROMISES
+from herd.deploy.verify.promises import PROMISES
 from tests.live.support import processes_below
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-verify")]

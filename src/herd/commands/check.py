@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
 from herd.errors import HerdError
 
 
@@ -27,8 +28,8 @@ def check(
 
     Seconds, also without a network: for a hook before a commit. Previews ask the same rules again, with what AWS knows.
     """
-    from herd import checking
-    from herd import checkout as checkouts
+    from herd.checkout import find as checkouts
+    from herd.review import check as checking
 
     checkout = checkouts.current()
     refused = []

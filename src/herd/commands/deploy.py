@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Stack, Yes
 from herd.errors import HerdError
-from herd.options import Environment, Stack, Yes
 
 
 class Format(StrEnum):
@@ -44,8 +45,8 @@ def up(
     [dim]herd up -e pr-17[/dim]        a second environment beside it
     [dim]herd up --stack prod[/dim]    the same on AWS
     """
-    from herd import deployment
-    from herd.target import choose
+    from herd.deploy import deployment
+    from herd.targets.target import choose
 
     deployment.up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
 
@@ -72,9 +73,10 @@ def preview(
     """
     import json
 
-    from herd import comment, deployment
-    from herd import plan as plans
-    from herd.target import choose
+    from herd.deploy import deployment
+    from herd.engine import plan as plans
+    from herd.review import comment
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     try:
@@ -124,15 +126,17 @@ def down(
     named. A protected environment says what goes and what stays, and has its name typed. With the last local
     environment the local cloud stops too.
     """
-    from herd import deployment
-    from herd.target import choose
+    from herd.deploy import deployment
+    from herd.targets.target import choose
 
     deployment.down(choose(environment, stack), yes=yes, confirmed=confirm, retained=retained)
 
 
 def stop() -> None:
     """Stop the local cloud of this checkout: nothing runs on this machine afterwards. `herd up` starts it again."""
-    from herd import checkout, local_cloud, turn
+    from herd.checkout import find as checkout
+    from herd.targets import environment_lock as turn
+    from herd.targets import local_cloud
 
     here = checkout.current()
     with turn.all_taken(here), local_cloud.guarded(here):

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
-from herd.options import Environment, Name, Raw
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Name, Raw
 
 
 class Kind(StrEnum):
@@ -36,7 +37,8 @@ def new(
 
     [dim]herd new job clean-orders[/dim]    then: [dim]herd try clean-orders[/dim], [dim]herd up[/dim]
     """
-    from herd import checkout, scaffold
+    from herd.checkout import find as checkout
+    from herd.checkout import scaffold
 
     here = checkout.current()
     files = scaffold.create(here, kind.value, name)
@@ -77,9 +79,9 @@ def try_(
 
     What it wrote stays in .herd/try/NAME/outputs. An API listens until Ctrl-C. The exit status is the workload's own.
     """
-    from herd import trying
-    from herd.starting import parse_params
-    from herd.target import local
+    from herd.runs import try_local as trying
+    from herd.runs.start import parse_params
+    from herd.targets.target import local
 
     target = local(environment)
     spec = trying.spec_of(target, name)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Name, Raw, Stack
 from herd.errors import HerdError, WrongInput
-from herd.options import Environment, Name, Raw, Stack
 
 STYLES = {
     "healthy": "green",
@@ -39,8 +40,8 @@ def status(
     stack: Stack = None,
 ) -> None:
     """Show every workload: its state, last run, next run and address; for what failed, why and its last lines."""
-    from herd import state
-    from herd.target import choose
+    from herd.runs import status as state
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     workloads = state.collect(target)
@@ -54,7 +55,7 @@ def status(
         }
         console.document(json.dumps(told, indent=2) + "\n")
         return
-    from herd import show
+    from herd.commands import tables as show
 
     show.status(target, workloads)
 
@@ -76,9 +77,9 @@ def logs(
     from contextlib import suppress
     from datetime import UTC, datetime
 
-    from herd import logs as reading
-    from herd import runs
-    from herd.target import LocalTarget, choose
+    from herd.runs import logs as reading
+    from herd.runs import runs
+    from herd.targets.target import LocalTarget, choose
 
     target = choose(environment, stack)
     told = target.require_exports().workload(name)
@@ -123,8 +124,9 @@ def outputs(
     stack: Stack = None,
 ) -> None:
     """List the files that a job or report has published, or copy them here."""
-    from herd import published, show
-    from herd.target import choose
+    from herd.commands import tables as show
+    from herd.runs import outputs as published
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)
@@ -146,7 +148,7 @@ def open_(
     """Open the page of a report or API in the browser."""
     import webbrowser
 
-    from herd.target import choose
+    from herd.targets.target import choose
 
     told = choose(environment, stack).require_exports().workload(name)
     if not told.get("url"):
@@ -158,11 +160,11 @@ def open_(
 
 def explain(name: Name, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
-    from herd import checkout
+    from herd.checkout import find as checkout
+    from herd.checkout.files import load
+    from herd.checkout.files import offer as offered
     from herd.infra.spec import explain as explained
-    from herd.project import load
-    from herd.project import offer as offered
-    from herd.target import local, unknown
+    from herd.targets.target import local, unknown
 
     root = checkout.current().root
     target = local(environment)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Stack
 from herd.errors import HerdError, WrongInput
-from herd.options import Environment, Stack
 
 
 def env(
@@ -27,8 +28,12 @@ def env(
 
     Among it is a login to the image registry, for twelve hours; it is fetched when the shell evaluates the lines.
     """
-    from herd import deployment, registry_login, reviews, shell, stack_shell
-    from herd.target import LocalTarget, choose
+    from herd.checkout import review_dates as reviews
+    from herd.deploy import deployment
+    from herd.targets import pulumi_env as shell
+    from herd.targets import registry_login
+    from herd.targets import stack_env as stack_shell
+    from herd.targets.target import LocalTarget, choose
 
     target = choose(environment, stack)
     if docker_login:
@@ -65,16 +70,17 @@ def doctor(
 
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, state machines …
     """
-    from herd import checkout as checkouts
-    from herd import diagnosis, local_cloud
+    from herd.checkout import find as checkouts
+    from herd.doctor import checks as diagnosis
+    from herd.targets import local_cloud
 
     if set_aside:
         if aws or stack is not None:
             raise WrongInput("--set-aside is about this checkout's local cloud; what is on AWS stays")
         console.say(local_cloud.set_aside(checkouts.current()))
     if aws:
-        from herd import account
-        from herd.target import choose
+        from herd.doctor import aws_account as account
+        from herd.targets.target import choose
 
         if fix:
             raise WrongInput("--fix repairs this machine; what is wrong in an account is yours to change")
@@ -142,7 +148,7 @@ def bootstrap(
     [dim]herd bootstrap --account 123456789012 --region eu-west-1[/dim]
     [dim]herd bootstrap --local[/dim]    the same on this machine
     """
-    from herd import foundation
+    from herd.deploy import bootstrap_account as foundation
 
     given = foundation.Given(account, region, repository, repository_id, owner_id)
     chosen = foundation.choose(given, here)

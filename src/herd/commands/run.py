@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Name, Raw, Stack, Yes
 from herd.errors import HerdError, WrongInput
-from herd.options import Environment, Name, Raw, Stack, Yes
 
 
 def run(
@@ -34,9 +35,9 @@ def run(
     [dim]herd run delay-model --param month=3[/dim]
     [dim]herd run ingest-flights --with-dependants[/dim]
     """
-    from herd import starting
-    from herd.follow import describe, follow
-    from herd.target import choose
+    from herd.runs import start as starting
+    from herd.runs.follow import describe, follow
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     starts = starting.plan(target, name, param or [], with_dependants)
@@ -75,8 +76,8 @@ def cancel(
     yes: Yes = False,
 ) -> None:
     """Stop a run: its tasks are asked to end, and nothing that would follow it starts."""
-    from herd import runs
-    from herd.target import choose
+    from herd.runs import runs
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     exports = target.require_exports()
@@ -104,8 +105,9 @@ def accept(
     yes: Yes = False,
 ) -> None:
     """Accept what a run's checks saw, also of a rejected run: max_drop compares with these values from now on."""
-    from herd import accepting, runs
-    from herd.target import choose
+    from herd.runs import baseline as accepting
+    from herd.runs import runs
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from herd import console, names
+from herd import console
+from herd.checkout import names
+from herd.commands.options import Environment, Stack, Yes
 from herd.errors import WrongInput
-from herd.options import Environment, Stack, Yes
 
 SecretName = Annotated[
     str,
@@ -46,8 +47,9 @@ def set_(
     [dim]herd secret set weather-key[/dim]
     [dim]herd secret set weather-key --file key.txt[/dim]
     """
-    from herd import deployment, vault
-    from herd.target import LocalTarget, choose
+    from herd.deploy import deployment
+    from herd.runs import secret_store as vault
+    from herd.targets.target import LocalTarget, choose
 
     if context.args:
         # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
@@ -68,8 +70,8 @@ def set_(
 
 def list_(environment: Environment = None, stack: Stack = None) -> None:
     """Show which secrets there are, when each was changed, who uses it, and which are missing. Shows no value."""
-    from herd import vault
-    from herd.target import choose
+    from herd.runs import secret_store as vault
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     rows = [
@@ -90,8 +92,8 @@ def rm(
     yes: Yes = False,
 ) -> None:
     """Remove a secret. In a protected environment it can be brought back for 30 days, by setting it again."""
-    from herd import vault
-    from herd.target import choose
+    from herd.runs import secret_store as vault
+    from herd.targets.target import choose
 
     target = choose(environment, stack)
     target.approve(f"remove the secret {name}", yes)

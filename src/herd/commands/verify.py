@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from herd import names
-from herd.options import Stack, Yes
+from herd.checkout import names
+from herd.commands.options import Stack, Yes
 
 
 def verify(
@@ -38,7 +38,7 @@ def verify(
     [dim]herd verify[/dim]                 on this machine
     [dim]herd verify --stack prod[/dim]    where the stack prod is, as it is set
     """
-    from herd import verify as verification
+    from herd.deploy import verify as verification
 
     if not verification.verify(stack, account, yes, file or Path("herd-verify.md")):
         raise typer.Exit(1)

@@ -3,7 +3,8 @@
     defaults.toml → workload.toml → its [environments.<environment>]
 
 `load_specs` reads the whole project and raises SpecErrors with all problems of all files at once. It is pure: the same
-files give the same Specs, whatever the day. What depends on the day is the command line's (src/herd/reviews.py).
+files give the same Specs, whatever the day. What depends on the day is the command line's
+(src/herd/checkout/review_dates.py).
 
 spec_models is the schema, spec_files finds and reads, spec_draft makes one workload of it, spec_rules and spec_graph
 look at settings together, spec_errors words the messages. Nothing here imports Pulumi.

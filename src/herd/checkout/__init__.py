@@ -1,0 +1,1 @@
+"""The team's files: finding the project, its settings, its workloads, its names."""

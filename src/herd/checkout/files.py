@@ -1,0 +1,54 @@
+"""The team's files, read and checked before anything is touched."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.errors import WrongInput
+
+if TYPE_CHECKING:
+    from herd.infra.offer import Offer
+    from herd.infra.spec import Specs
+
+
+def load(checkout: Checkout, environment: str) -> Specs:
+    """Every workload's settings. Raises WrongInput with one line for each problem of every file."""
+    from herd.infra.spec import SpecErrors
+
+    try:
+        return read(checkout, environment)
+    except SpecErrors as error:
+        raise WrongInput(str(error)) from None
+
+
+def read(checkout: Checkout, environment: str) -> Specs:
+    """Every workload's settings. Raises herd.infra.spec.SpecErrors."""
+    from herd.infra.spec import load_specs
+
+    return load_specs(checkout.root, environment, offer(checkout, environment))
+
+
+def offer(checkout: Checkout, environment: str) -> Offer:
+    """What the stack's file offers to workloads. What is wrong in it is left out here: the program refuses it."""
+    from herd.infra import settings_readers
+    from herd.infra.offer import Offer
+
+    values = settings(checkout, environment)
+
+    def of(key: str) -> Any:
+        try:
+            return getattr(settings_readers, key)(json.dumps(values.get(key) or {}))
+        except (TypeError, ValueError):
+            return {}
+
+    return Offer(of("pools"), of("connections"), of("datasets"))
+
+
+def settings(checkout: Checkout, environment: str) -> dict[str, Any]:
+    """The stack's own settings, as its file has them: `{"profile": "prod", "pools": {…}}`."""
+    prefix = f"{checkout.project}:"
+    found = stack_config.values(checkout, environment)
+    return {key.removeprefix(prefix): value for key, value in found.items() if str(key).startswith(prefix)}

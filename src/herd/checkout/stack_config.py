@@ -1,0 +1,142 @@
+"""The settings of a local environment: a copy of the tracked Pulumi.<environment>.yaml, so that this stays clean.
+
+Pulumi writes into a stack's file (the salt of its encryption, `pulumi config set`). In the copy it may: what is set
+there stays until the tracked file itself is changed, which then wins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from herd.checkout.find import Checkout
+from herd.errors import WrongInput
+
+TEMPLATE = "dev"
+"""An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
+
+OF_ITS_ACCOUNT = (
+    *("boundary", "certificate", "data_bucket", "dns_zone", "domain", "encryption_key", "image_repositories"),
+    *("log_bucket", "private_subnets", "public_subnets", "vpc"),
+)
+"""What an environment adopts, and the domain that its zone is for: things of one account."""
+
+LOCAL_REGION = "eu-west-1"
+LOCAL_ACCOUNT = "123456789012"
+
+
+def path_of(checkout: Checkout, environment: str) -> Path:
+    """The copy that Pulumi reads and writes."""
+    return checkout.pulumi / f"Pulumi.{environment}.yaml"
+
+
+def tracked(checkout: Checkout, environment: str) -> Path | None:
+    """The file in the checkout that the copy is made from."""
+    found = (checkout.root / f"Pulumi.{name}.yaml" for name in (environment, TEMPLATE))
+    return next((path for path in found if path.exists()), None)
+
+
+def prepare(
+    checkout: Checkout, environment: str, region: str = LOCAL_REGION, expired: Sequence[str] | None = None
+) -> Path:
+    """Bring the copy up to date; its path. Raises WrongInput if the tracked file is not YAML of the right shape.
+
+    `expired`: the workloads that have, by the calendar; None: those that had when somebody last looked.
+    """
+    import yaml
+
+    source = tracked(checkout, environment)
+    text = source.read_text() if source else ""
+    copy = path_of(checkout, environment)
+    old = read(copy) if copy.exists() else {}
+    origin = f"# made by herd from {source.name if source else 'nothing'}, {hashlib.sha256(text.encode()).hexdigest()}"
+    if old and copy.read_text().startswith(origin):
+        new = dict(old)
+    else:
+        new = read(source) if source else {}
+        # Encrypted values are encrypted with the salt that is here, whatever another machine's file says.
+        new.pop("encryptionsalt", None)
+        if "encryptionsalt" in old:
+            new["encryptionsalt"] = old["encryptionsalt"]
+    # The local cloud is one account with one region and speaks plain HTTP: facts of the place, no choices of the team.
+    new["config"] = {
+        **_without_adopted(checkout.project, new.get("config") or {}),
+        "aws:region": region,
+        "aws:allowedAccountIds": [LOCAL_ACCOUNT],
+        f"{checkout.project}:account": LOCAL_ACCOUNT,
+        f"{checkout.project}:scheme": "http",
+    }
+    key = f"{checkout.project}:expired"
+    if expired is None:
+        expired = (old.get("config") or {}).get(key, ())
+    new["config"] = _with(new["config"], key, expired)
+    written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
+    if new != old or not copy.read_text().startswith(origin):
+        # `pulumi stack init` is run in this folder, where it may write: it needs a project.
+        (checkout.folder("pulumi") / "Pulumi.yaml").write_text(f"name: {checkout.project}\nruntime: python\n")
+        scratch = copy.with_suffix(".new")
+        scratch.write_text(written)
+        os.chmod(scratch, 0o600)
+        scratch.replace(copy)
+    return copy
+
+
+def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) -> Path | None:
+    """A copy of a stack's settings on AWS that says which workloads have expired; None where its file says the same."""
+    import yaml
+
+    # A person may have told Pulumi of another file.
+    told = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
+    source = Path(told) if told else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    key = f"{checkout.project}:expired"
+    settings = read(source) if expired is not None and source.exists() else {}
+    config = settings.get("config") or {}
+    if expired is None or list(config.get(key) or ()) == list(expired):
+        return None
+    copy = checkout.folder("stacks") / source.name
+    scratch = copy.with_suffix(".new")
+    scratch.write_text(yaml.safe_dump({**settings, "config": _with(config, key, expired)}, sort_keys=False))
+    os.chmod(scratch, 0o600)
+    scratch.replace(copy)
+    return copy
+
+
+def _with(config: dict[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:
+    """The settings with these names; without the setting where there are none."""
+    rest = {known: value for known, value in config.items() if known != key}
+    return {**rest, key: list(names)} if names else rest
+
+
+def _without_adopted(project: str, config: dict[str, Any]) -> dict[str, Any]:
+    """The settings without what they adopt from another account: it is not here, and dev can do without.
+
+    So one file is dev's on the laptop and on AWS. prod cannot be without its data and its boundary, and is refused.
+    """
+    elsewhere = str(config.get(f"{project}:account") or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
+    if not elsewhere or config.get(f"{project}:profile") == "prod":
+        return config
+    adopted = {f"{project}:{name}" for name in OF_ITS_ACCOUNT}
+    return {key: value for key, value in config.items() if key not in adopted or value == "create"}
+
+
+def values(checkout: Checkout, environment: str) -> dict[str, Any]:
+    """The settings of an environment, read only: the tracked file's, and what was set in the copy beside them."""
+    files = [path_of(checkout, environment), tracked(checkout, environment)]
+    found = [read(path).get("config") or {} for path in files if path is not None and path.exists()]
+    return {key: value for config in found for key, value in config.items()}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A stack's file. Raises WrongInput if it is not YAML of the right shape."""
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise WrongInput(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict) or not isinstance(value.get("config") or {}, dict):
+        raise WrongInput(f"{path.name}: must be a table with `config:` in it")
+    return value

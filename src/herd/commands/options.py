@@ -1,0 +1,41 @@
+"""The options and arguments that several commands share, so that they are called and explained the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from herd.checkout import names
+
+Environment = Annotated[
+    str | None,
+    typer.Option(
+        "--environment",
+        "-e",
+        metavar="NAME",
+        help="A local environment of this checkout.",
+        show_default="dev",
+        callback=names.environment,
+    ),
+]
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="Act on this stack on AWS instead, with your own login; asks before it changes anything.",
+        callback=names.stack,
+    ),
+]
+Raw = Annotated[
+    bool,
+    typer.Option("--raw", help="What programs print as they print it: escape sequences reach the terminal."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --stack).")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="A workload: the name of its folder.", show_default=False, callback=names.workload
+    ),
+]

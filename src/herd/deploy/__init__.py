@@ -1,0 +1,1 @@
+"""Bringing environments up and down, and what is left of them."""

@@ -1,0 +1,284 @@
+"""`herd bootstrap`: make an account ready, with the project in bootstrap/, and move its state into the bucket it makes.
+
+The state holds nothing secret (no resource of the project has a secret), so its passphrase is empty: whoever comes next
+needs none. Until the bucket is there the state lies below `.herd/bootstrap/`; a run that was cut short goes on from it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from herd import PACKAGE, console
+from herd.checkout import find as checkouts
+from herd.checkout import stack_config
+from herd.deploy import deployment
+from herd.engine.plan import Plan
+from herd.engine.pulumi import Engine
+from herd.errors import HerdError, WrongInput
+from herd.targets import pulumi_env as shell
+from herd.targets import stack_env as stack_shell
+from herd.targets.target import Exports, LocalTarget, Target, local
+
+STACK = "main"
+PROJECT = "herd-bootstrap"
+SETTINGS = f"bootstrap/Pulumi.{STACK}.yaml"
+
+
+class Account(Target):
+    """An AWS account as the bootstrap project sees it: its one stack, in the bucket or, before that is there, here."""
+
+    _kind = "aws"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        checkout = checkouts.current()
+        # Pulumi runs in the project's own folder; what the command leaves behind lies below the checkout's `.herd/`.
+        super().__init__(replace(checkout, root=PACKAGE / "bootstrap"), STACK)
+        self.config = {**config}
+        self.folder = checkout.folder("bootstrap", self._kind)
+
+    @property
+    def region(self) -> str:
+        return str(self.config.get("aws:region", ""))
+
+    @property
+    def bucket(self) -> str:
+        """Where all states of the account lie (src/herd/bootstrap/permissions.py makes the name)."""
+        return f"{self.config.get(f'{PROJECT}:project', 'herd')}-{self.config[f'{PROJECT}:account']}-state"
+
+    @property
+    def is_moved(self) -> bool:
+        """Is the bucket there, with this project's state in it?"""
+        s3, state = self.client("s3"), f".pulumi/stacks/{PROJECT}/{STACK}.json"
+        try:
+            return bool(s3.list_objects_v2(Bucket=self.bucket, Prefix=state).get("KeyCount"))
+        except s3.exceptions.NoSuchBucket:
+            return False
+
+    @property
+    def backend(self) -> str:
+        """The bucket as Pulumi is told."""
+        return f"s3://{self.bucket}?region={self.region}"
+
+    @abstractmethod
+    def base(self) -> dict[str, str | None]:
+        """The variables by which Pulumi reaches the account."""
+
+    def pulumi_environment(self) -> dict[str, str]:
+        return self.environment(self.backend if self.is_moved else self.folder.as_uri())
+
+    def environment(self, backend: str) -> dict[str, str]:
+        own = {
+            "PULUMI_BACKEND_URL": backend,
+            "PULUMI_CONFIG_PASSPHRASE": "",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": None,
+            "PULUMI_OPTION_STACK": STACK,
+            "PULUMI_OPTION_CONFIG_FILE": str(self._settings()),
+            # The rules are about environments; the roles here are wide by nature.
+            "PULUMI_OPTION_POLICY_PACK": "",
+        }
+        if not backend.startswith("file://"):
+            own["PULUMI_SKIP_CHECKPOINTS"] = None  # nobody here can read that state (docs/decisions/0004)
+        return shell.apply({**self.base(), **own})
+
+    def _settings(self) -> Path:
+        """A copy: Pulumi writes the salt of its encryption into the file that it is given."""
+        import yaml
+
+        copy = self.folder / f"Pulumi.{STACK}.yaml"
+        old = stack_config.read(copy) if copy.exists() else {}
+        copy.write_text(yaml.safe_dump({**old, "config": self.config}, sort_keys=False))
+        return copy
+
+    @functools.cached_property
+    def exports(self) -> Exports:
+        return Exports(json.loads(run(self, self.pulumi_environment(), "stack", "output", "--json")))
+
+    def state_resources(self) -> list[dict[str, Any]]:
+        return []
+
+    def announce(self) -> None:
+        account = self.client("sts").get_caller_identity()["Account"]
+        console.note(f"AWS account {account}, region {self.region}", style="bold")
+        if about := stack_shell.about_host(self.pulumi):
+            console.note(about)
+
+
+class AwsAccount(Account):
+    """The account of the person's own credentials."""
+
+    plugins = ("aws",)
+
+    def client(self, service: str) -> Any:
+        import boto3
+
+        return boto3.Session(region_name=self.region).client(service)
+
+    def base(self) -> dict[str, str | None]:
+        return stack_shell.variables(self.checkout.root, self.pulumi)
+
+
+class LocalAccount(Account):
+    """The local cloud's account, to try it."""
+
+    _kind = "local"
+
+    def __init__(self, config: Mapping[str, Any], environment: LocalTarget) -> None:
+        self._environment = environment
+        self._base: dict[str, str | None] | None = None
+        super().__init__(config)
+
+    def client(self, service: str) -> Any:
+        return self._environment.client(service)
+
+    @property
+    def backend(self) -> str:
+        return f"{super().backend}&endpoint={self._environment.cloud.endpoint}&use_path_style=true"
+
+    def base(self) -> dict[str, str | None]:
+        if self._base is None:
+            target = self._environment
+            self._base = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
+        return self._base
+
+    def approve(self, action: str, yes: bool) -> None:
+        """On the laptop nothing needs to be confirmed."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command's options say; None: not given."""
+
+    account: str | None = None
+    region: str | None = None
+    repository: str | None = None
+    repository_id: str | None = None
+    owner_id: str | None = None
+
+    def config(self) -> dict[str, str]:
+        own = {key: value for key, value in vars(self).items() if value is not None and key != "region"}
+        region = {"aws:region": self.region} if self.region is not None else {}
+        return {**region, **{f"{PROJECT}:{key}": value for key, value in own.items()}}
+
+
+def choose(given: Given, here: bool) -> Account:
+    """The account to make ready; `here`: the local cloud's. Writes the tracked settings where there are none."""
+    checkout = checkouts.current()
+    path = checkout.root / SETTINGS
+    config = dict((stack_config.read(path) if path.exists() else {}).get("config") or {})
+    if here:
+        environment = local(None)
+        environment.announce()
+        deployment.prepare(environment)
+        region, account = environment.client("s3").meta.region_name, _account_of(environment)
+        return LocalAccount(
+            {**config, **given.config(), "aws:region": region, f"{PROJECT}:account": account}, environment
+        )
+    merged = {**config, **given.config()}
+    if missing := [f"--{name}" for name, key in _NEEDED.items() if not merged.get(key)]:
+        raise WrongInput(
+            f"{SETTINGS} {'lacks' if path.exists() else 'is not there; to write it give'} {' and '.join(missing)}: the "
+            "12 digits of the AWS account, and a region like eu-west-1"
+        )
+    if merged != config:
+        _write(path, merged)
+        console.note(f"{SETTINGS} says now what was given; commit it")
+    return AwsAccount(merged)
+
+
+_NEEDED = {"account": f"{PROJECT}:account", "region": "aws:region"}
+
+
+def make_ready(account: Account, yes: bool) -> dict[str, Any]:
+    """Show what is to be made, have it confirmed, make it, move the state; what the project exports."""
+    engine = Engine(account)
+    variables = account.pulumi_environment()
+    if STACK not in _stacks(account, variables):
+        _init(account, variables)
+    plan = engine.preview(Plan(PROJECT, STACK, account.checkout.root))
+    if plan.done:
+        for change in plan.done:
+            console.say(str(change))
+        account.approve("do this", yes)
+        engine.up()
+    if not account.is_moved:
+        _move(account, variables)
+    return account.exports.values
+
+
+def advice(made: Mapping[str, Any]) -> str:
+    """What to put where, from what the project exports."""
+    lines = [
+        f"the account {made['account']} is ready; in the file of each environment that is kept (Pulumi.prod.yaml):",
+        *(f"    herd:data_bucket: {bucket}    # of {name}" for name, bucket in sorted(made["data_buckets"].items())),
+        f"    herd:boundary: {made['boundary']}",
+        f"    herd:image_repositories: {made['image_repositories']}",
+        "its stack is made with:",
+        f"    export PULUMI_BACKEND_URL='{made['backend']}'",
+        f"    pulumi stack init prod --secrets-provider='{made['secrets_provider']}'",
+    ]
+    if made["roles"]:
+        lines += [
+            "variables of the GitHub repository (Settings, Secrets and variables, Actions):",
+            *(f"    AWS_{name.upper()}_ROLE={arn}" for name, arn in sorted(made["roles"].items(), reverse=True)),
+            f"    AWS_REGION={made['region']}",
+            f"    PULUMI_BACKEND_URL={made['backend']}",
+        ]
+    return "\n".join(lines)
+
+
+def _move(account: Account, variables: dict[str, str]) -> None:
+    """Take the state from the folder into the bucket; the folder's is removed only once the bucket has it."""
+    with console.step(f"moving its state into {account.bucket}"):
+        exported = account.folder / "moved.json"
+        run(account, variables, "stack", "export", "--file", str(exported))
+        there = account.environment(account.backend)
+        _init(account, there)
+        run(account, there, "stack", "import", "--file", str(exported))
+        exported.unlink()
+        shutil.rmtree(account.folder / ".pulumi")
+
+
+def _init(account: Account, variables: dict[str, str]) -> None:
+    """Make the stack from another folder: its salt is written beside a Pulumi.yaml, whatever file is configured."""
+    (account.folder / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
+    run(account, variables, "stack", "init", STACK, folder=account.folder)
+
+
+def run(account: Account, variables: dict[str, str], *arguments: str, folder: Path | None = None) -> str:
+    """One command of Pulumi in the project's folder; what it prints. Raises HerdError with its reason."""
+    environment = {**variables, "PULUMI_OPTION_NON_INTERACTIVE": "true", "PULUMI_OPTION_COLOR": "never"}
+    if arguments[:2] in (("stack", "init"), ("stack", "ls")):
+        # These name the stack themselves, or none, and refuse to be told twice.
+        environment.pop("PULUMI_OPTION_STACK", None)
+    command = [str(account.pulumi), "-C", str(folder or account.checkout.root), *arguments]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def _stacks(account: Account, variables: dict[str, str]) -> list[str]:
+    return [
+        str(entry["name"]).rpartition("/")[2] for entry in json.loads(run(account, variables, "stack", "ls", "--json"))
+    ]
+
+
+def _account_of(environment: LocalTarget) -> str:
+    return str(environment.client("sts").get_caller_identity()["Account"])
+
+
+def _write(path: Path, config: Mapping[str, Any]) -> None:
+    import yaml
+
+    draft = path.with_suffix(".new")
+    draft.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
+    os.replace(draft, path)

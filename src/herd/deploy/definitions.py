@@ -1,0 +1,54 @@
+"""The state machines that a stack's files make, and what Step Functions says of them before there is one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from herd.checkout.find import Checkout
+
+if TYPE_CHECKING:
+    from herd.infra.spec import Specs
+
+NOWHERE = ("subnet-00000000", "subnet-00000001")
+"""Networks have no numbers before they are there; a definition is as valid with others."""
+
+
+def all_of(
+    checkout: Checkout, environment: str, specs: Specs, account: str, region: str, partition: str
+) -> dict[str, str]:
+    """Workload, or pipeline -> its definition as `herd up` would make it, but for the numbers of networks."""
+    from herd.infra.asl import Target
+    from herd.infra.naming import Naming
+    from herd.infra.pipelines import pipeline_definition
+    from herd.infra.spec import JobSpec, ReportSpec
+    from herd.infra.statemachine import job_definition
+
+    naming = Naming(checkout.project, environment)
+    cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{naming.cluster}"
+    target = Target(environment, partition, cluster, naming.bucket(account, "data"), NOWHERE, ("sg-00000000",))
+    batch = {name: spec for name, spec in specs.workloads.items() if isinstance(spec, (JobSpec, ReportSpec))}
+    found = {name: job_definition(spec, naming.family(name), target) for name, spec in batch.items()}
+    machines = {name: f"arn:{partition}:states:{region}:{account}:stateMachine:{naming.machine(name)}"
+                for name in batch}  # fmt: skip
+    for pipeline in specs.pipelines:
+        members = {name: batch[name] for level in pipeline.levels for name in level}
+        found[f"pipeline {pipeline.name}"] = pipeline_definition(pipeline, members, machines, target)
+    return {name: json.dumps(definition) for name, definition in found.items()}
+
+
+def refused(client: Any, definitions: dict[str, str]) -> Iterator[str]:
+    """A sentence for each thing that Step Functions would refuse: workload, state, what. Makes nothing."""
+    for name, definition in definitions.items():
+        answer = client.validate_state_machine_definition(definition=definition)
+        for found in answer["diagnostics"]:
+            if found["severity"] == "ERROR":
+                yield f"{name}: {_state(found.get('location', ''))}{found['message']} ({found['code']})"
+
+
+def _state(location: str) -> str:
+    """`/States/Items/ItemProcessor/States/Run/Parameters` -> `state 'Run': `."""
+    _, found, rest = location.rpartition("/States/")
+    name = rest.partition("/")[0].replace("~1", "/").replace("~0", "~")
+    return f"state '{name}': " if found and name else ""

@@ -1,0 +1,172 @@
+"""Proof that `herd down` has left nothing: resources in the account, processes, files of the environment.
+
+Resources are held against a listing from before the environment was made, so that also what carries no name or tag of
+the environment is found. On AWS, where others work in the same account, only what says that it is the environment's
+counts.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from herd.checkout.find import Checkout
+from herd.deploy import inventory
+from herd.deploy.inventory import Item
+from herd.deploy.unowned import Unowned
+from herd.errors import HerdError
+from herd.targets.target import LocalTarget, Target
+
+SECONDS_LOCAL = 15.0
+SECONDS_AWS = 120.0
+"""Some things go by themselves a moment after what they belonged to (a network interface after its service)."""
+
+PULUMI_FILES = 12
+"""Of each kind: the last runs' logs, the last three updates' history."""
+
+STAYS = {
+    "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
+    "pulumi": (".pulumi", "Pulumi.yaml", "passphrase", "set-aside-"),
+}
+"""Beginnings of names below `.herd/` that stay after the last environment: the local cloud's address, keys and log,
+what a person set aside, Pulumi's passphrase and the backend's own settings.
+"""
+
+
+@dataclass(frozen=True)
+class Left:
+    """What there still is: `own` should not be there. `strangers` are nobody's, by no environment of Herd's; those that
+    `came` were not there before the environment was made. `unseen` could not be looked at. `secrets` of protected
+    environments are to stay, and so is what is `kept`: retained, or removed from Pulumi's state by hand.
+    """
+
+    own: list[Item]
+    strangers: list[Item]
+    came: list[Item]
+    unseen: tuple[str, ...]
+    secrets: list[Item] = field(default_factory=list)
+    kept: tuple[Unowned, ...] = ()
+
+
+def remember(target: LocalTarget) -> None:
+    """Note what there is before an environment is made."""
+    names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
+    draft = _memory(target).with_suffix(".new")
+    draft.write_text(json.dumps(sorted(names)))
+    draft.replace(_memory(target))
+
+
+def look(
+    target: Target, keeps_secrets: bool = False, adopted: Collection[str] = (), kept: tuple[Unowned, ...] = ()
+) -> Left:
+    """What the environment has left in the account, once what goes by itself has gone. `adopted` buckets were never its
+    own, though they may be called or tagged like it; what is `kept` stays on purpose.
+    """
+    names = {name for one in kept for name in one.names}
+    local = isinstance(target, LocalTarget)
+    before = _before(target) if isinstance(target, LocalTarget) else frozenset()
+    deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
+    while True:
+        now = inventory.take(target)
+        secrets = sorted(item for item in now.items if local and item.kind == "secret" and item.environment)
+        own = sorted(item for item in now.items if item.environment == target.name)
+        own = [item for item in own if item.kind != "bucket" or item.name not in adopted]
+        own = [item for item in own if item.name not in names]
+        if keeps_secrets:
+            own = [item for item in own if item.kind != "secret"]
+        if not own or time.monotonic() > deadline:
+            strangers = sorted(item for item in now.items if local and not item.environment and item.name not in names)
+            came = [item for item in strangers if str(item) not in before]
+            return Left(own, strangers, came, now.unseen, secrets, kept)
+        time.sleep(0.3 if local else 5)
+
+
+def refuse(target: Target, left: Left) -> None:
+    """Raise HerdError that names what is left, if anything is."""
+    if not left.own:
+        return
+    local = isinstance(target, LocalTarget)
+    again = f"herd down -e {target.name}" if local else f"herd down --stack {target.name}"
+    ways = f"Remove them with `aws`{f', or by `{again} --retained`' if local else ''}; `{again}` then looks again"
+    raise HerdError(
+        "\n".join(
+            [
+                f"{target.name} is removed, but this is left of it:",
+                *(f"    {item}" for item in left.own),
+                f"No update knows these any more. {ways}",
+            ]
+        )
+    )
+
+
+def clear_files(target: LocalTarget) -> None:
+    """Remove the files of an environment that is gone: its staged images; Pulumi's history, backups and locks of it."""
+    backend = target.checkout.pulumi / ".pulumi"
+    project = target.checkout.project
+    _memory(target).unlink(missing_ok=True)
+    for folder in (
+        target.checkout.state / "build" / target.name,
+        backend / "history" / project / target.name,
+        backend / "backups" / project / target.name,
+        backend / "locks" / "organization" / project / target.name,
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def prune(checkout: Checkout) -> None:
+    """Keep the last of what Pulumi writes at each run and never removes: logs, history, backups of the state."""
+    backend = checkout.pulumi / ".pulumi"
+    for folder in (checkout.pulumi_home / "logs", *backend.glob("history/*/*"), *backend.glob("backups/*/*")):
+        for path in sorted(folder.glob("*"), key=_age, reverse=True)[PULUMI_FILES:]:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another environment's turn is over too
+        return 0.0
+
+
+def files(checkout: Checkout) -> list[str]:
+    """What is below `.herd/` that should have gone with the last environment; paths relative to it.
+
+    Staged images of others than local environments may stay: a preview of one on AWS or `herd check` made them.
+    """
+    found = [
+        path
+        for folder, kept in STAYS.items()
+        for path in (checkout.state / folder).glob("*")
+        if not path.name.startswith(kept)
+    ]
+    found += (checkout.pulumi / ".pulumi" / "stacks").rglob("*.json")
+    return sorted(str(path.relative_to(checkout.state)) for path in found)
+
+
+def processes(checkout: Checkout) -> list[str]:
+    """Processes that work in the checkout's `.herd/` or were started from there."""
+    return sorted(_processes(lambda path: path.startswith(f"{checkout.state}/")))
+
+
+def _processes(inside: Callable[[str], bool]) -> Iterable[str]:
+    import psutil
+
+    for process in psutil.process_iter(["pid", "cwd", "cmdline"]):
+        words = process.info["cmdline"] or []
+        if inside(process.info["cwd"] or "") or (words and inside(words[0])):
+            yield f"process {process.info['pid']}: {' '.join(words)[:100]}"
+
+
+def _memory(target: LocalTarget) -> Path:
+    return target.checkout.folder("pulumi") / f"{target.name}.before.json"
+
+
+def _before(target: LocalTarget) -> frozenset[str]:
+    try:
+        return frozenset(map(str, json.loads(_memory(target).read_text())))
+    except (OSError, ValueError):
+        return frozenset()

@@ -1,0 +1,154 @@
+"""Taking down a protected environment: say what goes and what stays, have its name typed, turn the protection off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from herd import console
+from herd.checkout import stack_config
+from herd.engine.changes import short, type_and_name
+from herd.errors import HerdError, WrongInput
+from herd.review.exposure import LOST
+from herd.targets.target import LocalTarget, Target
+
+GUARDS = {
+    "aws:lb:LoadBalancer": ("enableDeletionProtection", False),
+    "aws:s3:Bucket": ("forceDestroy", True),
+    "aws:ecr:Repository": ("forceDelete", True),
+}
+"""By type, the property that keeps a resource from being deleted, and the value with which it can be."""
+
+ADOPTED = {
+    "data_bucket": "the data bucket",
+    "image_repositories": "the image repositories",
+    "encryption_key": "the key",
+    "log_bucket": "the log bucket",
+    "vpc": "the network",
+    "boundary": "the permission boundary",
+    "dns_zone": "the DNS zone",
+    "certificate": "the certificate",
+}
+"""What an environment may have adopted, by setting, in words."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A resource as Pulumi's state has it."""
+
+    type: str
+    name: str
+    urn: str
+    inputs: dict[str, Any]
+
+    @property
+    def guarded(self) -> bool:
+        guard = GUARDS.get(self.type)
+        return guard is not None and bool(self.inputs.get(guard[0], False)) != guard[1]
+
+
+def is_protected(target: Target) -> bool:
+    """Is what it holds not to be deleted by mistake? As deployed; where its update was cut short, as its file says."""
+    if target.exports:
+        return bool(target.exports.get("protected", False))
+    told = _settings(target).get("config") or {}
+    project = target.checkout.project
+    return str(told.get(f"{project}:protect", told.get(f"{project}:profile") == "prod")).lower() == "true"
+
+
+def adopted_buckets(target: Target) -> frozenset[str]:
+    """Buckets that it uses and did not make: they stay. As deployed, else as its file says."""
+    if target.exports:
+        told = target.exports.get("adopted") or {}
+    else:
+        prefix = f"{target.checkout.project}:"
+        try:
+            config = _settings(target).get("config") or {}
+        except HerdError:  # an environment that never was, without a file
+            config = {}
+        told = {key.removeprefix(prefix): value for key, value in config.items()}
+    return frozenset(str(told[key]) for key in ("data_bucket", "log_bucket") if told.get(key))
+
+
+def held(target: Target) -> list[Held]:
+    """Everything that the environment's state lists, without components and providers."""
+    found = []
+    for entry in target.state_resources():
+        type_, name = type_and_name(entry["urn"])
+        if entry.get("custom") and not type_.startswith("pulumi:"):
+            found.append(Held(short(type_), name, entry["urn"], entry.get("inputs") or {}))
+    return found
+
+
+def approve(target: Target, resources: list[Held], confirmed: str | None) -> None:
+    """Say what taking it down means and have the environment's name typed. Raises HerdError if it is not."""
+    if confirmed is not None and confirmed != target.name:
+        raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")
+    target.announce()
+    for line in explain(target, resources):
+        console.note(line)
+    if confirmed is not None:
+        return
+    how = f"herd down {'-e' if isinstance(target, LocalTarget) else '--stack'} {target.name} --confirm {target.name}"
+    typed = console.ask(f"type the environment's name to go on ({target.name}): ")
+    if typed is None:
+        raise HerdError(f"{target.name} is protected, and nobody is at the terminal to say its name; in scripts: {how}")
+    if typed != target.name:
+        raise HerdError("that is not its name; nothing was done")
+
+
+def explain(target: Target, resources: list[Held]) -> list[str]:
+    """What taking it down removes, what is lost with that, what is turned off before, what stays."""
+    lines = [f"{target.name} is protected. Taking it down removes all of its {len(resources)} resources, and with them"]
+    counted = Counter(resource.type for resource in resources if resource.type in LOST)
+    for type_, count in sorted(counted.items()):
+        names = [resource.name for resource in resources if resource.type == type_]
+        shown = ", ".join(sorted(names)[:3]) + (f" and {count - 3} more" if count > 3 else "")
+        lines.append(f"    {type_} {shown}: {LOST[type_]}")
+    if guarded := sorted(resource.name for resource in resources if resource.guarded):
+        lines.append(f"before that it turns off what keeps these from being deleted: {', '.join(guarded)}")
+    stays = [f"{ADOPTED.get(key, key)} {value}" for key, value in sorted((target.exports.get("adopted") or {}).items())]
+    lines.append(f"what it only adopted stays: {', '.join(stays)}" if stays else "it adopted nothing, so nothing stays")
+    lines.append("its secrets stay; `herd secret rm` removes one")
+    return lines
+
+
+@contextlib.contextmanager
+def unprotected_settings(target: Target) -> Iterator[Path]:
+    """A copy of the stack's settings in which the environment is not protected, and else as it runs: it has to go also
+    where its file by now asks for what no running environment can be given.
+    """
+    import yaml
+
+    checkout = target.checkout
+    settings = _settings(target)
+    runs_with = {
+        key if ":" in key else f"{checkout.project}:{key}": value
+        for key, value in (target.exports.get("runs_with") or {}).items()
+    }
+    settings["config"] = {**(settings.get("config") or {}), **runs_with, f"{checkout.project}:protect": False}
+    handle, name = tempfile.mkstemp(suffix=".yaml", prefix="unprotected-", dir=checkout.folder())
+    try:
+        with os.fdopen(handle, "w") as file:
+            yaml.safe_dump(settings, file, sort_keys=False)
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _settings(target: Target) -> dict[str, Any]:
+    import yaml
+
+    checkout = target.checkout
+    local = isinstance(target, LocalTarget)
+    source = stack_config.path_of(checkout, target.name) if local else checkout.root / f"Pulumi.{target.name}.yaml"
+    try:
+        return dict(yaml.safe_load(source.read_text()) or {})
+    except (OSError, yaml.YAMLError) as error:
+        raise HerdError(f"{source.name}: {error}") from None

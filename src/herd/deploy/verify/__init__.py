@@ -1,0 +1,202 @@
+"""`herd verify`: a small environment of its own, each promise tried on it, taken down, and one file about it.
+
+It uses what `herd up` and `herd down` use, so what is verified is what a team deploys. Whatever happens in between, the
+environment is taken down; what a killed verification has left is removed by the next.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from herd import console
+from herd.checkout import find as checkouts
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.deploy import deployment
+from herd.deploy.verify import environment, promises, report
+from herd.deploy.verify.environment import Record
+from herd.deploy.verify.promises import Outcome
+from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
+from herd.errors import HerdError, Interrupted, WrongInput
+from herd.targets.target import AwsTarget, Target
+
+DEPLOYED = ("deployed", "the environment is deployed, its first runs succeed, its services are healthy")
+REMOVED = ("removed", "it is removed, and nothing of it is left")
+
+
+def verify(stack: str | None, account: str | None, yes: bool, file: Path) -> bool:
+    """Do it; was every promise kept? Raises HerdError where it could not be begun, WrongInput for what cannot be."""
+    checkout = checkouts.current()
+    verified = AwsTarget(checkout, stack) if stack else None
+    if verified:
+        _approve(verified, account, yes)
+    with environment.alone(checkout), _ends_in_order():
+        for record in environment.left_behind(checkout):
+            _remove_left(checkout, record)
+        record = environment.plan(checkout, stack)
+        outcomes: list[Outcome] = []
+        console.note(f"the environment {record.name} is made, looked at and removed")
+        environment.note(checkout, record)
+        target = environment.stage(checkout, record)
+        # Worked out while its files are there.
+        redact, settings = _redaction(checkout, target, record, verified), _settings(target)
+        try:
+            _look(checkout, target, record, outcomes)
+        except (KeyboardInterrupt, Interrupted):
+            console.note("interrupted: taking down what was made; press Ctrl-C again to leave it to the next one")
+            outcomes += _not_tried(outcomes, "interrupted")
+        outcomes.append(_take_down(checkout, target, record))
+        done = report.Verified(_where(verified), settings, outcomes, target.pulumi)
+        report.write(file, report.render(done, redact))
+        _show(outcomes, file)
+    return done.is_good
+
+
+def _not_tried(outcomes: list[Outcome], why: str) -> list[Outcome]:
+    """Those that there was no time for."""
+    known = {outcome.key for outcome in outcomes}
+    every = [DEPLOYED, *((promise.key, promise.says) for promise in promises.PROMISES)]
+    missing = [(key, says) for key, says in every if key not in known]
+    return [
+        Outcome(key, says, "no" if why and not at else "not tried", 0.0, why if not at else "")
+        for at, (key, says) in enumerate(missing)
+    ]
+
+
+def _look(checkout: Checkout, target: Target, record: Record, outcomes: list[Outcome]) -> None:
+    """Make it and try each promise."""
+    noted = replace(record, made=True)
+    environment.note(checkout, noted)
+
+    def deploy() -> None:
+        environment.make_stack(target, noted)
+        deployment.up(target, run=True, yes=True)
+
+    outcomes.append(promises.attempt(*DEPLOYED, deploy))
+    target.__dict__.pop("exports", None)
+    if not _exports(target):
+        outcomes += _not_tried(outcomes, "")
+        return
+    for promise in promises.PROMISES:
+        with console.step(promise.says, quiet=True) as step:
+            outcomes.append(promises.attempt(promise.key, promise.says, _tried(promise, target, record)))
+            step.result = outcomes[-1].kept
+
+
+def _tried(promise: promises.Promise, target: Target, record: Record) -> Callable[[], None]:
+    return lambda: promise.look(target, record.word)
+
+
+def _exports(target: Target) -> bool:
+    try:
+        return bool(target.exports)
+    except HerdError:
+        return False
+
+
+def _take_down(checkout: Checkout, target: Target, record: Record) -> Outcome:
+    """Remove it; the record stays as long as anything may be left, so that the next verification goes on with it."""
+
+    def remove() -> None:
+        target.__dict__.pop("exports", None)
+        environment.take_down(target, record)
+        environment.forget(checkout, record)
+
+    try:
+        outcome = promises.attempt(*REMOVED, remove)
+    except (KeyboardInterrupt, Interrupted):
+        outcome = Outcome(*REMOVED, "no", 0.0, "interrupted")
+    if outcome.kept == "no":
+        return replace(outcome, why=f"{outcome.why}\n`herd verify` again removes what is left")
+    return outcome
+
+
+def _remove_left(checkout: Checkout, record: Record) -> None:
+    console.note(f"an earlier verification was cut short; removing its environment {record.name}")
+    if record.made:
+        target = environment.stage(checkout, record)
+        if isinstance(target, AwsTarget):
+            target.announce()
+        environment.take_down(target, record)
+    environment.forget(checkout, record)
+
+
+def _approve(target: AwsTarget, account: str | None, yes: bool) -> None:
+    """Say what it does, what it costs and how long it takes, and have the account's number said."""
+    if yes and account is None:
+        raise WrongInput("--yes needs --account with the account's 12 digits: it is there that things are made")
+    target.announce()
+    if account not in (None, target.account):
+        raise WrongInput(f"--account {account}: your credentials are of {target.account}; nothing was done")
+    console.note(
+        f"It makes an environment of its own there, with the settings of the stack {target.name}: a network unless the "
+        "stack adopts one, a job, a report, an API, a load balancer.\n"
+        "That takes 10 to 40 minutes (CloudFront and certificates are slow) and costs less than 1 USD; then all of it "
+        "is removed. A key that it makes is deleted by AWS after its waiting period."
+    )
+    if yes:
+        return
+    typed = account or console.ask("type the account's number to go on: ")
+    if typed is None:
+        raise HerdError(
+            f"nobody is at the terminal to say the account; in scripts: herd verify --stack {target.name} "
+            "--account ID --yes"
+        )
+    if typed != target.account:
+        raise HerdError("that is not its number; nothing was done")
+
+
+@contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """Being asked to end is like Ctrl-C, which a terminal sends to everything that this command has started."""
+
+    def interrupt(*_: object) -> None:
+        import psutil
+
+        for child in psutil.Process().children():
+            with suppress(psutil.Error, OSError):
+                if os.getpgid(child.pid) == os.getpgrp():
+                    child.send_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _settings(target: Target) -> dict[str, Any]:
+    prefix = f"{target.checkout.project}:"
+    config = stack_config.read(target.checkout.root / f"Pulumi.{target.name}.yaml").get("config") or {}
+    return {key.removeprefix(prefix): value for key, value in config.items()}
+
+
+def _where(verified: AwsTarget | None) -> str:
+    return f"AWS, {verified.region}" if verified else "the local cloud"
+
+
+def _redaction(checkout: Checkout, target: Target, record: Record, verified: AwsTarget | None) -> Redaction:
+    words = dict.fromkeys(words_of_settings(_settings(target)), "<name>")
+    words |= dict.fromkeys((checkout.project, record.name, record.stack or ""), "<name>")
+    words |= {str(checkout.root): "<checkout>", record.folder: "<checkout>", record.word: "<word>"}
+    if verified:
+        words |= {verified.account: "<account>"}
+    return Redaction({**words, **words_of_this_machine()})
+
+
+def _show(outcomes: list[Outcome], file: Path) -> None:
+    console.say()
+    rows = [[outcome.kept, f"{outcome.seconds:.1f} s", outcome.says] for outcome in outcomes]
+    console.table(["KEPT", "TOOK", "PROMISE"], rows, {"yes": "green", "no": "red", "not tried": "yellow"})
+    for outcome in outcomes:
+        if outcome.kept == "no":
+            console.note(f"✗ {outcome.says}:\n{outcome.why}", style="red")
+    console.say(f"wrote {file}: no account number, name or secret is in it; it can be attached to an issue")

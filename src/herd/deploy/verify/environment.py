@@ -1,0 +1,245 @@
+"""The small environment that `herd verify` makes: the checkout's own program and settings, other workloads.
+
+It is staged as a checkout of its own in the user's cache and known by a record, which is written before anything is
+made and goes when nothing is left: so a later `herd verify` finds what a killed one has left.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import shutil
+import string
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from herd import PACKAGE
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.deploy import deployment
+from herd.errors import HerdError, WrongInput
+from herd.targets.target import AwsTarget, LocalTarget, Target
+
+WORKLOADS = Path(__file__).with_name("workloads")
+PROGRAM = ("infra", "images")
+FILES = ("Pulumi.yaml", "pyproject.toml", "requirements.lock", "requirements-dev.lock")
+IMAGE = "python"
+
+NOT_TAKEN = ("data_bucket", "log_bucket", "sign_in", "connections", "datasets", "pools")
+"""Settings of the stack that its verification has no use for, or whose owner lets only the stack itself in."""
+
+LASTS_DAYS = 90
+"""The review date of its workloads: far beyond the minutes that they are there."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is enough to take the environment down again. `stack`: the one on AWS it verifies; None: the laptop."""
+
+    name: str
+    folder: str
+    stack: str | None
+    word: str
+    made: bool = False
+    """Pulumi may know a stack of that name."""
+
+
+@contextmanager
+def alone(checkout: Checkout) -> Iterator[None]:
+    """Be the only verification of this checkout. Raises HerdError where another is at work."""
+    with (checkout.folder("verify") / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise HerdError("another `herd verify` of this checkout is at work; wait until it has ended") from None
+        yield
+
+
+def plan(checkout: Checkout, stack: str | None) -> Record:
+    """A new one, with a name that no environment has yet: `verify-48213`."""
+    name = f"verify-{secrets.randbelow(90000) + 10000}"
+    return Record(name, str(checkout.cache / "verify" / name), stack, secrets.token_hex(8))
+
+
+def note(checkout: Checkout, record: Record) -> None:
+    """Write it down, before anything is made."""
+    path = checkout.folder("verify") / f"{record.name}.json"
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(asdict(record)))
+    draft.replace(path)
+
+
+def forget(checkout: Checkout, record: Record) -> None:
+    """Nothing is left of it: its files go, the record last."""
+    shutil.rmtree(record.folder, ignore_errors=True)
+    (checkout.folder("verify") / f"{record.name}.json").unlink(missing_ok=True)
+
+
+def left_behind(checkout: Checkout) -> list[Record]:
+    """Environments of verifications that did not get to their end."""
+    found = []
+    for path in sorted(checkout.folder("verify").glob("verify-*.json")):
+        try:
+            found.append(Record(**json.loads(path.read_text())))
+        except (ValueError, TypeError):
+            path.unlink()  # cut short while it was written, so nothing was made yet
+    return found
+
+
+def stage(checkout: Checkout, record: Record) -> Target:
+    """The environment's own checkout, made anew; the target in it."""
+    folder = Path(record.folder)
+    source = checkout.root / f"Pulumi.{_own(record.stack)}.yaml" if record.stack else None
+    file = stack_config.read(source) if source and source.exists() else _local(checkout)
+    kept = folder / ".herd"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in folder.iterdir():
+        if path != kept:  # the local cloud's state, if there is one: it says what is there
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for name in PROGRAM:
+        shutil.copytree(checkout.root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    for name in FILES:
+        if (checkout.root / name).exists():
+            shutil.copy2(checkout.root / name, folder / name)
+    (folder / "lib").mkdir()
+    (folder / ".venv").symlink_to(checkout.root / ".venv")
+    _write_workloads(
+        checkout, folder, record, is_public=_settings(checkout, file).get("allow_public") in (True, "true")
+    )
+    _write_settings(checkout, folder, record, file)
+    here = Checkout(folder, checkout.cache)
+    return AwsTarget(here, record.name) if record.stack else LocalTarget(here, record.name)
+
+
+def _local(checkout: Checkout) -> dict[str, Any]:
+    tracked = stack_config.tracked(checkout, stack_config.TEMPLATE)
+    return stack_config.read(tracked) if tracked else {}
+
+
+def _own(stack: str | None) -> str:
+    """`acme/prod`, as Pulumi Cloud has it, is described in Pulumi.prod.yaml."""
+    return (stack or "").rpartition("/")[2]
+
+
+def _settings(checkout: Checkout, file: Mapping[str, Any]) -> dict[str, Any]:
+    prefix = f"{checkout.project}:"
+    return {
+        key.removeprefix(prefix): value for key, value in (file.get("config") or {}).items() if key.startswith(prefix)
+    }
+
+
+def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dict[str, Any]:
+    """The stack's settings for an environment that is like it in all but what it must not touch.
+
+    Its profile is written out, because prod's asks for data that outlives it. It is not protected and keeps no logs. A
+    certificate is made for a name of its own: the record that proves the stack's own must stay. A key that the company
+    made lets in the stack's own logs only, so it has one of its own.
+    """
+    from herd.infra.settings_values import PROFILES
+
+    own = _settings(checkout, file)
+    profile = PROFILES["prod" if own.get("profile") == "prod" else "dev"]
+    own = {**profile, **{key: value for key, value in own.items() if value != "profile"}}
+    own = {key: value for key, value in own.items() if key not in NOT_TAKEN and not _has_secret(value)}
+    own |= {"profile": "dev", "protect": False, "log_retention_days": 1, "keep_versions_days": 1, "schedules": "on"}
+    if own.get("domain") and not own.get("certificate"):
+        own["domain"] = f"{record.name}.{own['domain']}"
+    if str(own.get("encryption_key", "")).startswith("arn:"):
+        own["encryption_key"] = "create"
+    return own
+
+
+def _has_secret(value: Any) -> bool:
+    """Encrypted with the stack's own key, which another stack does not have."""
+    if isinstance(value, dict):
+        return "secure" in value or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))
+
+
+def _write_settings(checkout: Checkout, folder: Path, record: Record, file: Mapping[str, Any]) -> None:
+    import yaml
+
+    own = settings(checkout, record, file)
+    others = {key: value for key, value in (file.get("config") or {}).items() if key.startswith("aws:")}
+    path = folder / f"Pulumi.{record.name}.yaml"
+    config = {**others, **{f"{checkout.project}:{key}": value for key, value in own.items()}}
+    # What `stack init` wrote: with another salt or key the stack's state could not be read.
+    encryption = {key: file[key] for key in ("secretsprovider",) if key in file}
+    path.write_text(yaml.safe_dump({**encryption, "config": config}, sort_keys=False))
+
+
+def _write_workloads(checkout: Checkout, folder: Path, record: Record, is_public: bool) -> None:
+    values = {"word": record.word, "access": "public" if is_public else "internal"}
+    for source in sorted(WORKLOADS.rglob("*.txt")):
+        target = folder / source.relative_to(WORKLOADS).with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = source.read_text()
+        target.write_text(string.Template(text).substitute(values) if target.suffix == ".toml" else text)
+        # The runner's own packages: boto3, pinned, and made in every image already.
+        shutil.copy2(PACKAGE / "runner" / "requirements.lock", target.parent / "requirements.lock")
+    if not (checkout.root / "images" / IMAGE / "Dockerfile").exists():
+        raise WrongInput(f"images/{IMAGE}/Dockerfile is missing: what is tried is written in Python")
+    review = date.today() + timedelta(days=LASTS_DAYS)
+    (folder / "defaults.toml").write_text(
+        f'owner = "verify@example.com"\nreview_by = {review}\nimage = "{IMAGE}"\ntimezone = "UTC"\n'
+    )
+
+
+def make_stack(target: Target, record: Record) -> None:
+    """On AWS the stack is made as a person would; on the laptop `up` makes it."""
+    if not isinstance(target, AwsTarget):
+        return
+    file = stack_config.read(target.checkout.root / f"Pulumi.{record.name}.yaml")
+    provider = ["--secrets-provider", str(file["secretsprovider"])] if file.get("secretsprovider") else []
+    _pulumi(target, "stack", "init", target.name, *provider)
+
+
+def take_down(target: Target, record: Record) -> None:
+    """Remove all of it and prove that nothing is left. Raises HerdError that names what is."""
+    if isinstance(target, AwsTarget) and not _exists(target):
+        return
+    pushed = _shared_images(target)
+    deployment.down(target, yes=True, confirmed=target.name)
+    _remove_images(target, pushed)
+
+
+def _exists(target: AwsTarget) -> bool:
+    return any(
+        str(one["name"]).rpartition("/")[2] == target.name
+        for one in json.loads(_pulumi(target, "stack", "ls", "--json"))
+    )
+
+
+def _pulumi(target: Target, *arguments: str) -> str:
+    environment = {**target.pulumi_environment(), "PULUMI_OPTION_NON_INTERACTIVE": "true"}
+    environment.pop("PULUMI_OPTION_STACK", None)
+    command = [str(target.pulumi), "-C", str(target.checkout.root), *arguments]
+    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def _shared_images(target: Target) -> list[tuple[str, str]]:
+    """Repository and tag of each image that it pushed where others keep theirs: those stay when an environment goes."""
+    found = []
+    for entry in target.state_resources():
+        if entry["type"] == "docker:index/image:Image" and entry.get("retainOnDelete"):
+            address, _, tag = str((entry.get("inputs") or {}).get("imageName", "")).rpartition(":")
+            if tag.startswith("verify-"):
+                found.append((address.partition("/")[2], tag))
+    return found
+
+
+def _remove_images(target: Target, pushed: list[tuple[str, str]]) -> None:
+    for repository, tag in pushed:
+        answer = target.client("ecr").batch_delete_image(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        left = [one for one in answer.get("failures") or [] if one.get("failureCode") != "ImageNotFound"]
+        if left:
+            raise HerdError(f"this is left: image {repository}:{tag} ({left[0].get('failureReason')})")

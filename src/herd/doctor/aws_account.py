@@ -1,0 +1,259 @@
+"""What `herd doctor --aws` looks at before a stack meets its account: who one is there, where, what would be missing.
+
+Nothing is changed and nothing is needed but permissions to read. What may not be read is said, and is no error: the
+role that deploys may well be allowed to do it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from herd.checkout import files as project
+from herd.checkout import stack_config
+from herd.deploy import definitions
+from herd.doctor.local_state import Finding
+from herd.errors import WrongInput
+from herd.infra.offer import ZONES_WITHOUT_FARGATE
+from herd.targets.target import AwsTarget, Target
+from herd.toolchain import pulumi_cli
+
+MANAGED = "https://docs.aws.amazon.com/servicequotas/latest/userguide/request-quota-increase.html"
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A limit of the account that an environment counts towards. Source: the service's endpoints-and-quotas page."""
+
+    what: str
+    service: str
+    code: str
+
+
+FARGATE = Quota("Fargate vCPUs", "fargate", "L-3032A538")
+SPOT = Quota("Fargate Spot vCPUs", "fargate", "L-36FBB829")
+NETWORKS = Quota("VPCs", "vpc", "L-F678F1CE")
+BALANCERS = Quota("application load balancers", "elasticloadbalancing", "L-53DA6B97")
+ADDRESSES = Quota("Elastic IP addresses", "ec2", "L-0263D0A3")
+
+
+class Account:
+    """The account that a stack's file names, seen with the credentials that are here."""
+
+    def __init__(self, target: Target) -> None:
+        if not isinstance(target, AwsTarget):
+            raise WrongInput("--aws looks at a stack on AWS: name it with --stack")
+        if not (target.checkout.root / f"Pulumi.{target.name}.yaml").exists():
+            raise WrongInput(f"there is no Pulumi.{target.name}.yaml; a stack on AWS has a file of its own")
+        self.target = target
+        self.file = f"Pulumi.{target.name}.yaml"
+        self.settings = project.settings(target.checkout, target.name)
+        self.region = str(stack_config.values(target.checkout, target.name).get("aws:region") or "")
+        if self.region:
+            # As the file says: Pulumi, which would be asked otherwise, may have no login yet.
+            target.__dict__["region"] = self.region
+        self.specs = project.load(target.checkout, target.name)
+
+    def client(self, service: str) -> Any:
+        return self.target.client(service)
+
+    def setting(self, name: str, dev: Any, prod: Any) -> Any:
+        """A setting, or its profile's default."""
+        return self.settings.get(name, prod if self.settings.get("profile") == "prod" else dev)
+
+
+Look = Callable[[Account], Finding]
+
+
+def examine(target: Target) -> list[Finding]:
+    """Everything, in the order in which one thing needs the other; nothing more where nobody is signed in."""
+    account = Account(target)
+    first = _region(account)
+    if not first.good:
+        return [first]
+    signed_in = _credentials(account)
+    if not signed_in.good:
+        return [first, signed_in]
+    return [first, signed_in, *(_looked(what, look, account) for what, look in LOOKS)]
+
+
+def _looked(what: str, look: Callable[[Account], Finding], account: Account) -> Finding:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return look(account)
+    except (BotoCoreError, ClientError) as error:
+        return Finding(what, True, f"could not be looked at: {_reason(error)}", note=True)
+
+
+def _reason(error: Exception) -> str:
+    told = getattr(error, "response", {}).get("Error", {})
+    return str(told.get("Code") or error)
+
+
+def _region(account: Account) -> Finding:
+    advice = f"name it in {account.file}: aws:region"
+    return Finding("region", bool(account.region), account.region or "none", advice)
+
+
+def _credentials(account: Account) -> Finding:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        told = account.client("sts").get_caller_identity()
+    except (BotoCoreError, ClientError) as error:
+        advice = f"sign in first (`aws sso login`, AWS_PROFILE): {error}"
+        return Finding("credentials", False, "none that AWS knows", advice)
+    wanted = str(account.settings.get("account") or "")
+    found = f"{told['Arn']} in account {told['Account']}"
+    if not wanted:
+        return Finding("credentials", False, found, f"{account.file} must name the account: herd:account")
+    advice = f"{account.file} is of account {wanted}; sign in there, nothing can be deployed from here"
+    return Finding("credentials", told["Account"] == wanted, found, advice)
+
+
+def _engine(account: Account) -> Finding:
+    """Pulumi itself: who runs the program, and whether its plugins are there or have to be downloaded."""
+    pulumi = pulumi_cli.find(account.target.checkout.cache)
+    if pulumi is None:
+        return Finding("Pulumi", True, "none; `make tools` builds it, once", note=True)
+    host = "official" if pulumi_cli.has_language_host(pulumi) else "Herd's own"
+    missing = pulumi_cli.missing_plugins(account.target.plugins)
+    found = f"{pulumi}; language host: {host}; plugins: {'to be downloaded' if missing else 'there'}"
+    if missing:
+        found += f". {pulumi_cli.how_to_bring(missing)}"
+    return Finding("Pulumi", True, found, note=bool(missing))
+
+
+def _zones(account: Account) -> Finding:
+    told = account.client("ec2").describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
+    regional = [
+        zone for zone in told["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"
+    ]
+    names = sorted(zone["ZoneName"] for zone in regional if zone.get("ZoneId") not in ZONES_WITHOUT_FARGATE)
+    wanted = int(account.setting("zones", 2, 2))
+    return Finding("zones", len(names) >= wanted, ", ".join(names), f"{wanted} are needed; take another region")
+
+
+def _public_access(account: Account) -> Finding:
+    publishes = any(spec.kind == "report" for spec in account.specs.workloads.values())
+    if not publishes or account.setting("reports", "bucket", "bucket") != "bucket":
+        return Finding("public buckets", True, "none is needed")
+    client = account.client("s3control")
+    number = account.client("sts").get_caller_identity()["Account"]
+    try:
+        told: Mapping[str, bool] = client.get_public_access_block(AccountId=number)["PublicAccessBlockConfiguration"]
+    except client.exceptions.NoSuchPublicAccessBlockConfiguration:
+        told = {}
+    blocked = told.get("BlockPublicPolicy") or told.get("RestrictPublicBuckets")
+    return Finding(
+        "public buckets",
+        not blocked,
+        "the account blocks them" if blocked else "the account allows them; an organisation may still block them",
+        f"set herd:reports: cloudfront (or none) in {account.file}: reports cannot be published from a bucket here",
+    )
+
+
+def _state_machines(account: Account) -> Finding:
+    """Asks Step Functions about each definition that `herd up` would make."""
+    told = account.client("sts").get_caller_identity()
+    partition, number = str(told["Arn"]).split(":")[1], str(told["Account"])
+    checkout, name = account.target.checkout, account.target.name
+    made = definitions.all_of(checkout, name, account.specs, number, account.region, partition)
+    if not made:
+        return Finding("state machines", True, "none is needed")
+    problems = list(definitions.refused(account.client("stepfunctions"), made))
+    found = f"{len(problems)} problems in {len(made)}" if problems else f"Step Functions takes all {len(made)}"
+    advice = "\n".join(["Step Functions would refuse them:", *problems])
+    return Finding("state machines", not problems, found, advice)
+
+
+def _certificates(account: Account) -> Finding:
+    pages = account.client("acm").get_paginator("list_certificates")
+    listed = pages.paginate(CertificateStatuses=["PENDING_VALIDATION"])
+    waiting = sorted(entry["DomainName"] for page in listed for entry in page["CertificateSummaryList"])
+    domain = str(account.settings.get("domain") or "")
+    ours = [name for name in waiting if domain and (name == domain or name.endswith(f".{domain}"))]
+    found = f"waiting for validation: {', '.join(waiting)}" if waiting else "none waits for its validation"
+    return Finding("certificates", not ours, found, "their DNS records are missing: see them in the console of ACM")
+
+
+def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float]) -> Look:
+    def look(account: Account) -> Finding:
+        more = needed(account)
+        if not more:
+            return Finding(quota.what, True, "none is needed")
+        told = account.client("service-quotas").get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
+        limit, now = float(told["Quota"]["Value"]), used(account)
+        found = f"{now:g} in use, up to {more:g} more with {account.target.name}, {limit:g} allowed"
+        return Finding(quota.what, now + more <= limit, found, f"ask AWS for more ({quota.code}): {MANAGED}")
+
+    return look
+
+
+def _vcpus(hardware: str) -> Callable[[Account], float]:
+    """If all jobs with all their items, and all copies of services, ran at once."""
+
+    def needed(account: Account) -> float:
+        found = 0.0
+        for spec in account.specs.workloads.values():
+            if spec.hardware == hardware:
+                copies = getattr(spec, "replicas", None)
+                # While a service is deployed, old and new copies run side by side.
+                found += spec.cpu * (copies.max * 2 if copies else max(1, len(getattr(spec, "fan_out", ()))))
+        return found
+
+    return needed
+
+
+def _balancers_needed(account: Account) -> float:
+    """One for the world, one for the environment's network; each if a service needs it."""
+    return float(len({spec.access == "internal" for spec in account.specs.workloads.values() if spec.kind == "api"}))
+
+
+def _network_needed(account: Account) -> float:
+    return 0.0 if account.settings.get("vpc") else 1.0
+
+
+def _addresses_needed(account: Account) -> float:
+    """The NAT gateway's: zones share it."""
+    nat = account.setting("network", "public", "nat") == "nat" and not account.settings.get("vpc")
+    return 1.0 if nat else 0.0
+
+
+def _nothing(account: Account) -> float:
+    """What runs elsewhere in the account is not counted: tasks come and go."""
+    return 0.0
+
+
+def _networks_used(account: Account) -> float:
+    return float(sum(len(page["Vpcs"]) for page in account.client("ec2").get_paginator("describe_vpcs").paginate()))
+
+
+def _balancers_used(account: Account) -> float:
+    pages = account.client("elbv2").get_paginator("describe_load_balancers").paginate()
+    return float(sum(entry["Type"] == "application" for page in pages for entry in page["LoadBalancers"]))
+
+
+def _addresses_used(account: Account) -> float:
+    return float(len(account.client("ec2").describe_addresses()["Addresses"]))
+
+
+LOOKS: tuple[tuple[str, Look], ...] = (
+    ("Pulumi", _engine),
+    ("zones", _zones),
+    *(
+        (quota.what, _quota(quota, needed, used))
+        for quota, needed, used in (
+            (FARGATE, _vcpus("fargate"), _nothing),
+            (SPOT, _vcpus("fargate-spot"), _nothing),
+            (NETWORKS, _network_needed, _networks_used),
+            (BALANCERS, _balancers_needed, _balancers_used),
+            (ADDRESSES, _addresses_needed, _addresses_used),
+        )
+    ),
+    ("public buckets", _public_access),
+    ("certificates", _certificates),
+    ("state machines", _state_machines),
+)

@@ -1,0 +1,135 @@
+"""What `herd doctor` looks at on this machine; the states that a checkout may be broken in are in
+`herd.doctor.local_state`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+
+from herd.checkout import find as checkouts
+from herd.checkout.find import Checkout
+from herd.doctor import local_state as breakage
+from herd.doctor.local_state import Finding
+from herd.errors import HerdError
+from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
+
+
+def examine() -> list[Finding]:
+    """Everything, in the order in which one thing needs the other. Changes nothing."""
+    checkout = checkouts.current()
+    return [look(checkout) for look in CHECKS]
+
+
+def fix(findings: list[Finding]) -> list[str]:
+    """Repair what can be repaired without losing anything; a line for each thing that was done, or why not."""
+    done = []
+    for finding in findings:
+        if finding.good or finding.repair is None:
+            continue
+        try:
+            done.append(f"{finding.what}: {finding.repair()}")
+        except (OSError, HerdError, machine.ToolMissing) as error:
+            done.append(f"{finding.what}: could not be repaired: {error}")
+    return done
+
+
+def _python(checkout: Checkout) -> Finding:
+    good = sys.version_info >= (3, 11)
+    return Finding("Python", good, f"{platform.python_version()} ({sys.executable})", "3.11 or newer is needed")
+
+
+def _packages(checkout: Checkout) -> Finding:
+    good = packages.is_current(checkout.root, packages.RUN)
+
+    def install() -> str:
+        packages.ensure(checkout.root, checkout.cache, packages.RUN)
+        return "installed as requirements.lock says"
+
+    found = "as locked" if good else "not as requirements.lock says"
+    return Finding("packages", good, found, "`make up` installs them", install)
+
+
+def _uv(checkout: Checkout) -> Finding:
+    found = uv.find(checkout.cache)
+    return Finding(
+        "uv", found is not None, str(found or "none"), "`make up` installs it", lambda: str(uv.ensure(checkout.cache))
+    )
+
+
+def _pulumi(checkout: Checkout) -> Finding:
+    found = pulumi_cli.find(checkout.cache)
+    if found is None:
+        if not shutil.which("go"):
+            return Finding("Pulumi", False, "none", pulumi_cli.HOW_TO_INSTALL)
+        build = lambda: f"built: {pulumi_cli.ensure(checkout.cache)}"  # noqa: E731
+        return Finding("Pulumi", False, "none", "`make up` builds it, once", build)
+    version = ".".join(map(str, pulumi_cli.version_of(found)))
+    host = "official" if pulumi_cli.has_language_host(found) else "Herd's own"
+    return Finding("Pulumi", True, f"{version} ({found}); language host: {host}")
+
+
+def _settings(checkout: Checkout) -> Finding:
+    from herd.checkout import files as project
+
+    try:
+        specs = project.load(checkout, "dev")
+    except HerdError as error:
+        return Finding("settings", False, f"{len(str(error).splitlines())} problems", str(error))
+    return Finding("settings", True, f"{len(specs.workloads)} workloads")
+
+
+def _disk(checkout: Checkout) -> Finding:
+    places = {checkout.root, preflight.existing(checkout.state), preflight.existing(checkout.cache)}
+    free = {place: shutil.disk_usage(place).free / 1e9 for place in places}
+    fullest = min(free, key=lambda place: free[place])
+    return Finding(
+        "disk",
+        free[fullest] >= preflight.LEAST_FREE_GB,
+        f"{free[fullest]:.1f} GB free at {fullest}",
+        f"make room: {preflight.LEAST_FREE_GB} GB are needed at times; "
+        f"`uv cache prune` and old folders in {checkout.cache} help",
+    )
+
+
+def _shell(checkout: Checkout) -> Finding:
+    backend = os.environ.get("PULUMI_BACKEND_URL", "")
+    foreign = backend.startswith("file://") and backend != checkout.pulumi.as_uri()
+    return Finding(
+        "this shell",
+        not foreign,
+        "has variables of another environment" if foreign else "fine",
+        'open a new one, or eval "$(herd env)" here',
+    )
+
+
+def _browser(checkout: Checkout) -> Finding:
+    found = browser.find(checkout.cache)
+    if found:
+        return Finding("browser", True, str(found.program))
+    return Finding("browser", True, "none with its driver: only the project's own tests need one", note=True)
+
+
+CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
+    _python,
+    _packages,
+    _uv,
+    _pulumi,
+    breakage.stack_settings,
+    _settings,
+    breakage.cloud,
+    breakage.port,
+    breakage.credentials,
+    breakage.kept_state,
+    breakage.processes,
+    breakage.locks,
+    breakage.pending,
+    breakage.nobodys,
+    breakage.half_built,
+    breakage.permissions,
+    _disk,
+    _shell,
+    _browser,
+)

@@ -1,0 +1,341 @@
+"""The states in which a kill, a full disk or a stranger may leave a checkout: recognised, explained, repaired if safe.
+
+Safe is what loses nothing and disturbs nobody at work. What would lose the local cloud's state is left to the person.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from herd.checkout import private_files
+from herd.checkout.find import Checkout
+from herd.deploy import unowned
+from herd.engine import lock as engine_lock
+from herd.errors import HerdError
+from herd.targets import local_cloud
+from herd.targets import pulumi_env as shell
+from herd.targets.target import DEFAULT, LocalTarget
+
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `advice` is given when it is not good; `repair` says what it did.
+
+    A `note` is good enough, yet worth a word.
+    """
+
+    what: str
+    good: bool
+    found: str
+    advice: str = ""
+    repair: Callable[[], str] | None = None
+    note: bool = False
+
+
+def stack_settings(checkout: Checkout) -> Finding:
+    """The tracked settings of the default environment."""
+    path = checkout.root / f"Pulumi.{DEFAULT}.yaml"
+    if path.exists():
+        return Finding("stack settings", True, path.name)
+    tracked = _git(checkout, "show", f"HEAD:{path.name}")
+
+    def restore() -> str:
+        assert tracked is not None
+        path.write_bytes(tracked)
+        return f"{path.name} is as last committed"
+
+    advice = f"`git checkout -- {path.name}`" if tracked else "write one, like Pulumi.dev.yaml of Herd itself"
+    return Finding("stack settings", False, f"{path.name} is missing", advice, restore if tracked else None)
+
+
+def cloud(checkout: Checkout) -> Finding:
+    """The local cloud's process, and whether `endpoint.json` tells the truth of it."""
+    what = "local cloud"
+    if found := local_cloud.running(checkout):
+        told = found.ask({"do": "status"})
+        return Finding(what, True, f"{found.endpoint}, process {found.pid}, {told.get('memory_mb', '?')} MB")
+    file = checkout.cloud / "endpoint.json"
+    if holder := _holder(checkout.cloud / "lock"):
+        advice = "wait a moment; if it stays so, `herd up` ends it, even a suspended one, and brings back what it held"
+        return Finding(what, False, f"process {holder} does not answer", advice)
+    if not file.exists():
+        return Finding(what, True, "not running; `herd up` starts it")
+
+    def clear() -> str:
+        file.unlink(missing_ok=True)
+        return "endpoint.json is removed; `herd up` starts it with what it held"
+
+    if _answers_for_another(file):
+        found_ = "endpoint.json leads to the local cloud of another checkout, of which this one is a copy"
+        advice = f"`herd doctor --fix`; for an environment of its own also remove {checkout.state}"
+        return Finding(what, False, found_, advice, clear)
+    pid = _read(file).get("pid", "?")
+    return Finding(what, False, f"was killed: endpoint.json names process {pid}, which has ended", "`herd up`", clear)
+
+
+def port(checkout: Checkout) -> Finding:
+    """The port that addresses contain, when the local cloud does not hold it."""
+    file = checkout.cloud / "port"
+    if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") or not file.exists():
+        return Finding("port", True, "the local cloud's own" if file.exists() else "chosen at the first start")
+    number = local_cloud.port(checkout)
+    if number is None:
+        advice = (
+            f"put the port of what is deployed into it, as `grep -rho 'localhost:[0-9]*' {checkout.pulumi}` shows it; "
+            "if nothing is, remove it"
+        )
+        return Finding("port", False, f"{file} holds no number", advice)
+    if _is_free(number):
+        return Finding("port", True, f"{number} is free")
+    from localcloud.config import holder_of
+
+    found = f"{number} is taken by {holder_of(number)}"
+    if any(_stacks(checkout)):
+        advice = (
+            "end that program, then `herd up`; what is deployed has this port in its addresses. If it cannot be ended: "
+            f"remove {checkout.state}, and `herd up` makes everything again at another port"
+        )
+        return Finding("port", False, found, advice)
+
+    def choose() -> str:
+        file.unlink()
+        return "nothing is deployed, so the next start chooses another"
+
+    return Finding("port", False, found, "end that program, or `herd doctor --fix`: nothing is deployed", choose)
+
+
+def credentials(checkout: Checkout) -> Finding:
+    """Your key for the local cloud."""
+    from localcloud.config import LocalCloudError
+    from localcloud.credentials import kept_root
+
+    try:
+        key = kept_root(checkout.cloud / "aws" / "credentials")
+    except (LocalCloudError, OSError) as error:
+        return Finding("credentials", False, "cannot be read", str(error))
+    return Finding("credentials", True, "the local cloud's own" if key else "made at the first start")
+
+
+def kept_state(checkout: Checkout) -> Finding:
+    """What the local cloud keeps between its starts."""
+    what = "kept state"
+    if local_cloud.running(checkout) or not local_cloud.holds(checkout):
+        return Finding(what, True, "in use" if local_cloud.holds(checkout) else "none")
+    done = local_cloud.tend(checkout, "check")
+    if not done.returncode:
+        return Finding(what, True, "can be read")
+    problems = (done.stdout or done.stderr).strip()
+    return Finding(what, False, "cannot be used", f"{problems}\n    {local_cloud.WAY_OUT}")
+
+
+def processes(checkout: Checkout) -> Finding:
+    """Tasks that a killed local cloud has left running."""
+    what = "processes"
+    left = [] if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") else list(_tasks(checkout))
+    if not left:
+        return Finding(what, True, "none left behind")
+
+    def end() -> str:
+        import psutil
+
+        for process in left:
+            process.terminate()
+        for process in psutil.wait_procs(left, GRACE_SECONDS)[1]:
+            process.kill()
+        return f"{len(left)} ended"
+
+    numbers = ", ".join(str(process.pid) for process in left)
+    return Finding(what, False, f"tasks of a local cloud that is dead: {numbers}", "`herd doctor --fix` ends them", end)
+
+
+def locks(checkout: Checkout) -> Finding:
+    """Pulumi's locks of engines that were killed."""
+    found = [lock for name in _lock_names(checkout) for lock in engine_lock.locks(LocalTarget(checkout, name))]
+    dead = [lock for lock in found if lock.is_dead]
+    foreign = [lock for lock in found if lock not in dead and lock.host != socket.gethostname()]
+    if foreign and not dead:
+        told = "; ".join(map(str, foreign))
+        files = shlex.join(str(lock.file) for lock in foreign)
+        advice = f"if it is not at work any more (or this machine had another name then): rm {files}"
+        return Finding("locks", False, f"held from another machine, where nobody can look: {told}", advice)
+    if not dead:
+        return Finding("locks", True, f"held by {found[0]}" if found else "none")
+
+    def release() -> str:
+        for lock in dead:
+            lock.file.unlink(missing_ok=True)
+        return "released"
+
+    told = "; ".join(str(lock) if lock.pid else str(lock.file) for lock in dead)
+    return Finding("locks", False, f"left by an engine that was killed: {told}", "`herd up` releases it", release)
+
+
+def pending(checkout: Checkout) -> Finding:
+    """Resources of which Pulumi does not know whether they were made."""
+    found = []
+    if trouble := shell.lost_passphrase(checkout):
+        return Finding("Pulumi's state", False, "cannot be opened", trouble)
+    for name in _stacks(checkout):
+        try:
+            found += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]
+        except HerdError as error:
+            return Finding("Pulumi's state", False, f"that of {name} cannot be read", str(error))
+    if not found:
+        return Finding("Pulumi's state", True, "whole" if any(_stacks(checkout)) else "none")
+    told = f"an update was killed in the middle of {', '.join(found)}"
+    return Finding("Pulumi's state", False, told, "`herd up` looks how that ended, and goes on")
+
+
+def nobodys(checkout: Checkout) -> Finding:
+    """What exists in the local cloud and no state of Pulumi's names."""
+    what = "unowned"
+    running = local_cloud.running(checkout)
+    if running is None:
+        return Finding(what, True, "seen when the local cloud runs" if local_cloud.holds(checkout) else "none")
+    found = unowned.all_of(running)
+    if not found:
+        return Finding(what, True, "none")
+    listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in found)
+    told = (
+        f"retained, or removed from Pulumi's state: {listed}; `pulumi import` takes one up again, `aws` or "
+        "`herd down --retained` removes it"
+    )
+    return Finding(what, True, told, note=True)
+
+
+def half_built(checkout: Checkout) -> Finding:
+    """Images, environments and tools whose making was cut short. They are never used, and take room."""
+    found = [path for path, lock in _drafts(checkout) if not _is_held(lock)]
+    if not found:
+        return Finding("half-built", True, "nothing")
+
+    def remove() -> str:
+        for path, lock in _drafts(checkout):
+            if not _is_held(lock):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        return "removed; made again when needed"
+
+    told = ", ".join(str(path) for path in found)
+    return Finding("half-built", False, told, "`herd doctor --fix` removes it; it is made again when needed", remove)
+
+
+def permissions(checkout: Checkout) -> Finding:
+    """Files with secrets are their owner's only."""
+    found = list(private_files.exposed(checkout))
+    if not found:
+        return Finding("permissions", True, "secrets are readable by you only")
+
+    def close() -> str:
+        for path in found:
+            private_files.close(path)
+        return "closed to others"
+
+    told = ", ".join(str(path.relative_to(checkout.root)) for path in found)
+    return Finding("permissions", False, f"open to others: {told}", "chmod go= these files", close)
+
+
+def _drafts(checkout: Checkout) -> Iterator[tuple[Path, Path]]:
+    """What is only there while it is made, and the file that its maker holds locked meanwhile."""
+    images = checkout.cloud / "images" / "images"
+    for path in images.glob("*.partial"):
+        yield path, images / "images.lock"
+    for path in (checkout.cache / "venvs").glob("*/"):
+        if not (path / ".realised").exists():
+            yield path, path.with_name(f"{path.name}.lock")
+    for path in (checkout.cache / "checkouts").glob("*.new"):
+        yield path, path.with_suffix(".lock")
+    for path, lock in (
+        (checkout.state / "venv.new", checkout.state / "packages.lock"),
+        (checkout.cache / "tools" / "uv.new", checkout.cache / "tools" / "uv.lock"),
+    ):
+        if path.exists():
+            yield path, lock
+    for path in (checkout.cache / "pulumi").glob("*/pulumi.new"):
+        yield path, path.with_name("lock")
+
+
+def _is_held(lock: Path) -> bool:
+    """Does a living process hold this flock?"""
+    try:
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _holder(lock: Path) -> str:
+    """The process that holds the local cloud's home, "" if none does."""
+    return (lock.read_text(errors="replace").strip() or "of unknown number") if _is_held(lock) else ""
+
+
+def _tasks(checkout: Checkout) -> Iterator[Any]:
+    """Processes that were started from the files of an image of this checkout's local cloud."""
+    import psutil
+
+    images = f"{checkout.cloud / 'images'}{os.sep}"
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if words and words[0].startswith(images):
+            yield process
+
+
+def _stacks(checkout: Checkout) -> Iterator[str]:
+    for file in sorted((checkout.pulumi / ".pulumi" / "stacks" / checkout.project).glob("*.json")):
+        yield file.stem
+
+
+def _lock_names(checkout: Checkout) -> list[str]:
+    folder = checkout.pulumi / ".pulumi" / "locks" / "organization" / checkout.project
+    return sorted(path.name for path in folder.glob("*/"))
+
+
+def _answers_for_another(endpoint: Path) -> bool:
+    told = _read(endpoint)
+    try:
+        given = local_cloud.LocalCloud(
+            int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"])
+        ).ask({"do": "ping"}, timeout=5)
+    except (OSError, KeyError, ValueError, HerdError):
+        return False
+    return given.get("home") != str(endpoint.parent)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _is_free(number: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError:
+            return False
+    return True
+
+
+def _git(checkout: Checkout, *arguments: str) -> bytes | None:
+    try:
+        done = subprocess.run(["git", "-C", str(checkout.root), *arguments], capture_output=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None

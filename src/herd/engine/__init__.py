@@ -1,0 +1,1 @@
+"""Pulumi's engine: running it, its lock, what it says it changes."""

@@ -1,0 +1,183 @@
+"""The engine's events, condensed to what a person wants to know: what changed, where it belongs, what went wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+SIGNS = {
+    "create": "+",
+    "update": "~",
+    "replace": "±",
+    "create-replacement": "±",
+    "delete": "-",
+    "delete-replaced": "±",
+    "discard": "-",
+    "discard-replaced": "±",
+    "import": "+",
+    "import-replacement": "±",
+    "read": "›",
+}
+WORDS = {"+": "created", "~": "changed", "±": "replaced", "-": "deleted", "›": "read"}
+PREVIEW_WORDS = {"+": "to create", "~": "to change", "±": "to replace", "-": "to delete", "›": "to read"}
+
+STEPS_OF_A_REPLACEMENT = frozenset({"create-replacement", "delete-replaced", "discard-replaced", "import-replacement"})
+"""The engine reports a replacement as three steps; the one called `replace` stands for all of them."""
+
+UNTOUCHED = frozenset({"same", "read", "read-replacement", "read-discard", "discard-replaced", "refresh"})
+"""An update that asks first what there is says `refresh` of every resource; what differs follows as an update."""
+
+SHOWN_SINGLY = 4
+"""So many changes of one component are listed; more are counted."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that changes. `group` is the component it belongs to, `properties` what differs."""
+
+    sign: str
+    type: str
+    name: str
+    group: str
+    properties: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        differs = f"  [{', '.join(self.properties)}]" if self.properties else ""
+        return f"{self.sign} {self.type} {self.name}{differs}"
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """What a rule of the policy pack says of a resource (of the whole stack: no name)."""
+
+    rule: str
+    resource: str
+    message: str
+    mandatory: bool
+
+    def __str__(self) -> str:
+        where = f"{self.resource}: " if self.resource else ""
+        return f"{'policy' if self.mandatory else 'policy warning'} {self.rule}: {where}{self.message}"
+
+
+@dataclass
+class Changes:
+    """What an update did, or would do; fed with the engine's events in order."""
+
+    preview: bool = False
+    done: list[Change] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    succeeded: bool | None = None
+    registered: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, event: dict[str, Any]) -> Change | None:
+        """Take one event; returns the change that it completes, if it does."""
+        if "diagnosticEvent" in event:
+            self._diagnostic(event["diagnosticEvent"])
+        elif "resourcePreEvent" in event:
+            self.registered += 1
+            return self._change(event["resourcePreEvent"]["metadata"]) if self.preview else None
+        elif "resOutputsEvent" in event:
+            return None if self.preview else self._change(event["resOutputsEvent"]["metadata"])
+        elif "policyEvent" in event:
+            self._finding(event["policyEvent"])
+        elif "resOpFailedEvent" in event:
+            self.succeeded = False
+        elif "summaryEvent" in event:
+            # A preview says nothing about success: it is one unless something said otherwise.
+            self.succeeded = event["summaryEvent"].get("result", "succeeded") == "succeeded" and not self.errors
+        return None
+
+    def _change(self, metadata: dict[str, Any]) -> Change | None:
+        operation = metadata["op"]
+        if operation in UNTOUCHED or operation in STEPS_OF_A_REPLACEMENT or operation not in SIGNS:
+            return None
+        type_, name = type_and_name(metadata["urn"])
+        if type_ == "pulumi:pulumi:Stack" or type_.startswith("pulumi:providers:"):
+            return None
+        properties = tuple(metadata.get("diffs") or ()) if operation in ("update", "replace") else ()
+        change = Change(SIGNS[operation], short(type_), name, group_of(metadata), properties)
+        self.done.append(change)
+        return change
+
+    def _finding(self, told: dict[str, Any]) -> None:
+        urn = told.get("resourceUrn") or ""
+        name = type_and_name(urn)[1] if urn and ":Stack::" not in urn else ""
+        rule, mandatory = told["policyName"], told.get("enforcementLevel") == "mandatory"
+        finding = Finding(rule, name, told.get("message", "").strip(), mandatory)
+        if finding in self.findings:
+            return
+        self.findings.append(finding)
+        if mandatory:
+            self.errors.append(str(finding))
+
+    def _diagnostic(self, told: dict[str, Any]) -> None:
+        if told.get("ephemeral") or told["severity"] == "debug":
+            return
+        if "using pulumi-language-python from $PATH" in told["message"]:
+            return  # on purpose, and said: herd.targets.stack_env
+        text = (told.get("prefix") or "").removesuffix(": ")
+        message = told["message"].rstrip("\n")
+        if not message.strip():
+            return
+        where = f"{type_and_name(told['urn'])[1]}: " if told.get("urn") and ":Stack::" not in told["urn"] else ""
+        # The engine repeats on the stack that the update failed; the reason has been given by then.
+        if told["severity"] == "error":
+            if message.removeprefix("error: ") not in (
+                "update failed",
+                "preview failed",
+                "one or more errors occurred",
+            ):
+                self.errors.append(where + message.removeprefix("error: "))
+        elif told["severity"] == "warning":
+            self.messages.append(f"{text or 'warning'}: {where}{message}")
+        else:
+            self.messages.append(where + message)
+
+    def count(self) -> str:
+        """`12 created, 1 changed`, or that nothing did."""
+        counted = Counter(change.sign for change in self.done)
+        words = PREVIEW_WORDS if self.preview else WORDS
+        return ", ".join(f"{counted[sign]} {words[sign]}" for sign in words if counted[sign]) or "nothing changed"
+
+    def lines(self) -> list[str]:
+        """The changes by component: few are listed one by one, many are counted."""
+        groups: dict[str, list[Change]] = {}
+        for change in self.done:
+            groups.setdefault(change.group, []).append(change)
+        found = []
+        for group, changes in groups.items():
+            if len(changes) <= SHOWN_SINGLY:
+                found += [str(change) for change in changes]
+            else:
+                part = Changes(self.preview, changes)
+                found.append(f"{_common(changes)} {group or 'environment'}: {part.count()}")
+        return found
+
+
+def _common(changes: Iterable[Change]) -> str:
+    signs = {change.sign for change in changes}
+    return signs.pop() if len(signs) == 1 else "~"
+
+
+def type_and_name(urn: str) -> tuple[str, str]:
+    """`urn:pulumi:dev::herd::herd:job:Job$aws:ecs/service:Service::x` -> (`aws:ecs/service:Service`, `x`)."""
+    parts = urn.split("::", 3)
+    return (parts[2].rsplit("$", 1)[-1], parts[3]) if len(parts) == 4 else ("", urn)
+
+
+def short(type_: str) -> str:
+    """`aws:ecs/taskDefinition:TaskDefinition` -> `aws:ecs:TaskDefinition`, the name that the documentation has."""
+    parts = type_.split(":")
+    return f"{parts[0]}:{parts[1].split('/')[0]}:{parts[2]}" if len(parts) == 3 else type_
+
+
+def group_of(metadata: dict[str, Any]) -> str:
+    state = metadata.get("new") or metadata.get("old") or {}
+    type_, name = type_and_name(state.get("parent") or "")
+    return "" if type_ in ("", "pulumi:pulumi:Stack") else name

@@ -1,0 +1,115 @@
+"""Pulumi's own lock on a local stack: released when the engine that took it is dead, respected while it lives.
+
+The file backend's locks are files with the engine's process, host and time; they have no expiry. An engine that is
+killed leaves its lock behind, and every later update refuses. `pulumi cancel` would remove the locks of living engines
+too: those of a person's own `pulumi up`, or of an engine whose `herd` was killed and that still works.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import psutil
+
+from herd import console
+from herd.errors import HerdError
+from herd.targets.target import LocalTarget
+
+WAIT_SECONDS = 900.0
+POLL_SECONDS = 0.2
+UNKNOWN = -1
+"""Process of a lock that this user cannot read: nobody can tell whether it is at work."""
+CLOCK_SECONDS = 5.0
+"""A process that began so long after the lock was taken only has the number of the one that took it."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock file. `pid` is 0 where it is half-written, as a machine that lost power leaves it."""
+
+    file: Path
+    pid: int = 0
+    host: str = ""
+    since: str = ""
+
+    @property
+    def is_dead(self) -> bool:
+        """Has its engine ended? One of another machine never counts as dead: who could tell."""
+        if not self.pid:
+            return True
+        if self.host != socket.gethostname():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            taken = _seconds(self.since)
+            later = taken is not None and process.create_time() > taken + CLOCK_SECONDS
+            return later and not process.name().startswith("pulumi")
+        except psutil.NoSuchProcess:
+            return True
+        except psutil.AccessDenied:
+            return False
+
+    def __str__(self) -> str:
+        return f"pulumi (process {self.pid} on {self.host}, since {self.since})"
+
+
+def settle(target: LocalTarget) -> bool:
+    """Release dead locks and wait for living engines; True if there was a dead lock.
+
+    Raises HerdError, naming the holder, for a lock of another machine, and for an engine that does not end.
+    """
+    released = _release(target)
+    deadline = time.monotonic() + WAIT_SECONDS
+    told = False
+    while living := next(locks(target), None):
+        if living.host != socket.gethostname():
+            raise HerdError(
+                f"{target.name} is locked by {living}: on this machine nobody can tell whether it is still at work.\n"
+                f"If it is not (or this machine had another name then), remove {living.file}"
+            )
+        if time.monotonic() > deadline:
+            raise HerdError(f"{target.name} is still locked by {living}; end that, then try again")
+        if not told:
+            console.note(f"{living} is at work on {target.name}: waiting for it (Ctrl-C gives up)")
+            told = True
+        time.sleep(POLL_SECONDS)
+        released |= _release(target)
+    return released
+
+
+def locks(target: LocalTarget) -> Iterator[Lock]:
+    """The locks on a stack as they are now."""
+    folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
+    for file in sorted(folder.glob("*.json")):
+        try:
+            told = json.loads(file.read_text())
+            yield Lock(file, int(told["pid"]), str(told["hostname"]), str(told["timestamp"]))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield Lock(file, UNKNOWN, f"an unknown machine ({file.name} cannot be read: {error.strerror})")
+        except (ValueError, KeyError, TypeError):
+            yield Lock(file)
+
+
+def _release(target: LocalTarget) -> bool:
+    dead = [lock for lock in locks(target) if lock.is_dead]
+    for lock in dead:
+        lock.file.unlink(missing_ok=True)
+    return bool(dead)
+
+
+def _seconds(text: str) -> float | None:
+    """ISO 8601, as seconds since 1970."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None

@@ -1,0 +1,170 @@
+"""Running the Pulumi engine on a target, and telling what it does while it does it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from herd import console
+from herd.console import Step
+from herd.engine.changes import Changes
+from herd.engine.plan import Plan
+from herd.errors import HerdError, Interrupted
+from herd.targets import registry_login
+from herd.targets.target import Target
+from herd.toolchain import pulumi_cli
+
+
+class Engine:
+    """`pulumi` on one target. Its variables are worked out once: that may install plugins."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._environment = {
+            **target.pulumi_environment(),
+            "PULUMI_OPTION_NON_INTERACTIVE": "true",
+            "PULUMI_OPTION_COLOR": "never",
+            # Without it `preview --json` says nothing until it has ended.
+            "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+        }
+
+    def up(self) -> Changes:
+        """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
+        return self._update("updating", ["up", "--yes", "--skip-preview", *self._looking_first()], Changes())
+
+    def unprotect(self, settings: Path, urns: list[str]) -> Changes:
+        """Update these resources alone, with other settings, so that they can be deleted."""
+        targets = [word for urn in urns for word in ("--target", urn)]
+        # The rules rightly refuse an environment that can be deleted by mistake. This one is about to be, by intent.
+        self._environment.pop("PULUMI_OPTION_POLICY_PACK", None)
+        self._environment.pop("PULUMI_OPTION_CONFIG_FILE", None)
+        arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *targets]
+        return self._update("turning off the protection of", arguments, Changes())
+
+    def preview(self, plan: Plan) -> Plan:
+        """What `up` would change. `plan` has what is known of it also where this raises HerdError."""
+        self._update("comparing", ["preview", *self._looking_first()], plan)
+        return plan
+
+    def destroy(self) -> Changes:
+        """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""
+        return self._update("removing", ["destroy", "--yes", "--skip-preview"], Changes())
+
+    def init(self, folder: Path) -> None:
+        """Make the stack. It writes its salt into the Pulumi.<stack>.yaml of `folder`, whatever file is configured."""
+        self._run(folder, "stack", "init", self._target.name)
+
+    def remove(self) -> None:
+        """Remove the stack, which must be empty."""
+        self._run(self._target.checkout.root, "stack", "rm", "--yes", "--preserve-config", self._target.name)
+
+    def forget_pending(self) -> None:
+        """Find out how the operations ended that an engine began and never finished."""
+        self._run(self._target.checkout.root, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+
+    def _looking_first(self) -> list[str]:
+        """After an update that was cut short, ask what there really is: it has not written down what it did."""
+        return ["--refresh"] if self._target.unsettled else []
+
+    def _run(self, folder: Path, *arguments: str) -> None:
+        environment = dict(self._environment)
+        if arguments[0] == "stack":
+            # These commands name the stack themselves and refuse to be told twice.
+            environment.pop("PULUMI_OPTION_STACK", None)
+        done = subprocess.run(
+            [str(self._target.pulumi), "-C", str(folder), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [str(self._target.pulumi), "-C", str(self._target.checkout.root), *arguments]
+
+    def _update(self, label: str, arguments: list[str], changes: Changes) -> Changes:
+        command = self._command(*arguments, "--json")
+        if not changes.preview:
+            self._target.unsettled = True
+        if arguments[0] == "up":
+            self._environment |= registry_login.variables(self._target, self._environment)
+        with console.step(f"{label} {self._target.name}") as step:
+            said, status = self._events(command, changes, step)
+            step.result = changes.count()
+            if status or changes.errors or changes.succeeded is False:
+                # stderr repeats the diagnostics; it is the only source when the engine did not get as far as events.
+                reasons = changes.errors or [said or _ended(status)]
+                if broken := self._target.broken():
+                    # What the engine says is then about plugins that ended, and wrong about whose fault that is.
+                    reasons = [broken]
+                raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons, *self._lacking(reasons)]))
+        if not changes.preview:
+            self._target.unsettled = False
+        return changes
+
+    def _lacking(self, reasons: list[str]) -> list[str]:
+        """How to bring the plugins that the engine could not have, if that was it."""
+        if not any("plugin 'pulumi-resource-" in reason for reason in reasons):
+            return []
+        missing = pulumi_cli.missing_plugins(self._target.plugins, self._environment)
+        return [pulumi_cli.how_to_bring(missing)] if missing else []
+
+    def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
+        """Read the engine's events to the end; what it said outside of them, and its exit status."""
+        process = subprocess.Popen(
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        assert process.stdout is not None
+        other: list[str] = []
+        with _engine_ends_itself(), process.stdout:
+            for line in process.stdout:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    other.append(line.rstrip("\n"))
+                    continue
+                if isinstance(event, dict) and (change := changes.add(event)):
+                    step.update(f"{len(changes.done)} · {change}")
+            status = process.wait()
+        return "\n".join(other).strip(), status
+
+
+def _ended(status: int) -> str:
+    if status < 0:
+        return f"pulumi was killed ({signal.Signals(-status).name}); the same command again goes on from there"
+    return f"pulumi ended with status {status}"
+
+
+@contextmanager
+def _engine_ends_itself() -> Iterator[None]:
+    """Ctrl-C reaches the engine too, which then finishes what is under way and gives its lock back: wait for that."""
+    interrupted = False
+
+    def note(*_: object) -> None:
+        nonlocal interrupted
+        interrupted = True
+        console.note("stopping Pulumi cleanly; press Ctrl-C again to break it off")
+
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise Interrupted("interrupted")

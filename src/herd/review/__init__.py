@@ -1,0 +1,1 @@
+"""What a pull request shows: changes, permissions, exposure; and the check of the files before it."""

@@ -1,0 +1,144 @@
+"""`herd check`: the files, and the rules of policy/ over everything that they would make. No engine, no cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from herd import PACKAGE
+from herd.checkout import files as project
+from herd.checkout import review_dates as reviews
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.errors import HerdError, WrongInput
+from herd.policy import exceptions
+from herd.policy.catalogue import RULES, examine
+from herd.policy.exceptions import Exceptions, ExceptionsError
+from herd.policy.model import Resource, Stack
+from herd.policy.wire import has_unknown, plain
+from herd.targets import pulumi_env as shell
+
+OFFLINE = PACKAGE / "language_host" / "offline.py"
+PROGRAM_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of one environment found: lines for a person, those that refuse it apart from the rest."""
+
+    environment: str
+    resources: int
+    refused: list[str]
+    advised: list[str]
+    due: list[reviews.Review]
+
+
+def environments(checkout: Checkout) -> list[str]:
+    """Those that have a file of their own, the local one first."""
+    named = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in checkout.root.glob("Pulumi.*.yaml")]
+    return sorted({stack_config.TEMPLATE, *named}, key=lambda name: (name != stack_config.TEMPLATE, name))
+
+
+def check(checkout: Checkout, environment: str) -> Checked:
+    """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
+    specs = project.load(checkout, environment)
+    config, secret = configuration(checkout, environment)
+    config[f"{checkout.project}:expired"] = json.dumps(reviews.expired(specs))
+    made = _run(checkout, environment, config, secret)
+    if made["error"]:
+        raise WrongInput(made["error"])
+    stack = Stack(environment, checkout.project, config)
+    resources = [_resource(entry) for entry in made["resources"]]
+    try:
+        accepted = exceptions.read(checkout.root, [rule.id for rule in RULES])
+    except ExceptionsError as error:
+        raise WrongInput(str(error)) from None
+    at_work = Exceptions(accepted, stack, datetime.now(UTC).date())
+    unknown = [resource.name for resource in resources if has_unknown(resource.props)]
+    found = [*at_work.remaining(examine(resources, stack)), *at_work.problems(unknown)]
+    return Checked(
+        environment,
+        len(resources),
+        [str(finding) for finding in found if finding.mandatory],
+        [str(finding) for finding in found if not finding.mandatory],
+        reviews.due(specs),
+    )
+
+
+def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str], list[str]]:
+    """The settings as Pulumi hands them to a program: texts, with Pulumi.yaml's defaults where the file says nothing;
+    and which of them are encrypted, wholly or in a part.
+
+    What is encrypted cannot be read here; it is some text. So is the account of an environment that names none.
+    """
+    import yaml
+
+    declared = (yaml.safe_load((checkout.root / "Pulumi.yaml").read_text()) or {}).get("config") or {}
+    found: dict[str, Any] = {}
+    for key, entry in declared.items():
+        name = key if ":" in key else f"{checkout.project}:{key}"
+        given = entry.get("default", entry.get("value")) if isinstance(entry, dict) else entry
+        if given is not None:
+            found[name] = given
+    source = stack_config.tracked(checkout, environment)
+    found |= stack_config.read(source).get("config") or {} if source else {}
+    account = str(found.get(f"{checkout.project}:account") or stack_config.LOCAL_ACCOUNT)
+    found[f"{checkout.project}:account"] = account
+    found.setdefault("aws:allowedAccountIds", [account])
+    readable = {str(key): _readable(value) for key, value in found.items()}
+    secret = [str(key) for key, value in found.items() if readable[str(key)] != value]
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in readable.items()}, secret
+
+
+def _readable(value: Any) -> Any:
+    """The value with some text in place of each encrypted one, at every depth."""
+    if isinstance(value, dict):
+        if value.keys() == {"secure"}:
+            return "encrypted"
+        return {key: _readable(part) for key, part in value.items()}
+    return [_readable(part) for part in value] if isinstance(value, list) else value
+
+
+def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
+    """Run the program on its own interpreter; what it asked for."""
+    told = {
+        "account": config[f"{checkout.project}:account"],
+        "region": config.get("aws:region", stack_config.LOCAL_REGION),
+        "project": checkout.project,
+        "stack": environment,
+        "program": str(checkout.root / "infra"),
+        "vpc": config.get(f"{checkout.project}:vpc", ""),
+    }
+    with tempfile.TemporaryDirectory(prefix="herd-check-") as folder:
+        result = Path(folder) / "result.json"
+        variables = {
+            "PULUMI_CONFIG": json.dumps(config),
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secret),
+            # This Herd, whichever checkout the interpreter belongs to.
+            "PYTHONPATH": str(PACKAGE.parent),
+            **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
+        }
+        done = subprocess.run(
+            [str(checkout.python), "-P", str(OFFLINE), json.dumps(told), str(result)],
+            cwd=checkout.root,
+            env=shell.apply(variables),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_SECONDS,
+        )
+        if not result.exists():
+            raise HerdError(f"the program could not be run:\n{done.stderr.strip() or done.stdout.strip()}")
+        loaded: dict[str, Any] = json.loads(result.read_text())
+    return loaded
+
+
+def _resource(entry: dict[str, Any]) -> Resource:
+    links = {key: frozenset(urns) for key, urns in entry["links"].items()}
+    return Resource(entry["type"], entry["name"], plain(entry["props"]), entry["urn"], entry["parent"], links)

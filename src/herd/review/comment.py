@@ -1,0 +1,229 @@
+"""The comment on a pull request: what merging it would do to an environment, for somebody who has to approve it.
+
+What needs a decision comes first; the list of all resources is folded at the end. It has no time of day and no value
+that the engine knows to be secret; the same plan gives the same text.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from herd.engine.changes import Finding
+from herd.engine.plan import Plan, Step
+from herd.review.exposure import Permission, exposed, losses, permissions
+from herd.review.iam_changes import Widening
+from herd.review.markdown import block, code
+
+if TYPE_CHECKING:
+    from herd.checkout.review_dates import Review
+
+T = TypeVar("T")
+
+MOST_BYTES = 65_000
+"""GitHub takes 65,536 characters. Bytes are never fewer."""
+
+LIMITS = (400, 200, 100, 50, 25, 10, 5)
+"""So many entries a section has at most; fewer until the comment fits."""
+
+VERBS = {"create": "create", "import": "import", "update": "change", "replace": "replace", "delete": "delete"}
+
+TELLING = frozenset(
+    {
+        "cpu",
+        "memory",
+        "desiredCount",
+        "port",
+        "fromPort",
+        "toPort",
+        "cidrIpv4",
+        "internal",
+        "name",
+        "scheduleExpression",
+        "scheduleExpressionTimezone",
+        "endDate",
+        "state",
+        "retentionInDays",
+        "minCapacity",
+        "maxCapacity",
+        "instanceType",
+        "minSize",
+        "maxSize",
+        "enableDeletionProtection",
+        "forceDestroy",
+    }
+)
+"""Properties whose values say something, and are never secret."""
+
+
+def marker(environment: str) -> str:
+    """The first line, by which the comment is found again."""
+    return f"<!-- herd preview of {environment} -->"
+
+
+def failed(environment: str, error: object, known: str = "") -> str:
+    """The comment where something is wrong; `known` is the comment on what would change otherwise, as far as known."""
+    lines = [marker(environment), f"### {code(environment)} cannot be deployed like this", "", *block(str(error)), ""]
+    _, _, rest = known.partition("\n")
+    text = "\n".join(lines) + (f"\n{rest}" if rest else "")
+    return text if len(text.encode()) <= MOST_BYTES else _cut(text)
+
+
+def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: Sequence[Review] = ()) -> str:
+    """The whole comment, at most as long as GitHub takes."""
+    text = ""
+    for limit in LIMITS:
+        text = _render(plan, public_services, reviews, limit)
+        if len(text.encode()) <= MOST_BYTES:
+            return text
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    """What is still too long with the fewest entries has enormous ones: whole lines go, from the end."""
+    left = MOST_BYTES - 200
+    kept: list[str] = []
+    fence, opened = "", 0
+    for line in text.split("\n"):
+        left -= len(line.encode()) + 1
+        if left < 0:
+            break
+        kept.append(line)
+        if fence:  # foreign text, whatever it looks like
+            fence = "" if line == fence else fence
+        elif line.startswith("```"):
+            fence = line.removesuffix("text")
+        else:
+            opened += line.startswith("<details>") - (line == "</details>")
+    closing = [fence] * bool(fence) + ["", "</details>"] * opened
+    return "\n".join([*kept, *closing, "", "… and more than a comment can hold; `herd preview` shows all of it", ""])
+
+
+def _render(plan: Plan, public_services: frozenset[str], reviews: Sequence[Review], limit: int) -> str:
+    steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
+    lines = [marker(plan.environment), f"### What this changes in {code(plan.environment)}", "", _summary(steps), ""]
+    lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
+    lost = list(losses(steps))
+    costly = [entry for entry in lost if entry[1]]
+    lines += _section("Deleted or replaced, and lost with it", costly, _loss, limit, "🔥")
+    harmless = [entry for entry in lost if not entry[1]]
+    lines += _folded(f"Deleted or replaced, with nothing lost ({len(harmless)})", harmless, _loss, limit)
+    lines += _permissions(list(permissions(steps)), limit)
+    lines += _section("Policy", sorted(plan.findings), _finding, limit, "📋")
+    lines += _section("Review dates", reviews, lambda review: code(str(review)), limit, "📅")
+    lines += _changes(steps, limit)
+    if plan.messages:
+        said = "\n".join(plan.messages)
+        lines += ["<details><summary>What the program said</summary>", "", *block(said), "", "</details>", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _summary(steps: Iterable[Step]) -> str:
+    counted = Counter(step.operation for step in steps)
+    parts = [f"**{counted[operation]}** to {verb}" for operation, verb in VERBS.items() if counted[operation]]
+    return f"{', '.join(parts)}." if parts else "Nothing: what is deployed is what the files say."
+
+
+def _section(title: str, entries: Iterable[T], line: Callable[[T], str], limit: int, sign: str) -> list[str]:
+    found = list(entries)
+    if not found:
+        return []
+    return [f"#### {sign} {title}", "", *_bullets(found, line, limit), ""]
+
+
+def _folded(title: str, found: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
+    if not found:
+        return []
+    return [f"<details><summary>{title}</summary>", "", *_bullets(found, line, limit), "", "</details>", ""]
+
+
+def _bullets(found: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
+    more = [f"- … and {len(found) - limit} more"] if len(found) > limit else []
+    return [*(f"- {line(entry)}" for entry in found[:limit]), *more]
+
+
+def _exposure(entry: tuple[Step, str]) -> str:
+    step, text = entry
+    return f"{code(step.owner)} {_resource(step)}: {code(text)}"
+
+
+def _loss(entry: tuple[Step, str]) -> str:
+    step, text = entry
+    forced = f" (because of {', '.join(map(code, step.forces))})" if step.forces else ""
+    lost = f": {text}" if text else ""
+    return f"**{VERBS[step.operation]}** {code(step.owner)} {_resource(step)}{forced}{lost}"
+
+
+def _finding(finding: Finding) -> str:
+    where = f" {code(finding.resource)}" if finding.resource else ""
+    return (
+        f"{'**refused**' if finding.mandatory else 'warning'} {code(finding.rule)}{where}: {code(finding.message, 600)}"
+    )
+
+
+def _permissions(found: list[Permission], limit: int) -> list[str]:
+    """What existing roles may do more is a list; what new ones may do is folded: a new workload has to have some."""
+    wider = [entry for entry in found if entry.step.operation != "create"]
+    new = [entry for entry in found if entry.step.operation == "create"]
+    lines = _section("Permissions that widen", wider, _permission, limit, "🔑")
+    return lines + _folded(f"🔑 Permissions of what is new ({len(new)})", new, _permission, limit)
+
+
+def _permission(entry: Permission) -> str:
+    head = f"{code(entry.step.owner)} {_resource(entry.step)}"
+    if entry.widenings is None:
+        return f"{head}: changes, and what it allows is known only once the update runs"
+    shown = [f"\n  - {_widening(widening)}" for widening in entry.widenings[:20]]
+    more = f"\n  - … and {len(entry.widenings) - 20} more" if len(entry.widenings) > 20 else ""
+    return head + "".join(shown) + more
+
+
+def _widening(widening: Widening) -> str:
+    text = ", ".join(map(code, widening.actions[:20]))
+    text += f" and {len(widening.actions) - 20} more" if len(widening.actions) > 20 else ""
+    if widening.no_longer_denied:
+        text = f"no longer denied: {text}"
+    if widening.who:
+        text = f"{code(widening.who)} may {text}"
+    resources = widening.resources
+    if resources and resources != ("itself",):
+        text += f" on {', '.join(map(code, resources[:10]))}"
+        text += f" and {len(resources) - 10} more" if len(resources) > 10 else ""
+    if widening.condition:
+        text += f" if {code(widening.condition)}"
+    return text
+
+
+def _changes(steps: Sequence[Step], limit: int) -> list[str]:
+    if not steps:
+        return []
+    return _folded(f"All {len(steps)} changes", steps, _change, limit)
+
+
+def _change(step: Step) -> str:
+    differs = f" — {', '.join(_difference(step, path) for path in step.differs[:10])}" if step.differs else ""
+    more = f" and {len(step.differs) - 10} more" if len(step.differs) > 10 else ""
+    return f"{VERBS[step.operation]} {code(step.owner)} {_resource(step)}{differs}{more}"
+
+
+def _difference(step: Step, path: str) -> str:
+    old, new = step.old.get(path), step.new.get(path)
+    plain = (str, int, float, bool, type(None))
+    if path not in TELLING or not isinstance(old, plain) or not isinstance(new, plain):
+        return code(path, 100)
+    return f"{code(path, 100)} {_value(old)} → {_value(new)}"
+
+
+def _value(value: str | int | float | bool | None) -> str:
+    from herd.review.iam_changes import UNKNOWN
+
+    if value is None:
+        return "nothing"
+    if value == UNKNOWN:
+        return "something that the update decides"
+    return code(f"{value:g}" if isinstance(value, float) else str(value), 100)
+
+
+def _resource(step: Step) -> str:
+    return f"{code(step.type, 100)} {code(step.name, 100)}"

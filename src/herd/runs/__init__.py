@@ -1,0 +1,1 @@
+"""Runs of jobs, the state of services, their logs, outputs and secrets."""

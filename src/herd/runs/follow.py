@@ -1,0 +1,149 @@
+"""Following runs until they have ended: what starts, what it prints, how it ended and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from herd import console
+from herd.runs import logs, runs
+from herd.runs.logs import Reader
+from herd.runs.runs import Run
+from herd.targets.target import LocalTarget, Target
+
+TAIL_LINES = 10
+
+LONG_SECONDS = 3.0
+"""After so long somebody wonders why nothing is printed; so often it is looked at whether a task waits."""
+
+
+@dataclass
+class Following:
+    """One start: a job's machine, or a pipeline's (`parent`) with the machines of its jobs."""
+
+    run_id: str
+    machines: Mapping[str, str]
+    parent: str | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
+    ended: bool = False
+
+    def poll(self, target: Target) -> list[Run]:
+        """Look once; the runs whose status has changed, in order."""
+        parent = runs.execution(target, self.parent, self.run_id) if self.parent else None
+        changed = []
+        for name, machine in self.machines.items():
+            known = self.runs.get(name)
+            if known is not None and known.status != "running":
+                continue
+            described = runs.execution(target, machine, self.run_id)
+            if described is None:
+                continue
+            run = runs.explained(target, name, described)
+            if known is None or known.status != run.status:
+                changed.append(run)
+            self.runs[name] = run
+        if parent is not None and parent["status"] != "RUNNING":
+            changed += self._add_skipped(parent)
+            self.ended = True
+        elif self.parent is None:
+            self.ended = all(name in self.runs and self.runs[name].status != "running" for name in self.machines)
+        return changed
+
+    def _add_skipped(self, parent: Mapping[str, object]) -> list[Run]:
+        statuses = runs.job_statuses(parent)
+        skipped = [
+            runs.skipped(name, parent)
+            for name, status in statuses.items()
+            if status == "skipped" and name not in self.runs
+        ]
+        self.runs |= {run.workload: run for run in skipped}
+        return skipped
+
+    @property
+    def failed(self) -> list[Run]:
+        return [run for run in self.runs.values() if run.failed]
+
+
+def follow(target: Target, following: list[Following], show_logs: bool, raw: bool = False) -> None:
+    """Show what happens until all have ended; log lines word for word if `raw`.
+
+    KeyboardInterrupt goes through: the runs go on without us.
+    """
+    interval = 0.2 if isinstance(target, LocalTarget) else 2.0
+    groups = {name: target.exports.workloads[name]["log_group"] for entry in following for name in entry.machines}
+    readers: dict[str, Reader] = {}
+    patience = _Patience()
+    with console.waiting() as say:
+        while True:
+            changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
+            if show_logs:
+                for run in changed:
+                    readers.setdefault(
+                        run.workload, Reader(target, groups[run.workload], run.started or datetime.now(UTC))
+                    )
+                for name, reader in readers.items():
+                    _print_lines(name, reader, len(groups) > 1, raw)
+            for run in changed:
+                _print_change(target, run, groups[run.workload], show_logs)
+            if all(entry.ended for entry in following):
+                return
+            now = [run for entry in following for run in entry.runs.values() if run.status == "running"]
+            patience.look(target, now)
+            say(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
+            time.sleep(interval)
+
+
+class _Patience:
+    """Says once of each run that its task waits, and for what."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._looked = time.monotonic()
+
+    def look(self, target: Target, running: list[Run]) -> None:
+        """Look whether one of these waits, now and then."""
+        wondered = [run for run in running if run.seconds > LONG_SECONDS and run.workload not in self._told]
+        if not wondered or time.monotonic() < self._looked + LONG_SECONDS:
+            return
+        self._looked = time.monotonic()
+        reasons = runs.waiting(target)
+        for run in wondered:
+            if reason := reasons.get(run.workload):
+                self._told.add(run.workload)
+                console.note(f"… {run.workload}: {reason[0].lower()}{reason[1:]}")
+
+
+def _print_lines(name: str, reader: Reader, named: bool, raw: bool) -> None:
+    show = console.as_printed if raw else console.log_line
+    for line in reader.new():
+        show(line.text, f"{name} | " if named else "")
+
+
+def _print_change(target: Target, run: Run, group: str, logs_shown: bool) -> None:
+    console.note(describe(run), style="red" if run.failed else "")
+    if run.failed and not logs_shown:
+        for line in last_lines(target, run, group):
+            console.note(f"    {line}")
+
+
+def describe(run: Run) -> str:
+    """One line about a run, as a person would say it."""
+    code = f", exit code {run.exit_code}" if run.exit_code and f"exit code {run.exit_code}" not in run.reason else ""
+    tries = f" after {run.attempts} attempts" if run.attempts and run.attempts > 1 else ""
+    why = f": {run.reason}" if run.reason else ""
+    match run.status:
+        case "running":
+            return f"▸ {run.workload} running ({run.id})"
+        case "succeeded":
+            return f"✓ {run.workload} succeeded ({run.seconds:.1f} s)"
+        case "skipped":
+            return f"– {run.workload} skipped{why}"
+        case _:
+            return f"✗ {run.workload} {run.status}{tries}{code}{why}"
+
+
+def last_lines(target: Target, run: Run, group: str, count: int = TAIL_LINES) -> list[str]:
+    """The end of what the failed task printed."""
+    return [line.text for line in logs.tail(target, run.workload, group, count, run.task, run.started)]

@@ -1,0 +1,107 @@
+"""Log lines of workloads, from CloudWatch Logs. The stream of a task is `<workload>/main/<task id>`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from herd.targets.target import Target
+
+OVERLAP_MS = 10_000
+"""How far back each look goes again: lines of several tasks do not arrive in the order of their times."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: when, from which task, and the text."""
+
+    at: datetime
+    stream: str
+    text: str
+
+
+class Reader:
+    """Reads a workload's log from a moment on; each `new()` gives the lines that came since."""
+
+    def __init__(self, target: Target, group: str, since: datetime) -> None:
+        self._logs = target.client("logs")
+        self._group = group
+        self._since = int(since.timestamp() * 1000)
+        self._seen: dict[str, int] = {}
+
+    def new(self) -> list[Line]:
+        """Lines not given before, oldest first; empty if the log does not exist yet."""
+        found = []
+        for event in _events(self._logs, self._group, self._since):
+            if event["eventId"] not in self._seen:
+                self._seen[event["eventId"]] = event["timestamp"]
+                found.append(_line(event))
+        if self._seen:
+            self._since = max(self._since, max(self._seen.values()) - OVERLAP_MS)
+            self._seen = {event: time for event, time in self._seen.items() if time >= self._since}
+        return found
+
+
+def tail(
+    target: Target, workload: str, group: str, count: int, task: str | None = None, since: datetime | None = None
+) -> list[Line]:
+    """The last `count` lines: of a task if it is known, else of the newest task that wrote since then."""
+    logs = target.client("logs")
+    if task:
+        return _last(logs, group, f"{workload}/main/{task.rsplit('/', 1)[-1]}", count)
+    newest = _streams(logs, group, since)[-1:]
+    return _last(logs, group, newest[0], count) if newest else []
+
+
+def by_task(target: Target, group: str, count: int, since: datetime) -> list[list[Line]]:
+    """The last lines of each task that wrote since then (attempts, items of a fan-out), in the order they began."""
+    logs = target.client("logs")
+    return [_last(logs, group, stream, count) for stream in _streams(logs, group, since)]
+
+
+def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
+    """Streams that were written to since then, the one that began first first."""
+    earliest = int(since.timestamp() * 1000) if since else 0
+    written: list[dict[str, Any]] = []
+    pages = logs.get_paginator("describe_log_streams")
+    try:
+        for page in pages.paginate(logGroupName=group, orderBy="LastEventTime", descending=True):
+            recent = [stream for stream in page["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
+            written += recent
+            if not since or len(recent) < len(page["logStreams"]):
+                break  # what follows was written to before
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [entry["logStreamName"] for entry in sorted(written, key=lambda entry: entry.get("firstEventTimestamp", 0))]
+
+
+def _last(logs: Any, group: str, stream: str, count: int) -> list[Line]:
+    try:
+        page = logs.get_log_events(logGroupName=group, logStreamName=stream, limit=count, startFromHead=False)
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [_line({**event, "logStreamName": stream}) for event in page["events"]][-count:]
+
+
+def _events(logs: Any, group: str, since: int) -> Iterator[dict[str, Any]]:
+    arguments = {"logGroupName": group, "startTime": since}
+    while True:
+        try:
+            page = logs.filter_log_events(**arguments)
+        except logs.exceptions.ResourceNotFoundException:
+            return
+        yield from page["events"]
+        token = page.get("nextToken")
+        if not token or token == arguments.get("nextToken"):
+            return
+        arguments["nextToken"] = token
+
+
+def _line(event: dict[str, Any]) -> Line:
+    return Line(
+        datetime.fromtimestamp(event["timestamp"] / 1000, UTC),
+        event.get("logStreamName", ""),
+        event["message"].rstrip("\n"),
+    )

@@ -1,0 +1,104 @@
+"""What a job or report has published: versions of its outputs in the data bucket (DESIGN 6)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from herd.errors import HerdError
+from herd.runs import runs
+from herd.targets.target import Target
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a version; `path` is relative, with "/"."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Version:
+    """The outputs of one run. `published` is ISO 8601, empty for a run that did not publish."""
+
+    workload: str
+    run_id: str
+    published: str
+    prefix: str
+    files: tuple[File, ...]
+
+
+def find(target: Target, workload: str, run_id: str | None) -> Version:
+    """The current version, or that of a run. Raises HerdError if there is none."""
+    manifest = runs.read_json(target, f"{workload}/latest.json")
+    if run_id is None:
+        if manifest is None:
+            raise HerdError(f"{workload} has published nothing yet; `herd run {workload}` starts it")
+        return _version(workload, manifest, manifest["prefix"])
+    if manifest is not None and manifest["run_id"] == run_id:
+        return _version(workload, manifest, manifest["prefix"])
+    record = runs.read_record(target, workload, run_id)
+    if record is None:
+        raise HerdError(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
+    folder = "rejected" if record["status"] == "check-failed" else "versions"
+    prefix = f"{workload}/{folder}/{run_id}/"
+    files = tuple(_listed(target, prefix))
+    if not files:
+        raise HerdError(f"run {run_id} of {workload} ({record['status']}) has no files, or they have expired")
+    return Version(workload, run_id, str(record.get("ended") or "") if folder == "versions" else "", prefix, files)
+
+
+def _listed(target: Target, prefix: str) -> Iterator[File]:
+    """What lies below a prefix of the data bucket; the record of a rejected run names no files."""
+    pages = (
+        target.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=target.exports["data_bucket"], Prefix=prefix)
+    )
+    for page in pages:
+        for entry in page.get("Contents", ()):
+            yield File(entry["Key"].removeprefix(prefix), int(entry["Size"]))
+
+
+def _version(workload: str, told: dict[str, Any], prefix: str) -> Version:
+    files = tuple(File(str(entry["path"]), int(entry["bytes"])) for entry in told["files"])
+    return Version(workload, str(told["run_id"]), str(told.get("published") or ""), prefix, files)
+
+
+def copy(target: Target, version: Version, folder: Path, progress: Callable[[str], None]) -> None:
+    """Copy every file below `folder`. Raises HerdError for a path that would leave it, or a file that has expired."""
+    from botocore.exceptions import ClientError
+
+    bucket = target.exports["data_bucket"]
+    s3 = target.client("s3")
+    for number, file in enumerate(version.files, 1):
+        progress(f"{number} of {len(version.files)}: {file.path}")
+        path = inside(folder, file.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{path.name}.part")
+        try:
+            s3.download_file(bucket, version.prefix + file.path, str(scratch))
+        except ClientError as error:
+            raise HerdError(
+                f"{file.path}: {error.response['Error'].get('Message', 'is not there')}; superseded versions expire"
+            ) from None
+        os.replace(scratch, path)
+
+
+def inside(folder: Path, path: str) -> Path:
+    """Where a published path goes below `folder`. Raises HerdError if that would be somewhere else, links followed."""
+    parts = PurePosixPath(path).parts
+    found = folder.joinpath(*parts)
+    if (
+        not parts
+        or ".." in parts
+        or path.startswith("/")
+        or "\\" in path
+        or not found.resolve().is_relative_to(folder.resolve())
+    ):
+        raise HerdError(f"refused to write {path!r}: it would leave {folder}")
+    return found

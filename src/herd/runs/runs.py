@@ -1,0 +1,306 @@
+"""Runs of jobs and reports: the truth of a run's state is its Step Functions execution, of its data its record."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from herd.targets.target import Target
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+AT_ONCE = 8
+"""Requests under way at the same time: an environment of fifty jobs is asked about in seconds, also across an ocean."""
+
+STATUS_OF_ERROR = {
+    "Herd.CheckFailed": "check-failed",
+    "Herd.Failed": "failed",
+    "Herd.TimedOut": "timed-out",
+    "Herd.Killed": "killed",
+}
+STATUS_OF_EXECUTION = {
+    "RUNNING": "running",
+    "PENDING_REDRIVE": "running",
+    "TIMED_OUT": "timed-out",
+    "ABORTED": "aborted",
+}
+
+OUT_OF_MEMORY = "OutOfMemoryError"
+"""How ECS's own reason begins when a task has used more than its memory."""
+
+FAILURES = frozenset({"failed", "check-failed", "timed-out", "killed", "aborted"})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of one workload. Times are aware; `status` is one of DESIGN 6's words for the last run."""
+
+    workload: str
+    id: str
+    status: str
+    started: datetime | None = None
+    ended: datetime | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    attempts: int | None = None
+    task: str | None = None
+    ran_before: bool = False
+    """Of a skipped run: whether the job has ever run."""
+
+    @property
+    def failed(self) -> bool:
+        return self.status in FAILURES
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken so far."""
+        if self.started is None:
+            return 0.0
+        return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+
+
+def new_id(trigger: str) -> str:
+    """A run's name that sorts by time: `20270131T060000-manual-4f2a`."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{trigger}-{secrets.token_hex(2)}"
+
+
+def start(target: Target, machine: str, trigger: str, **more: Any) -> str:
+    """Start a job's or pipeline's machine; the run's id."""
+    run_id = new_id(trigger)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = {"trigger": trigger, "scheduled_time": now, **more}
+    target.client("stepfunctions").start_execution(stateMachineArn=machine, name=run_id, input=json.dumps(told))
+    return run_id
+
+
+def execution_arn(machine: str, run_id: str) -> str:
+    """`arn:…:stateMachine:NAME` and a run's id -> `arn:…:execution:NAME:ID`."""
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+
+
+def execution(target: Target, machine: str, run_id: str) -> dict[str, Any] | None:
+    """An execution as AWS describes it; None if there is none of that name."""
+    states = target.client("stepfunctions")
+    try:
+        described: dict[str, Any] = states.describe_execution(executionArn=execution_arn(machine, run_id))
+    except states.exceptions.ExecutionDoesNotExist:
+        return None
+    return described
+
+
+def run_of(workload: str, described: Mapping[str, Any]) -> Run:
+    """What an execution of a job's machine says about the run."""
+    status, cause = _outcome(described)
+    details = cause if isinstance(cause, dict) else {}
+    return Run(
+        workload=workload,
+        id=described["name"],
+        status=status,
+        started=described["startDate"],
+        ended=described.get("stopDate"),
+        exit_code=0 if status == "succeeded" else details.get("exit_code"),
+        reason=str(details.get("reason") or (cause if isinstance(cause, str) else "")),
+        attempts=details.get("attempts"),
+        task=details.get("task"),
+    )
+
+
+def _outcome(described: Mapping[str, Any]) -> tuple[str, Any]:
+    """Its status in Herd's words, and the output or cause, parsed if it is JSON."""
+    state = described["status"]
+    if state == "SUCCEEDED":
+        output = _parsed(described.get("output"))
+        return (output.get("status", "succeeded") if isinstance(output, dict) else "succeeded"), output
+    cause = _parsed(described.get("cause"))
+    if state == "FAILED":
+        return STATUS_OF_ERROR.get(described.get("error", ""), "failed"), cause or described.get("error", "")
+    return STATUS_OF_EXECUTION.get(state, state.lower()), cause
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return json.loads(text) if text else ""
+    except ValueError:
+        return text
+
+
+def job_statuses(described: Mapping[str, Any]) -> dict[str, str]:
+    """What an ended execution of a pipeline says about its jobs: `{"clean": "failed", "train": "skipped", …}`."""
+    _, said = _outcome(described)
+    jobs = said.get("jobs") if isinstance(said, dict) else None
+    return {str(name): str(status) for name, status in jobs.items()} if isinstance(jobs, dict) else {}
+
+
+def latest(target: Target, machine: str, status: str | None = None) -> dict[str, Any] | None:
+    """The newest execution of a machine (name, status, dates), or None; `status` is one of AWS's words."""
+    wanted = {"statusFilter": status} if status else {}
+    states = target.client("stepfunctions")
+    try:
+        found = states.list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
+    except states.exceptions.StateMachineDoesNotExist:  # removed by hand, or lost by the local cloud
+        return None
+    return found[0] if found else None
+
+
+def last_runs(target: Target) -> dict[str, Run]:
+    """The last run of every job and report that has one."""
+    exports = target.exports
+    machines = {name: told["machine"] for name, told in exports.workloads.items() if told.get("machine")}
+    pipelines = exports.pipelines
+    target.client("stepfunctions")  # made once, before the threads
+    asked = in_parallel(
+        lambda item: _last(target, *item),
+        [*machines.items(), *((name, told["machine"]) for name, told in pipelines.items())],
+    )
+    found: dict[str, Run] = {}
+    for name, described in zip(machines, asked[: len(machines)], strict=True):
+        if described:
+            found[name] = _with_record(target, run_of(name, described))
+    for described in asked[len(machines) :]:
+        if described:
+            _add_skipped(found, described)
+    return found
+
+
+def _last(target: Target, name: str, machine: str) -> dict[str, Any] | None:
+    newest = latest(target, machine)
+    return execution(target, machine, newest["name"]) if newest else None
+
+
+def _add_skipped(found: dict[str, Run], described: Mapping[str, Any]) -> None:
+    """A job that its pipeline skipped has no execution of its own; only the pipeline knows."""
+    for name, status in job_statuses(described).items():
+        known = found.get(name)
+        if status == "skipped" and (known is None or known.started is None or known.started < described["startDate"]):
+            found[name] = replace(skipped(name, described), ran_before=known is not None)
+
+
+def skipped(workload: str, described: Mapping[str, Any]) -> Run:
+    """The run that did not take place, of the pipeline's execution `described`."""
+    return Run(
+        workload,
+        described["name"],
+        "skipped",
+        described["startDate"],
+        described.get("stopDate"),
+        reason="a job before it did not succeed",
+    )
+
+
+def _with_record(target: Target, run: Run) -> Run:
+    """With what only the record knows: which check failed with which value, and the program's own last attempt."""
+    if not run.failed:
+        return run
+    kind = target.exports.workloads.get(run.workload, {}).get("kind")
+    record = read_record(target, run.workload, run.id)
+    return placed(completed(run, record) if record else run, kind)
+
+
+def completed(run: Run, record: Mapping[str, Any]) -> Run:
+    """A failed run with what its record adds. A record of an earlier attempt than the last one explains nothing."""
+    outdated = (
+        run.attempts is not None
+        and (record.get("attempt") or run.attempts) < run.attempts
+        and (record.get("status"), record.get("exit_code")) != (run.status, run.exit_code)
+    )
+    if outdated:
+        return run
+    failed = [check["message"] for check in record.get("checks") or [] if not check["passed"] and check.get("message")]
+    reason = "; ".join(failed) or record.get("reason") or run.reason
+    if OUT_OF_MEMORY in run.reason:
+        reason = run.reason  # of which the task itself knows nothing
+    code = run.exit_code if run.exit_code is not None else record.get("exit_code")
+    return replace(run, reason=reason, exit_code=code)
+
+
+def placed(run: Run, kind: str | None) -> Run:
+    """With the file in which the setting stands that its reason names."""
+    setting = re.search(r"\b(timeout_minutes|memory_gb) = [0-9.]*[0-9]", run.reason)
+    if setting is None or kind is None:
+        return run
+    start, end = run.reason[: setting.end()], run.reason[setting.end() :]
+    return replace(run, reason=f"{start} ({kind}s/{run.workload}/workload.toml){end}")
+
+
+def explained(target: Target, workload: str, described: Mapping[str, Any]) -> Run:
+    """`run_of` and what the record adds."""
+    return _with_record(target, run_of(workload, described))
+
+
+def read_record(target: Target, workload: str, run_id: str, item: str | None = None) -> dict[str, Any] | None:
+    """A run's record; None if nothing was recorded."""
+    tail = f"{run_id}/{item}" if item else run_id
+    return read_json(target, f"_runs/{workload}/{tail}.json")
+
+
+def read_json(target: Target, key: str) -> dict[str, Any] | None:
+    """A JSON object of the data bucket; None if there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        body = target.client("s3").get_object(Bucket=target.exports["data_bucket"], Key=key)["Body"].read()
+        value = json.loads(body)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
+            return None
+        raise
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def stop(target: Target, machine: str, run_id: str) -> bool:
+    """Stop an execution and with it its tasks; False if it was not running."""
+    described = execution(target, machine, run_id)
+    if described is None or described["status"] != "RUNNING":
+        return False
+    target.client("stepfunctions").stop_execution(
+        executionArn=execution_arn(machine, run_id), error="Herd.Cancelled", cause="stopped by herd"
+    )
+    return True
+
+
+def running(target: Target) -> list[tuple[str, str]]:
+    """Machine and run id of everything that runs now; pipelines first, so that stopping them starts nothing more."""
+    exports = target.exports
+    machines = [
+        told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")
+    ]
+    states = target.client("stepfunctions")
+
+    def ask(machine: str) -> list[tuple[str, str]]:
+        try:
+            pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
+            return [(machine, entry["name"]) for page in pages for entry in page["executions"]]
+        except states.exceptions.StateMachineDoesNotExist:
+            return []
+
+    return [entry for entries in in_parallel(ask, machines) for entry in entries]
+
+
+def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`function` of each item, in order, several at once."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(function, items))
+
+
+def waiting(target: Target) -> dict[str, str]:
+    """Why tasks have not begun, by workload, as far as the platform says: the local cloud does, Fargate does not."""
+    ecs, cluster = target.client("ecs"), target.exports["cluster"]
+    # A page of the listing is as much as one description takes: a hundred.
+    pages = [page["taskArns"] for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster)]
+    tasks = [task for arns in pages if arns for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]]
+    reasons = {
+        task["taskDefinitionArn"].rsplit("/", 1)[-1].rpartition(":")[0]: task["containers"][0].get("reason", "")
+        for task in tasks
+        if task["lastStatus"] == "PROVISIONING" and task.get("containers")
+    }
+    families = {name: told.get("task_definition", "") for name, told in target.exports.workloads.items()}
+    return {name: reasons[family] for name, family in families.items() if reasons.get(family)}

@@ -1,0 +1,260 @@
+"""The secrets of an environment: kept in Secrets Manager, handed to tasks by ECS, shown to nobody.
+
+A value comes from the terminal without an echo, from a pipe or from a file, never from the command line, which other
+users of a machine can read. Names of the environment's secrets begin with its prefix: `herd-dev/weather-key`.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from herd import console
+from herd.checkout import files as project
+from herd.errors import HerdError, WrongInput
+from herd.targets.target import DEFAULT, LocalTarget, Target, unknown
+
+if TYPE_CHECKING:
+    from herd.infra.naming import Naming
+    from herd.infra.spec import AnySpec
+
+MOST_BYTES = 65_536
+"""Source: "AWS Secrets Manager quotas", size of an encrypted secret value."""
+
+RECOVERY_DAYS = 30
+"""How long a removed secret of a protected environment can still be brought back."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """What may be known of a secret. `used_by`: workloads that name it in their files, or that are deployed with it.
+    `key`: the ARN of what encrypts it; None is AWS's own key for secrets.
+    """
+
+    name: str
+    changed: datetime | None
+    used_by: tuple[str, ...]
+    key: str | None = None
+
+
+def ask(name: str, file: Path | None) -> str:
+    """The value, without the line break at its end. Raises WrongInput if there is none, or it cannot be one."""
+    where = "standard input"
+    if file is not None:
+        where = str(file)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise WrongInput(f"{file}: cannot be read: {error.strerror}") from None
+    elif sys.stdin.isatty():
+        content = getpass.getpass(f"value of {name} (not shown): ").encode()
+    else:
+        content = sys.stdin.buffer.read(MOST_BYTES + 3)
+    try:
+        value = content.decode()
+    except UnicodeDecodeError:
+        raise WrongInput(f"{where}: is not UTF-8 text") from None
+    value = value.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise WrongInput(f"{where}: there is no value; type it, or: herd secret set {name} < file")
+    if len(value.encode()) > MOST_BYTES or "\0" in value:
+        raise WrongInput(f"{where}: a secret is text of up to {MOST_BYTES:,} bytes without NUL")
+    return value
+
+
+def put(target: Target, name: str, value: str) -> bool:
+    """Keep the value; whether the secret is new. One that waits for its deletion is brought back."""
+    client, full = target.client("secretsmanager"), _naming(target).secret(name)
+    key = {"KmsKeyId": arn} if (arn := _key(target)) else {}
+    found = _described(client, full)
+    if found is None:
+        tags = [{"Key": tag, "Value": text} for tag, text in sorted(_naming(target).tags().items())]
+        client.create_secret(Name=full, SecretString=value, Tags=tags, **key)
+        return True
+    if found.get("DeletedDate"):
+        client.restore_secret(SecretId=full)
+    client.update_secret(SecretId=full, SecretString=value, **key)
+    return False
+
+
+def use_key(target: Target) -> list[str]:
+    """Encrypt with the environment's own key what was kept before it had one; what could not be, in lines to people.
+
+    Secrets Manager does it without anybody reading the values.
+    """
+    from botocore.exceptions import ClientError
+
+    key = _key(target)
+    client, problems, moved = target.client("secretsmanager"), [], []
+    for secret in sorted(_stored(target), key=lambda secret: secret.name) if key else ():
+        if secret.key == key:
+            continue
+        try:
+            client.update_secret(SecretId=_naming(target).secret(secret.name), KmsKeyId=key)
+            moved.append(secret.name)
+        except ClientError as error:
+            problems.append(
+                f"the secret {secret.name} is not encrypted with the environment's key, because {error}; "
+                f"set it again: herd secret set {secret.name}"
+            )
+    if moved:
+        console.note(f"encrypted with the environment's own key from now on: {', '.join(moved)}")
+    return problems
+
+
+def listed(target: Target) -> list[Secret]:
+    """All secrets of the environment, by name."""
+    return sorted(_found(target), key=lambda secret: secret.name)
+
+
+def missing(target: Target) -> dict[str, tuple[str, ...]]:
+    """Secrets that workloads name and that are not there -> those workloads."""
+    there = {secret.name for secret in listed(target)}
+    return {name: users for name, users in sorted(_users(target).items()) if name not in there}
+
+
+def remove(target: Target, name: str) -> None:
+    """Remove a secret: for good where the environment is disposable, else it can be brought back for a while."""
+    known = [secret.name for secret in listed(target)]
+    if name not in known:
+        raise WrongInput(unknown(name, known, "secret"))
+    _delete(target, name, is_protected(target))
+
+
+def clear(target: Target, keep: bool) -> None:
+    """With the environment go its secrets; those of a protected one stay."""
+    names = sorted(secret.name for secret in _stored(target))
+    if names and keep:
+        console.note(
+            f"{target.name} is protected, so its secrets stay: {', '.join(names)}; `herd secret rm` removes one"
+        )
+    elif names:
+        for name in names:
+            _delete(target, name, keep)
+        console.note(f"removed {len(names)} secret{'s' if len(names) > 1 else ''} of {target.name}")
+
+
+def restart(target: Target, name: str) -> list[str]:
+    """Let the services that have this secret start again, copy by copy, because each reads it only once; which these
+    are. Jobs get the new value with their next run.
+    """
+    restarted = []
+    for workload, told in sorted(target.exports.workloads.items() if target.exports else ()):
+        if told.get("service") and name in (told.get("secrets") or ()):
+            target.client("ecs").update_service(
+                cluster=target.exports["cluster"], service=told["service"], forceNewDeployment=True
+            )
+            restarted.append(workload)
+    return restarted
+
+
+def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
+    """The variables that ECS would give to `spec` of its secrets: for `herd try`. Raises HerdError for missing ones."""
+    from herd.infra.offer import login_variable
+
+    connections = project.offer(target.checkout, target.name).connections
+    wanted = dict(spec.secrets) | {login_variable(name): connections[name].secret for name in spec.connects}
+    if not wanted:
+        return {}
+    values: dict[str, str] = {}
+    for variable, name in wanted.items():
+        value = _value(target, name)
+        if value is not None:
+            values[variable] = value
+    lost = dict.fromkeys(name for variable, name in wanted.items() if variable not in values)
+    if lost:
+        raise HerdError(
+            "\n".join(
+                f"{spec.name} needs the secret '{name}', which {target.name} does not have on this machine; "
+                f"set it with: herd secret set {name}" + ("" if target.name == DEFAULT else f" -e {target.name}")
+                for name in lost
+            )
+        )
+    return values
+
+
+def is_protected(target: Target) -> bool:
+    """Is what it holds not to be deleted by mistake? As deployed, else as the stack's file says."""
+    from herd.deploy import protection
+
+    try:
+        return protection.is_protected(target)
+    except HerdError:  # an environment that never was, without a file
+        return False
+
+
+def _value(target: LocalTarget, name: str) -> str | None:
+    from herd.targets import local_cloud
+
+    if local_cloud.running(target.checkout) is None and not local_cloud.holds(target.checkout):
+        return None
+    client = target.client("secretsmanager")
+    try:
+        return str(client.get_secret_value(SecretId=_naming(target).secret(name))["SecretString"])
+    except (client.exceptions.ResourceNotFoundException, client.exceptions.InvalidRequestException):
+        return None
+
+
+def _found(target: Target) -> Iterator[Secret]:
+    users = _users(target)
+    for secret in _stored(target):
+        yield Secret(secret.name, secret.changed, users.get(secret.name, ()))
+
+
+def _stored(target: Target) -> Iterator[Secret]:
+    prefix = _naming(target).secret("")
+    pages = target.client("secretsmanager").get_paginator("list_secrets")
+    for page in pages.paginate(Filters=[{"Key": "name", "Values": [prefix]}]):
+        for entry in page["SecretList"]:
+            if entry["Name"].startswith(prefix) and not entry.get("DeletedDate"):
+                name = entry["Name"].removeprefix(prefix)
+                yield Secret(name, entry.get("LastChangedDate"), (), entry.get("KmsKeyId"))
+
+
+def _users(target: Target) -> dict[str, tuple[str, ...]]:
+    """Secret -> workloads, from the files as they are and from what is deployed."""
+    connections = project.offer(target.checkout, target.name).connections
+    users: dict[str, set[str]] = {}
+    for spec in project.load(target.checkout, target.name).workloads.values():
+        for name in (*spec.secrets.values(), *(connections[name].secret for name in spec.connects)):
+            users.setdefault(name, set()).add(spec.name)
+    for workload, told in target.exports.workloads.items():
+        for name in told.get("secrets") or ():
+            users.setdefault(name, set()).add(workload)
+    return {name: tuple(sorted(names)) for name, names in users.items()}
+
+
+def _delete(target: Target, name: str, recoverable: bool) -> None:
+    how: dict[str, Any] = {"ForceDeleteWithoutRecovery": True}
+    if recoverable:
+        how = {"RecoveryWindowInDays": RECOVERY_DAYS}
+    target.client("secretsmanager").delete_secret(SecretId=_naming(target).secret(name), **how)
+
+
+def _described(client: Any, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = client.describe_secret(SecretId=name)
+    except client.exceptions.ResourceNotFoundException:
+        return None
+    return found
+
+
+def _naming(target: Target) -> Naming:
+    from herd.infra.naming import Naming
+
+    try:
+        return Naming(target.checkout.project, target.name)
+    except ValueError as error:
+        raise WrongInput(str(error)) from None
+
+
+def _key(target: Target) -> str | None:
+    """The environment's own key, once it has one; until then AWS's own for Secrets Manager."""
+    deployed = target.exports.get("encryption_key") if target.exports else None
+    setting = project.settings(target.checkout, target.name).get("encryption_key", "")
+    return str(deployed) if deployed else setting if str(setting).startswith("arn:") else None

@@ -1,0 +1,230 @@
+"""Services (APIs): which task definition runs, how many copies, and whether the load balancer finds them healthy."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from herd import console
+from herd.runs import logs
+from herd.runs.runs import OUT_OF_MEMORY
+from herd.targets.target import LocalTarget, Target
+
+HEALTHY_SECONDS_LOCAL = 90.0
+HEALTHY_SECONDS_AWS = 900.0
+"""How long a deployment may take whose copies start within a minute, failing ones included."""
+
+USUAL_START_SECONDS = 60
+COPIES_TRIED = 3
+"""How many copies ECS lets fail before it gives a deployment up."""
+
+TAIL_LINES = 10
+LOOKED_THROUGH = 200
+"""Lines of the log that are searched for what the runner said of the service's health."""
+
+_ADVICE = re.compile(r"herd: ((?:GET /\S* (?:still )?answers (?!200\b)|nothing answers on port ).*)")
+_UNHEALTHY = re.compile(r"is unhealthy in .*due to \(reason (.+?)\)\.?$")
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service now. `state` is one of DESIGN 6's words for a service."""
+
+    name: str
+    state: str
+    healthy: bool
+    running: int
+    desired: int
+    started: Any = None
+    reason: str = ""
+    exists: bool = True
+
+
+def look(target: Target, name: str, told: dict[str, Any]) -> Service:
+    """How the service of workload `name` is; `told` is its entry in the exports."""
+    ecs = target.client("ecs")
+    try:
+        found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
+    except ecs.exceptions.ClusterNotFoundException:  # removed by hand, or lost by the local cloud
+        found = []
+    if not found or found[0]["status"] != "ACTIVE":
+        return Service(name, "stopped", False, 0, 0, reason="the service does not exist", exists=False)
+    service = found[0]
+    primary: dict[str, Any] = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
+    running, desired = service["runningCount"], service["desiredCount"]
+    targets = _targets(target, service)
+    good = sum(health["State"] == "healthy" for health in targets) if targets else running
+    state, reason = _state(target, service, primary, told, good)
+    complaint = ""
+    if state in ("deploying", "unhealthy", "rolled-back"):
+        since = primary.get("createdAt") if state == "deploying" else None
+        complaint = (_complaint(targets) if state != "rolled-back" else "") or _complained(service, since)
+    if complaint:
+        words = _health_words(name, told, complaint)
+        reason = f"{reason.rstrip('.')}; {words}" if reason else words
+    return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
+
+
+def _state(
+    target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int
+) -> tuple[str, str]:
+    runs, intended = primary.get("taskDefinition") or service["taskDefinition"], _intended(target, told)
+    if intended and runs != intended:
+        # Pulumi says nothing of it: to ECS a rollback that went well is a success.
+        wrong = f"runs {_revision(runs)}, wanted is {_revision(intended)}"
+        return "rolled-back", f"{wrong}: {why}" if (why := _why(service)) else wrong
+    if service["desiredCount"] == 0:
+        return "stopped", ""
+    rollout = primary.get("rolloutState")
+    if rollout == "FAILED":
+        return ("rolled-back" if good else "unhealthy"), primary.get("rolloutStateReason", "")
+    if rollout != "COMPLETED":
+        # Whatever the old copies do, what was deployed last is not there yet.
+        return "deploying", ""
+    return ("healthy", "") if good else ("unhealthy", _why(service))
+
+
+def _intended(target: Target, told: dict[str, Any]) -> str | None:
+    """The revision that the program deployed last; where its exports do not say, the newest one of the family."""
+    if arn := told.get("task_definition_arn"):
+        return str(arn)
+    ecs = target.client("ecs")
+    try:
+        found = ecs.describe_task_definition(taskDefinition=told["task_definition"])
+        return str(found["taskDefinition"]["taskDefinitionArn"])
+    except ecs.exceptions.ClientException:
+        return None
+
+
+def _revision(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]
+
+
+def _targets(target: Target, service: dict[str, Any]) -> list[dict[str, str]]:
+    """The health of each of its targets, in the load balancer's words: State, Reason, Description."""
+    balancing = target.client("elbv2")
+    return [
+        entry["TargetHealth"]
+        for group in service.get("loadBalancers", [])
+        for entry in balancing.describe_target_health(TargetGroupArn=group["targetGroupArn"])[
+            "TargetHealthDescriptions"
+        ]
+    ]
+
+
+def _complaint(targets: list[dict[str, str]]) -> str:
+    """What the load balancer says of a target that it does not send requests to, if that is a complaint."""
+    said = (health.get("Description", "") for health in targets if health["State"] == "unhealthy")
+    return next(filter(None, said), "")
+
+
+def _complained(service: dict[str, Any], since: Any = None) -> str:
+    """What the load balancer said of the copies of the last deployment that failed, if nothing has worked since."""
+    events = service.get("events", [])
+    messages = [str(event["message"]) for event in events if since is None or event["createdAt"] >= since]
+    failed = next((number for number, message in enumerate(messages) if "deployment failed" in message), 0)
+    for message in messages[failed:]:
+        if found := _UNHEALTHY.search(message):
+            return found[1]
+        if "steady state" in message:
+            break
+    return ""
+
+
+def _health_words(name: str, told: dict[str, Any], said: str) -> str:
+    """The load balancer's complaint in the words of a workload's settings."""
+    path = told.get("health")
+    if not path:
+        return said
+    file = f"{told.get('kind', 'api')}s/{name}/workload.toml"
+    if codes := re.search(r"codes: \[(\d+)", said):
+        if codes[1].startswith("5"):
+            return f"GET {path} answers {codes[1]}, and must answer 200 while the process is up"
+        return f'GET {path} answers {codes[1]}; name a path that answers 200 in {file}, like health = "/"'
+    minutes = int(told.get("start_seconds", USUAL_START_SECONDS)) // 60
+    return (
+        f"nothing answers GET {path} on $PORT ({said}); if it takes longer to start, "
+        f"raise start_minutes = {minutes} in {file}"
+    )
+
+
+def _why(service: dict[str, Any]) -> str:
+    """The newest event of the service that says what went wrong."""
+    words = ("unable", "failed", "unhealthy", "stopped")
+    return next((e["message"] for e in service.get("events", []) if any(word in e["message"] for word in words)), "")
+
+
+def last_stop(target: Target, told: dict[str, Any]) -> str:
+    """Why the newest stopped task of the service stopped: its reason and exit code."""
+    task = _last_stopped(target, told)
+    if task is None:
+        return ""
+    for container in task["containers"]:
+        if OUT_OF_MEMORY in container.get("reason", "") and task.get("memory"):
+            return f"used more than memory_gb = {int(task['memory']) / 1024:g}: {container['reason']}"
+    codes = [str(entry["exitCode"]) for entry in task["containers"] if "exitCode" in entry]
+    return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
+
+
+def _last_stopped(target: Target, told: dict[str, Any]) -> dict[str, Any] | None:
+    """The task of the service that stopped last; ECS knows of it for an hour."""
+    ecs = target.client("ecs")
+    cluster = target.exports["cluster"]
+    arns = ecs.list_tasks(cluster=cluster, serviceName=told["service"], desiredStatus="STOPPED")["taskArns"]
+    tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
+    return max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
+
+
+def explain(target: Target, name: str, told: dict[str, Any], reason: str) -> tuple[str, list[str]]:
+    """Why a service is not as it should be, and the last lines of the copy that failed last.
+
+    What the runner has seen of the service's health from inside says more than the load balancer's complaint.
+    """
+    task = _last_stopped(target, told)
+    found = logs.tail(target, name, told["log_group"], LOOKED_THROUGH, task["taskArn"] if task else None)
+    advice = next((said[1] for line in reversed(found) if (said := _ADVICE.match(line.text))), "")
+    asked = re.compile(rf"(?:GET|HEAD) \S*{re.escape(told.get('health') or '/health')} HTTP/")
+    lines = [line.text for line in found if not asked.search(line.text)][-TAIL_LINES:]
+    if advice and (not reason or "GET /" in reason):
+        before = re.split(r"(?:nothing answers )?GET /", reason, maxsplit=1)[0]
+        reason = f"{before}{advice}"
+    return reason, lines
+
+
+def wait(target: Target) -> list[str]:
+    """Wait until every service runs what was deployed, and is healthy; what is wrong with those that do not."""
+    told = {name: entry for name, entry in target.exports.workloads.items() if entry.get("service")}
+    if not told:
+        return []
+    seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
+    seconds += COPIES_TRIED * (longest_start(told.values()) - USUAL_START_SECONDS)
+    deadline = time.monotonic() + seconds
+    with console.step("waiting for services to be healthy", quiet=True) as step:
+        while True:
+            now = [look(target, name, entry) for name, entry in told.items()]
+            waiting = [service for service in now if service.state not in ("healthy", "stopped", "rolled-back")]
+            if not waiting or time.monotonic() > deadline:
+                break
+            step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
+            time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
+    return [
+        _problem(target, service, told[service.name], seconds)
+        for service in now
+        if service.state not in ("healthy", "stopped") or not service.exists
+    ]
+
+
+def longest_start(told: Iterable[dict[str, Any]]) -> float:
+    """The most seconds that a copy of one of these services may take to start."""
+    return max((float(entry.get("start_seconds") or 0) for entry in told), default=0.0) or USUAL_START_SECONDS
+
+
+def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:
+    if not service.exists:
+        return f"✗ {service.name} is {service.state}: {service.reason}"
+    reason, lines = explain(target, service.name, told, service.reason)
+    why = reason or last_stop(target, told) or f"not healthy within {seconds:.0f} s"
+    return "\n".join([f"✗ {service.name} is {service.state}: {why}", *(f"    {line}" for line in lines)])

@@ -1,0 +1,235 @@
+"""`herd try`: the runner from this checkout, over the workload's folder as it is on disk, on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing, suppress
+from pathlib import Path
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Any
+
+from herd import PACKAGE, console
+from herd.checkout import files as project
+from herd.checkout.find import Checkout
+from herd.errors import HerdError, WrongInput
+from herd.foreign import Printed
+from herd.runs import runs
+from herd.runs import secret_store as vault
+from herd.targets import local_cloud
+from herd.targets.target import LocalTarget, unknown
+from herd.toolchain import uv
+
+if TYPE_CHECKING:
+    from herd.infra.offer import Offer
+    from herd.infra.spec import AnySpec
+
+LAST_WORDS_SECONDS = 5
+"""How long is waited for what a program printed, once it has ended."""
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+def spec_of(target: LocalTarget, name: str) -> AnySpec:
+    """The workload's settings on disk. Raises WrongInput if any are wrong, or there is no such workload."""
+    specs = project.load(target.checkout, target.name)
+    if name not in specs.workloads:
+        raise WrongInput(unknown(name, list(specs.workloads), "workload"))
+    return specs.workloads[name]
+
+
+def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
+    """Which items of a fan-out to run; `[None]` for a workload without. Raises WrongInput for one it does not have."""
+    known = list(getattr(spec, "fan_out", ()))
+    if wanted is not None and wanted not in known:
+        raise WrongInput(unknown(wanted, known, f"item in fan_out of {spec.name}"))
+    return [wanted] if wanted is not None else (list(known) or [None])
+
+
+def run(
+    target: LocalTarget,
+    spec: AnySpec,
+    params: dict[str, Any],
+    item: str | None,
+    inputs: Path | None,
+    raw: bool = False,
+) -> int:
+    """Run it once; its exit status. What it prints is shown and not obeyed, unless `raw`."""
+    checkout = target.checkout
+    venv = environment_of(checkout, _lock_of(checkout, spec))
+    runner = environment_of(checkout, PACKAGE / "runner" / "requirements.lock")
+    data_bucket = _data_bucket(target, spec, inputs)
+    folder = checkout.folder("try", spec.name, *([item] if item else []))
+    variables = {
+        "PATH": f"{venv / 'bin'}:{SYSTEM_PATH}",
+        # Not the person's home: a task has none of their files and settings, so neither has its trial.
+        "HOME": str(checkout.folder("try", ".home")),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "TERM": os.environ.get("TERM", "dumb"),
+        **(_aws(checkout) if data_bucket else {}),
+        **spec.env,
+        **vault.variables(target, spec),
+        "HERD_TASK": json.dumps(task(spec, target.name, data_bucket, project.offer(checkout, target.name))),
+        "HERD_RUN_ID": runs.new_id("try"),
+        "HERD_TRIGGER": "try",
+        "HERD_PARAMS": json.dumps(params),
+        "HERD_TRY_DIR": str(folder),
+        "HERD_WORKLOAD_DIR": str(checkout.root / spec.folder),
+        "HERD_LIB_DIR": str(checkout.root / "lib"),
+        **({"HERD_ITEM": item} if item else {}),
+        **({"HERD_TRY_INPUTS": str(inputs)} if inputs else {}),
+    }
+    if spec.kind == "api":
+        port = _free_port(spec.port)
+        variables |= {"PORT": str(port), "HOST": "127.0.0.1"}
+        console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
+    command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
+    if raw:
+        return _wait(subprocess.Popen(command, env=variables, cwd=folder))
+    # One pipe where both lead to the same terminal, so that lines stay in the order in which they were printed.
+    merged = sys.stdout.isatty() and sys.stderr.isatty()
+    error = subprocess.STDOUT if merged else subprocess.PIPE
+    process = subprocess.Popen(command, env=variables, cwd=folder, stdout=subprocess.PIPE, stderr=error)
+    with console.printed() as outputs:
+        pipes = zip((process.stdout, process.stderr), outputs, strict=True)
+        readers = [Thread(target=_hand_on, args=(pipe, to), daemon=True) for pipe, to in pipes if pipe is not None]
+        for reader in readers:
+            reader.start()
+        status = _wait(process)
+        for reader in readers:
+            # Not for ever: what it started and left behind may hold the pipe open.
+            reader.join(LAST_WORDS_SECONDS)
+    return status
+
+
+def _hand_on(pipe: IO[bytes], to: Printed) -> None:
+    with pipe:
+        while data := os.read(pipe.fileno(), 65_536):
+            to.feed(data)
+
+
+def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> dict[str, Any]:
+    """What the runner is told of the workload: as in its task definition, but that nothing is published."""
+    return {
+        "schema": 1,
+        "environment": environment,
+        "workload": spec.name,
+        "kind": spec.kind,
+        "command": list(spec.command),
+        "data_bucket": data_bucket,
+        "reports_bucket": None,
+        "reports_url": None,
+        "reads": [
+            {"name": read.name, "fetch": False, "uri": offer.datasets[read.name].uri}
+            if read.name in offer.datasets
+            else read.model_dump()
+            for read in spec.reads
+        ],
+        "connections": [
+            {"name": name, "driver": known.driver, "host": known.host, "port": known.port}
+            for name in spec.connects
+            for known in [offer.connections[name]]
+        ],
+        "params": dict(spec.params),
+        "checks": [check.model_dump() for check in getattr(spec, "checks", ())],
+        "fan_out": list(getattr(spec, "fan_out", ())),
+        "retries": 0,
+        "timeout_seconds": minutes * 60 if (minutes := getattr(spec, "timeout_minutes", None)) else None,
+        "memory_gb": None,  # nobody limits it here
+        "port": getattr(spec, "port", None),
+        # Mounted at the root: there is no load balancer in front of it that takes a prefix away.
+        "base_path": "" if spec.kind == "api" else None,
+        "health": getattr(spec, "health", None),
+        "start_seconds": minutes * 60 if (minutes := getattr(spec, "start_minutes", None)) else None,
+        "image": "",
+        "content_hash": "",
+    }
+
+
+def environment_of(checkout: Checkout, lock: Path) -> Path:
+    """The virtual environment of a lock file, made if absent. Which one it is, is remembered by the file's content."""
+    known_file = checkout.folder("try") / ".environments.json"
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads(known_file.read_text())
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    found = Path(known.get(digest, "/nonexistent"))
+    if (found / "bin" / "python").exists():
+        return found
+    command = [
+        str(checkout.python),
+        "-m",
+        "localcloud",
+        "realise",
+        "--lock",
+        str(lock),
+        "--cache",
+        str(checkout.cache),
+        "--uv",
+        str(uv.ensure(checkout.cache)),
+    ]
+    with console.step(f"installing the packages of {lock.relative_to(checkout.root)}", quiet=True):
+        done = subprocess.run(command, cwd=checkout.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise HerdError(done.stderr.strip())
+    path = Path(done.stdout.strip().splitlines()[-1])
+    scratch = known_file.with_suffix(f".{os.getpid()}")
+    scratch.write_text(json.dumps({**known, digest: str(path)}))
+    scratch.replace(known_file)
+    return path
+
+
+def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
+    own = checkout.root / spec.folder / "requirements.lock"
+    return own if own.exists() else checkout.root / "images" / spec.image / "requirements.lock"
+
+
+def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:
+    """Where its inputs are; None when it needs none. Raises HerdError when it does and the environment is not up."""
+    datasets = project.offer(target.checkout, target.name).datasets
+    needed = [
+        read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
+    ]
+    if target.exports and local_cloud.running(target.checkout):
+        return str(target.exports["data_bucket"])
+    if needed and spec.kind != "api":
+        raise HerdError(
+            f"{spec.name} reads {', '.join(needed)}, and the environment {target.name} is not up: "
+            f"`herd up` makes it, or give its inputs as folders in `--inputs DIR`"
+        )
+    return None
+
+
+def _aws(checkout: Checkout) -> dict[str, str]:
+    aws = checkout.cloud / "aws"
+    return {
+        "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
+        "AWS_CONFIG_FILE": str(aws / "config"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1,localhost,.localhost",
+    }
+
+
+def _free_port(wanted: int) -> int:
+    """`wanted` if nobody has it, else any that is free."""
+    for port in (wanted, 0):
+        with closing(socket.socket()) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise HerdError("no port is free")
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Its status. Ctrl-C reaches it as well; it is given the time to end by itself."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status = process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return 128 - status if status < 0 else status

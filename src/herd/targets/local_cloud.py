@@ -1,0 +1,418 @@
+"""The local cloud's process as the command line sees it: is it there, start it, ask it, stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from herd import console
+from herd.checkout.find import Checkout
+from herd.errors import HerdError
+from herd.targets import environment_lock as turn
+from herd.toolchain import machine, uv
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+PING_SECONDS = 20.0
+SUSPENDED_SECONDS = 2.0
+"""Whoever has not answered after so long may be suspended (Ctrl-Z, a debugger, SIGSTOP): that is looked at."""
+SILENT_SECONDS = 3.0
+"""A cloud that has had its time to start and does not answer gets so long before it is ended and started again."""
+LOG_LINES = 15
+OWN_WORDS = "localcloud: "
+"""What it begins the sentence with that says why it cannot start."""
+
+WAY_OUT = (
+    "Put a copy back; or go on without what is lost (a copy of everything stays in .herd/cloud): "
+    "`herd doctor --set-aside`"
+)
+"""What a person can do where a part of the kept state is lost."""
+
+
+class Lost(HerdError):
+    """It cannot start: a part of what it keeps is damaged or missing, and stays so unless somebody puts it back."""
+
+
+_outliving_us: list[subprocess.Popen[bytes]] = []
+"""What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A local cloud that answers. `instance` changes when it has lost what it held; `losses` counts how often it has
+    lost, or may have lost, a part.
+    """
+
+    port: int
+    pid: int
+    instance: str
+    control: Path
+    losses: int = 0
+    code: str = ""
+    """which code it runs, as `localcloud.version` says; one of an earlier Herd does not know"""
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, request: dict[str, Any], timeout: float = 60.0) -> dict[str, Any]:
+        """One request on its control socket. Raises OSError if nobody listens, HerdError if it refuses."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(timeout)
+            connection.connect(str(self.control))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                line = lines.readline()
+        if not line:
+            raise HerdError(f"the local cloud did not answer {request.get('do')!r}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise HerdError(f"the local cloud: {answer['error']}")
+        return answer
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The person's key for the local cloud; random, of this checkout, worthless anywhere else."""
+
+    key: str
+    secret: str
+    region: str
+
+
+def running(checkout: Checkout) -> LocalCloud | None:
+    """The local cloud of this checkout if it answers, else None. Takes about a millisecond."""
+    try:
+        told = json.loads((checkout.cloud / "endpoint.json").read_text())
+        cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
+        # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
+        answer = _ping(cloud)
+        if answer["home"] != str(checkout.cloud):
+            return None
+        return replace(cloud, losses=int(answer.get("losses", 0)), code=str(answer.get("code", "")))
+    except (OSError, ValueError, KeyError, TypeError, HerdError):
+        return None
+
+
+def _ping(cloud: LocalCloud) -> dict[str, Any]:
+    """Raises OSError at once for a process that is suspended; a busy one is waited for."""
+    try:
+        return cloud.ask({"do": "ping"}, timeout=SUSPENDED_SECONDS)
+    except TimeoutError:
+        if _is_suspended(cloud.pid):
+            raise
+        return cloud.ask({"do": "ping"}, timeout=PING_SECONDS)
+
+
+def _is_suspended(pid: int) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    return False
+
+
+def require(checkout: Checkout) -> LocalCloud:
+    """The local cloud; one that was stopped or killed is started again, with all that it held.
+
+    Raises HerdError if there is none to be started.
+    """
+    if found := running(checkout):
+        return found
+    if not holds(checkout):
+        raise HerdError("the local cloud is not running; `herd up` starts it")
+    with console.step("starting the local cloud"):
+        return start(checkout)
+
+
+def holds(checkout: Checkout) -> bool:
+    """Has it something to come back to, whether or not it runs, and whether or not it can be read?"""
+    return any((checkout.cloud / part).exists() for part in ("journal", "runtime", "plugins"))
+
+
+@contextmanager
+def guarded(checkout: Checkout) -> Iterator[None]:
+    """Nobody else starts it or stops it meanwhile."""
+    with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
+        yield
+
+
+def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
+    """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up.
+
+    One that runs other code than the checkout has by now is started again: program and plugins go together. With
+    `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
+    """
+    with guarded(checkout):
+        found = running(checkout) or _come_up(checkout)
+        if found and not _is_outdated(checkout, found):
+            return found
+        if found and (others := _others_at_work(checkout)):
+            console.note(f"the local cloud runs the code of an earlier Herd; {others} is at work in it, so it goes on")
+            return found
+        if found:
+            console.note("the local cloud runs the code of an earlier Herd: it is started again, with what it holds")
+            stop(checkout)
+        own = port(checkout)
+        return _launch(checkout, 0 if anywhere and own and is_taken(own) else None)
+
+
+def _is_outdated(checkout: Checkout, cloud: LocalCloud) -> bool:
+    from localcloud.version import code_of
+
+    current = code_of()
+    return bool(current) and cloud.code != current
+
+
+def _others_at_work(checkout: Checkout) -> str:
+    """Other commands that are in the middle of changing an environment."""
+    holders = turn.at_work(checkout).values()
+    return ", ".join(str(holder) for holder in holders if holder.pid != os.getpid())
+
+
+def _come_up(checkout: Checkout) -> LocalCloud | None:
+    """The cloud whose process is there but does not answer.
+
+    One that somebody else is starting (and may have been killed over it) is waited for. One that has lost its address
+    file or hangs is ended: what it held is kept.
+    """
+    process = _silent(checkout)
+    if process is None:
+        return None
+    if _is_suspended(process.pid):
+        why = "was suspended"
+        until = 0.0
+    else:
+        why = "did not answer"
+        # One whose address file cannot be read has long started.
+        start = START_SECONDS if _told(checkout) is not None else 0.0
+        until = time.monotonic() + max(SILENT_SECONDS, start - (time.time() - process.create_time()))
+    while _alive(process.pid) and time.monotonic() < until:
+        if found := running(checkout):
+            return found
+        time.sleep(0.05)
+    if _end(process):
+        console.note(f"the local cloud (process {process.pid}) {why}; it is started again with what it held")
+    return None
+
+
+def _told(checkout: Checkout) -> dict[str, Any] | None:
+    """What its address file says, {} if there is none yet; None if that cannot be read."""
+    try:
+        told = json.loads((checkout.cloud / "endpoint.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) else None
+
+
+def _silent(checkout: Checkout) -> psutil.Process | None:
+    """The process that serves this checkout's home, as its lock file and its command line say."""
+    try:
+        process = psutil.Process(int((checkout.cloud / "lock").read_text()))
+        words = process.cmdline()
+    except (OSError, ValueError, psutil.Error):
+        return None
+    return process if "localcloud" in words and str(checkout.cloud) in words else None
+
+
+def _end(process: psutil.Process) -> bool:
+    """End a cloud's process, with force if it does not want to; False if it had ended already."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.resume()  # one that was suspended cannot hear that it is to end
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+        return True
+    return False
+
+
+def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
+    home = checkout.folder("cloud")
+    log = home / "cloud.log"
+    command = [
+        str(checkout.python),
+        "-m",
+        "localcloud",
+        "serve",
+        "--home",
+        str(home),
+        "--cache",
+        str(checkout.cache),
+        "--uv",
+        str(uv.ensure(checkout.cache)),
+        "--detach",
+        *(["--port", str(at_port)] if at_port is not None else []),
+    ]
+    with log.open("ab") as stream:
+        start_of_log = stream.tell()
+        os.chmod(log, 0o600)
+        # A session of its own: Ctrl-C in this terminal, or closing it, must not end the environment.
+        process = subprocess.Popen(
+            command,
+            cwd=checkout.root,
+            env=_without_aws(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.PIPE,  # until it is ready: a full disk would take no log
+            start_new_session=True,
+        )
+    _outliving_us.append(process)
+    assert process.stderr is not None
+    with process.stderr as errors:
+        os.set_blocking(errors.fileno(), False)
+        said = b""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if found := running(checkout):
+                return found
+            said += errors.read() or b""
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.terminate()
+            what = f"did not answer within {START_SECONDS:.0f} s"
+        else:
+            what = f"ended with status {process.returncode}"
+        said += errors.read() or b""
+    raise _why_not(what, said.decode(errors="replace"), log, start_of_log)
+
+
+def _why_not(what: str, said: str, log: Path, start_of_log: int) -> HerdError:
+    """Why it did not come up: in its own words where it has some, else the end of what it wrote down."""
+    _, own, words = said.rpartition(OWN_WORDS)
+    if own:
+        sentence, lost, _ = words.strip().partition(". Put a copy back, or ")
+        sentence = f"the local cloud cannot start: {sentence}"
+        return Lost(f"{sentence}. {WAY_OUT}") if lost else HerdError(sentence)
+    with log.open("rb") as stream:
+        stream.seek(start_of_log)
+        lines = [*stream.read().decode(errors="replace").splitlines(), *said.splitlines()][-LOG_LINES:]
+    return HerdError("\n".join([f"the local cloud {what}; the end of {log}:", *(f"    {line}" for line in lines)]))
+
+
+def _without_aws() -> dict[str, str]:
+    """This process's environment without the person's AWS settings: the local cloud has no use for them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def stop(checkout: Checkout) -> bool:
+    """Stop it and wait until its process has gone; False if it was not running. Raises HerdError if it does not end."""
+    cloud = running(checkout)
+    if cloud is None:
+        silent = _silent(checkout)
+        return silent is not None and _end(silent)
+    with contextlib.suppress(HerdError):
+        # It may end before it has answered.
+        cloud.ask({"do": "stop"}, timeout=STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if not _alive(cloud.pid):
+            return True
+        time.sleep(0.02)
+    raise HerdError(
+        f"the local cloud (process {cloud.pid}) did not end within {STOP_SECONDS:.0f} s; "
+        f"see {checkout.cloud / 'cloud.log'}"
+    )
+
+
+def port(checkout: Checkout) -> int | None:
+    """The port that is its own for life; None before its first start, and where its file holds none."""
+    try:
+        number = int((checkout.cloud / "port").read_text())
+    except (OSError, ValueError):
+        return None
+    return number if 0 < number < 1 << 16 else None
+
+
+def is_taken(port: int) -> bool:
+    """Does anything listen on the port?"""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def forget(checkout: Checkout) -> None:
+    """Remove what a stopped local cloud held; its port and credentials stay. Raises HerdError if that cannot be."""
+    done = tend(checkout, "forget")
+    if done.returncode < 0:
+        raise HerdError("removing what the local cloud held was cut short; the same command again goes on with it")
+    if done.returncode:
+        raise HerdError(done.stderr.strip())
+
+
+def set_aside(checkout: Checkout) -> str:
+    """Let it start again without what is lost of what it keeps; what was done, in words.
+
+    Raises HerdError where that cannot be.
+    """
+    with guarded(checkout):
+        if running(checkout):
+            return "the local cloud runs: nothing is lost"
+        done = tend(checkout, "set-aside")
+    if done.returncode:
+        raise HerdError(done.stderr.strip().removeprefix(OWN_WORDS))
+    where = done.stdout.strip()
+    return where if where == "nothing is lost" else f"a copy of all that the local cloud held is in {where}"
+
+
+def tend(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
+    """Do something with the files of a local cloud that does not run: `check`, `forget`, `set-aside`."""
+    words = [str(checkout.python), "-m", "localcloud", command, "--home", str(checkout.cloud)]
+    return subprocess.run(words, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def _alive(pid: int) -> bool:
+    """Does the process still run? One that has ended stays listed until its parent asks, which may take seconds."""
+    import psutil
+
+    try:
+        if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            return True
+    except psutil.NoSuchProcess:
+        return False
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # its parent may be this very process; its last threads end within milliseconds
+    return False
+
+
+def credentials(checkout: Checkout) -> Credentials:
+    """The person's key, from the file that the local cloud keeps. Raises HerdError if it is not there."""
+    parser = ConfigParser(interpolation=None)
+    for file in (checkout.cloud / "aws" / "credentials", checkout.cloud / "aws" / "config"):
+        try:
+            parser.read_string(file.read_text())
+        except FileNotFoundError:
+            raise HerdError(f"{file} is missing; `herd stop` and `herd up` make it") from None
+        except OSError as error:
+            raise HerdError(f"{file} cannot be read: {error.strerror}") from None
+        except (UnicodeDecodeError, ConfigParserError):
+            raise HerdError(_unusable(file)) from None
+    try:
+        values = parser["default"]
+        return Credentials(values["aws_access_key_id"], values["aws_secret_access_key"], values["region"])
+    except KeyError:
+        raise HerdError(_unusable(checkout.cloud / "aws" / "credentials")) from None
+
+
+def _unusable(file: Path) -> str:
+    return (
+        f"{file} holds no key of the local cloud; put a copy back, or remove it, and `herd stop` and `herd up` make "
+        "another key (nothing else depends on it)"
+    )

@@ -1,0 +1,63 @@
+"""The login to the image registry that Herd's updates have, and that `herd env` gives a shell.
+
+It is a value of DOCKER_AUTH_CONFIG, which Docker's clients look at before their files: it comes into no file, no list
+of processes and no state, ends with the process, and everything else that the person's Docker is set up with stays in
+force (docs/decisions/0019). Credentials of ECR are good for twelve hours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from herd import console
+from herd.targets.target import LocalTarget, Target
+
+VARIABLE = "DOCKER_AUTH_CONFIG"
+
+
+def variables(target: Target, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variable for an update of `target`; none where no image is pushed or AWS gives no login.
+
+    Without one an update that has something to push says so itself, and one that has not needs none.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if "docker" not in target.plugins:
+        return {}
+    try:
+        return {VARIABLE: config(target, base)}
+    except (BotoCoreError, ClientError) as error:
+        console.note(f"no login to the image registry: {error}")
+        return {}
+
+
+def config(target: Target, base: Mapping[str, str] = os.environ) -> str:
+    """Docker's configuration with a fresh login, beside those that the person's own variable has.
+
+    Raises botocore's errors.
+    """
+    login = target.client("ecr").get_authorization_token()["authorizationData"][0]
+    registry = urlsplit(login["proxyEndpoint"]).netloc
+    # What is real must not come to the local cloud.
+    others = {} if isinstance(target, LocalTarget) else _logins(base.get(VARIABLE, ""))
+    return json.dumps({"auths": {**others, registry: {"auth": login["authorizationToken"]}}})
+
+
+def command(target: Target) -> str:
+    """The shell's words for `config`, to be evaluated: so the login is in no text that is printed or copied."""
+    option = ("--environment", target.name) if isinstance(target, LocalTarget) else ("--stack", target.name)
+    return shlex.join((sys.executable, "-m", "herd", "env", *option, "--docker-login"))
+
+
+def _logins(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text or "{}").get("auths", {})
+    except (ValueError, AttributeError):
+        return {}
+    return value if isinstance(value, dict) else {}

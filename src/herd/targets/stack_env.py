@@ -1,0 +1,38 @@
+"""The variables with which Pulumi works on a stack on AWS, beside what the person's own login and profile say.
+
+Used twice, as `herd.targets.pulumi_env` is: herd's own runs of Pulumi get them, and `herd env --stack NAME` prints
+them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from herd.targets import pulumi_env as shell
+from herd.toolchain import pulumi_cli
+
+PLUGINS = ("aws", "docker")
+"""Of which packages the program's resources are."""
+
+
+def variables(root: Path, pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """What to set, and (None) what to unset, on top of `base`: quiet, the rules of policy/, a language host."""
+    return {"PULUMI_SKIP_UPDATE_CHECK": "true", **shell.policy_pack(base), **language_host(pulumi, base)}
+
+
+def language_host(pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """A Pulumi that was built from its modules runs Python programs by Herd's own host, which it finds on PATH."""
+    path = shell.with_pulumi(pulumi, base.get("PATH", os.defpath))
+    if pulumi_cli.has_language_host(pulumi):
+        return {"PATH": path}
+    # With the second one set, the engine would not look there.
+    return {"PATH": pulumi_cli.path_with_host(path), "PULUMI_IGNORE_AMBIENT_PLUGINS": None}
+
+
+def about_host(pulumi: Path) -> str:
+    """Which language host runs the program, where that is not the one that people expect; else an empty text."""
+    if pulumi_cli.has_language_host(pulumi):
+        return ""
+    return f"this Pulumi ({pulumi}) came without a language host for Python: Herd's own runs the program"
