@@ -19,11 +19,14 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from herd.infra import capacity, schedule, spec_models, spec_rules
-from herd.infra import spec_words as words
-from herd.infra.schedule import parse
-from herd.infra.settings import BY_PROFILE, PROFILES
-from herd.infra.spec_models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+from herd.infra import capacity
+from herd.infra.settings.load import BY_PROFILE, PROFILES
+from herd.infra.spec import models as spec_models
+from herd.infra.spec import rules_workload as spec_rules
+from herd.infra.spec import schedule
+from herd.infra.spec import values as words
+from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+from herd.infra.spec.schedule import parse
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"

@@ -6,8 +6,8 @@ import pulumi
 
 from herd.infra.imports import single_modules
 from herd.infra.offer import Offer
-from herd.infra.settings import Settings
-from herd.infra.spec import SpecErrors, load_specs
+from herd.infra.settings.load import Settings
+from herd.infra.spec.load import SpecErrors, load_specs
 
 with single_modules():
     from herd.infra.environment import Environment, extend

@@ -10,7 +10,7 @@ import pytest
 
 from herd.bootstrap import grants, permissions
 from herd.bootstrap.permissions import MANAGED_POLICY_CHARACTERS
-from herd.infra.permissions import allow, document
+from herd.infra.permissions.workload import allow, document
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.bootstrap.conftest import SCOPE

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from herd.bootstrap import settings as bootstrap_settings
-from herd.infra import settings
-from herd.infra.spec import load_specs
+from herd.infra.settings import load as settings
+from herd.infra.spec.load import load_specs
 from herd.policy import exceptions
 from herd.policy.catalogue import BY_ID
 from tests.docs.markdown import PAGES, ROOT, Block, blocks, name_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from herd.infra.spec_models import MODELS, Check, Read, Replicas, settings_of
+from herd.infra.spec.models import MODELS, Check, Read, Replicas, settings_of
 from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
 
 README = ROOT / "README.md"

@@ -17,7 +17,7 @@ from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.deploy import deployment
 from herd.errors import WrongInput
-from herd.infra.schedule import end_of
+from herd.infra.spec.schedule import end_of
 from herd.runs import start as starting
 from herd.runs import status as state
 from herd.targets.target import AwsTarget, Exports

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herd.infra import staging
-from herd.infra.spec import JobSpec
-from herd.infra.staging import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
+from herd.infra.images import build_context as staging
+from herd.infra.images.build_context import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
+from herd.infra.spec.load import JobSpec
 
 FILES = {
     "images/python/Dockerfile": "FROM scratch\n",

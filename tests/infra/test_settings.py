@@ -11,10 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.infra import naming, settings
-from herd.infra.settings import PROFILES, Settings, SettingsError, parse
-from herd.infra.settings_readers import is_arm64
-from herd.infra.settings_values import Connection, Dataset, Pool, SignIn
+from herd.infra import naming
+from herd.infra.settings import load as settings
+from herd.infra.settings.load import PROFILES, Settings, SettingsError, parse
+from herd.infra.settings.readers import is_arm64
+from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "123456789012"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from herd.infra.spec import SpecErrors, load_specs
+from herd.infra.spec.load import SpecErrors, load_specs
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 Case = tuple[dict[str, str | bytes | None], list[str]]

@@ -10,8 +10,8 @@ import pytest
 
 from herd.infra import capacity
 from herd.infra.offer import Offer
-from herd.infra.settings_values import Connection, Dataset, Pool
-from herd.infra.spec import SpecErrors, load_specs
+from herd.infra.settings.tables import Connection, Dataset, Pool
+from herd.infra.spec.load import SpecErrors, load_specs
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from herd.infra.absence import LOOK_UPS, LookUp
+from herd.infra.storage.absence import LOOK_UPS, LookUp
 from localcloud.plugins.words import WORDS, NotOne, said
 
 ACCOUNT = "123456789012"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from herd.infra.settings import Settings
-from herd.infra.settings_values import Connection, Dataset, Pool, SignIn
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from herd.policy.model import Resource, Stack
 from herd.policy.wire import plain
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team

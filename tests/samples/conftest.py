@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from herd.infra.spec import load_specs
+from herd.infra.spec.load import load_specs
 from tests.image_packages import python_image
 
 ROOT = Path(__file__).resolve().parents[2]

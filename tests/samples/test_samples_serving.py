@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from herd.infra.load_balancers import IDLE_SECONDS, KEEP_ALIVE_SECONDS
+from herd.infra.hardware.load_balancers import IDLE_SECONDS, KEEP_ALIVE_SECONDS
 
 RUNNER = Path(__file__).resolve().parents[2] / "src/herd/runner"
 PREFIX = "/price-api"

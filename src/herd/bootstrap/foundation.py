@@ -26,9 +26,9 @@ from herd.bootstrap import grants, permissions
 from herd.bootstrap.scope import Scope
 from herd.bootstrap.settings import Settings
 from herd.infra.context import Account, Document
-from herd.infra.images import CLEAN_UP
-from herd.infra.permissions import document
-from herd.infra.storage import encryption_rule, lifecycle_rules, tls_only
+from herd.infra.images.image import CLEAN_UP
+from herd.infra.permissions.workload import document
+from herd.infra.storage.buckets import encryption_rule, lifecycle_rules, tls_only
 
 GITHUB = "https://token.actions.githubusercontent.com"
 KEEP_STATE_DAYS = 90

@@ -13,7 +13,7 @@ from typing import Any
 from herd.bootstrap.api_calls import LOOK_UPS, PHASES, TYPES
 from herd.bootstrap.scope import Scope
 from herd.infra.context import Document, Statement
-from herd.infra.permissions import allow, document
+from herd.infra.permissions.workload import allow, document
 
 KEY_CHANGES = [
     *("kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DisableKey", "kms:PutKeyPolicy"),

@@ -5,7 +5,7 @@ What those two roles may do is in `herd.bootstrap.grants`.
 
 from herd.bootstrap.scope import Scope
 from herd.infra.context import Document
-from herd.infra.permissions import MANAGED_RULES, allow, document
+from herd.infra.permissions.workload import MANAGED_RULES, allow, document
 
 MANAGED_POLICY_CHARACTERS = 6_144
 """The size of a managed policy, white space not counted (IAM quotas)."""
@@ -14,7 +14,8 @@ MANAGED_POLICY_CHARACTERS = 6_144
 def boundary(scope: Scope) -> Document:
     """The most that any role of an environment can have, whatever its own policy says.
 
-    The union of what `herd.infra.permissions` gives workloads and AWS's services; a test holds the two together.
+    The union of what `herd.infra.permissions.workload` gives workloads and AWS's services; a test holds the two
+    together.
     """
     account, prefix = scope.account, scope.prefix
     names = (prefix, *scope.adopted_buckets)

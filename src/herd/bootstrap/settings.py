@@ -10,7 +10,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from herd.infra.naming import ENVIRONMENT, PROJECT
-from herd.infra.settings_readers import IAM_PATH
+from herd.infra.settings.readers import IAM_PATH
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")

@@ -11,12 +11,12 @@ from herd.errors import WrongInput
 
 if TYPE_CHECKING:
     from herd.infra.offer import Offer
-    from herd.infra.spec import Specs
+    from herd.infra.spec.load import Specs
 
 
 def load(checkout: Checkout, environment: str) -> Specs:
     """Every workload's settings. Raises WrongInput with one line for each problem of every file."""
-    from herd.infra.spec import SpecErrors
+    from herd.infra.spec.load import SpecErrors
 
     try:
         return read(checkout, environment)
@@ -25,16 +25,16 @@ def load(checkout: Checkout, environment: str) -> Specs:
 
 
 def read(checkout: Checkout, environment: str) -> Specs:
-    """Every workload's settings. Raises herd.infra.spec.SpecErrors."""
-    from herd.infra.spec import load_specs
+    """Every workload's settings. Raises herd.infra.spec.load.SpecErrors."""
+    from herd.infra.spec.load import load_specs
 
     return load_specs(checkout.root, environment, offer(checkout, environment))
 
 
 def offer(checkout: Checkout, environment: str) -> Offer:
     """What the stack's file offers to workloads. What is wrong in it is left out here: the program refuses it."""
-    from herd.infra import settings_readers
     from herd.infra.offer import Offer
+    from herd.infra.settings import readers as settings_readers
 
     values = settings(checkout, environment)
 

@@ -18,7 +18,7 @@ from herd.checkout.find import Checkout
 from herd.errors import WrongInput
 
 if TYPE_CHECKING:
-    from herd.infra.spec import Specs
+    from herd.infra.spec.load import Specs
 
 WARN_DAYS = 30
 NEW_DAYS = 182
@@ -89,7 +89,7 @@ def expired(specs: Specs) -> tuple[str, ...]:
 
 def expired_in(checkout: Checkout, environment: str) -> tuple[str, ...] | None:
     """The same of the team's files; None where those cannot be read."""
-    from herd.infra.spec import SpecErrors
+    from herd.infra.spec.load import SpecErrors
 
     try:
         return expired(project.read(checkout, environment))
@@ -109,7 +109,7 @@ def due(specs: Specs) -> list[Review]:
 
 def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, dict[str, Any]]) -> list[Review]:
     """The same for what is deployed, whatever the files say by now; `workloads` are those of the exports."""
-    from herd.infra.spec import SpecErrors
+    from herd.infra.spec.load import SpecErrors
 
     try:
         specs = project.read(checkout, environment)

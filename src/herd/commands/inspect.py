@@ -163,7 +163,7 @@ def explain(name: Name, environment: Environment = None) -> None:
     from herd.checkout import find as checkout
     from herd.checkout.files import load
     from herd.checkout.files import offer as offered
-    from herd.infra.spec import explain as explained
+    from herd.infra.spec.load import explain as explained
     from herd.targets.target import local, unknown
 
     root = checkout.current().root

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from herd.checkout.find import Checkout
 
 if TYPE_CHECKING:
-    from herd.infra.spec import Specs
+    from herd.infra.spec.load import Specs
 
 NOWHERE = ("subnet-00000000", "subnet-00000001")
 """Networks have no numbers before they are there; a definition is as valid with others."""
@@ -19,11 +19,11 @@ def all_of(
     checkout: Checkout, environment: str, specs: Specs, account: str, region: str, partition: str
 ) -> dict[str, str]:
     """Workload, or pipeline -> its definition as `herd up` would make it, but for the numbers of networks."""
-    from herd.infra.asl import Target
     from herd.infra.naming import Naming
-    from herd.infra.pipelines import pipeline_definition
-    from herd.infra.spec import JobSpec, ReportSpec
-    from herd.infra.statemachine import job_definition
+    from herd.infra.spec.load import JobSpec, ReportSpec
+    from herd.infra.workloads.states.asl import Target
+    from herd.infra.workloads.states.job import job_definition
+    from herd.infra.workloads.states.pipeline import pipeline_definition
 
     naming = Naming(checkout.project, environment)
     cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{naming.cluster}"

@@ -32,7 +32,7 @@ from herd.targets import local_cloud
 from herd.targets.target import LocalTarget, Target
 
 if TYPE_CHECKING:
-    from herd.infra.spec import Specs
+    from herd.infra.spec.load import Specs
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pulumi_aws.get_caller_identity import get_caller_identity
 
 from herd.infra.naming import Naming
 from herd.infra.offer import Offer
-from herd.infra.settings import Settings, SettingsError
-from herd.infra.spec import WorkloadSpec
+from herd.infra.settings.load import Settings, SettingsError
+from herd.infra.spec.load import WorkloadSpec
 
 Statement = dict[str, Any]
 Document = dict[str, Any]

@@ -10,28 +10,28 @@ import pulumi
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 from pulumi_aws.sqs.queue import Queue
 
-from herd.infra import vault
-from herd.infra.access import FACING, Facing, refusals
-from herd.infra.adopted import Adopted
-from herd.infra.asl import Target
-from herd.infra.certificates import Domain
-from herd.infra.connections import Connections
 from herd.infra.context import Account, Component, Context
-from herd.infra.hardware import Cluster, refuse_hardware
-from herd.infra.images import Images, plan_images
-from herd.infra.keys import key_arn
-from herd.infra.load_balancers import LoadBalancer, Shared
+from herd.infra.hardware.access import FACING, Facing, refusals
+from herd.infra.hardware.certificates import Domain
+from herd.infra.hardware.cluster import Cluster, refuse_hardware
+from herd.infra.hardware.connections import Connections
+from herd.infra.hardware.load_balancers import LoadBalancer, Shared
+from herd.infra.hardware.network import Network, endpoint_services
+from herd.infra.images.image import Images, plan_images
 from herd.infra.naming import Naming
-from herd.infra.network import Network, endpoint_services
-from herd.infra.permissions import PlatformRoles
-from herd.infra.reports import publish, refuse_blocked
-from herd.infra.running import Running, values
-from herd.infra.settings import Settings
-from herd.infra.spec import ApiSpec, JobSpec, ReportSpec, Specs
-from herd.infra.storage import Bucket, log_bucket
+from herd.infra.permissions.workload import PlatformRoles
+from herd.infra.settings.frozen import Running, values
+from herd.infra.settings.load import Settings
+from herd.infra.spec.load import ApiSpec, JobSpec, ReportSpec, Specs
+from herd.infra.storage import secrets as vault
+from herd.infra.storage.adopted import Adopted
+from herd.infra.storage.buckets import Bucket, log_bucket
+from herd.infra.storage.keys import key_arn
+from herd.infra.storage.report_site import publish, refuse_blocked
 from herd.infra.workloads import Api, Job, PipelineMachine, Platform, Report
 from herd.infra.workloads.batch import BatchWorkload
 from herd.infra.workloads.common import Workload
+from herd.infra.workloads.states.asl import Target
 
 Spec = TypeVar("Spec", JobSpec, ReportSpec, ApiSpec)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from herd.infra.settings_values import Connection, Dataset, Pool
+from herd.infra.settings.tables import Connection, Dataset, Pool
 
 FARGATE: dict[str, str] = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
 """Hardware that AWS runs for us -> its capacity provider."""

@@ -13,7 +13,7 @@ LONGEST = 300
 
 def code(text: str, longest: int = LONGEST) -> str:
     """Foreign text as a code span: on one line, cut, harmless."""
-    from herd.infra.spec_errors import printable
+    from herd.infra.messages import printable
 
     shown = printable(text if len(text) <= longest else text[: longest - 1] + "…") or " "
     fence = "`" * (_longest_run(shown) + 1)
@@ -24,7 +24,7 @@ def code(text: str, longest: int = LONGEST) -> str:
 
 def block(text: str, longest: int = 4000) -> list[str]:
     """Foreign text of several lines as a code block."""
-    from herd.infra.spec_errors import printable
+    from herd.infra.messages import printable
 
     lines = [printable(line) for line in (text if len(text) <= longest else text[:longest] + " …").split("\n")]
     fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-# 65, 66, 73 and 78 say that trying again cannot help: the state machine does not (src/herd/infra/statemachine.py).
+# 65, 66, 73 and 78 say that trying again cannot help: the state machine does not
+# (src/herd/infra/workloads/states/job.py).
 CHECK_FAILED = 65
 INPUT_MISSING = 66
 UNAVAILABLE = 69  # S3 refuses, or cannot be reached

@@ -21,7 +21,7 @@ from herd.targets.target import DEFAULT, LocalTarget, Target, unknown
 
 if TYPE_CHECKING:
     from herd.infra.naming import Naming
-    from herd.infra.spec import AnySpec
+    from herd.infra.spec.load import AnySpec
 
 MOST_BYTES = 65_536
 """Source: "AWS Secrets Manager quotas", size of an encrypted secret value."""

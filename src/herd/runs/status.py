@@ -97,7 +97,7 @@ def _first_to_end(name: str, pipeline: dict[str, Any], workloads: dict[str, dict
 
 def _end(told: dict[str, Any]) -> datetime:
     """When a workload's last day is over, where it is at home."""
-    from herd.infra.schedule import end_of
+    from herd.infra.spec.schedule import end_of
 
     return end_of(date.fromisoformat(told["review_by"]), str(told.get("timezone", "UTC")))
 
@@ -134,7 +134,7 @@ def _of_job(
 
 
 def _next(schedule: dict[str, str], now: datetime) -> datetime | None:
-    from herd.infra.schedule import Schedule, next_runs
+    from herd.infra.spec.schedule import Schedule, next_runs
 
     found = next_runs(Schedule(schedule["expression"], schedule["text"]), schedule["timezone"], now, 1)
     return found[0] if found else None

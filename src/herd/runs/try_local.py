@@ -27,7 +27,7 @@ from herd.toolchain import uv
 
 if TYPE_CHECKING:
     from herd.infra.offer import Offer
-    from herd.infra.spec import AnySpec
+    from herd.infra.spec.load import AnySpec
 
 LAST_WORDS_SECONDS = 5
 """How long is waited for what a program printed, once it has ended."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from herd.infra.spec import JobSpec
+from herd.infra.spec.load import JobSpec
 from tests.infra.machines import cloud as clouds
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from herd.infra.asl import Target
-from herd.infra.pipelines import pipeline_definition
-from herd.infra.spec import JobSpec, Pipeline
-from herd.infra.statemachine import job_definition
+from herd.infra.spec.load import JobSpec, Pipeline
+from herd.infra.workloads.states.asl import Target
+from herd.infra.workloads.states.job import job_definition
+from herd.infra.workloads.states.pipeline import pipeline_definition
 from localcloud.patches.stepfunctions_definitions import diagnose
 
 Jobs = Callable[..., JobSpec]

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from herd.infra.pipelines import pipeline_definition
-from herd.infra.spec import JobSpec, Pipeline
-from herd.infra.statemachine import job_definition
+from herd.infra.spec.load import JobSpec, Pipeline
+from herd.infra.workloads.states.job import job_definition
+from herd.infra.workloads.states.pipeline import pipeline_definition
 from tests.infra.machines.cloud import Cloud, Outcome
 
 Jobs = Callable[..., JobSpec]

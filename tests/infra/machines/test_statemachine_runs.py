@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from herd.infra import limits, statemachine
-from herd.infra.spec import JobSpec
-from herd.infra.statemachine import job_definition
+from herd.infra.spec.load import JobSpec
+from herd.infra.workloads.states import job as statemachine
+from herd.infra.workloads.states import limits
+from herd.infra.workloads.states.job import job_definition
 from tests.infra.machines.cloud import CannotStart, Cloud, Exit, wait_until
 
 Jobs = Callable[..., JobSpec]

@@ -17,8 +17,8 @@ from pulumi.runtime import mocks
 
 from herd.infra.imports import single_modules
 from herd.infra.offer import Offer
-from herd.infra.settings import Settings
-from herd.infra.spec import load_specs
+from herd.infra.settings.load import Settings
+from herd.infra.spec.load import load_specs
 
 with single_modules():
     from herd.infra.environment import Environment, extend

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from herd.infra.settings import PROFILES, Profile, Settings
-from herd.infra.settings_values import Connection, Dataset, Pool, SignIn
+from herd.infra.settings.load import PROFILES, Profile, Settings
+from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types import load_types
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team

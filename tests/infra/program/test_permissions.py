@@ -10,10 +10,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra import permissions
 from herd.infra.context import Account, Context
 from herd.infra.naming import Naming
-from herd.infra.permissions import (
+from herd.infra.permissions import workload as permissions
+from herd.infra.permissions.workload import (
     Document,
     execution_permissions,
     scheduler_permissions,
@@ -23,7 +23,7 @@ from herd.infra.permissions import (
     task_permissions,
     tasks_trust,
 )
-from herd.infra.spec import AnySpec, ApiSpec, Check, JobSpec, Read, ReportSpec
+from herd.infra.spec.load import AnySpec, ApiSpec, Check, JobSpec, Read, ReportSpec
 from tests.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program
 
 CONTEXT = Context(SETTINGS, Naming("herd", "dev"), Account(ACCOUNT, REGION))

@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings import Settings
-from herd.infra.settings_values import SignIn
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import SignIn
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
 
 SIGN_IN = SignIn(

@@ -10,10 +10,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra import vault
 from herd.infra.offer import Offer
-from herd.infra.settings_values import Connection, Dataset, Pool
-from herd.infra.spec import load_specs
+from herd.infra.settings.tables import Connection, Dataset, Pool
+from herd.infra.spec.load import load_specs
+from herd.infra.storage import secrets as vault
 from tests.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program, run_program, write_team
 
 TEAM = {

@@ -10,8 +10,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.docker_login import hosts, refuse_without_login
-from herd.infra.settings import Settings
+from herd.infra.images.registry import hosts, refuse_without_login
+from herd.infra.settings.load import Settings
 from tests.infra.program.mocks import (
     ACCOUNT,
     REGION,

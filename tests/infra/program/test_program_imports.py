@@ -7,8 +7,8 @@ SHORT = "from herd.infra.imports import single_modules\nwith single_modules():\n
 LATER = """
 import pulumi_aws, pulumi_docker
 from pulumi_aws.ec2 import Ami
-from herd.infra.network import Vpc
-from herd.infra.images import DockerImage
+from herd.infra.hardware.network import Vpc
+from herd.infra.images.image import DockerImage
 assert Vpc is pulumi_aws.ec2.Vpc and DockerImage is pulumi_docker.Image
 pulumi_aws.ec2.Instance, pulumi_aws.s3.Bucket, pulumi_aws.sns.Topic, pulumi_docker.Container, Ami
 """

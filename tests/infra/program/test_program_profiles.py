@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings import Settings
+from herd.infra.settings.load import Settings
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, Program, Refused, run_program, write_team
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"

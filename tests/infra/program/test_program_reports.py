@@ -8,8 +8,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra import reports
-from herd.infra.settings import Settings
+from herd.infra.settings.load import Settings
+from herd.infra.storage import report_site as reports
 from tests.infra.program.mocks import ACCOUNT, REGION, Program, run_program
 
 BUCKET = f"herd-dev-{ACCOUNT}-reports"

@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.running import changed, values
-from herd.infra.settings import PROFILES, Profile, Settings
+from herd.infra.settings.frozen import changed, values
+from herd.infra.settings.load import PROFILES, Profile, Settings
 from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, run_program, write_team
 from tests.infra.program.stack_changes import CHANGES, VPC, before_and_after, replaced
 

@@ -11,9 +11,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings import Settings
-from herd.infra.settings_values import Connection
-from herd.infra.spec import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Connection
+from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
 from tests.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Program, run_program, write_team
 
 JOB, API = "jobs/lonely/workload.toml", "apis/answers/workload.toml"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from herd.infra import settings as declared
-from herd.infra.settings import PROFILES, Profile
+from herd.infra.settings import load as declared
+from herd.infra.settings.load import PROFILES, Profile
 from tests.infra.program import stack_changes
 from tests.infra.program.mocks import run_program, write_team
 from tests.infra.program.stack_changes import CHANGES, REFUSES, TABLE, WIDE_TEAM, before_and_after

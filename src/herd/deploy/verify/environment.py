@@ -141,7 +141,7 @@ def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dic
     certificate is made for a name of its own: the record that proves the stack's own must stay. A key that the company
     made lets in the stack's own logs only, so it has one of its own.
     """
-    from herd.infra.settings_values import PROFILES
+    from herd.infra.settings.tables import PROFILES
 
     own = _settings(checkout, file)
     profile = PROFILES["prod" if own.get("profile") == "prod" else "dev"]

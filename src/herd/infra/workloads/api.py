@@ -9,10 +9,10 @@ from pulumi_aws.ec2.security_group import SecurityGroup
 from pulumi_aws.ecs.service import Service
 from pulumi_aws.lb.target_group import TargetGroup
 
-from herd.infra.load_balancers import LoadBalancer
-from herd.infra.spec import ApiSpec
-from herd.infra.statemachine import CONTAINER
+from herd.infra.hardware.load_balancers import LoadBalancer
+from herd.infra.spec.load import ApiSpec
 from herd.infra.workloads.common import STOP_TIMEOUT_SECONDS, Platform, Workload
+from herd.infra.workloads.states.job import CONTAINER
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
 

@@ -1,7 +1,7 @@
 """What every workload is made of: an image, a log, two roles and a task definition with one container.
 
 The container's settings travel in `HERD_TASK`, which the runner reads and takes away before the workload's own program
-starts; what differs from run to run comes as container overrides (`herd.infra.statemachine`).
+starts; what differs from run to run comes as container overrides (`herd.infra.workloads.states.job`).
 """
 
 import json
@@ -16,18 +16,18 @@ from pulumi_aws.ecs.task_definition import TaskDefinition
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 from pulumi_aws.sqs.queue import Queue
 
-from herd.infra import vault
-from herd.infra.asl import Target
 from herd.infra.capacity import cpu_units, memory_mib
 from herd.infra.context import Component, Context
-from herd.infra.hardware import Cluster
-from herd.infra.images import Images
-from herd.infra.load_balancers import KEEP_ALIVE_SECONDS, base_path
-from herd.infra.network import Network
+from herd.infra.hardware.cluster import Cluster
+from herd.infra.hardware.load_balancers import KEEP_ALIVE_SECONDS, base_path
+from herd.infra.hardware.network import Network
+from herd.infra.images.image import Images
 from herd.infra.offer import FARGATE, is_arm64, login_variable
-from herd.infra.permissions import PlatformRoles, workload_role
-from herd.infra.spec import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
-from herd.infra.statemachine import CONTAINER
+from herd.infra.permissions.workload import PlatformRoles, workload_role
+from herd.infra.spec.load import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
+from herd.infra.storage import secrets as vault
+from herd.infra.workloads.states.asl import Target
+from herd.infra.workloads.states.job import CONTAINER
 
 STOP_TIMEOUT_SECONDS = 30
 """Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""

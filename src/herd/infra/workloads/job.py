@@ -2,7 +2,7 @@
 
 import pulumi
 
-from herd.infra.spec import JobSpec
+from herd.infra.spec.load import JobSpec
 from herd.infra.workloads.batch import BatchWorkload
 from herd.infra.workloads.common import Platform
 

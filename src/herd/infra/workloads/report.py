@@ -4,7 +4,7 @@ from typing import Any
 
 import pulumi
 
-from herd.infra.spec import ReportSpec
+from herd.infra.spec.load import ReportSpec
 from herd.infra.workloads.batch import BatchWorkload
 from herd.infra.workloads.common import Platform
 

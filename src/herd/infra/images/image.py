@@ -20,13 +20,13 @@ from pulumi_aws.ecr.lifecycle_policy import LifecyclePolicy
 from pulumi_aws.ecr.repository import Repository
 from pulumi_docker.image import Image as DockerImage
 
-from herd.infra.absence import IMAGE
 from herd.infra.context import Component, Context
-from herd.infra.docker_login import refuse_without_login
+from herd.infra.images.build_context import Staged, Stager, StagingError
+from herd.infra.images.registry import refuse_without_login
 from herd.infra.offer import is_arm64
-from herd.infra.running import Pushed
-from herd.infra.spec import Specs, WorkloadSpec
-from herd.infra.staging import Staged, Stager, StagingError
+from herd.infra.settings.frozen import Pushed
+from herd.infra.spec.load import Specs, WorkloadSpec
+from herd.infra.storage.absence import IMAGE
 
 PLATFORMS = {False: "linux/amd64", True: "linux/arm64"}
 """Also on a laptop with another processor: it is what the task definitions ask for."""

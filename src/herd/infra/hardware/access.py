@@ -10,8 +10,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from herd.infra.settings import Settings
-from herd.infra.spec import ApiSpec
+from herd.infra.settings.load import Settings
+from herd.infra.spec.load import ApiSpec
 
 Access = Literal["internal", "company", "public"]
 Facing = Literal["internal", "public"]

@@ -11,8 +11,8 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from herd.infra import naming
-from herd.infra.settings_values import DRIVER_PORTS, Connection, Dataset, Pool, SignIn
-from herd.infra.spec_errors import did_you_mean, quoted, show
+from herd.infra.messages import did_you_mean, quoted, show
+from herd.infra.settings.tables import DRIVER_PORTS, Connection, Dataset, Pool, SignIn
 
 Reader = Callable[[str], Any]
 

@@ -7,9 +7,9 @@ import pulumi
 from pulumi_aws.ec2.security_group import SecurityGroup
 
 from herd.infra.context import Component, Context
-from herd.infra.network import HTTPS, WORLD, Network
-from herd.infra.settings_values import Connection
-from herd.infra.spec import WorkloadSpec
+from herd.infra.hardware.network import HTTPS, WORLD, Network
+from herd.infra.settings.tables import Connection
+from herd.infra.spec.load import WorkloadSpec
 
 
 class Connections(Component):

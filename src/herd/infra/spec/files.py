@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from herd.infra import spec_words as words
-from herd.infra.spec_errors import Problem, did_you_mean, printable, quoted
-from herd.infra.spec_models import FOLDERS, Kind
+from herd.infra.messages import Problem, did_you_mean, printable, quoted
+from herd.infra.spec import values as words
+from herd.infra.spec.models import FOLDERS, Kind
 
 SETTINGS = "workload.toml"
 DEFAULTS = "defaults.toml"

@@ -19,12 +19,12 @@ from pulumi_aws.lb.target_group import TargetGroup
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from herd.infra.access import FACING, Facing
-from herd.infra.certificates import Domain
 from herd.infra.context import Component, Context
-from herd.infra.network import WORLD, Network
-from herd.infra.settings import Settings
-from herd.infra.spec import ApiSpec
+from herd.infra.hardware.access import FACING, Facing
+from herd.infra.hardware.certificates import Domain
+from herd.infra.hardware.network import WORLD, Network
+from herd.infra.settings.load import Settings
+from herd.infra.spec.load import ApiSpec
 
 HTTP, HTTPS = 80, 443
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"

@@ -20,12 +20,12 @@ from pulumi_aws.ecs.cluster_capacity_providers import ClusterCapacityProviders
 from pulumi_aws.iam.instance_profile import InstanceProfile
 
 from herd.infra.context import Component, Context
-from herd.infra.network import Network
+from herd.infra.hardware.network import Network
 from herd.infra.offer import FARGATE, Offer
-from herd.infra.permissions import Granted
-from herd.infra.settings import Settings
-from herd.infra.settings_values import Pool
-from herd.infra.spec import Specs, WorkloadSpec
+from herd.infra.permissions.workload import Granted
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Pool
+from herd.infra.spec.load import Specs, WorkloadSpec
 
 IMAGE = "resolve:ssm:/aws/service/ecs/optimized-ami/amazon-linux-2023/{kind}recommended/image_id"
 """EC2 looks the parameter up whenever it starts a machine, so a new one has the newest image and no update of the

@@ -7,12 +7,13 @@ settings is wrong by itself the message is dropped: it would only repeat the pro
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from herd.infra import capacity, limits
-from herd.infra.asl import Target
+from herd.infra import capacity
+from herd.infra.messages import did_you_mean, show
 from herd.infra.offer import FARGATE
-from herd.infra.spec_errors import did_you_mean, show
-from herd.infra.spec_models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
-from herd.infra.statemachine import job_definition
+from herd.infra.spec.models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
+from herd.infra.workloads.states import limits
+from herd.infra.workloads.states.asl import Target
+from herd.infra.workloads.states.job import job_definition
 
 Finding = tuple[tuple[str, ...], str]
 

@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from herd.infra import capacity, spec_files, spec_rules
-from herd.infra import spec_words as words
-from herd.infra.spec_errors import Problem, did_you_mean, printable, quoted, reword
-from herd.infra.spec_files import DEFAULTS, SETTINGS, Found, Layer, Origin
-from herd.infra.spec_models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
+from herd.infra import capacity
+from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
+from herd.infra.spec import files as spec_files
+from herd.infra.spec import rules_workload as spec_rules
+from herd.infra.spec import values as words
+from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
+from herd.infra.spec.models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 
 AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
 

@@ -21,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 
 from herd import PACKAGE
-from herd.infra.spec import WorkloadSpec
+from herd.infra.spec.load import WorkloadSpec
 
 LOCK = "requirements.lock"
 NEVER = frozenset({"__pycache__", "venv", "node_modules"})

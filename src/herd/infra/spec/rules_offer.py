@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from herd.infra import capacity
+from herd.infra.messages import did_you_mean, show
 from herd.infra.offer import Offer
-from herd.infra.spec_errors import did_you_mean, show
-from herd.infra.spec_models import AnySpec, WorkloadSpec
-from herd.infra.spec_rules import Finding
+from herd.infra.spec.models import AnySpec, WorkloadSpec
+from herd.infra.spec.rules_workload import Finding
 
 MOST_CONNECTIONS = 4
 """A network interface has five security groups: that of all tasks, and one a connection.

@@ -32,7 +32,7 @@ from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
 from herd.infra.context import Component, Context, LogBucket
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
-from herd.infra.spec import WorkloadSpec
+from herd.infra.spec.load import WorkloadSpec
 
 WORLD = "0.0.0.0/0"
 HTTPS = 443

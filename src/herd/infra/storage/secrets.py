@@ -9,11 +9,11 @@ from collections.abc import Mapping
 import pulumi
 from pulumi_aws.secretsmanager.get_secret import get_secret
 
-from herd.infra.absence import SECRET
 from herd.infra.naming import Naming
-from herd.infra.settings import Settings
-from herd.infra.settings_values import Connection
-from herd.infra.spec import Specs, WorkloadSpec
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Connection
+from herd.infra.spec.load import Specs, WorkloadSpec
+from herd.infra.storage.absence import SECRET
 
 
 def needed(spec: WorkloadSpec, connections: Mapping[str, Connection]) -> dict[str, str]:

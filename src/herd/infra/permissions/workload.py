@@ -15,12 +15,12 @@ import pulumi
 from pulumi_aws.iam.role import Role
 from pulumi_aws.iam.role_policy import RolePolicy
 
-from herd.infra import vault
 from herd.infra.context import Account, Component, Context
-from herd.infra.keys import key_use
 from herd.infra.offer import Offer
-from herd.infra.settings_values import Dataset
-from herd.infra.spec import BatchSpec, ReportSpec, WorkloadSpec
+from herd.infra.settings.tables import Dataset
+from herd.infra.spec.load import BatchSpec, ReportSpec, WorkloadSpec
+from herd.infra.storage import secrets as vault
+from herd.infra.storage.keys import key_use
 
 Statement = dict[str, Any]
 Document = dict[str, Any]

@@ -15,14 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from herd.infra import spec_draft, spec_files, spec_graph, spec_offer
+from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, quoted
 from herd.infra.offer import Offer
-from herd.infra.schedule import Schedule
-from herd.infra.spec_draft import Draft
-from herd.infra.spec_errors import Problem, SpecErrors, did_you_mean, printable, quoted
-from herd.infra.spec_files import Origin
-from herd.infra.spec_graph import Pipeline
-from herd.infra.spec_models import (
+from herd.infra.spec import draft as spec_draft
+from herd.infra.spec import files as spec_files
+from herd.infra.spec import rules_graph as spec_graph
+from herd.infra.spec import rules_offer as spec_offer
+from herd.infra.spec.draft import Draft
+from herd.infra.spec.files import Origin
+from herd.infra.spec.models import (
     AnySpec,
     ApiSpec,
     BatchSpec,
@@ -35,6 +36,8 @@ from herd.infra.spec_models import (
     WorkloadSpec,
     settings_of,
 )
+from herd.infra.spec.rules_graph import Pipeline
+from herd.infra.spec.schedule import Schedule
 
 EVERYWHERE = Offer()
 """What every environment offers."""

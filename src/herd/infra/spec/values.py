@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from herd.infra import naming
-from herd.infra.spec_errors import nearest
+from herd.infra.messages import nearest
 
 WORKLOAD_NAME, WORKLOAD_NAMES = naming.WORKLOAD, naming.WORKLOADS
 ENVIRONMENT_NAME = naming.ENVIRONMENT
@@ -121,7 +121,7 @@ def env_name(value: str) -> str:
 
 
 def hardware_name(value: str) -> str:
-    """Which there are, the stack's settings say (`herd.infra.spec_offer`)."""
+    """Which there are, the stack's settings say (`herd.infra.spec.rules_offer`)."""
     return _match(value, FOLDER_NAME, "is not a name of hardware; allowed: fargate, fargate-spot, vm or a pool's")
 
 

@@ -16,7 +16,9 @@ developer guide). So then there is no further attempt: it would write where the 
 
 from typing import Any
 
-from herd.infra.asl import (
+from herd.infra.offer import FARGATE
+from herd.infra.spec.models import BatchSpec
+from herd.infra.workloads.states.asl import (
     CHECK_FAILED,
     FAILED,
     KILLED,
@@ -33,8 +35,6 @@ from herd.infra.asl import (
     read_input,
     when,
 )
-from herd.infra.offer import FARGATE
-from herd.infra.spec_models import BatchSpec
 
 CONTAINER = "main"
 CHECK_FAILED_EXIT = 65

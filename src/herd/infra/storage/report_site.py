@@ -14,10 +14,10 @@ from pulumi_aws.cloudfront.distribution import Distribution
 from pulumi_aws.cloudfront.origin_access_control import OriginAccessControl
 from pulumi_aws.s3.get_account_public_access_block import get_account_public_access_block
 
-from herd.infra.absence import PUBLIC_ACCESS_BLOCK
 from herd.infra.context import Component, Context, Statement
-from herd.infra.settings import Settings
-from herd.infra.storage import Bucket, public_pages
+from herd.infra.settings.load import Settings
+from herd.infra.storage.absence import PUBLIC_ACCESS_BLOCK
+from herd.infra.storage.buckets import Bucket, public_pages
 
 NOT_CACHED = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
 """AWS's cache policy CachingDisabled: a page that was rendered again is seen at once."""

@@ -8,7 +8,8 @@ succeeded, else it is skipped, and its record says so. The pipeline fails at its
 from collections.abc import Mapping
 from typing import Any
 
-from herd.infra.asl import (
+from herd.infra.spec.load import BatchSpec, Pipeline
+from herd.infra.workloads.states.asl import (
     FAILED,
     RUN_ID,
     STATUS,
@@ -22,7 +23,6 @@ from herd.infra.asl import (
     read_input,
     when,
 )
-from herd.infra.spec import BatchSpec, Pipeline
 
 _SKIPPED: State = {"status": "skipped", "attempt": None, "exit_code": None, "reason": "a job before it did not succeed"}
 

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
-from herd.infra import capacity, schedule
-from herd.infra import spec_words as words
-from herd.infra.schedule import Schedule
+from herd.infra import capacity
+from herd.infra.spec import schedule
+from herd.infra.spec import values as words
+from herd.infra.spec.schedule import Schedule
 
 Kind = Literal["job", "report", "api"]
 Scalar = bool | int | float | str

@@ -18,9 +18,9 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from herd.infra import naming
-from herd.infra import settings_readers as read
-from herd.infra.settings_values import PROFILES, Connection, Dataset, Pool, Profile, SignIn
-from herd.infra.spec_errors import did_you_mean, printable, quoted, show
+from herd.infra.messages import did_you_mean, printable, quoted, show
+from herd.infra.settings import readers as read
+from herd.infra.settings.tables import PROFILES, Connection, Dataset, Pool, Profile, SignIn
 
 BY_PROFILE = "profile"
 """In Pulumi.yaml the default of a setting that has one for each profile. Pulumi hands every default to the program, so

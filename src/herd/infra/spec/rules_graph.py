@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from herd.infra.schedule import Schedule
-from herd.infra.spec_errors import did_you_mean, show
-from herd.infra.spec_models import AnySpec, BatchSpec, Kind
-from herd.infra.spec_rules import Finding
+from herd.infra.messages import did_you_mean, show
+from herd.infra.spec.models import AnySpec, BatchSpec, Kind
+from herd.infra.spec.rules_workload import Finding
+from herd.infra.spec.schedule import Schedule
 
 
 @dataclass(frozen=True)

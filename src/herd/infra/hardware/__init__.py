@@ -1,0 +1,1 @@
+"""The hardware layer: network, cluster, load balancers and what leads to them."""

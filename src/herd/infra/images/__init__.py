@@ -1,0 +1,1 @@
+"""The system layer: build contexts, images and their registry."""

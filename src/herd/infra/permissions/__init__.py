@@ -1,0 +1,1 @@
+"""What each workload and the platform itself may do."""

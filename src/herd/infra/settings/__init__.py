@@ -1,0 +1,1 @@
+"""What a stack says: Pulumi.<stack>.yaml, read and checked."""

@@ -1,0 +1,1 @@
+"""What a team writes: one folder a workload, its settings, its schedule."""

@@ -1,0 +1,1 @@
+"""The state machines of jobs and pipelines, in the Amazon States Language."""
