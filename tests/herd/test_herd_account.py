@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from herd.targets import target
-from localcloud.patches.stepfunctions_definitions import diagnose
+from localcloud.patches.stepfunctions.definitions import diagnose
 
 NUMBER = "210987654321"
 PROD = f"config:\n  aws:region: eu-central-1\n  herd:account: '{NUMBER}'\n  herd:profile: prod\n"

@@ -394,8 +394,9 @@ def test_any_bytes_give_a_spec_or_messages(write_project: Write, content: bytes)
 
 def test_specs_need_no_pulumi() -> None:
     """herd reads settings in every command: the half second of Pulumi's import would be felt."""
-    code
-    = "import sys; import herd.infra.spec.load, herd.infra.naming, herd.infra.capacity; sys.exit('pulumi' in sys.modules)" assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    modules = "herd.infra.spec.load, herd.infra.naming, herd.infra.capacity"
+    code = f"import sys; import {modules}; sys.exit('pulumi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_the_projects_own_workloads_are_right() -> None:

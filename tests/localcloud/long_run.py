@@ -18,7 +18,7 @@ import psutil
 
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config
-from localcloud.patches import stepfunctions_kept
+from localcloud.patches.stepfunctions import kept as stepfunctions_kept
 
 START = datetime(2031, 3, 1, 18, 0, tzinfo=UTC)
 TWICE_A_DAY, AT_NIGHT = [f"job-{number}" for number in range(4)], "night"

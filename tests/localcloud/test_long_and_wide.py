@@ -19,7 +19,8 @@ from localcloud.agent import tasks as agent_tasks
 from localcloud.agent.agent import Agent
 from localcloud.agent.places import Capacity
 from localcloud.engines import Container, Exit
-from localcloud.patches import backends, metrics_kept
+from localcloud.patches import backends
+from localcloud.patches import cloudwatch as metrics_kept
 from localcloud.server import Server
 from tests.localcloud import long_run
 from tests.localcloud.conftest import AnyImage, Cloud, CommandEngine, PlainEnvironment

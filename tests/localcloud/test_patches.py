@@ -47,7 +47,7 @@ ADDED = {
 COMPARE = """
 import inspect, json, pkgutil, sys
 import localcloud.patches
-import localcloud.patches.ec2
+import localcloud.patches.ec2.api
 for module in pkgutil.iter_modules(localcloud.patches.__path__):
     __import__(f"localcloud.patches.{module.name}")
 

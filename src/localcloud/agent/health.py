@@ -18,7 +18,7 @@ from typing import Any
 
 from localcloud.agent.run import TaskRun
 from localcloud.balancer_address import balancer_address
-from localcloud.patches.elbv2 import Health
+from localcloud.patches.elbv2.api import Health
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.agent.containers import Plan
 from localcloud.engines import Handle
-from localcloud.patches.stepfunctions_patience import Patience
+from localcloud.patches.stepfunctions.patience import Patience
 
 
 @dataclass(eq=False)

@@ -27,8 +27,8 @@ from localcloud.agent.places import Capacity, Places, is_of_service
 from localcloud.agent.run import TaskRun
 from localcloud.engines import CannotStart, Engine, Exit
 from localcloud.patches import backends
-from localcloud.patches.ecs import family_of
-from localcloud.patches.stepfunctions_patience import of_this_thread
+from localcloud.patches.ecs.api import family_of
+from localcloud.patches.stepfunctions.patience import of_this_thread
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from importlib.metadata import version
 
-from localcloud.patches import ec2  # before any other part of moto is loaded
+from localcloud.patches.ec2 import api as ec2  # before any other part of moto is loaded
 
 MOTO_VERSION = "5.2.5"
 
@@ -38,31 +38,31 @@ def apply() -> None:
             core,
             determinism,
             ecr,
-            ecs,
-            ecs_clusters,
-            ecs_kept,
-            ecs_services,
-            elbv2,
             events,
-            iam,
-            iam_providers,
             judged,
-            launch_templates,
-            listener_certificates,
-            logs_kept,
-            metric_filters,
-            metrics_kept,
-            s3,
-            s3_notifications,
             scheduler,
             sqs,
-            stepfunctions_api,
-            stepfunctions_kept,
-            stepfunctions_language,
-            stepfunctions_patience,
-            stepfunctions_tasks,
             sts,
         )
+        from localcloud.patches import cloudwatch as metrics_kept
+        from localcloud.patches.ec2 import launch_templates
+        from localcloud.patches.ecs import api as ecs
+        from localcloud.patches.ecs import clusters as ecs_clusters
+        from localcloud.patches.ecs import kept as ecs_kept
+        from localcloud.patches.ecs import services as ecs_services
+        from localcloud.patches.elbv2 import api as elbv2
+        from localcloud.patches.elbv2 import certificates as listener_certificates
+        from localcloud.patches.iam import api as iam
+        from localcloud.patches.iam import providers as iam_providers
+        from localcloud.patches.logs import kept as logs_kept
+        from localcloud.patches.logs import metric_filters
+        from localcloud.patches.s3 import api as s3
+        from localcloud.patches.s3 import notifications as s3_notifications
+        from localcloud.patches.stepfunctions import api as stepfunctions_api
+        from localcloud.patches.stepfunctions import kept as stepfunctions_kept
+        from localcloud.patches.stepfunctions import language as stepfunctions_language
+        from localcloud.patches.stepfunctions import patience as stepfunctions_patience
+        from localcloud.patches.stepfunctions import tasks as stepfunctions_tasks
 
         modules = (
             core,

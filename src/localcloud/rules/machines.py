@@ -6,7 +6,7 @@ import re
 
 from localcloud.calls import Refused
 from localcloud.patches import backends
-from localcloud.patches.stepfunctions_definitions import diagnose
+from localcloud.patches.stepfunctions.definitions import diagnose
 from localcloud.rules.reading import Asked
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")

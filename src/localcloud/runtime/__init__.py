@@ -13,7 +13,8 @@ from pathlib import Path
 
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.calls import Call
-from localcloud.patches import logs_kept, stepfunctions_kept
+from localcloud.patches.logs import kept as logs_kept
+from localcloud.patches.stepfunctions import kept as stepfunctions_kept
 from localcloud.runtime.executions import Executions
 from localcloud.runtime.logs import Logs
 from localcloud.runtime.objects import Objects

@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.agent.clock import Clock
 from localcloud.calls import Refused
-from localcloud.patches import stepfunctions_kept as kept
+from localcloud.patches.stepfunctions import kept
 from localcloud.runtime.store import Store, to_json
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.agent.clock import Clock
-from localcloud.patches import logs_kept
+from localcloud.patches.logs import kept as logs_kept
 from localcloud.runtime.store import Store
 
 log = logging.getLogger(__name__)

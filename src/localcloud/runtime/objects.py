@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import unescape
 
 from localcloud.calls import Call, Refused
-from localcloud.patches import s3_kept
+from localcloud.patches.s3 import kept as s3_kept
 from localcloud.runtime.store import Store, to_json
 from localcloud.server import Request, Response
 from localcloud.unreadable import Reason, Unreadable

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
-from localcloud.patches import ecs_kept
+from localcloud.patches.ecs import kept as ecs_kept
 from localcloud.runtime.executions import STOPPED
 from localcloud.runtime.store import Store, to_json
 

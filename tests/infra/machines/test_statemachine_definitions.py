@@ -11,7 +11,7 @@ from herd.infra.spec.load import JobSpec, Pipeline
 from herd.infra.workloads.states.asl import Target
 from herd.infra.workloads.states.job import job_definition
 from herd.infra.workloads.states.pipeline import pipeline_definition
-from localcloud.patches.stepfunctions_definitions import diagnose
+from localcloud.patches.stepfunctions.definitions import diagnose
 
 Jobs = Callable[..., JobSpec]
 

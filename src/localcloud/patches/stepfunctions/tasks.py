@@ -26,8 +26,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 
 from localcloud.iam.errors import CannotAssume
 from localcloud.patches import backends, hooks
-from localcloud.patches.ecs import find_task
-from localcloud.patches.stepfunctions_language import replace_everywhere
+from localcloud.patches.ecs.api import find_task
+from localcloud.patches.stepfunctions.language import replace_everywhere
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 from moto.ecs import models, responses
 
 from localcloud.patches import hooks
-from localcloud.patches.ecs import with_security_groups
+from localcloud.patches.ecs.api import with_security_groups
 
 Backend = models.EC2ContainerServiceBackend
 

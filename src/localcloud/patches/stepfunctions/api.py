@@ -15,7 +15,7 @@ from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.backend import execution as executions
 from moto.stepfunctions.parser.backend import execution_worker
 
-from localcloud.patches.stepfunctions_definitions import diagnose
+from localcloud.patches.stepfunctions.definitions import diagnose
 
 Response = responses.StepFunctionResponse
 

@@ -8,7 +8,7 @@ from typing import Any
 from moto.ecs import models
 
 from localcloud.patches import backends, determinism
-from localcloud.patches.ecs import TaskContainer
+from localcloud.patches.ecs.api import TaskContainer
 
 BOUND = ("_backend", "definition", "containers")
 """What a task holds of the cloud around it."""

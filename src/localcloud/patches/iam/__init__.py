@@ -1,0 +1,1 @@
+"""Changes to moto's iam."""
