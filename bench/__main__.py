@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench import engine, environment, gateway, prod, tasks, wide
 from bench.measure import Result
-from bench.sandbox import POLICY_PACK
+from harness.sandbox import POLICY_PACK
 
 MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "preview": engine.preview,

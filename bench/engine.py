@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.measure import Result, interleaved, seconds
-from bench.sandbox import POLICY_PACK, ROOT, Sandbox
+from harness.sandbox import POLICY_PACK, ROOT, Sandbox
 
 ROUNDS = 5
 

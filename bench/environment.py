@@ -11,7 +11,7 @@ import psutil
 
 from bench.engine import resources
 from bench.measure import Result, interleaved, seconds
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 MORE_JOBS, MORE_SERVICES = 50, 5
 IDLE_SECONDS = 30

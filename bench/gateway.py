@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bench.measure import Result
-from bench.sandbox import Sandbox
 from bench.tasks import Cluster
+from harness.sandbox import Sandbox
 
 CONNECTIONS = 50
 SECONDS = 4

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from bench.measure import Result, seconds
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from herd.bootstrap.permissions import boundary
 from herd.bootstrap.scope import Scope
 from herd.infra.context import Account

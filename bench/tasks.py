@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Result, interleaved
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 TASKS = 15
 CLOCK = ["sh", "-c", "date +%s%N"]

@@ -13,7 +13,7 @@ import psutil
 from bench.engine import EmptyProgram, resources
 from bench.environment import SERVICE
 from bench.measure import Result, seconds
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 JOBS, SERVICES = 200, 20
 PREVIEWS = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 FILES = 6
 """How many files the job publishes in each version."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
 from herd.deploy import inventory
 from herd.targets import local_cloud

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.docs.markdown import ROOT, blocks
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("docs-guide"), pytest.mark.timeout(600)]

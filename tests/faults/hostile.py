@@ -17,7 +17,7 @@ import boto3
 import psutil
 from botocore.config import Config as BotoConfig
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from localcloud.credentials import Key
 
 REGION = "eu-west-1"

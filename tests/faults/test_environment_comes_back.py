@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
 from herd.targets.target import LocalTarget
 from herd.toolchain import machine

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-losses")]
 

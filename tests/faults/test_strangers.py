@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.faults.hostile import Checkout, without_aws
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-strangers")]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.sandbox import Sandbox
-from tests.policy.partner import EXCEPTION, EXTEND
+from harness.sandbox import Sandbox
+from tests.herd.policy.partner import EXCEPTION, EXTEND
 
 FINDING = "dev: environment: partner-in: the world may reach port 8443"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("herd-live")]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import CANARY
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
+from tests.herd.policy.partner import EXTEND
 from tests.live.support import processes_below
-from tests.policy.partner import EXTEND
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-name")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-expired"), pytest.mark.timeout(900)]

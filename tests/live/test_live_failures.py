@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-failures")]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import LOGINS
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-images")]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-permissions")]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sandbox import POLICY_PACK, Sandbox
-from tests.policy.partner import EXCEPTION, EXTEND
+from harness.sandbox import POLICY_PACK, Sandbox
+from tests.herd.policy.partner import EXCEPTION, EXTEND
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-policy")]
 

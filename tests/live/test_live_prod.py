@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.prod import DATA, SCOPE, SETTINGS, adopt
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-prod")]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-rollback")]

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from tests.live.support import CANARY, browser, fetch, is_free, listening_addresses, processes_below
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-sample")]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from herd.toolchain import machine, pulumi_cli
 from tests.live.support import LOGINS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.sandbox import Sandbox
+from harness.sandbox import Sandbox
 from herd.deploy.verify.promises import PROMISES
 from tests.live.support import processes_below
 

@@ -17,7 +17,7 @@ from herd.infra.context import Account
 from herd.infra.settings.load import Settings
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
-from tests.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
+from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
 
 FILES = {
     **TEAM,

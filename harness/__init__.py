@@ -1,0 +1,1 @@
+"""What tests, benchmarks and the soak share: a checkout of its own in an empty folder."""

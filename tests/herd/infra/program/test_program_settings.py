@@ -1,0 +1,298 @@
+"""Every setting reaches something: a field that changes nothing would be a promise that nobody keeps."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Connection
+from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
+from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Program, run_program, write_team
+
+JOB, API = "jobs/lonely/workload.toml", "apis/answers/workload.toml"
+ANOTHER_IMAGE = {"images/other/Dockerfile": "FROM scratch\n", "images/other/requirements.lock": ""}
+
+CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
+    "nothing": (JOB, "", {}),
+    "owner": (JOB, 'owner = "ops@example.com"', {}),
+    "review_by": (JOB, "review_by = 2028-01-01", {}),
+    "image": (JOB, 'image = "other"', ANOTHER_IMAGE),
+    "command": (JOB, 'command = ["python", "main.py", "--all"]', {}),
+    "hardware": (JOB, 'hardware = "fargate-spot"', {}),
+    "cpu": (JOB, "cpu = 0.5", {}),
+    "memory_gb": (JOB, "memory_gb = 4", {}),
+    "disk_gb": (JOB, "disk_gb = 40", {}),
+    "reads": (JOB, 'reads = ["ingest"]', {}),
+    "Read.name": (JOB, 'reads = ["lonely"]', {}),
+    "Read.fetch": (JOB, 'reads = [{ name = "ingest", fetch = false }]', {}),
+    "uses": (JOB, 'uses = ["features"]', {}),
+    "params": (JOB, "[params]\nmonth = 2", {}),
+    "env": (JOB, '[env]\nTARGET = "x"', {}),
+    "secrets": (JOB, '[secrets]\nKEY = "key"', {}),
+    "connects": (JOB, 'connects = ["warehouse"]', {}),
+    "schedule": (JOB, 'schedule = "@weekly"', {}),
+    "timezone": (JOB, 'timezone = "America/New_York"', {}),
+    "after": (JOB, 'schedule = "none"\nafter = ["ingest"]', {}),
+    "fan_out": (JOB, 'fan_out = ["a"]', {}),
+    "timeout_minutes": (JOB, "timeout_minutes = 5", {}),
+    "retries": (JOB, "retries = 3", {}),
+    "overlap": (JOB, 'overlap = "replace"', {}),
+    "checks": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5', {}),
+    "Check.file": (JOB, '[[check]]\nfile = "n.json"\nvalue = "auc"\nmin = 0.5', {}),
+    "Check.value": (JOB, '[[check]]\nfile = "m.json"\nvalue = "loss"\nmin = 0.5', {}),
+    "Check.min": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.6', {}),
+    "Check.max": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax = 0.6', {}),
+    "Check.max_drop": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_drop = 0.1', {}),
+    "port": (API, "port = 8100", {}),
+    "health": (API, 'health = "/up"', {}),
+    "start_minutes": (API, "start_minutes = 4", {}),
+    "access": (API, 'access = "internal"', {}),
+    "replicas": (API, "[replicas]\nmin = 2\nmax = 2", {}),
+    "Replicas.min": (API, "[replicas]\nmin = 2\nmax = 3", {}),
+    "Replicas.max": (API, "[replicas]\nmin = 1\nmax = 4", {}),
+    "Replicas.target_cpu": (API, "[replicas]\nmin = 1\nmax = 3\ntarget_cpu = 70", {}),
+}
+"""Setting -> the file it is changed in, the line that replaces or joins what is there, other files."""
+
+OFFERED: dict[str, Any] = {"connections": {"warehouse": Connection("postgresql", "warehouse-login", 5432)}}
+"""Settings of the stack that the changes need."""
+
+GIVEN = {"name", "kind", "folder"}
+
+
+NEEDED = ("defaults.toml", "images/", "runner/", "lib/", "jobs/ingest/", "jobs/train/")
+
+
+def deployed(root: Path, file: str, line: str = "", more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What is registered for that one workload, the jobs it may read and nothing else, with one setting changed."""
+    wanted = (*NEEDED, str(Path(file).parent))
+    files = {path: text for path, text in TEAM.items() if path.startswith(wanted)}
+    files |= {**(more or {}), file: toml({**tomllib.loads(files[file]), **tomllib.loads(line)})}
+    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED)).everything()
+
+
+def toml(values: dict[str, Any]) -> str:
+    return "".join(f"{key} = {inline(value)}\n" for key, value in values.items())
+
+
+def inline(value: Any) -> str:
+    match value:
+        case dict():
+            return "{ " + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + " }"
+        case list():
+            return "[" + ", ".join(map(inline, value)) + "]"
+        case date():
+            return value.isoformat()
+    return json.dumps(value)
+
+
+def test_every_setting_has_its_case() -> None:
+    fields = {field for model in (JobSpec, ReportSpec, ApiSpec) for field in model.model_fields} - GIVEN
+    parts = {f"{model.__name__}.{field}" for model in (Read, Check, Replicas) for field in model.model_fields}
+    assert set(CHANGES) == fields | parts | {"nothing"}
+
+
+@pytest.mark.parametrize("setting", [setting for setting in CHANGES if setting != "nothing"])
+def test_a_setting_changes_what_is_deployed(setting: str, tmp_path: Path) -> None:
+    file, line, more = CHANGES[setting]
+    _, whole, _ = CHANGES[{"Check": "checks", "Read": "reads"}.get(setting.partition(".")[0], "nothing")]
+    assert deployed(tmp_path / "after", file, line, more) != deployed(tmp_path / "before", file, whole)
+
+
+def test_a_public_api_needs_the_stacks_consent(team: Path) -> None:
+    with pytest.raises(pulumi.RunError, match='apis/answers/workload.toml: access = "public" is not allowed'):
+        run_program(team, Settings("herd", "dev", REGION, ACCOUNT))
+
+
+def test_schedules_can_be_off(team: Path) -> None:
+    off = run_program(team, Settings(**{**vars(SETTINGS), "schedules": False}))
+    assert {schedule.inputs["state"] for schedule in off.of("scheduler/schedule:Schedule")} == {"DISABLED"}
+
+
+@pytest.mark.parametrize(
+    ("expired", "off"),
+    [
+        ((), set()),
+        (("lonely",), {"lonely-schedule"}),
+        (("ingest",), {"ingest-pipeline-schedule"}),
+        (("page",), {"ingest-pipeline-schedule"}),
+        (("answers",), set()),
+        (("was-removed",), set()),
+        (("lonely", "page"), {"lonely-schedule", "ingest-pipeline-schedule"}),
+    ],
+    ids=["nobody", "a job", "a root", "the last of a pipeline", "a service", "nobody's any more", "several"],
+)
+def test_what_has_expired_is_made_with_its_schedule_off(team: Path, expired: tuple[str, ...], off: set[str]) -> None:
+    """And with no end, which would lie in the past; all else is as it is."""
+    program = run_program(team, Settings(**{**vars(SETTINGS), "expired": expired}))
+    schedules = {schedule.name: schedule.inputs for schedule in program.of("scheduler/schedule:Schedule")}
+    assert {name for name, inputs in schedules.items() if inputs["state"] == "DISABLED"} == off
+    assert {name for name, inputs in schedules.items() if not inputs.get("endDate")} == off
+    told, before = (
+        {resource.name: resource.inputs for resource in of.resources if resource.name not in off}
+        for of in (program, run_program(team))
+    )
+    assert told == before
+
+
+# --- what is told to whom ------------------------------------------------------------------------------------------
+
+
+def test_schedules(program: Program) -> None:
+    schedules = {schedule.name: schedule.inputs for schedule in program.of("scheduler/schedule:Schedule")}
+    assert {name: schedule["name"] for name, schedule in schedules.items()} == {
+        "lonely-schedule": "herd-dev-lonely",
+        "ingest-pipeline-schedule": "herd-dev-ingest_pipeline",
+    }
+    pipeline = schedules["ingest-pipeline-schedule"]
+    assert pipeline["scheduleExpression"] == "cron(0 6 ? * MON-FRI *)"
+    assert pipeline["scheduleExpressionTimezone"] == "Europe/Amsterdam"
+    assert pipeline["endDate"] == "2027-06-30T21:59:59Z" and pipeline["state"] == "ENABLED"
+    assert pipeline["target"]["arn"] == "arn:ingest-pipeline-machine"
+    assert json.loads(pipeline["target"]["input"]) == {
+        "trigger": "schedule",
+        "scheduled_time": "<aws.scheduler.scheduled-time>",
+        "params": {},
+    }
+
+
+def test_the_runner_of_a_job_is_told_everything(program: Program) -> None:
+    told = program.task("train")
+    assert (
+        told["content_hash"]
+        and told.pop("content_hash")
+        == program.one("ecs/taskDefinition:TaskDefinition", "train-task").inputs["tags"]["herd:content-hash"]
+    )
+    assert told == {
+        "schema": 1,
+        "environment": "dev",
+        "workload": "train",
+        "kind": "job",
+        "command": ["python", "main.py"],
+        "data_bucket": f"herd-dev-{ACCOUNT}-data",
+        "reports_bucket": None,
+        "reports_url": None,
+        "reads": [{"name": "ingest", "fetch": True}],
+        "connections": [],
+        "params": {},
+        "checks": [{"file": "metrics.json", "value": "auc", "min": 0.7, "max": None, "max_drop": None}],
+        "fan_out": ["small", "large"],
+        "retries": 2,
+        "timeout_seconds": 3600,
+        "stop_seconds": 30,
+        "memory_gb": 2,
+        "port": None,
+        "base_path": None,
+        "health": None,
+        "start_seconds": None,
+        "keep_alive_seconds": None,
+        "image": f"registry.example/herd-dev/python@sha256:{'0' * 64}",
+    }
+
+
+def test_a_report_is_told_where_it_publishes(program: Program) -> None:
+    told = program.task("page")
+    assert told["reports_bucket"] == f"herd-dev-{ACCOUNT}-reports"
+    assert told["reports_url"] == f"https://herd-dev-{ACCOUNT}-reports.s3.{REGION}.example"
+
+
+def test_an_api_is_told_port_and_path(program: Program) -> None:
+    told = program.task("inside")
+    assert (told["port"], told["base_path"]) == (9000, "/inside")
+    assert (told["health"], told["start_seconds"], told["timeout_seconds"]) == ("/health", 60, None)
+    assert program.container("inside")["portMappings"] == [{"containerPort": 9000, "protocol": "tcp"}]
+
+
+def test_services_keep_connections_longer_than_the_load_balancer(program: Program) -> None:
+    """Who closes first risks a request that is just on its way: 502."""
+    balancers = program.of("lb/loadBalancer:LoadBalancer")
+    assert balancers
+    for balancer in balancers:
+        assert program.task("answers")["keep_alive_seconds"] >= balancer.inputs["idleTimeout"] + 10
+
+
+def test_a_slow_start_is_forgiven_as_long_as_the_setting_says(tmp_path: Path) -> None:
+    file = "apis/answers/workload.toml"
+    files = {**TEAM, file: "start_minutes = 3\n" + TEAM[file]}
+    program = run_program(write_team(tmp_path, files), SETTINGS)
+    assert program.one("ecs/service:Service", "answers-service").inputs["healthCheckGracePeriodSeconds"] == 180
+    assert program.task("answers")["start_seconds"] == program.exports["workloads"]["answers"]["start_seconds"] == 180
+
+
+def test_a_container_has_no_rights_on_its_machine(program: Program) -> None:
+    container = program.container("train")
+    assert container["user"] == "10001:10001" and container["readonlyRootFilesystem"] is True
+    assert container["linuxParameters"]["capabilities"] == {"drop": ["ALL"]}
+    assert [mount["containerPath"] for mount in container["mountPoints"]] == ["/tmp"]
+
+
+def test_exports(program: Program) -> None:
+    assert program.exports.keys() == {
+        "environment", "project", "region", "account", "reports_url", "data_bucket", "reports_bucket", "cluster",
+        "workloads", "pipelines", "protected", "adopted", "encryption_key", "runs_with",
+    }  # fmt: skip
+    assert program.exports["workloads"]["answers"] == {
+        "kind": "api",
+        "url": "http://herd-dev-public.elb.example/answers/",
+        "schedule": None,
+        "log_group": "/herd-dev/answers",
+        "machine": None,
+        "pipeline": None,
+        "service": "herd-dev-answers",
+        "health": "/health",
+        "start_seconds": 60,
+        "secrets": [],
+        "task_definition": "herd-dev-answers",
+        "task_definition_arn": "arn:answers-task",
+        "review_by": "2027-06-30",
+    }
+    assert program.exports["workloads"]["page"]["pipeline"] == "ingest"
+    assert program.exports["pipelines"]["ingest"]["levels"] == [["ingest"], ["train"], ["page"]]
+
+
+def test_what_nobody_needs_is_not_made(tmp_path: Path) -> None:
+    one_job = {path: text for path, text in TEAM.items() if not path.startswith(("apis/", "reports/", "jobs/train"))}
+    program = run_program(write_team(tmp_path, one_job))
+    assert not program.of("lb/loadBalancer:LoadBalancer") and not program.of("ecs/service:Service")
+    assert [bucket.name for bucket in program.of("s3/bucket:Bucket")] == ["data-bucket"]
+    assert program.exports["reports_url"] is None
+
+
+# --- services ------------------------------------------------------------------------------------------------------
+
+
+def test_services_are_routed_by_path_without_it(program: Program) -> None:
+    rule = program.one("listenerRule:ListenerRule", "answers-rule").inputs
+    assert rule["conditions"] == [{"pathPattern": {"values": ["/answers", "/answers/*"]}}]
+    (transform,) = rule["transforms"]
+    assert transform["urlRewriteConfig"]["rewrite"] == {"regex": "^/answers/?(.*)$", "replace": "/$1"}
+
+
+def test_only_a_service_that_scales_leaves_its_count_to_others(program: Program) -> None:
+    services = {service.name: service for service in program.of("ecs/service:Service")}
+    assert services["answers-service"].ignore_changes == ["desiredCount"]
+    assert services["inside-service"].ignore_changes == []
+    assert [target.name for target in program.of("appautoscaling/target:Target")] == ["answers-scaling"]
+
+
+def test_a_service_waits_for_its_rule_and_its_roles(program: Program) -> None:
+    (service,) = [s for s in program.of("ecs/service:Service") if s.name == "answers-service"]
+    waited_for = {urn.rsplit("::", 1)[1] for urn in service.depends_on}
+    assert waited_for >= {"answers-rule", "answers-execution", "answers-task", "cluster-capacity"}
+
+
+def test_extend_runs_after_the_workloads(team: Path) -> None:
+    (team / "extend.py").write_text(
+        "from pulumi import ComponentResource, ResourceOptions\n"
+        "def extend(environment):\n"
+        "    assert 'train' in environment.workloads\n"
+        "    ComponentResource('team:extra:Thing', 'extra', opts=ResourceOptions(parent=environment))\n"
+    )
+    assert [resource.name for resource in run_program(team).of("team:extra:Thing")] == ["extra"]

@@ -1,0 +1,42 @@
+"""The generated reference says what the code does."""
+
+import importlib.util
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_pages_are_what_the_code_says(generator: ModuleType) -> None:
+    stale = [path for path, content in generator.pages().items() if path.read_text(encoding="utf-8") != content]
+    assert not stale, "write them again with: .venv/bin/python docs/generate.py"
+
+
+def test_every_setting_has_a_meaning(generator: ModuleType) -> None:
+    schema = generator.schema()
+    described = [*schema["properties"].values(), *schema["$defs"]["Check"]["properties"].values()]
+    assert all(entry.get("description") for entry in described)
+
+
+def test_editors_know_every_setting_of_the_projects_own_workloads(generator: ModuleType) -> None:
+    known = set(generator.schema()["properties"])
+    for path in ROOT.glob("*/*/workload.toml"):
+        assert set(tomllib.loads(path.read_text())) <= known, path
+
+
+def test_the_schema_is_json(generator: ModuleType) -> None:
+    text = (ROOT / "docs/reference/workload.schema.json").read_text()
+    assert json.loads(text)["$schema"].startswith("http://json-schema.org/")
