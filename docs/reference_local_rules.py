@@ -76,9 +76,11 @@ def documents() -> Iterator[str]:
 
 def patches() -> Iterator[str]:
     """First lines of the modules that change moto."""
-    for file in sorted((ROOT / "src/localcloud" / "patches").glob("*.py")):
+    folder = ROOT / "src/localcloud/patches"
+    for file in sorted(folder.rglob("*.py")):
         if file.name not in ("__init__.py", "backends.py", "hooks.py"):
-            yield f"| `{file.stem}` | {first_line(ast.get_docstring(ast.parse(file.read_text('utf-8'))))} |"
+            name = file.relative_to(folder).with_suffix("").as_posix()
+            yield f"| `{name}` | {first_line(ast.get_docstring(ast.parse(file.read_text('utf-8'))))} |"
 
 
 def first_line(text: str | None) -> str:

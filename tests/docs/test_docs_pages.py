@@ -85,7 +85,7 @@ def test_contributors_are_told_of_every_folder() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     tracked = {Path(name).parts for name in listed}
     folders = {f"{parts[0]}/" for parts in tracked if len(parts) > 1 and parts[0] != ".ci"}
-    inside = {f"{parts[1]}/" for parts in tracked if parts[0] == "localcloud" and len(parts) > 2}
+    inside = {f"{parts[2]}/" for parts in tracked if parts[0] == "src" and len(parts) > 3}
     layout = prose(ROOT / "docs/contributing.md").split("\n## Set up")[0]
     assert {*folders, *inside} <= set(re.findall(r"`([^`]+)`", layout))
 

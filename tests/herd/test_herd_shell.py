@@ -153,27 +153,30 @@ def test_a_file_that_is_no_settings_file_is_wrong_input(checkout: Checkout, text
 
 
 POLICY_PACKS = {
-    "ours by default": (None, "{root}/policy"),
-    "beside the company's": ("/opt/acme-pack", "{root}/policy,/opt/acme-pack"),
-    "not twice": ("{root}/policy,/opt/acme-pack", "{root}/policy,/opt/acme-pack"),
-    "not another checkout's": ("/elsewhere/policy", "{root}/policy"),
+    "ours by default": (None, "{rules}"),
+    "beside the company's": ("/opt/acme-pack", "{rules},/opt/acme-pack"),
+    "not twice": ("{rules},/opt/acme-pack", "{rules},/opt/acme-pack"),
+    "not another checkout's": ("/elsewhere/policy", "{rules}"),
     "none when told so": ("", ""),
-    "one with a comma": ('"""/opt/a, b"""', '{root}/policy,"""/opt/a, b"""'),
+    "one with a comma": ('"""/opt/a, b"""', '{rules},"""/opt/a, b"""'),
 }
 
 
 @pytest.mark.parametrize(("given", "wanted"), POLICY_PACKS.values(), ids=POLICY_PACKS)
 def test_the_rules_are_part_of_the_environment(checkout: Checkout, given: str | None, wanted: str) -> None:
-    base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(root=checkout.root)}
+    base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(rules=shell.RULES)}
     packs = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
-    assert packs == wanted.format(root=checkout.root)
+    assert packs == wanted.format(rules=shell.RULES)
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a,b", 'a "b"', '"', ",", "it's"])
-def test_pulumi_reads_the_rules_folder_as_it_is_called(tmp_path: Path, name: str) -> None:
+def test_pulumi_reads_the_rules_folder_as_it_is_called(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It reads the variable as a line of CSV, and each value of it as one more; what it cannot read it leaves out."""
-    packs = shell.policy_pack(tmp_path / name, {})[POLICY] or ""
-    assert shell.policy_pack(tmp_path / name, {POLICY: packs})[POLICY] == packs, "another time it is not added again"
+    monkeypatch.setattr(shell, "RULES", tmp_path / name / "policy")
+    packs = shell.policy_pack({})[POLICY] or ""
+    assert shell.policy_pack({POLICY: packs})[POLICY] == packs, "another time it is not added again"
     (values,) = csv.reader([packs], strict=True)
     read = [pack for value in values for line in csv.reader([value], strict=True) for pack in line]
     assert read == [f"{tmp_path / name}/policy"]

@@ -228,6 +228,8 @@ ELSEWHERE = {
     "src/herd/toolchain/browser.py": "words of its own",
     "src/herd/toolchain/preflight.py": "words of its own",
     "src/herd/toolchain/pulumi_cli.py": "words of its own",
+    "src/herd/policy/analyzer.py": "tells the engine its port",
+    "src/herd/runner/errors.py": "runs inside a task, whose log this is",
     "src/herd/language_host/program.py": "talks to the engine",
     "src/herd/language_host/server.py": "talks to the engine",
     "src/herd/language_host/offline.py": "talks to `herd check`",

@@ -188,7 +188,7 @@ def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tool
     assert packages.ensure(project, tools.cache, packages.RUN) is True
     sync = next(call for call in tools.calls if "sync" in call)
     assert "--require-hashes" in sync and "--compile-bytecode" in sync and packages.RUN in sync
-    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}\n"
+    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}/src\n"
     assert os.access(project / ".venv/bin/herd", os.X_OK)
     calls = len(tools.calls)
     assert packages.ensure(project, tools.cache, packages.RUN) is False
@@ -277,7 +277,10 @@ def test_a_folder_that_tools_would_misread_is_refused_at_once(tmp_path: Path, na
 
 
 def test_the_bootstrap_needs_the_standard_library_only() -> None:
-    script = "import sys; sys.argv = ['x']; import herd.toolchain.setup, json; print(json.dumps(sorted(sys.modules)))"
+    script = (
+        "import sys; sys.path[:0] = ['src']; sys.argv = ['x']; import herd.toolchain.setup, json; "
+        "print(json.dumps(sorted(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-S", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "site-packages" not in done.stdout
 
@@ -313,8 +316,8 @@ def test_a_second_checkout_gets_its_packages_without_installing_them_again(
         (second / name).write_text((project / name).read_text())
     assert packages.ensure(second, tools.cache, packages.RUN) is True
     assert len(tools.calls) == calls
-    assert (second / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{second}\n"
-    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}\n"
+    assert (second / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{second}/src\n"
+    assert (project / ".venv/lib/python3.11/site-packages/herd.pth").read_text() == f"{project}/src\n"
 
 
 def test_an_environment_that_was_cut_short_is_made_anew(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from herd.target import LocalTarget
+
 from soak.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-many-objects"), pytest.mark.timeout(900)]

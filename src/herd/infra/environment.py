@@ -28,9 +28,12 @@ from herd.infra.storage.adopted import Adopted
 from herd.infra.storage.buckets import Bucket, log_bucket
 from herd.infra.storage.keys import key_arn
 from herd.infra.storage.report_site import publish, refuse_blocked
-from herd.infra.workloads import Api, Job, PipelineMachine, Platform, Report
+from herd.infra.workloads.api import Api
 from herd.infra.workloads.batch import BatchWorkload
-from herd.infra.workloads.common import Workload
+from herd.infra.workloads.common import Platform, Workload
+from herd.infra.workloads.job import Job
+from herd.infra.workloads.pipeline import PipelineMachine
+from herd.infra.workloads.report import Report
 from herd.infra.workloads.states.asl import Target
 
 Spec = TypeVar("Spec", JobSpec, ReportSpec, ApiSpec)

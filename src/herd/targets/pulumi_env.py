@@ -25,6 +25,9 @@ from herd.targets import local_cloud
 from herd.targets.local_cloud import LocalCloud
 from herd.toolchain import machine, pulumi_cli
 
+RULES = PACKAGE / "policy"
+"""Pulumi's policy pack: the rules that every environment is held to."""
+
 QUIET = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -88,7 +91,7 @@ def policy_pack(base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     given = base.get(variable)
     if given == "":
         return {variable: ""}
-    own = str(PACKAGE / "policy")
+    own = str(RULES)
     packs = [pack for flag in _from_csv(given or "") for pack in _from_csv(flag)]
     others = [pack for pack in packs if pack and Path(pack).name != "policy"]
     # Pulumi reads the variable as CSV, and each of its values as the option's, which is CSV again. What it cannot read
