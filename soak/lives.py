@@ -54,15 +54,16 @@ def report(entries: list[dict[str, Any]], wanted: int) -> Iterator[str]:
         f"{lives:,} of {wanted:,} lives of a stack, from {min(entry['when'] for entry in entries)} to "
         f"{max(entry['when'] for entry in entries)} (UTC), commit {commits}: {seconds / lives * 1000:.0f} ms each.",
         "",
-        "A model of the engine drives the plugins: updates of all or of one resource, kills, renames, aliases, "
-        "replacements, what is retained, imported, or renamed and removed in the state, restarts. After each event no "
-        "two URNs may have one resource, nothing of the state may be gone, and what is nobody's is named as such.",
+        "A model of the engine drives the plugins: updates of all or of one resource, with and without a refresh, "
+        "kills, renames, aliases, replacements, what is retained, imported, or renamed and removed in the state, "
+        "restarts. After each event no two URNs may have one resource, nothing of the state may be gone, and what is "
+        "nobody's is named as such.",
         "",
         "| what | figure |",
         "| --- | --- |",
         f"| events | {happened:,} |",
         f"| updates killed | {events['killed']:,} |",
-        f"| updates refused, as AWS refuses a name that is taken | {events['refused']:,} |",
+        f"| updates refused: a name is taken, or the state is out of date | {events['refused']:,} |",
         f"| lives that broke a promise | {', '.join(broken) or 'none'} |",
     )
     for story in broken.values():

@@ -39,6 +39,7 @@ from localcloud.server import Server
 
 Choose = Callable[[int], int]
 """A number below the argument: of a random generator, or of hypothesis, which then finds the shortest story."""
+Happening = Callable[["Life"], None]
 
 TRUST = json.dumps(
     {
@@ -50,6 +51,8 @@ TRUST = json.dumps(
 )
 LOGICAL = ("data", "lake", "pond")
 REFUSALS = ("BucketAlreadyOwnedByYou", "EntityAlreadyExists", "ResourceAlreadyExists")
+REFUSALS_UNREFRESHED = (*REFUSALS, "NoSuch", "NotFound", "is gone, and an interrupted update has made")
+"""Where the state names what is gone."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,8 @@ class Kind:
 
 
 BUCKET = Kind("aws:s3/bucket:Bucket", "bucket", {"forceDestroy": True}, "tags", "", "s3", "buckets")
-KINDS = (
-    BUCKET,
-    Kind("aws:iam/role:Role", "name", {"assumeRolePolicy": TRUST}, "description", "path", "iam", "roles"),
-    Kind("aws:cloudwatch/logGroup:LogGroup", "name", {}, "tags", "", "logs", "groups"),
-)
+ROLE = Kind("aws:iam/role:Role", "name", {"assumeRolePolicy": TRUST}, "description", "path", "iam", "roles")
+KINDS = (BUCKET, ROLE, Kind("aws:cloudwatch/logGroup:LogGroup", "name", {}, "tags", "", "logs", "groups"))
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,10 @@ class Held:
     def key(self) -> tuple[str, str]:
         return self.urn.split("::")[2], self.id
 
+    @property
+    def arn(self) -> str:
+        return str(self.outputs["arn"])
+
 
 class Killed(Exception):
     """The engine ends here, at once."""
@@ -151,6 +155,10 @@ class Life:
     state: list[Held] = field(default_factory=list)
     free: dict[tuple[str, str], Held] = field(default_factory=dict)
     unsettled: bool = False
+    kinds: tuple[Kind, ...] = KINDS
+    names: tuple[str, ...] = ("", "", "fixed-name-of-soak")
+    events: tuple[Happening, ...] = field(default_factory=lambda: EVENTS)
+    edits: tuple[Happening, ...] = field(default_factory=lambda: EDITS)
     story: list[str] = field(default_factory=list)
     _seconds: int = 0
     _steps_left: int = -1
@@ -171,14 +179,15 @@ class Life:
 
     # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def update(self, program: list[Declared], kill_after: int = -1, only: str = "") -> bool:
+    def update(self, program: list[Declared], kill_after: int = -1, only: str = "", refresh: bool = True) -> bool:
         """One update; whether it succeeded. One that is killed writes no state; one that fails writes what it did."""
+        blind = self.unsettled and not refresh
         session = self.plugins.provider("aws", backend=self.backend)
         self._steps_left = kill_after
         done: list[Held] = []
         waiting = list(self.state)
         try:
-            if self.unsettled:
+            if self.unsettled and refresh:
                 waiting = self._refreshed(session, waiting)
             for declared in program:
                 self._register(session, declared, waiting, done, bool(only) and declared.name != only)
@@ -189,21 +198,25 @@ class Life:
             for held in [one for one in (*done, *waiting) if one.deleting]:
                 self._delete(session, held)
                 (done if held in done else waiting).remove(held)
+            if self._steps_left == 0:
+                raise Killed  # before it writes the state
         except Killed:
             self.story.append("killed")
             self.unsettled = True
             return False
         except Refused as refusal:
             self.story.append(f"refused: {refusal}")
-            assert any(code in str(refusal) for code in REFUSALS), refusal
+            assert any(code in str(refusal) for code in (REFUSALS_UNREFRESHED if blind else REFUSALS)), refusal
             self._write([*done, *waiting])
+            if blind:
+                return False
             self.unsettled = False
             owned = {held.key for held in self.state} | set(self.free)
             taken = {(one.kind.token, one.physical) for one in program if one.physical} & owned
             assert taken, "refused for the sake of what only an interrupted update has made"
             return False
         self._write([*done, *waiting])
-        self.unsettled = False
+        self.unsettled = blind
         return True
 
     def _register(
@@ -326,7 +339,10 @@ class Life:
         return {(kind.token, name) for kind in KINDS for name in _kept(self.server, kind)}
 
     def _exists(self, held: Held) -> bool:
-        return held.key in self.everything()
+        """It, and not what an interrupted replacement has made by its name."""
+        kind = next(kind for kind in KINDS if kind.token == held.key[0])
+        there = _kept(self.server, kind).get(held.id)
+        return there is not None and there.arn == held.arn
 
     def _mark_of(self, declared: Declared, identifier: str) -> str:
         """What is in a bucket; written by who finds none there."""
@@ -343,17 +359,24 @@ class Life:
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def live(self, events: int) -> None:
-        """So many things happen, and after each the promises hold."""
+        """So many things happen, and after each the promises hold. A third of lives is about one role's given name."""
+        if self.choose(3) == 0:
+            self.kinds, self.names, self.events, self.edits = (
+                (ROLE,),
+                ("fixed-name-of-soak",),
+                EVENTS_OF_ONE,
+                EDITS_OF_ONE,
+            )
         for _ in range(events):
-            chosen = self.choose(len(EVENTS))
-            self.story.append(EVENTS[chosen].__name__)
-            EVENTS[chosen](self)
+            event = self.events[self.choose(len(self.events))]
+            self.story.append(event.__name__)
+            event(self)
             self.check()
 
     def edit(self) -> None:
         """Change the program."""
         for _ in range(1 + self.choose(3)):
-            EDITS[self.choose(len(EDITS))](self)
+            self.edits[self.choose(len(self.edits))](self)
         told = [(d.kind.named, d.name, d.physical, d.path, d.retain, d.aliases, d.imported) for d in self.program]
         self.story.append(f"program: {told}")
 
@@ -376,6 +399,11 @@ class Life:
     def killed_up(self) -> None:
         self.edit()
         self.update(self.program, kill_after=self.choose(5))
+
+    def plain_up(self) -> None:
+        """`pulumi up` alone, now and then killed: whatever was interrupted before, nobody refreshes or sweeps."""
+        self.edit()
+        self.update(self.program, kill_after=self.choose(5) if self.choose(3) == 0 else -1, refresh=False)
 
     def targeted_up(self) -> None:
         self.edit()
@@ -432,10 +460,10 @@ class Life:
     # ── edits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def add(self) -> None:
-        kind, name = KINDS[self.choose(len(KINDS))], LOGICAL[self.choose(len(LOGICAL))]
+        kind, name = self.kinds[self.choose(len(self.kinds))], LOGICAL[self.choose(len(LOGICAL))]
         if any(one.kind is kind and one.name == name for one in self.program):
             return
-        physical = ["", "", "fixed-name-of-soak"][self.choose(3)]
+        physical = self.names[self.choose(len(self.names))]
         if any(one.kind is kind and one.physical == physical for one in self.program if physical):
             physical = ""
         # Who uses a name again has taken it out of the aliases.
@@ -459,6 +487,9 @@ class Life:
         if name not in used:
             aliases = tuple(dict.fromkeys(alias for alias in (one.name, *one.aliases) if alias != name))
             self.program[number] = replace(one, name=name, aliases=aliases)
+
+    def forget_aliases(self) -> None:
+        self._alter(lambda one: replace(one, aliases=()))
 
     def change(self) -> None:
         self._alter(lambda one: replace(one, edition=one.edition + 1))
@@ -490,7 +521,8 @@ class Life:
     def check(self) -> None:
         """What must hold at any time."""
         keys = [held.key for held in self.state]
-        assert len(set(keys)) == len(keys), f"two URNs with one resource: {keys}"
+        arns = [held.arn for held in self.state]
+        assert len(set(arns)) == len(arns), f"two URNs with one resource: {arns}"
         there = self.everything()
         assert set(self.free) <= there, f"retained or removed from the state, and gone: {set(self.free) - there}"
         if not self.unsettled:
@@ -507,12 +539,20 @@ class Life:
         assert unowned == set(self.free), f"said to be nobody's: {unowned}; are: {set(self.free)}"
 
 
-EVENTS: tuple[Callable[[Life], None], ...] = (
+EVENTS: tuple[Happening, ...] = (
     Life.edited_up, Life.edited_up, Life.edited_up, Life.killed_up, Life.killed_up, Life.up, Life.targeted_up,
-    Life.destroy, Life.forget_one, Life.rename_in_state, Life.take_in, Life.restart,
+    Life.destroy, Life.forget_one, Life.rename_in_state, Life.take_in, Life.restart, Life.plain_up,
 )  # fmt: skip
-EDITS: tuple[Callable[[Life], None], ...] = (
+EDITS: tuple[Happening, ...] = (
     Life.add, Life.add, Life.add, Life.remove, Life.rename, Life.rename, Life.change, Life.move, Life.toggle, Life.call,
+    Life.forget_aliases,
+)  # fmt: skip
+EVENTS_OF_ONE = (
+    Life.killed_up, Life.killed_up, Life.killed_up, Life.plain_up, Life.plain_up, Life.plain_up, Life.edited_up,
+    Life.rename_in_state,
+)  # fmt: skip
+EDITS_OF_ONE = (
+    Life.add, Life.add, Life.remove, Life.rename, Life.forget_aliases, Life.move, Life.move, Life.move, Life.change,
 )  # fmt: skip
 
 

@@ -263,7 +263,10 @@ def test_a_refresh_may_be_killed_too_before_the_state_is_written(
 ) -> None:
     """The state goes on naming the ARN that is no more."""
     for _ in range(2):
-        refreshed(states.session(plugins), made_again)
+        session = states.session(plugins)
+        now = refreshed(session, made_again)
+        assert_the_states_own(plugins)
+        session.update(now.old, now.id, now.inputs, now.outputs, now.inputs, preview=False)
         assert_the_states_own(plugins)
 
 

@@ -192,9 +192,9 @@ class Ledger:
         with self._lock:
             if entry := self.find(urn, identity):
                 # What was half made may have its ARN by now; an interrupted replacement of the same name, another.
-                # The state names the former one until it is written.
+                # The state names the former one until it is written, which the next look at it sees.
                 named = identity_of(type_of(urn), entry.identifier, outputs)
-                formerly = identity if named != identity else ""
+                formerly = entry.formerly or (identity if named != identity else "")
                 self.made(replace(entry, inputs=inputs, formerly=formerly), named, entry.identifier, outputs)
 
     def supersede(self, urn: str, identities: set[str]) -> None:
