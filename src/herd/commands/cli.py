@@ -5,7 +5,7 @@ Modules of commands are imported at once and are light; what a command needs to 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -76,6 +76,24 @@ app = typer.Typer(
     "Commands act on the local environment [b]dev[/b]; [b]-e NAME[/b] takes another, [b]--stack NAME[/b] one on AWS. "
     "Exit status: 0, 1 failure, 2 wrong input.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from herd.version import VERSION
+
+        console.say(f"herd {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print Herd's release and exit.")
+    ] = False,
+) -> None:
+    """Options of `herd` itself, before a command's name."""
+
 
 _ENVIRONMENT, _WORKLOADS, _MORE = "The environment", "Workloads", "More"
 _COMMANDS: tuple[tuple[Any, str, str], ...] = (

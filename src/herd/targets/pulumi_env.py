@@ -147,15 +147,19 @@ def prepare(
 
 
 def _path(checkout: Checkout, pulumi: Path, path: str) -> str:
-    own = str(checkout.root / ".venv" / "bin")
-    return os.pathsep.join([own, *(entry for entry in with_pulumi(pulumi, path).split(os.pathsep) if entry != own)])
+    return first_on_path(checkout.root / ".venv" / "bin", with_pulumi(pulumi, path))
 
 
 def with_pulumi(pulumi: Path, path: str) -> str:
     """PATH on which `pulumi` is this one."""
     if shutil.which("pulumi", path=path) == str(pulumi):
         return path
-    own = str(pulumi.parent)
+    return first_on_path(pulumi.parent, path)
+
+
+def first_on_path(folder: Path, path: str) -> str:
+    """PATH with this folder first, once."""
+    own = str(folder)
     return os.pathsep.join([own, *(entry for entry in path.split(os.pathsep) if entry != own)])
 
 

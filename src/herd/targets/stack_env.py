@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def language_host(pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[st
     """A Pulumi that was built from its modules runs Python programs by Herd's own host, which it finds on PATH."""
     path = shell.with_pulumi(pulumi, base.get("PATH", os.defpath))
     if pulumi_cli.has_language_host(pulumi):
-        return {"PATH": path}
+        # It runs the rules and the account's project with the Python of PATH: they lie in a package and name no
+        # environment of their own.
+        return {"PATH": shell.first_on_path(Path(sys.prefix) / "bin", path)}
     # With the second one set, the engine would not look there.
     return {"PATH": pulumi_cli.path_with_host(path), "PULUMI_IGNORE_AMBIENT_PLUGINS": None}
 
