@@ -15,7 +15,7 @@ down: tools  ## remove all of it
 	@.venv/bin/herd down
 
 test: tools-test check  ## everything the project promises
-	@.venv/bin/pytest -n auto --dist loadfile
+	@.venv/bin/pytest -n auto --dist loadgroup --durations 30
 
 check: tools-dev  ## style, types and import boundaries
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -1,0 +1,29 @@
+"""How the tests are shared out among workers; harness/order.py has the reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness import order
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-seconds", action="store_true", help="Write into tests/seconds.json what each file took.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-seconds") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(order.Recorder(order.TABLE))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    return order.auto_workers()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> order.LongestFirst | None:
+    # Only with "loadgroup" does xdist write a test's group behind its name.
+    return order.LongestFirst(config, log, order.read()) if config.getoption("dist") == "loadgroup" else None
