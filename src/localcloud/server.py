@@ -13,7 +13,6 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -28,13 +27,13 @@ from moto.core.request import (
 )
 from moto.moto_server import werkzeug_app
 
-from localcloud import calls, patches, rules
-from localcloud.canonical import canonical
+from localcloud import patches, rules
 from localcloud.iam.guard import Guard, asked_for
-from localcloud.judged import Judged, carrying_out
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 from localcloud.registry_logins import Logins
+from localcloud.request import Call, Refused, Request, Response, canonical, identify, render
+from localcloud.request.judged import Judged, carrying_out
 
 log = logging.getLogger(__name__)
 
@@ -47,37 +46,10 @@ CONTROL_PATHS = ("/moto-api", "/latest/meta-data", "/latest/api", "/favicon.ico"
 """moto's own control API and its EC2 instance metadata: neither is part of AWS's API."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """An HTTP request whose sender is already known: `principal` is "root" or the ARN of a role.
-
-    `url` is path and query exactly as they were sent (still percent-encoded); `headers` include Host; `body` is whole.
-    """
-
-    method: str
-    url: str
-    headers: list[tuple[str, str]]
-    body: bytes
-    principal: str
-
-    def header(self, name: str) -> str | None:
-        """The first header of that name, in whatever case."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
-
-
-@dataclass(frozen=True)
-class Response:
-    """An HTTP response, whole in memory."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-
-
 class Recorder(Protocol):
     """Keeps what is declared, so that it can be declared again after a restart."""
 
-    def perform(self, call: calls.Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
+    def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         """Answer an accepted request by `carry_out`. The server's lock is held."""
 
 
@@ -139,26 +111,26 @@ class Server:
                 if self.recorder is None:
                     return self._call_moto(request)
                 return self.recorder.perform(call, request, self._call_moto)
-        except calls.Refused as refused:
-            return Response(*calls.render(refused, call))
+        except Refused as refused:
+            return Response(*render(refused, call))
         except NotImplementedError as missing:
             message = f"The local cloud does not implement {call.name}: {missing}"
             log.warning(message)
-            return Response(*calls.render(calls.Refused("NotImplemented", message, 501), call))
+            return Response(*render(Refused("NotImplemented", message, 501), call))
         except Exception as failure:
             log.exception("moto failed on %s", call.name)
             message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
-            return Response(*calls.render(calls.Refused("InternalFailure", message, 500), call))
+            return Response(*render(Refused("InternalFailure", message, 500), call))
 
     def repeat(self, request: Request) -> Response:
         """Carry out a request that was accepted once: no rule judges it again. Raises what moto raises."""
         with self.lock, carrying_out(None):
             return self._call_moto(request)
 
-    def _identify(self, request: Request, body: bytes) -> calls.Call:
-        return calls.identify(request.method, request.url, request.headers, body, self.account, self.region)
+    def _identify(self, request: Request, body: bytes) -> Call:
+        return identify(request.method, request.url, request.headers, body, self.account, self.region)
 
-    def _judge(self, call: calls.Call, request: Request) -> Judged:
+    def _judge(self, call: Call, request: Request) -> Judged:
         """What moto may do for this request, once it is permitted. Raises `Refused`."""
         judged = asked_for(call, request.method, request.headers, request.principal)
         if self.guard is not None:

@@ -23,11 +23,11 @@ from localcloud.unreadable import Reason, Unreadable, using
 
 if TYPE_CHECKING:
     from localcloud.agent.memory import Memory
-    from localcloud.calls import Call
     from localcloud.journal.shortening import Shortening
     from localcloud.plugins import Plugins
+    from localcloud.request import Call, Request, Response
     from localcloud.runtime import Runtime
-    from localcloud.server import Request, Response, Server
+    from localcloud.server import Server
 
 log = logging.getLogger(__name__)
 

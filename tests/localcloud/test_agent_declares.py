@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from localcloud.agent.agent import Agent
-from localcloud.calls import Call
 from localcloud.journal.scope import declares
-from localcloud.server import Request, Response, Server
+from localcloud.request import Call, Request, Response
+from localcloud.server import Server
 
 
 class Declared:

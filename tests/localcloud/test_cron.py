@@ -10,7 +10,7 @@ from aws_croniter.aws_croniter import AwsCroniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcloud.agent import cron
+from localcloud import cron
 
 UTC_ZONE = ZoneInfo("UTC")
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")

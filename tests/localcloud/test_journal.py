@@ -20,7 +20,6 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from localcloud.calls import Call
 from localcloud.causes import caused_by
 from localcloud.journal import Journal, JournalDamaged, proof
 from localcloud.journal import journal as recording
@@ -28,7 +27,8 @@ from localcloud.journal.journal import Sealed
 from localcloud.journal.lines import UNANSWERED, File, Header, Line, answer_of
 from localcloud.journal.scope import declares
 from localcloud.patches import backends
-from localcloud.server import Request, Response, Server
+from localcloud.request import Call, Request, Response
+from localcloud.server import Server
 
 TRUST = json.dumps(
     {

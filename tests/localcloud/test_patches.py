@@ -17,7 +17,8 @@ from moto.logs.models import LogEvent
 from localcloud import patches
 from localcloud.agent.agent import Agent
 from localcloud.patches import backends, events
-from localcloud.server import Request, Server
+from localcloud.request import Request
+from localcloud.server import Server
 
 TRUST = json.dumps(
     {"Statement": {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}}

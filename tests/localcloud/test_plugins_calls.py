@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from herd.bootstrap.api_calls import PHASES, TYPES
-from localcloud.calls import Call
 from localcloud.iam import accesses, s3
 from localcloud.plugins import Plugins
 from localcloud.plugins.types import ecs as ecs_types
+from localcloud.request import Call
 from localcloud.server import Server
 from tests.localcloud.plugins_cases import CASES, Case
 from tests.localcloud.plugins_cases_aws import AWS_CASES

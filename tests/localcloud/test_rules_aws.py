@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import rules
-from localcloud.rules import reading
+from localcloud.request import arguments as reading
 from localcloud.server import Server
 
 ROLE = "arn:aws:iam::123456789012:role/r"

@@ -11,10 +11,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud import calls
-from localcloud.calls import Refused
+from localcloud.request import Call, Refused, Request, render
 from localcloud.rules import shapes
-from localcloud.server import Request, Server
+from localcloud.server import Server
 
 QUEUE = "arn:aws:sqs:eu-west-1:123456789012:q"
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -205,8 +204,8 @@ def test_an_exception_is_about_something() -> None:
 
 
 def test_errors_have_the_shape_of_their_protocol() -> None:
-    call = calls.Call("logs", "CreateLogGroup", "json", "1", "eu-west-1", "/", b"{}")
+    call = Call("logs", "CreateLogGroup", "json", "1", "eu-west-1", "/", b"{}")
     with pytest.raises(Refused) as caught:
         shapes.check("logs", "CreateLogGroup", "json", {})
-    status, _, body = calls.render(caught.value, call)
+    status, _, body = render(caught.value, call)
     assert status == 400 and json.loads(body)["__type"] == "InvalidParameterException"

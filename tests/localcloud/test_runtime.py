@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.calls import Call
 from localcloud.patches import backends
+from localcloud.request import Call, Request, Response
 from localcloud.runtime import Runtime, executions, logs, objects
-from localcloud.server import Request, Response, Server
+from localcloud.server import Server
 from localcloud.unreadable import Reason, Unreadable
 
 MACHINE = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.server import Request, Response, Server
+from localcloud.request import Request, Response
+from localcloud.server import Server
 
 
 def scope(service: str) -> tuple[str, str]:

@@ -11,14 +11,14 @@ from typing import Any
 import psutil
 import pytest
 
-from localcloud.calls import Call
 from localcloud.causes import caused_by
 from localcloud.journal import Journal
 from localcloud.journal import journal as recording
 from localcloud.journal.shortening import Shortening
 from localcloud.patches import backends
+from localcloud.request import Call, Request, Response
 from localcloud.runtime import Runtime
-from localcloud.server import Request, Response, Server
+from localcloud.server import Server
 
 PAIRS = 40
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.agent.logs import Stream
 from localcloud.iam.errors import CannotAssume, Denied
-from localcloud.iam.evaluation import Access
+from localcloud.request.access import Access
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.agent import cron
+from localcloud import cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
 from localcloud.iam.errors import CannotAssume

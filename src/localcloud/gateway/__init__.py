@@ -28,7 +28,8 @@ from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_bo
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
 from localcloud.gateway.pages import Pages
 from localcloud.gateway.website import Websites
-from localcloud.server import Response, Server
+from localcloud.request import Response
+from localcloud.server import Server
 from localcloud.signing import Message, SignatureRefused, read_claim
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Protocol
 from localcloud.credentials import Key, utc_now
 from localcloud.gateway import aws_chunked
 from localcloud.gateway.errors import unauthenticated
-from localcloud.server import Request, Response
+from localcloud.request import Request, Response
 from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, Signature, SignatureRefused, read_claim, verify
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,10 @@ from localcloud.gateway.hosts import BUCKET
 from localcloud.gateway.pages import Pages, Reader
 from localcloud.gateway.public_access import everyone_may
 from localcloud.iam import documents
-from localcloud.iam.evaluation import Access, Policies, Who, decide
+from localcloud.iam.evaluation import Policies, Who, decide
 from localcloud.iam.patterns import Context
-from localcloud.server import Response
+from localcloud.request import Response
+from localcloud.request.access import Access
 from localcloud.signing import Message
 
 _SERVICE = Who(service="cloudfront.amazonaws.com")

@@ -11,7 +11,7 @@ import json
 import uuid
 from xml.sax.saxutils import escape
 
-from localcloud.server import Response
+from localcloud.request import Response
 from localcloud.signing import Message, Reason, SignatureRefused
 
 _QUERY = "query"

@@ -16,8 +16,10 @@ from botocore.exceptions import ClientError
 from localcloud.gateway.errors import s3_error
 from localcloud.gateway.public_access import everyone_may
 from localcloud.iam.guard import circumstances
-from localcloud.iam.patterns import Context, Value
-from localcloud.server import Request, Response, Server
+from localcloud.iam.patterns import Context
+from localcloud.request import Request, Response
+from localcloud.request.access import Value
+from localcloud.server import Server
 from localcloud.signing import Message, unquote
 
 # Query parameters that ask for something else than the object itself. Nobody may ask for these unsigned.

@@ -16,7 +16,8 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from localcloud.gateway.pages import Pages
-from localcloud.server import Response, Server
+from localcloud.request import Response
+from localcloud.server import Server
 from localcloud.signing import Message, unquote
 
 _REDIRECT_HEADER = "x-amz-website-redirect-location"

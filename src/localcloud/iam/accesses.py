@@ -13,11 +13,9 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from localcloud.calls import Call
-from localcloud.iam import operations
-from localcloud.iam.evaluation import Access
-from localcloud.iam.patterns import Value
 from localcloud.patches import backends
+from localcloud.request import Call, operations
+from localcloud.request.access import Access, Value
 
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
 """Service as a signature names it -> as actions do, where they differ."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from localcloud.calls import Call
-from localcloud.iam.evaluation import Access
-from localcloud.iam.patterns import Value
 from localcloud.patches import backends
+from localcloud.request import Call
+from localcloud.request.access import Access, Value
 
 S3_USES = {
     "s3:GetObject": ("kms:Decrypt",),

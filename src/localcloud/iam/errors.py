@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.iam.evaluation import Access
+from localcloud.request.access import Access
 
 
 class CannotAssume(Exception):

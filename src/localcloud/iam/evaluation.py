@@ -7,22 +7,12 @@ and "Evaluating identity-based policies with resource-based policies" (IAM user 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from localcloud.iam.documents import Document, Principals, Statement
-from localcloud.iam.patterns import Context, Value, arn_like
-
-
-@dataclass(frozen=True)
-class Access:
-    """One thing that a request asks for. `narrow` is what a policy that allows it could demand, for the advice."""
-
-    action: str
-    resource: str
-    context: Mapping[str, Value] = field(default_factory=dict)
-    narrow: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+from localcloud.iam.patterns import Context, arn_like
+from localcloud.request.access import Access
 
 
 @dataclass(frozen=True)

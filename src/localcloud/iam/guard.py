@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.calls import Call, Refused
-from localcloud.iam import accesses, encryption, operations, principals, resources, roles, s3
+from localcloud.iam import accesses, encryption, principals, resources, roles, s3
 from localcloud.iam.errors import CannotAssume, Denied
-from localcloud.iam.evaluation import Access, Decision, Policies, Who, Why, decide
-from localcloud.iam.patterns import Circumstances, Value
-from localcloud.judged import Judged
+from localcloud.iam.evaluation import Decision, Policies, Who, Why, decide
+from localcloud.iam.patterns import Circumstances
+from localcloud.request import Call, Refused, operations
+from localcloud.request.access import Access, Value
+from localcloud.request.judged import Judged
 
 log = logging.getLogger(__name__)
 

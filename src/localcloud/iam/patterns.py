@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-Value = str | list[str]
+from localcloud.request.access import Value
+
 Context = Mapping[str, Value]
 """Condition keys in lower case -> value or values. A key that is not there is absent, as on AWS."""
 

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from localcloud.calls import Call, Refused
 from localcloud.iam import principals
 from localcloud.iam.errors import CannotAssume, Denied
-from localcloud.iam.evaluation import Access
 from localcloud.patches import backends
+from localcloud.request import Call, Refused
+from localcloud.request.access import Access
 
-if TYPE_CHECKING:
-    from localcloud.iam.guard import Guard
+
+class Judge(Protocol):
+    """What decides: `judge.Guard`."""
+
+    def trust(self, role_arn: str, service: str, source_arn: str) -> None:
+        """Raise `CannotAssume` unless a role trusts a service that acts for `source_arn`."""
+
+    def demand(self, principal: str, access: Access) -> None:
+        """Raise `Denied` unless the principal, a role's session, has what it needs."""
+
 
 MANAGED_RULES = {
     "arn:aws:states:::ecs:runTask.sync": "StepFunctionsGetEventsForECSTaskRule",
@@ -29,21 +37,21 @@ MANAGED_RULES = {
 """Resource of a state that waits -> the rule that Step Functions makes for it with the machine's role."""
 
 
-def check(call: Call, guard: Guard) -> None:
+def check(call: Call, judge: Judge) -> None:
     """Raise `Refused` if a request names a role that its service cannot use. Hold the server's lock."""
     rule = RULES.get((call.service, call.action))
     if rule is not None:
-        rule(call, guard)
+        rule(call, judge)
 
 
-def _machine(call: Call, guard: Guard) -> None:
+def _machine(call: Call, judge: Judge) -> None:
     given = call.parameters
     new = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{given.get('name')}"
     arn = given.get("stateMachineArn") or new
     kept = next((m for m in backends.stepfunctions(call.account, call.region).state_machines if m.arn == arn), None)
     role = given.get("roleArn") or getattr(kept, "roleArn", "")
     try:
-        guard.trust(role, "states.amazonaws.com", arn)
+        judge.trust(role, "states.amazonaws.com", arn)
     except CannotAssume as refused:
         told = "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume"
         raise Refused("AccessDeniedException", f"{told} the provided role. {refused}", 400) from refused
@@ -52,7 +60,7 @@ def _machine(call: Call, guard: Guard) -> None:
         rule = f"arn:aws:events:{call.region}:{call.account}:rule/{name}"
         for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
             try:
-                guard.demand(principal, Access(action, rule))
+                judge.demand(principal, Access(action, rule))
             except Denied as denied:
                 message = f"'{role}' is not authorized to create managed-rule. {denied}"
                 raise Refused("AccessDeniedException", message, 400) from denied
@@ -74,17 +82,17 @@ def _rules(definition: str) -> Iterator[str]:
             waiting += value
 
 
-def _schedule(call: Call, guard: Guard) -> None:
+def _schedule(call: Call, judge: Judge) -> None:
     target, group = call.parameters.get("Target") or {}, call.parameters.get("GroupName") or "default"
     source = f"arn:aws:scheduler:{call.region}:{call.account}:schedule-group/{group}"
     try:
-        guard.trust(target.get("RoleArn") or "", "scheduler.amazonaws.com", source)
+        judge.trust(target.get("RoleArn") or "", "scheduler.amazonaws.com", source)
     except CannotAssume as refused:
         told = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
         raise Refused("ValidationException", f"{told} {refused}", 400) from refused
 
 
-def _task(call: Call, guard: Guard) -> None:
+def _task(call: Call, judge: Judge) -> None:
     definition = backends.task_definition(call.account, call.region, str(call.parameters.get("taskDefinition") or ""))
     overrides = call.parameters.get("overrides") or {}
     for role in (
@@ -93,13 +101,13 @@ def _task(call: Call, guard: Guard) -> None:
     ):
         try:
             if role:
-                guard.trust(role, "ecs-tasks.amazonaws.com", f"arn:aws:ecs:{call.region}:{call.account}:*")
+                judge.trust(role, "ecs-tasks.amazonaws.com", f"arn:aws:ecs:{call.region}:{call.account}:*")
         except CannotAssume as refused:
             told = f"ECS was unable to assume the role '{role}' that was provided for this task."
             raise Refused("ClientException", f"{told} {refused}", 400) from refused
 
 
-RULES: Mapping[tuple[str, str], Callable[[Call, Guard], None]] = {
+RULES: Mapping[tuple[str, str], Callable[[Call, Judge], None]] = {
     ("ecs", "RunTask"): _task,
     ("ecs", "StartTask"): _task,
     ("scheduler", "CreateSchedule"): _schedule,

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 from xml.etree import ElementTree
 
-from localcloud.calls import S3_CONTROL, Call, Refused
-from localcloud.iam import operations
-from localcloud.iam.evaluation import Access
-from localcloud.iam.patterns import Value
 from localcloud.patches import backends
+from localcloud.request import S3_CONTROL, Call, Refused, operations
+from localcloud.request.access import Access, Value
 from localcloud.signing import unquote
 
 Headers = Mapping[str, str]

@@ -16,13 +16,14 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud import calls, causes
+from localcloud import causes
 from localcloud.config import write_private
 from localcloud.journal.compaction import action_of, undone
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
 from localcloud.patches import determinism
-from localcloud.server import Request, Response, Server
+from localcloud.request import Call, Refused, Request, Response
+from localcloud.server import Server
 from localcloud.unreadable import Reason, Unreadable, using
 
 log = logging.getLogger(__name__)
@@ -136,14 +137,14 @@ class Journal:
 
     # --- recording ---
 
-    def keeps(self, call: calls.Call, request: Request) -> bool:
+    def keeps(self, call: Call, request: Request) -> bool:
         """Whether a request is to be kept: it declares something, and is no part of one that is being carried out."""
         return not self._busy and declares(call, request.method)
 
-    def perform(self, call: calls.Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
+    def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         """Carry out a request that declares something; keep it if it is not refused.
 
-        Raises what `carry_out` raises, and `calls.Refused` if the disk takes no more.
+        Raises what `carry_out` raises, and `Refused` if the disk takes no more.
         """
         line = self._line(call, request)
         try:
@@ -151,12 +152,12 @@ class Journal:
         except OSError as error:
             message = f"{call.name} was not carried out: {self._path} cannot be written: {error.strerror}"
             log.error(message)
-            raise calls.Refused("ServiceUnavailable", message, 503) from error
+            raise Refused("ServiceUnavailable", message, 503) from error
         self._busy = True
         try:
             with determinism.given(self._sealed.seed(line), line.time):
                 response = carry_out(request)
-        except (NotImplementedError, calls.Refused):
+        except (NotImplementedError, Refused):
             self._file.take_back()
             raise
         except Exception:
@@ -174,7 +175,7 @@ class Journal:
             self._last = line.number
         return response
 
-    def _line(self, call: calls.Call, request: Request) -> Line:
+    def _line(self, call: Call, request: Request) -> Line:
         number, self._next = self._next, self._next + 1
         return Line(
             number=number,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from localcloud.calls import S3_CONTROL, Call
+from localcloud.request import S3_CONTROL, Call
 
 READS = re.compile(
     r"(Describe|Get|List|BatchGet|BatchDescribe|BatchCheck|Head|Search|Lookup|Query|Scan|Select|Filter|Check|Validate|"

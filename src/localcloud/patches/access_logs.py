@@ -9,7 +9,8 @@ from moto.ec2.models import flow_logs
 from moto.s3 import models as s3
 
 from localcloud.iam import documents
-from localcloud.iam.evaluation import Access, Policies, Who, decide
+from localcloud.iam.evaluation import Policies, Who, decide
+from localcloud.request.access import Access
 
 _LOGGING = Who(service="logging.s3.amazonaws.com")
 

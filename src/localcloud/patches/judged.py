@@ -14,8 +14,7 @@ from moto.s3 import models as s3_models
 from moto.s3 import responses as s3_responses
 from moto.s3.exceptions import NoSuchUpload
 
-from localcloud import judged
-from localcloud.calls import Refused
+from localcloud.request import Refused, judged
 
 BUCKET_HANDLERS: Mapping[str, str] = {
     "delete_bucket": "DeleteBucket",

@@ -81,13 +81,8 @@ def authorization_token(cloud: Cloud, arguments: Props) -> Props:
     return {
         "id": name, "region": name, "registryId": arguments.get("registryId"),
         "authorizationToken": found["authorizationToken"], "expiresAt": found["expiresAt"].isoformat(),
-        "proxyEndpoint": f"http://{registry_host(cloud, name)}", "userName": user, "password": password,
+        "proxyEndpoint": f"http://{cloud.registry_host(name)}", "userName": user, "password": password,
     }  # fmt: skip
-
-
-def registry_host(cloud: Cloud, name: str | None = None) -> str:
-    """host:port of the account's image registry."""
-    return f"{cloud.account}.dkr.ecr.{name or cloud.region}.localhost{cloud.port}"
 
 
 FUNCTIONS: Mapping[str, Callable[[Cloud, Props], Any]] = {

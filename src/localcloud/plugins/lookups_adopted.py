@@ -199,8 +199,6 @@ def certificate(cloud: Cloud, arguments: Props) -> Props:
 
 def repository(cloud: Cloud, arguments: Props) -> Props:
     """A repository of images."""
-    from localcloud.plugins.functions import registry_host  # functions.py holds the table of all of these
-
     _only("ecr.getRepository", arguments, "name", "registryId", "region")
     client, name, region = _client(cloud, "ecr", arguments), arguments["name"], _region(cloud, arguments)
     found = client.describe_repositories(repositoryNames=[name])["repositories"][0]
@@ -213,7 +211,7 @@ def repository(cloud: Cloud, arguments: Props) -> Props:
     scan = found.get("imageScanningConfiguration") or {}
     return {
         **arguments, "id": name, "arn": found["repositoryArn"], "registryId": found["registryId"], "region": region,
-        "repositoryUrl": f"{registry_host(cloud, region)}/{name}", "tags": Tagging().unwrap(tags),
+        "repositoryUrl": f"{cloud.registry_host(region)}/{name}", "tags": Tagging().unwrap(tags),
         "encryptionConfigurations": [
             {"encryptionType": kinds["encryptionType"], "kmsKey": kinds.get("kmsKey", "")}],
         "imageScanningConfigurations": [{"scanOnPush": bool(scan.get("scanOnPush"))}],
@@ -224,8 +222,6 @@ def repository(cloud: Cloud, arguments: Props) -> Props:
 
 def image(cloud: Cloud, arguments: Props) -> Props:
     """An image of a repository, by tag or digest, or the newest."""
-    from localcloud.plugins.functions import registry_host  # functions.py holds the table of all of these
-
     _only("ecr.getImage", arguments, "repositoryName", "imageTag", "imageDigest", "mostRecent", "registryId", "region")
     client, name, region = _client(cloud, "ecr", arguments), arguments["repositoryName"], _region(cloud, arguments)
     named = {member: arguments[member] for member in ("imageTag", "imageDigest") if arguments.get(member)}
@@ -238,7 +234,7 @@ def image(cloud: Cloud, arguments: Props) -> Props:
     digest = found["imageDigest"]
     return {
         **arguments, "id": digest, "imageDigest": digest, "imageTags": found.get("imageTags", []), "region": region,
-        "imageUri": f"{registry_host(cloud, region)}/{name}@{digest}", "registryId": found["registryId"],
+        "imageUri": f"{cloud.registry_host(region)}/{name}@{digest}", "registryId": found["registryId"],
         "imagePushedAt": float(int(found["imagePushedAt"].timestamp())),
         "imageSizeInBytes": float(found.get("imageSizeInBytes", 0)),
     }  # fmt: skip

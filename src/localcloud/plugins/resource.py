@@ -82,6 +82,10 @@ class Cloud:
         name, colon, number = self.host.partition(":")
         return colon + number
 
+    def registry_host(self, region: str | None = None) -> str:
+        """host:port of the account's image registry."""
+        return f"{self.account}.dkr.ecr.{region or self.region}.localhost{self.port}"
+
     def client(self, service: str) -> Any:
         """A boto3 client of the configured region."""
         return self.server.client(service, self.region)

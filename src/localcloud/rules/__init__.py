@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from localcloud.calls import S3_CONTROL, Call
+from localcloud.request import S3_CONTROL, Call
+from localcloud.request import arguments as reading
+from localcloud.request.arguments import Asked
 from localcloud.rules import (
     balancing,
     buckets,
@@ -19,12 +21,10 @@ from localcloud.rules import (
     logs,
     machines,
     policies,
-    reading,
     registry,
     scheduling,
     shapes,
 )
-from localcloud.rules.reading import Asked
 
 Rule = Callable[[Asked], None]
 

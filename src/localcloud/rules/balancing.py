@@ -9,9 +9,9 @@ import json
 import re
 from typing import Any
 
-from localcloud.calls import Refused
 from localcloud.patches import backends
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 NAME = re.compile(r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?")
 RULES_LIMIT, TARGETS_LIMIT, GROUPS_PER_ACTION, CONDITION_VALUES = 100, 1000, 5, 5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from localcloud.calls import Refused
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 NAME = re.compile(
     r"(?!xn--|sthree-|amzn-s3-demo-)(?!\d+\.\d+\.\d+\.\d+$)(?!.*(-s3alias|--ol-s3|--x-s3|\.mrap)$)"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.calls import Refused
 from localcloud.patches import backends
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 from localcloud.rules.balancing import in_use
-from localcloud.rules.reading import Asked
 
 MIB_PER_GB = 1024
 

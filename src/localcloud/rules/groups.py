@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from localcloud.calls import Refused
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 SET = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
 TEXT = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from localcloud.calls import Refused
 from localcloud.patches import backends
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 _GONE = ("deleted", "deleting")
 

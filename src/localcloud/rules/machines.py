@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from localcloud.calls import Refused
 from localcloud.patches import backends
 from localcloud.patches.stepfunctions.definitions import diagnose
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
 

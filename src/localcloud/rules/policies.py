@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.calls import Refused
 from localcloud.patches import backends
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 from localcloud.rules.documents import Kind, problem, size
-from localcloud.rules.reading import Asked
 
 DOCUMENTS: Mapping[tuple[str, str], tuple[str, Kind, str]] = {
     ("iam", "CreatePolicy"): ("PolicyDocument", Kind.IDENTITY, "MalformedPolicyDocument"),

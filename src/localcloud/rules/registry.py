@@ -7,8 +7,8 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from localcloud.calls import Refused
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 
 def tag_may_be_written(asked: Asked) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from localcloud.agent import cron
-from localcloud.calls import Refused
+from localcloud import cron
 from localcloud.patches import backends
-from localcloud.rules.reading import Asked
+from localcloud.request import Refused
+from localcloud.request.arguments import Asked
 
 
 def schedule_is_valid(asked: Asked) -> None:

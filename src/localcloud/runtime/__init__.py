@@ -12,15 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.calls import Call
 from localcloud.patches.logs import kept as logs_kept
 from localcloud.patches.stepfunctions import kept as stepfunctions_kept
+from localcloud.request import Call, Request, Response
 from localcloud.runtime.executions import Executions
 from localcloud.runtime.logs import Logs
 from localcloud.runtime.objects import Objects
 from localcloud.runtime.store import Store
 from localcloud.runtime.tasks import Tasks
-from localcloud.server import Request, Response, Server
+from localcloud.server import Server
 
 log = logging.getLogger(__name__)
 

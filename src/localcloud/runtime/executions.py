@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from localcloud.agent.clock import Clock
-from localcloud.calls import Refused
 from localcloud.patches.stepfunctions import kept
+from localcloud.request import Refused
 from localcloud.runtime.store import Store, to_json
 
 log = logging.getLogger(__name__)

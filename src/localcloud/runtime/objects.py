@@ -20,10 +20,9 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import unescape
 
-from localcloud.calls import Call, Refused
 from localcloud.patches.s3 import kept as s3_kept
+from localcloud.request import Call, Refused, Request, Response
 from localcloud.runtime.store import Store, to_json
-from localcloud.server import Request, Response
 from localcloud.unreadable import Reason, Unreadable
 
 log = logging.getLogger(__name__)

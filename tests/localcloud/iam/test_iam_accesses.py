@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from localcloud.calls import identify
 from localcloud.iam.accesses import accesses
+from localcloud.request import identify
 from tests.localcloud.iam.acting import REGION, Account
 
 A = "111122223333"

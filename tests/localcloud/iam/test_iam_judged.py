@@ -16,7 +16,7 @@ import pytest
 
 from localcloud.iam import accesses, s3
 from localcloud.iam.principals import session_of
-from localcloud.server import Request, Response
+from localcloud.request import Request, Response
 from tests.localcloud.iam.acting import REGION, Account, allow
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

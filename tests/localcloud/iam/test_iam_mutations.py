@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from localcloud.iam.principals import session_of
-from localcloud.server import Request, Response, Server
+from localcloud.request import Request, Response
+from localcloud.server import Server
 from tests.localcloud.iam.acting import REGION, Account, allow
 
 EXAMPLES = 200

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from localcloud.iam.principals import session_of
-from localcloud.server import Request, Response
+from localcloud.request import Request, Response
 from tests.localcloud.iam.acting import REGION, Account, allow
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError
 
 from localcloud.images.context import Context, ContextError
 from localcloud.images.dockerfile import ImageError
-from localcloud.plugins.functions import registry_host
 from localcloud.plugins.provider import Refused
 from localcloud.plugins.resource import Cloud, Resource, resource_type
 from localcloud.plugins.values import UNKNOWN, Props
@@ -137,10 +136,10 @@ class Image(Resource):
         # Before the registry has it: whoever finds the tag there after a kill must be able to start from it.
         cloud.images.tag(f"{repository}@{digest}", digest)
         if not inputs.get("skipPush"):
-            if place["host"] != registry_host(cloud, region):
+            if place["host"] != cloud.registry_host(region):
                 raise Refused(
                     f"{self.token}: the local cloud pushes only to its own registry "
-                    f"{registry_host(cloud, cloud.region)}, not to {place['host']}"
+                    f"{cloud.registry_host(cloud.region)}, not to {place['host']}"
                 )
             manifest = json.dumps(
                 {"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"digest": digest}, "layers": []}

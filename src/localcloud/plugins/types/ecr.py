@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.plugins.conversion import camel, to_api
-from localcloud.plugins.functions import registry_host
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
@@ -44,7 +43,7 @@ class Repository(Resource):
         return {
             "arn": cloud.arn("ecr", f"repository/{props['name']}"),
             "registryId": cloud.account,
-            "repositoryUrl": f"{registry_host(cloud)}/{props['name']}",
+            "repositoryUrl": f"{cloud.registry_host()}/{props['name']}",
         }
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
@@ -87,7 +86,7 @@ class Repository(Resource):
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, "delete_repository", repositoryName=identifier, force=bool(props.get("forceDelete")))
         if cloud.images is not None:
-            cloud.images.remove(f"{registry_host(cloud)}/{identifier}")
+            cloud.images.remove(f"{cloud.registry_host()}/{identifier}")
 
 
 @resource_type

@@ -1,25 +1,13 @@
-"""What a request asks for, found out before moto sees it, and how an error is told to the one who asked."""
+"""What a request asks for, found out before moto sees it."""
 
 from __future__ import annotations
 
 import json
 import re
-import uuid
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
-from xml.sax.saxutils import escape
-
-
-class Refused(Exception):
-    """AWS would refuse this request: error code, message, HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int = 400):
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -93,32 +81,3 @@ def identify(
         (name for s, m, path, name in REST_ACTIONS if s == service and m == method and path.fullmatch(subject)), ""
     )
     return Call(service, action, "rest-xml" if service == "s3" else "rest-json", account, region, url, body)
-
-
-REST_XML = ("cloudfront", "route53")
-"""Services whose paths are read as REST's, and whose errors are XML, as the query protocols write them."""
-
-
-def render(refused: Refused, call: Call) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers and body of an error, in the shape of the call's protocol."""
-    request_id = str(uuid.uuid4())
-    headers = [("x-amzn-requestid", request_id)]
-    code, message = escape(refused.code), escape(refused.message)
-    error = f"<Code>{code}</Code><Message>{message}</Message>"
-    match call.protocol:
-        case "json":
-            headers.append(("Content-Type", "application/x-amz-json-1.1"))
-            return refused.status, headers, json.dumps({"__type": refused.code, "message": refused.message}).encode()
-        case "rest-json" if call.service not in REST_XML:
-            headers += [("Content-Type", "application/json"), ("x-amzn-errortype", refused.code)]
-            return refused.status, headers, json.dumps({"Message": refused.message}).encode()
-        case "ec2":
-            body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>{request_id}</RequestID></Response>"
-        case "query" | "rest-json":
-            kind = "Sender" if refused.status < 500 else "Receiver"
-            error = f"<Error><Type>{kind}</Type>{error}</Error>"
-            body = f"<ErrorResponse>{error}<RequestId>{request_id}</RequestId></ErrorResponse>"
-        case _:
-            body = f"<Error>{error}<RequestId>{request_id}</RequestId></Error>"
-    headers.append(("Content-Type", "text/xml"))
-    return refused.status, headers, b'<?xml version="1.0" encoding="UTF-8"?>\n' + body.encode()

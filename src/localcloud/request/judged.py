@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from localcloud.calls import Call, Refused
-from localcloud.iam.evaluation import Access
+from localcloud.request.access import Access
+from localcloud.request.call import Call
+from localcloud.request.errors import Refused
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 from xml.parsers import expat
 
-from localcloud.calls import S3_CONTROL, Call, Refused
-from localcloud.iam import operations
+from localcloud.request import operations
+from localcloud.request.call import S3_CONTROL, Call
+from localcloud.request.errors import Refused
 
 if TYPE_CHECKING:
-    from localcloud.server import Request
+    from localcloud.request.message import Request
 
 MAX_PARAMETERS = 10_000
 """Of a form; a call that is described by more is none that AWS takes."""

@@ -20,7 +20,8 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
-from localcloud.calls import S3_CONTROL, Call, Refused
+from localcloud.request.call import S3_CONTROL, Call
+from localcloud.request.errors import Refused
 
 NAMES: Mapping[str, str] = {
     "elasticloadbalancing": "elbv2",
