@@ -86,8 +86,8 @@ class Driver:
         self._world = world
         target = world.target()
         self._scheduler, self._states = target.client("scheduler"), target.client("stepfunctions")
-        deployed = target.require_exports().workloads
-        self._machines = {name: told["machine"] for name, told in deployed.items() if name.startswith("tick-")}
+        jobs = target.require_exports().batch
+        self._machines = {name: job.machine for name, job in jobs.items() if name.startswith("tick-")}
         self._service = world.status("gamma")["url"]
         found = [
             self._scheduler.get_schedule(Name=each["Name"], GroupName=each["GroupName"])

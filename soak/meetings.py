@@ -111,7 +111,8 @@ class _Seen:
 def _untouched(world: World, name: str) -> Iterator[None]:
     """It is what it was, down to each identifier and process, and its service has answered all the time."""
     before = _look(world, name)
-    url = world.target(name).exports.workloads["gamma"]["url"]
+    url = world.target(name).exports.workloads["gamma"].url
+    assert url is not None
     answers: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         watching = True
@@ -135,7 +136,7 @@ def _look(world: World, name: str) -> _Seen:
     cloud = world.cloud_process()
     assert cloud is not None
     items = frozenset(item for item in inventory.take(world.target(name)).items if item.environment == name)
-    family = world.target(name).exports.workloads["gamma"]["task_definition"]
+    family = world.target(name).exports.workloads["gamma"].task_definition
     mine = [
         one.pid for one in world.containers() if family in one.environ().get("HERD_TASK", "") + _family(one.environ())
     ]

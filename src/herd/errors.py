@@ -20,3 +20,18 @@ class WrongInput(HerdError):
     """
 
     status = 2
+
+
+FEW = 12
+"""So many names are all listed beside a suggestion."""
+
+
+def unknown(name: str, known: list[str], what: str) -> str:
+    """`no workload 'churm'; did you mean 'churn'? There are: churn, sales`"""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, 1)
+    all_ = f"there are: {', '.join(sorted(known)) or 'none'}"
+    if not close:
+        return f"no {what} {name!r}; {all_}"
+    return f"no {what} {name!r}; did you mean {close[0]!r}?" + (f" T{all_[1:]}" if len(known) <= FEW else "")

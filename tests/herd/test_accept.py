@@ -10,6 +10,7 @@ import pytest
 from herd.errors import HerdError, WrongInput
 from herd.runs import baseline as accepting
 from herd.runs import runs
+from tests.herd.outputs import parsed
 
 CHECK = {"item": None, "file": "metrics.json", "value": "auc", "observed": 0.8, "passed": False}
 RECORDS: dict[str, list[dict[str, Any]]] = {
@@ -23,7 +24,7 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
 class Cloud:
     """The one bucket that accepting touches, as a client of itself."""
 
-    exports = {"data_bucket": "data"}
+    exports = parsed()
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}

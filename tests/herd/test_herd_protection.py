@@ -13,7 +13,8 @@ from herd import console
 from herd.checkout.find import Checkout
 from herd.deploy import deployment, protection
 from herd.errors import HerdError, WrongInput
-from herd.targets.target import AwsTarget, Exports
+from herd.targets.target import AwsTarget
+from tests.herd.outputs import parsed
 
 STATE = [
     {"urn": "urn:pulumi:prod::herd::pulumi:pulumi:Stack::herd-prod", "type": "pulumi:pulumi:Stack"},
@@ -31,7 +32,7 @@ STATE = [
     {"urn": "urn:pulumi:prod::herd::aws:ecs/cluster:Cluster::ecs", "custom": True},
     {"urn": "urn:pulumi:prod::herd::pulumi:providers:aws::default", "custom": True},
 ]
-EXPORTS = {"protected": True, "adopted": {"data_bucket": "acme-data"}, "workloads": {}}
+OUTPUTS = {"protected": True, "adopted": {"data_bucket": "acme-data"}}
 
 
 class Prod(AwsTarget):
@@ -46,7 +47,7 @@ class Prod(AwsTarget):
 @pytest.fixture
 def prod(checkout: Checkout) -> Prod:
     target = Prod(checkout, "prod")
-    target.__dict__["exports"] = Exports(dict(EXPORTS))
+    target.__dict__["deployed"] = parsed(**OUTPUTS)
     return target
 
 
@@ -139,7 +140,7 @@ def test_with_its_name_the_protection_is_turned_off_first(
 
 def test_it_goes_as_it_runs_whatever_its_file_asks_for_by_now(prod: Prod, done: list[Any], checkout: Checkout) -> None:
     runs_with = {"vpc": "", "vpc_cidr": "10.0.0.0/16", "aws:region": "eu-central-1"}
-    prod.__dict__["exports"] = Exports({**EXPORTS, "runs_with": runs_with})
+    prod.__dict__["deployed"] = parsed(**OUTPUTS, runs_with=runs_with)
     (checkout.root / "Pulumi.prod.yaml").write_text("config:\n  herd:vpc_cidr: 10.9.0.0/16\n")
     deployment.down(prod, False, "prod")
     assert done[0][1] == {
@@ -153,7 +154,7 @@ def test_it_goes_as_it_runs_whatever_its_file_asks_for_by_now(prod: Prod, done: 
 def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
     prod: Prod, done: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prod.__dict__["exports"] = Exports({"protected": False, "workloads": {}})
+    prod.__dict__["deployed"] = parsed(protected=False)
     with pytest.raises(WrongInput):
         deployment.down(prod, True, "dev")
     deployment.down(prod, True)
@@ -165,6 +166,6 @@ def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
     [("herd:profile: prod", True), ("herd:protect: true", True), ("herd:profile: dev", False), ("herd:x: 1", False)],
 )
 def test_what_was_never_finished_is_as_protected_as_its_settings_say(prod: Prod, config: str, protected: bool) -> None:
-    prod.__dict__["exports"] = Exports({})
+    prod.__dict__["deployed"] = None
     (prod.checkout.root / "Pulumi.prod.yaml").write_text(f"config:\n  {config}\n")
     assert protection.is_protected(prod) is protected

@@ -20,7 +20,9 @@ from herd.errors import WrongInput
 from herd.infra.spec.schedule import end_of
 from herd.runs import start as starting
 from herd.runs import status as state
-from herd.targets.target import AwsTarget, Exports
+from herd.targets.exports import BatchExport
+from herd.targets.target import AwsTarget
+from tests.herd.outputs import batch, job_export, parsed, service_export
 
 NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
 
@@ -58,9 +60,9 @@ def test_from_thirty_days_before_each_workload_is_mentioned_with_its_line(
     )
 
 
-def deployed(review_by: str, **more: Any) -> dict[str, Any]:
+def deployed(review_by: str, **more: Any) -> BatchExport:
     schedule = {"expression": "cron(0 6 * * ? *)", "timezone": "UTC", "text": "0 6 * * *"}
-    return {"kind": "job", "schedule": schedule, "review_by": review_by, "url": None, "log_group": "/x", **more}
+    return job_export(schedule=schedule, review_by=review_by, **more)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_status_speaks_of_what_is_deployed(checkout: Checkout, in_the_file: str,
 
 
 def test_an_api_keeps_running_and_says_what_will_be_refused(checkout: Checkout) -> None:
-    (found,) = reviews.deployed(checkout, "dev", {"web": {"kind": "api", "review_by": "2027-02-10", "schedule": None}})
+    (found,) = reviews.deployed(checkout, "dev", {"web": service_export(review_by="2027-02-10")})
     assert str(found).startswith(
         "web: review_by = 2027-02-10 is in 10 days: after that day it stays as it is, and nobody vouches for it;"
     )
@@ -86,9 +88,7 @@ def test_an_api_keeps_running_and_says_what_will_be_refused(checkout: Checkout) 
 
 def test_a_pipeline_expires_with_the_first_of_its_jobs_and_says_whose_date_it_was() -> None:
     workloads = {"a": deployed("2027-06-30"), "b": deployed("2027-01-30")}
-    whose = state._first_to_end("a", {"levels": [["a"], ["b"]]}, workloads)
-    assert whose == "b"
-    found = state._of_job("a", workloads["a"], None, True, NOW, (whose, workloads[whose]))
+    found = state._of_job("a", workloads["a"], None, True, NOW, workloads)
     assert (found.state, found.reason, found.next_run) == ("expired", "review_by 2027-01-30 of b has passed", None)
 
 
@@ -112,8 +112,8 @@ def test_a_day_ends_where_the_workload_is_at_home(
     monkeypatch.setenv(reviews.CLOCK, moment)
     set_date(checkout.root, f'review_by = 2027-01-30\ntimezone = "{timezone}"')
     assert reviews.expired(project.load(checkout, "dev")) == names
-    told = deployed("2027-01-30", timezone=timezone)
-    assert (state._of_job("hello", told, None, True, reviews.now()).state == "expired") == bool(names)
+    export = deployed("2027-01-30", timezone=timezone)
+    assert (state._of_job("hello", export, None, True, reviews.now()).state == "expired") == bool(names)
     assert (end_of(date(2027, 1, 30), timezone) < reviews.now()) == bool(names)
 
 
@@ -223,7 +223,7 @@ def test_a_run_by_hand_of_what_has_expired_says_so(checkout: Checkout, monkeypat
     set_date(checkout.root, "review_by = 2027-01-30")
     lines: list[str] = []
     monkeypatch.setattr(starting.console, "note", lambda text, style=None: lines.append(text))
-    exports = Exports({"workloads": {"hello": {"machine": "arn:x", "kind": "job"}}})
-    target = SimpleNamespace(checkout=checkout, name="dev", exports=exports, require_exports=lambda: exports)
+    exports = parsed(workloads={"hello": batch()})
+    target = SimpleNamespace(checkout=checkout, name="dev", deployed=exports, require_exports=lambda: exports)
     assert starting.plan(cast(Any, target), "hello", [], False).machine == "arn:x"
     assert len(lines) == 1 and lines[0].startswith("! hello: review_by = 2027-01-30 has passed")

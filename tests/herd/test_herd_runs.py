@@ -20,7 +20,8 @@ from herd.runs import start as starting
 from herd.runs import status as state
 from herd.runs.follow import describe
 from herd.runs.runs import Run
-from herd.targets import target as target_module
+from herd.targets.exports import BatchExport
+from tests.herd.outputs import batch, job_export, parsed
 
 NOW = datetime(2027, 1, 31, 6, 0, tzinfo=UTC)
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:herd-dev-train"
@@ -154,16 +155,16 @@ def test_why_a_run_failed_names_the_setting_and_its_file(run: Run, record: dict[
     assert describe(runs.placed(runs.completed(run, record), "job")) == line
 
 
-def job(schedule: bool = True, review_by: date = date(2027, 6, 30)) -> dict[str, Any]:
-    told = {"expression": "cron(0 6 * * ? *)", "timezone": "UTC", "text": "0 6 * * *"} if schedule else None
-    return {"kind": "job", "schedule": told, "review_by": review_by.isoformat(), "url": None, "log_group": "/x"}
+def job(schedule: bool = True, review_by: date = date(2027, 6, 30)) -> BatchExport:
+    daily = {"expression": "cron(0 6 * * ? *)", "timezone": "UTC", "text": "0 6 * * *"} if schedule else None
+    return job_export(schedule=daily, review_by=review_by.isoformat())
 
 
 FAILED = Run("t", "r", "failed")
 
 
 @pytest.mark.parametrize(
-    ("told", "run", "armed", "expected"),
+    ("export", "run", "armed", "expected"),
     [
         pytest.param(job(), None, True, "never-run", id="never run"),
         pytest.param(job(), Run("t", "r", "succeeded"), True, "idle", id="idle"),
@@ -179,10 +180,10 @@ FAILED = Run("t", "r", "failed")
         pytest.param(job(), Run("t", "r", "aborted"), True, "idle", id="stopped by somebody"),
     ],
 )
-def test_the_state_of_a_job(told: dict[str, Any], run: Run | None, armed: bool, expected: str) -> None:
-    found = state._of_job("t", told, run, armed, NOW)
-    assert found.state == expected
-    assert (found.next_run is None) == (not armed or expected in ("paused", "expired"))
+def test_the_state_of_a_job(export: BatchExport, run: Run | None, armed: bool, expected: str) -> None:
+    workload = state._of_job("t", export, run, armed, NOW)
+    assert workload.state == expected
+    assert (workload.next_run is None) == (not armed or expected in ("paused", "expired"))
 
 
 def test_the_json_of_status_has_the_promised_shape() -> None:
@@ -300,8 +301,7 @@ def test_why_a_task_has_not_begun_is_said_by_workload() -> None:
         get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: pages),
         describe_tasks=lambda cluster, tasks: {"tasks": [known[int(arn)] for arn in tasks]},
     )
-    workloads = {name: {"task_definition": f"herd-dev-{name}"} for name in "abc"}
-    exports = target_module.Exports({"cluster": "c", "workloads": workloads})
+    exports = parsed(workloads={name: batch(task_definition=f"herd-dev-{name}") for name in "abc"})
     assert runs.waiting(cast(Any, SimpleNamespace(client=lambda _: ecs, exports=exports))) == {
         "a": "Waiting for a place"
     }

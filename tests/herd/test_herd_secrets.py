@@ -15,7 +15,8 @@ from herd import console
 from herd.checkout.find import Checkout
 from herd.runs import secret_store as vault
 from herd.targets import target
-from herd.targets.target import AwsTarget, Exports
+from herd.targets.target import AwsTarget
+from tests.herd.outputs import parsed
 
 REGION = "eu-central-1"
 CANARY = "canary-value"
@@ -31,7 +32,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
         session = boto3.Session(region_name=REGION)
         monkeypatch.setattr(target.AwsTarget, "_session", session)
         monkeypatch.setattr(target.AwsTarget, "region", REGION)
-        monkeypatch.setattr(target.AwsTarget, "exports", Exports({}))
+        monkeypatch.setattr(target.AwsTarget, "deployed", None)
         monkeypatch.setattr(target.AwsTarget, "pulumi", Path("/usr/bin/pulumi"))
         yield session
     console.err.cache_clear()
@@ -85,7 +86,7 @@ def test_what_was_kept_before_there_was_a_key_gets_it(
     aws.client("secretsmanager").create_secret(Name="herd-dev/other", SecretString="x")
     assert vault.use_key(prod) == [] and "KmsKeyId" not in described(aws, "herd-prod/early")
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
-    monkeypatch.setattr(AwsTarget, "exports", Exports({"workloads": {}, "encryption_key": key}))
+    monkeypatch.setattr(AwsTarget, "deployed", parsed(encryption_key=key))
     vault.put(prod, "late", CANARY)
     assert vault.use_key(prod) == []
     assert "encrypted with the environment's own key from now on: early\n" in capsys.readouterr().err
@@ -102,7 +103,7 @@ def test_what_cannot_get_the_key_is_said_with_what_to_do(
     prod = AwsTarget(checkout, "prod")
     vault.put(prod, "early", CANARY)
     key = "arn:aws:kms:eu-central-1:123456789012:key/x"
-    monkeypatch.setattr(AwsTarget, "exports", Exports({"workloads": {}, "encryption_key": key}))
+    monkeypatch.setattr(AwsTarget, "deployed", parsed(encryption_key=key))
     client = prod.client("secretsmanager")
 
     def refuse(**asked: Any) -> None:

@@ -9,20 +9,21 @@ from unittest.mock import ANY
 import pytest
 
 from herd.runs import services
-from herd.targets.target import Exports
+from tests.herd.outputs import parsed, service_export
+from tests.herd.outputs import service as service_output
 
 NEW, OLD = (
     "arn:aws:ecs:eu-west-1:1:task-definition/herd-dev-api:2",
     "arn:aws:ecs:eu-west-1:1:task-definition/herd-dev-api:1",
 )
-TOLD = {"service": "herd-dev-api", "task_definition": "herd-dev-api", "log_group": "/x"}
+API = service_export()
 
 
 class Answers:
     """A target whose clients answer with one service and the health of its targets."""
 
     def __init__(self, service: dict[str, Any], health: list[str], description: str = "") -> None:
-        self.exports = Exports({"cluster": "herd-dev"})
+        self.exports = parsed()
         self._ecs = SimpleNamespace(
             describe_services=lambda **_: {"services": [service] if service else []},
             describe_task_definition=lambda **_: {"taskDefinition": {"taskDefinitionArn": NEW}},
@@ -94,7 +95,7 @@ def service(rollout: str, definition: str = NEW, desired: int = 1, **more: Any) 
     ],
 )
 def test_the_state_of_a_service(found: dict[str, Any], health: list[str], state: str, reason: str) -> None:
-    looked = services.look(Answers(found, health), "api", TOLD)  # type: ignore[arg-type]
+    looked = services.look(Answers(found, health), "api", API)  # type: ignore[arg-type]
     assert (looked.state, looked.reason) == (state, reason)
     assert looked.healthy == (state == "healthy")
 
@@ -155,9 +156,9 @@ def events(*messages: str) -> list[dict[str, str]]:
 def test_what_the_load_balancer_complains_of_names_the_setting(
     found: dict[str, Any], description: str, reason: str
 ) -> None:
-    told = {**TOLD, "kind": "api", "health": "/up", "start_seconds": 120}
+    export = service_export(health="/up", start_seconds=120)
     target = Answers(found, ["unhealthy"] if description else [], description)
-    assert services.look(target, "api", told).reason == reason  # type: ignore[arg-type]
+    assert services.look(target, "api", export).reason == reason  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -181,20 +182,20 @@ def test_what_the_runner_saw_says_more_and_checks_are_no_news(
         "Traceback",
     ]
     monkeypatch.setattr("herd.runs.logs.tail", lambda *_: [SimpleNamespace(text=line) for line in printed])
-    told = {**TOLD, "health": "/up"}
-    why, lines = services.explain(Answers(service("FAILED"), []), "api", told, reason)  # type: ignore[arg-type]
+    export = service_export(health="/up")
+    why, lines = services.explain(Answers(service("FAILED"), []), "api", export, reason)  # type: ignore[arg-type]
     assert why == expected
     assert lines == [printed[0], "loading", "Traceback"]
 
 
 def test_slow_starts_are_waited_for() -> None:
-    assert services.longest_start([{"start_seconds": 60}, {"start_seconds": 300}, {}]) == 300
-    assert services.longest_start([TOLD]) == services.USUAL_START_SECONDS, "exports of an earlier release"
+    assert services.longest_start([service_export(start_seconds=60), service_export(start_seconds=300), API]) == 300
+    assert services.longest_start([API]) == services.USUAL_START_SECONDS, "exports of an earlier release"
 
 
 def test_what_was_deployed_is_what_the_exports_say_not_what_was_registered_since() -> None:
-    told = {**TOLD, "task_definition_arn": OLD}
-    looked = services.look(Answers(service("COMPLETED", OLD), ["healthy"]), "api", told)  # type: ignore[arg-type]
+    export = service_export(task_definition_arn=OLD)
+    looked = services.look(Answers(service("COMPLETED", OLD), ["healthy"]), "api", export)  # type: ignore[arg-type]
     assert looked.state == "healthy"
 
 
@@ -206,5 +207,5 @@ def test_up_waits_for_nothing_but_names_what_does_not_run_what_was_deployed(monk
         (service("COMPLETED"), []),
     ):
         target = Answers(found, ["healthy"])
-        target.exports = Exports({"cluster": "herd-dev", "workloads": {"api": TOLD}})
+        target.exports = parsed(workloads={"api": service_output()})
         assert services.wait(target) == expected  # type: ignore[arg-type]

@@ -189,7 +189,7 @@ def test_a_table_keeps_a_row_on_its_line(screen: StringIO) -> None:
 def test_status_outputs_and_runs_show_what_was_printed(screen: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Run("train", FOREIGN, "failed", datetime.now(UTC), datetime.now(UTC), 3, FOREIGN, 2)
     state = WorkloadState("train", "job", "failing", FOREIGN, None, None, failed, "/x", FOREIGN)
-    target = SimpleNamespace(checkout=None, name="dev", exports=SimpleNamespace(workloads={}))
+    target = SimpleNamespace(checkout=None, name="dev", exports=SimpleNamespace(workloads={}, services={}))
     for module in (show, follow):
         monkeypatch.setattr(module, "last_lines", lambda *_: [FOREIGN])
     monkeypatch.setattr(show.reviews, "deployed", lambda *_: [])

@@ -242,7 +242,7 @@ def steps(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(verify.checkouts, "current", lambda: checkout)
     monkeypatch.setattr(verify.deployment, "up", call("up"))
     monkeypatch.setattr(environment, "take_down", call("down"))
-    monkeypatch.setattr(verify, "_exports", lambda target: said.exports)
+    monkeypatch.setattr(verify, "_is_deployed", lambda target: said.exports)
     promise = promises.Promise("ran", "it ran", lambda target, word: None)
     monkeypatch.setattr(promises, "PROMISES", (promise,))
     return said

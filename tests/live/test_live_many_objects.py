@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from herd.target import LocalTarget
 
+from herd.targets.target import LocalTarget
 from soak.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-many-objects"), pytest.mark.timeout(900)]
@@ -38,7 +38,7 @@ def world() -> Iterator[World]:
 
 def fill(target: LocalTarget) -> str:
     """Put the objects into its data bucket; the bucket's name."""
-    s3, bucket = target.client("s3"), str(target.exports["data_bucket"])
+    s3, bucket = target.client("s3"), target.exports.data_bucket
     keys = [f"load/versions/{number // 100:02}/{number:04}.txt" for number in range(OBJECTS)]
 
     def put(key: str) -> None:
@@ -82,7 +82,7 @@ def test_it_goes_at_once_and_nothing_is_left(world: World, settings: str, confir
 
     world.herd("up", "--no-run")
     target = world.target()
-    assert target.exports["data_bucket"] == bucket
+    assert target.exports.data_bucket == bucket
     assert versions(target.client("s3"), bucket) == (0, 0), "the next one of this name begins empty"
     world.herd("down")
     world.assert_nothing_left()

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from herd.checkout import files as project
@@ -58,15 +58,28 @@ class Review:
         return f"{self.name}: review_by = {self.review_by} {when}: {ends}; {self.advice}"
 
 
+class Deployed(Protocol):
+    """What is deployed of a workload, as far as its review goes."""
+
+    @property
+    def review_by(self) -> date: ...
+
+    @property
+    def timezone(self) -> str: ...
+
+    @property
+    def starts_by_itself(self) -> bool: ...
+
+
 def now() -> datetime:
     """The moment at which the calendar is looked at. Raises WrongInput if the variable for it says none."""
-    told = os.environ.get(CLOCK)
-    if told is None:
+    text = os.environ.get(CLOCK)
+    if text is None:
         return datetime.now(UTC)
     try:
-        moment = datetime.fromisoformat(told)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise WrongInput(f"{CLOCK}={told!r} is no moment; like 2029-01-15 or 2029-01-15T12:00:00+00:00") from None
+        raise WrongInput(f"{CLOCK}={text!r} is no moment; like 2029-01-15 or 2029-01-15T12:00:00+00:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -107,7 +120,7 @@ def due(specs: Specs) -> list[Review]:
     return _by_date(found)
 
 
-def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, dict[str, Any]]) -> list[Review]:
+def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, Deployed]) -> list[Review]:
     """The same for what is deployed, whatever the files say by now; `workloads` are those of the exports."""
     from herd.infra.spec.load import SpecErrors
 
@@ -116,16 +129,15 @@ def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, dict[
     except SpecErrors:
         specs = None
     found = []
-    for name, told in workloads.items():
-        review_by = date.fromisoformat(told["review_by"])
-        starts = bool(told.get("schedule") or told.get("pipeline"))
+    for name, workload in workloads.items():
+        review_by = workload.review_by
         if specs is None or name not in specs.workloads:
             advice = "look it over, then set a later date"
         elif specs.workloads[name].review_by > review_by:
             advice = f"`herd up` brings the new date, {specs.workloads[name].review_by}"
         else:
             advice = f"look it over, then edit {_place(specs, name)}"
-        found += _review(name, review_by, told.get("timezone", "UTC"), starts, advice)
+        found += _review(name, review_by, workload.timezone, workload.starts_by_itself, advice)
     return _by_date(found)
 
 

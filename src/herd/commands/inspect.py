@@ -10,7 +10,7 @@ import typer
 from herd import console
 from herd.checkout import names
 from herd.commands.options import Environment, Name, Raw, Stack
-from herd.errors import HerdError, WrongInput
+from herd.errors import HerdError, WrongInput, unknown
 
 STYLES = {
     "healthy": "green",
@@ -48,12 +48,12 @@ def status(
     if as_json:
         import json
 
-        told = {
+        document = {
             "environment": target.name,
-            "reports_url": target.exports.get("reports_url"),
+            "reports_url": target.exports.reports_url,
             "workloads": [workload.as_json() for workload in workloads],
         }
-        console.document(json.dumps(told, indent=2) + "\n")
+        console.document(json.dumps(document, indent=2) + "\n")
         return
     from herd.commands import tables as show
 
@@ -82,9 +82,9 @@ def logs(
     from herd.targets.target import LocalTarget, choose
 
     target = choose(environment, stack)
-    told = target.require_exports().workload(name)
-    group = told["log_group"]
-    run = runs.latest(target, told["machine"]) if told.get("machine") else None
+    exports = target.require_exports()
+    group, job = exports.workload(name).log_group, exports.batch.get(name)
+    run = runs.latest(target, job.machine) if job else None
     since = datetime.now(UTC)
     tasks = (
         reading.by_task(target, group, lines, run["startDate"]) if run else [reading.tail(target, name, group, lines)]
@@ -150,11 +150,11 @@ def open_(
 
     from herd.targets.target import choose
 
-    told = choose(environment, stack).require_exports().workload(name)
-    if not told.get("url"):
-        raise WrongInput(f"{name} is a {told['kind']} and has no page; `herd outputs {name}` shows what it published")
-    console.say(told["url"])
-    if not print_only and not webbrowser.open(told["url"]):
+    workload = choose(environment, stack).require_exports().workload(name)
+    if not workload.url:
+        raise WrongInput(f"{name} is a {workload.kind} and has no page; `herd outputs {name}` shows what it published")
+    console.say(workload.url)
+    if not print_only and not webbrowser.open(workload.url):
         raise HerdError("no browser could be started; the address is above")
 
 
@@ -164,7 +164,7 @@ def explain(name: Name, environment: Environment = None) -> None:
     from herd.checkout.files import load
     from herd.checkout.files import offer as offered
     from herd.infra.spec.load import explain as explained
-    from herd.targets.target import local, unknown
+    from herd.targets.target import local
 
     root = checkout.current().root
     target = local(environment)

@@ -80,10 +80,7 @@ def cancel(
     from herd.targets.target import choose
 
     target = choose(environment, stack)
-    exports = target.require_exports()
-    machines = [
-        told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")
-    ]
+    machines = target.require_exports().machines
     known = [machine for machine in machines if runs.execution(target, machine, run_id)]
     if not known:
         raise WrongInput(f"no run {run_id!r} in {target.name}; `herd status` shows the last ones")

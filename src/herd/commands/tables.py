@@ -31,10 +31,10 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
         elif workload.state in TROUBLE or (workload.reason and workload.state not in ("paused", "expired")):
-            told = target.exports.workloads[workload.name]
+            service = target.exports.services.get(workload.name)
             reason, lines = workload.reason, list[str]()
-            if told.get("service"):
-                reason, lines = services.explain(target, workload.name, told, workload.reason)
+            if service is not None:
+                reason, lines = services.explain(target, workload.name, service, workload.reason)
             console.say()
             console.say(
                 f"✗ {workload.name} {workload.state}: {reason or 'see `herd logs ' + workload.name + '`'}", style="red"

@@ -6,7 +6,6 @@ needs none. Until the bucket is there the state lies below `.herd/bootstrap/`; a
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import shutil
@@ -26,7 +25,7 @@ from herd.engine.pulumi import Engine
 from herd.errors import HerdError, WrongInput
 from herd.targets import pulumi_env as shell
 from herd.targets import stack_env as stack_shell
-from herd.targets.target import Exports, LocalTarget, Target, local
+from herd.targets.target import LocalTarget, Target, local
 
 STACK = "main"
 PROJECT = "herd-bootstrap"
@@ -98,9 +97,8 @@ class Account(Target):
         copy.write_text(yaml.safe_dump({**old, "config": self.config}, sort_keys=False))
         return copy
 
-    @functools.cached_property
-    def exports(self) -> Exports:
-        return Exports(json.loads(run(self, self.pulumi_environment(), "stack", "output", "--json")))
+    def outputs(self) -> dict[str, Any]:
+        return dict(json.loads(run(self, self.pulumi_environment(), "stack", "output", "--json")))
 
     def state_resources(self) -> list[dict[str, Any]]:
         return []
@@ -211,7 +209,7 @@ def make_ready(account: Account, yes: bool) -> dict[str, Any]:
         engine.up()
     if not account.is_moved:
         _move(account, variables)
-    return account.exports.values
+    return account.outputs()
 
 
 def advice(made: Mapping[str, Any]) -> str:

@@ -83,7 +83,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
         if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
             console.note(f"made again, because they were gone: {losses.listed(again)}")
         # What was exported may have changed with the update.
-        target.__dict__.pop("exports", None)
+        target.forget_exports()
         # Services come up while the first run is on its way: they do not need its results to start.
         started = start_first_runs(target, specs) if run else []
         problems = [*services.wait(target), *vault.use_key(target)]
@@ -320,7 +320,7 @@ def _destroy(target: LocalTarget, guarded: list[str]) -> None:
 
 def stop_runs(target: Target) -> None:
     """Stop every run of the environment, so that nothing starts or writes while it is taken away."""
-    if not target.exports:
+    if target.deployed is None:
         return
     going = runs.running(target)
     if going:
@@ -343,18 +343,19 @@ def start_first_runs(target: Target, specs: Specs) -> list[Following]:
     exports = target.exports
     expired = set(reviews.expired(specs))
     members = {
-        name: {job: exports.workloads[job]["machine"] for level in told["levels"] for job in level}
-        for name, told in exports.pipelines.items()
+        name: {job: exports.batch[job].machine for job in pipeline.members}
+        for name, pipeline in exports.pipelines.items()
     }
     in_pipeline = {job for jobs in members.values() for job in jobs}
     started = []
-    for name, told in exports.pipelines.items():
-        if _is_due(target, told["machine"]):
-            started.append(Following(runs.start(target, told["machine"], "first-run"), members[name], told["machine"]))
+    for name, pipeline in exports.pipelines.items():
+        if _is_due(target, pipeline.machine):
+            run_id = runs.start(target, pipeline.machine, "first-run")
+            started.append(Following(run_id, members[name], pipeline.machine))
             _mention_expired(expired & members[name].keys())
-    for name, told in exports.workloads.items():
-        if told.get("machine") and name not in in_pipeline and _is_due(target, told["machine"]):
-            started.append(Following(runs.start(target, told["machine"], "first-run"), {name: told["machine"]}))
+    for name, job in exports.batch.items():
+        if name not in in_pipeline and _is_due(target, job.machine):
+            started.append(Following(runs.start(target, job.machine, "first-run"), {name: job.machine}))
             _mention_expired(expired & {name})
     return started
 
@@ -437,12 +438,14 @@ def _forget(target: LocalTarget) -> None:
     losses.forget(target)
     target.unsettled = False
     stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
-    target.__dict__.pop("exports", None)
+    target.forget_exports()
 
 
 def _addresses(target: Target) -> None:
     rows = [
-        [name, told["kind"], told["url"]] for name, told in sorted(target.exports.workloads.items()) if told.get("url")
+        [name, workload.kind, workload.url]
+        for name, workload in sorted(target.exports.workloads.items())
+        if workload.url
     ]
     if rows:
         console.say()

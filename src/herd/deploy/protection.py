@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,25 +55,25 @@ class Held:
 
 def is_protected(target: Target) -> bool:
     """Is what it holds not to be deleted by mistake? As deployed; where its update was cut short, as its file says."""
-    if target.exports:
-        return bool(target.exports.get("protected", False))
-    told = _settings(target).get("config") or {}
+    if target.deployed:
+        return target.deployed.protected
+    config = _settings(target).get("config") or {}
     project = target.checkout.project
-    return str(told.get(f"{project}:protect", told.get(f"{project}:profile") == "prod")).lower() == "true"
+    return str(config.get(f"{project}:protect", config.get(f"{project}:profile") == "prod")).lower() == "true"
 
 
 def adopted_buckets(target: Target) -> frozenset[str]:
     """Buckets that it uses and did not make: they stay. As deployed, else as its file says."""
-    if target.exports:
-        told = target.exports.get("adopted") or {}
+    if target.deployed:
+        adopted: Mapping[str, Any] = target.deployed.adopted
     else:
         prefix = f"{target.checkout.project}:"
         try:
             config = _settings(target).get("config") or {}
         except HerdError:  # an environment that never was, without a file
             config = {}
-        told = {key.removeprefix(prefix): value for key, value in config.items()}
-    return frozenset(str(told[key]) for key in ("data_bucket", "log_bucket") if told.get(key))
+        adopted = {key.removeprefix(prefix): value for key, value in config.items()}
+    return frozenset(str(adopted[key]) for key in ("data_bucket", "log_bucket") if adopted.get(key))
 
 
 def held(target: Target) -> list[Held]:
@@ -113,7 +113,8 @@ def explain(target: Target, resources: list[Held]) -> list[str]:
         lines.append(f"    {type_} {shown}: {LOST[type_]}")
     if guarded := sorted(resource.name for resource in resources if resource.guarded):
         lines.append(f"before that it turns off what keeps these from being deleted: {', '.join(guarded)}")
-    stays = [f"{ADOPTED.get(key, key)} {value}" for key, value in sorted((target.exports.get("adopted") or {}).items())]
+    adopted = target.deployed.adopted if target.deployed else {}
+    stays = [f"{ADOPTED.get(key, key)} {value}" for key, value in sorted(adopted.items())]
     lines.append(f"what it only adopted stays: {', '.join(stays)}" if stays else "it adopted nothing, so nothing stays")
     lines.append("its secrets stay; `herd secret rm` removes one")
     return lines
@@ -130,7 +131,7 @@ def unprotected_settings(target: Target) -> Iterator[Path]:
     settings = _settings(target)
     runs_with = {
         key if ":" in key else f"{checkout.project}:{key}": value
-        for key, value in (target.exports.get("runs_with") or {}).items()
+        for key, value in (target.deployed.runs_with if target.deployed else {}).items()
     }
     settings["config"] = {**(settings.get("config") or {}), **runs_with, f"{checkout.project}:protect": False}
     handle, name = tempfile.mkstemp(suffix=".yaml", prefix="unprotected-", dir=checkout.folder())

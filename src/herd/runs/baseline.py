@@ -51,7 +51,7 @@ def accept(target: Target, workload: str, run_id: str, accepted: list[Value]) ->
     """Make them the baseline. From the next run on `max_drop` compares with these values."""
     entries = [{"item": v.item, "file": v.file, "value": v.value, "observed": v.observed} for v in accepted]
     target.client("s3").put_object(
-        Bucket=target.exports["data_bucket"],
+        Bucket=target.exports.data_bucket,
         Key=_key(workload),
         Body=json.dumps({"schema": FORMAT, "run_id": run_id, "values": entries}, indent=2).encode(),
         ContentType="application/json",

@@ -72,7 +72,7 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
     KeyboardInterrupt goes through: the runs go on without us.
     """
     interval = 0.2 if isinstance(target, LocalTarget) else 2.0
-    groups = {name: target.exports.workloads[name]["log_group"] for entry in following for name in entry.machines}
+    groups = {name: target.exports.workloads[name].log_group for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
     patience = _Patience()
     with console.waiting() as say:

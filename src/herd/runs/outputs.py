@@ -55,9 +55,7 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
 def _listed(target: Target, prefix: str) -> Iterator[File]:
     """What lies below a prefix of the data bucket; the record of a rejected run names no files."""
     pages = (
-        target.client("s3")
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=target.exports["data_bucket"], Prefix=prefix)
+        target.client("s3").get_paginator("list_objects_v2").paginate(Bucket=target.exports.data_bucket, Prefix=prefix)
     )
     for page in pages:
         for entry in page.get("Contents", ()):
@@ -73,7 +71,7 @@ def copy(target: Target, version: Version, folder: Path, progress: Callable[[str
     """Copy every file below `folder`. Raises HerdError for a path that would leave it, or a file that has expired."""
     from botocore.exceptions import ClientError
 
-    bucket = target.exports["data_bucket"]
+    bucket = target.exports.data_bucket
     s3 = target.client("s3")
     for number, file in enumerate(version.files, 1):
         progress(f"{number} of {len(version.files)}: {file.path}")

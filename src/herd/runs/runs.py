@@ -151,13 +151,12 @@ def latest(target: Target, machine: str, status: str | None = None) -> dict[str,
 
 def last_runs(target: Target) -> dict[str, Run]:
     """The last run of every job and report that has one."""
-    exports = target.exports
-    machines = {name: told["machine"] for name, told in exports.workloads.items() if told.get("machine")}
-    pipelines = exports.pipelines
+    machines = {name: entry.machine for name, entry in target.exports.batch.items()}
+    pipelines = target.exports.pipelines
     target.client("stepfunctions")  # made once, before the threads
     asked = in_parallel(
         lambda item: _last(target, *item),
-        [*machines.items(), *((name, told["machine"]) for name, told in pipelines.items())],
+        [*machines.items(), *((name, entry.machine) for name, entry in pipelines.items())],
     )
     found: dict[str, Run] = {}
     for name, described in zip(machines, asked[: len(machines)], strict=True):
@@ -198,9 +197,9 @@ def _with_record(target: Target, run: Run) -> Run:
     """With what only the record knows: which check failed with which value, and the program's own last attempt."""
     if not run.failed:
         return run
-    kind = target.exports.workloads.get(run.workload, {}).get("kind")
+    workload = target.exports.workloads.get(run.workload)
     record = read_record(target, run.workload, run.id)
-    return placed(completed(run, record) if record else run, kind)
+    return placed(completed(run, record) if record else run, workload.kind if workload else None)
 
 
 def completed(run: Run, record: Mapping[str, Any]) -> Run:
@@ -245,7 +244,7 @@ def read_json(target: Target, key: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        body = target.client("s3").get_object(Bucket=target.exports["data_bucket"], Key=key)["Body"].read()
+        body = target.client("s3").get_object(Bucket=target.exports.data_bucket, Key=key)["Body"].read()
         value = json.loads(body)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
@@ -269,10 +268,6 @@ def stop(target: Target, machine: str, run_id: str) -> bool:
 
 def running(target: Target) -> list[tuple[str, str]]:
     """Machine and run id of everything that runs now; pipelines first, so that stopping them starts nothing more."""
-    exports = target.exports
-    machines = [
-        told["machine"] for told in (*exports.pipelines.values(), *exports.workloads.values()) if told.get("machine")
-    ]
     states = target.client("stepfunctions")
 
     def ask(machine: str) -> list[tuple[str, str]]:
@@ -282,7 +277,7 @@ def running(target: Target) -> list[tuple[str, str]]:
         except states.exceptions.StateMachineDoesNotExist:
             return []
 
-    return [entry for entries in in_parallel(ask, machines) for entry in entries]
+    return [entry for entries in in_parallel(ask, target.exports.machines) for entry in entries]
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
@@ -293,7 +288,7 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 def waiting(target: Target) -> dict[str, str]:
     """Why tasks have not begun, by workload, as far as the platform says: the local cloud does, Fargate does not."""
-    ecs, cluster = target.client("ecs"), target.exports["cluster"]
+    ecs, cluster = target.client("ecs"), target.exports.cluster
     # A page of the listing is as much as one description takes: a hundred.
     pages = [page["taskArns"] for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster)]
     tasks = [task for arns in pages if arns for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]]
@@ -302,5 +297,5 @@ def waiting(target: Target) -> dict[str, str]:
         for task in tasks
         if task["lastStatus"] == "PROVISIONING" and task.get("containers")
     }
-    families = {name: told.get("task_definition", "") for name, told in target.exports.workloads.items()}
+    families = {name: entry.task_definition for name, entry in target.exports.workloads.items()}
     return {name: reasons[family] for name, family in families.items() if reasons.get(family)}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from herd import console
 from herd.checkout import files as project
-from herd.errors import HerdError, WrongInput
-from herd.targets.target import DEFAULT, LocalTarget, Target, unknown
+from herd.errors import HerdError, WrongInput, unknown
+from herd.targets.target import DEFAULT, LocalTarget, Target
 
 if TYPE_CHECKING:
     from herd.infra.naming import Naming
@@ -144,10 +144,12 @@ def restart(target: Target, name: str) -> list[str]:
     are. Jobs get the new value with their next run.
     """
     restarted = []
-    for workload, told in sorted(target.exports.workloads.items() if target.exports else ()):
-        if told.get("service") and name in (told.get("secrets") or ()):
+    if target.deployed is None:
+        return []
+    for workload, entry in sorted(target.deployed.services.items()):
+        if name in entry.secrets:
             target.client("ecs").update_service(
-                cluster=target.exports["cluster"], service=told["service"], forceNewDeployment=True
+                cluster=target.deployed.cluster, service=entry.service, forceNewDeployment=True
             )
             restarted.append(workload)
     return restarted
@@ -223,8 +225,8 @@ def _users(target: Target) -> dict[str, tuple[str, ...]]:
     for spec in project.load(target.checkout, target.name).workloads.values():
         for name in (*spec.secrets.values(), *(connections[name].secret for name in spec.connects)):
             users.setdefault(name, set()).add(spec.name)
-    for workload, told in target.exports.workloads.items():
-        for name in told.get("secrets") or ():
+    for workload, entry in (target.deployed.workloads if target.deployed else {}).items():
+        for name in entry.secrets:
             users.setdefault(name, set()).add(workload)
     return {name: tuple(sorted(names)) for name, names in users.items()}
 
@@ -255,6 +257,7 @@ def _naming(target: Target) -> Naming:
 
 def _key(target: Target) -> str | None:
     """The environment's own key, once it has one; until then AWS's own for Secrets Manager."""
-    deployed = target.exports.get("encryption_key") if target.exports else None
-    setting = project.settings(target.checkout, target.name).get("encryption_key", "")
-    return str(deployed) if deployed else setting if str(setting).startswith("arn:") else None
+    if target.deployed and target.deployed.encryption_key:
+        return target.deployed.encryption_key
+    setting = str(project.settings(target.checkout, target.name).get("encryption_key", ""))
+    return setting if setting.startswith("arn:") else None

@@ -11,6 +11,7 @@ from typing import Any
 from herd import console
 from herd.runs import logs
 from herd.runs.runs import OUT_OF_MEMORY
+from herd.targets.exports import ServiceExport
 from herd.targets.target import LocalTarget, Target
 
 HEALTHY_SECONDS_LOCAL = 90.0
@@ -43,11 +44,11 @@ class Service:
     exists: bool = True
 
 
-def look(target: Target, name: str, told: dict[str, Any]) -> Service:
-    """How the service of workload `name` is; `told` is its entry in the exports."""
+def look(target: Target, name: str, export: ServiceExport) -> Service:
+    """How the service of workload `name` is."""
     ecs = target.client("ecs")
     try:
-        found = ecs.describe_services(cluster=target.exports["cluster"], services=[told["service"]])["services"]
+        found = ecs.describe_services(cluster=target.exports.cluster, services=[export.service])["services"]
     except ecs.exceptions.ClusterNotFoundException:  # removed by hand, or lost by the local cloud
         found = []
     if not found or found[0]["status"] != "ACTIVE":
@@ -57,21 +58,21 @@ def look(target: Target, name: str, told: dict[str, Any]) -> Service:
     running, desired = service["runningCount"], service["desiredCount"]
     targets = _targets(target, service)
     good = sum(health["State"] == "healthy" for health in targets) if targets else running
-    state, reason = _state(target, service, primary, told, good)
+    state, reason = _state(target, service, primary, export, good)
     complaint = ""
     if state in ("deploying", "unhealthy", "rolled-back"):
         since = primary.get("createdAt") if state == "deploying" else None
         complaint = (_complaint(targets) if state != "rolled-back" else "") or _complained(service, since)
     if complaint:
-        words = _health_words(name, told, complaint)
+        words = _health_words(name, export, complaint)
         reason = f"{reason.rstrip('.')}; {words}" if reason else words
     return Service(name, state, state == "healthy", running, desired, primary.get("createdAt"), reason)
 
 
 def _state(
-    target: Target, service: dict[str, Any], primary: dict[str, Any], told: dict[str, Any], good: int
+    target: Target, service: dict[str, Any], primary: dict[str, Any], export: ServiceExport, good: int
 ) -> tuple[str, str]:
-    runs, intended = primary.get("taskDefinition") or service["taskDefinition"], _intended(target, told)
+    runs, intended = primary.get("taskDefinition") or service["taskDefinition"], _intended(target, export)
     if intended and runs != intended:
         # Pulumi says nothing of it: to ECS a rollback that went well is a success.
         wrong = f"runs {_revision(runs)}, wanted is {_revision(intended)}"
@@ -87,13 +88,13 @@ def _state(
     return ("healthy", "") if good else ("unhealthy", _why(service))
 
 
-def _intended(target: Target, told: dict[str, Any]) -> str | None:
+def _intended(target: Target, export: ServiceExport) -> str | None:
     """The revision that the program deployed last; where its exports do not say, the newest one of the family."""
-    if arn := told.get("task_definition_arn"):
-        return str(arn)
+    if export.task_definition_arn:
+        return export.task_definition_arn
     ecs = target.client("ecs")
     try:
-        found = ecs.describe_task_definition(taskDefinition=told["task_definition"])
+        found = ecs.describe_task_definition(taskDefinition=export.task_definition)
         return str(found["taskDefinition"]["taskDefinitionArn"])
     except ecs.exceptions.ClientException:
         return None
@@ -134,17 +135,17 @@ def _complained(service: dict[str, Any], since: Any = None) -> str:
     return ""
 
 
-def _health_words(name: str, told: dict[str, Any], said: str) -> str:
+def _health_words(name: str, export: ServiceExport, said: str) -> str:
     """The load balancer's complaint in the words of a workload's settings."""
-    path = told.get("health")
+    path = export.health
     if not path:
         return said
-    file = f"{told.get('kind', 'api')}s/{name}/workload.toml"
+    file = f"{export.kind}s/{name}/workload.toml"
     if codes := re.search(r"codes: \[(\d+)", said):
         if codes[1].startswith("5"):
             return f"GET {path} answers {codes[1]}, and must answer 200 while the process is up"
         return f'GET {path} answers {codes[1]}; name a path that answers 200 in {file}, like health = "/"'
-    minutes = int(told.get("start_seconds", USUAL_START_SECONDS)) // 60
+    minutes = (export.start_seconds or USUAL_START_SECONDS) // 60
     return (
         f"nothing answers GET {path} on $PORT ({said}); if it takes longer to start, "
         f"raise start_minutes = {minutes} in {file}"
@@ -157,9 +158,9 @@ def _why(service: dict[str, Any]) -> str:
     return next((e["message"] for e in service.get("events", []) if any(word in e["message"] for word in words)), "")
 
 
-def last_stop(target: Target, told: dict[str, Any]) -> str:
+def last_stop(target: Target, export: ServiceExport) -> str:
     """Why the newest stopped task of the service stopped: its reason and exit code."""
-    task = _last_stopped(target, told)
+    task = _last_stopped(target, export)
     if task is None:
         return ""
     for container in task["containers"]:
@@ -169,24 +170,24 @@ def last_stop(target: Target, told: dict[str, Any]) -> str:
     return str(task.get("stoppedReason", "")) + (f" (exit code {', '.join(codes)})" if codes else "")
 
 
-def _last_stopped(target: Target, told: dict[str, Any]) -> dict[str, Any] | None:
+def _last_stopped(target: Target, export: ServiceExport) -> dict[str, Any] | None:
     """The task of the service that stopped last; ECS knows of it for an hour."""
     ecs = target.client("ecs")
-    cluster = target.exports["cluster"]
-    arns = ecs.list_tasks(cluster=cluster, serviceName=told["service"], desiredStatus="STOPPED")["taskArns"]
+    cluster = target.exports.cluster
+    arns = ecs.list_tasks(cluster=cluster, serviceName=export.service, desiredStatus="STOPPED")["taskArns"]
     tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
     return max(tasks, key=lambda entry: str(entry.get("stoppedAt", "")), default=None)
 
 
-def explain(target: Target, name: str, told: dict[str, Any], reason: str) -> tuple[str, list[str]]:
+def explain(target: Target, name: str, export: ServiceExport, reason: str) -> tuple[str, list[str]]:
     """Why a service is not as it should be, and the last lines of the copy that failed last.
 
     What the runner has seen of the service's health from inside says more than the load balancer's complaint.
     """
-    task = _last_stopped(target, told)
-    found = logs.tail(target, name, told["log_group"], LOOKED_THROUGH, task["taskArn"] if task else None)
+    task = _last_stopped(target, export)
+    found = logs.tail(target, name, export.log_group, LOOKED_THROUGH, task["taskArn"] if task else None)
     advice = next((said[1] for line in reversed(found) if (said := _ADVICE.match(line.text))), "")
-    asked = re.compile(rf"(?:GET|HEAD) \S*{re.escape(told.get('health') or '/health')} HTTP/")
+    asked = re.compile(rf"(?:GET|HEAD) \S*{re.escape(export.health or '/health')} HTTP/")
     lines = [line.text for line in found if not asked.search(line.text)][-TAIL_LINES:]
     if advice and (not reason or "GET /" in reason):
         before = re.split(r"(?:nothing answers )?GET /", reason, maxsplit=1)[0]
@@ -196,35 +197,35 @@ def explain(target: Target, name: str, told: dict[str, Any], reason: str) -> tup
 
 def wait(target: Target) -> list[str]:
     """Wait until every service runs what was deployed, and is healthy; what is wrong with those that do not."""
-    told = {name: entry for name, entry in target.exports.workloads.items() if entry.get("service")}
-    if not told:
+    deployed = target.exports.services
+    if not deployed:
         return []
     seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
-    seconds += COPIES_TRIED * (longest_start(told.values()) - USUAL_START_SECONDS)
+    seconds += COPIES_TRIED * (longest_start(deployed.values()) - USUAL_START_SECONDS)
     deadline = time.monotonic() + seconds
     with console.step("waiting for services to be healthy", quiet=True) as step:
         while True:
-            now = [look(target, name, entry) for name, entry in told.items()]
+            now = [look(target, name, entry) for name, entry in deployed.items()]
             waiting = [service for service in now if service.state not in ("healthy", "stopped", "rolled-back")]
             if not waiting or time.monotonic() > deadline:
                 break
             step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
             time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
     return [
-        _problem(target, service, told[service.name], seconds)
+        _problem(target, service, deployed[service.name], seconds)
         for service in now
         if service.state not in ("healthy", "stopped") or not service.exists
     ]
 
 
-def longest_start(told: Iterable[dict[str, Any]]) -> float:
+def longest_start(deployed: Iterable[ServiceExport]) -> float:
     """The most seconds that a copy of one of these services may take to start."""
-    return max((float(entry.get("start_seconds") or 0) for entry in told), default=0.0) or USUAL_START_SECONDS
+    return max((float(entry.start_seconds or 0) for entry in deployed), default=0.0) or USUAL_START_SECONDS
 
 
-def _problem(target: Target, service: Service, told: dict[str, Any], seconds: float) -> str:
+def _problem(target: Target, service: Service, export: ServiceExport, seconds: float) -> str:
     if not service.exists:
         return f"✗ {service.name} is {service.state}: {service.reason}"
-    reason, lines = explain(target, service.name, told, service.reason)
-    why = reason or last_stop(target, told) or f"not healthy within {seconds:.0f} s"
+    reason, lines = explain(target, service.name, export, service.reason)
+    why = reason or last_stop(target, export) or f"not healthy within {seconds:.0f} s"
     return "\n".join([f"✗ {service.name} is {service.state}: {why}", *(f"    {line}" for line in lines)])

@@ -10,11 +10,11 @@ from typing import Any
 from herd import console
 from herd.checkout import files as project
 from herd.checkout import review_dates as reviews
-from herd.errors import WrongInput
+from herd.errors import WrongInput, unknown
 from herd.infra.workloads.states.limits import MOST_PARAMS_CHARACTERS
 from herd.runs import runs
 from herd.runs.follow import Following
-from herd.targets.target import Target, unknown
+from herd.targets.target import Target
 
 
 @dataclass(frozen=True)
@@ -30,28 +30,28 @@ class Start:
 def plan(target: Target, name: str, params: list[str], with_dependants: bool) -> Start:
     """What `herd run NAME` means here. Raises WrongInput for a name, kind or parameter that cannot be."""
     specs = project.load(target.checkout, target.name)
-    deployed = target.exports.workloads
+    deployed = target.deployed.workloads if target.deployed else {}
     spec = specs.workloads.get(name)
     if spec is None and name not in deployed:
         raise WrongInput(unknown(name, [*specs.workloads, *deployed], "workload"))
-    told = target.require_exports().workloads.get(name)
-    if told is None:
+    exports = target.require_exports()
+    if name not in exports.workloads:
         raise WrongInput(f"{name} is not deployed yet; `herd up` does it, `herd try {name}` runs it without")
-    if not told.get("machine"):
+    job = exports.batch.get(name)
+    if job is None:
         raise WrongInput(f"{name} is a service and always runs; `herd run` starts jobs and reports")
     if review := next((review for review in reviews.due(specs) if review.name == name and review.expired), None):
         console.note(f"! {review}", style="red")
-    given = parse_params(params, dict(spec.params) if spec else {}, name)
-    pipeline = told.get("pipeline")
-    if not with_dependants or not pipeline:
-        return Start(told["machine"], {"params": given}, {name: told["machine"]}, False)
-    levels = target.exports.pipelines[pipeline]["levels"]
-    after = {job: set(getattr(specs.workloads.get(job), "after", ())) for level in levels for job in level}
+    values = parse_params(params, dict(spec.params) if spec else {}, name)
+    if not with_dependants or not job.pipeline:
+        return Start(job.machine, {"params": values}, {name: job.machine}, False)
+    pipeline = exports.pipelines[job.pipeline]
+    after = {member: set(getattr(specs.workloads.get(member), "after", ())) for member in pipeline.members}
     wanted = with_those_after(name, after)
     return Start(
-        target.exports.pipelines[pipeline]["machine"],
-        {"params": {name: given} if given else {}, "only": {job: job in wanted for job in after}},
-        {job: deployed[job]["machine"] for level in levels for job in level if job in wanted},
+        pipeline.machine,
+        {"params": {name: values} if values else {}, "only": {member: member in wanted for member in after}},
+        {member: exports.batch[member].machine for member in after if member in wanted},
         True,
     )
 

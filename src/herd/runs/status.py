@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from herd.checkout import review_dates as reviews
 from herd.runs import runs, services
 from herd.runs.runs import Run
 from herd.runs.services import Service
+from herd.targets.exports import BatchExport, ScheduleExport, ServiceExport
 from herd.targets.target import Target
 
 
@@ -53,67 +56,61 @@ class WorkloadState:
 
 def collect(target: Target) -> list[WorkloadState]:
     """The state of everything that is deployed, by name."""
-    workloads = target.require_exports().workloads
+    exports = target.require_exports()
     for service in ("ecs", "elbv2", "s3", "scheduler", "stepfunctions"):
         target.client(service)  # made before the threads: making clients is not thread-safe
     last = runs.last_runs(target)
     armed = _armed(target)
     now = reviews.now()
 
-    def one(item: tuple[str, dict[str, Any]]) -> WorkloadState:
-        name, told = item
-        if told.get("service"):
-            return _of_service(services.look(target, name, told), told)
-        pipeline = target.exports.pipelines.get(told.get("pipeline") or "", {})
-        schedule = told.get("schedule") or pipeline.get("schedule")
-        is_armed = bool({told["machine"], pipeline.get("machine")} & armed)
-        whose = _first_to_end(name, pipeline, workloads)
-        ends = (whose, workloads[whose])
-        return _of_job(name, {**told, "schedule": schedule}, last.get(name), is_armed, now, ends)
+    def one(item: tuple[str, BatchExport | ServiceExport]) -> WorkloadState:
+        name, entry = item
+        if isinstance(entry, ServiceExport):
+            return _of_service(services.look(target, name, entry), entry)
+        pipeline = exports.pipelines.get(entry.pipeline) if entry.pipeline else None
+        is_armed = bool({entry.machine, pipeline.machine if pipeline else None} & armed)
+        if pipeline is None:
+            return _of_job(name, entry, last.get(name), is_armed, now)
+        members = {member: exports.batch[member] for member in pipeline.members if member in exports.batch}
+        in_pipeline = entry.model_copy(update={"schedule": entry.schedule or pipeline.schedule})
+        return _of_job(name, in_pipeline, last.get(name), is_armed, now, members)
 
-    return runs.in_parallel(one, sorted(workloads.items()))
+    return runs.in_parallel(one, sorted(exports.workloads.items()))
 
 
-def _of_service(service: Service, told: dict[str, Any]) -> WorkloadState:
+def _of_service(service: Service, export: ServiceExport) -> WorkloadState:
     return WorkloadState(
         service.name,
-        told["kind"],
+        export.kind,
         service.state,
-        told.get("url"),
+        export.url,
         service.healthy,
         None,
         None,
-        told["log_group"],
+        export.log_group,
         service.reason,
     )
 
 
-def _first_to_end(name: str, pipeline: dict[str, Any], workloads: dict[str, dict[str, Any]]) -> str:
-    """Whose `review_by` ends the schedule that starts workload `name`: a pipeline ends with its first."""
-    members = [job for level in pipeline.get("levels", []) for job in level if job in workloads]
-    first: str = min([name, *members], key=lambda job: _end(workloads[job]))
-    return first
-
-
-def _end(told: dict[str, Any]) -> datetime:
+def _end(export: BatchExport) -> datetime:
     """When a workload's last day is over, where it is at home."""
     from herd.infra.spec.schedule import end_of
 
-    return end_of(date.fromisoformat(told["review_by"]), str(told.get("timezone", "UTC")))
+    return end_of(export.review_by, export.timezone)
 
 
 def _of_job(
     name: str,
-    told: dict[str, Any],
+    export: BatchExport,
     run: Run | None,
     armed: bool,
     now: datetime,
-    ends: tuple[str, dict[str, Any]] | None = None,
+    members: Mapping[str, BatchExport] = MappingProxyType({}),
 ) -> WorkloadState:
-    """`ends`: the workload whose `review_by` ends its schedule, where that is another's, and what is deployed of it."""
-    whose, first = ends or (name, told)
+    """`members`: the jobs of its pipeline, if it is in one: the first `review_by` among them ends their schedule."""
+    whose, first = min([(name, export), *members.items()], key=lambda item: _end(item[1]))
     expired = _end(first) < now
-    scheduled = told.get("schedule") is not None
+    scheduled = export.schedule is not None
     paused = scheduled and not armed
     if run is not None and run.status == "running":
         state = "running"
@@ -127,16 +124,15 @@ def _of_job(
         state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
     reason = ""
     if expired:
-        reason = f"review_by {first['review_by']}{'' if whose == name else f' of {whose}'} has passed"
-    url = told.get("url") if told["kind"] == "report" else None
-    next_run = _next(told["schedule"], now) if scheduled and not paused and not expired else None
-    return WorkloadState(name, told["kind"], state, url, None, next_run, run, told["log_group"], reason)
+        reason = f"review_by {first.review_by}{'' if whose == name else f' of {whose}'} has passed"
+    next_run = _next(export.schedule, now) if export.schedule and not paused and not expired else None
+    return WorkloadState(name, export.kind, state, export.url, None, next_run, run, export.log_group, reason)
 
 
-def _next(schedule: dict[str, str], now: datetime) -> datetime | None:
+def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
     from herd.infra.spec.schedule import Schedule, next_runs
 
-    found = next_runs(Schedule(schedule["expression"], schedule["text"]), schedule["timezone"], now, 1)
+    found = next_runs(Schedule(schedule.expression, schedule.text), schedule.timezone, now, 1)
     return found[0] if found else None
 
 
@@ -144,7 +140,7 @@ def _armed(target: Target) -> set[str]:
     """The machines that an enabled schedule of the environment starts, by ARN."""
     from herd.infra.naming import Naming
 
-    naming = Naming(target.exports["project"], target.exports["environment"])
+    naming = Naming(target.exports.project, target.exports.environment)
     client = target.client("scheduler")
     found: set[str] = set()
     arguments: dict[str, Any] = {"GroupName": naming.schedule_group}

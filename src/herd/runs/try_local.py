@@ -17,12 +17,12 @@ from typing import IO, TYPE_CHECKING, Any
 from herd import PACKAGE, console
 from herd.checkout import files as project
 from herd.checkout.find import Checkout
-from herd.errors import HerdError, WrongInput
+from herd.errors import HerdError, WrongInput, unknown
 from herd.foreign import Printed
 from herd.runs import runs
 from herd.runs import secret_store as vault
 from herd.targets import local_cloud
-from herd.targets.target import LocalTarget, unknown
+from herd.targets.target import LocalTarget
 from herd.toolchain import uv
 
 if TYPE_CHECKING:
@@ -196,8 +196,8 @@ def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str
     needed = [
         read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
     ]
-    if target.exports and local_cloud.running(target.checkout):
-        return str(target.exports["data_bucket"])
+    if target.deployed and local_cloud.running(target.checkout):
+        return target.deployed.data_bucket
     if needed and spec.kind != "api":
         raise HerdError(
             f"{spec.name} reads {', '.join(needed)}, and the environment {target.name} is not up: "

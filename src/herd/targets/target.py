@@ -9,7 +9,6 @@ import functools
 import json
 import subprocess
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,62 +17,14 @@ from herd.checkout import find as checkouts
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
-from herd.targets import local_cloud
+from herd.targets import exports, local_cloud
 from herd.targets import pulumi_env as shell
 from herd.targets import stack_env as stack_shell
+from herd.targets.exports import Exports
 from herd.toolchain import machine, pulumi_cli
 
 DEFAULT = "dev"
 CONNECT_SECONDS = 10
-
-FEW = 12
-"""So many names are all listed beside a suggestion."""
-
-
-@dataclass(frozen=True)
-class Exports:
-    """What the program exported; empty when the environment is not up."""
-
-    values: dict[str, Any]
-
-    def __bool__(self) -> bool:
-        return "workloads" in self.values
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.values.get(name, default)
-
-    @property
-    def workloads(self) -> dict[str, dict[str, Any]]:
-        """Per workload: kind, url, schedule, log_group, machine, pipeline, service, task_definition, review_by.
-
-        An API also has `task_definition_arn`, the revision that was deployed.
-        """
-        return dict(self.values.get("workloads") or {})
-
-    @property
-    def pipelines(self) -> dict[str, dict[str, Any]]:
-        """Per pipeline: machine, levels."""
-        return dict(self.values.get("pipelines") or {})
-
-    def workload(self, name: str) -> dict[str, Any]:
-        """One workload. Raises WrongInput with a suggestion if there is none of that name."""
-        if name in self.workloads:
-            return self.workloads[name]
-        raise WrongInput(unknown(name, list(self.workloads), "workload"))
-
-
-def unknown(name: str, known: list[str], what: str) -> str:
-    """`no workload 'churm'; did you mean 'churn'? There are: churn, sales`"""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, known, 1)
-    all_ = f"there are: {', '.join(sorted(known)) or 'none'}"
-    if not close:
-        return f"no {what} {name!r}; {all_}"
-    return f"no {what} {name!r}; did you mean {close[0]!r}?" + (f" T{all_[1:]}" if len(known) <= FEW else "")
 
 
 class Target(ABC):
@@ -87,10 +38,25 @@ class Target(ABC):
     def client(self, service: str) -> Any:
         """A boto3 client of a service, for this environment's account and region."""
 
-    @functools.cached_property
     @abstractmethod
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs as Pulumi has them now; empty where nothing is deployed."""
+
+    @functools.cached_property
+    def deployed(self) -> Exports | None:
+        """What the program exported when it was deployed last; None where the environment is not up."""
+        return exports.parse(self.outputs(), self.name)
+
+    @property
     def exports(self) -> Exports:
-        """What the program exported last."""
+        """What is deployed. Raises HerdError when nothing is."""
+        if self.deployed is None:
+            raise HerdError(f"the environment {self.name} is not up; `herd up` makes it")
+        return self.deployed
+
+    def forget_exports(self) -> None:
+        """The outputs may have changed: they are read again when they are needed next."""
+        self.__dict__.pop("deployed", None)
 
     expired: tuple[str, ...] | None = None
     """Workloads whose schedules are to be off, by the calendar; None: nobody has looked at it."""
@@ -132,10 +98,8 @@ class Target(ABC):
     """Packages whose resources are made here. On AWS Pulumi needs their official plugins."""
 
     def require_exports(self) -> Exports:
-        """What is deployed. Raises HerdError when nothing is."""
-        if self.exports:
-            return self.exports
-        raise HerdError(f"the environment {self.name} is not up; `herd up` makes it")
+        """`exports` for a command that only looks: says first where it looks, if that can be mistaken."""
+        return self.exports
 
 
 class LocalTarget(Target):
@@ -224,12 +188,11 @@ class LocalTarget(Target):
                 f"before as {file.name}.bak: `cp {file}.bak {file}` (or put a copy of your own there), then `herd up`"
             ) from None
 
-    @functools.cached_property
-    def exports(self) -> Exports:
+    def outputs(self) -> dict[str, Any]:
         """Read from the state itself: starting Pulumi for it would take longer than all the rest of `herd status`."""
         resources = self.state_resources()
         stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
-        return Exports(stack.get("outputs") or {})
+        return dict(stack.get("outputs") or {})
 
     def state_resources(self) -> list[dict[str, Any]]:
         return list(self._checkpoint().get("resources") or [])
@@ -238,9 +201,9 @@ class LocalTarget(Target):
         return shell.apply(shell.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired))
 
     def require_exports(self) -> Exports:
-        exports = super().require_exports()
+        deployed = super().require_exports()
         self._mention_losses()
-        return exports
+        return deployed
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def _mention_losses(self) -> None:
@@ -289,9 +252,8 @@ class AwsTarget(Target):
         except (BotoCoreError, ClientError) as error:
             raise HerdError(f"stack {self.name}: AWS does not know you: {error}") from None
 
-    @functools.cached_property
-    def exports(self) -> Exports:
-        return Exports(json.loads(self._ask("stack", "output", "--json")))
+    def outputs(self) -> dict[str, Any]:
+        return dict(json.loads(self._ask("stack", "output", "--json")))
 
     def state_resources(self) -> list[dict[str, Any]]:
         return list((json.loads(self._ask("stack", "export")).get("deployment") or {}).get("resources") or [])

@@ -79,8 +79,8 @@ def _look(checkout: Checkout, target: Target, record: Record, outcomes: list[Out
         deployment.up(target, run=True, yes=True)
 
     outcomes.append(promises.attempt(*DEPLOYED, deploy))
-    target.__dict__.pop("exports", None)
-    if not _exports(target):
+    target.forget_exports()
+    if not _is_deployed(target):
         outcomes += _not_tried(outcomes, "")
         return
     for promise in promises.PROMISES:
@@ -93,9 +93,9 @@ def _tried(promise: promises.Promise, target: Target, record: Record) -> Callabl
     return lambda: promise.look(target, record.word)
 
 
-def _exports(target: Target) -> bool:
+def _is_deployed(target: Target) -> bool:
     try:
-        return bool(target.exports)
+        return target.deployed is not None
     except HerdError:
         return False
 
@@ -104,7 +104,7 @@ def _take_down(checkout: Checkout, target: Target, record: Record) -> Outcome:
     """Remove it; the record stays as long as anything may be left, so that the next verification goes on with it."""
 
     def remove() -> None:
-        target.__dict__.pop("exports", None)
+        target.forget_exports()
         environment.take_down(target, record)
         environment.forget(checkout, record)
 

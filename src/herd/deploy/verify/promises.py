@@ -86,14 +86,14 @@ def _published(target: Target, word: str) -> None:
 
 
 def _report(target: Target, word: str) -> None:
-    url = target.exports.workloads[REPORT].get("url")
+    url = target.exports.workloads[REPORT].url
     if not url:
         raise NotTried("reports = none: nothing is published at an address")
     _wait(target, f"the report's address to show what {JOB} published", lambda: _visit(url), (200, word))
 
 
 def _answers(target: Target, word: str) -> None:
-    url = target.exports.workloads[API].get("url")
+    url = target.exports.workloads[API].url
     is_local = isinstance(target, LocalTarget)
     if not url or not (is_local or _is_public(target)):
         raise NotTried("its access is internal: it is reached from the environment's own network only")
@@ -128,7 +128,7 @@ def _private(target: Target, word: str) -> None:
         endpoint_url=known.endpoint_url,
         config=nobody,
     )
-    bucket = target.exports["data_bucket"]
+    bucket = target.exports.data_bucket
     attempts: dict[str, Callable[[], Any]] = {
         "read its data": lambda: stranger.get_object(Bucket=bucket, Key=f"{JOB}/latest.json"),
         "list its data": lambda: stranger.list_objects_v2(Bucket=bucket),
@@ -146,7 +146,7 @@ def _private(target: Target, word: str) -> None:
 
 
 def _logged(target: Target, word: str) -> None:
-    group = target.exports.workloads[JOB]["log_group"]
+    group = target.exports.workloads[JOB].log_group
 
     def lines() -> bool:
         pages = target.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
@@ -170,9 +170,9 @@ def _armed(target: Target, word: str) -> None:
 
 
 def _tagged(target: Target, word: str) -> None:
-    machine = target.exports.workloads[JOB]["machine"]
+    machine = target.exports.batch[JOB].machine
     tags = {
-        "the data bucket": target.client("s3").get_bucket_tagging(Bucket=target.exports["data_bucket"])["TagSet"],
+        "the data bucket": target.client("s3").get_bucket_tagging(Bucket=target.exports.data_bucket)["TagSet"],
         "the job's machine": target.client("stepfunctions").list_tags_for_resource(resourceArn=machine)["tags"],
     }
     for what, listed in tags.items():
@@ -197,7 +197,7 @@ PROMISES = (
 
 def _read(target: Target, file: str) -> bytes:
     version = published.find(target, JOB, None)
-    answer = target.client("s3").get_object(Bucket=target.exports["data_bucket"], Key=version.prefix + file)
+    answer = target.client("s3").get_object(Bucket=target.exports.data_bucket, Key=version.prefix + file)
     body: bytes = answer["Body"].read()
     return body
 

@@ -14,6 +14,8 @@ import pytest
 from herd.infra.settings.load import Settings
 from herd.infra.settings.tables import Connection
 from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
+from herd.targets import exports
+from herd.targets.exports import Exports
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Program, run_program, write_team
 
 JOB, API = "jobs/lonely/workload.toml", "apis/answers/workload.toml"
@@ -255,6 +257,20 @@ def test_exports(program: Program) -> None:
     }
     assert program.exports["workloads"]["page"]["pipeline"] == "ingest"
     assert program.exports["pipelines"]["ingest"]["levels"] == [["ingest"], ["train"], ["page"]]
+
+
+def test_what_the_program_exports_is_what_the_commands_read(program: Program) -> None:
+    known = exports.parse(program.exports, "dev")
+    assert known is not None and program.exports.keys() == Exports.model_fields.keys()
+    for name, entry in known.workloads.items():
+        # Each kind exports the keys of all kinds, null where it has nothing.
+        said = {key for key, value in program.exports["workloads"][name].items() if value is not None}
+        assert said <= type(entry).model_fields.keys(), name
+        assert entry.model_dump(include=said, mode="json") == {
+            key: program.exports["workloads"][name][key] for key in said
+        }
+    for name, pipeline in known.pipelines.items():
+        assert program.exports["pipelines"][name].keys() == type(pipeline).model_fields.keys(), name
 
 
 def test_what_nobody_needs_is_not_made(tmp_path: Path) -> None:
