@@ -1,25 +1,16 @@
-"""The entry of `pulumi up`: read the settings and the team's files, build the environment, export what is looked up."""
+"""The environment, layer by layer. This program is yours: change it, and `pulumi preview` shows what would change."""
 
-from pathlib import Path
+from hardware import Hardware
+from herd.project import Project
+from images import images_of
+from outputs import outputs_of
 
-import pulumi
+project = Project.here()  # the settings of the stack and the folders of the team, checked before anything is made
+hardware = Hardware(project)  # network, cluster, load balancers
+images = images_of(project, hardware)  # the system layer: a repository for each folder of images/, and what is built
+outputs = outputs_of(project, hardware, images)  # buckets, jobs, reports, APIs
 
-from herd.infra.imports import single_modules
-from herd.infra.offer import Offer
-from herd.infra.settings.load import Settings
-from herd.infra.spec.load import SpecErrors, load_specs
+# Resources of your own go here. Everything above has typed attributes: `hardware.network.vpc_id`,
+# `outputs.jobs["train"].task_role`, `project.context.tags()`; `parent=project` puts them below the environment.
 
-with single_modules():
-    from herd.infra.environment import Environment, extend
-
-ROOT = Path(__file__).resolve().parent.parent
-
-settings = Settings.load()
-try:
-    specs = load_specs(ROOT, settings.environment, Offer.of(settings))
-except SpecErrors as errors:
-    raise pulumi.RunError(str(errors)) from None
-environment = Environment(settings, specs, ROOT)
-extend(environment, ROOT)
-for name, value in environment.exports().items():
-    pulumi.export(name, value)
+project.export(outputs.site, outputs.workloads, outputs.pipelines)

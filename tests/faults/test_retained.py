@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from soak.world import World
+from tests.herd.policy.partner import declare
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-retained")]
 
 OWN = """
 from pulumi import ResourceOptions
 from pulumi_aws.cloudwatch.log_group import LogGroup
-LogGroup("archive", name="/herd-dev/archive", retention_in_days=30, tags=environment.context.tags(),
+LogGroup("archive", name="/herd-dev/archive", retention_in_days=30, tags=project.context.tags(),
          opts=ResourceOptions(retain_on_delete=RETAIN))
 """
 
@@ -25,15 +26,12 @@ def world(worlds: Callable[[str], World]) -> World:
     made = worlds("retained")
     for folder in ("jobs", "reports"):
         shutil.rmtree(made.folder / folder)
-    program = made.folder / "infra" / "__main__.py"
-    program.with_name("before.txt").write_text(program.read_text())
     return made
 
 
-def declare(world: World, retain: str = "") -> None:
+def archive(world: World, retain: str = "") -> None:
     """The program as it is, with an archive of the team's own if `retain` is a word of Python."""
-    own = OWN.replace("RETAIN", retain) if retain else ""
-    world.write("infra/__main__.py", (world.folder / "infra" / "before.txt").read_text() + own)
+    declare(world.folder, OWN.replace("RETAIN", retain) if retain else "")
 
 
 def groups(world: World) -> list[str]:
@@ -42,17 +40,17 @@ def groups(world: World) -> list[str]:
 
 
 def test_what_was_retained_is_named_and_goes_only_when_told(world: World) -> None:
-    declare(world, "True")
+    archive(world, "True")
     world.herd("up", "--no-run")
-    declare(world)
+    archive(world)
     world.herd("up", "--no-run")
     assert groups(world) == ["/herd-dev/archive"]
     assert "logGroup:LogGroup archive (/herd-dev/archive) of dev" in world.herd("doctor", check=False).stdout
 
-    declare(world, "False")
+    archive(world, "False")
     refused = world.herd("up", "--no-run", check=False)
     assert refused.returncode == 1 and "ResourceAlreadyExistsException" in refused.stderr, refused.stderr
-    declare(world)
+    archive(world)
     world.herd("up", "--no-run")
 
     down = world.herd("down")
@@ -65,7 +63,7 @@ def test_what_was_retained_is_named_and_goes_only_when_told(world: World) -> Non
 
 
 def test_a_state_that_is_gone_as_a_whole_is_taken_up_again(world: World) -> None:
-    declare(world)
+    archive(world)
     world.herd("up", "--no-run")
     before = world.counts()
     shutil.rmtree(world.checkout.pulumi)

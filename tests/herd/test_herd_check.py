@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.sandbox import Sandbox
-from tests.herd.policy.partner import EXCEPTION, EXTEND
+from tests.herd.policy.partner import EXCEPTION, PARTNER, declare
 
 FINDING = "dev: environment: partner-in: the world may reach port 8443"
 
@@ -30,12 +30,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(made: Sandbox) -> Iterator[Sandbox]:
     """The checkout as it was, whatever a test did to its files."""
-    changed = ("jobs/small/workload.toml", "Pulumi.dev.yaml")
+    changed = ("jobs/small/workload.toml", "Pulumi.dev.yaml", "infra/__main__.py")
     before = {name: (made.folder / name).read_text() for name in changed}
     yield made
     for name, text in before.items():
         made.write(name, text)
-    for name in ("extend.py", "policy-exceptions.toml", "Pulumi.prod.yaml"):
+    for name in ("policy-exceptions.toml", "Pulumi.prod.yaml"):
         (made.folder / name).unlink(missing_ok=True)
 
 
@@ -88,7 +88,7 @@ def test_a_sound_checkout(sandbox: Sandbox) -> None:
 
 
 def test_a_rule_that_is_broken_an_exception_and_its_end(sandbox: Sandbox) -> None:
-    sandbox.write("extend.py", EXTEND)
+    declare(sandbox.folder, PARTNER)
     done = check(sandbox)
     assert done.returncode == 1 and FINDING in done.stderr
     sandbox.write("policy-exceptions.toml", EXCEPTION)
@@ -96,7 +96,7 @@ def test_a_rule_that_is_broken_an_exception_and_its_end(sandbox: Sandbox) -> Non
     sandbox.write("policy-exceptions.toml", EXCEPTION.replace("2999", "2020"))
     done = check(sandbox)
     assert done.returncode == 1 and FINDING in done.stderr and "expired on 2020-01-31" in done.stderr
-    (sandbox.folder / "extend.py").unlink()
+    declare(sandbox.folder)
     sandbox.write("policy-exceptions.toml", EXCEPTION)
     done = check(sandbox)
     assert done.returncode == 1 and "is not needed any more" in done.stderr
@@ -145,9 +145,9 @@ def test_what_cannot_be_a_name(sandbox: Sandbox) -> None:
 
 
 def test_a_program_that_fails_says_where(sandbox: Sandbox) -> None:
-    sandbox.write("extend.py", "def extend(environment):\n    environment.nothing\n")
+    declare(sandbox.folder, "project.nothing\n")
     done = check(sandbox)
-    assert done.returncode == 2 and "AttributeError" in done.stderr and "extend.py" in done.stderr
+    assert done.returncode == 2 and "AttributeError" in done.stderr and "infra/__main__.py" in done.stderr
 
 
 def test_the_offline_run_belongs_to_the_checkout() -> None:

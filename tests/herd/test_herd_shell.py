@@ -140,7 +140,7 @@ def test_one_file_is_devs_on_aws_and_here_without_what_it_adopts_there(checkout:
 
 
 def test_everything_that_can_be_adopted_is_left_to_its_account() -> None:
-    from herd.infra.environment import ADOPTABLE
+    from herd.infra.settings.tables import ADOPTABLE
 
     assert set(ADOPTABLE) < set(stack_config.OF_ITS_ACCOUNT)
 

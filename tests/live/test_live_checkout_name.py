@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.sandbox import Sandbox
-from tests.herd.policy.partner import EXTEND
+from tests.herd.policy.partner import PARTNER, declare
 from tests.live.support import processes_below
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-name")]
@@ -34,10 +34,10 @@ def test_it_goes_up_runs_is_held_to_the_rules_and_goes_down(sandbox: Sandbox) ->
     assert program == str(sandbox.folder / ".venv/bin")
     assert "unchanged" in sandbox.pulumi("preview", "--expect-no-changes").stdout
 
-    sandbox.write("extend.py", EXTEND)
+    declare(sandbox.folder, PARTNER)
     refused = sandbox.herd("up", "--no-run", check=False)
     assert refused.returncode == 1 and "network-world-ports" in refused.stderr, "no rule was asked"
-    (sandbox.folder / "extend.py").unlink()
+    declare(sandbox.folder)
 
     sandbox.herd("down")
     assert processes_below(sandbox.folder) == []

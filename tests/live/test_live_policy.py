@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.sandbox import POLICY_PACK, Sandbox
-from tests.herd.policy.partner import EXCEPTION, EXTEND
+from tests.herd.policy.partner import EXCEPTION, PARTNER, declare
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-policy")]
 
@@ -33,7 +33,7 @@ def pulumi(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.Co
 def test_what_the_rules_refuse_is_not_made(sandbox: Sandbox) -> None:
     assert pulumi(sandbox, "preview", "--expect-no-changes").returncode == 0, "what Herd makes passes"
 
-    sandbox.write("extend.py", EXTEND)
+    declare(sandbox.folder, PARTNER)
     seen = sandbox.herd("preview", check=False)
     assert seen.returncode == 1 and FINDING in seen.stderr, seen.stderr
     refused = sandbox.herd("up", "--no-run", check=False)
@@ -50,7 +50,7 @@ def test_what_the_rules_refuse_is_not_made(sandbox: Sandbox) -> None:
     sandbox.herd("up", "--no-run")
     assert "partner-in" in sandbox.pulumi("stack", "export").stdout
 
-    (sandbox.folder / "extend.py").unlink()
+    declare(sandbox.folder)
     unneeded = sandbox.herd("up", "--no-run", check=False)
     assert unneeded.returncode == 1 and "is not needed any more; take it away" in unneeded.stderr
     (sandbox.folder / "policy-exceptions.toml").unlink()

@@ -1,1 +1,1 @@
-"""The Pulumi program: what an environment is."""
+"""The components that a program in `infra/` makes an environment of, and what they need."""

@@ -93,6 +93,11 @@ class Context:
         return self.logs if self.settings.access_logs else None
 
     @property
+    def flow_logs(self) -> LogBucket | None:
+        """Where the network's connections are logged."""
+        return self.logs if self.settings.flow_logs else None
+
+    @property
     def offer(self) -> Offer:
         """What the stack's settings offer to workloads."""
         return Offer.of(self.settings)

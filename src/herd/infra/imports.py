@@ -36,7 +36,7 @@ PACKAGES = (*(f"pulumi_aws.{name}" for name in _SERVICES), "pulumi_docker")
 
 @contextmanager
 def single_modules() -> Iterator[None]:
-    """For the time of some imports. Afterwards the packages are as they were: `extend.py` may import what it likes."""
+    """For the time of some imports. Afterwards the packages are as they were, for whoever imports them whole."""
     before = {package: sys.modules.get(package) for package in PACKAGES}
     try:
         for package in PACKAGES:

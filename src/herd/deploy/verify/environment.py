@@ -28,6 +28,7 @@ from herd.targets.target import AwsTarget, LocalTarget, Target
 
 WORKLOADS = Path(__file__).with_name("workloads")
 PROGRAM = ("infra", "images")
+ENTRY = Path(__file__).with_name("entry.txt")
 FILES = ("Pulumi.yaml", "pyproject.toml", "requirements.lock", "requirements-dev.lock")
 IMAGE = "python"
 
@@ -104,6 +105,7 @@ def stage(checkout: Checkout, record: Record) -> Target:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     for name in PROGRAM:
         shutil.copytree(checkout.root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+    shutil.copyfile(ENTRY, folder / "infra" / "__main__.py")
     for name in FILES:
         if (checkout.root / name).exists():
             shutil.copy2(checkout.root / name, folder / name)

@@ -8,7 +8,7 @@
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pulumi
 from pulumi_aws.autoscaling.group import Group as AutoScalingGroup
@@ -199,20 +199,18 @@ class MachinePool(Component):
         )
 
 
-def refuse_hardware(specs: Specs, settings: Settings) -> None:
-    """Machines have no address of their own, nor have tasks on them, so the network needs another way out. Raises
-    pulumi.RunError, one line a workload that would wait for ever.
+def unreachable(specs: Specs, settings: Settings) -> Iterator[str]:
+    """A line for each workload that would wait for ever: machines have no address of their own, nor have tasks on them,
+    so the network needs another way out.
     """
     offer = Offer.of(settings)
-    problems = [
-        f'{(spec.folder / "workload.toml").as_posix()}: hardware = "{spec.hardware}" does not go with the network '
-        f"`public` of {settings.environment}, which only has a way out for Fargate; "
-        f"set {settings.project}:network to nat or endpoints in Pulumi.{settings.environment}.yaml"
-        for spec in specs.workloads.values()
-        if settings.network == "public" and offer.pool(spec.hardware)
-    ]
-    if problems:
-        raise pulumi.RunError("\n".join(problems))
+    for spec in specs.workloads.values():
+        if settings.network == "public" and offer.pool(spec.hardware):
+            yield (
+                f'{(spec.folder / "workload.toml").as_posix()}: hardware = "{spec.hardware}" does not go with the '
+                f"network `public` of {settings.environment}, which only has a way out for Fargate; "
+                f"set {settings.project}:network to nat or endpoints in Pulumi.{settings.environment}.yaml"
+            )
 
 
 def agent_settings(context: Context, pool: Pool) -> str:

@@ -69,6 +69,7 @@ class LoadBalancer(Component):
         super().__init__("LoadBalancer", f"{facing}-balancer", parent)
         self.context = context
         self.facing = facing
+        self.services_security_group = shared.services_security_group
         self._domain = shared.domain
         served = [service for service in services if FACING[service.access] == facing]
         self._priorities = rule_priorities(
@@ -205,6 +206,31 @@ class LoadBalancer(Component):
             )
         if any(signs_in(service, self.context.settings) for service in served):
             shared.network.let_out(self, "to-provider", own, "to the provider that people sign in at")
+
+
+class LoadBalancers:
+    """The balancers that `services` need, none to two, with what they share: the security group of the tasks behind
+    them and, with the setting `domain`, a Domain.
+    """
+
+    def __init__(
+        self, context: Context, parent: pulumi.Resource, services: Sequence[ApiSpec], network: Network
+    ) -> None:
+        self._by_facing: dict[Facing, LoadBalancer] = {}
+        if services:
+            shared = Shared(
+                network=network,
+                services_security_group=network.service_security_group(),
+                domain=Domain(context, parent) if context.settings.has_tls else None,
+            )
+            self._by_facing = {
+                facing: LoadBalancer(facing, services, shared, context, parent)
+                for facing in sorted({FACING[service.access] for service in services})
+            }
+
+    def serving(self, service: ApiSpec) -> LoadBalancer:
+        """The one that `service`, which must be one of `services`, is reached by."""
+        return self._by_facing[FACING[service.access]]
 
 
 # --- what a service's rules say ------------------------------------------------------------------------------------

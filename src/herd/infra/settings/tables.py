@@ -33,6 +33,9 @@ PROFILES: Mapping[Profile, Mapping[str, Any]] = {
 }
 """What a profile sets where the stack's file says nothing."""
 
+ADOPTABLE = ("data_bucket", "image_repositories", "log_bucket", "vpc", "boundary", "dns_zone", "certificate")
+"""Settings that name what an environment uses and does not own: it stays when the environment goes."""
+
 DRIVER_PORTS = {
     "clickhouse": 8443,
     "mariadb": 3306,

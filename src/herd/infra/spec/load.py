@@ -75,6 +75,10 @@ class Specs:
     pipelines: tuple[Pipeline, ...] = ()
     origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
 
+    def pipeline_of(self, workload: str) -> str | None:
+        """The name of the pipeline that runs `workload`; None where it runs by itself."""
+        return next((one.name for one in self.pipelines if any(workload in level for level in one.levels)), None)
+
 
 @dataclass(frozen=True)
 class Explained:

@@ -121,6 +121,13 @@ class Bucket(Component):
             )
 
 
+class DataBucket(Bucket):
+    """The bucket for what jobs publish: private, and readable by the workloads that name it in `reads`."""
+
+    def __init__(self, context: Context, parent: pulumi.Resource) -> None:
+        super().__init__("data", context, parent)
+
+
 def log_bucket(context: Context, parent: pulumi.Resource) -> LogBucket | None:
     """Where the environment's access and flow logs go: a bucket of its own, the company's, or none."""
     settings, prefix = context.settings, f"{context.naming.prefix}/"

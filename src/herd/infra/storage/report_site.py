@@ -7,8 +7,6 @@
 | none | those who may read the data bucket | nothing |
 """
 
-from dataclasses import dataclass
-
 import pulumi
 from pulumi_aws.cloudfront.distribution import Distribution
 from pulumi_aws.cloudfront.origin_access_control import OriginAccessControl
@@ -26,28 +24,24 @@ SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
 """AWS's response headers policy SecurityHeadersPolicy."""
 
 
-@dataclass(frozen=True)
-class Published:
-    """The reports bucket, and where published pages begin."""
+class ReportSite:
+    """The reports bucket, and what the setting `reports` puts before it; `url` is where pages begin.
 
-    bucket: Bucket
-    url: pulumi.Output[str]
+    `bucket`: the bucket is public. `cloudfront`: it is private, and a distribution reads it. `none`: there is no site.
+    """
 
-
-def publish(context: Context, parent: pulumi.Resource) -> Published | None:
-    """What the setting `reports` asks for; None if nothing is published."""
-    settings, arn = context.settings, context.account.bucket_arn(context.reports_bucket)
-    if settings.reports == "none":
-        return None
-    if settings.reports == "bucket":
-        bucket = Bucket("reports", context, parent, public=True, statements=[public_pages(arn)])
-        host = bucket.bucket.bucket_regional_domain_name
-    else:
-        bucket = Bucket("reports", context, parent, statements=None)
-        distribution = ReportsDistribution(bucket, context, parent).distribution
-        bucket.admit(distribution.arn.apply(lambda distribution_arn: distribution_reads(arn, distribution_arn)))
-        host = distribution.domain_name
-    return Published(bucket, pulumi.Output.concat(f"{settings.scheme}://", host))
+    def __init__(self, context: Context, parent: pulumi.Resource) -> None:
+        arn = context.account.bucket_arn(context.reports_bucket)
+        host: pulumi.Output[str]
+        if context.settings.reports == "bucket":
+            self.bucket = Bucket("reports", context, parent, public=True, statements=[public_pages(arn)])
+            host = self.bucket.bucket.bucket_regional_domain_name
+        else:
+            self.bucket = Bucket("reports", context, parent, statements=None)
+            distribution = ReportsDistribution(self.bucket, context, parent).distribution
+            self.bucket.admit(distribution.arn.apply(lambda of: distribution_reads(arn, of)))
+            host = distribution.domain_name
+        self.url: pulumi.Output[str] = pulumi.Output.concat(f"{context.settings.scheme}://", host)
 
 
 class ReportsDistribution(Component):

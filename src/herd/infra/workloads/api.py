@@ -31,7 +31,6 @@ class Api(Workload):
         spec: ApiSpec,
         platform: Platform,
         balancer: LoadBalancer,
-        security_group: SecurityGroup,
         parent: pulumi.Resource,
     ) -> None:
         super().__init__("Api", spec, platform, parent)
@@ -42,7 +41,7 @@ class Api(Workload):
         # ECS refuses a target group that no listener knows. While the service drains its roles must still be there.
         roles = [*self.execution_role.ready, *self.task_role.ready]
         needed = [*rules, platform.cluster.capacity, *platform.network.way_out, *roles]
-        self.service = self._service(platform, security_group, needed)
+        self.service = self._service(platform, balancer.services_security_group, needed)
         if spec.replicas.max > spec.replicas.min:
             self._scaling()
         self.register_outputs({"url": self.url})

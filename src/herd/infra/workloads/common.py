@@ -19,6 +19,7 @@ from pulumi_aws.sqs.queue import Queue
 from herd.infra.capacity import cpu_units, memory_mib
 from herd.infra.context import Component, Context
 from herd.infra.hardware.cluster import Cluster
+from herd.infra.hardware.connections import Connections
 from herd.infra.hardware.load_balancers import KEEP_ALIVE_SECONDS, base_path
 from herd.infra.hardware.network import Network
 from herd.infra.images.image import Images
@@ -26,6 +27,7 @@ from herd.infra.offer import FARGATE, is_arm64, login_variable
 from herd.infra.permissions.workload import PlatformRoles, workload_role
 from herd.infra.spec.load import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
 from herd.infra.storage import secrets as vault
+from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.states.asl import Target
 from herd.infra.workloads.states.job import CONTAINER
 
@@ -51,6 +53,47 @@ class Platform:
     target: pulumi.Output[Target]
     connections: Mapping[str, SecurityGroup]
     missed_schedules: Queue | None
+
+    @classmethod
+    def of(
+        cls,
+        context: Context,
+        parent: Component,
+        *,
+        network: Network,
+        cluster: Cluster,
+        images: Images,
+        roles: PlatformRoles,
+        schedule_group: ScheduleGroup,
+        site: ReportSite | None,
+        connections: Connections,
+        has_schedules: bool,
+    ) -> "Platform":
+        """From the components of an environment. With schedules a Queue is made for those that are missed."""
+        # The one place where ids that AWS chooses come into the state machines.
+        target = pulumi.Output.all(network.tasks_security_group.id, *network.task_subnet_ids).apply(
+            lambda ids: Target(
+                environment=context.settings.environment,
+                partition=context.account.partition,
+                cluster=context.cluster_arn,
+                data_bucket=context.data_bucket,
+                security_groups=(ids[0],),
+                subnets=tuple(ids[1:]),
+                assign_public_ip=network.assign_public_ip,
+            )
+        )
+        return cls(
+            context=context,
+            network=network,
+            cluster=cluster,
+            images=images,
+            roles=roles,
+            schedule_group=schedule_group,
+            reports_url=site.url if site else None,
+            target=target,
+            connections=connections.security_groups,
+            missed_schedules=missed_schedules(context, parent) if has_schedules else None,
+        )
 
     def place(self, spec: WorkloadSpec) -> "Place":
         """Where tasks of `spec` run, and what they reach."""
@@ -127,6 +170,20 @@ class Workload(Component):
             # It names the log group, without which no task starts; and it goes after all who write into it.
             opts=self.options(depends_on=[self.log_group]),
         )
+
+
+def missed_schedules(context: Context, parent: Component) -> Queue:
+    """Where Scheduler puts starts that it gave up, for two weeks."""
+    key = context.key_arn
+    return Queue(
+        parent.child("missed-schedules"),
+        name=context.naming.missed_schedules,
+        message_retention_seconds=14 * 24 * 3600,
+        sqs_managed_sse_enabled=None if key else True,
+        kms_master_key_id=key,
+        tags=context.tags(),
+        opts=parent.options(),
+    )
 
 
 def container(

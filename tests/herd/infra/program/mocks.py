@@ -3,9 +3,12 @@
 import asyncio
 import json
 import os
+import runpy
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,13 +18,13 @@ import grpc
 import pulumi
 from pulumi.runtime import mocks
 
-from herd.infra.imports import single_modules
 from herd.infra.offer import Offer
 from herd.infra.settings.load import Settings
 from herd.infra.spec.load import load_specs
+from herd.project import Project
 
-with single_modules():
-    from herd.infra.environment import Environment, extend
+PROGRAM = Path(__file__).parents[4] / "infra"
+"""The sample's, which is every team's to begin with."""
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 SETTINGS = Settings("herd", "dev", REGION, ACCOUNT, allow_public=True)
@@ -264,17 +267,30 @@ def run_program(
     there: Mapping[str, Answer] = MappingProxyType({}),
     preview: bool = False,
 ) -> Program:
-    """Runs what `infra/__main__.py` runs, on the team in `root`. `there`: function (`getImage`) -> what it answers.
+    """Runs `infra/`, the team's own if it has one, on the team in `root`. `there`: function (`getImage`) -> its answer.
 
     Docker has a login for the registry, and the registry has no image.
     """
 
     def make() -> Mapping[str, Any]:
-        environment = Environment(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
-        extend(environment, root)
-        return environment.exports()
+        exports: dict[str, Any] = {}
+        program = root / "infra" if (root / "infra").is_dir() else PROGRAM
+        project = partial(load_project, settings, root)
+        # As the language host does: the program's folder comes first.
+        with (
+            patch.object(Project, "here", project),
+            patch.object(pulumi, "export", exports.__setitem__),
+            patch.object(sys, "path", [str(program), *sys.path]),
+        ):
+            runpy.run_path(str(program / "__main__.py"), run_name="__main__")
+        return exports
 
     return run_made(settings.project, settings.environment, make, there, preview)
+
+
+def load_project(settings: Settings, root: Path) -> Project:
+    """What `Project.here()` makes of these settings and the team in `root`."""
+    return Project(settings, load_specs(root, settings.environment, Offer.of(settings)), root)
 
 
 def run_made(

@@ -64,7 +64,7 @@ def root(tmp_path: Path) -> Path:
 def test_no_registry_credentials_come_into_the_program(root: Path, settings: Settings) -> None:
     program = run_program(root, settings)
     assert program.of(IMAGE) and not any("registry" in image.inputs for image in program.of(IMAGE))
-    for source in (*ROOT.glob("infra/*.py"), *ROOT.glob("src/herd/**/*.py")):
+    for source in (*ROOT.glob("infra/*.py"), *ROOT.glob("src/herd/infra/**/*.py"), ROOT / "src/herd/project.py"):
         assert "get_authorization_token" not in source.read_text(), source
 
 
@@ -138,7 +138,7 @@ def test_an_update_without_a_login_ends_in_one_sentence_before_anything_is_made(
 ) -> None:
     without_login(monkeypatch, tmp_path)
     made = []
-    monkeypatch.setattr("herd.infra.environment.Environment._claim", lambda *_: made.append(1))
+    monkeypatch.setattr("herd.project.Project._schedule_group", lambda *_: made.append(1))
     with pytest.raises(pulumi.RunError) as refused:
         run_program(root)
     (line,) = str(refused.value).splitlines()

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-SHORT = "from herd.infra.imports import single_modules\nwith single_modules():\n    import herd.infra.environment\n"
+SHORT = "import herd.project, herd.infra.components\n"
 LATER = """
 import pulumi_aws, pulumi_docker
 from pulumi_aws.ec2 import Ami
@@ -26,5 +26,5 @@ def test_only_the_modules_that_are_named_are_loaded() -> None:
 
 
 def test_the_packages_are_whole_afterwards() -> None:
-    """For `extend.py`."""
+    """For resources of the team's own."""
     python(SHORT + LATER)

@@ -11,7 +11,9 @@ import pytest
 
 from tests.herd.infra.program.mocks import REGION, Program, run_program
 
-INFRA = Path(__file__).parents[4] / "src/herd/infra"
+ROOT = Path(__file__).parents[4]
+INFRA = ROOT / "src/herd/infra"
+PROGRAM = ROOT / "infra"
 
 UNTAGGABLE = {
     "aws:appautoscaling/policy:Policy",
@@ -151,12 +153,17 @@ def test_no_resource_is_made_inside_an_apply() -> None:
 
 def test_the_program_does_not_ask_where_it_runs() -> None:
     forbidden = re.compile(r"is_?local|local_?(cloud|host)|127\.0\.0\.1|moto\b|emulat", re.IGNORECASE)
-    for path in INFRA.rglob("*.py"):
+    for path in (*INFRA.rglob("*.py"), *PROGRAM.glob("*.py"), ROOT / "src/herd/project.py"):
         assert not forbidden.search(path.read_text()), path.name
 
 
-def test_the_entry_is_short() -> None:
-    assert len((INFRA / "__main__.py").read_text().splitlines()) <= 40
+def test_the_program_is_short_and_as_good_for_any_team() -> None:
+    """`herd init` writes these files as they are: nothing in them is the sample's."""
+    files = {path.name: path.read_text() for path in PROGRAM.glob("*.py")}
+    assert files.keys() == {"__main__.py", "hardware.py", "images.py", "outputs.py"}
+    assert sum(len(text.splitlines()) for text in files.values()) <= 200
+    samples = [path.name for kind in ("jobs", "reports", "apis") for path in (ROOT / kind).iterdir()]
+    assert samples and not [name for name in samples if any(name in text for text in files.values())]
 
 
 @pytest.mark.parametrize("path", sorted(INFRA.rglob("*.py")), ids=lambda path: path.name)

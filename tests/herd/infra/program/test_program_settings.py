@@ -1,6 +1,7 @@
 """Every setting reaches something: a field that changes nothing would be a promise that nobody keeps."""
 
 import json
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from herd.infra.settings.tables import Connection
 from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
 from herd.targets import exports
 from herd.targets.exports import Exports
-from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Program, run_program, write_team
+from tests.herd.infra.program.mocks import ACCOUNT, PROGRAM, REGION, SETTINGS, TEAM, Program, run_program, write_team
 
 JOB, API = "jobs/lonely/workload.toml", "apis/answers/workload.toml"
 ANOTHER_IMAGE = {"images/other/Dockerfile": "FROM scratch\n", "images/other/requirements.lock": ""}
@@ -304,11 +305,37 @@ def test_a_service_waits_for_its_rule_and_its_roles(program: Program) -> None:
     assert waited_for >= {"answers-rule", "answers-execution", "answers-task", "cluster-capacity"}
 
 
-def test_extend_runs_after_the_workloads(team: Path) -> None:
-    (team / "extend.py").write_text(
-        "from pulumi import ComponentResource, ResourceOptions\n"
-        "def extend(environment):\n"
-        "    assert 'train' in environment.workloads\n"
-        "    ComponentResource('team:extra:Thing', 'extra', opts=ResourceOptions(parent=environment))\n"
-    )
-    assert [resource.name for resource in run_program(team).of("team:extra:Thing")] == ["extra"]
+OWN = """
+import pulumi_aws as aws
+from pulumi import ResourceOptions
+
+feed = aws.sqs.Queue(
+    "feed", name=f"{project.naming.prefix}-feed", tags=project.context.tags(), opts=ResourceOptions(parent=project)
+)
+aws.iam.RolePolicy(
+    "train-reads-feed",
+    role=outputs.jobs["train"].task_role.role.name,
+    policy=feed.arn.apply(
+        lambda arn: json.dumps({"Statement": [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": arn}]})
+    ),
+    opts=ResourceOptions(parent=outputs.jobs["train"]),
+)
+aws.vpc.SecurityGroupEgressRule("tasks-to-ldap", security_group_id=hardware.network.tasks_security_group.id,
+                                ip_protocol="tcp", from_port=636, to_port=636, cidr_ipv4="10.1.2.3/32")
+"""
+
+
+def test_a_team_writes_resources_of_its_own_in_the_program(team: Path, program: Program) -> None:
+    """With the attributes of what stands above them; they change nothing of that."""
+    shutil.copytree(PROGRAM, team / "infra")
+    entry = team / "infra/__main__.py"
+    entry.write_text("import json\n" + entry.read_text() + OWN)
+    ran = run_program(team)
+    assert ran.everything().items() >= program.everything().items()
+    own = {resource.name: resource for resource in ran.resources if resource.urn not in program.everything()}
+    assert own.keys() == {"feed", "train-reads-feed", "tasks-to-ldap"}
+    assert own["feed"].inputs["name"] == "herd-dev-feed" and own["feed"].parent == ran.of("infra:Environment")[0].urn
+    assert own["feed"].depends_on, "what lies below the environment waits until its name is taken"
+    assert own["train-reads-feed"].inputs["role"] == ran.one("iam/role:Role", "train-task").inputs["name"]
+    assert own["tasks-to-ldap"].inputs["securityGroupId"] == "network-tasks-id"
+    assert ran.exports == program.exports
