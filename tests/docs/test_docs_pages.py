@@ -90,11 +90,29 @@ def test_contributors_are_told_of_every_folder() -> None:
     assert {*folders, *inside} <= set(re.findall(r"`([^`]+)`", layout))
 
 
-def test_the_readme_says_where_each_setting_goes() -> None:
-    section = prose(README).split("## How it maps to AWS")[1].split("\n## ")[0]
-    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][2:]
+def test_the_guide_says_where_each_setting_goes() -> None:
+    page = prose(ROOT / "docs/guide/settings-on-aws.md")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")][2:]
     named = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
     assert named == SETTINGS
+
+
+def test_the_readme_is_read_in_four_minutes() -> None:
+    """It is the page on which people decide."""
+    assert len(README.read_text(encoding="utf-8").split()) <= 900
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached: set[Path] = set()
+    left = [README]
+    while left:
+        page = left.pop().resolve()
+        if page in reached or page not in PAGES:
+            continue
+        reached.add(page)
+        left += [page.parent / link.partition("#")[0] for link in links(page) if not link.startswith("http")]
+    pages = {page for page in PAGES if page.is_relative_to(ROOT / "docs")}
+    assert {name_of(page) for page in pages - reached} == set()
 
 
 def test_the_readme_names_every_kind() -> None:

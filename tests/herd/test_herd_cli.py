@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from herd.commands.deploy import next_steps
+from tests.docs.test_docs_commands import parse
+
 COMMANDS = [
     "up",
     "preview",
@@ -158,3 +161,15 @@ def test_start_up_does_not_import_what_is_slow() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert not loaded & {"boto3", "botocore", "pulumi", "pulumi_aws", "grpc", "pydantic", "moto", "yaml", "localcloud"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "stack", "option"),
+    [(None, None, ""), ("pr-17", None, " -e pr-17"), (None, "prod", " --stack prod")],
+)
+def test_up_ends_with_commands_for_that_environment(environment: str | None, stack: str | None, option: str) -> None:
+    lines = " ".join(next_steps(environment, stack))
+    named = re.findall(r"`herd (.*?)`", lines)
+    assert named == [f"status{option}", f"try NAME{'' if stack else option}", f"down{option}"]
+    for command in named:
+        parse(f"herd {command}")

@@ -49,6 +49,19 @@ def up(
     from herd.targets.target import choose
 
     deployment.up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
+    for line in next_steps(environment, stack):
+        console.note(line, style="dim")
+
+
+def next_steps(environment: str | None, stack: str | None) -> list[str]:
+    """What a person may do with an environment that is up."""
+    option = f" -e {environment}" if environment else f" --stack {stack}" if stack else ""
+    return [
+        "",
+        f"next: `herd status{option}` shows what ran, what runs next and why something failed",
+        f"      `herd try NAME{'' if stack else option}` runs a workload's files here and deploys nothing",
+        f"      `herd down{option}` removes all of it",
+    ]
 
 
 def preview(
