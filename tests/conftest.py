@@ -1,12 +1,17 @@
-"""How the tests are shared out among workers; harness/order.py has the reasons."""
+"""How tests are shared out among workers (harness/order.py has the reasons), and one reading of the API's models."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+import botocore.session
 import pytest
 
 from harness import order
+
+# Each boto3 session would parse the same megabytes of service descriptions again, which takes longer than most tests.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
