@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
-import botocore.session
 import pytest
 
 from harness import order
+from localcloud import api_models
 
-# Each boto3 session would parse the same megabytes of service descriptions again, which takes longer than most tests.
-botocore.session.create_loader = cache(botocore.session.create_loader)
+# A test that makes a client of its own would take most of its time to read what others have read.
+api_models.share()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

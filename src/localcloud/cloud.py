@@ -97,7 +97,10 @@ class LocalCloud:
         root = load_root(config, port)
         keyring = Keyring(root)
 
-        # Imported here: half a second of moto is not to be waited for before a taken port or home is reported.
+        # Imported here: a second of moto is not to be waited for before a taken port or home is reported.
+        from localcloud import api_models
+
+        api_models.share()
         from moto.backends import get_backend
 
         from localcloud.agent.agent import Agent
