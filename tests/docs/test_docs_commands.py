@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -51,7 +50,7 @@ def test_commands_can_be_typed(page: Path) -> None:
     for line in herd_lines(page):
         try:
             parse(line)
-        except click.exceptions.Exit:
+        except typer.Exit:
             pass  # `--version`, `--help`: they say something and end
         except Exception as error:
             wrong.append(f"{line}: {error}")

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import check, deploy, develop, inspect, machine, run, secret, verify
+from herd.commands import check, deploy, develop, inspect, machine, project, run, secret, verify
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
 from herd.toolchain.machine import disk_error
@@ -97,6 +97,7 @@ def common(
 
 _ENVIRONMENT, _WORKLOADS, _MORE = "The environment", "Workloads", "More"
 _COMMANDS: tuple[tuple[Any, str, str], ...] = (
+    (project.init, "init", _ENVIRONMENT),
     (deploy.up, "up", _ENVIRONMENT),
     (check.check, "check", _ENVIRONMENT),
     (deploy.preview, "preview", _ENVIRONMENT),

@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from herd import PACKAGE
 from herd.checkout import files as project
@@ -23,6 +23,9 @@ from herd.policy.exceptions import Exceptions, ExceptionsError
 from herd.policy.model import Resource, Stack
 from herd.policy.wire import has_unknown, plain
 from herd.targets import pulumi_env as shell
+
+if TYPE_CHECKING:
+    from herd.infra.spec.load import Specs
 
 OFFLINE = PACKAGE / "language_host" / "offline.py"
 PROGRAM_SECONDS = 120
@@ -48,13 +51,8 @@ def environments(checkout: Checkout) -> list[str]:
 def check(checkout: Checkout, environment: str) -> Checked:
     """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
     specs = project.load(checkout, environment)
-    config, secret = configuration(checkout, environment)
-    config[f"{checkout.project}:expired"] = json.dumps(reviews.expired(specs))
-    made = _run(checkout, environment, config, secret)
-    if made["error"]:
-        raise WrongInput(made["error"])
+    config, resources = _declared(checkout, environment, specs)
     stack = Stack(environment, checkout.project, config)
-    resources = [_resource(entry) for entry in made["resources"]]
     try:
         accepted = exceptions.read(checkout.root, [rule.id for rule in RULES])
     except ExceptionsError as error:
@@ -69,6 +67,21 @@ def check(checkout: Checkout, environment: str) -> Checked:
         [str(finding) for finding in found if not finding.mandatory],
         reviews.due(specs),
     )
+
+
+def declared(checkout: Checkout, environment: str) -> list[Resource]:
+    """What the program declares, under Pulumi's mocks. Raises WrongInput for a file that is wrong."""
+    return _declared(checkout, environment, project.load(checkout, environment))[1]
+
+
+def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:
+    """The settings that the program gets, and the resources that it asks for."""
+    config, secret = configuration(checkout, environment)
+    config[f"{checkout.project}:expired"] = json.dumps(reviews.expired(specs))
+    made = _run(checkout, environment, config, secret)
+    if made["error"]:
+        raise WrongInput(made["error"])
+    return config, [_resource(entry) for entry in made["resources"]]
 
 
 def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str], list[str]]:

@@ -1,0 +1,94 @@
+"""The files of a new project, as this release writes them. Standard library only: an upgrade runs it from a wheel.
+
+`python -m herd.checkout.project_files FOLDER '<values as JSON>'` writes them into an empty folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from herd import PACKAGE
+from herd.version import VERSION
+
+MARK = ".herd-project.json"
+"""Says that a folder is a project of Herd's, which release wrote its files, and with which values."""
+
+LOCK = "herd.lock"
+WHEELS = "wheels"
+
+TEMPLATES = PACKAGE / "checkout" / "project"
+SHARED = (
+    *("infra/__main__.py", "infra/hardware.py", "infra/images.py", "infra/outputs.py"),
+    *("images/python/Dockerfile", "images/python/requirements.in", "images/python/requirements.lock"),
+)
+"""What this repository has itself. A wheel has it among the templates."""
+
+FOR_TESTS = ("iniconfig", "pluggy", "pytest")
+"""Of requirements-dev.lock: what the project's own tests need besides Herd's packages."""
+
+
+def files(values: Mapping[str, str], wheels: Path) -> dict[str, bytes]:
+    """Each file of the project, by its path. `values`: name, owner, review_by; `wheels`: the folder of both wheels."""
+    known = {**values, "release": VERSION}
+    written = {}
+    for path in sorted(TEMPLATES.rglob("*.txt")):
+        name = path.relative_to(TEMPLATES).as_posix().removesuffix(".txt").replace("dot_", ".")
+        text = path.read_text()
+        for key, value in known.items():
+            text = text.replace(f"@{key}@", value)
+        written[name] = text.encode()
+    for name in SHARED:
+        if (path := shared(name)).exists():
+            written[name] = path.read_bytes()
+    written[LOCK] = lock(wheels).encode()
+    written[MARK] = f"{json.dumps(dict(sorted(known.items())))}\n".encode()
+    return written
+
+
+def shared(name: str) -> Path:
+    """A file that this repository and every new project have: in the wheel, or in the checkout that this Herd is."""
+    inside = TEMPLATES / name
+    return inside if inside.exists() else PACKAGE.parents[1] / name
+
+
+def lock(wheels: Path) -> str:
+    """herd.lock: this release by the hashes of its wheels, what it needs, and what the project's tests need."""
+    entries = dict(entries_of(shared("requirements.lock").read_text()))
+    develop = dict(entries_of(shared("requirements-dev.lock").read_text()))
+    entries |= {name: develop[name] for name in FOR_TESTS}
+    for path in sorted(wheels.glob("*.whl")):
+        name, version = path.name.split("-")[:2]
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        name = name.replace("_", "-")
+        entries[name] = f"{name}=={version} \\\n    --hash=sha256:{digest}\n"
+    head = f"# Of `herd init` and `herd upgrade`; after changes of your own: pyproject.toml.\n--find-links {WHEELS}\n"
+    return head + "".join(entries[name] for name in sorted(entries))
+
+
+def entries_of(text: str) -> Iterator[tuple[str, str]]:
+    """A lock file's packages: name and lines of each. Comments and options before the first one are left out."""
+    name, lines = "", ""
+    for line in text.splitlines(keepends=True):
+        if line[0].isspace():
+            lines += line
+            continue
+        if name:
+            yield name, lines
+        name, lines = (line.split("==")[0].split("[")[0], line) if "==" in line else ("", "")
+    if name:
+        yield name, lines
+
+
+def main(folder: str, values: str, wheels: str) -> None:
+    for name, content in files(json.loads(values), Path(wheels)).items():
+        path = Path(folder, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,388 @@
+"""`herd init`: a project in an empty folder and beside what is there; what it refuses, writing nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from herd.checkout import adopt, init, project_files, releases
+from herd.checkout.find import Checkout
+from herd.errors import HerdError, WrongInput
+from herd.review import check
+from herd.version import VERSION
+
+ROOT = Path(__file__).parents[2]
+MOST_FILES, MOST_LINES = 28, 400
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both wheels of this Herd."""
+    folder = tmp_path_factory.mktemp("wheels")
+    releases.of_this_herd(folder)
+    return folder
+
+
+def make(root: Path, wheels: Path, name: str | None = "flights", source: Path | None = None) -> init.Plan:
+    root.mkdir(exist_ok=True)
+    planned = init.plan(root, name, source, wheels)
+    init.write(planned)
+    return planned
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def checkout_of(root: Path, tmp_path: Path) -> Checkout:
+    """With this test's packages instead of those that `make tools` would install."""
+    (root / ".venv").symlink_to(sys.prefix)
+    return Checkout(root, tmp_path / "cache")
+
+
+def test_a_project_is_small(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    files = tree(tmp_path / "new")
+    texts = [content for path, content in files.items() if not path.endswith((".lock", ".whl"))]
+    assert len(files) <= MOST_FILES, sorted(files)
+    assert sum(content.count(b"\n") for content in texts) <= MOST_LINES
+
+
+def test_its_program_and_its_image_are_those_of_this_repository(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    files = tree(tmp_path / "new")
+    own = [f"infra/{path.name}" for path in (ROOT / "infra").glob("*.py")]
+    assert {path for path in files if path.startswith("infra/")} == set(own)
+    for path in (*own, "images/python/Dockerfile", "images/python/requirements.lock"):
+        assert files[path] == (ROOT / path).read_bytes(), path
+
+
+def test_it_holds_nothing_of_herds_source(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    assert not [path for path in tree(tmp_path / "new") if path.startswith(("src/", "herd/", "localcloud/"))]
+
+
+def test_herd_is_locked_by_the_hash_of_its_wheels(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    lock = (tmp_path / "new/herd.lock").read_text()
+    entries = dict(project_files.entries_of(lock))
+    for path in (tmp_path / "new/wheels").glob("*.whl"):
+        assert path.read_bytes() == (wheels / path.name).read_bytes()
+        name = path.name.split("-")[0].replace("_", "-")
+        assert entries[name].startswith(f"{name}=={VERSION} \\\n    --hash=sha256:")
+    assert "--find-links wheels\n" in lock and "://" not in lock, "a mirror's host would be everybody's"
+    assert all("--hash=sha256:" in text for text in entries.values())
+    released = dict(project_files.entries_of((ROOT / "requirements.lock").read_text()))
+    assert released.items() <= entries.items() and "pytest" in entries
+
+
+def test_its_settings_and_its_program_hold_to_every_rule(tmp_path: Path, wheels: Path) -> None:
+    root = tmp_path / "new"
+    make(root, wheels)
+    checked = check.check(checkout_of(root, tmp_path), "dev")
+    assert (checked.refused, checked.due) == ([], [])
+    assert checked.resources > 30
+
+
+def test_its_own_tests_hold_and_see_what_is_wrong(tmp_path: Path, wheels: Path) -> None:
+    root = tmp_path / "new"
+    make(root, wheels)
+    checkout_of(root, tmp_path)
+
+    def tests() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests"]
+        variables = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTEST_ADDOPTS": ""}
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, env=variables)
+
+    assert "2 passed" in tests().stdout
+    job = root / "jobs/daily-numbers/main.py"
+    job.write_text(job.read_text().replace("range(1, 11)", "range(1, 5)"))
+    assert "1 failed, 1 passed" in tests().stdout
+
+
+def test_the_command_says_what_it_wrote(tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    result = cli("init", "flights")
+    assert result.exit_code == 0, result.stderr
+    assert {line.removeprefix("+ ") for line in result.stdout.splitlines()} == set(tree(tmp_path / "new"))
+    assert "make up" in result.stderr
+
+
+# --- beside what is there -------------------------------------------------------------------------------------------
+
+
+NOTEBOOK = {
+    "cells": [
+        {"cell_type": "markdown", "source": ["# Look at it"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "import os\n", "print(os.getcwd())"]},
+        {"cell_type": "code", "source": ["%%bash\n", "ls"]},
+    ],
+    "metadata": {"kernelspec": {"language": "python"}},
+}
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """Somebody's repository: two scripts (one with a module and data), a notebook, a lock file, a README."""
+    root = tmp_path / "theirs"
+    for path, text in {
+        "README.md": "# Sales\n",
+        ".gitignore": "*.log\n",
+        "clean_orders.py": "import helpers\nprint(helpers.read('data/orders.csv'))\n",
+        "helpers.py": "def read(path):\n    return open(path).read()\n",
+        "data/orders.csv": "id\n1\n",
+        "scripts/Weekly Report.py": "print('weekly')\n",
+        "scripts/old.py": "print 'python 2'\n",
+        "tests/test_helpers.py": "def test_it():\n    pass\n",
+        "model.R": "print(1)\n",
+        "explore.ipynb": json.dumps(NOTEBOOK),
+        "requirements.lock": f"six==1.17.0 \\\n    --hash=sha256:{'47' * 32}\n",
+        "requirements-old.txt": "pandas\n",
+        "uv.lock": "version = 1\n",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def test_beside_what_is_there_it_adds_and_overwrites_nothing(foreign: Path, wheels: Path) -> None:
+    (foreign / "Makefile").write_text("all:\n\ttrue\n")
+    before = tree(foreign)
+    planned = make(foreign, wheels, "sales", foreign)
+    after = tree(foreign)
+    assert {path: after[path] for path in before} == before
+    assert set(after) - set(before) == set(planned.files)
+    assert set(planned.kept) == {"README.md", ".gitignore"}
+    assert init.SPARE_MAKEFILE in planned.files
+
+
+def test_it_takes_scripts_a_notebook_and_a_lock_file_and_says_so(foreign: Path, wheels: Path, tmp_path: Path) -> None:
+    planned = make(foreign, wheels, "sales", foreign)
+    files = tree(foreign)
+    assert sorted(line.split(" (")[0] for line in planned.adopted.taken) == [
+        "clean_orders.py -> jobs/clean-orders/",
+        "explore.ipynb -> jobs/explore/",
+        "requirements.lock -> images/python/requirements.lock: what jobs may import",
+        "scripts/Weekly Report.py -> jobs/weekly-report/",
+    ]
+    assert files["jobs/clean-orders/helpers.py"] == files["helpers.py"]
+    assert files["jobs/clean-orders/data/orders.csv"] == files["data/orders.csv"]
+    assert files["images/python/requirements.lock"] == files["requirements.lock"]
+    assert tomllib.loads(files["jobs/weekly-report/workload.toml"].decode()) == {
+        "command": ["python", "Weekly Report.py"]
+    }
+    code = files["jobs/explore/explore.py"].decode()
+    assert "\n# %matplotlib inline\nimport os\nprint(os.getcwd())\n" in code and "\n# %%bash\n# ls\n" in code
+    left = "\n".join(planned.adopted.left)
+    for said in ("scripts/old.py: is not Python", "model.R: needs an image with R", "uv export", "without hashes"):
+        assert said in left
+    checked = check.check(checkout_of(foreign, tmp_path), "dev")
+    assert checked.refused == []
+
+
+def test_what_it_took_runs(foreign: Path, wheels: Path) -> None:
+    make(foreign, wheels, "sales", foreign)
+    job = foreign / "jobs/clean-orders"
+    done = subprocess.run([sys.executable, "clean_orders.py"], cwd=job, capture_output=True, text=True)
+    assert done.stdout == "id\n1\n\n"
+
+
+def test_again_it_adds_what_is_missing(tmp_path: Path, wheels: Path) -> None:
+    root = tmp_path / "new"
+    make(root, wheels)
+    (root / "README.md").unlink()
+    (root / "defaults.toml").write_text('owner = "ada@example.com"\n')
+    planned = make(root, wheels, None)
+    assert (planned.name, sorted(planned.files)) == ("flights", ["README.md"])
+    assert (root / "defaults.toml").read_text() == 'owner = "ada@example.com"\n'
+
+
+# --- what is refused, with nothing written --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param("Flights", "did you mean 'flights'?", id="capitals"),
+        pytest.param("my-flights", "did you mean 'myflights'?", id="hyphen"),
+        pytest.param("aws", "is not a name for a project", id="AWS keeps it"),
+        pytest.param("a", "2 to 12", id="short"),
+        pytest.param("flightsfromnewyork", "2 to 12", id="long"),
+        pytest.param("", "is not a name", id="empty, of a variable that is not set"),
+        pytest.param("../x", "is not a name", id="a path"),
+        pytest.param("flüge", "is not a name", id="not ASCII"),
+        pytest.param("x\n", "is not a name", id="line break"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused(tmp_path: Path, wheels: Path, name: str, words: str) -> None:
+    with pytest.raises(WrongInput, match=re.escape(words)):
+        make(tmp_path / "new", wheels, name)
+    assert tree(tmp_path) == {}
+
+
+def test_without_a_name_it_is_the_folders(tmp_path: Path, wheels: Path) -> None:
+    assert make(tmp_path / "My Flights", wheels, None).name == "myflights"
+    with pytest.raises(WrongInput, match="herd init flights"):
+        make(tmp_path / "2027", wheels, None)
+    assert tree(tmp_path / "2027") == {}
+
+
+@pytest.mark.parametrize("path", ["Pulumi.yaml", "infra/__main__.py", "defaults.toml", "herd.lock"])
+def test_anothers_project_is_refused(tmp_path: Path, wheels: Path, path: str) -> None:
+    root = tmp_path / "theirs"
+    (root / path).parent.mkdir(parents=True)
+    (root / path).write_text("name: theirs\n")
+    with pytest.raises(WrongInput, match="is not of a Herd project"):
+        make(root, wheels)
+    assert tree(root) == {path: b"name: theirs\n"}
+
+
+def test_a_link_or_a_file_where_a_folder_must_be_is_refused(tmp_path: Path, wheels: Path) -> None:
+    root, elsewhere = tmp_path / "new", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "jobs").symlink_to(elsewhere)
+    (root / "images").write_text("")
+    with pytest.raises(WrongInput) as refused:
+        make(root, wheels)
+    assert "jobs: must be a folder" in str(refused.value) and "images: must be a folder" in str(refused.value)
+    assert tree(elsewhere) == {} and set(tree(root)) == {"images"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_write_access_is_refused(tmp_path: Path, wheels: Path) -> None:
+    root = tmp_path / "new"
+    root.mkdir(mode=0o555)
+    with pytest.raises(WrongInput, match="may not write"):
+        make(root, wheels)
+    assert tree(root) == {}
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "new"
+    root.mkdir()
+    planned = init.plan(root, "flights", None, wheels)
+    link, made = os.link, []
+
+    def full(source: Path, target: Path) -> None:
+        if len(made) == 10:
+            raise OSError(28, "No space left on device", str(target))
+        made.append(target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(WrongInput, match="No space left on device; nothing was written"):
+        init.write(planned)
+    assert made and list(root.iterdir()) == []
+
+
+def test_another_name_for_a_project_is_refused(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    before = tree(tmp_path / "new")
+    with pytest.raises(WrongInput, match="is called 'flights'"):
+        make(tmp_path / "new", wheels, "other")
+    assert tree(tmp_path / "new") == before
+
+
+def test_a_folder_to_take_from_that_is_missing_is_refused(tmp_path: Path, wheels: Path) -> None:
+    with pytest.raises(WrongInput, match="no such folder"):
+        make(tmp_path / "new", wheels, "flights", tmp_path / "nothing")
+    assert tree(tmp_path) == {}
+
+
+# --- releases --------------------------------------------------------------------------------------------------------
+
+
+def test_wheels_put_together_from_what_is_installed_hold_the_same_files(tmp_path: Path, wheels: Path) -> None:
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*pip, *map(str, wheels.glob("*.whl"))], check=True)
+    made = tmp_path / "made"
+    made.mkdir()
+    program = (
+        "import sys, pathlib, importlib.metadata as m\n"
+        "from herd.checkout import releases\n"
+        "for name in releases.DISTRIBUTIONS:\n"
+        "    releases._put_together(m.distribution(name), pathlib.Path(sys.argv[1]))\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run([sys.executable, "-P", "-c", program, str(made)], check=True, env=variables, cwd=tmp_path)
+    for path in wheels.glob("*.whl"):
+        with zipfile.ZipFile(path) as built, zipfile.ZipFile(made / path.name) as again:
+            names = [name for name in built.namelist() if not name.endswith("RECORD")]
+            assert {name: built.read(name) for name in names} == {
+                name: again.read(name) for name in again.namelist() if not name.endswith("RECORD")
+            }
+            host = "herd/language_host/pulumi-language-python"
+            if host in names:
+                assert again.getinfo(host).external_attr >> 16 & 0o111
+
+    (site / "herd/testing.py").write_text("# changed\n")
+    refused = subprocess.run(
+        [sys.executable, "-P", "-c", program, str(made)], capture_output=True, text=True, env=variables, cwd=tmp_path
+    )
+    assert "is not as it was installed" in refused.stderr
+
+
+def test_a_release_is_a_wheel_a_folder_or_a_tag(tmp_path: Path, wheels: Path) -> None:
+    for number, source in enumerate((next(wheels.glob("herd_env*.whl")), wheels)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        releases.of(str(source), folder)
+        assert tree(folder) == tree(wheels)
+
+
+def test_a_release_by_a_tag_is_built_from_it(tmp_path: Path, wheels: Path) -> None:
+    source, folder = tmp_path / "source", tmp_path / "made"
+    folder.mkdir()
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("infra", "images"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        shutil.copy(ROOT / name, source)
+    for package in ("herd", "localcloud"):
+        path = source / "src" / package / "version.py"
+        path.write_text(path.read_text().replace(f'"{VERSION}"', '"9.8.7"'))
+    git = ["git", "-C", str(source), "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"], ["tag", "v9.8.7"]):
+        subprocess.run([*git, *command], check=True)
+    releases.of(f"{source}@v9.8.7", folder)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "herd_environments-9.8.7-py3-none-any.whl",
+        "herd_localcloud-9.8.7-py3-none-any.whl",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        pytest.param("nothing", "is no release of Herd", id="nothing there"),
+        pytest.param("", "is no release of Herd", id="empty"),
+        pytest.param("/nowhere/herd@v1", "Git could not fetch that tag", id="no such repository"),
+        pytest.param("--upload-pack=x@v1", "Git could not fetch that tag", id="an option"),
+    ],
+)
+def test_what_is_no_release_is_refused(tmp_path: Path, source: str, words: str) -> None:
+    with pytest.raises(HerdError, match=words):
+        releases.of(source, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_jobs_are_unique_and_allowed() -> None:
+    taken: set[str] = set()
+    for stem in ("Clean Orders", "clean_orders", "2024", "x", "ä", "a" * 60):
+        name = adopt._name(stem, taken)
+        assert adopt.WORKLOAD.fullmatch(name), name
+        assert name not in taken
+        taken.add(name)
