@@ -133,3 +133,21 @@ def test_every_decision_is_in_the_index() -> None:
 def test_the_schema_for_editors_is_named_where_it_lies() -> None:
     assert json.loads((ROOT / "docs/reference/workload.schema.json").read_text())
     assert "../../docs/reference/workload.schema.json" in (ROOT / "docs/reference/settings.md").read_text()
+
+
+def recipes() -> list[tuple[str, str, str]]:
+    """What is added, how many files that touches, and which."""
+    section = (ROOT / "docs/contributing.md").read_text(encoding="utf-8").split("\n## Recipes")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if line[:2] == "| "
+    ]
+    return [(row[0].removeprefix("| "), row[1], row[2]) for row in rows[2:]]
+
+
+@pytest.mark.parametrize(("added", "files", "which"), recipes(), ids=[row[0] for row in recipes()])
+def test_the_files_of_a_recipe_are_counted_and_exist(added: str, files: str, which: str) -> None:
+    named = [code for code in re.findall(r"`([^`]+)`", which) if code.startswith("src/") or code == "Pulumi.yaml"]
+    assert [file for file in named if not (ROOT / file).is_file()] == []
+    counted = len(named) - which.endswith("either is one")
+    assert int(files.split(",")[0]) == counted
+    assert files.endswith(", too many") == (counted > 3), "the goal is three"
