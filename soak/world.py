@@ -19,7 +19,7 @@ from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
 from herd.deploy import inventory
 from herd.targets import local_cloud
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from herd.toolchain import machine
 from soak import team
 

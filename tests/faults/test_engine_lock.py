@@ -18,7 +18,7 @@ import pytest
 from herd.checkout.find import Checkout
 from herd.engine import lock as engine_lock
 from herd.errors import HerdError
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from tests.faults.hostile import eventually
 
 ROOT = Path(__file__).parents[2]

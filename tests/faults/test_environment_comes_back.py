@@ -17,7 +17,7 @@ import pytest
 
 from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from herd.toolchain import machine
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("faults-comes-back")]

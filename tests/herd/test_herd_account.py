@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from herd.targets import target
+from herd.targets.aws import AwsTarget
 from localcloud.patches.stepfunctions.definitions import diagnose
 
 NUMBER = "210987654321"
@@ -100,7 +100,7 @@ class Aws:
 @pytest.fixture
 def aws(root: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
     made = Aws()
-    monkeypatch.setattr(target.AwsTarget, "_session", made)
+    monkeypatch.setattr(AwsTarget, "_session", made)
     (root / "Pulumi.prod.yaml").write_text(PROD)
     (root / "reports/page").mkdir(parents=True)
     (root / "reports/page/workload.toml").write_text('schedule = "none"\ncommand = "true"\nfan_out = ["a", "b", "c"]\n')

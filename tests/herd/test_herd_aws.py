@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from herd.targets import target
+from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
 
 PULUMI = """#!/bin/sh
@@ -55,7 +55,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aws:
     pulumi.write_text(PULUMI.format(log=tmp_path / "calls", outputs=json.dumps(OUTPUTS)))
     pulumi.chmod(0o755)
     monkeypatch.setattr(pulumi_cli, "ensure", lambda cache: pulumi)
-    monkeypatch.setattr(target.AwsTarget, "_session", made)
+    monkeypatch.setattr(AwsTarget, "_session", made)
     return made
 
 

@@ -10,8 +10,9 @@ import pytest
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.targets import exports
+from herd.targets.aws import AwsTarget
 from herd.targets.exports import BatchExport, ServiceExport
-from herd.targets.target import AwsTarget, Target
+from herd.targets.target import Target
 from tests.herd.outputs import batch, outputs, parsed, service
 
 

@@ -17,7 +17,7 @@ from herd.checkout.find import Checkout
 from herd.errors import HerdError
 from herd.targets import environment_lock as turn
 from herd.targets import local_cloud
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from herd.toolchain import machine, uv
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from herd.engine import plan as plans
+from herd.engine import saved_plan
+from herd.engine.plan import Plan
 from herd.errors import HerdError, WrongInput
 from tests.herd.planning import event, plan
 
@@ -55,21 +56,21 @@ def create(name: str = "x") -> dict[str, Any]:
 )
 def test_only_what_was_reviewed_is_done(tmp_path: Path, now: list[dict[str, Any]], told: str | None) -> None:
     file = tmp_path / "lists" / "reviewed.json"
-    plans.save(plan(update("1024"), create()), file)
+    saved_plan.save(plan(update("1024"), create()), file)
     if told is None:
-        plans.expect(plan(*now), file)
+        saved_plan.expect(plan(*now), file)
         return
     with pytest.raises(HerdError) as refused:
-        plans.expect(plan(*now), file)
+        saved_plan.expect(plan(*now), file)
     lines = str(refused.value).splitlines()
     assert lines[0] == "nothing was done: the list of changes is not the reviewed one any more"
     assert lines[1:-1] == [f"    {told}"]
 
 
 def test_a_list_of_another_environment_is_refused(tmp_path: Path) -> None:
-    plans.save(plan(create(), environment="prod"), tmp_path / "prod.json")
+    saved_plan.save(plan(create(), environment="prod"), tmp_path / "prod.json")
     with pytest.raises(WrongInput, match="is of herd/prod, not of herd/dev"):
-        plans.expect(plan(create()), tmp_path / "prod.json")
+        saved_plan.expect(plan(create()), tmp_path / "prod.json")
 
 
 @pytest.mark.parametrize(
@@ -84,10 +85,10 @@ def test_what_is_no_list_is_refused_before_anything_starts(cli: Any, tmp_path: P
 
 def test_the_list_has_no_value_of_any_property_and_does_not_depend_on_the_place() -> None:
     first = plan(event("create", BUCKET, "x", new={"a": "hunter2", "path": "/checkout/here"}))
-    second = plans.Plan("herd", "dev", Path("/elsewhere"))
+    second = Plan("herd", "dev", Path("/elsewhere"))
     second.add(event("create", BUCKET, "x", new={"path": "/elsewhere/here", "a": "hunter2"}))
-    assert first.as_json() == second.as_json()
-    assert "hunter2" not in json.dumps(first.as_json())
+    assert saved_plan.as_json(first) == saved_plan.as_json(second)
+    assert "hunter2" not in json.dumps(saved_plan.as_json(first))
 
 
 def test_components_and_what_stays_are_no_changes() -> None:

@@ -11,9 +11,9 @@ import yaml
 
 from herd import console
 from herd.checkout.find import Checkout
-from herd.deploy import deployment, protection
+from herd.deploy import down, protection
 from herd.errors import HerdError, WrongInput
-from herd.targets.target import AwsTarget
+from herd.targets.aws import AwsTarget
 from tests.herd.outputs import parsed
 
 STATE = [
@@ -69,8 +69,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def remove(self) -> None:
             told.append("remove")
 
-    monkeypatch.setattr(deployment, "Engine", Engine)
-    monkeypatch.setattr(deployment, "stop_runs", lambda target: None)
+    monkeypatch.setattr(down, "Engine", Engine)
+    monkeypatch.setattr(down, "_stop_runs", lambda target: None)
     left = SimpleNamespace(own=[], unseen=())
     monkeypatch.setattr("herd.deploy.leftovers.look", lambda *_: left)
     monkeypatch.setattr(
@@ -115,7 +115,7 @@ def test_without_its_name_nothing_is_done(
 ) -> None:
     typed(monkeypatch, answer)
     with pytest.raises(HerdError) as refused:
-        deployment.down(prod, yes, confirmed)
+        down.down(prod, yes, confirmed)
     assert type(refused.value) is error
     assert yes is False or "herd down --stack prod --confirm prod" in str(refused.value)
     assert done == []
@@ -132,7 +132,7 @@ def test_with_its_name_the_protection_is_turned_off_first(
 ) -> None:
     (checkout.root / "Pulumi.prod.yaml").write_text("secretsprovider: awskms://x\nconfig:\n  herd:profile: prod\n")
     typed(monkeypatch, answer)
-    deployment.down(prod, False, confirmed)
+    down.down(prod, False, confirmed)
     unprotected = {"herd:profile": "prod", "herd:protect": False}
     assert done == [(["reports-bucket", "public-balancer"], unprotected), "destroy", "keep secrets", "remove"]
     assert not list(checkout.state.glob("unprotected-*")), "the copy of the settings is gone"
@@ -142,7 +142,7 @@ def test_it_goes_as_it_runs_whatever_its_file_asks_for_by_now(prod: Prod, done: 
     runs_with = {"vpc": "", "vpc_cidr": "10.0.0.0/16", "aws:region": "eu-central-1"}
     prod.__dict__["deployed"] = parsed(**OUTPUTS, runs_with=runs_with)
     (checkout.root / "Pulumi.prod.yaml").write_text("config:\n  herd:vpc_cidr: 10.9.0.0/16\n")
-    deployment.down(prod, False, "prod")
+    down.down(prod, False, "prod")
     assert done[0][1] == {
         "herd:vpc": "",
         "herd:vpc_cidr": "10.0.0.0/16",
@@ -156,8 +156,8 @@ def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
 ) -> None:
     prod.__dict__["deployed"] = parsed(protected=False)
     with pytest.raises(WrongInput):
-        deployment.down(prod, True, "dev")
-    deployment.down(prod, True)
+        down.down(prod, True, "dev")
+    down.down(prod, True)
     assert done == ["destroy", "secrets", "remove"]
 
 
@@ -168,4 +168,4 @@ def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
 def test_what_was_never_finished_is_as_protected_as_its_settings_say(prod: Prod, config: str, protected: bool) -> None:
     prod.__dict__["deployed"] = None
     (prod.checkout.root / "Pulumi.prod.yaml").write_text(f"config:\n  {config}\n")
-    assert protection.is_protected(prod) is protected
+    assert prod.is_protected is protected

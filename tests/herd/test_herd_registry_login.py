@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 
 from herd.checkout.find import Checkout
 from herd.targets import pulumi_env as shell
-from herd.targets import registry_login, target
-from herd.targets.target import AwsTarget, LocalTarget
+from herd.targets import registry_login, stack
+from herd.targets.aws import AwsTarget
+from herd.targets.local import LocalTarget
 
 REGISTRY = "210987654321.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = "QVdTOnRvcC1zZWNyZXQ="
@@ -40,7 +41,7 @@ class Aws:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     made = Aws()
-    for kind in (target.AwsTarget, target.LocalTarget):
+    for kind in (AwsTarget, LocalTarget):
         monkeypatch.setattr(kind, "client", lambda self, service: made.client(service))
     return made
 
@@ -74,7 +75,7 @@ def test_who_may_not_log_in_can_deploy_what_pushes_nothing(
 
 
 def test_herd_env_prints_the_command_and_not_the_login(cli: Any, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target.pulumi_cli, "ensure", lambda cache: Path("/opt/pulumi/pulumi"))
+    monkeypatch.setattr(stack.pulumi_cli, "ensure", lambda cache: Path("/opt/pulumi/pulumi"))
     printed = cli("env", "--stack", "prod").stdout
     assert TOKEN not in printed and "export PULUMI_STACK=prod" in printed
     assert 'export DOCKER_AUTH_CONFIG="$(' in printed and "env --stack prod --docker-login" in printed

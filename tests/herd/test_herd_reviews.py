@@ -15,13 +15,13 @@ from herd.checkout import files as project
 from herd.checkout import review_dates as reviews
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
-from herd.deploy import deployment
+from herd.deploy.up import look_over
 from herd.errors import WrongInput
 from herd.infra.spec.schedule import end_of
 from herd.runs import start as starting
 from herd.runs import status as state
+from herd.targets.aws import AwsTarget
 from herd.targets.exports import BatchExport
-from herd.targets.target import AwsTarget
 from tests.herd.outputs import batch, job_export, parsed, service_export
 
 NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
@@ -200,11 +200,11 @@ def test_a_new_workload_has_half_a_year(cli: Any, root: Path) -> None:
 
 
 def test_looking_over_refuses_nobody_and_passes_the_names_on(cli: Any, root: Path) -> None:
-    from herd.targets.target import local
+    from herd.targets.choose import local
 
     set_date(root, "review_by = 2027-01-30")
     target = local(None)
-    deployment._look_over(target)
+    look_over(target)
     assert target.expired == ("hello",)
 
 

@@ -14,8 +14,7 @@ from moto import mock_aws
 from herd import console
 from herd.checkout.find import Checkout
 from herd.runs import secret_store as vault
-from herd.targets import target
-from herd.targets.target import AwsTarget
+from herd.targets.aws import AwsTarget
 from tests.herd.outputs import parsed
 
 REGION = "eu-central-1"
@@ -30,10 +29,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
     console.err.cache_clear()
     with mock_aws():
         session = boto3.Session(region_name=REGION)
-        monkeypatch.setattr(target.AwsTarget, "_session", session)
-        monkeypatch.setattr(target.AwsTarget, "region", REGION)
-        monkeypatch.setattr(target.AwsTarget, "deployed", None)
-        monkeypatch.setattr(target.AwsTarget, "pulumi", Path("/usr/bin/pulumi"))
+        monkeypatch.setattr(AwsTarget, "_session", session)
+        monkeypatch.setattr(AwsTarget, "region", REGION)
+        monkeypatch.setattr(AwsTarget, "deployed", None)
+        monkeypatch.setattr(AwsTarget, "pulumi", Path("/usr/bin/pulumi"))
         yield session
     console.err.cache_clear()
 

@@ -240,7 +240,7 @@ def steps(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setenv("HERD_CHECKOUT", str(checkout.root))
     monkeypatch.setattr(verify.checkouts, "current", lambda: checkout)
-    monkeypatch.setattr(verify.deployment, "up", call("up"))
+    monkeypatch.setattr(verify.up, "up", call("up"))
     monkeypatch.setattr(environment, "take_down", call("down"))
     monkeypatch.setattr(verify, "_is_deployed", lambda target: said.exports)
     promise = promises.Promise("ran", "it ran", lambda target, word: None)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from soak.world import World
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-many-objects"), pytest.mark.timeout(900)]

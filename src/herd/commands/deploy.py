@@ -45,10 +45,10 @@ def up(
     [dim]herd up -e pr-17[/dim]        a second environment beside it
     [dim]herd up --stack prod[/dim]    the same on AWS
     """
-    from herd.deploy import deployment
-    from herd.targets.target import choose
+    from herd.deploy.up import up as bring_up
+    from herd.targets.choose import choose
 
-    deployment.up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
+    bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
     for line in next_steps(environment, stack):
         console.note(line, style="dim")
 
@@ -86,10 +86,10 @@ def preview(
     """
     import json
 
-    from herd.deploy import deployment
-    from herd.engine import plan as plans
+    from herd.deploy import up as deployment
+    from herd.engine import saved_plan
     from herd.review import comment
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     try:
@@ -105,12 +105,12 @@ def preview(
             console.document(comment.failed(target.name, error, more))
         raise
     if save is not None:
-        plans.save(review.plan, save)
+        saved_plan.save(review.plan, save)
     match format_:
         case Format.markdown:
             console.document(comment.comment(review.plan, review.public_services, review.due))
         case Format.json:
-            console.document(json.dumps(review.plan.as_json(), indent=2) + "\n")
+            console.document(json.dumps(saved_plan.as_json(review.plan), indent=2) + "\n")
         case Format.text:
             deployment.show_changes(review.plan)
             console.say(review.plan.count())
@@ -139,10 +139,10 @@ def down(
     named. A protected environment says what goes and what stays, and has its name typed. With the last local
     environment the local cloud stops too.
     """
-    from herd.deploy import deployment
-    from herd.targets.target import choose
+    from herd.deploy.down import down as take_down
+    from herd.targets.choose import choose
 
-    deployment.down(choose(environment, stack), yes=yes, confirmed=confirm, retained=retained)
+    take_down(choose(environment, stack), yes=yes, confirmed=confirm, retained=retained)
 
 
 def stop() -> None:

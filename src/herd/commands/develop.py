@@ -81,7 +81,7 @@ def try_(
     """
     from herd.runs import try_local as trying
     from herd.runs.start import parse_params
-    from herd.targets.target import local
+    from herd.targets.choose import local
 
     target = local(environment)
     spec = trying.spec_of(target, name)

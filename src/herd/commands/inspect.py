@@ -12,27 +12,6 @@ from herd.checkout import names
 from herd.commands.options import Environment, Name, Raw, Stack
 from herd.errors import HerdError, WrongInput, unknown
 
-STYLES = {
-    "healthy": "green",
-    "succeeded": "green",
-    "running": "cyan",
-    "deploying": "cyan",
-    "idle": "",
-    "failing": "red",
-    "failed": "red",
-    "check-failed": "red",
-    "timed-out": "red",
-    "killed": "red",
-    "unhealthy": "red",
-    "rolled-back": "red",
-    "aborted": "yellow",
-    "skipped": "yellow",
-    "paused": "yellow",
-    "expired": "yellow",
-    "never-run": "dim",
-    "stopped": "yellow",
-}
-
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object, times in UTC.")] = False,
@@ -41,7 +20,7 @@ def status(
 ) -> None:
     """Show every workload: its state, last run, next run and address; for what failed, why and its last lines."""
     from herd.runs import status as state
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     workloads = state.collect(target)
@@ -79,7 +58,7 @@ def logs(
 
     from herd.runs import logs as reading
     from herd.runs import runs
-    from herd.targets.target import LocalTarget, choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     exports = target.require_exports()
@@ -107,7 +86,7 @@ def logs(
             for line in reader.new():
                 if (line.at, line.stream, line.text) not in known:
                     show(line.text)
-            time.sleep(0.3 if isinstance(target, LocalTarget) else 2)
+            time.sleep(target.pace.follow)
 
 
 def outputs(
@@ -126,7 +105,7 @@ def outputs(
     """List the files that a job or report has published, or copy them here."""
     from herd.commands import tables as show
     from herd.runs import outputs as published
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)
@@ -148,7 +127,7 @@ def open_(
     """Open the page of a report or API in the browser."""
     import webbrowser
 
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     workload = choose(environment, stack).require_exports().workload(name)
     if not workload.url:
@@ -164,7 +143,7 @@ def explain(name: Name, environment: Environment = None) -> None:
     from herd.checkout.files import load
     from herd.checkout.files import offer as offered
     from herd.infra.spec.load import explain as explained
-    from herd.targets.target import local
+    from herd.targets.choose import local
 
     root = checkout.current().root
     target = local(environment)

@@ -29,28 +29,22 @@ def env(
     Among it is a login to the image registry, for twelve hours; it is fetched when the shell evaluates the lines.
     """
     from herd.checkout import review_dates as reviews
-    from herd.deploy import deployment
-    from herd.targets import pulumi_env as shell
-    from herd.targets import registry_login
-    from herd.targets import stack_env as stack_shell
-    from herd.targets.target import LocalTarget, choose
+    from herd.deploy import local_stack
+    from herd.targets import pulumi_env, registry_login
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     if docker_login:
         console.document(registry_login.config(target) + "\n")
         return
     login = {registry_login.VARIABLE: registry_login.command(target)}
-    if not isinstance(target, LocalTarget):
-        own = {**stack_shell.variables(target.checkout.root, target.pulumi), "PULUMI_STACK": target.name}
-        console.document(shell.script(own, commands=login) + "\n")
-        return
-    target.announce()
-    target.expired = reviews.expired_in(target.checkout, target.name)
-    if target.expired:
-        console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
-    deployment.prepare(target)
-    variables = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi, target.expired)
-    console.document(shell.script(variables, commands=login) + "\n")
+    if not target.is_shared:  # a shell for AWS asks nothing of AWS
+        target.announce()
+        target.expired = reviews.expired_in(target.checkout, target.name)
+        if target.expired:
+            console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
+        local_stack.prepare_alone(target)
+    console.document(pulumi_env.script(target.shell_variables(), commands=login) + "\n")
 
 
 def doctor(
@@ -80,11 +74,13 @@ def doctor(
         console.say(local_cloud.set_aside(checkouts.current()))
     if aws:
         from herd.doctor import aws_account as account
-        from herd.targets.target import choose
+        from herd.targets import choose
 
+        if stack is None:
+            raise WrongInput("--aws looks at a stack on AWS: name it with --stack")
         if fix:
             raise WrongInput("--fix repairs this machine; what is wrong in an account is yours to change")
-        findings = account.examine(choose(None, stack))
+        findings = account.examine(choose.aws(stack))
     elif stack is not None:
         raise WrongInput("--stack names a stack on AWS: `herd doctor --aws --stack " + stack + "` looks at it")
     else:

@@ -37,7 +37,7 @@ def run(
     """
     from herd.runs import start as starting
     from herd.runs.follow import describe, follow
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     starts = starting.plan(target, name, param or [], with_dependants)
@@ -77,7 +77,7 @@ def cancel(
 ) -> None:
     """Stop a run: its tasks are asked to end, and nothing that would follow it starts."""
     from herd.runs import runs
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     machines = target.require_exports().machines
@@ -104,7 +104,7 @@ def accept(
     """Accept what a run's checks saw, also of a rejected run: max_drop compares with these values from now on."""
     from herd.runs import baseline as accepting
     from herd.runs import runs
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)

@@ -47,9 +47,9 @@ def set_(
     [dim]herd secret set weather-key[/dim]
     [dim]herd secret set weather-key --file key.txt[/dim]
     """
-    from herd.deploy import deployment
+    from herd.deploy import local_stack
     from herd.runs import secret_store as vault
-    from herd.targets.target import LocalTarget, choose
+    from herd.targets.choose import choose
 
     if context.args:
         # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
@@ -57,8 +57,7 @@ def set_(
     target = choose(environment, stack)
     value = vault.ask(name, file)
     target.approve(f"set the secret {name}", yes)
-    if isinstance(target, LocalTarget):
-        deployment.prepare(target)
+    local_stack.prepare_alone(target)
     is_new = vault.put(target, name, value)
     console.say(f"{name} is {'kept' if is_new else 'changed'} in {target.name}")
     restarted = [] if no_restart or is_new else vault.restart(target, name)
@@ -71,7 +70,7 @@ def set_(
 def list_(environment: Environment = None, stack: Stack = None) -> None:
     """Show which secrets there are, when each was changed, who uses it, and which are missing. Shows no value."""
     from herd.runs import secret_store as vault
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     rows = [
@@ -93,7 +92,7 @@ def rm(
 ) -> None:
     """Remove a secret. In a protected environment it can be brought back for 30 days, by setting it again."""
     from herd.runs import secret_store as vault
-    from herd.targets.target import choose
+    from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.approve(f"remove the secret {name}", yes)

@@ -19,20 +19,22 @@ from typing import Any
 from herd import PACKAGE, console
 from herd.checkout import find as checkouts
 from herd.checkout import stack_config
-from herd.deploy import deployment
+from herd.deploy import local_stack
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, WrongInput
 from herd.targets import pulumi_env as shell
 from herd.targets import stack_env as stack_shell
-from herd.targets.target import LocalTarget, Target, local
+from herd.targets.choose import local
+from herd.targets.local import LocalTarget
+from herd.targets.stack import Stack
 
 STACK = "main"
 PROJECT = "herd-bootstrap"
 SETTINGS = f"bootstrap/Pulumi.{STACK}.yaml"
 
 
-class Account(Target):
+class Account(Stack):
     """An AWS account as the bootstrap project sees it: its one stack, in the bucket or, before that is there, here."""
 
     _kind = "aws"
@@ -114,6 +116,7 @@ class AwsAccount(Account):
     """The account of the person's own credentials."""
 
     plugins = ("aws",)
+    is_shared = True
 
     def client(self, service: str) -> Any:
         import boto3
@@ -128,6 +131,7 @@ class LocalAccount(Account):
     """The local cloud's account, to try it."""
 
     _kind = "local"
+    is_shared = False
 
     def __init__(self, config: Mapping[str, Any], environment: LocalTarget) -> None:
         self._environment = environment
@@ -175,7 +179,7 @@ def choose(given: Given, here: bool) -> Account:
     if here:
         environment = local(None)
         environment.announce()
-        deployment.prepare(environment)
+        local_stack.prepare_alone(environment)
         region, account = environment.client("s3").meta.region_name, _account_of(environment)
         return LocalAccount(
             {**config, **given.config(), "aws:region": region, f"{PROJECT}:account": account}, environment

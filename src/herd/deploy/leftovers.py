@@ -19,14 +19,7 @@ from herd.deploy import inventory
 from herd.deploy.inventory import Item
 from herd.deploy.unowned import Unowned
 from herd.errors import HerdError
-from herd.targets.target import LocalTarget, Target
-
-SECONDS_LOCAL = 15.0
-SECONDS_AWS = 120.0
-"""Some things go by themselves a moment after what they belonged to (a network interface after its service)."""
-
-PULUMI_FILES = 12
-"""Of each kind: the last runs' logs, the last three updates' history."""
+from herd.targets.target import Target
 
 STAYS = {
     "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
@@ -52,7 +45,7 @@ class Left:
     kept: tuple[Unowned, ...] = ()
 
 
-def remember(target: LocalTarget) -> None:
+def remember(target: Target) -> None:
     """Note what there is before an environment is made."""
     names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
     draft = _memory(target).with_suffix(".new")
@@ -67,31 +60,31 @@ def look(
     own, though they may be called or tagged like it; what is `kept` stays on purpose.
     """
     names = {name for one in kept for name in one.names}
-    local = isinstance(target, LocalTarget)
-    before = _before(target) if isinstance(target, LocalTarget) else frozenset()
-    deadline = time.monotonic() + (SECONDS_LOCAL if local else SECONDS_AWS)
+    whole = target.owns_account
+    before = _before(target)
+    deadline = time.monotonic() + target.pace.gone
     while True:
         now = inventory.take(target)
-        secrets = sorted(item for item in now.items if local and item.kind == "secret" and item.environment)
+        secrets = sorted(item for item in now.items if whole and item.kind == "secret" and item.environment)
         own = sorted(item for item in now.items if item.environment == target.name)
         own = [item for item in own if item.kind != "bucket" or item.name not in adopted]
         own = [item for item in own if item.name not in names]
         if keeps_secrets:
             own = [item for item in own if item.kind != "secret"]
         if not own or time.monotonic() > deadline:
-            strangers = sorted(item for item in now.items if local and not item.environment and item.name not in names)
+            strangers = sorted(item for item in now.items if whole and not item.environment and item.name not in names)
             came = [item for item in strangers if str(item) not in before]
             return Left(own, strangers, came, now.unseen, secrets, kept)
-        time.sleep(0.3 if local else 5)
+        time.sleep(target.pace.poll)
 
 
 def refuse(target: Target, left: Left) -> None:
     """Raise HerdError that names what is left, if anything is."""
     if not left.own:
         return
-    local = isinstance(target, LocalTarget)
-    again = f"herd down -e {target.name}" if local else f"herd down --stack {target.name}"
-    ways = f"Remove them with `aws`{f', or by `{again} --retained`' if local else ''}; `{again}` then looks again"
+    again = f"herd down {' '.join(target.option)}"
+    retained = f", or by `{again} --retained`" if target.can_remove_retained else ""
+    ways = f"Remove them with `aws`{retained}; `{again}` then looks again"
     raise HerdError(
         "\n".join(
             [
@@ -103,7 +96,7 @@ def refuse(target: Target, left: Left) -> None:
     )
 
 
-def clear_files(target: LocalTarget) -> None:
+def clear_files(target: Target) -> None:
     """Remove the files of an environment that is gone: its staged images; Pulumi's history, backups and locks of it."""
     backend = target.checkout.pulumi / ".pulumi"
     project = target.checkout.project
@@ -115,21 +108,6 @@ def clear_files(target: LocalTarget) -> None:
         backend / "locks" / "organization" / project / target.name,
     ):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def prune(checkout: Checkout) -> None:
-    """Keep the last of what Pulumi writes at each run and never removes: logs, history, backups of the state."""
-    backend = checkout.pulumi / ".pulumi"
-    for folder in (checkout.pulumi_home / "logs", *backend.glob("history/*/*"), *backend.glob("backups/*/*")):
-        for path in sorted(folder.glob("*"), key=_age, reverse=True)[PULUMI_FILES:]:
-            path.unlink(missing_ok=True)
-
-
-def _age(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another environment's turn is over too
-        return 0.0
 
 
 def files(checkout: Checkout) -> list[str]:
@@ -161,11 +139,11 @@ def _processes(inside: Callable[[str], bool]) -> Iterable[str]:
             yield f"process {process.info['pid']}: {' '.join(words)[:100]}"
 
 
-def _memory(target: LocalTarget) -> Path:
+def _memory(target: Target) -> Path:
     return target.checkout.folder("pulumi") / f"{target.name}.before.json"
 
 
-def _before(target: LocalTarget) -> frozenset[str]:
+def _before(target: Target) -> frozenset[str]:
     try:
         return frozenset(map(str, json.loads(_memory(target).read_text())))
     except (OSError, ValueError):

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from herd import console
-from herd.checkout import stack_config
 from herd.engine.changes import short, type_and_name
 from herd.errors import HerdError, WrongInput
 from herd.review.exposure import LOST
-from herd.targets.target import LocalTarget, Target
+from herd.targets.target import Target
 
 GUARDS = {
     "aws:lb:LoadBalancer": ("enableDeletionProtection", False),
@@ -53,15 +52,6 @@ class Held:
         return guard is not None and bool(self.inputs.get(guard[0], False)) != guard[1]
 
 
-def is_protected(target: Target) -> bool:
-    """Is what it holds not to be deleted by mistake? As deployed; where its update was cut short, as its file says."""
-    if target.deployed:
-        return target.deployed.protected
-    config = _settings(target).get("config") or {}
-    project = target.checkout.project
-    return str(config.get(f"{project}:protect", config.get(f"{project}:profile") == "prod")).lower() == "true"
-
-
 def adopted_buckets(target: Target) -> frozenset[str]:
     """Buckets that it uses and did not make: they stay. As deployed, else as its file says."""
     if target.deployed:
@@ -69,7 +59,7 @@ def adopted_buckets(target: Target) -> frozenset[str]:
     else:
         prefix = f"{target.checkout.project}:"
         try:
-            config = _settings(target).get("config") or {}
+            config = target.settings().get("config") or {}
         except HerdError:  # an environment that never was, without a file
             config = {}
         adopted = {key.removeprefix(prefix): value for key, value in config.items()}
@@ -95,7 +85,7 @@ def approve(target: Target, resources: list[Held], confirmed: str | None) -> Non
         console.note(line)
     if confirmed is not None:
         return
-    how = f"herd down {'-e' if isinstance(target, LocalTarget) else '--stack'} {target.name} --confirm {target.name}"
+    how = f"herd down {' '.join(target.option)} --confirm {target.name}"
     typed = console.ask(f"type the environment's name to go on ({target.name}): ")
     if typed is None:
         raise HerdError(f"{target.name} is protected, and nobody is at the terminal to say its name; in scripts: {how}")
@@ -128,7 +118,7 @@ def unprotected_settings(target: Target) -> Iterator[Path]:
     import yaml
 
     checkout = target.checkout
-    settings = _settings(target)
+    settings = target.settings()
     runs_with = {
         key if ":" in key else f"{checkout.project}:{key}": value
         for key, value in (target.deployed.runs_with if target.deployed else {}).items()
@@ -141,15 +131,3 @@ def unprotected_settings(target: Target) -> Iterator[Path]:
         yield Path(name)
     finally:
         Path(name).unlink(missing_ok=True)
-
-
-def _settings(target: Target) -> dict[str, Any]:
-    import yaml
-
-    checkout = target.checkout
-    local = isinstance(target, LocalTarget)
-    source = stack_config.path_of(checkout, target.name) if local else checkout.root / f"Pulumi.{target.name}.yaml"
-    try:
-        return dict(yaml.safe_load(source.read_text()) or {})
-    except (OSError, yaml.YAMLError) as error:
-        raise HerdError(f"{source.name}: {error}") from None

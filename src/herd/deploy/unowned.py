@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from herd import console
 from herd.errors import HerdError
+from herd.targets.local import LocalTarget
 from herd.targets.local_cloud import LocalCloud
-from herd.targets.target import DEFAULT, LocalTarget
+from herd.targets.target import DEFAULT
 
 SWEEP_SECONDS = 600.0
 """A bucket with many objects takes its time."""

@@ -16,7 +16,7 @@ from herd.deploy import definitions
 from herd.doctor.local_state import Finding
 from herd.errors import WrongInput
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
-from herd.targets.target import AwsTarget, Target
+from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
 
 MANAGED = "https://docs.aws.amazon.com/servicequotas/latest/userguide/request-quota-increase.html"
@@ -41,9 +41,7 @@ ADDRESSES = Quota("Elastic IP addresses", "ec2", "L-0263D0A3")
 class Account:
     """The account that a stack's file names, seen with the credentials that are here."""
 
-    def __init__(self, target: Target) -> None:
-        if not isinstance(target, AwsTarget):
-            raise WrongInput("--aws looks at a stack on AWS: name it with --stack")
+    def __init__(self, target: AwsTarget) -> None:
         if not (target.checkout.root / f"Pulumi.{target.name}.yaml").exists():
             raise WrongInput(f"there is no Pulumi.{target.name}.yaml; a stack on AWS has a file of its own")
         self.target = target
@@ -52,7 +50,7 @@ class Account:
         self.region = str(stack_config.values(target.checkout, target.name).get("aws:region") or "")
         if self.region:
             # As the file says: Pulumi, which would be asked otherwise, may have no login yet.
-            target.__dict__["region"] = self.region
+            target.region = self.region
         self.specs = project.load(target.checkout, target.name)
 
     def client(self, service: str) -> Any:
@@ -66,7 +64,7 @@ class Account:
 Look = Callable[[Account], Finding]
 
 
-def examine(target: Target) -> list[Finding]:
+def examine(target: AwsTarget) -> list[Finding]:
     """Everything, in the order in which one thing needs the other; nothing more where nobody is signed in."""
     account = Account(target)
     first = _region(account)

@@ -24,7 +24,8 @@ from herd.engine import lock as engine_lock
 from herd.errors import HerdError
 from herd.targets import local_cloud
 from herd.targets import pulumi_env as shell
-from herd.targets.target import DEFAULT, LocalTarget
+from herd.targets.local import LocalTarget
+from herd.targets.target import DEFAULT
 
 GRACE_SECONDS = 5.0
 

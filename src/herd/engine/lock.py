@@ -19,7 +19,7 @@ import psutil
 
 from herd import console
 from herd.errors import HerdError
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 
 WAIT_SECONDS = 900.0
 POLL_SECONDS = 0.2

@@ -15,14 +15,14 @@ from herd.engine.changes import Changes
 from herd.engine.plan import Plan
 from herd.errors import HerdError, Interrupted
 from herd.targets import registry_login
-from herd.targets.target import Target
+from herd.targets.stack import Stack
 from herd.toolchain import pulumi_cli
 
 
 class Engine:
     """`pulumi` on one target. Its variables are worked out once: that may install plugins."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Stack) -> None:
         self._target = target
         self._environment = {
             **target.pulumi_environment(),

@@ -11,7 +11,7 @@ from herd import console
 from herd.runs import logs, runs
 from herd.runs.logs import Reader
 from herd.runs.runs import Run
-from herd.targets.target import LocalTarget, Target
+from herd.targets.target import Target
 
 TAIL_LINES = 10
 
@@ -71,7 +71,6 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
 
     KeyboardInterrupt goes through: the runs go on without us.
     """
-    interval = 0.2 if isinstance(target, LocalTarget) else 2.0
     groups = {name: target.exports.workloads[name].log_group for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
     patience = _Patience()
@@ -92,7 +91,7 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
             now = [run for entry in following for run in entry.runs.values() if run.status == "running"]
             patience.look(target, now)
             say(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
-            time.sleep(interval)
+            time.sleep(target.pace.follow)
 
 
 class _Patience:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from herd import console
 from herd.checkout import files as project
 from herd.errors import HerdError, WrongInput, unknown
-from herd.targets.target import DEFAULT, LocalTarget, Target
+from herd.targets import local_cloud
+from herd.targets.local import LocalTarget
+from herd.targets.target import DEFAULT, Target
 
 if TYPE_CHECKING:
     from herd.infra.naming import Naming
@@ -182,17 +184,13 @@ def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
 
 def is_protected(target: Target) -> bool:
     """Is what it holds not to be deleted by mistake? As deployed, else as the stack's file says."""
-    from herd.deploy import protection
-
     try:
-        return protection.is_protected(target)
+        return target.is_protected
     except HerdError:  # an environment that never was, without a file
         return False
 
 
 def _value(target: LocalTarget, name: str) -> str | None:
-    from herd.targets import local_cloud
-
     if local_cloud.running(target.checkout) is None and not local_cloud.holds(target.checkout):
         return None
     client = target.client("secretsmanager")

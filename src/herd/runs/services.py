@@ -12,11 +12,7 @@ from herd import console
 from herd.runs import logs
 from herd.runs.runs import OUT_OF_MEMORY
 from herd.targets.exports import ServiceExport
-from herd.targets.target import LocalTarget, Target
-
-HEALTHY_SECONDS_LOCAL = 90.0
-HEALTHY_SECONDS_AWS = 900.0
-"""How long a deployment may take whose copies start within a minute, failing ones included."""
+from herd.targets.target import Target
 
 USUAL_START_SECONDS = 60
 COPIES_TRIED = 3
@@ -200,8 +196,7 @@ def wait(target: Target) -> list[str]:
     deployed = target.exports.services
     if not deployed:
         return []
-    seconds = HEALTHY_SECONDS_LOCAL if isinstance(target, LocalTarget) else HEALTHY_SECONDS_AWS
-    seconds += COPIES_TRIED * (longest_start(deployed.values()) - USUAL_START_SECONDS)
+    seconds = target.pace.healthy + COPIES_TRIED * (longest_start(deployed.values()) - USUAL_START_SECONDS)
     deadline = time.monotonic() + seconds
     with console.step("waiting for services to be healthy", quiet=True) as step:
         while True:
@@ -210,7 +205,7 @@ def wait(target: Target) -> list[str]:
             if not waiting or time.monotonic() > deadline:
                 break
             step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
-            time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
+            time.sleep(target.pace.poll)
     return [
         _problem(target, service, deployed[service.name], seconds)
         for service in now

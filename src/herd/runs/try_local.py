@@ -22,7 +22,7 @@ from herd.foreign import Printed
 from herd.runs import runs
 from herd.runs import secret_store as vault
 from herd.targets import local_cloud
-from herd.targets.target import LocalTarget
+from herd.targets.local import LocalTarget
 from herd.toolchain import uv
 
 if TYPE_CHECKING:

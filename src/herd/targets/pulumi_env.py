@@ -28,6 +28,9 @@ from herd.toolchain import machine, pulumi_cli
 RULES = PACKAGE / "policy"
 """Pulumi's policy pack: the rules that every environment is held to."""
 
+KEPT_FILES = 12
+"""Of what Pulumi writes at each run: the last runs' logs, the last three updates' history."""
+
 QUIET = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -231,3 +234,18 @@ def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
         host.write_text(f'#!/bin/sh\nexec {shlex.quote(str(own))} "$@"\n')
         host.chmod(0o755)
     stamp.write_text(wanted)
+
+
+def prune(checkout: Checkout) -> None:
+    """Keep the last of what Pulumi writes at each run and never removes: logs, history, backups of the state."""
+    backend = checkout.pulumi / ".pulumi"
+    for folder in (checkout.pulumi_home / "logs", *backend.glob("history/*/*"), *backend.glob("backups/*/*")):
+        for path in sorted(folder.glob("*"), key=_age, reverse=True)[KEPT_FILES:]:
+            path.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another command of the checkout prunes too
+        return 0.0

@@ -16,12 +16,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from herd import console
-from herd.targets.target import LocalTarget, Target
+from herd.targets.stack import Stack
+from herd.targets.target import Target
 
 VARIABLE = "DOCKER_AUTH_CONFIG"
 
 
-def variables(target: Target, base: Mapping[str, str] = os.environ) -> dict[str, str]:
+def variables(target: Stack, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variable for an update of `target`; none where no image is pushed or AWS gives no login.
 
     Without one an update that has something to push says so itself, and one that has not needs none.
@@ -37,7 +38,7 @@ def variables(target: Target, base: Mapping[str, str] = os.environ) -> dict[str,
         return {}
 
 
-def config(target: Target, base: Mapping[str, str] = os.environ) -> str:
+def config(target: Stack, base: Mapping[str, str] = os.environ) -> str:
     """Docker's configuration with a fresh login, beside those that the person's own variable has.
 
     Raises botocore's errors.
@@ -45,14 +46,13 @@ def config(target: Target, base: Mapping[str, str] = os.environ) -> str:
     login = target.client("ecr").get_authorization_token()["authorizationData"][0]
     registry = urlsplit(login["proxyEndpoint"]).netloc
     # What is real must not come to the local cloud.
-    others = {} if isinstance(target, LocalTarget) else _logins(base.get(VARIABLE, ""))
+    others = _logins(base.get(VARIABLE, "")) if target.is_shared else {}
     return json.dumps({"auths": {**others, registry: {"auth": login["authorizationToken"]}}})
 
 
 def command(target: Target) -> str:
     """The shell's words for `config`, to be evaluated: so the login is in no text that is printed or copied."""
-    option = ("--environment", target.name) if isinstance(target, LocalTarget) else ("--stack", target.name)
-    return shlex.join((sys.executable, "-m", "herd", "env", *option, "--docker-login"))
+    return shlex.join((sys.executable, "-m", "herd", "env", *target.option, "--docker-login"))
 
 
 def _logins(text: str) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from herd import console
 from herd.checkout import find as checkouts
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
-from herd.deploy import deployment
+from herd.deploy import up
 from herd.deploy.verify import environment, promises, report
 from herd.deploy.verify.environment import Record
 from herd.deploy.verify.promises import Outcome
 from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 from herd.errors import HerdError, Interrupted, WrongInput
-from herd.targets.target import AwsTarget, Target
+from herd.targets.aws import AwsTarget
+from herd.targets.target import Target
 
 DEPLOYED = ("deployed", "the environment is deployed, its first runs succeed, its services are healthy")
 REMOVED = ("removed", "it is removed, and nothing of it is left")
@@ -76,7 +77,7 @@ def _look(checkout: Checkout, target: Target, record: Record, outcomes: list[Out
 
     def deploy() -> None:
         environment.make_stack(target, noted)
-        deployment.up(target, run=True, yes=True)
+        up.up(target, run=True, yes=True)
 
     outcomes.append(promises.attempt(*DEPLOYED, deploy))
     target.forget_exports()
@@ -121,8 +122,7 @@ def _remove_left(checkout: Checkout, record: Record) -> None:
     console.note(f"an earlier verification was cut short; removing its environment {record.name}")
     if record.made:
         target = environment.stage(checkout, record)
-        if isinstance(target, AwsTarget):
-            target.announce()
+        target.announce()
         environment.take_down(target, record)
     environment.forget(checkout, record)
 

@@ -11,7 +11,6 @@ import json
 import secrets
 import shutil
 import string
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,9 +21,11 @@ from typing import Any
 from herd import PACKAGE
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
-from herd.deploy import deployment
+from herd.deploy import down
 from herd.errors import HerdError, WrongInput
-from herd.targets.target import AwsTarget, LocalTarget, Target
+from herd.targets.aws import AwsTarget
+from herd.targets.local import LocalTarget
+from herd.targets.target import Target
 
 WORKLOADS = Path(__file__).with_name("workloads")
 PROGRAM = ("infra", "images")
@@ -194,38 +195,18 @@ def _write_workloads(checkout: Checkout, folder: Path, record: Record, is_public
 
 
 def make_stack(target: Target, record: Record) -> None:
-    """On AWS the stack is made as a person would; on the laptop `up` makes it."""
-    if not isinstance(target, AwsTarget):
-        return
+    """Make the stack, encrypted as the one that is verified."""
     file = stack_config.read(target.checkout.root / f"Pulumi.{record.name}.yaml")
-    provider = ["--secrets-provider", str(file["secretsprovider"])] if file.get("secretsprovider") else []
-    _pulumi(target, "stack", "init", target.name, *provider)
+    target.init_stack(file.get("secretsprovider"))
 
 
 def take_down(target: Target, record: Record) -> None:
     """Remove all of it and prove that nothing is left. Raises HerdError that names what is."""
-    if isinstance(target, AwsTarget) and not _exists(target):
+    if not target.may_exist():
         return
     pushed = _shared_images(target)
-    deployment.down(target, yes=True, confirmed=target.name)
+    down.down(target, yes=True, confirmed=target.name)
     _remove_images(target, pushed)
-
-
-def _exists(target: AwsTarget) -> bool:
-    return any(
-        str(one["name"]).rpartition("/")[2] == target.name
-        for one in json.loads(_pulumi(target, "stack", "ls", "--json"))
-    )
-
-
-def _pulumi(target: Target, *arguments: str) -> str:
-    environment = {**target.pulumi_environment(), "PULUMI_OPTION_NON_INTERACTIVE": "true"}
-    environment.pop("PULUMI_OPTION_STACK", None)
-    command = [str(target.pulumi), "-C", str(target.checkout.root), *arguments]
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    if done.returncode:
-        raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
 
 
 def _shared_images(target: Target) -> list[tuple[str, str]]:

@@ -15,15 +15,11 @@ from urllib.parse import urlsplit
 from herd.errors import HerdError, Interrupted
 from herd.runs import outputs as published
 from herd.runs import runs
-from herd.targets.target import LocalTarget, Target
+from herd.targets.target import Target
 
 JOB, REPORT, API = "verify-job", "verify-report", "verify-api"
 
 REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-
-SECONDS_LOCAL = 60.0
-SECONDS_AWS = 300.0
-"""Addresses, logs and balancers come a while after what they belong to."""
 
 
 class Broken(HerdError):
@@ -94,8 +90,7 @@ def _report(target: Target, word: str) -> None:
 
 def _answers(target: Target, word: str) -> None:
     url = target.exports.workloads[API].url
-    is_local = isinstance(target, LocalTarget)
-    if not url or not (is_local or _is_public(target)):
+    if not url or not (target.reaches_internal or _is_public(target)):
         raise NotTried("its access is internal: it is reached from the environment's own network only")
     _wait(target, f"the API to answer with what {JOB} published", lambda: _visit(url), (200, word))
 
@@ -222,8 +217,7 @@ def _visit(url: str) -> tuple[int, str]:
 
 def _wait(target: Target, what: str, look: Callable[[], Any], wanted: Any) -> None:
     """Until it is so: a page that has the wanted status and word, or the wanted value."""
-    seconds = SECONDS_LOCAL if isinstance(target, LocalTarget) else SECONDS_AWS
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + target.pace.visible
     while True:
         try:
             seen = look()
@@ -233,5 +227,5 @@ def _wait(target: Target, what: str, look: Callable[[], Any], wanted: Any) -> No
             return
         if time.monotonic() > deadline:
             last = f"{seen[0]} {seen[1][:300]}" if isinstance(seen, tuple) else str(seen)
-            raise Broken(f"waited {seconds:.0f} s for {what}; last seen: {last}")
-        time.sleep(0.2 if isinstance(target, LocalTarget) else 5)
+            raise Broken(f"waited {target.pace.visible:.0f} s for {what}; last seen: {last}")
+        time.sleep(target.pace.poll)

@@ -10,16 +10,28 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from herd import console
+from herd.checkout.find import Checkout
 from herd.errors import HerdError
-
-if TYPE_CHECKING:
-    from herd.targets.target import LocalTarget
+from herd.targets.local_cloud import LocalCloud
 
 SHOWN = 6
 """So many of the resources that are lost are named."""
+
+
+class Environment(Protocol):
+    """A local environment, as far as its losses go."""
+
+    @property
+    def checkout(self) -> Checkout: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cloud(self) -> LocalCloud: ...
 
 
 @dataclass(frozen=True)
@@ -30,16 +42,16 @@ class Record:
     losses: int
 
 
-def recorded(target: LocalTarget) -> Record | None:
+def recorded(target: Environment) -> Record | None:
     """What stands with the environment; None where nothing does, or nothing that can be read."""
     try:
-        told = json.loads(_file(target).read_text())
-        return Record(str(told["instance"]), int(told.get("losses", 0)))
+        record = json.loads(_file(target).read_text())
+        return Record(str(record["instance"]), int(record.get("losses", 0)))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def record(target: LocalTarget, losses: int | None = None) -> None:
+def record(target: Environment, losses: int | None = None) -> None:
     """Let the environment belong to the local cloud of now. `losses` are those that it has been brought up after."""
     before = recorded(target)
     known = losses if losses is not None else before.losses if before else -1
@@ -48,24 +60,24 @@ def record(target: LocalTarget, losses: int | None = None) -> None:
     draft.replace(_file(target))
 
 
-def forget(target: LocalTarget) -> None:
+def forget(target: Environment) -> None:
     """The environment is gone."""
     _file(target).unlink(missing_ok=True)
 
 
-def is_another_cloud(target: LocalTarget) -> bool:
+def is_another_cloud(target: Environment) -> bool:
     """Was it brought up in a local cloud that is no more? Where nothing says so, it was not."""
     known = recorded(target)
     return known is not None and known.instance != target.cloud.instance
 
 
-def suspected(target: LocalTarget) -> bool:
+def suspected(target: Environment) -> bool:
     """May the local cloud have lost something since the environment was brought up?"""
     known = recorded(target)
     return known is None or known.losses != target.cloud.losses
 
 
-def mention(target: LocalTarget, then: str = "`herd up` makes them again") -> None:
+def mention(target: Environment, then: str = "`herd up` makes them again") -> None:
     """Say what the local cloud has lost of the environment, if it has."""
     if not suspected(target):
         return
@@ -85,5 +97,5 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _file(target: LocalTarget) -> Path:
+def _file(target: Environment) -> Path:
     return target.checkout.folder("pulumi") / f"{target.name}.cloud.json"

@@ -1,0 +1,124 @@
+"""Taking an environment down: confirm, stop what runs, destroy, prove that nothing is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from herd import console
+from herd.deploy import leftovers, local_stack, protection, unowned
+from herd.deploy.leftovers import Left
+from herd.engine.pulumi import Engine
+from herd.errors import WrongInput
+from herd.runs import runs, secret_store
+from herd.targets import local_cloud, losses
+from herd.targets.local import LocalTarget
+from herd.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What stays: its secrets, buckets that it adopted; `released`: what no state names goes all the same."""
+
+    secrets: bool
+    buckets: frozenset[str]
+    released: bool
+
+
+def down(target: Target, yes: bool, confirmed: str | None = None, retained: bool = False) -> None:
+    """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
+
+    A protected one only if `confirmed` is its name, or that is typed. What no state names stays, unless `retained` says
+    that it goes too. Raises HerdError that names what is left.
+    """
+    if retained and not target.can_remove_retained:
+        raise WrongInput("--retained is for local environments: on AWS remove with `aws` what was retained there")
+    guarded = _approve(target, yes, confirmed)
+    keep = Keep(secret_store.is_protected(target), protection.adopted_buckets(target), retained)
+    _take_down(target, guarded, keep)
+
+
+@singledispatch
+def _take_down(target: Target, guarded: list[str], keep: Keep) -> None:
+    _destroy(target, guarded)
+    secret_store.clear(target, keep.secrets)
+    left = leftovers.look(target, keep.secrets, keep.buckets)
+    if left.unseen:
+        console.note(f"could not be looked at: {', '.join(left.unseen)}")
+    leftovers.refuse(target, left)
+    Engine(target).remove()
+
+
+@_take_down.register
+def _(target: LocalTarget, guarded: list[str], keep: Keep) -> None:
+    with target.alone():
+        left = _empty(target, guarded, keep)
+    # Once the environment's lock is free: of two that take theirs down at once, the last must see that it is the last.
+    local_stack.rest(target.checkout, left)
+
+
+def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
+    """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
+    was_up = target.state_file.exists()
+    if was_up or local_cloud.holds(target.checkout):
+        # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
+        local_stack.start_to_take_down(target)
+    if was_up:
+        lost = losses.is_another_cloud(target)
+        if not lost:
+            local_stack.settle_lock(target)
+            _destroy(target, guarded)
+    cloud = local_cloud.running(target.checkout)
+    left = None
+    if cloud is not None:
+        unowned.sweep(target, keep.released)
+        secret_store.clear(target, keep.secrets)
+        left = leftovers.look(target, keep.secrets, keep.buckets, unowned.all_of(cloud))
+        unowned.mention(left.kept, target)
+    # Also where there was no stack yet: an `up` that was killed may have written its settings.
+    local_stack.forget(target)
+    if left is not None:
+        leftovers.refuse(target, left)
+    leftovers.clear_files(target)
+    if not was_up:
+        console.say(f"{target.name} was not up")
+    elif lost:
+        console.say(f"{target.name} is removed; the local cloud had already lost what it held")
+    else:
+        console.say(f"{target.name} is removed")
+    return left
+
+
+def _approve(target: Target, yes: bool, confirmed: str | None) -> list[str]:
+    """Have it confirmed that an environment goes; the URNs of what cannot be deleted before it is unprotected."""
+    resources = protection.held(target)
+    if not resources or not target.is_protected:
+        if confirmed not in (None, target.name):
+            raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")
+        target.approve("remove everything", yes or confirmed is not None)
+        return []
+    protection.approve(target, resources, confirmed)
+    return [resource.urn for resource in resources if resource.guarded]
+
+
+def _unprotect(target: Target, guarded: list[str]) -> None:
+    if guarded:
+        with protection.unprotected_settings(target) as settings:
+            Engine(target).unprotect(settings, guarded)
+
+
+def _destroy(target: Target, guarded: list[str]) -> None:
+    _stop_runs(target)
+    _unprotect(target, guarded)
+    Engine(target).destroy()
+
+
+def _stop_runs(target: Target) -> None:
+    """Stop every run of the environment, so that nothing starts or writes while it is taken away."""
+    if target.deployed is None:
+        return
+    going = runs.running(target)
+    if going:
+        with console.step(f"stopping {len(going)} runs"):
+            for machine, run_id in going:
+                runs.stop(target, machine, run_id)

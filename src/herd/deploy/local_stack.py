@@ -1,0 +1,191 @@
+"""The local cloud and the stack in it, beside the update itself: ready before it, settled after it, at rest at the end.
+
+On AWS there is nothing of the kind to do: there these steps are empty.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import singledispatch
+from pathlib import Path
+
+from herd import console
+from herd.checkout import stack_config
+from herd.checkout.find import Checkout
+from herd.deploy import leftovers, unowned
+from herd.deploy.leftovers import Left
+from herd.engine import lock as engine_lock
+from herd.engine.pulumi import Engine
+from herd.errors import HerdError
+from herd.targets import environment_lock, local_cloud, losses
+from herd.targets.local import LocalTarget
+from herd.targets.target import Target
+
+AGAIN = "`herd up` makes them again"
+"""What becomes of what the local cloud has lost, where nothing is done about it now."""
+
+
+@singledispatch
+def prepare(target: Target, then: str = AGAIN) -> None:
+    """The local cloud, and a stack in a state that an engine can start from.
+
+    `then` says what becomes of what the local cloud has lost.
+    """
+
+
+@prepare.register
+def _(target: LocalTarget, then: str = AGAIN) -> None:
+    start_cloud(target)
+    _prepare_stack(target, then)
+
+
+def prepare_alone(target: Target) -> None:
+    """`prepare`, once whoever is at work on the environment has ended."""
+    with target.alone():
+        prepare(target)
+
+
+@singledispatch
+def settle(target: Target) -> None:
+    """After an update that went well: nothing is left of earlier ones, and nothing counts as lost."""
+
+
+@settle.register
+def _(target: LocalTarget) -> None:
+    unowned.tidy(target)
+    losses.record(target, target.cloud.losses)
+
+
+def settle_lock(target: LocalTarget) -> None:
+    """Remove the engine's lock that a killed update has left."""
+    if engine_lock.settle(target):
+        console.note("an earlier update was killed; its lock is removed")
+
+
+def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
+    """The local cloud of the target's checkout, if it is not running; `anywhere`: also at another port."""
+    with console.step("starting the local cloud", quiet=True) as step:
+        # Also where it seems to run: another command may be about to stop it.
+        step.result = local_cloud.start(target.checkout, anywhere).endpoint
+
+
+def _prepare_stack(target: LocalTarget, then: str) -> None:
+    """Make the stack if there is none, and forget one whose resources went with an earlier local cloud.
+
+    Where the cloud may have lost something the engine looks first; `then` says what becomes of what is lost.
+    """
+    settle_lock(target)
+    if target.state_file.exists() and losses.is_another_cloud(target):
+        aside = _set_state_aside(target)
+        console.note(
+            "the local cloud was restarted and has lost what it held: making the environment again "
+            f"(Pulumi's state of before: {aside})"
+        )
+        forget(target)
+    if not target.state_file.exists():
+        leftovers.remember(target)
+        # First: an engine that finds the new state would be right to say that nothing is in it.
+        unowned.take_up(target)
+        Engine(target).init(target.checkout.pulumi)
+        losses.record(target, target.cloud.losses)
+    elif losses.suspected(target):
+        losses.mention(target, then)
+        target.unsettled = True
+    losses.record(target)
+    if pending := target.pending:
+        names = ", ".join(urn.rsplit("::", 1)[-1] for urn in pending)
+        with console.step(f"an earlier update was killed in the middle of {names}: looking how that ended"):
+            Engine(target).forget_pending()
+
+
+def _set_state_aside(target: LocalTarget) -> Path:
+    """Keep what Pulumi's state said: who puts the local cloud's files back needs it too."""
+    aside = target.checkout.folder("pulumi", time.strftime("set-aside-%Y%m%d-%H%M%S"))
+    shutil.copy2(target.state_file, aside / target.state_file.name)
+    return aside
+
+
+def forget(target: LocalTarget) -> None:
+    """Remove the stack from the state backend, whatever it lists: its resources have gone."""
+    for file in target.state_file.parent.glob(f"{target.name}.json*"):
+        file.unlink()
+    losses.forget(target)
+    target.unsettled = False
+    stack_config.path_of(target.checkout, target.name).unlink(missing_ok=True)
+    target.forget_exports()
+
+
+def environments(checkout: Checkout) -> list[str]:
+    """The local environments that exist."""
+    stacks = checkout.pulumi / ".pulumi" / "stacks" / checkout.project
+    return sorted(file.stem for file in stacks.glob("*.json"))
+
+
+def start_to_take_down(target: LocalTarget) -> None:
+    """Start the local cloud. Where a part of it is lost that nobody else needs, the rest is enough to take down."""
+    try:
+        start_cloud(target, anywhere=True)
+    except local_cloud.Lost as lost:
+        if set(environments(target.checkout)) - {target.name}:
+            raise
+        console.note(str(lost).partition(f". {local_cloud.WAY_OUT}")[0])
+        console.note(local_cloud.set_aside(target.checkout))
+        start_cloud(target, anywhere=True)
+
+
+def rest(checkout: Checkout, left: Left | None) -> None:
+    """Stop the local cloud when it has nothing more to hold, and see that nothing of it is left."""
+    if left and left.came:
+        things = "\n".join(f"    {item}" for item in left.came)
+        console.note(f"not removed, because no environment made it:\n{things}")
+    with local_cloud.guarded(checkout):
+        if environments(checkout) or environment_lock.at_work(checkout):
+            _leave_foreign_port(checkout)
+            return
+        if left and left.kept:
+            console.note("the local cloud stays up, for what no state of Pulumi's names; `herd stop` stops it")
+            return
+        if left and left.secrets:
+            console.note("the local cloud stays up, for the secrets of protected environments; `herd stop` stops it")
+            return
+        if left and left.strangers:
+            console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
+            return
+        cloud = local_cloud.running(checkout)
+        if others := _others(cloud):
+            console.note(
+                f"the local cloud stays up: it holds resources of {', '.join(others)}, whose state is not in "
+                f"{checkout.pulumi} any more; put that back, or remove them with `herd down -e NAME`"
+            )
+            return
+        with console.step("stopping the local cloud", quiet=True):
+            port = cloud.port if cloud else local_cloud.port(checkout)
+            stopped = local_cloud.stop(checkout)
+            local_cloud.forget(checkout)
+        if not stopped:
+            return
+    found = [*leftovers.processes(checkout), *leftovers.files(checkout)]
+    if port and local_cloud.is_taken(port):
+        found.append(f"port {port} is still taken")
+    if found:
+        raise HerdError(
+            "\n".join(["everything is removed, but this is left on this machine:", *(f"    {it}" for it in found)])
+        )
+    console.note(
+        f"nothing is left; kept for the next time: {checkout.state} (address, keys, log), {checkout.cache} (tools)"
+    )
+
+
+def _others(cloud: local_cloud.LocalCloud | None) -> list[str]:
+    """Environments of which the local cloud has resources: their state may be missing, they are not."""
+    stacks: dict[str, int] = cloud.ask({"do": "status"}).get("stacks", {}) if cloud else {}
+    return sorted(name.rpartition("/")[2] for name, count in stacks.items() if count)
+
+
+def _leave_foreign_port(checkout: Checkout) -> None:
+    """End a local cloud that had to start at another port: the addresses of what is still up contain its own."""
+    cloud, own = local_cloud.running(checkout), local_cloud.port(checkout)
+    if cloud and cloud.port != own and not environment_lock.at_work(checkout):
+        local_cloud.stop(checkout)
+        console.note(f"the local cloud's own port {own} is taken by another program: it is stopped until that ends")

@@ -1,0 +1,191 @@
+"""Bringing an environment up, and what would change if it were: check, deploy, wait for services, start first runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from herd import console
+from herd.checkout import files as project
+from herd.checkout import review_dates as reviews
+from herd.deploy import local_stack
+from herd.engine import saved_plan
+from herd.engine.changes import Changes, short, type_and_name
+from herd.engine.plan import Plan
+from herd.engine.pulumi import Engine
+from herd.errors import HerdError, Interrupted
+from herd.runs import runs, secret_store, services
+from herd.runs import status as state
+from herd.runs.follow import Following, describe, follow
+from herd.targets import losses
+from herd.targets.target import Target
+
+if TYPE_CHECKING:
+    from herd.infra.spec.load import Specs
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a preview has to show: the plan, which services are to be public, whose review is due."""
+
+    plan: Plan
+    public_services: frozenset[str]
+    due: tuple[reviews.Review, ...]
+
+
+class Unfit(HerdError):
+    """What would change cannot be done; `review` has what is known of it all the same."""
+
+    def __init__(self, message: str, review: Review) -> None:
+        super().__init__(message)
+        self.review = review
+
+
+def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
+    """Check, start the local cloud, deploy, wait for services, first runs, addresses.
+
+    With `expected`, a list that `preview` saved, only if that is still what would change. Raises HerdError when any
+    of it failed.
+    """
+    specs = look_over(target)
+    if expected is not None:
+        saved_plan.load(expected)
+    with target.alone():
+        local_stack.prepare(target, "making them again")
+        engine = Engine(target)
+        target.announce()
+        if expected is not None or target.is_shared:
+            # Where it costs money and others work on it, a person sees first what would change.
+            planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
+            show_changes(planned)
+            if expected is not None:
+                saved_plan.expect(planned, expected)
+            target.approve("deploy", yes)
+        known = _known(target) if target.unsettled else frozenset()
+        changes = engine.up()
+        show_changes(changes)
+        local_stack.settle(target)
+        if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
+            console.note(f"made again, because they were gone: {losses.listed(again)}")
+        # What was exported may have changed with the update.
+        target.forget_exports()
+        # Services come up while the first run is on its way: they do not need its results to start.
+        started = _start_first_runs(target, specs) if run else []
+        problems = [*services.wait(target), *secret_store.use_key(target)]
+    # Others may change it while this one looks on.
+    if started:
+        _follow(target, started)
+    failed = [describe(entry) for following in started for entry in following.failed]
+    _addresses(target)
+    if not changes.done and not started:
+        console.say("nothing changed")
+    _mention_failing(target, started)
+    for line in reviews.summary(reviews.due(specs)):
+        console.note(f"! {line}", style="red")
+    if problems or failed:
+        raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
+
+
+def preview(target: Target) -> Review:
+    """What `up` would do."""
+    specs = look_over(target)
+    local_stack.prepare_alone(target)
+    public = frozenset(
+        name for name, spec in specs.workloads.items() if getattr(spec, "access", "internal") == "public"
+    )
+    target.announce()
+    review = Review(Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(reviews.due(specs)))
+    try:
+        Engine(target).preview(review.plan)
+    except HerdError as error:
+        raise Unfit(str(error), review) from None
+    return review
+
+
+def look_over(target: Target) -> Specs:
+    """Read the team's files and the calendar, and say whose review is due soon or overdue: its schedule will be off."""
+    specs = project.load(target.checkout, target.name)
+    for review in reviews.due(specs):
+        console.note(f"! {review}", style="red" if review.expired else "yellow")
+    target.expired = reviews.expired(specs)
+    return specs
+
+
+def show_changes(changes: Changes) -> None:
+    """The changes on stdout, what the program and the engine said on stderr."""
+    for line in changes.lines():
+        console.say(line)
+    for message in changes.messages:
+        console.note(message)
+    for finding in sorted(changes.findings):
+        console.note(str(finding), style="yellow")
+
+
+def _known(target: Target) -> frozenset[tuple[str, str, str]]:
+    """What a change of a resource would be called that Pulumi's state has, and that has to be made all the same."""
+    names = (type_and_name(resource["urn"]) for resource in target.state_resources())
+    return frozenset(("+", short(type_), name) for type_, name in names)
+
+
+def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
+    """Start each pipeline, and each job outside of one, that has never succeeded and does not run now.
+
+    Also what has expired: somebody is there, and without its results others cannot be what they are to be.
+    """
+    exports = target.exports
+    expired = set(reviews.expired(specs))
+    members = {
+        name: {job: exports.batch[job].machine for job in pipeline.members}
+        for name, pipeline in exports.pipelines.items()
+    }
+    in_pipeline = {job for jobs in members.values() for job in jobs}
+    started = []
+    for name, pipeline in exports.pipelines.items():
+        if _is_due(target, pipeline.machine):
+            run_id = runs.start(target, pipeline.machine, "first-run")
+            started.append(Following(run_id, members[name], pipeline.machine))
+            _mention_expired(expired & members[name].keys())
+    for name, job in exports.batch.items():
+        if name not in in_pipeline and _is_due(target, job.machine):
+            started.append(Following(runs.start(target, job.machine, "first-run"), {name: job.machine}))
+            _mention_expired(expired & {name})
+    return started
+
+
+def _mention_expired(names: set[str]) -> None:
+    if names:
+        console.note(f"{', '.join(sorted(names))}: started this once although expired, because of what never succeeded")
+
+
+def _follow(target: Target, started: list[Following]) -> None:
+    console.note("first run:")
+    try:
+        follow(target, started, show_logs=False)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "detached: the first run goes on; `herd status` shows it, `herd cancel RUN` stops it"
+        ) from None
+
+
+def _mention_failing(target: Target, started: list[Following]) -> None:
+    """Say what has been failing since before: that this update went well must not hide it."""
+    shown = {name for following in started for name in following.machines}
+    for workload in state.collect(target):
+        if workload.state == "failing" and workload.last_run and workload.name not in shown:
+            console.note(f"failing since its last run: {describe(workload.last_run)}", style="red")
+
+
+def _is_due(target: Target, machine: str) -> bool:
+    return runs.latest(target, machine, "SUCCEEDED") is None and runs.latest(target, machine, "RUNNING") is None
+
+
+def _addresses(target: Target) -> None:
+    rows = [
+        [name, workload.kind, workload.url]
+        for name, workload in sorted(target.exports.workloads.items())
+        if workload.url
+    ]
+    if rows:
+        console.say()
+        console.table(["NAME", "KIND", "ADDRESS"], rows)

@@ -1,0 +1,113 @@
+"""The list of changes that `herd preview --save` writes, and that `herd up --expect` holds an update to.
+
+It holds no value of any property. A digest of the values, old and new, stands for them, so a list is the same only if
+the same would be done; what is secret the engine masks, and is not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from herd.engine.plan import Plan, Step
+from herd.errors import HerdError, WrongInput
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A step as it stands in a saved list."""
+
+    operation: str
+    urn: str
+    type: str
+    name: str
+    differs: tuple[str, ...]
+    digest: str
+
+
+def listed(plan: Plan) -> list[Listed]:
+    """Every change, in an order that does not depend on who was ready first."""
+    return sorted(
+        (Listed(s.operation, s.urn, s.type, s.name, s.differs, _digest(s, plan.root)) for s in plan.steps),
+        key=lambda entry: (entry.urn, entry.operation),
+    )
+
+
+def _digest(step: Step, root: Path) -> str:
+    # Where the checkout lies says nothing about what is done.
+    text = json.dumps([step.old, step.new], sort_keys=True).replace(str(root), ".")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The list of changes as `--save` writes it."""
+    return {
+        "schema": SCHEMA,
+        "project": plan.project,
+        "environment": plan.environment,
+        "changes": [asdict(entry) for entry in listed(plan)],
+    }
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write the list of changes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(as_json(plan), indent=2) + "\n")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A saved list. Raises WrongInput for what is none."""
+    try:
+        saved = json.loads(path.read_text())
+        if saved["schema"] != SCHEMA:
+            raise WrongInput(f"{path}: was written by another version of herd; make the preview again")
+        for entry in saved["changes"]:
+            Listed(**entry)
+        return dict(saved)
+    except OSError as error:
+        raise WrongInput(f"{path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError):
+        raise WrongInput(f"{path}: is not a list of changes that `herd preview --save` wrote") from None
+
+
+def expect(plan: Plan, path: Path) -> None:
+    """Raises HerdError with what differs, unless what would be done is what was reviewed."""
+    reviewed = load(path)
+    place = (plan.project, plan.environment)
+    if (reviewed["project"], reviewed["environment"]) != place:
+        raise WrongInput(f"{path}: is of {reviewed['project']}/{reviewed['environment']}, not of {'/'.join(place)}")
+    before = [Listed(**{**entry, "differs": tuple(entry["differs"])}) for entry in reviewed["changes"]]
+    if different := _differences(before, listed(plan)):
+        raise HerdError(
+            "\n".join(
+                [
+                    "nothing was done: the list of changes is not the reviewed one any more",
+                    *(f"    {line}" for line in different),
+                    "preview it, look at it and approve it again",
+                ]
+            )
+        )
+
+
+def _differences(reviewed: Sequence[Listed], now: Sequence[Listed]) -> list[str]:
+    before, after = {entry.urn: entry for entry in reviewed}, {entry.urn: entry for entry in now}
+    found = [f"not reviewed: {_words(after[urn])}" for urn in after if urn not in before]
+    found += [f"reviewed, and not to be done any more: {_words(before[urn])}" for urn in before if urn not in after]
+    for urn in before.keys() & after.keys():
+        was, is_ = before[urn], after[urn]
+        if was.operation != is_.operation or was.differs != is_.differs:
+            found.append(f"was to {_words(was)}, now to {_words(is_)}")
+        elif was.digest != is_.digest:
+            found.append(f"has other values than the reviewed: {_words(is_)}")
+    return sorted(found)
+
+
+def _words(entry: Listed) -> str:
+    differs = f"  [{', '.join(entry.differs)}]" if entry.differs else ""
+    return f"{entry.operation} {entry.type} {entry.name}{differs}"

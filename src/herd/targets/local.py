@@ -1,0 +1,166 @@
+"""An environment in this checkout's local cloud."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from herd import console
+from herd.checkout import stack_config
+from herd.errors import HerdError
+from herd.targets import environment_lock, local_cloud, losses, pulumi_env
+from herd.targets.exports import Exports
+from herd.targets.target import Pace, Target
+
+
+class LocalTarget(Target):
+    """An environment in this checkout's local cloud."""
+
+    pace = Pace(follow=0.2, poll=0.2, healthy=90.0, visible=60.0, gone=15.0)
+    is_shared = False
+    owns_account = True
+    can_remove_retained = True
+    reaches_internal = True
+
+    @property
+    def option(self) -> tuple[str, str]:
+        return "-e", self.name
+
+    @property
+    def settings_file(self) -> Path:
+        return stack_config.path_of(self.checkout, self.name)
+
+    def shell_variables(self) -> dict[str, str | None]:
+        return pulumi_env.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with environment_lock.taken(self.checkout, self.name) as lock:
+            if lock.killed:
+                console.note(f"{lock.killed} was killed in the middle; going on from what it left")
+            yield
+            pulumi_env.prune(self.checkout)
+
+    def may_exist(self) -> bool:
+        """Also without a state: only the local cloud can say what it holds."""
+        return True
+
+    def init_stack(self, secrets_provider: str | None) -> None:
+        """`up` makes it, with a passphrase of the checkout's own."""
+
+    @functools.cached_property
+    def cloud(self) -> local_cloud.LocalCloud:
+        return local_cloud.require(self.checkout)
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        endpoint = self.cloud.endpoint
+        return self._session.client(
+            service,
+            endpoint_url=endpoint,
+            config=Config(s3={"addressing_style": "path"}, proxies={}, retries={"max_attempts": 2}),
+        )
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        """A boto3 session that cannot see the person's own AWS settings, whatever their files and variables say."""
+        import boto3
+        from botocore.session import Session
+
+        aws = self.checkout.cloud / "aws"
+        key = local_cloud.credentials(self.checkout)
+        session = Session(
+            session_vars={
+                "profile": (None, None, None, None),
+                "config_file": (None, None, str(aws / "config"), None),
+                "credentials_file": (None, None, str(aws / "credentials"), None),
+            }
+        )
+        session.set_credentials(key.key, key.secret)
+        session.set_config_variable("region", key.region)
+        return boto3.Session(botocore_session=session)
+
+    @property
+    def state_file(self) -> Path:
+        """Where Pulumi's file backend keeps this stack."""
+        return self.checkout.pulumi / ".pulumi" / "stacks" / self.checkout.project / f"{self.name}.json"
+
+    @property
+    def unsettled(self) -> bool:
+        """Here the engine writes its state at the end only, so one that is killed leaves the state of before."""
+        return self._unsettled_file.exists()
+
+    @unsettled.setter
+    def unsettled(self, value: bool) -> None:
+        if value:
+            self._unsettled_file.touch()
+        else:
+            self._unsettled_file.unlink(missing_ok=True)
+
+    @property
+    def _unsettled_file(self) -> Path:
+        return self.checkout.pulumi / f"{self.name}.unsettled"
+
+    def broken(self) -> str:
+        if local_cloud.running(self.checkout):
+            return ""
+        return "the local cloud ended in the middle of it; the same command again starts it and goes on from there"
+
+    @property
+    def pending(self) -> list[str]:
+        """What an engine began and never finished, as it wrote down (it does so only with checkpoints): URNs."""
+        return [str(operation["resource"]["urn"]) for operation in self._checkpoint().get("pending_operations") or []]
+
+    def _checkpoint(self) -> dict[str, Any]:
+        """What Pulumi's state says; {} where there is no such stack. Raises HerdError where it cannot be read."""
+        file = self.state_file
+        try:
+            latest = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
+            if not isinstance(latest, dict):
+                raise ValueError("it is of another shape")
+            return latest
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise HerdError(f"{file}, Pulumi's state, cannot be read: {error.strerror}; nothing was changed") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HerdError(
+                f"{file}, Pulumi's state, cannot be read: {error}; nothing was changed. Pulumi keeps the state of "
+                f"before as {file.name}.bak: `cp {file}.bak {file}` (or put a copy of your own there), then `herd up`"
+            ) from None
+
+    def outputs(self) -> dict[str, Any]:
+        """Read from the state itself: starting Pulumi for it would take longer than all the rest of `herd status`."""
+        resources = self.state_resources()
+        stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
+        return dict(stack.get("outputs") or {})
+
+    def state_resources(self) -> list[dict[str, Any]]:
+        return list(self._checkpoint().get("resources") or [])
+
+    def pulumi_environment(self) -> dict[str, str]:
+        return pulumi_env.apply(self.shell_variables())
+
+    def require_exports(self) -> Exports:
+        deployed = super().require_exports()
+        self._mention_losses()
+        return deployed
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def _mention_losses(self) -> None:
+        losses.mention(self)
+
+    def approve(self, action: str, yes: bool) -> None:
+        """On the laptop nothing needs to be confirmed."""
+        self.announce()
+
+    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    def announce(self) -> None:
+        """Say, once, which checkout's environment is acted on: there may be several on this machine."""
+        console.note(f"environment {self.name} of {self.checkout.root}", style="bold")
