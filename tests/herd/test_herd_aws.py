@@ -11,6 +11,7 @@ import pytest
 
 from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
+from tests.herd.outputs import batch, outputs
 
 PULUMI = """#!/bin/sh
 echo "$PULUMI_OPTION_STACK: $*" >> "{log}"
@@ -22,18 +23,7 @@ case "$*" in
 esac
 """
 MACHINE = "arn:aws:states:eu-central-1:210987654321:stateMachine:herd-prod-hello"
-WORKLOAD = {
-    "kind": "job",
-    "url": None,
-    "schedule": None,
-    "log_group": "/herd-prod/hello",
-    "machine": MACHINE,
-    "pipeline": None,
-    "service": None,
-    "task_definition": "herd-prod-hello",
-    "review_by": "2027-06-30",
-}
-OUTPUTS = {"project": "herd", "environment": "prod", "workloads": {"hello": WORKLOAD}, "pipelines": {}}
+OUTPUTS = outputs(environment="prod", workloads={"hello": batch(machine=MACHINE, task_definition="herd-prod-hello")})
 
 
 class Aws:

@@ -6,13 +6,34 @@ from datetime import UTC, datetime
 
 from herd import console
 from herd.checkout import review_dates as reviews
-from herd.commands.inspect import STYLES
 from herd.runs import services
 from herd.runs.follow import describe, last_lines
 from herd.runs.outputs import Version
 from herd.runs.runs import FAILURES
 from herd.runs.status import WorkloadState
 from herd.targets.target import Target
+
+STYLES = {
+    "healthy": "green",
+    "succeeded": "green",
+    "running": "cyan",
+    "deploying": "cyan",
+    "idle": "",
+    "failing": "red",
+    "failed": "red",
+    "check-failed": "red",
+    "timed-out": "red",
+    "killed": "red",
+    "unhealthy": "red",
+    "rolled-back": "red",
+    "aborted": "yellow",
+    "skipped": "yellow",
+    "paused": "yellow",
+    "expired": "yellow",
+    "never-run": "dim",
+    "stopped": "yellow",
+}
+"""Of a word in a table."""
 
 TROUBLE = frozenset({"failing", "unhealthy", "rolled-back"})
 

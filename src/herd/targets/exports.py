@@ -1,6 +1,6 @@
 """A stack's outputs: what its program exported when it was deployed last, parsed and checked here and nowhere else.
 
-`herd.infra.environment` writes them (`Environment.exports`). Commands read them from Pulumi's state on the laptop and
+The program writes them (`herd.project`, `Project.export`). Commands read them from Pulumi's state on the laptop and
 from `pulumi stack output --json` on AWS. An environment that an earlier Herd deployed still reads: what was added to
 the outputs since has a default here, and what is not known here is left alone (a team exports values of its own).
 """

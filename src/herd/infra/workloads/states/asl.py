@@ -5,7 +5,7 @@ Names of states are unique in a whole machine, nested scopes included (ASL speci
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 State = dict[str, Any]
 States = dict[str, State]
@@ -16,6 +16,42 @@ STATUS = {FAILED: "failed", CHECK_FAILED: "check-failed", TIMED_OUT: "timed-out"
 
 RUN_ID = "$$.Execution.Name"
 EVERYTHING = ["States.ALL"]
+
+
+class Batch(Protocol):
+    """A job or a report as far as its machine goes; `herd.infra.spec.models.BatchSpec` is one.
+
+    The machines know nothing of the settings they are made from, so that the rules of those settings can look at the
+    machine that would be made.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def hardware(self) -> str: ...
+    @property
+    def memory_gb(self) -> float: ...
+    @property
+    def timeout_minutes(self) -> int: ...
+    @property
+    def retries(self) -> int: ...
+    @property
+    def overlap(self) -> Literal["skip", "replace", "allow"]: ...
+    @property
+    def fan_out(self) -> tuple[str, ...]: ...
+    @property
+    def after(self) -> tuple[str, ...]: ...
+
+
+class Pipeline(Protocol):
+    """Jobs joined by `after`; those of one level run at the same time."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def levels(self) -> tuple[tuple[str, ...], ...]: ...
 
 
 @dataclass(frozen=True)

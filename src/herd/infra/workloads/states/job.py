@@ -17,7 +17,6 @@ developer guide). So then there is no further attempt: it would write where the 
 from typing import Any
 
 from herd.infra.offer import FARGATE
-from herd.infra.spec.models import BatchSpec
 from herd.infra.workloads.states.asl import (
     CHECK_FAILED,
     FAILED,
@@ -25,6 +24,7 @@ from herd.infra.workloads.states.asl import (
     RUN_ID,
     STATUS,
     TIMED_OUT,
+    Batch,
     State,
     States,
     Target,
@@ -63,7 +63,7 @@ _RECORDED: State = {
 }
 
 
-def job_definition(spec: BatchSpec, family: str, target: Target) -> dict[str, Any]:
+def job_definition(spec: Batch, family: str, target: Target) -> dict[str, Any]:
     """The machine that runs `spec` by tasks of the definition `family` (its latest revision).
 
     A run in flight thus goes on with new code after a deployment, instead of failing on a definition that is gone.
@@ -88,12 +88,12 @@ def job_definition(spec: BatchSpec, family: str, target: Target) -> dict[str, An
     return {"Comment": f"{spec.kind} {spec.name}", "StartAt": "Defaults", "States": states}
 
 
-def net_minutes(spec: BatchSpec) -> int:
+def net_minutes(spec: Batch) -> int:
     """How much later than the task the machine gives up."""
     return NET_MINUTES if spec.hardware in FARGATE else POOL_NET_MINUTES
 
 
-def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: str) -> State:
+def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -> State:
     environment = {
         "HERD_RUN_ID": RUN_ID,
         "HERD_SCHEDULED_TIME": "$.run.scheduled_time",
@@ -131,7 +131,7 @@ def _run_task(spec: BatchSpec, family: str, target: Target, label: str, then: st
     }
 
 
-def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success: str, failure: str) -> States:
+def _attempts(spec: Batch, family: str, target: Target, label: str, success: str, failure: str) -> States:
     """One task, tried up to `retries` + 1 times; before `failure` follows, `$.failure` = {error, status, cause}."""
     again = f"{label}: try again?" if spec.retries else failure
     return {
@@ -158,7 +158,7 @@ def _attempts(spec: BatchSpec, family: str, target: Target, label: str, success:
     }
 
 
-def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
+def _causes(spec: Batch, label: str, failure: str, again: str) -> States:
     """What went wrong in an attempt, as `$.failure`: then `again` follows, or `failure` where that is of no use."""
     return {
         f"{label}: did not end": _failure(
@@ -200,7 +200,7 @@ def _causes(spec: BatchSpec, label: str, failure: str, again: str) -> States:
     }
 
 
-def _by_exit_code(spec: BatchSpec, label: str, failure: str, again: str) -> States:
+def _by_exit_code(spec: Batch, label: str, failure: str, again: str) -> States:
     """What the exit code of a task that has ended says of it, as `$.failure`."""
     outcomes = {CHECK_FAILED_EXIT: "check failed", TIMED_OUT_EXIT: "timed out"}
     outcomes |= dict.fromkeys(FUTILE_EXITS, "failed for good")
@@ -286,7 +286,7 @@ def _failure(
     }
 
 
-def _fan_out(spec: BatchSpec, family: str, target: Target) -> States:
+def _fan_out(spec: Batch, family: str, target: Target) -> States:
     """One task an item. An item that fails does not stop its siblings, so that all that is wrong shows at once."""
     item: States = {
         **_attempts(spec, family, target, "Item", "Item succeeded", "Record the item's failure"),
@@ -328,7 +328,7 @@ def _fan_out(spec: BatchSpec, family: str, target: Target) -> States:
     }
 
 
-def _overlap(spec: BatchSpec, target: Target, then: str) -> States:
+def _overlap(spec: Batch, target: Target, then: str) -> States:
     """What happens when the last run still goes on.
 
     ListExecutions answers the newest first and may not know this run yet. skip: the oldest run goes on, every other

@@ -8,11 +8,12 @@ succeeded, else it is skipped, and its record says so. The pipeline fails at its
 from collections.abc import Mapping
 from typing import Any
 
-from herd.infra.spec.load import BatchSpec, Pipeline
 from herd.infra.workloads.states.asl import (
     FAILED,
     RUN_ID,
     STATUS,
+    Batch,
+    Pipeline,
     State,
     States,
     Target,
@@ -28,7 +29,7 @@ _SKIPPED: State = {"status": "skipped", "attempt": None, "exit_code": None, "rea
 
 
 def pipeline_definition(
-    pipeline: Pipeline, specs: Mapping[str, BatchSpec], machines: Mapping[str, str], target: Target
+    pipeline: Pipeline, specs: Mapping[str, Batch], machines: Mapping[str, str], target: Target
 ) -> dict[str, Any]:
     """The machine of `pipeline`; `machines` are the ARNs of its jobs' machines.
 
@@ -63,7 +64,7 @@ def pipeline_definition(
     }
 
 
-def _branch(spec: BatchSpec, machine: str, place: Mapping[str, str], target: Target) -> State:
+def _branch(spec: Batch, machine: str, place: Mapping[str, str], target: Target) -> State:
     job = spec.name
     blocked = [when(f"{place[other]}.blocks", "BooleanEquals", True) for other in spec.after]
     selected = f"$.run.only['{job}']"
