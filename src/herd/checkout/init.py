@@ -58,6 +58,9 @@ def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Pla
     if os.path.lexists(root / "Makefile") and known is None:
         files[SPARE_MAKEFILE] = files.pop("Makefile")
     kept = tuple(path for path in files if os.path.lexists(root / path))
+    # No release merges into what it has not generated.
+    others = sorted({*kept, *adopted.files} - {MARK})
+    files[MARK] = project_files.mark({**values, "kept": " ".join(path for path in others if " " not in path)})
     new = {path: content for path, content in sorted(files.items()) if path not in kept}
     _refuse_paths(root, new)
     return Plan(root, name, new, kept, adopted)

@@ -45,8 +45,13 @@ def files(values: Mapping[str, str], wheels: Path) -> dict[str, bytes]:
         if (path := shared(name)).exists():
             written[name] = path.read_bytes()
     written[LOCK] = lock(wheels).encode()
-    written[MARK] = f"{json.dumps(dict(sorted(known.items())))}\n".encode()
+    written[MARK] = mark(values)
     return written
+
+
+def mark(values: Mapping[str, str]) -> bytes:
+    """The file that says what a project's files were made with."""
+    return f"{json.dumps(dict(sorted({**values, 'release': VERSION}.items())))}\n".encode()
 
 
 def shared(name: str) -> Path:

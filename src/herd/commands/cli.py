@@ -114,6 +114,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inspect.open_, "open", _WORKLOADS),
     (inspect.explain, "explain", _WORKLOADS),
     (secret.app, "secret", _WORKLOADS),
+    (project.upgrade, "upgrade", _MORE),
     (machine.env, "env", _MORE),
     (machine.doctor, "doctor", _MORE),
     (machine.bootstrap, "bootstrap", _MORE),

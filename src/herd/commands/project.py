@@ -1,4 +1,4 @@
-"""`herd init`: begin a project."""
+"""`herd init` and `herd upgrade`: begin a project, and take another release of Herd in it."""
 
 from __future__ import annotations
 
@@ -56,3 +56,65 @@ def init(
     if ".gitignore" in planned.kept:
         console.note("see that .gitignore has /.venv/ and /.herd/, which hold keys and packages")
     console.note(f"`make{makefile} up` brings it up on this machine; `make{makefile} down` removes it")
+
+
+def upgrade(
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="RELEASE",
+            show_default=False,
+            help="A wheel (the other one beside it), a folder with both, a checkout of Herd, or REPOSITORY@TAG.",
+        ),
+    ],
+    keep: Annotated[
+        list[str] | None,
+        typer.Option("--keep", metavar="FILE", help="Leave this file as it is, after a conflict; repeatable."),
+    ] = None,
+) -> None:
+    """Take another release of Herd: its wheels, its lock, its changes to generated files, then the preview.
+
+    Your changes stay. Where both changed the same lines nothing is taken: the release's version is put beside yours.
+
+    [dim]herd upgrade --to ../herd@v0.2.0[/dim]
+    """
+    import subprocess
+    import tempfile
+
+    from herd.checkout import find as checkout
+    from herd.checkout import releases
+    from herd.checkout import upgrade as upgrades
+    from herd.errors import HerdError
+
+    root = checkout.current().root
+    with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
+        releases.of(to, Path(folder))
+        planned = upgrades.plan(root, Path(folder), keep or ())
+    if planned.conflicts:
+        beside = upgrades.put_beside(root, planned)
+        raise HerdError(
+            "\n".join(
+                [
+                    f"release {planned.release} was not taken: it and you changed the same lines. "
+                    "Its version lies beside yours:",
+                    *(f"  {path}" for path in beside),
+                    "Bring over what you want, then run it again with --keep and the name of each of your files",
+                ]
+            )
+        )
+    if not planned.files:
+        console.say(f"nothing to take: this is {planned.release} already")
+        return
+    with console.step(f"taking release {planned.release}"):
+        upgrades.apply(root, planned)
+    for path in planned.files:
+        console.say(f"~ {path}")
+    for path in planned.removed:
+        console.say(f"- {path}")
+    for line in planned.notes:
+        console.say(line)
+    status = subprocess.run([str(root / ".venv/bin/herd"), "preview"], cwd=root).returncode
+    console.note("`herd up` deploys it; Git has what was there before")
+    if status:
+        raise typer.Exit(status)
