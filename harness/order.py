@@ -28,8 +28,8 @@ UNKNOWN_SECONDS = {"tests/live/": 60.0, "tests/faults/": 60.0}
 
 
 def workers(cores: int, memory_bytes: int) -> int:
-    """How many workers a machine bears: two a core, because live tests mostly wait; each needs about 2 GB."""
-    return max(1, min(2 * cores, memory_bytes // 2**31))
+    """How many workers a machine bears: three on two cores, because live tests also wait; each needs 2 GB."""
+    return max(1, min(cores * 3 // 2, memory_bytes // 2**31))
 
 
 def auto_workers() -> int:

@@ -33,7 +33,8 @@ def test_the_unit_of_a_test(nodeid: str, unit: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory_gb", "expected"), [(2, 16, 4), (2, 24, 4), (2, 7, 3), (8, 16, 8), (1, 16, 2), (1, 1, 1)]
+    ("cores", "memory_gb", "expected"),
+    [(2, 16, 3), (2, 24, 3), (2, 5, 2), (8, 16, 8), (8, 32, 12), (1, 16, 1), (1, 1, 1)],
 )
 def test_workers(cores: int, memory_gb: int, expected: int) -> None:
     assert order.workers(cores, memory_gb * GB) == expected

@@ -20,6 +20,9 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+pytestmark = pytest.mark.xdist_group("samples")
+"""The pipeline runs once for all of them."""
+
 Samples = Any
 FLIGHT = {"origin": "JFK", "dest": "LAX", "carrier": "B6", "scheduled": "2013-03-15T17:45"}
 

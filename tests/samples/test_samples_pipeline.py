@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("samples")
+"""The pipeline runs once for all of them."""
+
 Samples = Any
 
 
