@@ -27,6 +27,7 @@ from herd.infra.spec import schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 from herd.infra.spec.schedule import parse
+from herd.runner.contract import names
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -168,7 +169,7 @@ def details() -> list[str]:
         "",
         "## Names",
         "",
-        f"- A workload: {words.WORKLOAD_NAMES}. Names are unique over all kinds.",
+        f"- A workload: {names.WORKLOAD_RULE}. Names are unique over all kinds.",
         f"- Variables of `[env]` are upper case. Taken: {code(words.TAKEN_VARIABLES)}, and what begins with",
         f"  {code(words.TAKEN_PREFIXES)}.",
         "- In TOML everything below a table's header belongs to the table: plain settings stand above the first `[`.",

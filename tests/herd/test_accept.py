@@ -68,7 +68,7 @@ def test_what_cannot_be_accepted_is_said(cloud: Any) -> None:
 
 
 def test_the_runner_reads_what_was_accepted(cloud: Any) -> None:
-    from herd.runner.checks import Baseline
+    from herd.runner.contract.documents import Baseline
 
     cloud.objects["_runs/gate/r1.json"] = {"status": "succeeded", "checks": RECORDS["items"]}
     accepting.accept(cloud, "gate", "r1", accepting.values(cloud, "gate", "r1"))

@@ -14,6 +14,7 @@ from herd.bootstrap.api_calls import LOOK_UPS, PHASES, TYPES
 from herd.bootstrap.scope import Scope
 from herd.infra.context import Document, Statement
 from herd.infra.permissions.workload import allow, document
+from herd.runner.contract import keys
 
 KEY_CHANGES = [
     *("kms:CreateAlias", "kms:CreateGrant", "kms:DeleteAlias", "kms:DisableKey", "kms:PutKeyPolicy"),
@@ -90,7 +91,9 @@ ON: Mapping[str, Kind] = {
     "objects": Kind("data", lambda scope: _buckets(scope, "*")),
     # How the first runs went, which `herd up` waits for; not what they made.
     "run-records": Kind(
-        "data", lambda scope: [*_buckets(scope, "_runs/*"), *_adopted(scope, "_runs/*")], herd="s3:GetObject"
+        "data",
+        lambda scope: [*_buckets(scope, keys.ALL_RECORDS), *_adopted(scope, keys.ALL_RECORDS)],
+        herd="s3:GetObject",
     ),
     "log-groups": Kind("data", _log_groups, herd="logs:FilterLogEvents logs:GetLogEvents logs:DescribeLogStreams"),
     "log-group-lists": Kind("data", _everything),

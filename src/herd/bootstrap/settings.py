@@ -9,8 +9,9 @@ from typing import Any
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from herd.infra.naming import ENVIRONMENT, PROJECT
+from herd.infra.naming import PROJECT
 from herd.infra.settings.readers import IAM_PATH
+from herd.runner.contract import names
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
@@ -95,7 +96,7 @@ def _problems(settings: Settings) -> Iterator[str]:
     if not PROJECT.fullmatch(settings.project):
         yield f"project = {settings.project!r} must be the `name` of Pulumi.yaml"
     for key, pattern, values in (
-        ("environments", ENVIRONMENT, settings.environments),
+        ("environments", names.ENVIRONMENT, settings.environments),
         ("images", _IMAGE, settings.images),
         ("read_buckets", _BUCKET, settings.read_buckets),
         ("adopted_buckets", _BUCKET, settings.adopted_buckets),

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from herd.errors import WrongInput
-
-RUN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
-"""The names of executions. Source: StartExecution, Step Functions API reference; no dot first, it names a folder."""
+from herd.runner.contract import names
 
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """An organisation or a project, before the stack's own name. Source: "Stacks", Pulumi's manual."""
@@ -20,51 +18,44 @@ OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 def environment(text: str | None) -> str | None:
     """`dev`, `prod`, `pr-17`; None: not said. Raises WrongInput."""
-    from herd.infra.naming import ENVIRONMENT
-
-    if text is None or ENVIRONMENT.fullmatch(text):
+    if text is None or names.ENVIRONMENT.fullmatch(text):
         return text
     _refuse(text, "an environment's name", "like 'dev', 'prod' or 'pr-17', a hyphen only before a number")
 
 
 def stack(text: str | None) -> str | None:
     """`prod`, or as Pulumi Cloud has it, `acme/prod` or `acme/herd/prod`; None: not said. Raises WrongInput."""
-    from herd.infra.naming import ENVIRONMENT
-
     if text is None:
         return None
     *owners, own = text.split("/")
-    if len(owners) <= 2 and all(map(OWNER.fullmatch, owners)) and ENVIRONMENT.fullmatch(own):
+    if len(owners) <= 2 and all(map(OWNER.fullmatch, owners)) and names.ENVIRONMENT.fullmatch(own):
         return text
     _refuse(text, "a stack's name", "like 'prod' or 'acme/prod', as `pulumi stack ls` shows it")
 
 
 def workload(text: str) -> str:
     """The name of a workload's folder. Raises WrongInput."""
-    from herd.infra.naming import WORKLOAD, WORKLOADS
-
-    if WORKLOAD.fullmatch(text):
+    if names.WORKLOAD.fullmatch(text):
         return text
     better = re.sub(r"[\s_.]+", "-", text.strip()).lower()
-    hint = f"; did you mean {better!r}?" if WORKLOAD.fullmatch(better) else ""
-    _refuse(text, "a name of a workload", WORKLOADS + hint)
+    hint = f"; did you mean {better!r}?" if names.WORKLOAD.fullmatch(better) else ""
+    _refuse(text, "a name of a workload", names.WORKLOAD_RULE + hint)
 
 
 def run(text: str | None) -> str | None:
     """A run's id; None: not said. Raises WrongInput."""
-    if text is None or RUN.fullmatch(text):
+    if text is None or names.RUN_ID.fullmatch(text):
         return text
     _refuse(text, "a run's id", "like '20270131T060000-manual-4f2a', as `herd status` shows it")
 
 
 def secret(text: str) -> str:
     """The name of a secret. Raises WrongInput, which does not repeat it: it may be the value, by mistake."""
-    from herd.infra.naming import SECRET, SECRETS
-
-    if SECRET.fullmatch(text):
+    if names.SECRET.fullmatch(text):
         return text
     raise WrongInput(
-        f"that cannot be the name of a secret; allowed: {SECRETS}. The value is asked for, or read from standard input"
+        f"that cannot be the name of a secret; allowed: {names.SECRET_RULE}. The value is asked for, or read from "
+        "standard input"
     )
 
 

@@ -8,12 +8,12 @@ from string import Template
 from herd.checkout import review_dates as reviews
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
+from herd.runner.contract.kinds import FOLDERS, Kind
 
 TEMPLATES = Path(__file__).with_name("templates")
-FOLDERS = {"job": "jobs", "report": "reports", "api": "apis"}
 
 
-def create(checkout: Checkout, kind: str, name: str) -> list[Path]:
+def create(checkout: Checkout, kind: Kind, name: str) -> list[Path]:
     """Write the files of a new workload; their paths from the root. Raises WrongInput, before anything is written."""
     if "--" in name:
         raise WrongInput(f"{name!r} cannot be a name of a workload: single hyphens only")

@@ -6,28 +6,28 @@ from datetime import UTC, datetime
 
 from herd import console
 from herd.checkout import review_dates as reviews
+from herd.runner.contract import statuses
 from herd.runs import services
 from herd.runs.follow import describe, last_lines
 from herd.runs.outputs import Version
-from herd.runs.runs import FAILURES
 from herd.runs.status import WorkloadState
 from herd.targets.target import Target
 
 STYLES = {
     "healthy": "green",
-    "succeeded": "green",
+    statuses.SUCCEEDED_RUN: "green",
     "running": "cyan",
     "deploying": "cyan",
     "idle": "",
     "failing": "red",
-    "failed": "red",
-    "check-failed": "red",
-    "timed-out": "red",
-    "killed": "red",
+    statuses.FAILED_RUN: "red",
+    statuses.CHECK_FAILED_RUN: "red",
+    statuses.TIMED_OUT_RUN: "red",
+    statuses.KILLED_RUN: "red",
     "unhealthy": "red",
     "rolled-back": "red",
-    "aborted": "yellow",
-    "skipped": "yellow",
+    statuses.ABORTED_RUN: "yellow",
+    statuses.SKIPPED_RUN: "yellow",
     "paused": "yellow",
     "expired": "yellow",
     "never-run": "dim",
@@ -45,10 +45,10 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
     console.table(["NAME", "KIND", "STATE", "LAST RUN", "NEXT RUN", "ADDRESS"], rows, STYLES)
     for workload in workloads:
         run = workload.last_run
-        if run is not None and (run.status in FAILURES or run.status == "skipped"):
+        if run is not None and (run.status in statuses.FAILED_RUNS or run.status == statuses.SKIPPED_RUN):
             console.say()
             console.say(f"{describe(run)}  [run {run.id}]", style=STYLES[run.status])
-            if run.status != "skipped":
+            if run.status != statuses.SKIPPED_RUN:
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
         elif workload.state in TROUBLE or (workload.reason and workload.state not in ("paused", "expired")):

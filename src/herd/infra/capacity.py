@@ -19,6 +19,15 @@ class Bounds(NamedTuple):
 DISK_GB = Bounds(21, 200)
 """Ephemeral storage that can be asked for; 20 GB come with every task and cannot be asked for."""
 
+FARGATE: dict[str, str] = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
+"""Hardware that AWS runs for us -> its capacity provider."""
+
+
+def is_fargate(hardware: str) -> bool:
+    """Whether AWS runs the machines: a pool may be called `fargate-gpu` and is none of these."""
+    return hardware in FARGATE
+
+
 FARGATE_MEMORY_GB: dict[float, tuple[float, ...]] = {
     0.25: (0.5, 1, 2),
     0.5: (1, 2, 3, 4),

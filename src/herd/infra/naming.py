@@ -15,14 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from herd.runner.contract import names
+
 # AWS keeps for itself: load balancers `internal-…`, security groups `sg-…`, buckets `sthree-…`, capacity providers
 # `aws…`, `ecs…`, `fargate…`.
 PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
-ENVIRONMENT = re.compile(r"[a-z][a-z0-9]{0,15}(-[0-9]{1,6})?")
-WORKLOAD = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
-WORKLOADS = "2 to 30 of a-z, 0-9 and -, a letter first, no - last"
-SECRET = re.compile(r"[a-z][a-z0-9_-]{0,48}[a-z0-9]")
-SECRETS = "2 to 50 of a-z, 0-9, - and _, a letter first"
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
 ROLE, LOAD_BALANCER, SCHEDULE, MACHINE, BUCKET, SECURITY_GROUP = 64, 32, 64, 80, 63, 255
@@ -49,9 +46,10 @@ class Naming:
         if not PROJECT.fullmatch(self.project):
             rule = "2 to 12 lower-case letters and digits, a letter first, not aws… or ecs…, like 'herd'"
             raise ValueError(f"{self.project!r} is not a name for a project; allowed: {rule}")
-        if not ENVIRONMENT.fullmatch(self.environment):
-            rule = "up to 16 lower-case letters and digits, a hyphen only before a number, like 'dev' or 'pr-17'"
-            raise ValueError(f"{self.environment!r} is not a name for an environment; allowed: {rule}")
+        if not names.ENVIRONMENT.fullmatch(self.environment):
+            raise ValueError(
+                f"{self.environment!r} is not a name for an environment; allowed: {names.ENVIRONMENT_RULE}"
+            )
 
     @property
     def prefix(self) -> str:

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from herd.infra.capacity import FARGATE
 from herd.infra.settings.tables import Connection, Dataset, Pool
-
-FARGATE: dict[str, str] = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
-"""Hardware that AWS runs for us -> its capacity provider."""
 
 ZONES_WITHOUT_FARGATE = ("apne1-az3", "cac1-az3", "cnn1-az3", "use1-az3", "usw1-az2")
 """Zones by the ids that are the same in every account: a task that is put there never starts. Source: "Linux containers
@@ -20,11 +18,6 @@ on AWS Fargate", ECS developer guide, which names the zones that have it where n
 VM = "vm"
 VM_POOL = Pool("m7i-flex.large", min=0, max=4)
 """What `hardware = "vm"` is where nobody chose another machine: 2 vCPU and 8 GB, none while nothing runs."""
-
-
-def login_variable(connection: str) -> str:
-    """Where the runner finds user and password, of which it makes the connection's address; workloads never see it."""
-    return f"HERD_CONNECTION_{connection.upper().replace('-', '_')}_SECRET"
 
 
 def is_arm64(pool: Pool | None) -> bool:

@@ -17,5 +17,5 @@ what it wrote and publishes it. It runs in an interpreter of its own, and only t
     pages       a report's files in the public bucket
     record      what is written down about a run
     storage     the few things asked of S3
-    layout      every key and file format in the buckets, in one place
+    contract    what the program and the command line must agree on with the runner: they import that, and no more
 """

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from . import checks, record
 from .command import Command, describe_exit
-from .errors import CHECK_FAILED, INTERNAL, TIMED_OUT, UNAVAILABLE, RunFailed, say
-from .layout import InputVersion, files_from
+from .contract.documents import InputVersion, files_from
+from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
+from .errors import RunFailed, say
 from .limit import Limit
 from .record import Progress
 from .storage import Storage, StorageError
@@ -115,7 +116,7 @@ def _run(attempt: _Attempt, environ: Mapping[str, str], command: Command) -> str
         if command.timed_out:
             raise RunFailed(took_longer(task, progress), TIMED_OUT)
         if command.stopped:
-            raise RunFailed(f"the run was stopped; {describe_exit(status)}", status or 143)
+            raise RunFailed(f"the run was stopped; {describe_exit(status)}", status or STOPPED)
         if status == TIMED_OUT:
             raise RunFailed(f"{describe_exit(status)}, which says that it took longer than a limit of its own", status)
         if status == CHECK_FAILED:
@@ -134,9 +135,9 @@ def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
 
     assert task.data_bucket is not None
     earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
-    if earlier is not None and earlier["status"] == record.LATE and earlier["attempt"] == task.attempt - 1:
+    if earlier is not None and earlier["status"] == TIMED_OUT_RUN and earlier["attempt"] == task.attempt - 1:
         progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
-    if earlier is not None and earlier["status"] == record.SUCCEEDED:
+    if earlier is not None and earlier["status"] == SUCCEEDED_RUN:
         progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
         progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
         say("an earlier attempt had already succeeded: nothing to do")
@@ -215,8 +216,8 @@ def _publish_items(attempt: _Attempt) -> str:
         raise RunFailed("the publish step of a fan-out needs a data bucket", INTERNAL)
     bucket = task.data_bucket
     found = {item: record.read(storage, bucket, task.workload, task.run_id, item) for item in task.fan_out}
-    records = [entry for entry in found.values() if entry is not None and entry["status"] == record.SUCCEEDED]
-    lacking = [item for item, entry in found.items() if entry is None or entry["status"] != record.SUCCEEDED]
+    records = [entry for entry in found.values() if entry is not None and entry["status"] == SUCCEEDED_RUN]
+    lacking = [item for item, entry in found.items() if entry is None or entry["status"] != SUCCEEDED_RUN]
     if lacking:
         raise RunFailed(f"not published: {', '.join(lacking)} did not succeed", 1)
     progress.started = min(str(entry["started"]) for entry in records)

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .layout import SCHEMA, from_json, to_json
+from .contract.documents import Baseline
+from .contract.task import Check
 
 # A check reads a small file of results. Without a limit a mistaken file name could fill the task's memory.
 LARGEST_FILE = 16 * 1024 * 1024
 
 # 0.80 - 0.75 is 0.050000000000000044: a value that lies exactly on a limit passes.
 _TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True)
-class Check:
-    """One [[check]]: the number at `value` (dotted) in the JSON file `file` of outputs/ must keep within the limits."""
-
-    file: str
-    value: str
-    min: float | None = None
-    max: float | None = None
-    max_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,32 +35,10 @@ class Result:
     message: str
 
 
-@dataclass(frozen=True)
-class Baseline:
-    """The accepted values that `max_drop` compares with, by (item, file, value)."""
-
-    run_id: str
-    values: Mapping[tuple[str | None, str, str], float]
-
-    def to_json(self) -> bytes:
-        values = [{"item": i, "file": f, "value": v, "observed": x} for (i, f, v), x in self.values.items()]
-        return to_json({"schema": SCHEMA, "run_id": self.run_id, "values": values})
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Baseline:
-        """Raises ValueError."""
-        data = from_json(text)
-        try:
-            values = {(v["item"], v["file"], v["value"]): float(v["observed"]) for v in data["values"]}
-            return cls(data["run_id"], values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a baseline: {error!r}") from error
-
-    @classmethod
-    def of(cls, run_id: str, results: Iterable[Result]) -> Baseline:
-        """The baseline that a run's own results would be."""
-        observed = {(r.item, r.file, r.value): r.observed for r in results}
-        return cls(run_id, {key: value for key, value in observed.items() if value is not None})
+def accepted_values(run_id: str, results: Iterable[Result]) -> Baseline:
+    """The baseline that a run's own results would be."""
+    observed = {(r.item, r.file, r.value): r.observed for r in results}
+    return Baseline(run_id, {key: value for key, value in observed.items() if value is not None})
 
 
 def evaluate(

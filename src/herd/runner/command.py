@@ -13,7 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 from . import descendants
-from .errors import CANNOT_EXECUTE, NOT_FOUND, RunFailed
+from .contract.statuses import CANNOT_EXECUTE, NOT_FOUND
+from .errors import RunFailed
 
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _STOPPED = 128 + signal.SIGTERM

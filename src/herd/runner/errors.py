@@ -4,18 +4,6 @@ from __future__ import annotations
 
 import sys
 
-# 65, 66, 73 and 78 say that trying again cannot help: the state machine does not
-# (src/herd/infra/workloads/states/job.py).
-CHECK_FAILED = 65
-INPUT_MISSING = 66
-UNAVAILABLE = 69  # S3 refuses, or cannot be reached
-INTERNAL = 70
-CANNOT_PUBLISH = 73
-BAD_SETTINGS = 78
-TIMED_OUT = 124  # as timeout(1) has it
-CANNOT_EXECUTE = 126
-NOT_FOUND = 127
-
 
 class RunFailed(Exception):
     """A run cannot go on. The message is for the workload's author; `status` is the runner's exit status."""

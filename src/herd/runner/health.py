@@ -24,6 +24,8 @@ TIMEOUT_SECONDS = 5.0
 TWICE = 2
 """An answer counts when it was given so often: a server that is just starting may say anything once."""
 
+START_SECONDS = 60.0
+"""How long a service may take to answer `health`, where its settings do not say."""
 
 IDLE_MARGIN_SECONDS = 10.0
 
@@ -34,7 +36,7 @@ def watch(task: Task, port: int, chosen_host: bool, over: Callable[[], bool]) ->
     `chosen_host`: the platform has said where to listen (HOST); else it is to be every address of the container.
     """
     assert task.health is not None
-    if not _become_healthy(port, task.health, task.start_seconds, over):
+    if not _become_healthy(port, task.health, task.start_seconds or START_SECONDS, over):
         return
     if not chosen_host and only_this_machine(port):
         say(

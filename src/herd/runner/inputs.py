@@ -9,10 +9,13 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .errors import INPUT_MISSING, RunFailed, say
-from .layout import File, InputVersion, Version, latest_key
+from .contract.documents import File, InputVersion, Version
+from .contract.keys import latest_key
+from .contract.statuses import INPUT_MISSING
+from .contract.task import Read
+from .errors import RunFailed, say
 from .storage import CONNECTIONS, Storage, StorageError
-from .task import Read, Task
+from .task import Task
 from .workspace import remove
 
 # Left in `herd try`'s folder, so that the next try knows which version it has.

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable
 
 from .command import Command
-from .errors import TIMED_OUT, say
+from .contract.statuses import TIMED_OUT
+from .errors import say
 from .task import Task
 
 RECORD_SECONDS = 20.0

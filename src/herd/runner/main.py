@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from .contract.variables import PUBLISH
 from .errors import RunFailed, say
 from .task import Task
 
@@ -22,4 +23,4 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return serve(task, environ)
     from .batch import publish_items, run
 
-    return publish_items(task) if task.step == "publish" else run(task, environ)
+    return publish_items(task) if task.step == PUBLISH else run(task, environ)

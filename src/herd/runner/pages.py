@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from .errors import CANNOT_PUBLISH, RunFailed
-from .layout import INDEX
+from .contract.keys import INDEX, report_page_key, report_version_prefix
+from .contract.statuses import CANNOT_PUBLISH
+from .errors import RunFailed
 from .storage import Storage
 from .workspace import opened
 
@@ -43,17 +44,17 @@ def publish(
     page = None if items else entry(list(files))
     if page is not None and len(files) == 1 and page.lower().endswith((".html", ".htm")):
         with opened(files[page]) as stream:
-            storage.upload(stream, bucket, f"{workload}/{INDEX}", CacheControl=_ALWAYS_ASK)
+            storage.upload(stream, bucket, report_page_key(workload), CacheControl=_ALWAYS_ASK)
         return
     for path, source in files.items():
         with opened(source) as stream:
-            storage.upload(stream, bucket, f"{workload}/{run_id}/{path}", CacheControl=_FOREVER)
+            storage.upload(stream, bucket, report_version_prefix(workload, run_id) + path, CacheControl=_FOREVER)
     if page is not None:
         index = _redirect(workload, f"{quote(run_id)}/{quote(page)}")
     else:
         links = {item: _item_page(run_id, item, files) for item in items}
         index = _overview(workload, links)
-    storage.put(bucket, f"{workload}/{INDEX}", index.encode(), CacheControl=_ALWAYS_ASK)
+    storage.put(bucket, report_page_key(workload), index.encode(), CacheControl=_ALWAYS_ASK)
 
 
 def _item_page(run_id: str, item: str, files: Mapping[str, Path]) -> str:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import pages
-from .checks import Baseline
+from .checks import accepted_values
+from .contract.documents import Baseline, File, Version
+from .contract.keys import BadPath, baseline_key, check_path, latest_key, report_version_prefix, version_prefix
 from .errors import say
 from .inputs import current_version
-from .layout import BadPath, File, Version, baseline_key, check_path, latest_key, version_prefix
 from .record import Progress
 from .storage import CONNECTIONS, Storage
 from .task import Task, format_time
@@ -104,7 +105,7 @@ def publish(
         inputs=progress.inputs,
         previous=superseded,
     )
-    accepted = Baseline.of(task.run_id, progress.checks)
+    accepted = accepted_values(task.run_id, progress.checks)
     if accepted.values:
         storage.put(bucket, baseline_key(workload), accepted.to_json(), only_if_absent=True)
     if task.kind == "report" and task.reports_bucket is not None:
@@ -114,10 +115,11 @@ def publish(
     before_switch()
     storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
     # The version before the last is marked again, in case that the last run was killed right here.
-    for run_id in {superseded, old.previous if old is not None else None} - {None, task.run_id}:
-        _mark(storage, bucket, f"{workload}/versions/{run_id}/")
+    before_last = old.previous if old is not None else None
+    for run_id in {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}:
+        _mark(storage, bucket, version_prefix(workload, run_id))
         if task.kind == "report" and task.reports_bucket is not None:
-            _mark(storage, task.reports_bucket, f"{workload}/{run_id}/")
+            _mark(storage, task.reports_bucket, report_version_prefix(workload, run_id))
 
 
 def _mark(storage: Storage, bucket: str, prefix: str) -> None:

@@ -8,16 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .checks import Result
-from .errors import CHECK_FAILED, TIMED_OUT, say
-from .layout import SCHEMA, File, InputVersion, from_json, record_key, to_json
+from .contract.documents import SCHEMA, File, InputVersion, from_json, to_json
+from .contract.keys import record_key
+from .contract.statuses import CHECK_FAILED, status_of
+from .errors import say
 from .storage import Storage, StorageError
 from .task import Task, format_time
-
-SUCCEEDED = "succeeded"
-CHECKED_OUT = "check-failed"
-KILLED = "killed"
-LATE = "timed-out"
-FAILED = "failed"
 
 
 @dataclass
@@ -34,17 +30,6 @@ class Progress:
     @classmethod
     def begin(cls) -> Progress:
         return cls(format_time(datetime.now(UTC)))
-
-
-def status_of(exit_code: int) -> str:
-    """The word for an exit status; 137 and 143 are what SIGKILL (out of memory, mostly) and SIGTERM leave."""
-    if exit_code == 0:
-        return SUCCEEDED
-    if exit_code == CHECK_FAILED:
-        return CHECKED_OUT
-    if exit_code == TIMED_OUT:
-        return LATE
-    return KILLED if exit_code in (137, 143) else FAILED
 
 
 def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict[str, Any]:

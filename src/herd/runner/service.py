@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import health
 from .command import Command, describe_exit
+from .contract.variables import PORT
 from .errors import RunFailed, say
 from .storage import Storage, StorageError
 from .task import Task, workload_environment
@@ -34,7 +35,7 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
             )
             refresher.start()
         if task.health is not None:
-            port = int(variables["PORT"])
+            port = int(variables[PORT])
             arguments = (task, port, "HOST" in environ, lambda: ended.is_set() or command.stopped)
             threading.Thread(target=health.watch, args=arguments, name="look at health", daemon=True).start()
         status = command.wait()

@@ -1,49 +1,25 @@
-"""What a task is told: HERD_TASK (what the workload is, from the task definition) and the run's own variables."""
+"""A task: HERD_TASK (what the workload is, from the task definition) and the variables of the run."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from .checks import Check
-from .connections import Connection, login_variable
-from .errors import BAD_SETTINGS, RunFailed
-from .layout import SCHEMA, BadPath, Keys, check_segment
+from . import connections
+from .contract import variables as names
+from .contract.keys import Keys, check_segment
+from .contract.statuses import BAD_SETTINGS
+from .contract.task import Param, TaskSettings
+from .errors import RunFailed
 
-Param = bool | int | float | str
+STARTED_BY = "this program is started by Herd's task definitions or by `herd try`"
 
 PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")
 """Where load balancers speak from. RFC 1918 and RFC 6598, which a VPC's addresses are taken from."""
-
-# Meant for the runner; the workload does not see them. HERD_TRY_* and HERD_*_DIR are how `herd try` speaks to it.
-_OURS = frozenset(
-    [
-        "HERD_TASK",
-        "HERD_TRIGGER",
-        "HERD_ATTEMPT",
-        "HERD_PARAMS",
-        "HERD_STEP",
-        "HERD_REFRESH_SECONDS",
-        "HERD_TRY_DIR",
-        "HERD_TRY_INPUTS",
-        "HERD_WORKLOAD_DIR",
-        "HERD_LIB_DIR",
-    ]
-)
-
-
-@dataclass(frozen=True)
-class Read:
-    """One entry of `reads`; without `fetch` the workload gets the URI only. `uri`: a dataset's, which others made."""
-
-    name: str
-    fetch: bool = True
-    uri: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,36 +30,13 @@ class Try:
     inputs: Path | None
 
 
-@dataclass(frozen=True)
-class Task:
-    """Everything a task is told. Times are ISO 8601 in UTC.
+@dataclass(frozen=True, kw_only=True)
+class Task(TaskSettings):
+    """One attempt at a task: the settings of its workload, and what its own variables say. Times are ISO 8601 in UTC.
 
-    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL. A service has
-    `start_seconds` to answer `health`, and should keep idle connections for `keep_alive_seconds`.
+    `params` are the run's own. `item` and `step` are set in a fan-out, `trial` by `herd try`.
     """
 
-    environment: str
-    workload: str
-    kind: str
-    command: tuple[str, ...]
-    data_bucket: str | None
-    reports_bucket: str | None
-    reads: tuple[Read, ...]
-    connections: tuple[Connection, ...]
-    params: Mapping[str, Param]
-    checks: tuple[Check, ...]
-    fan_out: tuple[str, ...]
-    retries: int
-    timeout_seconds: float | None
-    stop_seconds: float
-    memory_gb: float | None
-    port: int | None
-    base_path: str
-    health: str | None
-    start_seconds: float
-    keep_alive_seconds: float | None
-    image: str
-    content_hash: str
     run_id: str
     scheduled_time: str
     trigger: str
@@ -111,77 +64,39 @@ class Task:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Task:
         """Read the variables. Raises RunFailed (78) with what is wrong in which one."""
+        if names.TASK not in environ:
+            raise RunFailed(f"{names.TASK} is not set: {STARTED_BY}", BAD_SETTINGS)
         try:
-            told = json.loads(environ["HERD_TASK"])
-            if told["schema"] != SCHEMA:
-                raise ValueError(f"schema {told['schema']!r}; this runner reads schema {SCHEMA}")
-            return cls._from(told, environ)
-        except KeyError as error:
-            missing = error.args[0]
-            where = "HERD_TASK is not set" if missing == "HERD_TASK" else f"HERD_TASK has no {missing!r}"
-            raise RunFailed(
-                f"{where}: this program is started by Herd's task definitions or by `herd try`", BAD_SETTINGS
-            ) from error
-        except (BadPath, TypeError, ValueError) as error:
+            return cls._of(TaskSettings.from_json(environ[names.TASK]), environ)
+        except ValueError as error:
             raise RunFailed(f"the task's settings cannot be read: {error}", BAD_SETTINGS) from error
 
     @classmethod
-    def _from(cls, told: Mapping[str, Any], environ: Mapping[str, str]) -> Task:
+    def _of(cls, settings: TaskSettings, environ: Mapping[str, str]) -> Task:
         now = datetime.now(UTC)
         home = Path(__file__).resolve().parents[1]
+        values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+        values["params"] = merge_params(settings.params, environ.get(names.PARAMS, ""))
         return cls(
-            environment=told["environment"],
-            workload=check_segment(told["workload"]),
-            kind=told["kind"],
-            command=tuple(told["command"]),
-            data_bucket=told["data_bucket"],
-            reports_bucket=told.get("reports_bucket"),
-            reads=tuple(
-                Read(check_segment(read["name"]), read.get("fetch", True), read.get("uri")) for read in told["reads"]
-            ),
-            connections=tuple(Connection(**connection) for connection in told.get("connections", ())),
-            params=merge_params(told["params"], environ.get("HERD_PARAMS", "")),
-            checks=tuple(Check(**check) for check in told["checks"]),
-            fan_out=tuple(check_segment(item) for item in told["fan_out"]),
-            retries=int(told["retries"]),
-            timeout_seconds=_positive(told, "timeout_seconds"),
-            stop_seconds=_positive(told, "stop_seconds") or 30.0,
-            memory_gb=_positive(told, "memory_gb"),
-            port=told.get("port"),
-            base_path=told.get("base_path") or "",
-            health=told.get("health"),
-            start_seconds=_positive(told, "start_seconds") or 60.0,
-            keep_alive_seconds=_positive(told, "keep_alive_seconds"),
-            image=told.get("image", ""),
-            content_hash=told.get("content_hash", ""),
-            run_id=check_segment(environ.get("HERD_RUN_ID") or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
-            scheduled_time=environ.get("HERD_SCHEDULED_TIME") or format_time(now),
-            trigger=environ.get("HERD_TRIGGER") or "manual",
-            attempt=int(environ.get("HERD_ATTEMPT") or 1),
-            item=check_segment(environ["HERD_ITEM"]) if environ.get("HERD_ITEM") else None,
-            step=environ.get("HERD_STEP") or None,
-            workload_dir=Path(environ.get("HERD_WORKLOAD_DIR") or home / "workload"),
-            lib_dir=Path(environ.get("HERD_LIB_DIR") or home / "lib"),
-            refresh_seconds=float(environ.get("HERD_REFRESH_SECONDS") or 15),
+            **values,
+            run_id=check_segment(environ.get(names.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
+            scheduled_time=environ.get(names.SCHEDULED_TIME) or format_time(now),
+            trigger=environ.get(names.TRIGGER) or "manual",
+            attempt=int(environ.get(names.ATTEMPT) or 1),
+            item=check_segment(environ[names.ITEM]) if environ.get(names.ITEM) else None,
+            step=environ.get(names.STEP) or None,
+            workload_dir=Path(environ.get(names.WORKLOAD_DIR) or home / "workload"),
+            lib_dir=Path(environ.get(names.LIB_DIR) or home / "lib"),
+            refresh_seconds=float(environ.get(names.REFRESH_SECONDS) or 15),
             trial=_trial(environ),
         )
 
 
-def _positive(told: Mapping[str, Any], name: str) -> float | None:
-    """A number that a task may be told; None if it is not. Raises ValueError."""
-    value = told.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise ValueError(f"{name} = {value!r}: must be a number above 0")
-    return float(value)
-
-
 def _trial(environ: Mapping[str, str]) -> Try | None:
-    if not environ.get("HERD_TRY_DIR"):
+    if not environ.get(names.TRY_DIR):
         return None
-    inputs = environ.get("HERD_TRY_INPUTS")
-    return Try(Path(environ["HERD_TRY_DIR"]).absolute(), Path(inputs).absolute() if inputs else None)
+    inputs = environ.get(names.TRY_INPUTS)
+    return Try(Path(environ[names.TRY_DIR]).absolute(), Path(inputs).absolute() if inputs else None)
 
 
 def merge_params(defaults: Mapping[str, Param], overrides: str) -> dict[str, Param]:
@@ -219,42 +134,34 @@ def variable_text(value: Param) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def variable_name(name: str) -> str:
-    """The part of a variable's name that stands for a workload or parameter: `delay-model` -> `DELAY_MODEL`."""
-    return name.upper().replace("-", "_")
-
-
 def workload_environment(
     task: Task, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
 ) -> dict[str, str]:
-    """The workload's variables (the table in DESIGN 6): the container's own, less the runner's, and these."""
-    logins = {login_variable(connection.name) for connection in task.connections}
-    variables = {name: value for name, value in environ.items() if name not in _OURS and name not in logins}
+    """The workload's variables (those of `contract.variables`): the container's own, less the runner's, and these."""
+    hidden = names.FOR_THE_RUNNER | {names.connection_secret(connection.name) for connection in task.connections}
+    variables = {name: value for name, value in environ.items() if name not in hidden}
     variables |= {
-        "HERD_ENVIRONMENT": task.environment,
-        "HERD_WORKLOAD": task.workload,
-        "HERD_RUN_ID": task.run_id,
-        "HERD_SCHEDULED_TIME": task.scheduled_time,
-        "HERD_INPUTS": str(inputs),
-        "HERD_OUTPUTS": str(outputs),
+        names.ENVIRONMENT: task.environment,
+        names.WORKLOAD: task.workload,
+        names.RUN_ID: task.run_id,
+        names.SCHEDULED_TIME: task.scheduled_time,
+        names.INPUTS: str(inputs),
+        names.OUTPUTS: str(outputs),
     }
-    variables |= {f"HERD_PARAM_{variable_name(name)}": variable_text(value) for name, value in task.params.items()}
-    variables |= {f"HERD_INPUT_{variable_name(name)}_URI": uri for name, uri in input_uris.items()}
-    variables |= {
-        f"HERD_CONNECTION_{variable_name(connection.name)}_URL": connection.url(environ)
-        for connection in task.connections
-    }
+    variables |= {names.param(name): variable_text(value) for name, value in task.params.items()}
+    variables |= {names.input_uri(name): uri for name, uri in input_uris.items()}
+    variables |= {names.connection_url(one.name): connections.url(one, environ) for one in task.connections}
     if task.kind == "api":
         # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
-        variables["PORT"] = environ.get("PORT") or str(task.port)
-        variables["HERD_BASE_PATH"] = task.base_path
+        variables[names.PORT] = environ.get(names.PORT) or str(task.port)
+        variables[names.BASE_PATH] = task.base_path or ""
         variables = server_variables(task) | variables
     elif task.trial is None and task.data_bucket is not None:
-        variables["HERD_OUTPUT_URI"] = f"s3://{task.data_bucket}/{task.keys.outputs}"
+        variables[names.OUTPUT_URI] = f"s3://{task.data_bucket}/{task.keys.outputs}"
     else:
-        variables["HERD_OUTPUT_URI"] = outputs.as_uri()
+        variables[names.OUTPUT_URI] = outputs.as_uri()
     if task.item is not None:
-        variables["HERD_ITEM"] = task.item
+        variables[names.ITEM] = task.item
     search = [str(task.lib_dir)] + ([environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else [])
     variables["PYTHONPATH"] = os.pathsep.join(search)
     # A log that arrives when the program ends is no log.

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from .errors import BAD_SETTINGS, CANNOT_PUBLISH, RunFailed
-from .layout import BadPath, check_path
+from .contract.keys import BadPath, check_path
+from .contract.statuses import BAD_SETTINGS, CANNOT_PUBLISH
+from .errors import RunFailed
 from .task import Task
 
 

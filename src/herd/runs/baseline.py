@@ -1,17 +1,15 @@
-"""The accepted values that `max_drop` compares with: a run's own, taken over by a person (DESIGN 6)."""
+"""The accepted values that `max_drop` compares with: a run's own, taken over by a person."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from herd.errors import HerdError, WrongInput
+from herd.runner.contract.documents import Baseline
+from herd.runner.contract.keys import baseline_key
 from herd.runs import runs
 from herd.targets.target import Target
-
-FORMAT = 1
-"""Of baseline.json; the runner reads it (src/herd/runner/checks.py, Baseline)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
     record = runs.read_record(target, workload, run_id)
     if record is None:
         raise WrongInput(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
-    baseline = runs.read_json(target, _key(workload)) or {"values": []}
+    baseline = runs.read_json(target, baseline_key(workload)) or {"values": []}
     accepted = {_name(entry): float(entry["observed"]) for entry in baseline["values"]}
     found = [
         Value(*_name(check), observed=float(check["observed"]), accepted=accepted.get(_name(check)))
@@ -49,17 +47,13 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
 
 def accept(target: Target, workload: str, run_id: str, accepted: list[Value]) -> None:
     """Make them the baseline. From the next run on `max_drop` compares with these values."""
-    entries = [{"item": v.item, "file": v.file, "value": v.value, "observed": v.observed} for v in accepted]
+    baseline = Baseline(run_id, {(one.item, one.file, one.value): one.observed for one in accepted})
     target.client("s3").put_object(
         Bucket=target.exports.data_bucket,
-        Key=_key(workload),
-        Body=json.dumps({"schema": FORMAT, "run_id": run_id, "values": entries}, indent=2).encode(),
+        Key=baseline_key(workload),
+        Body=baseline.to_json(),
         ContentType="application/json",
     )
-
-
-def _key(workload: str) -> str:
-    return f"{workload}/baseline.json"
 
 
 def _name(entry: dict[str, Any]) -> tuple[str | None, str, str]:

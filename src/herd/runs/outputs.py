@@ -1,4 +1,4 @@
-"""What a job or report has published: versions of its outputs in the data bucket (DESIGN 6)."""
+"""What a job or report has published: versions of its outputs in the data bucket."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from herd.errors import HerdError
+from herd.runner.contract import keys
+from herd.runner.contract.statuses import CHECK_FAILED_RUN
 from herd.runs import runs
 from herd.targets.target import Target
 
@@ -34,7 +36,7 @@ class Version:
 
 def find(target: Target, workload: str, run_id: str | None) -> Version:
     """The current version, or that of a run. Raises HerdError if there is none."""
-    manifest = runs.read_json(target, f"{workload}/latest.json")
+    manifest = runs.read_json(target, keys.latest_key(workload))
     if run_id is None:
         if manifest is None:
             raise HerdError(f"{workload} has published nothing yet; `herd run {workload}` starts it")
@@ -44,12 +46,12 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
     record = runs.read_record(target, workload, run_id)
     if record is None:
         raise HerdError(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
-    folder = "rejected" if record["status"] == "check-failed" else "versions"
-    prefix = f"{workload}/{folder}/{run_id}/"
+    rejected = record["status"] == CHECK_FAILED_RUN
+    prefix = keys.rejected_prefix(workload, run_id) if rejected else keys.version_prefix(workload, run_id)
     files = tuple(_listed(target, prefix))
     if not files:
         raise HerdError(f"run {run_id} of {workload} ({record['status']}) has no files, or they have expired")
-    return Version(workload, run_id, str(record.get("ended") or "") if folder == "versions" else "", prefix, files)
+    return Version(workload, run_id, "" if rejected else str(record.get("ended") or ""), prefix, files)
 
 
 def _listed(target: Target, prefix: str) -> Iterator[File]:

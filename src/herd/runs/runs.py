@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from herd.runner.contract.keys import record_key
+from herd.runner.contract.statuses import ABORTED_RUN, FAILED_RUNS, STATUS_OF_ERROR, SUCCEEDED_RUN, TIMED_OUT_RUN
 from herd.targets.target import Target
 
 T = TypeVar("T")
@@ -19,28 +21,20 @@ R = TypeVar("R")
 AT_ONCE = 8
 """Requests under way at the same time: an environment of fifty jobs is asked about in seconds, also across an ocean."""
 
-STATUS_OF_ERROR = {
-    "Herd.CheckFailed": "check-failed",
-    "Herd.Failed": "failed",
-    "Herd.TimedOut": "timed-out",
-    "Herd.Killed": "killed",
-}
 STATUS_OF_EXECUTION = {
     "RUNNING": "running",
     "PENDING_REDRIVE": "running",
-    "TIMED_OUT": "timed-out",
-    "ABORTED": "aborted",
+    "TIMED_OUT": TIMED_OUT_RUN,
+    "ABORTED": ABORTED_RUN,
 }
 
 OUT_OF_MEMORY = "OutOfMemoryError"
 """How ECS's own reason begins when a task has used more than its memory."""
 
-FAILURES = frozenset({"failed", "check-failed", "timed-out", "killed", "aborted"})
-
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one workload. Times are aware; `status` is one of DESIGN 6's words for the last run."""
+    """One run of one workload. Times are aware; `status` is how it ended (`contract.statuses`), or `running`."""
 
     workload: str
     id: str
@@ -56,7 +50,7 @@ class Run:
 
     @property
     def failed(self) -> bool:
-        return self.status in FAILURES
+        return self.status in FAILED_RUNS
 
     @property
     def seconds(self) -> float:
@@ -105,7 +99,7 @@ def run_of(workload: str, described: Mapping[str, Any]) -> Run:
         status=status,
         started=described["startDate"],
         ended=described.get("stopDate"),
-        exit_code=0 if status == "succeeded" else details.get("exit_code"),
+        exit_code=0 if status == SUCCEEDED_RUN else details.get("exit_code"),
         reason=str(details.get("reason") or (cause if isinstance(cause, str) else "")),
         attempts=details.get("attempts"),
         task=details.get("task"),
@@ -117,7 +111,7 @@ def _outcome(described: Mapping[str, Any]) -> tuple[str, Any]:
     state = described["status"]
     if state == "SUCCEEDED":
         output = _parsed(described.get("output"))
-        return (output.get("status", "succeeded") if isinstance(output, dict) else "succeeded"), output
+        return (output.get("status", SUCCEEDED_RUN) if isinstance(output, dict) else SUCCEEDED_RUN), output
     cause = _parsed(described.get("cause"))
     if state == "FAILED":
         return STATUS_OF_ERROR.get(described.get("error", ""), "failed"), cause or described.get("error", "")
@@ -235,8 +229,7 @@ def explained(target: Target, workload: str, described: Mapping[str, Any]) -> Ru
 
 def read_record(target: Target, workload: str, run_id: str, item: str | None = None) -> dict[str, Any] | None:
     """A run's record; None if nothing was recorded."""
-    tail = f"{run_id}/{item}" if item else run_id
-    return read_json(target, f"_runs/{workload}/{tail}.json")
+    return read_json(target, record_key(workload, run_id, item))
 
 
 def read_json(target: Target, key: str) -> dict[str, Any] | None:

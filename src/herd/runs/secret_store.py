@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from herd import console
 from herd.checkout import files as project
 from herd.errors import HerdError, WrongInput, unknown
+from herd.runner.contract.variables import connection_secret
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.targets.target import DEFAULT, Target
@@ -159,10 +160,9 @@ def restart(target: Target, name: str) -> list[str]:
 
 def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
     """The variables that ECS would give to `spec` of its secrets: for `herd try`. Raises HerdError for missing ones."""
-    from herd.infra.offer import login_variable
 
     connections = project.offer(target.checkout, target.name).connections
-    wanted = dict(spec.secrets) | {login_variable(name): connections[name].secret for name in spec.connects}
+    wanted = dict(spec.secrets) | {connection_secret(name): connections[name].secret for name in spec.connects}
     if not wanted:
         return {}
     values: dict[str, str] = {}

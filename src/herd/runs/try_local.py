@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from herd.checkout import files as project
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput, unknown
 from herd.foreign import Printed
+from herd.runner.contract import variables as names
+from herd.runner.contract.task import TaskSettings
 from herd.runs import runs
 from herd.runs import secret_store as vault
 from herd.targets import local_cloud
@@ -75,19 +78,19 @@ def run(
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
         **vault.variables(target, spec),
-        "HERD_TASK": json.dumps(task(spec, target.name, data_bucket, project.offer(checkout, target.name))),
-        "HERD_RUN_ID": runs.new_id("try"),
-        "HERD_TRIGGER": "try",
-        "HERD_PARAMS": json.dumps(params),
-        "HERD_TRY_DIR": str(folder),
-        "HERD_WORKLOAD_DIR": str(checkout.root / spec.folder),
-        "HERD_LIB_DIR": str(checkout.root / "lib"),
-        **({"HERD_ITEM": item} if item else {}),
-        **({"HERD_TRY_INPUTS": str(inputs)} if inputs else {}),
+        names.TASK: task(spec, target.name, data_bucket, project.offer(checkout, target.name)).to_json(),
+        names.RUN_ID: runs.new_id("try"),
+        names.TRIGGER: "try",
+        names.PARAMS: json.dumps(params),
+        names.TRY_DIR: str(folder),
+        names.WORKLOAD_DIR: str(checkout.root / spec.folder),
+        names.LIB_DIR: str(checkout.root / "lib"),
+        **({names.ITEM: item} if item else {}),
+        **({names.TRY_INPUTS: str(inputs)} if inputs else {}),
     }
     if spec.kind == "api":
         port = _free_port(spec.port)
-        variables |= {"PORT": str(port), "HOST": "127.0.0.1"}
+        variables |= {names.PORT: str(port), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
     command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
     if raw:
@@ -114,42 +117,14 @@ def _hand_on(pipe: IO[bytes], to: Printed) -> None:
             to.feed(data)
 
 
-def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> dict[str, Any]:
-    """What the runner is told of the workload: as in its task definition, but that nothing is published."""
-    return {
-        "schema": 1,
-        "environment": environment,
-        "workload": spec.name,
-        "kind": spec.kind,
-        "command": list(spec.command),
-        "data_bucket": data_bucket,
-        "reports_bucket": None,
-        "reports_url": None,
-        "reads": [
-            {"name": read.name, "fetch": False, "uri": offer.datasets[read.name].uri}
-            if read.name in offer.datasets
-            else read.model_dump()
-            for read in spec.reads
-        ],
-        "connections": [
-            {"name": name, "driver": known.driver, "host": known.host, "port": known.port}
-            for name in spec.connects
-            for known in [offer.connections[name]]
-        ],
-        "params": dict(spec.params),
-        "checks": [check.model_dump() for check in getattr(spec, "checks", ())],
-        "fan_out": list(getattr(spec, "fan_out", ())),
-        "retries": 0,
-        "timeout_seconds": minutes * 60 if (minutes := getattr(spec, "timeout_minutes", None)) else None,
-        "memory_gb": None,  # nobody limits it here
-        "port": getattr(spec, "port", None),
-        # Mounted at the root: there is no load balancer in front of it that takes a prefix away.
-        "base_path": "" if spec.kind == "api" else None,
-        "health": getattr(spec, "health", None),
-        "start_seconds": minutes * 60 if (minutes := getattr(spec, "start_minutes", None)) else None,
-        "image": "",
-        "content_hash": "",
-    }
+def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> TaskSettings:
+    """As in its task definition, but that nothing is published or tried again, and nobody limits its memory here.
+
+    A service is mounted at the root: there is no load balancer in front of it that takes a prefix away.
+    """
+    from herd.infra.workloads.task import task_settings
+
+    return replace(task_settings(spec, offer, environment, data_bucket), retries=0, memory_gb=None)
 
 
 def environment_of(checkout: Checkout, lock: Path) -> Path:

@@ -8,14 +8,17 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from herd.checkout import names as command_line
+from herd.errors import WrongInput
 from herd.infra import naming
 from herd.infra.settings import load as settings
 from herd.infra.settings.load import PROFILES, Settings, SettingsError, parse
 from herd.infra.settings.readers import is_arm64
 from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
+from herd.runner.contract import names
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "123456789012"
@@ -202,7 +205,7 @@ REFUSED = {
         "herd:pools",
         '{"big": {"instance_type": "m7i.large", "max": NaN}}',
     ): "max = nan is out of range; allowed: 1 to",
-    ("herd:connections", '{"w": {}}'): "has 'w', which is wrong: is no name; allowed: 2 to 30 lower-case letters",
+    ("herd:connections", '{"w": {}}'): "has 'w', which is wrong: is no name; allowed: 2 to 30 of a-z, 0-9 and -, a",
     ("herd:connections", '{"wh": {"driver": "odd", "secret": "x"}}'): "port is missing; it is known for clickhouse,",
     ("herd:connections", '{"wh": {"driver": "mysql", "password": "hunter2"}}'): "unknown setting 'password'",
     ("herd:datasets", '{"wx": {"uri": "s3://acme/*"}}'): 'uri = "s3://acme/*" is not allowed: it is an exact prefix',
@@ -222,6 +225,20 @@ REFUSED = {
     ("herd:tags", '{"Team": "a", "team": "b"}'): "has a tag twice, in small and in capital letters",
     ("herd:tags", '{"x": 1}'): "has the tag 'x' with 1; allowed: text of up to 256 characters in quotes",
 }
+
+
+@given(st.from_regex(r"[A-Za-z0-9._-]{1,66}", fullmatch=True) | st.from_regex(names.SECRET, fullmatch=True))
+@example("Warehouse.Login")
+@example("x")
+def test_a_connection_takes_the_secrets_that_can_be_set(name: str) -> None:
+    written = {"herd:connections": json.dumps({"warehouse": {"driver": "mysql", "secret": name}})}
+    try:
+        command_line.secret(name)
+    except WrongInput:
+        with pytest.raises(SettingsError, match="must be the name of a secret"):
+            parse("herd", "dev", PLACE | written, SECRET)
+    else:
+        assert parse("herd", "dev", PLACE | written, SECRET).connections["warehouse"].secret == name
 
 
 @pytest.mark.parametrize(("key", "value"), REFUSED)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.runner.checks import LARGEST_FILE, Baseline, Check, Result, evaluate
+from herd.runner.checks import LARGEST_FILE, Result, evaluate
+from herd.runner.contract.documents import Baseline
+from herd.runner.contract.task import Check
 
 
 def judge(outputs: Path, content: str | bytes | None, baseline: float | None = None, **check: object) -> Result:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from herd.runner.connections import Connection
-from herd.runner.errors import BAD_SETTINGS, RunFailed
+from herd.runner.connections import url as connection_url
+from herd.runner.contract.statuses import BAD_SETTINGS
+from herd.runner.contract.task import Connection
+from herd.runner.errors import RunFailed
 from herd.runner.task import Task, workload_environment
 
 HERE = Connection("sales-db", "postgresql", "db.example.com", 5432)
@@ -43,23 +45,23 @@ TASK: dict[str, Any] = {
     ],
 )  # fmt: skip
 def test_the_address(connection: Connection, secret: dict[str, Any], url: str) -> None:
-    assert connection.url({VARIABLE: json.dumps(secret)}) == url
+    assert connection_url(connection, {VARIABLE: json.dumps(secret)}) == url
 
 
 def test_a_secret_may_be_an_address() -> None:
-    assert HERE.url({VARIABLE: "snowflake://u:p@account/db\n"}) == "snowflake://u:p@account/db"
+    assert connection_url(HERE, {VARIABLE: "snowflake://u:p@account/db\n"}) == "snowflake://u:p@account/db"
 
 
 @pytest.mark.parametrize("secret", ["hunter2", '{"password": "hunter2"', '{"password": "hunter2"}'])
 def test_what_is_wrong_with_a_secret_does_not_show_it(secret: str) -> None:
     with pytest.raises(RunFailed, match="connection sales-db: its secret") as error:
-        ANYWHERE.url({VARIABLE: secret})
+        connection_url(ANYWHERE, {VARIABLE: secret})
     assert "hunter2" not in str(error.value) and error.value.status == BAD_SETTINGS
 
 
 def test_a_secret_that_is_not_there() -> None:
     with pytest.raises(RunFailed, match="its secret was not given"):
-        HERE.url({})
+        connection_url(HERE, {})
 
 
 def test_a_workload_gets_the_address_and_not_the_secret() -> None:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.runner.layout import BadPath, File, InputVersion, Version, check_path, check_segment
+from herd.runner.contract.documents import File, InputVersion, Version
+from herd.runner.contract.keys import BadPath, check_path, check_segment
+from herd.runner.contract.variables import in_variable
 from herd.runner.storage import content_type
-from herd.runner.task import merge_params, variable_name
+from herd.runner.task import merge_params
 
 BAD = [
     "",
@@ -150,4 +152,4 @@ def test_no_text_makes_the_parameters_raise_anything_else(defaults: dict[str, bo
 
 
 def test_variable_names() -> None:
-    assert variable_name("delay-model") == "DELAY_MODEL"
+    assert in_variable("delay-model") == "DELAY_MODEL"

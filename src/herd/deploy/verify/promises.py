@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from herd.errors import HerdError, Interrupted
+from herd.runner.contract.keys import latest_key
 from herd.runs import outputs as published
 from herd.runs import runs
 from herd.targets.target import Target
@@ -125,9 +126,9 @@ def _private(target: Target, word: str) -> None:
     )
     bucket = target.exports.data_bucket
     attempts: dict[str, Callable[[], Any]] = {
-        "read its data": lambda: stranger.get_object(Bucket=bucket, Key=f"{JOB}/latest.json"),
+        "read its data": lambda: stranger.get_object(Bucket=bucket, Key=latest_key(JOB)),
         "list its data": lambda: stranger.list_objects_v2(Bucket=bucket),
-        "write into its data": lambda: stranger.put_object(Bucket=bucket, Key=f"{JOB}/latest.json", Body=b"{}"),
+        "write into its data": lambda: stranger.put_object(Bucket=bucket, Key=latest_key(JOB), Body=b"{}"),
     }
     for what, ask in attempts.items():
         try:

@@ -19,9 +19,10 @@ from pulumi_aws.ecs.cluster import Cluster as EcsCluster
 from pulumi_aws.ecs.cluster_capacity_providers import ClusterCapacityProviders
 from pulumi_aws.iam.instance_profile import InstanceProfile
 
+from herd.infra.capacity import FARGATE
 from herd.infra.context import Component, Context
 from herd.infra.hardware.network import Network
-from herd.infra.offer import FARGATE, Offer
+from herd.infra.offer import Offer
 from herd.infra.permissions.workload import Granted
 from herd.infra.settings.load import Settings
 from herd.infra.settings.tables import Pool

@@ -30,6 +30,7 @@ from pulumi_aws.get_availability_zones import get_availability_zones
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
+from herd.infra.capacity import is_fargate
 from herd.infra.context import Component, Context, LogBucket
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
 from herd.infra.spec.load import WorkloadSpec
@@ -59,7 +60,7 @@ def endpoint_services(workloads: Iterable[WorkloadSpec]) -> list[str]:
     for spec in workloads:
         if spec.secrets or spec.connects:
             needed |= set(FOR_SECRETS)
-        if not spec.hardware.startswith("fargate"):
+        if not is_fargate(spec.hardware):
             needed |= set(FOR_VMS)
     return sorted(needed)
 

@@ -21,6 +21,7 @@ from herd.infra.settings.tables import Dataset
 from herd.infra.spec.load import BatchSpec, ReportSpec, WorkloadSpec
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.keys import key_use
+from herd.runner.contract import keys
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -130,8 +131,8 @@ def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
 def _reader(other: str, context: Context) -> list[Statement]:
     bucket, arn = context.data_bucket, context.account.bucket_arn
     return [
-        allow("s3:GetObject", [arn(bucket, f"{other}/latest.json"), arn(bucket, f"{other}/versions/*")]),
-        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{other}/*"}),
+        allow("s3:GetObject", [arn(bucket, keys.latest_key(other)), arn(bucket, keys.all_versions(other))]),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": keys.all_of(other)}),
     ]
 
 
@@ -152,16 +153,16 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     context exactly when the write depends on that (S3, "Conditional writes"). Changing it is a person's decision.
     """
     name, bucket, arn = spec.name, context.data_bucket, context.account.bucket_arn
-    versions, rejected = arn(bucket, f"{name}/versions/*"), arn(bucket, f"{name}/rejected/*")
-    latest, records = arn(bucket, f"{name}/latest.json"), arn(bucket, f"_runs/{name}/*")
-    baseline = arn(bucket, f"{name}/baseline.json")
+    versions, rejected = arn(bucket, keys.all_versions(name)), arn(bucket, keys.all_rejected(name))
+    latest, records = arn(bucket, keys.latest_key(name)), arn(bucket, keys.all_records(name))
+    baseline = arn(bucket, keys.baseline_key(name))
     statements = [
         allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records]),
         allow("s3:GetObject", [versions, latest, records, *([baseline] if spec.checks else [])]),
         allow("s3:PutObjectTagging", [versions, rejected]),
         # A retry clears what a failed attempt of the same run has left behind.
         allow("s3:DeleteObject", versions),
-        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": [f"{name}/*", f"_runs/{name}/*"]}),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": [keys.all_of(name), keys.all_records(name)]}),
     ]
     if spec.checks:
         statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))
@@ -171,8 +172,8 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
 def _publisher(spec: ReportSpec, context: Context) -> list[Statement]:
     bucket, arn = context.reports_bucket, context.account.bucket_arn
     return [
-        allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, f"{spec.name}/*")),
-        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": f"{spec.name}/*"}),
+        allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, keys.all_of(spec.name))),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": keys.all_of(spec.name)}),
     ]
 
 
@@ -204,7 +205,7 @@ def states_permissions(context: Context) -> Document:
         ),
         allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
         allow(["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")),
-        allow("s3:PutObject", account.bucket_arn(context.data_bucket, "_runs/*")),
+        allow("s3:PutObject", account.bucket_arn(context.data_bucket, keys.ALL_RECORDS)),
         *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3"),
     )
 

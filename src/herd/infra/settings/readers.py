@@ -10,17 +10,16 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
-from herd.infra import naming
+from herd.infra.capacity import FARGATE
 from herd.infra.messages import did_you_mean, quoted, show
 from herd.infra.settings.tables import DRIVER_PORTS, Connection, Dataset, Pool, SignIn
+from herd.runner.contract import names
 
 Reader = Callable[[str], Any]
 
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288)
 """What CloudWatch Logs takes. Source: PutRetentionPolicy, CloudWatch Logs API reference."""
 
-NAME = re.compile(r"[a-z][a-z0-9-]{0,28}[a-z0-9]")
-SECRET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 REPOSITORIES = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*(?:/[a-z0-9]+(?:[._-][a-z0-9]+)*)*")
 DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
@@ -32,7 +31,6 @@ POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]
 CERTIFICATE_ARN = re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+")
 IAM_PATH = re.compile(r"/(?:[A-Za-z0-9._-]{1,64}/){1,4}")
 TAG = re.compile(r"[\w .:/=+@-]*")
-RESERVED_POOLS = frozenset({"fargate", "fargate-spot"})
 
 
 def text(pattern: re.Pattern[str], rule: str, *, empty: bool = True) -> Reader:
@@ -125,8 +123,8 @@ def ids(kind: str) -> Callable[[str], str]:
 
 
 def workload(item: str) -> str:
-    if not naming.WORKLOAD.fullmatch(item):
-        raise ValueError(f"allowed: names of workloads, {naming.WORKLOADS}")
+    if not names.WORKLOAD.fullmatch(item):
+        raise ValueError(f"allowed: names of workloads, {names.WORKLOAD_RULE}")
     return item
 
 
@@ -176,7 +174,7 @@ def tags(value: str) -> dict[str, str]:
 
 def pools(value: str) -> dict[str, Pool]:
     def one(name: str, table: dict[str, Any]) -> Pool:
-        if name in RESERVED_POOLS:
+        if name in FARGATE:
             raise ValueError("is hardware that every environment has; give the pool another name")
         _keys(table, {"instance_type"}, {"min", "max", "gpu", "arm64"})
         kind = _text(table, "instance_type", INSTANCE_TYPE, "the name of an EC2 instance type, like m7i.large")
@@ -198,7 +196,7 @@ def connections(value: str) -> dict[str, Connection]:
         port = table.get("port", DRIVER_PORTS.get(driver.partition("+")[0]))
         if port is None:
             raise ValueError(f"port is missing; it is known for {', '.join(DRIVER_PORTS)}")
-        secret = _text(table, "secret", SECRET_NAME, "the name of a secret of the environment")
+        secret = _text(table, "secret", names.SECRET, f"the name of a secret of the environment: {names.SECRET_RULE}")
         host = _text(table, "host", HOST, "the name of a server") if table.get("host") else ""
         try:
             cidr = str(IPv4Network(table["cidr"])) if table.get("cidr") else ""
@@ -253,8 +251,8 @@ def _tables(value: str, one: Callable[[str, dict[str, Any]], Any]) -> dict[str, 
     found = {}
     for name, table in tables.items():
         try:
-            if not NAME.fullmatch(name):
-                raise ValueError("is no name; allowed: 2 to 30 lower-case letters, digits and hyphens")
+            if not names.WORKLOAD.fullmatch(name):
+                raise ValueError(f"is no name; allowed: {names.WORKLOAD_RULE}")
             if not isinstance(table, dict):
                 raise ValueError("must be a table")
             found[name] = one(name, table)

@@ -16,9 +16,9 @@ from herd.infra import capacity
 from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
 from herd.infra.spec import files as spec_files
 from herd.infra.spec import rules_workload as spec_rules
-from herd.infra.spec import values as words
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
 from herd.infra.spec.models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
+from herd.runner.contract import names
 
 AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
 
@@ -111,7 +111,7 @@ def _environments(whole: Layer, problems: list[Problem]) -> Iterator[tuple[str, 
         problems.append(whole.problem("environments", "environments must be tables, like [environments.prod]"))
         return
     for name, values in tables.items():
-        if not words.ENVIRONMENT_NAME.fullmatch(name):
+        if not names.ENVIRONMENT.fullmatch(name):
             message = f"environments: {quoted(name)} is not a name of an environment; allowed: like dev, prod or pr-17"
             problems.append(whole.problem("environments", message))
         elif not isinstance(values, dict):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from herd.infra.messages import Problem, did_you_mean, printable, quoted
-from herd.infra.spec import values as words
-from herd.infra.spec.models import FOLDERS, Kind
+from herd.runner.contract import names
+from herd.runner.contract.kinds import KIND_OF_FOLDER, Kind
 
 SETTINGS = "workload.toml"
 DEFAULTS = "defaults.toml"
@@ -78,22 +78,22 @@ def discover(root: Path) -> tuple[list[Found], list[Problem]]:
     """Every workload folder, in order; folders without a visible file in them are not workloads."""
     found: list[Found] = []
     problems: list[Problem] = []
-    for top, kind in FOLDERS.items():
+    for top, kind in KIND_OF_FOLDER.items():
         for path in _folders(root / top):
             if not any(_visible(root / top / path)):
                 continue
-            name = path if words.WORKLOAD_NAME.fullmatch(path) else None
+            name = path if names.WORKLOAD.fullmatch(path) else None
             entry = Found(kind, Path(top, path), name)
             found.append(entry)
             if name is None:
                 problems.append(_bad_name(entry))
     for top in _folders(root):
-        if top not in FOLDERS:
+        if top not in KIND_OF_FOLDER:
             problems += [
                 Problem(printable(f"{top}/{path}/{SETTINGS}"), "", f"{quoted(top)} is not a folder of workloads" + hint)
                 for path in _folders(root / top)
                 if (root / top / path / SETTINGS).exists()
-                for hint in [did_you_mean(top, FOLDERS)]
+                for hint in [did_you_mean(top, KIND_OF_FOLDER)]
             ]
     return found, problems
 
@@ -101,8 +101,8 @@ def discover(root: Path) -> tuple[list[Found], list[Problem]]:
 def _bad_name(entry: Found) -> Problem:
     name = entry.folder.name
     better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    hint = f"; rename it to '{better}'" if words.WORKLOAD_NAME.fullmatch(better) else ""
-    message = f"{quoted(name)} cannot be the name of a {entry.kind}; allowed: {words.WORKLOAD_NAMES}{hint}"
+    hint = f"; rename it to '{better}'" if names.WORKLOAD.fullmatch(better) else ""
+    message = f"{quoted(name)} cannot be the name of a {entry.kind}; allowed: {names.WORKLOAD_RULE}{hint}"
     return Problem(entry.file, "name", message)
 
 

@@ -29,7 +29,6 @@ from herd.infra.spec.models import (
     BatchSpec,
     Check,
     JobSpec,
-    Kind,
     Read,
     Replicas,
     ReportSpec,
@@ -38,6 +37,7 @@ from herd.infra.spec.models import (
 )
 from herd.infra.spec.rules_graph import Pipeline
 from herd.infra.spec.schedule import Schedule
+from herd.runner.contract.kinds import Kind
 
 EVERYWHERE = Offer()
 """What every environment offers."""

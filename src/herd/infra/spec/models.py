@@ -17,8 +17,8 @@ from herd.infra import capacity
 from herd.infra.spec import schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.schedule import Schedule
+from herd.runner.contract.kinds import Kind
 
-Kind = Literal["job", "report", "api"]
 Scalar = bool | int | float | str
 
 
@@ -243,9 +243,6 @@ MODELS: dict[Kind, type[JobSpec] | type[ReportSpec] | type[ApiSpec]] = {
     "report": ReportSpec,
     "api": ApiSpec,
 }
-FOLDERS: dict[str, Kind] = {"jobs": "job", "reports": "report", "apis": "api"}
-"""The folder a workload lies in decides its kind."""
-
 ARTICLE: dict[Kind, str] = {"job": "a job", "report": "a report", "api": "an api"}
 
 GIVEN = frozenset({"name", "kind", "folder"})

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from herd.infra.messages import did_you_mean, show
-from herd.infra.spec.models import AnySpec, BatchSpec, Kind
+from herd.infra.spec.models import AnySpec, BatchSpec
 from herd.infra.spec.rules_workload import Finding
 from herd.infra.spec.schedule import Schedule
+from herd.runner.contract.kinds import Kind
 
 
 @dataclass(frozen=True)

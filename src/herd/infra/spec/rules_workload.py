@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from herd.infra import capacity
+from herd.infra.capacity import is_fargate
 from herd.infra.messages import did_you_mean, show
-from herd.infra.offer import FARGATE
-from herd.infra.spec.models import AnySpec, ApiSpec, BatchSpec, Kind, WorkloadSpec
+from herd.infra.spec.models import AnySpec, ApiSpec, BatchSpec, WorkloadSpec
 from herd.infra.workloads.states import limits
 from herd.infra.workloads.states.asl import Target
 from herd.infra.workloads.states.job import job_definition
+from herd.runner.contract.kinds import Kind
 
 Finding = tuple[tuple[str, ...], str]
 
@@ -61,7 +62,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
 
 
 def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
-    if spec.hardware not in FARGATE:
+    if not is_fargate(spec.hardware):
         if not 0.125 <= spec.memory_gb <= 32_768:
             yield ("memory_gb",), f"memory_gb = {spec.memory_gb:g} is out of range; allowed: 0.125 or more"
         return

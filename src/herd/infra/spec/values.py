@@ -11,15 +11,11 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
-from herd.infra import naming
 from herd.infra.messages import nearest
+from herd.runner.contract import names
 
-WORKLOAD_NAME, WORKLOAD_NAMES = naming.WORKLOAD, naming.WORKLOADS
-ENVIRONMENT_NAME = naming.ENVIRONMENT
-SECRET_NAME, SECRET_NAMES = naming.SECRET, naming.SECRETS
 FOLDER_NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 PACKAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
-ITEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
@@ -38,7 +34,7 @@ def _match(value: str, pattern: re.Pattern[str], rule: str) -> str:
 
 
 def workload_name(value: str) -> str:
-    return _match(value, WORKLOAD_NAME, f"is not a name of a workload; allowed: {WORKLOAD_NAMES}")
+    return _match(value, names.WORKLOAD, f"is not a name of a workload; allowed: {names.WORKLOAD_RULE}")
 
 
 def folder_name(value: str) -> str:
@@ -52,7 +48,7 @@ def package_name(value: str) -> str:
 
 
 def item(value: str) -> str:
-    return _match(value, ITEM, "must be 1 to 50 of letters, digits, '.', '_' and '-', a letter or digit first")
+    return _match(value, names.ITEM, f"must be {names.ITEM_RULE}")
 
 
 def unique_items(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -127,8 +123,8 @@ def hardware_name(value: str) -> str:
 
 def secret_name(value: str) -> str:
     """Whoever writes the secret itself here is told so, and what was written is not shown."""
-    rule = f"must be the name of a secret ({SECRET_NAMES}), never its value: `herd secret set NAME` keeps that"
-    return _match(value, SECRET_NAME, rule)
+    rule = f"must be the name of a secret ({names.SECRET_RULE}), never its value: `herd secret set NAME` keeps that"
+    return _match(value, names.SECRET, rule)
 
 
 def param_name(value: str) -> str:
@@ -154,8 +150,8 @@ def scalar(value: Any) -> bool | int | float | str:
 
 def unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """For lists of names and of reads."""
-    names = [getattr(value, "name", value) for value in values]
-    for name in names:
-        if names.count(name) > 1:
+    written = [getattr(value, "name", value) for value in values]
+    for name in written:
+        if written.count(name) > 1:
             raise ValueError(f"names '{name}' twice")
     return values

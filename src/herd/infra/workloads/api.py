@@ -11,8 +11,9 @@ from pulumi_aws.lb.target_group import TargetGroup
 
 from herd.infra.hardware.load_balancers import LoadBalancer
 from herd.infra.spec.load import ApiSpec
-from herd.infra.workloads.common import STOP_TIMEOUT_SECONDS, Platform, Workload
+from herd.infra.workloads.common import Platform, Workload
 from herd.infra.workloads.states.job import CONTAINER
+from herd.runner.contract.task import STOP_SECONDS
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
 
@@ -67,7 +68,7 @@ class Api(Workload):
             protocol="HTTP",
             target_type="ip",
             vpc_id=platform.network.vpc_id,
-            deregistration_delay=STOP_TIMEOUT_SECONDS,
+            deregistration_delay=STOP_SECONDS,
             health_check={
                 "path": spec.health,
                 "matcher": "200",

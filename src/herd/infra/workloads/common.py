@@ -6,7 +6,7 @@ starts; what differs from run to run comes as container overrides (`herd.infra.w
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -16,23 +16,23 @@ from pulumi_aws.ecs.task_definition import TaskDefinition
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 from pulumi_aws.sqs.queue import Queue
 
-from herd.infra.capacity import cpu_units, memory_mib
+from herd.infra.capacity import FARGATE, cpu_units, is_fargate, memory_mib
 from herd.infra.context import Component, Context
 from herd.infra.hardware.cluster import Cluster
 from herd.infra.hardware.connections import Connections
 from herd.infra.hardware.load_balancers import KEEP_ALIVE_SECONDS, base_path
 from herd.infra.hardware.network import Network
 from herd.infra.images.image import Images
-from herd.infra.offer import FARGATE, is_arm64, login_variable
+from herd.infra.offer import is_arm64
 from herd.infra.permissions.workload import PlatformRoles, workload_role
-from herd.infra.spec.load import AnySpec, ApiSpec, BatchSpec, Read, ReportSpec, Schedule, WorkloadSpec
+from herd.infra.spec.load import AnySpec, ApiSpec, ReportSpec, Schedule, WorkloadSpec
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.states.asl import Target
 from herd.infra.workloads.states.job import CONTAINER
-
-STOP_TIMEOUT_SECONDS = 30
-"""Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""
+from herd.infra.workloads.task import task_settings
+from herd.runner.contract import variables as names
+from herd.runner.contract.task import STOP_SECONDS, TaskSettings
 
 USER = "10001:10001"
 ARCHITECTURES = {False: "X86_64", True: "ARM64"}
@@ -97,11 +97,11 @@ class Platform:
 
     def place(self, spec: WorkloadSpec) -> "Place":
         """Where tasks of `spec` run, and what they reach."""
-        pool = self.context.offer.pool(spec.hardware)
-        provider = self.cluster.pools[spec.hardware].provider.name if pool else FARGATE[spec.hardware]
+        fargate = is_fargate(spec.hardware)
+        provider = FARGATE[spec.hardware] if fargate else self.cluster.pools[spec.hardware].provider.name
         groups = [self.connections[name].id for name in spec.connects if name in self.connections]
         # Tasks on EC2 have addresses of the network only. Source: "awsvpc network mode", ECS developer guide.
-        return Place(provider, groups, self.network.assign_public_ip and pool is None)
+        return Place(provider, groups, self.network.assign_public_ip and fargate)
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,9 @@ class Workload(Component):
             cpu=str(cpu_units(spec.cpu)),
             memory=str(memory_mib(spec.memory_gb)),
             # On a machine of a pool tasks share its disk.
-            ephemeral_storage=None if pool else {"size_in_gib": spec.disk_gb},
+            ephemeral_storage={"size_in_gib": spec.disk_gb} if is_fargate(spec.hardware) else None,
             network_mode="awsvpc",
-            requires_compatibilities=["EC2" if pool else "FARGATE"],
+            requires_compatibilities=["FARGATE" if is_fargate(spec.hardware) else "EC2"],
             runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": ARCHITECTURES[is_arm64(pool)]},
             execution_role_arn=self.execution_role.role.arn,
             task_role_arn=self.task_role.role.arn,
@@ -199,9 +199,9 @@ def container(
         # Fargate says by itself where a task runs; a machine of a pool does not, and SDKs refuse to work then.
         "AWS_REGION": context.settings.region,
         "AWS_DEFAULT_REGION": context.settings.region,
-        "HERD_ENVIRONMENT": context.settings.environment,
-        "HERD_WORKLOAD": spec.name,
-        "HERD_TASK": json.dumps(task(spec, context, image, content_hash, reports_url), separators=(",", ":")),
+        names.ENVIRONMENT: context.settings.environment,
+        names.WORKLOAD: spec.name,
+        names.TASK: task(spec, context, image, content_hash, reports_url).to_json(),
     }
     is_service = isinstance(spec, ApiSpec)
     mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if is_service else {"mode": "blocking"}
@@ -217,7 +217,7 @@ def container(
         "readonlyRootFilesystem": True,
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],
-        "stopTimeout": STOP_TIMEOUT_SECONDS,
+        "stopTimeout": STOP_SECONDS,
         **({"resourceRequirements": cards} if cards else {}),
         **({"portMappings": [{"containerPort": spec.port, "protocol": "tcp"}]} if isinstance(spec, ApiSpec) else {}),
         "logConfiguration": {
@@ -235,51 +235,24 @@ def container(
 def injected(spec: AnySpec, context: Context) -> list[dict[str, str]]:
     """The variables whose values ECS fetches when a task starts; the definition holds their addresses only."""
     connections = context.settings.connections
-    wanted = {login_variable(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
+    wanted = {names.connection_secret(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
     return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
 
 
-def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> dict[str, Any]:
-    """What the runner is told: the content of HERD_TASK, schema 1."""
-    batch = spec if isinstance(spec, BatchSpec) else None
-    service = spec if isinstance(spec, ApiSpec) else None
+def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> TaskSettings:
+    """The content of HERD_TASK in the task definition."""
+    settings = context.settings
     publishes = isinstance(spec, ReportSpec) and reports_url is not None
-    return {
-        "schema": 1,
-        "environment": context.settings.environment,
-        "workload": spec.name,
-        "kind": spec.kind,
-        "command": list(spec.command),
-        "data_bucket": context.data_bucket,
-        "reports_bucket": context.reports_bucket if publishes else None,
-        "reports_url": reports_url if publishes else None,
-        "reads": [read_told(read, context) for read in spec.reads],
-        "connections": [connection_told(name, context) for name in spec.connects],
-        "params": dict(spec.params),
-        "checks": [check.model_dump() for check in batch.checks] if batch else [],
-        "fan_out": list(batch.fan_out) if batch else [],
-        "retries": batch.retries if batch else 0,
-        "timeout_seconds": batch.timeout_minutes * 60 if batch else None,
-        "stop_seconds": STOP_TIMEOUT_SECONDS,
-        "memory_gb": spec.memory_gb,
-        "port": service.port if service else None,
-        "base_path": base_path(service, context.settings) if service else None,
-        "health": service.health if service else None,
-        "start_seconds": service.start_minutes * 60 if service else None,
-        "keep_alive_seconds": KEEP_ALIVE_SECONDS if service else None,
-        "image": image,
-        "content_hash": content_hash,
-    }
-
-
-def read_told(read: Read, context: Context) -> dict[str, Any]:
-    dataset = context.settings.datasets.get(read.name)
-    return {"name": read.name, "fetch": False, "uri": dataset.uri} if dataset else read.model_dump()
-
-
-def connection_told(name: str, context: Context) -> dict[str, Any]:
-    connection = context.settings.connections[name]
-    return {"name": name, "driver": connection.driver, "host": connection.host, "port": connection.port}
+    service = spec if isinstance(spec, ApiSpec) else None
+    return replace(
+        task_settings(spec, settings, settings.environment, context.data_bucket),
+        reports_bucket=context.reports_bucket if publishes else None,
+        reports_url=reports_url if publishes else None,
+        base_path=base_path(service, settings) if service else None,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS if service else None,
+        image=image,
+        content_hash=content_hash,
+    )
 
 
 def schedule_export(schedule: Schedule | None, timezone: str) -> dict[str, str] | None:

@@ -7,6 +7,7 @@ import pulumi
 from herd.infra.spec.load import ReportSpec
 from herd.infra.workloads.batch import BatchWorkload
 from herd.infra.workloads.common import Platform
+from herd.runner.contract.keys import report_page_key
 
 
 class Report(BatchWorkload):
@@ -19,7 +20,7 @@ class Report(BatchWorkload):
     def __init__(self, spec: ReportSpec, platform: Platform, pipeline: str | None, parent: pulumi.Resource) -> None:
         super().__init__("Report", spec, platform, pipeline, parent)
         published = platform.reports_url
-        self.url = None if published is None else pulumi.Output.concat(published, f"/{spec.name}/index.html")
+        self.url = None if published is None else pulumi.Output.concat(published, "/" + report_page_key(spec.name))
         self.register_outputs({"url": self.url})
 
     def exports(self) -> dict[str, Any]:

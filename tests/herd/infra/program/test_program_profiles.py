@@ -13,6 +13,7 @@ import pulumi
 import pytest
 
 from herd.infra.settings.load import Settings
+from herd.infra.settings.tables import Pool
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, Program, Refused, run_program, write_team
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
@@ -229,6 +230,19 @@ def test_without_a_public_service_endpoints_leave_no_way_to_the_world(tmp_path: 
     program = run_program(write_team(tmp_path, inside | secret), dev(network="endpoints"))
     assert not program.of("ec2/internetGateway:InternetGateway") and not program.of("ec2/route:Route")
     assert "network-secretsmanager" in names(program, "ec2/vpcEndpoint:VpcEndpoint")
+
+
+@pytest.mark.parametrize(
+    ("hardware", "needs_ecs"), [("fargate", False), ("fargate-spot", False), ("fargate-gpu", True), ("vm", True)]
+)
+def test_machines_of_pools_reach_ecs_whatever_the_pool_is_called(
+    tmp_path: Path, hardware: str, needs_ecs: bool
+) -> None:
+    job = {"jobs/lonely/workload.toml": f'schedule = "@daily"\nhardware = "{hardware}"\n'}
+    pools = {"fargate-gpu": Pool("g5.xlarge", gpu=1)}
+    program = run_program(write_team(tmp_path, TEAM | job), dev(network="endpoints", pools=pools))
+    ecs = {"network-ecs", "network-ecs-agent", "network-ecs-telemetry"}
+    assert ecs & set(names(program, "ec2/vpcEndpoint:VpcEndpoint")) == (ecs if needs_ecs else set())
 
 
 def test_subnets_do_not_overlap_and_stay_when_a_zone_is_added(run: Run) -> None:

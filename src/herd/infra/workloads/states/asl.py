@@ -7,12 +7,11 @@ Names of states are unique in a whole machine, nested scopes included (ASL speci
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from herd.runner.contract.documents import SCHEMA
+from herd.runner.contract.keys import record_key
+
 State = dict[str, Any]
 States = dict[str, State]
-
-FAILED, CHECK_FAILED, TIMED_OUT, KILLED = "Herd.Failed", "Herd.CheckFailed", "Herd.TimedOut", "Herd.Killed"
-STATUS = {FAILED: "failed", CHECK_FAILED: "check-failed", TIMED_OUT: "timed-out", KILLED: "killed"}
-"""Error name of a failed execution -> the word of the run's record."""
 
 RUN_ID = "$$.Execution.Name"
 EVERYTHING = ["States.ALL"]
@@ -130,7 +129,7 @@ def put_record(
     one, so that S3 is asked to keep it; asking is left out where it is not needed, since Step Functions knows fields of
     S3's requests by a copy of its own.
     """
-    name = "{}/{}" if item else "{}"
+    key = record_key(workload, "{}", "{}" if item else None)
     values = f"{RUN_ID}, $.item" if item else RUN_ID
     return {
         "Type": "Task",
@@ -138,11 +137,11 @@ def put_record(
         "TimeoutSeconds": 60,
         "Parameters": {
             "Bucket": target.data_bucket,
-            "Key.$": f"States.Format('_runs/{workload}/{name}.json', {values})",
+            "Key.$": f"States.Format('{key}', {values})",
             "ContentType": "application/json",
             **({"IfNoneMatch": "*"} if task_ran else {}),
             "Body": {
-                "schema": 1,
+                "schema": SCHEMA,
                 "environment": target.environment,
                 "workload": workload,
                 "kind": kind,

@@ -16,14 +16,9 @@ developer guide). So then there is no further attempt: it would write where the 
 
 from typing import Any
 
-from herd.infra.offer import FARGATE
+from herd.infra.capacity import FARGATE, is_fargate
 from herd.infra.workloads.states.asl import (
-    CHECK_FAILED,
-    FAILED,
-    KILLED,
     RUN_ID,
-    STATUS,
-    TIMED_OUT,
     Batch,
     State,
     States,
@@ -35,14 +30,21 @@ from herd.infra.workloads.states.asl import (
     read_input,
     when,
 )
+from herd.runner.contract import variables
+from herd.runner.contract.statuses import (
+    CHECK_FAILED,
+    CHECK_FAILED_ERROR,
+    FAILED_ERROR,
+    KILLED,
+    KILLED_ERROR,
+    NOT_RETRIED,
+    STATUS_OF_ERROR,
+    SUCCEEDED_RUN,
+    TIMED_OUT,
+    TIMED_OUT_ERROR,
+)
 
 CONTAINER = "main"
-CHECK_FAILED_EXIT = 65
-TIMED_OUT_EXIT = 124
-KILLED_EXITS = (137, 143)
-FUTILE_EXITS = (66, 73, 78)
-"""An input that is not there, outputs that cannot be published, settings that cannot be read
-(src/herd/runner/errors.py): so it would be the next time too."""
 
 NET_MINUTES = 10
 """From a task's own time limit to the machine's: for Fargate to bring it up, and for the task to end itself."""
@@ -68,7 +70,7 @@ def job_definition(spec: Batch, family: str, target: Target) -> dict[str, Any]:
 
     A run in flight thus goes on with new code after a deployment, instead of failing on a definition that is gone.
     Outcome: `{"status": "succeeded"}`, `{"status": "skipped", "reason": …}`, or a failure whose error is one of
-    `asl.STATUS` and whose cause is JSON: exit_code, reason, attempts, task.
+    `STATUS_OF_ERROR` and whose cause is JSON: exit_code, reason, attempts, task.
     """
     begin = "Items" if spec.fan_out else "Run: first attempt"
     overlap = _overlap(spec, target, then=begin)
@@ -83,29 +85,29 @@ def job_definition(spec: Batch, family: str, target: Target) -> dict[str, Any]:
             "ErrorPath": "$.failure.error",
             "CausePath": "States.JsonToString($.failure.cause)",
         },
-        "Succeeded": {"Type": "Pass", "Result": {"status": "succeeded"}, "End": True},
+        "Succeeded": {"Type": "Pass", "Result": {"status": SUCCEEDED_RUN}, "End": True},
     }
     return {"Comment": f"{spec.kind} {spec.name}", "StartAt": "Defaults", "States": states}
 
 
 def net_minutes(spec: Batch) -> int:
     """How much later than the task the machine gives up."""
-    return NET_MINUTES if spec.hardware in FARGATE else POOL_NET_MINUTES
+    return NET_MINUTES if is_fargate(spec.hardware) else POOL_NET_MINUTES
 
 
 def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -> State:
     environment = {
-        "HERD_RUN_ID": RUN_ID,
-        "HERD_SCHEDULED_TIME": "$.run.scheduled_time",
-        "HERD_TRIGGER": "$.run.trigger",
-        "HERD_PARAMS": "States.JsonToString($.run.params)",
-        "HERD_ATTEMPT": "States.Format('{}', $.attempt.number)",
-        **({"HERD_ITEM": "$.item"} if label == "Item" else {}),
+        variables.RUN_ID: RUN_ID,
+        variables.SCHEDULED_TIME: "$.run.scheduled_time",
+        variables.TRIGGER: "$.run.trigger",
+        variables.PARAMS: "States.JsonToString($.run.params)",
+        variables.ATTEMPT: "States.Format('{}', $.attempt.number)",
+        **({variables.ITEM: "$.item"} if label == "Item" else {}),
     }
     overrides: list[State] = [{"Name": name, "Value.$": value} for name, value in environment.items()]
     provider = target.capacity_provider or FARGATE[spec.hardware]
     if label == "Publish":
-        overrides.append({"Name": "HERD_STEP", "Value": "publish"})
+        overrides.append({"Name": variables.STEP, "Value": variables.PUBLISH})
     return {
         "Type": "Task",
         "Resource": target.integration("ecs:runTask.sync"),
@@ -162,20 +164,23 @@ def _causes(spec: Batch, label: str, failure: str, again: str) -> States:
     """What went wrong in an attempt, as `$.failure`: then `again` follows, or `failure` where that is of no use."""
     return {
         f"{label}: did not end": _failure(
-            TIMED_OUT,
+            TIMED_OUT_ERROR,
             failure,
             reason=f"has not ended {net_minutes(spec)} min after timeout_minutes = {spec.timeout_minutes}; it may "
             "still run, or wait for a machine, so it is not tried again",
             attempt_only=True,
         ),
         f"{label}: did not start": _failure(
-            KILLED,
+            KILLED_ERROR,
             again,
             reason_path="States.Format('the task did not start: {}: {}', $.error.Error, $.error.Cause)",
             attempt_only=True,
         ),
         f"{label}: unexplained": _failure(
-            KILLED, again, reason_path="States.Format('the task did not start: {}', $.error.Error)", attempt_only=True
+            KILLED_ERROR,
+            again,
+            reason_path="States.Format('the task did not start: {}', $.error.Error)",
+            attempt_only=True,
         ),
         f"{label}: read the task": {
             "Type": "Pass",
@@ -202,8 +207,8 @@ def _causes(spec: Batch, label: str, failure: str, again: str) -> States:
 
 def _by_exit_code(spec: Batch, label: str, failure: str, again: str) -> States:
     """What the exit code of a task that has ended says of it, as `$.failure`."""
-    outcomes = {CHECK_FAILED_EXIT: "check failed", TIMED_OUT_EXIT: "timed out"}
-    outcomes |= dict.fromkeys(FUTILE_EXITS, "failed for good")
+    outcomes = {CHECK_FAILED: "check failed", TIMED_OUT: "timed out"}
+    outcomes |= dict.fromkeys(NOT_RETRIED, "failed for good")
     return {
         f"{label}: exit code": choice(
             {"Not": present("$.ended.task.Containers[0].ExitCode"), "Next": f"{label}: never started"},
@@ -214,24 +219,24 @@ def _by_exit_code(spec: Batch, label: str, failure: str, again: str) -> States:
             when("$.reason.text", "StringMatches", "OutOfMemoryError*", f"{label}: out of memory"),
             *(
                 when("$.ended.task.Containers[0].ExitCode", "NumericEquals", code, f"{label}: killed")
-                for code in KILLED_EXITS
+                for code in KILLED
             ),
             default=f"{label}: failed",
         ),
-        f"{label}: check failed": _failure(CHECK_FAILED, failure, reason="a check failed"),
+        f"{label}: check failed": _failure(CHECK_FAILED_ERROR, failure, reason="a check failed"),
         f"{label}: timed out": _failure(
-            TIMED_OUT, again, reason=f"took longer than timeout_minutes = {spec.timeout_minutes}"
+            TIMED_OUT_ERROR, again, reason=f"took longer than timeout_minutes = {spec.timeout_minutes}"
         ),
         f"{label}: out of memory": _failure(
-            KILLED,
+            KILLED_ERROR,
             again,
             reason_path=f"States.Format('used more than memory_gb = {spec.memory_gb:g}: {{}}', $.reason.text)",
         ),
-        f"{label}: never started": _failure(KILLED, again, reason_path="$.reason.text", exit_code=False),
-        f"{label}: killed": _failure(KILLED, again, reason_path="$.reason.text"),
+        f"{label}: never started": _failure(KILLED_ERROR, again, reason_path="$.reason.text", exit_code=False),
+        f"{label}: killed": _failure(KILLED_ERROR, again, reason_path="$.reason.text"),
         **{
             f"{label}: {outcome}": _failure(
-                FAILED, then, reason_path="States.Format('exit code {}', $.ended.task.Containers[0].ExitCode)"
+                FAILED_ERROR, then, reason_path="States.Format('exit code {}', $.ended.task.Containers[0].ExitCode)"
             )
             for outcome, then in {"failed": again, "failed for good": failure}.items()
         },
@@ -273,7 +278,7 @@ def _failure(
         "Type": "Pass",
         "Parameters": {
             "error": error,
-            "status": STATUS[error],
+            "status": STATUS_OF_ERROR[error],
             "cause": {
                 **({"exit_code.$": "$.ended.task.Containers[0].ExitCode"} if known_code else {"exit_code": None}),
                 **({"reason.$": reason_path} if reason_path else {"reason": reason}),

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from herd.infra.workloads.states.asl import (
-    FAILED,
     RUN_ID,
-    STATUS,
     Batch,
     Pipeline,
     State,
@@ -24,6 +22,7 @@ from herd.infra.workloads.states.asl import (
     read_input,
     when,
 )
+from herd.runner.contract.statuses import ABORTED_RUN, FAILED_ERROR, FAILED_RUN, STATUS_OF_ERROR, SUCCEEDED_RUN
 
 _SKIPPED: State = {"status": "skipped", "attempt": None, "exit_code": None, "reason": "a job before it did not succeed"}
 
@@ -101,18 +100,21 @@ def _branch(spec: Batch, machine: str, place: Mapping[str, str], target: Target)
         ),
         # The cause is the description of the job's execution, as text; its error is one of ours, or it was aborted.
         f"{job} went wrong": choice(
-            {"Not": present("$.error.Cause"), "Next": f"{job} {STATUS[FAILED]}"},
+            {"Not": present("$.error.Cause"), "Next": f"{job} {STATUS_OF_ERROR[FAILED_ERROR]}"},
             *(
                 when("$.error.Cause", "StringMatches", f"*{error}*", f"{job} {status}")
-                for error, status in STATUS.items()
+                for error, status in STATUS_OF_ERROR.items()
             ),
             when("$.error.Cause", "StringMatches", "*ABORTED*", f"{job} aborted"),
-            default=f"{job} {STATUS[FAILED]}",
+            default=f"{job} {STATUS_OF_ERROR[FAILED_ERROR]}",
         ),
-        f"{job} succeeded": _result("succeeded", blocks=False),
+        f"{job} succeeded": _result(SUCCEEDED_RUN, blocks=False),
         f"{job} not selected": _result("not-selected", blocks=False),
         f"{job} skipped": _result("skipped", blocks=True),
-        **{f"{job} {status}": _result(status, blocks=True, failed=True) for status in (*STATUS.values(), "aborted")},
+        **{
+            f"{job} {status}": _result(status, blocks=True, failed=True)
+            for status in (*STATUS_OF_ERROR.values(), ABORTED_RUN)
+        },
     }
     if blocked:
         states[f"{job} skip"] = put_record(
@@ -135,9 +137,9 @@ def _ending(place: Mapping[str, str]) -> States:
         ),
         "What failed": {
             "Type": "Pass",
-            "Parameters": {"status": "failed", "jobs": statuses},
+            "Parameters": {"status": FAILED_RUN, "jobs": statuses},
             "Next": "Failed",
         },
-        "Failed": {"Type": "Fail", "Error": FAILED, "CausePath": "States.JsonToString($)"},
-        "Succeeded": {"Type": "Pass", "Parameters": {"status": "succeeded", "jobs": statuses}, "End": True},
+        "Failed": {"Type": "Fail", "Error": FAILED_ERROR, "CausePath": "States.JsonToString($)"},
+        "Succeeded": {"Type": "Pass", "Parameters": {"status": SUCCEEDED_RUN, "jobs": statuses}, "End": True},
     }

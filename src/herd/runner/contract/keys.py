@@ -1,4 +1,4 @@
-"""Every key in the two buckets and the format of what lies there (DESIGN 6).
+"""Every key in the two buckets.
 
 data bucket (private)
     <workload>/versions/<run id>/[<item>/]<path>    what runs wrote; only what latest.json names is published
@@ -12,13 +12,16 @@ reports bucket (public)
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Final
 
-SCHEMA = 1
-INDEX = "index.html"
+INDEX: Final = "index.html"
+
+LATEST: Final = "latest.json"
+BASELINE: Final = "baseline.json"
+VERSIONS: Final = "versions"
+REJECTED: Final = "rejected"
+RECORDS: Final = "_runs"
 
 # S3 allows 1024 bytes of UTF-8 for a key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 LONGEST_KEY = 1024
@@ -76,7 +79,7 @@ class Keys:
 
     @property
     def rejected(self) -> str:
-        return f"{self.workload}/rejected/{self.run_id}/{self._item_folder}"
+        return rejected_prefix(self.workload, self.run_id) + self._item_folder
 
     @property
     def record(self) -> str:
@@ -88,87 +91,57 @@ class Keys:
 
 
 def version_prefix(workload: str, run_id: str) -> str:
-    return f"{workload}/versions/{run_id}/"
+    return f"{workload}/{VERSIONS}/{run_id}/"
+
+
+def rejected_prefix(workload: str, run_id: str) -> str:
+    return f"{workload}/{REJECTED}/{run_id}/"
 
 
 def latest_key(workload: str) -> str:
-    return f"{workload}/latest.json"
+    return f"{workload}/{LATEST}"
 
 
 def baseline_key(workload: str) -> str:
-    return f"{workload}/baseline.json"
+    return f"{workload}/{BASELINE}"
 
 
 def record_key(workload: str, run_id: str, item: str | None = None) -> str:
-    return f"_runs/{workload}/{run_id}/{item}.json" if item is not None else f"_runs/{workload}/{run_id}.json"
+    """Of a run, or of one item of a fan-out.
+
+    >>> record_key("churn", "20270131T060000-manual-4f2a")
+    '_runs/churn/20270131T060000-manual-4f2a.json'
+    """
+    return f"{RECORDS}/{workload}/{run_id}/{item}.json" if item is not None else f"{RECORDS}/{workload}/{run_id}.json"
 
 
-@dataclass(frozen=True)
-class File:
-    """One published file. `sha256` is None for a file that the workload itself streamed to HERD_OUTPUT_URI."""
-
-    path: str
-    bytes: int
-    sha256: str | None
+def report_page_key(workload: str, page: str = INDEX) -> str:
+    """A page's lasting address in the reports bucket."""
+    return f"{workload}/{page}"
 
 
-@dataclass(frozen=True)
-class InputVersion:
-    """Which version of an input a run read."""
-
-    name: str
-    run_id: str
+def report_version_prefix(workload: str, run_id: str) -> str:
+    """What a version's pages load, in the reports bucket."""
+    return f"{workload}/{run_id}/"
 
 
-@dataclass(frozen=True)
-class Version:
-    """latest.json: one published version of a workload. `previous` is the run that it superseded."""
+# Patterns for permissions, and for S3's listings: `*` stands for anything.
 
-    workload: str
-    run_id: str
-    published: str
-    prefix: str
-    items: tuple[str, ...] | None
-    files: tuple[File, ...]
-    inputs: tuple[InputVersion, ...]
-    previous: str | None = None
-
-    def to_json(self) -> bytes:
-        return to_json({"schema": SCHEMA, **asdict(self)})
-
-    @classmethod
-    def from_json(cls, text: bytes) -> Version:
-        """Read a manifest; refuse paths that would leave the folder they are fetched into. Raises ValueError."""
-        data = from_json(text)
-        try:
-            return cls(
-                workload=data["workload"],
-                run_id=check_segment(data["run_id"]),
-                published=data["published"],
-                prefix=data["prefix"],
-                items=tuple(map(check_segment, data["items"])) if data["items"] is not None else None,
-                files=files_from(data["files"]),
-                inputs=tuple(InputVersion(entry["name"], entry["run_id"]) for entry in data["inputs"]),
-                previous=data.get("previous"),
-            )
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a manifest of a version: {error!r}") from error
+ALL_RECORDS: Final = f"{RECORDS}/*"
 
 
-def files_from(entries: Sequence[Mapping[str, Any]]) -> tuple[File, ...]:
-    """The files of a manifest or a record, each path checked."""
-    return tuple(File(check_path(entry["path"]), int(entry["bytes"]), entry["sha256"]) for entry in entries)
+def all_of(workload: str) -> str:
+    """All of a workload in a bucket, but its records."""
+    return f"{workload}/*"
 
 
-def to_json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode()
+def all_versions(workload: str) -> str:
+    return f"{workload}/{VERSIONS}/*"
 
 
-def from_json(text: bytes) -> dict[str, Any]:
-    """A JSON object of ours. Raises ValueError for anything else, and for a schema that a newer release wrote."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    if value.get("schema") != SCHEMA:
-        raise ValueError(f"schema {value.get('schema')!r}; this release reads schema {SCHEMA}")
-    return value
+def all_rejected(workload: str) -> str:
+    return f"{workload}/{REJECTED}/*"
+
+
+def all_records(workload: str) -> str:
+    return f"{RECORDS}/{workload}/*"

@@ -1,0 +1,40 @@
+"""HERD_TASK as a workload's settings give it: the same for a task definition and for `herd try`. No Pulumi here."""
+
+from herd.infra.offer import Offering
+from herd.infra.spec.load import AnySpec, ApiSpec, BatchSpec
+from herd.runner.contract.task import Check, Connection, Read, TaskSettings
+
+
+def task_settings(spec: AnySpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
+    """What the runner needs to know of `spec`; who starts it fills in what depends on where it runs."""
+    batch = spec if isinstance(spec, BatchSpec) else None
+    service = spec if isinstance(spec, ApiSpec) else None
+    return TaskSettings(
+        environment=environment,
+        workload=spec.name,
+        kind=spec.kind,
+        command=spec.command,
+        data_bucket=data_bucket,
+        reads=tuple(
+            Read(read.name, fetch=False, uri=offer.datasets[read.name].uri)
+            if read.name in offer.datasets
+            else Read(read.name, read.fetch)
+            for read in spec.reads
+        ),
+        connections=tuple(_connection(name, offer) for name in spec.connects),
+        params=dict(spec.params),
+        checks=tuple(Check(**check.model_dump()) for check in batch.checks) if batch else (),
+        fan_out=batch.fan_out if batch else (),
+        retries=batch.retries if batch else 0,
+        timeout_seconds=batch.timeout_minutes * 60 if batch else None,
+        memory_gb=spec.memory_gb,
+        port=service.port if service else None,
+        base_path="" if service else None,
+        health=service.health if service else None,
+        start_seconds=service.start_minutes * 60 if service else None,
+    )
+
+
+def _connection(name: str, offer: Offering) -> Connection:
+    connection = offer.connections[name]
+    return Connection(name, connection.driver, connection.host, connection.port)

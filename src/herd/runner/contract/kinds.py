@@ -1,0 +1,12 @@
+"""The kinds of workloads, and the folder of a project that each lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+Kind = Literal["job", "report", "api"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+FOLDERS: Mapping[Kind, str] = {"job": "jobs", "report": "reports", "api": "apis"}
+KIND_OF_FOLDER: Mapping[str, Kind] = {folder: kind for kind, folder in FOLDERS.items()}
