@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from herd.infra.naming import WORKLOAD
+from herd.runner.contract.kinds import FOLDERS
+from herd.runner.contract.names import WORKLOAD
 
 NOT_LOOKED_INTO = ("node_modules", "venv", "env", "build", "dist", "site-packages", "tests", "test")
-HERDS_OWN = ("infra", "images", "jobs", "reports", "apis", "apps", "lib", "wheels")
+HERDS_OWN = ("infra", "images", *FOLDERS.values(), "apps", "lib", "wheels")
 NO_SCRIPT = re.compile(r"(test_.*|.*_test|conftest|setup|noxfile|__init__|__main__)\.py")
 LARGEST_DATA_BYTES = 10_000_000
 MOST_DEPTH = 4
