@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from herd.checkout import find as checkouts
 from herd.checkout.find import Checkout
+from herd.checkout.project_files import LOCK
 from herd.doctor import local_state as breakage
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
@@ -42,6 +43,10 @@ def _python(checkout: Checkout) -> Finding:
 
 
 def _packages(checkout: Checkout) -> Finding:
+    lock, installed = checkout.root / LOCK, checkout.root / ".venv" / LOCK
+    if lock.is_file():  # a project that has Herd from wheels: its Makefile installs, and keeps what it installed
+        good = installed.is_file() and installed.read_bytes() == lock.read_bytes()
+        return Finding("packages", good, "as locked" if good else f"not as {LOCK} says", "`make tools` installs them")
     good = packages.is_current(checkout.root, packages.RUN)
 
     def install() -> str:
