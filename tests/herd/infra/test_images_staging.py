@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herd.infra.images import build_context as staging
-from herd.infra.images.build_context import SAME_TIME, File, Ignore, Staged, Stager, StagingError, content_hash, write
+from herd.infra.images.build_context import SAME_TIME, File, Staged, Stager, StagingError, content_hash, write
 from herd.infra.spec.load import JobSpec
+from localcloud.images.context import Context
 
 FILES = {
     "images/python/Dockerfile": "FROM scratch\n",
@@ -280,10 +281,35 @@ def test_what_is_no_file_is_refused(root: Path) -> None:
         ("# a\n\n  b  ", "b", True),
         ("# a", "a", False),
         ("a.b", "axb", False),
+        ("[a-c].txt", "b.txt", True),
+        ("[a-c].txt", "d.txt", False),
+        ("*.p[y]c", "a.pyc", True),
+        ("a\\*b", "a*b", True),
+        ("a\\*b", "axb", False),
+        ("./x", "x", True),
+        ("a//b", "a/b", True),
+        ("a/../b", "b", True),
+        ("a/../b", "a/c", False),
+        ("a\n!a/keep", "a/keep", False),
+        ("a\n!a/keep", "a/other", True),
     ],
 )
-def test_dockerignore(text: str, path: str, ignored: bool) -> None:
-    assert Ignore(text)(path) is ignored
+def test_dockerignore(root: Path, tmp_path: Path, text: str, path: str, ignored: bool) -> None:
+    """As Docker reads it, when an image is staged and when the local cloud builds one."""
+    shutil.rmtree(root / "images/python")
+    for folder in (root / "images/python", tmp_path / "context"):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text("x")
+        (folder / ".dockerignore").write_text(text)
+    built = {item.path for item in Context(tmp_path / "context", tmp_path / "context/Dockerfile").walk("")}
+    assert (path not in Stager(root, "dev").tree(spec())) is ignored
+    assert (path not in built) is ignored
+
+
+def test_a_dockerignore_that_cannot_be_read_is_named(root: Path) -> None:
+    (root / "images/python/.dockerignore").write_text("[\n")
+    with pytest.raises(StagingError, match="images/python/.dockerignore: Invalid ignore pattern"):
+        stage(root)
 
 
 names = st.text(st.sampled_from("abc.-_ ü"), min_size=1, max_size=8).filter(lambda name: name.strip(".") != "")

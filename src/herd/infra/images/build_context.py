@@ -13,7 +13,6 @@ The same files always give the same context, byte by byte and in their modes and
 
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -94,8 +93,8 @@ class Stager:
         }
         for used in spec.uses:
             tree |= _below(f"lib/{used}", self._folder(Path("lib") / used))
-        ignored = Ignore(self._ignore_file(Path("images") / spec.image / ".dockerignore"))
-        return {path: tree[path] for path in sorted(tree) if not ignored(path)}
+        kept = self._not_ignored(Path("images") / spec.image / ".dockerignore", sorted(tree))
+        return {path: tree[path] for path in kept}
 
     def _runner(self) -> Tree:
         """Of the installed package, wherever that lies."""
@@ -103,11 +102,20 @@ class Stager:
             self._read[RUNNER] = dict(_files(RUNNER, RUNNER, "runner"))
         return self._read[RUNNER]
 
-    def _ignore_file(self, name: Path) -> str:
+    def _not_ignored(self, name: Path, paths: list[str]) -> list[str]:
+        """The paths that the .dockerignore `name` leaves in, by the matcher that the local cloud builds images with."""
         path = self._root / name
         if path.is_symlink():
             raise StagingError(f"{name.as_posix()}: is a link; put the file itself here")
-        return path.read_text("utf-8") if path.is_file() else ""
+        if not path.is_file():
+            return paths
+        from e2b_dockerfile_utils import PatternMatcher  # only for those who have such a file
+
+        try:
+            ignored = PatternMatcher(path.read_text("utf-8").splitlines())
+        except ValueError as error:
+            raise StagingError(f"{name.as_posix()}: {error}") from None
+        return [path for path in paths if not ignored.matches(path)]
 
     def _folder(self, folder: Path) -> Tree:
         if folder not in self._read:
@@ -213,33 +221,3 @@ def _remove_others(folder: Path, files: Mapping[Path, File], folders: set[Path])
                 shutil.rmtree(path)
         elif path not in files or not entry.is_file(follow_symlinks=False):
             path.unlink()
-
-
-class Ignore:
-    """The rules of a .dockerignore: `Ignore("docs/\\n!docs/keep.md")("docs/a.md")` is True.
-
-    As Docker reads them: one pattern a line from the top of the context, `*` within a name, `**` over folders, `!`
-    takes back, the last match counts, a folder that is ignored takes its files along.
-    """
-
-    def __init__(self, text: str) -> None:
-        lines = (line.strip() for line in text.splitlines())
-        self._rules = [
-            (not line.startswith("!"), _pattern(line.removeprefix("!").strip().strip("/")))
-            for line in lines
-            if line and not line.startswith("#")
-        ]
-
-    def __call__(self, path: str) -> bool:
-        ignored = False
-        for verdict, pattern in self._rules:
-            if pattern.match(path):
-                ignored = verdict
-        return ignored
-
-
-def _pattern(text: str) -> re.Pattern[str]:
-    """`a/*.txt` -> a pattern that also matches everything below what it names."""
-    parts = re.split(r"(\*\*/?|\*|\?)", text)
-    meaning = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return re.compile("".join(meaning.get(part, re.escape(part)) for part in parts) + r"(?:/.*)?\Z", re.DOTALL)
