@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from herd.infra import capacity
-from herd.infra.settings.load import BY_PROFILE, PROFILES
+from herd.infra.settings.schema import BY_PROFILE, SETTINGS, Declared
+from herd.infra.settings.tables import PROFILES
 from herd.infra.spec import models as spec_models
 from herd.infra.spec import rules_workload as spec_rules
 from herd.infra.spec import schedule
@@ -187,7 +187,6 @@ def code(names: Iterable[str]) -> str:
 
 
 def stack_settings() -> list[str]:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     lines = [
         "## Settings of an environment",
         "",
@@ -198,16 +197,15 @@ def stack_settings() -> list[str]:
         "| setting | type | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    for key, entry in declared.items():
-        if ":" not in key:
-            lines.append(f"| `{key}` | {entry['type']} | {stack_default(key, entry)} | {entry['description']} |")
+    for key, entry in SETTINGS.items():
+        lines.append(f"| `{key}` | {entry.type} | {stack_default(key, entry)} | {entry.description} |")
     return [*lines, ""]
 
 
-def stack_default(key: str, entry: dict[str, Any]) -> str:
-    if entry["default"] == BY_PROFILE:
+def stack_default(key: str, entry: Declared) -> str:
+    if entry.default == BY_PROFILE:
         return " / ".join(f"`{json.dumps(defaults[key])}`" for defaults in PROFILES.values())
-    return f"`{json.dumps(entry['default'])}`"
+    return f"`{json.dumps(entry.default)}`"
 
 
 def schema() -> dict[str, Any]:

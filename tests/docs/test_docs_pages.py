@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from herd.infra.settings.schema import SETTINGS as STACK_SETTINGS
 from herd.infra.spec.models import MODELS, Check, Read, Replicas, settings_of
 from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
 
@@ -66,17 +67,15 @@ def test_settings_that_a_page_gives_a_value_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
 def test_settings_of_an_environment_exist(page: Path) -> None:
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     tags = {"project", "environment", "workload", "kind", "owner"}  # `herd:owner` is a tag
     named = re.findall(r"`herd:(\w+)`", prose(page))
-    assert set(named) <= {*declared, *tags}
+    assert set(named) <= {*STACK_SETTINGS, *tags}
 
 
 @pytest.mark.parametrize("page", HAND_WRITTEN, ids=name_of)
 def test_words_that_look_like_settings_are_settings(page: Path) -> None:
     """`company_cidrs` alone: of a workload, of an environment, or of an account's bootstrap."""
-    files = (ROOT / "Pulumi.yaml", ROOT / "src/herd/bootstrap" / "Pulumi.yaml")
-    declared = {name for file in files for name in yaml.safe_load(file.read_text())["config"]}
+    declared = {*STACK_SETTINGS, *yaml.safe_load((ROOT / "src/herd/bootstrap/Pulumi.yaml").read_text())["config"]}
     named = {code for code in inline_code(page) if re.fullmatch(r"[a-z]+(_[a-z]+)+", code)}
     assert named <= {*declared, *SETTINGS, *NESTED}
 

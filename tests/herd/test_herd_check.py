@@ -30,7 +30,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(made: Sandbox) -> Iterator[Sandbox]:
     """The checkout as it was, whatever a test did to its files."""
-    changed = ("jobs/small/workload.toml", "Pulumi.dev.yaml", "infra/__main__.py")
+    changed = ("jobs/small/workload.toml", "Pulumi.yaml", "Pulumi.dev.yaml", "infra/__main__.py")
     before = {name: (made.folder / name).read_text() for name in changed}
     yield made
     for name, text in before.items():
@@ -124,6 +124,23 @@ def test_a_file_that_is_wrong_is_wrong_input(sandbox: Sandbox, file: str, text: 
     done = check(sandbox)
     assert done.returncode == 2 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_settings_are_herds_in_a_project_of_any_name(sandbox: Sandbox) -> None:
+    """The rules see them too, and what earlier versions had below the project's name is not passed over."""
+    sandbox.write("Pulumi.yaml", (sandbox.folder / "Pulumi.yaml").read_text().replace("name: herd\n", "name: acme\n"))
+    sandbox.write("jobs/small/workload.toml", 'schedule = "@daily"\nhardware = "big"\n')
+    pools = ":network: nat\n  PROJECT:pools: {big: {instance_type: m7i.large}}\n"
+    sandbox.write("Pulumi.dev.yaml", f"config:\n  herd{pools.replace('PROJECT', 'herd')}  acme:feature: 'on'\n")
+    done = check(sandbox)
+    assert done.returncode == 0 and "no problems" in done.stderr, done.stderr
+    sandbox.write("Pulumi.dev.yaml", f"config:\n  acme{pools.replace('PROJECT', 'acme')}")
+    done = check(sandbox)
+    assert done.returncode == 2, done.stderr
+    says = "settings are herd:<setting> in every project; rename it to herd:"
+    for setting in ("network", "pools"):
+        assert f"Pulumi.dev.yaml: acme:{setting}: {says}{setting}\n" in done.stderr
+    assert "Traceback" not in done.stderr and "'big'" not in done.stderr
 
 
 def test_every_environment_with_a_file_is_checked(sandbox: Sandbox) -> None:

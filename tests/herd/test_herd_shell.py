@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from herd.checkout import stack_config
+from herd.checkout import files, stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.targets import pulumi_env as shell
@@ -143,6 +143,23 @@ def test_everything_that_can_be_adopted_is_left_to_its_account() -> None:
     from herd.infra.settings.tables import ADOPTABLE
 
     assert set(ADOPTABLE) < set(stack_config.OF_ITS_ACCOUNT)
+
+
+def test_what_an_earlier_herd_wrote_into_the_copy_is_taken_out(checkout: Checkout) -> None:
+    """It stood below the project's name; what a person set there stays, and is said to be in the wrong place."""
+    (checkout.root / "Pulumi.yaml").write_text("name: acme\n")
+    copy = stack_config.prepare(checkout, "dev")
+    ours = {"acme:account": "123456789012", "acme:scheme": "http", "acme:expired": ["x"]}
+    text = yaml.safe_load(copy.read_text())
+    text["config"] |= ours
+    origin = copy.read_text().partition("\n")[0]
+    copy.write_text(f"{origin}\n{yaml.safe_dump(text)}")
+    assert files.settings(checkout, "dev")["scheme"] == "http"
+    assert not ours.keys() & yaml.safe_load(stack_config.prepare(checkout, "dev").read_text())["config"].keys()
+    text["config"]["acme:zones"] = 3
+    copy.write_text(f"{origin}\n{yaml.safe_dump(text)}")
+    with pytest.raises(WrongInput, match="^Pulumi.dev.yaml: acme:zones: .* rename it to herd:zones$"):
+        files.settings(checkout, "dev")
 
 
 @pytest.mark.parametrize("text", ["config: [", "- a\n", "config: 3\n"])

@@ -48,7 +48,8 @@ def offer(checkout: Checkout, environment: str) -> Offer:
 
 
 def settings(checkout: Checkout, environment: str) -> dict[str, Any]:
-    """The stack's own settings, as its file has them: `{"profile": "prod", "pools": {…}}`."""
-    prefix = f"{checkout.project}:"
-    found = stack_config.values(checkout, environment)
-    return {key.removeprefix(prefix): value for key, value in found.items() if str(key).startswith(prefix)}
+    """The stack's own settings, as its file has them: `{"profile": "prod", "pools": {…}}`. Raises WrongInput for those
+    of an earlier Herd, below the project's name.
+    """
+    values = stack_config.values(checkout, environment)
+    return stack_config.settings(checkout, values, f"Pulumi.{environment}.yaml")

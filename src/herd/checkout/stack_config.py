@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
+from herd.infra.settings.schema import NAMESPACE, misplaced, own
+from herd.infra.settings.schema import key as key_of
 
 TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
@@ -51,7 +53,8 @@ def prepare(
     source = tracked(checkout, environment)
     text = source.read_text() if source else ""
     copy = path_of(checkout, environment)
-    old = read(copy) if copy.exists() else {}
+    there = read(copy) if copy.exists() else {}
+    old = _without_earlier(checkout.project, there)
     origin = f"# made by herd from {source.name if source else 'nothing'}, {hashlib.sha256(text.encode()).hexdigest()}"
     if old and copy.read_text().startswith(origin):
         new = dict(old)
@@ -63,18 +66,18 @@ def prepare(
             new["encryptionsalt"] = old["encryptionsalt"]
     # The local cloud is one account with one region and speaks plain HTTP: facts of the place, no choices of the team.
     new["config"] = {
-        **_without_adopted(checkout.project, new.get("config") or {}),
+        **_without_adopted(new.get("config") or {}),
         "aws:region": region,
         "aws:allowedAccountIds": [LOCAL_ACCOUNT],
-        f"{checkout.project}:account": LOCAL_ACCOUNT,
-        f"{checkout.project}:scheme": "http",
+        key_of("account"): LOCAL_ACCOUNT,
+        key_of("scheme"): "http",
     }
-    key = f"{checkout.project}:expired"
+    key = key_of("expired")
     if expired is None:
         expired = (old.get("config") or {}).get(key, ())
     new["config"] = _with(new["config"], key, expired)
     written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
-    if new != old or not copy.read_text().startswith(origin):
+    if new != there or not copy.read_text().startswith(origin):
         # `pulumi stack init` is run in this folder, where it may write: it needs a project.
         (checkout.folder("pulumi") / "Pulumi.yaml").write_text(f"name: {checkout.project}\nruntime: python\n")
         scratch = copy.with_suffix(".new")
@@ -91,7 +94,7 @@ def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) 
     # A person may have told Pulumi of another file.
     told = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
     source = Path(told) if told else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    key = f"{checkout.project}:expired"
+    key = key_of("expired")
     settings = read(source) if expired is not None and source.exists() else {}
     config = settings.get("config") or {}
     if expired is None or list(config.get(key) or ()) == list(expired):
@@ -110,23 +113,42 @@ def _with(config: dict[str, Any], key: str, names: Sequence[str]) -> dict[str, A
     return {**rest, key: list(names)} if names else rest
 
 
-def _without_adopted(project: str, config: dict[str, Any]) -> dict[str, Any]:
+def _without_adopted(config: dict[str, Any]) -> dict[str, Any]:
     """The settings without what they adopt from another account: it is not here, and dev can do without.
 
     So one file is dev's on the laptop and on AWS. prod cannot be without its data and its boundary, and is refused.
     """
-    elsewhere = str(config.get(f"{project}:account") or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
-    if not elsewhere or config.get(f"{project}:profile") == "prod":
+    elsewhere = str(config.get(key_of("account")) or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
+    if not elsewhere or config.get(key_of("profile")) == "prod":
         return config
-    adopted = {f"{project}:{name}" for name in OF_ITS_ACCOUNT}
+    adopted = {key_of(name) for name in OF_ITS_ACCOUNT}
     return {key: value for key, value in config.items() if key not in adopted or value == "create"}
 
 
 def values(checkout: Checkout, environment: str) -> dict[str, Any]:
     """The settings of an environment, read only: the tracked file's, and what was set in the copy beside them."""
-    files = [path_of(checkout, environment), tracked(checkout, environment)]
-    found = [read(path).get("config") or {} for path in files if path is not None and path.exists()]
+    copy, source = path_of(checkout, environment), tracked(checkout, environment)
+    copied = _without_earlier(checkout.project, read(copy)) if copy.exists() else {}
+    files = [copied, read(source) if source else {}]
+    found = [file.get("config") or {} for file in files]
     return {key: value for config in found for key, value in config.items()}
+
+
+def _without_earlier(project: str, file: dict[str, Any]) -> dict[str, Any]:
+    """A copy without what earlier versions of Herd wrote into it by themselves, below the project's name."""
+    if project == NAMESPACE or "config" not in file:
+        return file
+    earlier = {f"{project}:{name}" for name in ("account", "scheme", "expired")}
+    return {**file, "config": {key: value for key, value in (file["config"] or {}).items() if key not in earlier}}
+
+
+def settings(checkout: Checkout, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Herd's settings among those of a stack's file: `{"profile": "prod"}`. Raises WrongInput for those of an earlier
+    Herd, which stand below the project's name.
+    """
+    if problems := list(misplaced(checkout.project, config)):
+        raise WrongInput("\n".join(f"{name}: {problem}" for problem in problems))
+    return own(config)
 
 
 def read(path: Path) -> dict[str, Any]:

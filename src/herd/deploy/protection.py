@@ -14,6 +14,8 @@ from typing import Any
 from herd import console
 from herd.engine.changes import short, type_and_name
 from herd.errors import HerdError, WrongInput
+from herd.infra.settings.schema import key as key_of
+from herd.infra.settings.schema import own
 from herd.review.exposure import LOST
 from herd.targets.target import Target
 
@@ -57,12 +59,11 @@ def adopted_buckets(target: Target) -> frozenset[str]:
     if target.deployed:
         adopted: Mapping[str, Any] = target.deployed.adopted
     else:
-        prefix = f"{target.checkout.project}:"
         try:
             config = target.settings().get("config") or {}
         except HerdError:  # an environment that never was, without a file
             config = {}
-        adopted = {key.removeprefix(prefix): value for key, value in config.items()}
+        adopted = own(config)
     return frozenset(str(adopted[key]) for key in ("data_bucket", "log_bucket") if adopted.get(key))
 
 
@@ -120,10 +121,10 @@ def unprotected_settings(target: Target) -> Iterator[Path]:
     checkout = target.checkout
     settings = target.settings()
     runs_with = {
-        key if ":" in key else f"{checkout.project}:{key}": value
+        key if ":" in key else key_of(key): value
         for key, value in (target.deployed.runs_with if target.deployed else {}).items()
     }
-    settings["config"] = {**(settings.get("config") or {}), **runs_with, f"{checkout.project}:protect": False}
+    settings["config"] = {**(settings.get("config") or {}), **runs_with, key_of("protect"): False}
     handle, name = tempfile.mkstemp(suffix=".yaml", prefix="unprotected-", dir=checkout.folder())
     try:
         with os.fdopen(handle, "w") as file:

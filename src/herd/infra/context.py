@@ -38,7 +38,7 @@ class Account:
         identity = get_caller_identity()
         if identity.account_id != settings.account:
             raise SettingsError(
-                f"Pulumi.{settings.environment}.yaml: {settings.project}:account = {settings.account}, but the "
+                f"Pulumi.{settings.environment}.yaml: herd:account = {settings.account}, but the "
                 f"credentials are of the account {identity.account_id}; nothing was changed"
             )
         return cls(id=identity.account_id, region=settings.region, partition=identity.arn.split(":")[1])

@@ -85,7 +85,7 @@ class Stack:
 
     def setting(self, name: str, *, dev: str = "", prod: str = "") -> str:
         """A setting's text; where the stack leaves it to its profile, that profile's."""
-        given = self.config.get(f"{self.project}:{name}", "profile")
+        given = self.config.get(f"herd:{name}", "profile")
         return (prod if self.is_prod else dev) if given == "profile" else given
 
     def on(self, name: str) -> bool:
@@ -94,7 +94,7 @@ class Stack:
 
     @property
     def is_prod(self) -> bool:
-        return self.config.get(f"{self.project}:profile", "dev") == "prod"
+        return self.config.get("herd:profile", "dev") == "prod"
 
 
 Check = Callable[[Resource, Stack], Iterable[str]]

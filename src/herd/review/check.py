@@ -17,6 +17,7 @@ from herd.checkout import review_dates as reviews
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.infra.settings.schema import key as key_of
 from herd.policy import exceptions
 from herd.policy.catalogue import RULES, examine
 from herd.policy.exceptions import Exceptions, ExceptionsError
@@ -77,7 +78,7 @@ def declared(checkout: Checkout, environment: str) -> list[Resource]:
 def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:
     """The settings that the program gets, and the resources that it asks for."""
     config, secret = configuration(checkout, environment)
-    config[f"{checkout.project}:expired"] = json.dumps(reviews.expired(specs))
+    config[key_of("expired")] = json.dumps(reviews.expired(specs))
     made = _run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
@@ -101,8 +102,8 @@ def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str],
             found[name] = given
     source = stack_config.tracked(checkout, environment)
     found |= stack_config.read(source).get("config") or {} if source else {}
-    account = str(found.get(f"{checkout.project}:account") or stack_config.LOCAL_ACCOUNT)
-    found[f"{checkout.project}:account"] = account
+    account = str(found.get(key_of("account")) or stack_config.LOCAL_ACCOUNT)
+    found[key_of("account")] = account
     found.setdefault("aws:allowedAccountIds", [account])
     readable = {str(key): _readable(value) for key, value in found.items()}
     secret = [str(key) for key, value in found.items() if readable[str(key)] != value]
@@ -121,12 +122,12 @@ def _readable(value: Any) -> Any:
 def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
     """Run the program on its own interpreter; what it asked for."""
     told = {
-        "account": config[f"{checkout.project}:account"],
+        "account": config[key_of("account")],
         "region": config.get("aws:region", stack_config.LOCAL_REGION),
         "project": checkout.project,
         "stack": environment,
         "program": str(checkout.root / "infra"),
-        "vpc": config.get(f"{checkout.project}:vpc", ""),
+        "vpc": config.get(key_of("vpc"), ""),
     }
     with tempfile.TemporaryDirectory(prefix="herd-check-") as folder:
         result = Path(folder) / "result.json"

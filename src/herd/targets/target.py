@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from herd.errors import HerdError
+from herd.infra.settings.schema import key as key_of
 from herd.targets import exports
 from herd.targets.exports import Exports
 from herd.targets.stack import Stack
@@ -95,8 +96,8 @@ class Target(Stack):
         """
         if self.deployed:
             return self.deployed.protected
-        config, project = self.settings().get("config") or {}, self.checkout.project
-        return str(config.get(f"{project}:protect", config.get(f"{project}:profile") == "prod")).lower() == "true"
+        config = self.settings().get("config") or {}
+        return str(config.get(key_of("protect"), config.get(key_of("profile")) == "prod")).lower() == "true"
 
     @abstractmethod
     def shell_variables(self) -> dict[str, str | None]:

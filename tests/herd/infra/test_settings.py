@@ -1,4 +1,4 @@
-"""The stack's settings: declared in Pulumi.yaml, read and checked in one place."""
+"""The stack's settings: declared, read and checked in one place."""
 
 import json
 import re
@@ -17,14 +17,14 @@ from herd.infra import naming
 from herd.infra.settings import load as settings
 from herd.infra.settings.load import PROFILES, Settings, SettingsError, parse
 from herd.infra.settings.readers import is_arm64
+from herd.infra.settings.schema import BY_PROFILE, SETTINGS, misplaced, own
+from herd.infra.settings.schema import key as key_of
 from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from herd.runner.contract import names
 
 ROOT = Path(__file__).parents[3]
 ACCOUNT = "123456789012"
 PLACE = {"aws:region": "eu-west-1", "aws:allowedAccountIds": f'["{ACCOUNT}"]', "herd:account": ACCOUNT}
-DECLARED = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-OWN = {key: entry for key, entry in DECLARED.items() if ":" not in key}
 DEV = Settings("herd", "dev", "eu-west-1", ACCOUNT)
 KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/acme-boundary"
@@ -38,32 +38,60 @@ def as_text(value: Any) -> str:
 
 
 def test_every_setting_is_declared_with_type_default_and_meaning_and_the_defaults_agree() -> None:
-    assert OWN.keys() == vars(DEV).keys() - settings.GIVEN
-    assert all(entry["description"] and entry["type"] for entry in OWN.values())
-    for key, entry in OWN.items():
-        if entry["default"] == settings.BY_PROFILE:
+    types = {str: "string", bool: "boolean", int: "integer", list: "array", dict: "object"}
+    assert SETTINGS.keys() == vars(DEV).keys() - settings.GIVEN
+    for key, entry in SETTINGS.items():
+        assert entry.description
+        if entry.default == BY_PROFILE:
             assert PROFILES["dev"][key] == getattr(DEV, key), key
-            # Pulumi's own check of types would refuse the word.
-            assert entry["type"] == "string"
-        elif key != "account":
-            assert settings._READERS[key](as_text(entry["default"])) == getattr(DEV, key), key
+            assert types[type(PROFILES["dev"][key])] == entry.type, key
+        else:
+            assert types[type(entry.default)] == entry.type, key
+            if key != "account":
+                assert settings._READERS[key](as_text(entry.default)) == getattr(DEV, key), key
 
 
 def test_profiles_set_the_same_settings_and_say_so() -> None:
     assert PROFILES["dev"].keys() == PROFILES["prod"].keys()
-    assert {key for key, entry in OWN.items() if entry["default"] == settings.BY_PROFILE} == PROFILES["dev"].keys()
+    assert {key for key, entry in SETTINGS.items() if entry.default == BY_PROFILE} == PROFILES["dev"].keys()
     for profile, defaults in PROFILES.items():
         for key, value in defaults.items():
             said = as_text(value)
-            assert re.search(rf"\b{profile} {said}\b", OWN[key]["description"]), (key, profile, said)
+            assert re.search(rf"\b{profile} {said}\b", SETTINGS[key].description), (key, profile, said)
 
 
-def test_pulumis_own_way_of_passing_the_defaults_is_read() -> None:
-    config = {f"herd:{key}": as_text(entry["default"]) for key, entry in OWN.items()}
+def test_the_defaults_may_be_written_out() -> None:
+    config = {f"herd:{key}": as_text(entry.default) for key, entry in SETTINGS.items()}
     assert parse("herd", "dev", config | PLACE) == DEV
     assert parse("herd", "prod", config | PLACE | PROD) == Settings.by_profile(
         "prod", "herd", "prod", "eu-west-1", ACCOUNT, data_bucket="acme-data", boundary=BOUNDARY
     )
+
+
+def test_keys_are_herds_in_a_project_of_any_name() -> None:
+    """Those of the project's own name are the team's, for `pulumi.Config()` in its program."""
+    found = parse("acme", "dev", PLACE | {"herd:network": "nat", "herd:zones": "3", "acme:feature": "on"})
+    assert (found.project, found.network, found.zones) == ("acme", "nat", 3)
+    with pytest.raises(SettingsError) as refused:
+        parse("acme", "dev", PLACE | {"herd:netwrok": "nat"})
+    assert "herd:netwrok: unknown setting 'netwrok'; did you mean 'network'?" in str(refused.value)
+
+
+def test_settings_of_an_earlier_herd_are_not_passed_over() -> None:
+    """They stood below the project's name."""
+    with pytest.raises(SettingsError) as refused:
+        parse("acme", "prod", PLACE | PROD | {"acme:protect": "false", "acme:network": "nat", "acme:feature": "on"})
+    assert str(refused.value).splitlines() == [
+        f"Pulumi.prod.yaml: acme:{name}: settings are herd:<setting> in every project; rename it to herd:{name}"
+        for name in ("network", "protect")
+    ]
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.sampled_from(["herd", "acme", "herd-2"]))
+def test_a_setting_is_found_below_herds_name_alone(setting: str, project: str) -> None:
+    assert own({key_of(setting): 1, f"x-{key_of(setting)}": 2, "aws:region": 3}) == {setting: 1}
+    assert bool(list(misplaced(project, {f"{project}:{setting}": 1}))) == (project != "herd")
+    assert not list(misplaced(project, {key_of(setting): 1}))
 
 
 def test_a_profiles_defaults_can_be_set_one_by_one() -> None:
@@ -133,7 +161,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 
 def test_values_arrive() -> None:
-    assert VALUES.keys() == OWN.keys()
+    assert VALUES.keys() == SETTINGS.keys()
     config = {f"herd:{key}": as_text(written) for key, (written, _) in VALUES.items()} | {"other:setting": "not ours"}
     found = parse("herd", "pr-17", PLACE | config, SECRET)
     assert vars(found) == {"project": "herd", "environment": "pr-17", "region": "eu-west-1"} | {
@@ -315,7 +343,7 @@ def test_a_secret_is_not_echoed() -> None:
     assert "hunter2" not in repr(SignIn(**SIGN_IN))
 
 
-@given(st.sampled_from(sorted(OWN)), st.text(max_size=40) | st.just("[" * 5000))
+@given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=40) | st.just("[" * 5000))
 def test_any_value_is_read_or_refused(key: str, value: str) -> None:
     try:
         parse("herd", "dev", PLACE | {f"herd:{key}": value})

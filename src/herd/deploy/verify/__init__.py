@@ -24,6 +24,7 @@ from herd.deploy.verify.environment import Record
 from herd.deploy.verify.promises import Outcome
 from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 from herd.errors import HerdError, Interrupted, WrongInput
+from herd.infra.settings.schema import own
 from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
 
@@ -174,9 +175,7 @@ def _ends_in_order() -> Iterator[None]:
 
 
 def _settings(target: Target) -> dict[str, Any]:
-    prefix = f"{target.checkout.project}:"
-    config = stack_config.read(target.checkout.root / f"Pulumi.{target.name}.yaml").get("config") or {}
-    return {key.removeprefix(prefix): value for key, value in config.items()}
+    return own(stack_config.read(target.checkout.root / f"Pulumi.{target.name}.yaml").get("config") or {})
 
 
 def _where(verified: AwsTarget | None) -> str:

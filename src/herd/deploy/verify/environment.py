@@ -23,6 +23,7 @@ from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.deploy import down
 from herd.errors import HerdError, WrongInput
+from herd.infra.settings import schema
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 from herd.targets.target import Target
@@ -131,10 +132,7 @@ def _own(stack: str | None) -> str:
 
 
 def _settings(checkout: Checkout, file: Mapping[str, Any]) -> dict[str, Any]:
-    prefix = f"{checkout.project}:"
-    return {
-        key.removeprefix(prefix): value for key, value in (file.get("config") or {}).items() if key.startswith(prefix)
-    }
+    return stack_config.settings(checkout, file.get("config") or {}, "the stack's settings")
 
 
 def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,7 +169,7 @@ def _write_settings(checkout: Checkout, folder: Path, record: Record, file: Mapp
     own = settings(checkout, record, file)
     others = {key: value for key, value in (file.get("config") or {}).items() if key.startswith("aws:")}
     path = folder / f"Pulumi.{record.name}.yaml"
-    config = {**others, **{f"{checkout.project}:{key}": value for key, value in own.items()}}
+    config = {**others, **{schema.key(key): value for key, value in own.items()}}
     # What `stack init` wrote: with another salt or key the stack's state could not be read.
     encryption = {key: file[key] for key in ("secretsprovider",) if key in file}
     path.write_text(yaml.safe_dump({**encryption, "config": config}, sort_keys=False))

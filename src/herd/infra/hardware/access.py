@@ -30,15 +30,15 @@ def refusals(services: Iterable[ApiSpec], settings: Settings) -> Iterator[str]:
         if service.access == "public" and not settings.allow_public:
             yield (
                 f'{file}: access = "public" is not allowed in the stack {stack}; write "company" or "internal", or '
-                f"`pulumi config set {settings.project}:allow_public true`"
+                f"`pulumi config set herd:allow_public true`"
             )
         if service.access == "company" and not (settings.company_cidrs or settings.sign_in):
             yield (
-                f'{file}: access = "company" needs to know the company: set {settings.project}:company_cidrs (its '
-                f"addresses) or {settings.project}:sign_in in Pulumi.{stack}.yaml"
+                f'{file}: access = "company" needs to know the company: set herd:company_cidrs (its '
+                f"addresses) or herd:sign_in in Pulumi.{stack}.yaml"
             )
         if settings.require_tls and not settings.has_tls:
             yield (
-                f"{file}: the stack {stack} serves by HTTPS only; set {settings.project}:domain with "
-                f"{settings.project}:dns_zone or {settings.project}:certificate in Pulumi.{stack}.yaml"
+                f"{file}: the stack {stack} serves by HTTPS only; set herd:domain with "
+                f"herd:dns_zone or herd:certificate in Pulumi.{stack}.yaml"
             )

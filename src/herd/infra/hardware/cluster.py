@@ -210,7 +210,7 @@ def unreachable(specs: Specs, settings: Settings) -> Iterator[str]:
             yield (
                 f'{(spec.folder / "workload.toml").as_posix()}: hardware = "{spec.hardware}" does not go with the '
                 f"network `public` of {settings.environment}, which only has a way out for Fargate; "
-                f"set {settings.project}:network to nat or endpoints in Pulumi.{settings.environment}.yaml"
+                f"set herd:network to nat or endpoints in Pulumi.{settings.environment}.yaml"
             )
 
 

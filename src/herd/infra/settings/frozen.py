@@ -108,7 +108,7 @@ class Running:
         runs, given, environment = self.settings, values(settings), settings.environment
         found = changed(runs, given)
         for setting, why in found.items():
-            key = setting if ":" in setting else f"{settings.project}:{setting}"
+            key = setting if ":" in setting else f"herd:{setting}"
             now = f"is {given[setting]}" if given[setting] else "is not set"
             was = f"with {runs[setting]}" if runs[setting] else "without one"
             yield f"Pulumi.{environment}.yaml: {key} {now}, but {environment} runs {was}: {why}"

@@ -1,6 +1,6 @@
 """The stack's settings: the only reader of `pulumi.Config`.
 
-Every setting is declared in Pulumi.yaml with its type, default and meaning; here each becomes a plain value that was
+Every setting is declared in `schema` with its type, default and meaning; here each becomes a plain value that was
 checked, so that the rest of the program knows nothing of Pulumi's configuration and tests make a `Settings` by hand.
 A profile is a set of defaults and nothing else: no code asks which one it is (docs/decisions/0013).
 All problems are shown at once, in the words of the file:
@@ -20,11 +20,9 @@ from pulumi.runtime import config as runtime_config
 from herd.infra import naming
 from herd.infra.messages import did_you_mean, printable, quoted, show
 from herd.infra.settings import readers as read
+from herd.infra.settings.schema import BY_PROFILE, SETTINGS, misplaced
+from herd.infra.settings.schema import own as own_settings
 from herd.infra.settings.tables import PROFILES, Connection, Dataset, Pool, Profile, SignIn
-
-BY_PROFILE = "profile"
-"""In Pulumi.yaml the default of a setting that has one for each profile. Pulumi hands every default to the program, so
-only a word of its own tells "not set" from "set to the same"."""
 
 
 class SettingsError(pulumi.RunError):
@@ -33,7 +31,7 @@ class SettingsError(pulumi.RunError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What an environment is told from outside. Defaults are those of Pulumi.yaml and of the profile dev (a test
+    """What an environment is told from outside. Defaults are those of `schema` and of the profile dev (a test
     compares them); `Settings.by_profile("prod", …)` has the other's. Empty text or an empty collection: not used.
 
     `account`: the one that the environment may be made in. `schedules`: off, everything is deployed and nothing starts
@@ -112,28 +110,29 @@ def parse(project: str, environment: str, config: Mapping[str, str], secret: fro
         naming.Naming(project, environment)
     except ValueError as error:
         problems.append(f"the stack: {error}")
-    own = {key.partition(":")[2]: value for key, value in config.items() if key.startswith(f"{project}:")}
+    problems += misplaced(project, config)
+    own = own_settings(config)
     for key, text in sorted(own.items()):
         if key not in _READERS:
-            problems.append(f"{project}:{printable(key)}: unknown setting {quoted(key)}{did_you_mean(key, _READERS)}")
+            problems.append(f"herd:{printable(key)}: unknown setting {quoted(key)}{did_you_mean(key, _READERS)}")
             continue
         if text == BY_PROFILE and key in PROFILES["dev"] or key == "account" and not text:
             continue
         try:
             values[key] = _READERS[key](text)
         except ValueError as error:
-            problems.append(f"{project}:{key}{_finding(key, text, error, f'{project}:{key}' in secret)}")
-    if values.get("sign_in") and f"{project}:sign_in" not in secret:
-        how = f"pulumi config set --secret --path {project}:sign_in.client_secret"
-        problems.append(f"{project}:sign_in has its client_secret in clear; set it with: {how}")
+            problems.append(f"herd:{key}{_finding(key, text, error, f'herd:{key}' in secret)}")
+    if values.get("sign_in") and "herd:sign_in" not in secret:
+        how = "pulumi config set --secret --path herd:sign_in.client_secret"
+        problems.append(f"herd:sign_in has its client_secret in clear; set it with: {how}")
     region = config.get("aws:region", "")
     if not region:
         problems.append("aws:region is missing; set it with: pulumi config set aws:region eu-west-1")
-    problems += _account_problems(project, own.get("account", ""), config)
+    problems += _account_problems(own.get("account", ""), config)
     profile = values.pop("profile", "dev")
     known = {"account": "", "region": region, **values}
     settings = Settings.by_profile(profile, project, environment, **known)
-    problems += [f"{project}:{problem}" for problem in contradictions(settings)]
+    problems += [f"herd:{problem}" for problem in contradictions(settings)]
     if problems:
         raise SettingsError("\n".join(f"Pulumi.{printable(environment)}.yaml: {problem}" for problem in problems))
     return settings
@@ -191,10 +190,10 @@ def _access_problems(settings: Settings) -> Iterator[str]:
         yield "sign_in needs domain: people sign in over TLS only, and a load balancer's own name has no certificate"
 
 
-def _account_problems(project: str, account: str, config: Mapping[str, str]) -> Iterator[str]:
+def _account_problems(account: str, config: Mapping[str, str]) -> Iterator[str]:
     """The account stands twice: for the program, and for the provider, which then refuses credentials of any other."""
     if not account:
-        yield f'{project}:account is missing; set it with: pulumi config set {project}:account "123456789012"'
+        yield 'herd:account is missing; set it with: pulumi config set herd:account "123456789012"'
     elif re.fullmatch("[0-9]{12}", account):
         try:
             allowed = [str(one) for one in json.loads(config.get("aws:allowedAccountIds", "[]"))]
@@ -255,4 +254,4 @@ _READERS: Mapping[str, read.Reader] = {
 }
 GIVEN = frozenset({"project", "environment", "region"})
 """Fields that the project, the stack and the AWS provider give."""
-assert _READERS.keys() == {setting.name for setting in fields(Settings)} - GIVEN
+assert _READERS.keys() == SETTINGS.keys() == {setting.name for setting in fields(Settings)} - GIVEN

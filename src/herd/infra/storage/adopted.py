@@ -36,7 +36,7 @@ class Adopted:
         if not problems:
             problems += _owner_problems(settings, account)
         if problems:
-            where = f"Pulumi.{settings.environment}.yaml: {settings.project}"
+            where = f"Pulumi.{settings.environment}.yaml: herd"
             raise SettingsError("\n".join(f"{where}:{problem}" for problem in problems))
         return cls(vpc_cidr, repositories)
 

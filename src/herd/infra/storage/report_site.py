@@ -111,7 +111,7 @@ def refuse_blocked(settings: Settings) -> None:
         raise
     if block.block_public_policy or block.restrict_public_buckets:
         raise pulumi.RunError(
-            f"Pulumi.{settings.environment}.yaml: {settings.project}:reports = bucket needs a public bucket, and the "
+            f"Pulumi.{settings.environment}.yaml: herd:reports = bucket needs a public bucket, and the "
             f"account {settings.account} (or its organisation) blocks those; write cloudfront, which reads a private "
             "one, or none"
         )

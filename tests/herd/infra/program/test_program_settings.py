@@ -109,6 +109,14 @@ def test_a_setting_changes_what_is_deployed(setting: str, tmp_path: Path) -> Non
     assert deployed(tmp_path / "after", file, line, more) != deployed(tmp_path / "before", file, whole)
 
 
+def test_a_project_of_another_name_has_the_same_resources_under_that_name(team: Path, program: Program) -> None:
+    acme = run_program(team, replace(SETTINGS, project="acme"))
+    there, here = ({(one.type, one.name) for one in ran.resources} for ran in (program, acme))
+    assert there == here
+    assert acme.one("ecs/cluster:Cluster", "cluster-ecs").inputs["name"] == "acme-dev"
+    assert acme.exports["project"] == "acme"
+
+
 def test_a_public_api_needs_the_stacks_consent(team: Path) -> None:
     with pytest.raises(pulumi.RunError, match='apis/answers/workload.toml: access = "public" is not allowed'):
         run_program(team, Settings("herd", "dev", REGION, ACCOUNT))
