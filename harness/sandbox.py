@@ -152,8 +152,11 @@ class Sandbox:
         target.write_text(text)
 
     def close(self) -> None:
-        """Take the environment down and stop the local cloud, whatever state they are in."""
-        self.herd("down", "--yes", check=False)
+        """Stop the local cloud and every task, whatever state they are in.
+
+        The environment is nothing without them but files below the folder. Removing it resource by resource would take
+        longer than many a test; what `down` leaves is looked at where `down` is tested.
+        """
         self.herd("stop", check=False)
 
     def __enter__(self) -> Self:

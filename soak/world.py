@@ -234,7 +234,7 @@ class World(Sandbox):
         assert leftovers.files(self.checkout) == []
 
     def close(self) -> None:
-        """Take everything down, whatever state it is in; what belongs to this world and still runs is ended."""
+        """Stop everything, whatever state it is in; what belongs to this world and still runs is ended."""
         if self.folder.exists():
             super().close()
         if cloud := self.cloud_process():

@@ -16,7 +16,7 @@ from tests.faults.hostile import PERSONS_KEY, PERSONS_SECRET, PERSONS_TOKEN, TEA
 
 @pytest.fixture(scope="module")
 def worlds() -> Iterator[Callable[[str], World]]:
-    """Makes environments that may be hurt, each in a checkout of its own; what is left of them is taken down."""
+    """Makes environments that may be hurt, each in a checkout of its own; what is left running is stopped."""
     # Short: the path of a unix socket lies in it.
     with ExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="herd-", ignore_cleanup_errors=True)))

@@ -12,7 +12,7 @@ from tests.live.support import CANARY
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A fresh checkout; whatever a test leaves is taken down at the end of the module."""
+    """A fresh checkout; whatever a test leaves running is stopped at the end of the module."""
     folder = tmp_path_factory.mktemp("live")
     home = folder / "home"
     (home / ".aws").mkdir(parents=True)
