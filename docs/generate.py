@@ -22,7 +22,6 @@ from herd.infra import capacity
 from herd.infra.settings.schema import BY_PROFILE, SETTINGS, Declared
 from herd.infra.settings.tables import PROFILES
 from herd.infra.spec import models as spec_models
-from herd.infra.spec import rules_workload as spec_rules
 from herd.infra.spec import schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
@@ -152,11 +151,11 @@ def default_of(setting: str, value: Any) -> str:
 def details() -> list[str]:
     lines = ["## The command by what is there", "", "| file | command | in |", "| --- | --- | --- |"]
     kinds_of: dict[str, list[str]] = {}
-    for kind, commands in spec_rules.COMMANDS.items():
-        for file in commands:
-            kinds_of.setdefault(file, []).append(f"{kind}s")
+    for name, kind in spec_models.KINDS.items():
+        for file in kind.commands:
+            kinds_of.setdefault(file, []).append(f"{name}s")
     for file, kinds in kinds_of.items():
-        command = spec_rules.COMMANDS["report"][file]
+        command = spec_models.KINDS["report"].commands[file]
         lines.append(f"| `{file}` | `{' '.join(command)}` | {', '.join(kinds)} |")
     lines += ["", "## CPU and memory", "", "| `cpu` | `memory_gb` |", "| --- | --- |"]
     lines += [f"| {cpu:g} | {capacity.describe(sizes)} |" for cpu, sizes in capacity.FARGATE_MEMORY_GB.items()]
@@ -212,10 +211,10 @@ def schema() -> dict[str, Any]:
     """One JSON schema for all kinds: a file does not say of which kind it is."""
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
-    for model in spec_models.MODELS.values():
-        one = model.model_json_schema()
+    for kind in spec_models.KINDS.values():
+        one = kind.model.model_json_schema()
         definitions |= one.get("$defs", {})
-        properties |= {setting: one["properties"][setting] for setting in settings_of(model)}
+        properties |= {setting: one["properties"][setting] for setting in settings_of(kind.model)}
     settings: dict[str, Any] = {
         "type": "object",
         "additionalProperties": False,

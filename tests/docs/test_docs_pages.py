@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from herd.infra.settings.schema import SETTINGS as STACK_SETTINGS
-from herd.infra.spec.models import MODELS, Check, Read, Replicas, settings_of
+from herd.infra.spec.models import KINDS, Check, Read, Replicas, settings_of
 from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
 
 README = ROOT / "README.md"
 HAND_WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
-SETTINGS = {setting for model in MODELS.values() for setting in settings_of(model)}
+SETTINGS = {setting for kind in KINDS.values() for setting in settings_of(kind.model)}
 NESTED = {setting for model in (Check, Read, Replicas) for setting in settings_of(model)}
 
 
@@ -115,7 +115,7 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 
 def test_the_readme_names_every_kind() -> None:
-    assert all(f"`{kind}s/`" in prose(README) for kind in MODELS)
+    assert all(f"`{kind}s/`" in prose(README) for kind in KINDS)
 
 
 def test_screenshots_are_light() -> None:

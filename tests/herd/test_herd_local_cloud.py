@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -19,6 +20,7 @@ from herd.targets import environment_lock as turn
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import machine, uv
+from tests.herd.outputs import outputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,9 +153,7 @@ def test_what_a_killed_one_left_behind_is_not_taken_for_it(checkout: Checkout, l
 def test_without_it_commands_say_how_to_start_it(cli: Any, root: Path) -> None:
     state = root / ".herd/pulumi/.pulumi/stacks/herd"
     state.mkdir(parents=True)
-    (state / "dev.json").write_text(
-        '{"checkpoint":{"latest":{"resources":[{"type":"pulumi:pulumi:Stack","outputs":{"workloads":{},"pipelines":{},'
-        '"project":"herd","environment":"dev"}}]}}}'
-    )
+    stack = {"type": "pulumi:pulumi:Stack", "outputs": outputs()}
+    (state / "dev.json").write_text(json.dumps({"checkpoint": {"latest": {"resources": [stack]}}}))
     result = cli("status")
     assert (result.exit_code, result.stderr) == (1, "the local cloud is not running; `herd up` starts it\n")

@@ -9,6 +9,7 @@ from unittest.mock import ANY
 import pytest
 
 from herd.runs import services
+from herd.targets.local import LocalTarget
 from tests.herd.outputs import parsed, service_export
 from tests.herd.outputs import service as service_output
 
@@ -24,6 +25,7 @@ class Answers:
 
     def __init__(self, service: dict[str, Any], health: list[str], description: str = "") -> None:
         self.exports = parsed()
+        self.pace = LocalTarget.pace
         self._ecs = SimpleNamespace(
             describe_services=lambda **_: {"services": [service] if service else []},
             describe_task_definition=lambda **_: {"taskDefinition": {"taskDefinitionArn": NEW}},

@@ -114,7 +114,7 @@ def due(specs: Specs) -> list[Review]:
     """Reviews of the team's files that are due within 30 days or overdue, the earliest first."""
     found = []
     for name, spec in specs.workloads.items():
-        starts = bool(getattr(spec, "schedule", None) or getattr(spec, "after", ()))
+        starts = name in specs.batch and bool(specs.batch[name].schedule or specs.batch[name].after)
         place = _place(specs, name)
         found += _review(name, spec.review_by, _timezone(spec), starts, f"look it over, then edit {place}", place)
     return _by_date(found)

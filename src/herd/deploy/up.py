@@ -91,9 +91,7 @@ def preview(target: Target) -> Review:
     """What `up` would do."""
     specs = look_over(target)
     local_stack.prepare_alone(target)
-    public = frozenset(
-        name for name, spec in specs.workloads.items() if getattr(spec, "access", "internal") == "public"
-    )
+    public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
     review = Review(Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(reviews.due(specs)))
     try:

@@ -16,6 +16,7 @@ from herd.deploy import definitions
 from herd.doctor.local_state import Finding
 from herd.errors import WrongInput
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
+from herd.infra.spec.models import ReportSpec
 from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
 
@@ -135,7 +136,7 @@ def _zones(account: Account) -> Finding:
 
 
 def _public_access(account: Account) -> Finding:
-    publishes = any(spec.kind == "report" for spec in account.specs.workloads.values())
+    publishes = any(isinstance(spec, ReportSpec) for spec in account.specs.workloads.values())
     if not publishes or account.setting("reports", "bucket", "bucket") != "bucket":
         return Finding("public buckets", True, "none is needed")
     client = account.client("s3control")
@@ -194,20 +195,18 @@ def _vcpus(hardware: str) -> Callable[[Account], float]:
     """If all jobs with all their items, and all copies of services, ran at once."""
 
     def needed(account: Account) -> float:
-        found = 0.0
-        for spec in account.specs.workloads.values():
-            if spec.hardware == hardware:
-                copies = getattr(spec, "replicas", None)
-                # While a service is deployed, old and new copies run side by side.
-                found += spec.cpu * (copies.max * 2 if copies else max(1, len(getattr(spec, "fan_out", ()))))
-        return found
+        specs = account.specs
+        tasks = [(spec, max(1, len(spec.fan_out))) for spec in specs.batch.values()]
+        # While a service is deployed, old and new copies run side by side.
+        copies = [(spec, 2 * spec.replicas.max) for spec in specs.services.values()]
+        return sum((spec.cpu * count for spec, count in (*tasks, *copies) if spec.hardware == hardware), 0.0)
 
     return needed
 
 
 def _balancers_needed(account: Account) -> float:
     """One for the world, one for the environment's network; each if a service needs it."""
-    return float(len({spec.access == "internal" for spec in account.specs.workloads.values() if spec.kind == "api"}))
+    return float(len({spec.access == "internal" for spec in account.specs.services.values()}))
 
 
 def _network_needed(account: Account) -> float:

@@ -157,7 +157,7 @@ def _finish(attempt: _Attempt, workspace: Workspace) -> str:
 
     task, storage, progress = attempt.task, attempt.storage, attempt.progress
     files = collect(workspace.outputs)
-    if task.kind == "report":
+    if task.is_page:
         pages.entry(list(files))
     baseline = None
     if storage is not None and any(check.max_drop is not None for check in task.checks):
@@ -233,7 +233,7 @@ def _publish_items(attempt: _Attempt) -> str:
         return ""
     with tempfile.TemporaryDirectory() as made:
         folder, local = Path(made).resolve(), dict[str, Path]()
-        if task.kind == "report":  # the pages are put into the public bucket from here
+        if task.is_page:  # the pages are put into the public bucket from here
             for file in progress.files:
                 local[file.path] = Path(folder, file.path)
                 local[file.path].parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     except RunFailed as error:
         say(str(error))
         return error.status
-    if task.kind == "api":
+    if task.is_service:
         from .service import serve
 
         return serve(task, environ)

@@ -108,7 +108,7 @@ def publish(
     accepted = accepted_values(task.run_id, progress.checks)
     if accepted.values:
         storage.put(bucket, baseline_key(workload), accepted.to_json(), only_if_absent=True)
-    if task.kind == "report" and task.reports_bucket is not None:
+    if task.is_page and task.reports_bucket is not None:
         pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
     # What the workload itself streamed has no mark: its manifest entries have no sum.
     _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
@@ -118,7 +118,7 @@ def publish(
     before_last = old.previous if old is not None else None
     for run_id in {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}:
         _mark(storage, bucket, version_prefix(workload, run_id))
-        if task.kind == "report" and task.reports_bucket is not None:
+        if task.is_page and task.reports_bucket is not None:
             _mark(storage, task.reports_bucket, report_version_prefix(workload, run_id))
 
 

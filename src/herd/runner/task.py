@@ -151,7 +151,7 @@ def workload_environment(
     variables |= {names.param(name): variable_text(value) for name, value in task.params.items()}
     variables |= {names.input_uri(name): uri for name, uri in input_uris.items()}
     variables |= {names.connection_url(one.name): connections.url(one, environ) for one in task.connections}
-    if task.kind == "api":
+    if task.is_service:
         # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
         variables[names.PORT] = environ.get(names.PORT) or str(task.port)
         variables[names.BASE_PATH] = task.base_path or ""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from herd.runner.contract.keys import record_key
+from herd.runner.contract.kinds import FOLDERS, Kind
 from herd.runner.contract.statuses import ABORTED_RUN, FAILED_RUNS, STATUS_OF_ERROR, SUCCEEDED_RUN, TIMED_OUT_RUN
 from herd.targets.target import Target
 
@@ -213,13 +214,13 @@ def completed(run: Run, record: Mapping[str, Any]) -> Run:
     return replace(run, reason=reason, exit_code=code)
 
 
-def placed(run: Run, kind: str | None) -> Run:
+def placed(run: Run, kind: Kind | None) -> Run:
     """With the file in which the setting stands that its reason names."""
     setting = re.search(r"\b(timeout_minutes|memory_gb) = [0-9.]*[0-9]", run.reason)
     if setting is None or kind is None:
         return run
     start, end = run.reason[: setting.end()], run.reason[setting.end() :]
-    return replace(run, reason=f"{start} ({kind}s/{run.workload}/workload.toml){end}")
+    return replace(run, reason=f"{start} ({FOLDERS[kind]}/{run.workload}/workload.toml){end}")
 
 
 def explained(target: Target, workload: str, described: Mapping[str, Any]) -> Run:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herd import console
+from herd.runner.contract.kinds import FOLDERS
 from herd.runs import logs
 from herd.runs.runs import OUT_OF_MEMORY
 from herd.targets.exports import ServiceExport
@@ -136,7 +137,7 @@ def _health_words(name: str, export: ServiceExport, said: str) -> str:
     path = export.health
     if not path:
         return said
-    file = f"{export.kind}s/{name}/workload.toml"
+    file = f"{FOLDERS[export.kind]}/{name}/workload.toml"
     if codes := re.search(r"codes: \[(\d+)", said):
         if codes[1].startswith("5"):
             return f"GET {path} answers {codes[1]}, and must answer 200 while the process is up"

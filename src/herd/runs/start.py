@@ -46,7 +46,7 @@ def plan(target: Target, name: str, params: list[str], with_dependants: bool) ->
     if not with_dependants or not job.pipeline:
         return Start(job.machine, {"params": values}, {name: job.machine}, False)
     pipeline = exports.pipelines[job.pipeline]
-    after = {member: set(getattr(specs.workloads.get(member), "after", ())) for member in pipeline.members}
+    after = {member: set(specs.batch[member].after if member in specs.batch else ()) for member in pipeline.members}
     wanted = with_those_after(name, after)
     return Start(
         pipeline.machine,

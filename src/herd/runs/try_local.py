@@ -20,6 +20,7 @@ from herd.checkout import files as project
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput, unknown
 from herd.foreign import Printed
+from herd.infra.spec.models import ServiceSpec
 from herd.runner.contract import variables as names
 from herd.runner.contract.task import TaskSettings
 from herd.runs import runs
@@ -88,7 +89,7 @@ def run(
         **({names.ITEM: item} if item else {}),
         **({names.TRY_INPUTS: str(inputs)} if inputs else {}),
     }
-    if spec.kind == "api":
+    if isinstance(spec, ServiceSpec):
         port = _free_port(spec.port)
         variables |= {names.PORT: str(port), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
@@ -173,7 +174,7 @@ def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str
     ]
     if target.deployed and local_cloud.running(target.checkout):
         return target.deployed.data_bucket
-    if needed and spec.kind != "api":
+    if needed and not isinstance(spec, ServiceSpec):
         raise HerdError(
             f"{spec.name} reads {', '.join(needed)}, and the environment {target.name} is not up: "
             f"`herd up` makes it, or give its inputs as folders in `--inputs DIR`"

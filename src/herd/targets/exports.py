@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from herd.errors import HerdError, WrongInput, unknown
+from herd.runner.contract.kinds import Kind
 
 
 class Part(BaseModel):
@@ -33,7 +34,7 @@ class ScheduleExport(Part):
 class WorkloadExport(Part):
     """What every kind of workload exports. `task_definition` is a family; `secrets` are names, never values."""
 
-    kind: str
+    kind: Kind
     log_group: str
     task_definition: str
     review_by: date

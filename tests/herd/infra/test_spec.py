@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from herd.infra.spec import models as spec_models
 from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
 from herd.infra.spec.schedule import Schedule
+from herd.runner.contract import kinds
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 
@@ -404,9 +405,17 @@ def test_the_projects_own_workloads_are_right() -> None:
     assert specs.workloads
 
 
-@pytest.mark.parametrize("kind", spec_models.MODELS)
+@pytest.mark.parametrize("kind", spec_models.KINDS)
 def test_a_spec_cannot_be_changed(kind: Any) -> None:
-    assert spec_models.MODELS[kind].model_config.get("frozen")
+    assert spec_models.KINDS[kind].model.model_config.get("frozen")
+
+
+def test_what_a_kind_is_the_settings_and_the_runner_agree_on() -> None:
+    assert tuple(spec_models.KINDS) == kinds.KINDS
+    assert {name for name, kind in spec_models.KINDS.items() if kind.is_service} == kinds.SERVICES
+    for name, kind in spec_models.KINDS.items():
+        assert kind.model.model_fields["kind"].default == name
+        assert issubclass(kind.model, spec_models.BatchSpec) is not kind.is_service
 
 
 def test_a_wrong_file_in_a_chain_is_the_only_problem(write_project: Write) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from herd.infra.settings.load import Settings
-from herd.infra.spec.load import ApiSpec
+from herd.infra.spec.load import ServiceSpec
 
 Access = Literal["internal", "company", "public"]
 Facing = Literal["internal", "public"]
@@ -22,7 +22,7 @@ them from others.
 """
 
 
-def refusals(services: Iterable[ApiSpec], settings: Settings) -> Iterator[str]:
+def refusals(services: Iterable[ServiceSpec], settings: Settings) -> Iterator[str]:
     """What the settings do not allow, a line for each, beginning with the file to look at."""
     stack = settings.environment
     for service in services:

@@ -24,7 +24,7 @@ from herd.infra.hardware.access import FACING, Facing
 from herd.infra.hardware.certificates import Domain
 from herd.infra.hardware.network import WORLD, Network
 from herd.infra.settings.load import Settings
-from herd.infra.spec.load import ApiSpec
+from herd.infra.spec.load import ServiceSpec
 
 HTTP, HTTPS = 80, 443
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -64,7 +64,7 @@ class LoadBalancer(Component):
     """
 
     def __init__(
-        self, facing: Facing, services: Iterable[ApiSpec], shared: Shared, context: Context, parent: pulumi.Resource
+        self, facing: Facing, services: Iterable[ServiceSpec], shared: Shared, context: Context, parent: pulumi.Resource
     ) -> None:
         super().__init__("LoadBalancer", f"{facing}-balancer", parent)
         self.context = context
@@ -82,7 +82,7 @@ class LoadBalancer(Component):
         self.listener = self._listeners()
         self.register_outputs({})
 
-    def url(self, service: ApiSpec) -> pulumi.Output[str]:
+    def url(self, service: ServiceSpec) -> pulumi.Output[str]:
         """Where people call `service`."""
         settings = self.context.settings
         if not settings.has_tls:
@@ -91,7 +91,7 @@ class LoadBalancer(Component):
         port = self.balancer.dns_name.apply(lambda name: "".join(name.partition(":")[1:]))
         return pulumi.Output.concat(f"{settings.scheme}://{host(service, settings)}", port, "/")
 
-    def route(self, service: ApiSpec, target_group: TargetGroup, parent: Component) -> list[pulumi.Resource]:
+    def route(self, service: ServiceSpec, target_group: TargetGroup, parent: Component) -> list[pulumi.Resource]:
         """Sends what is for `service` to `target_group`; without a domain the `/<name>` is taken off."""
         settings = self.context.settings
         without_name: Any = {"rewrite": {"regex": f"^/{service.name}/?(.*)$", "replace": "/$1"}}
@@ -162,7 +162,7 @@ class LoadBalancer(Component):
             opts=self.options(),
         )
 
-    def _let_in(self, services: Sequence[ApiSpec], own: SecurityGroup, network: Network) -> None:
+    def _let_in(self, services: Sequence[ServiceSpec], own: SecurityGroup, network: Network) -> None:
         settings = self.context.settings
         callers = {"network": network.cidr} if self.facing == "internal" else outside_callers(services, settings)
         for who, cidr in callers.items():
@@ -179,7 +179,7 @@ class LoadBalancer(Component):
                     opts=self.options(),
                 )
 
-    def _let_out(self, served: Sequence[ApiSpec], own: SecurityGroup, shared: Shared) -> None:
+    def _let_out(self, served: Sequence[ServiceSpec], own: SecurityGroup, shared: Shared) -> None:
         services = shared.services_security_group
         for port in sorted({service.port for service in served}):
             SecurityGroupEgressRule(
@@ -214,7 +214,7 @@ class LoadBalancers:
     """
 
     def __init__(
-        self, context: Context, parent: pulumi.Resource, services: Sequence[ApiSpec], network: Network
+        self, context: Context, parent: pulumi.Resource, services: Sequence[ServiceSpec], network: Network
     ) -> None:
         self._by_facing: dict[Facing, LoadBalancer] = {}
         if services:
@@ -228,7 +228,7 @@ class LoadBalancers:
                 for facing in sorted({FACING[service.access] for service in services})
             }
 
-    def serving(self, service: ApiSpec) -> LoadBalancer:
+    def serving(self, service: ServiceSpec) -> LoadBalancer:
         """The one that `service`, which must be one of `services`, is reached by."""
         return self._by_facing[FACING[service.access]]
 
@@ -236,22 +236,22 @@ class LoadBalancers:
 # --- what a service's rules say ------------------------------------------------------------------------------------
 
 
-def host(service: ApiSpec, settings: Settings) -> str:
+def host(service: ServiceSpec, settings: Settings) -> str:
     """The name of a service below the environment's domain."""
     return f"{service.name}.{settings.domain}"
 
 
-def base_path(service: ApiSpec, settings: Settings) -> str:
+def base_path(service: ServiceSpec, settings: Settings) -> str:
     """Where a service is mounted: below its name, or with a domain at the root of a host of its own."""
     return "" if settings.has_tls else f"/{service.name}"
 
 
-def signs_in(service: ApiSpec, settings: Settings) -> bool:
+def signs_in(service: ServiceSpec, settings: Settings) -> bool:
     """Whether the load balancer asks people who they are before they reach `service`."""
     return service.access == "company" and settings.sign_in is not None
 
 
-def outside_callers(services: Iterable[ApiSpec], settings: Settings) -> dict[str, str]:
+def outside_callers(services: Iterable[ServiceSpec], settings: Settings) -> dict[str, str]:
     """Who may knock at the balancer that faces the internet: name -> addresses. The world, unless every service behind
     it is for the company's own addresses.
     """
@@ -260,7 +260,7 @@ def outside_callers(services: Iterable[ApiSpec], settings: Settings) -> dict[str
     return {f"company-{number}": cidr for number, cidr in enumerate(settings.company_cidrs, start=1)}
 
 
-def enumerate_rules(service: ApiSpec, settings: Settings) -> list[tuple[str, list[Any]]]:
+def enumerate_rules(service: ServiceSpec, settings: Settings) -> list[tuple[str, list[Any]]]:
     """The rules of a service: key and conditions. More than one only where the company has more addresses than fit."""
     if settings.has_tls:
         place: list[Any] = [{"host_header": {"values": [host(service, settings)]}}]
@@ -277,7 +277,7 @@ def enumerate_rules(service: ApiSpec, settings: Settings) -> list[tuple[str, lis
     ]
 
 
-def actions(service: ApiSpec, settings: Settings, target_group_arn: pulumi.Input[str]) -> list[Any]:
+def actions(service: ServiceSpec, settings: Settings, target_group_arn: pulumi.Input[str]) -> list[Any]:
     """Forward; for the company's people only after they have signed in."""
     forward = {"type": "forward", "target_group_arn": target_group_arn}
     provider = settings.sign_in

@@ -17,16 +17,16 @@ from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
 from herd.infra.spec import files as spec_files
 from herd.infra.spec import rules_workload as spec_rules
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
-from herd.infra.spec.models import ARTICLE, DEFAULTABLE, MODELS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
+from herd.infra.spec.models import DEFAULTABLE, KINDS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names
 
 AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
 
 # Setting -> what has it, for a sentence: `port` -> `an api`.
 _ALL_SETTINGS = {"environments": "a whole workload.toml"} | {
-    setting: " or ".join(ARTICLE[kind] for kind, model in MODELS.items() if setting in settings_of(model))
-    for model in MODELS.values()
-    for setting in settings_of(model)
+    setting: " or ".join(kind.article for kind in KINDS.values() if setting in settings_of(kind.model))
+    for one in KINDS.values()
+    for setting in settings_of(one.model)
 }
 _MISSING = {
     "owner": 'owner is missing: say who answers for it, here or in defaults.toml, like owner = "me@example.com"',
@@ -88,7 +88,7 @@ def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple
     whole = spec_files.read(root, f"{found.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
     if not whole or problems:
         return None, problems
-    known, place = settings_of(MODELS[found.kind]), ARTICLE[found.kind]
+    known, place = settings_of(KINDS[found.kind].model), KINDS[found.kind].article
     base = whole.but({key: value for key, value in whole.values.items() if key != "environments"})
     base = _known(base, known, place, problems)
     layers = {
@@ -157,7 +157,7 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
 
 def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
     """Merges the layers into a spec; what is wrong is left out, and the rest still looked at."""
-    model = MODELS[found.kind]
+    model = KINDS[found.kind].model
     values, source = spec_files.merge(layers)
     origins = {".".join(path): layer.origin(path) for path, layer in source.items()}
     problems: list[Problem] = []

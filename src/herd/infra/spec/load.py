@@ -32,6 +32,7 @@ from herd.infra.spec.models import (
     Read,
     Replicas,
     ReportSpec,
+    ServiceSpec,
     WorkloadSpec,
     settings_of,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "Replicas",
     "ReportSpec",
     "Schedule",
+    "ServiceSpec",
     "SpecErrors",
     "Specs",
     "WorkloadSpec",
@@ -74,6 +76,16 @@ class Specs:
     workloads: Mapping[str, AnySpec]
     pipelines: tuple[Pipeline, ...] = ()
     origins: Mapping[str, Mapping[str, Origin]] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> dict[str, BatchSpec]:
+        """The jobs and reports."""
+        return {name: spec for name, spec in self.workloads.items() if isinstance(spec, BatchSpec)}
+
+    @property
+    def services(self) -> dict[str, ServiceSpec]:
+        """What always runs."""
+        return {name: spec for name, spec in self.workloads.items() if isinstance(spec, ServiceSpec)}
 
     def pipeline_of(self, workload: str) -> str | None:
         """The name of the pipeline that runs `workload`; None where it runs by itself."""

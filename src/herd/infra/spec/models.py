@@ -7,6 +7,7 @@ Values are strict: TOML has types, so `retries = "3"` is a mistake and not a num
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -216,10 +217,9 @@ class ReportSpec(BatchSpec):
     kind: Literal["report"] = "report"
 
 
-class ApiSpec(WorkloadSpec):
-    """Answers requests."""
+class ServiceSpec(WorkloadSpec):
+    """What always runs and answers requests."""
 
-    kind: Literal["api"] = "api"
     port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
         default=8000, description="where the program listens on AWS; it always reads `$PORT`"
     )
@@ -237,13 +237,46 @@ class ApiSpec(WorkloadSpec):
     )
 
 
+class ApiSpec(ServiceSpec):
+    """Answers requests of programs and browsers."""
+
+    kind: Literal["api"] = "api"
+
+
 AnySpec = JobSpec | ReportSpec | ApiSpec
-MODELS: dict[Kind, type[JobSpec] | type[ReportSpec] | type[ApiSpec]] = {
-    "job": JobSpec,
-    "report": ReportSpec,
-    "api": ApiSpec,
+
+Commands = Mapping[str, tuple[str, ...]]
+SCRIPTS: Commands = {"main.py": ("python", "main.py"), "main.R": ("Rscript", "main.R")}
+PAGES: Commands = {
+    "report.qmd": ("quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"),
+    "report.Rmd": ("Rscript", "-e", "rmarkdown::render('report.Rmd', output_dir='outputs', output_file='index.html')"),
 }
-ARTICLE: dict[Kind, str] = {"job": "a job", "report": "a report", "api": "an api"}
+
+
+@dataclass(frozen=True)
+class KindOfWorkload:
+    """What tells a kind of workload from the others before anything is made of it.
+
+    `model`: its settings; whether it ends (BatchSpec) or always runs (ServiceSpec) is what that derives from.
+    `article`: how a sentence names one. `commands`: what one without a `command` runs, by the file that is there.
+    """
+
+    model: type[JobSpec] | type[ReportSpec] | type[ApiSpec]
+    article: str
+    commands: Commands
+
+    @property
+    def is_service(self) -> bool:
+        """Does it always run? Then it has no output to be read, and nothing can come after it."""
+        return issubclass(self.model, ServiceSpec)
+
+
+KINDS: Mapping[Kind, KindOfWorkload] = {
+    "job": KindOfWorkload(JobSpec, "a job", SCRIPTS),
+    "report": KindOfWorkload(ReportSpec, "a report", {**SCRIPTS, **PAGES}),
+    "api": KindOfWorkload(ApiSpec, "an api", SCRIPTS),
+}
+"""Beside its line here a kind has a component in `herd.infra.workloads`, which `infra/outputs.py` makes."""
 
 GIVEN = frozenset({"name", "kind", "folder"})
 """Fields that no settings file contains."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from herd.infra.messages import did_you_mean, show
-from herd.infra.spec.models import AnySpec, BatchSpec
+from herd.infra.spec.models import KINDS, AnySpec, BatchSpec
 from herd.infra.spec.rules_workload import Finding
 from herd.infra.spec.schedule import Schedule
 from herd.runner.contract.kinds import Kind
@@ -48,11 +48,11 @@ def _reference(
     name: str, key: str, other: str, kinds: Mapping[str, Kind], why: str, datasets: Collection[str] = ()
 ) -> Iterator[tuple[str, Finding]]:
     if other not in kinds:
-        known = [known for known, kind in kinds.items() if kind != "api" and known != name]
+        known = [known for known, kind in kinds.items() if not KINDS[kind].is_service and known != name]
         what = "job, report or dataset" if datasets else "job or report"
         yield name, ((key,), f"{key}: {show(other)} is not a {what}{did_you_mean(other, [*known, *datasets])}")
-    elif kinds[other] == "api":
-        yield name, ((key,), f"{key}: {show(other)} is an api, and {why}")
+    elif KINDS[kinds[other]].is_service:
+        yield name, ((key,), f"{key}: {show(other)} is {KINDS[kinds[other]].article}, and {why}")
 
 
 def _edges(specs: Mapping[str, AnySpec]) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from herd.infra import capacity
 from herd.infra.capacity import is_fargate
 from herd.infra.messages import did_you_mean, show
-from herd.infra.spec.models import AnySpec, ApiSpec, BatchSpec, WorkloadSpec
+from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, ServiceSpec, WorkloadSpec
 from herd.infra.workloads.states import limits
 from herd.infra.workloads.states.asl import Target
 from herd.infra.workloads.states.job import job_definition
@@ -24,24 +24,16 @@ MOST_CHARACTERS = 20_000
 MANY_ATTEMPTS = 100
 """Below so many attempts of items no run comes near the limit of events, so that it need not be worked out."""
 
-_SCRIPTS: dict[str, list[str]] = {"main.py": ["python", "main.py"], "main.R": ["Rscript", "main.R"]}
-_PAGES: dict[str, list[str]] = {
-    "report.qmd": ["quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"],
-    "report.Rmd": ["Rscript", "-e", "rmarkdown::render('report.Rmd', output_dir='outputs', output_file='index.html')"],
-}
-COMMANDS: dict[Kind, dict[str, list[str]]] = {"job": _SCRIPTS, "report": _SCRIPTS | _PAGES, "api": _SCRIPTS}
-"""What a workload without a command runs, by the file that is there."""
-
 
 def default_command(folder: Path, kind: Kind) -> tuple[list[str], str]:
     """The command and the file that decided it; raises ValueError when none or several are there."""
-    choice = COMMANDS[kind]
+    choice = KINDS[kind].commands
     there = [file for file in choice if (folder / file).is_file()]
     if not there:
         raise ValueError(f"command is missing: say what to run, or add one of {', '.join(choice)}")
     if len(there) > 1:
         raise ValueError(f"command is missing: {' and '.join(there)} are both there; say which one to run")
-    return choice[there[0]], there[0]
+    return list(choice[there[0]]), there[0]
 
 
 def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
@@ -53,7 +45,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
     yield from _folders(root, spec)
     yield from _script(root, spec)
     match spec:
-        case ApiSpec():
+        case ServiceSpec():
             if spec.replicas.min > spec.replicas.max:
                 low, high = spec.replicas.min, spec.replicas.max
                 yield ("replicas",), f"replicas.min = {low} is above replicas.max = {high}"

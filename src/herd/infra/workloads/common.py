@@ -25,7 +25,7 @@ from herd.infra.hardware.network import Network
 from herd.infra.images.image import Images
 from herd.infra.offer import is_arm64
 from herd.infra.permissions.workload import PlatformRoles, workload_role
-from herd.infra.spec.load import AnySpec, ApiSpec, ReportSpec, Schedule, WorkloadSpec
+from herd.infra.spec.load import AnySpec, ReportSpec, Schedule, ServiceSpec, WorkloadSpec
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.states.asl import Target
@@ -203,8 +203,8 @@ def container(
         names.WORKLOAD: spec.name,
         names.TASK: task(spec, context, image, content_hash, reports_url).to_json(),
     }
-    is_service = isinstance(spec, ApiSpec)
-    mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if is_service else {"mode": "blocking"}
+    service = spec if isinstance(spec, ServiceSpec) else None
+    mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if service else {"mode": "blocking"}
     pool = context.offer.pool(spec.hardware)
     cards = [{"type": "GPU", "value": str(pool.gpu)}] if pool and pool.gpu else []
     return {
@@ -219,7 +219,7 @@ def container(
         "mountPoints": [{"sourceVolume": SCRATCH, "containerPath": "/tmp", "readOnly": False}],
         "stopTimeout": STOP_SECONDS,
         **({"resourceRequirements": cards} if cards else {}),
-        **({"portMappings": [{"containerPort": spec.port, "protocol": "tcp"}]} if isinstance(spec, ApiSpec) else {}),
+        **({"portMappings": [{"containerPort": service.port, "protocol": "tcp"}]} if service else {}),
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {
@@ -243,7 +243,7 @@ def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports
     """The content of HERD_TASK in the task definition."""
     settings = context.settings
     publishes = isinstance(spec, ReportSpec) and reports_url is not None
-    service = spec if isinstance(spec, ApiSpec) else None
+    service = spec if isinstance(spec, ServiceSpec) else None
     return replace(
         task_settings(spec, settings, settings.environment, context.data_bucket),
         reports_bucket=context.reports_bucket if publishes else None,

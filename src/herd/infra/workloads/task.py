@@ -1,14 +1,14 @@
 """HERD_TASK as a workload's settings give it: the same for a task definition and for `herd try`. No Pulumi here."""
 
 from herd.infra.offer import Offering
-from herd.infra.spec.load import AnySpec, ApiSpec, BatchSpec
+from herd.infra.spec.load import AnySpec, BatchSpec, ServiceSpec
 from herd.runner.contract.task import Check, Connection, Read, TaskSettings
 
 
 def task_settings(spec: AnySpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
     """What the runner needs to know of `spec`; who starts it fills in what depends on where it runs."""
     batch = spec if isinstance(spec, BatchSpec) else None
-    service = spec if isinstance(spec, ApiSpec) else None
+    service = spec if isinstance(spec, ServiceSpec) else None
     return TaskSettings(
         environment=environment,
         workload=spec.name,

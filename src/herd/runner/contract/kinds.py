@@ -10,3 +10,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 FOLDERS: Mapping[Kind, str] = {"job": "jobs", "report": "reports", "api": "apis"}
 KIND_OF_FOLDER: Mapping[str, Kind] = {folder: kind for kind, folder in FOLDERS.items()}
+
+SERVICES: frozenset[Kind] = frozenset({"api"})
+"""What always runs and answers requests; the others start, do their work and end."""
+
+PAGES: frozenset[Kind] = frozenset({"report"})
+"""What is published as a page."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from .keys import check_segment
-from .kinds import KINDS, Kind
+from .kinds import KINDS, PAGES, SERVICES, Kind
 
 T = TypeVar("T")
 
@@ -84,6 +84,16 @@ class TaskSettings:
     keep_alive_seconds: float | None = None
     image: str = ""
     content_hash: str = ""
+
+    @property
+    def is_service(self) -> bool:
+        """Does it always run?"""
+        return self.kind in SERVICES
+
+    @property
+    def is_page(self) -> bool:
+        """Is its result a page?"""
+        return self.kind in PAGES
 
     def to_json(self) -> str:
         """The value of HERD_TASK. The same settings give the same text, so that a preview shows no difference."""
