@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-OWN = ("lives", "long")
+OWN = ("lives", "long", "reading")
 """Their names, in order."""
 
 

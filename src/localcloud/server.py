@@ -32,7 +32,7 @@ from localcloud.iam.guard import Guard, asked_for
 from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 from localcloud.registry_logins import Logins
-from localcloud.request import Call, Refused, Request, Response, canonical, identify, render
+from localcloud.request import Call, Refused, Request, Response, address, read, render
 from localcloud.request.judged import Judged, carrying_out
 
 log = logging.getLogger(__name__)
@@ -96,21 +96,20 @@ class Server:
         # Decoded, for moto tells them by the decoded path: "/%6doto-api/reset" is one of them.
         if unquote(request.url.partition("?")[0]).startswith(CONTROL_PATHS):
             return Response(404, [("Content-Type", "text/plain")], b"not part of the AWS API\n")
-        call = self._identify(request, b"")
+        call = address(request, self.account, self.region)
         try:
-            request = canonical(request, call)
-            call = self._identify(request, request.body)
-            if call.action == "StartSyncExecution":
+            call = read(request, call)
+            if call.operation == "StartSyncExecution":
                 with self.lock:
-                    judged = self._judge(call, request)
+                    judged = self._judge(call)
                 # It runs the whole machine on this thread, and the machine's threads come back through here.
                 with carrying_out(judged):
-                    return self._call_moto(request)
-            with self.lock, carrying_out(self._judge(call, request)):
-                rules.check(call, request.method, request.headers)
+                    return self._call_moto(call.request)
+            with self.lock, carrying_out(self._judge(call)):
+                rules.check(call)
                 if self.recorder is None:
-                    return self._call_moto(request)
-                return self.recorder.perform(call, request, self._call_moto)
+                    return self._call_moto(call.request)
+                return self.recorder.perform(call, call.request, self._call_moto)
         except Refused as refused:
             return Response(*render(refused, call))
         except NotImplementedError as missing:
@@ -122,19 +121,16 @@ class Server:
             message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
             return Response(*render(Refused("InternalFailure", message, 500), call))
 
-    def repeat(self, request: Request) -> Response:
+    def repeat(self, call: Call) -> Response:
         """Carry out a request that was accepted once: no rule judges it again. Raises what moto raises."""
-        with self.lock, carrying_out(None):
-            return self._call_moto(request)
+        with self.lock, carrying_out(asked_for(call)):
+            return self._call_moto(call.request)
 
-    def _identify(self, request: Request, body: bytes) -> Call:
-        return identify(request.method, request.url, request.headers, body, self.account, self.region)
-
-    def _judge(self, call: Call, request: Request) -> Judged:
+    def _judge(self, call: Call) -> Judged:
         """What moto may do for this request, once it is permitted. Raises `Refused`."""
-        judged = asked_for(call, request.method, request.headers, request.principal)
+        judged = asked_for(call)
         if self.guard is not None:
-            self.guard.check(call, request.method, request.headers, request.principal)
+            self.guard.check(call)
         return judged
 
     def client(self, service: str, region: str | None = None, principal: str = "root") -> Any:

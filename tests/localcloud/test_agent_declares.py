@@ -21,8 +21,8 @@ class Declared:
         self.names: list[str] = []
 
     def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
-        if declares(call, request.method):
-            self.names.append(call.action or f"{request.method} {request.url}")
+        if declares(call):
+            self.names.append(call.operation or f"{request.method} {request.url}")
         return carry_out(request)
 
 

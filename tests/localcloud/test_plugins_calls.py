@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,9 +29,8 @@ class Recorder:
     def __init__(self) -> None:
         self.actions: set[str] = set()
 
-    def check(self, call: Call, method: str, headers: Any, principal: str) -> None:
-        lower = {name.lower(): value for name, value in headers}
-        wanted = s3.accesses(call, method, lower) if call.service == "s3" else accesses.accesses(call, method)
+    def check(self, call: Call) -> None:
+        wanted = s3.accesses(call) if call.service == "s3" else accesses.accesses(call)
         self.actions |= {access.action for access in wanted}
 
     def assume(self, role_arn: str, service: str, source_arn: str | None, session: str) -> str:

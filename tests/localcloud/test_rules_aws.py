@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import rules
-from localcloud.request import arguments as reading
+from localcloud.request import models
 from localcloud.server import Server
 
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -460,5 +460,5 @@ def test_distributions_are_disabled_first_and_keep_their_access_control(server: 
 def test_every_rule_is_about_an_operation_that_exists() -> None:
     keys = {*rules.RULES, *rules.AFTERWARDS, *rules.policies.DOCUMENTS, *rules.policies.ATTRIBUTES}
     for service, operation in keys:
-        known = reading.model(service)
+        known = models.model(service)
         assert known is not None and operation in known.operation_names, f"{service} has no {operation}"

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
 from localcloud.patches import backends
-from localcloud.request import Call, operations
+from localcloud.request import Arguments, Call
 from localcloud.request.access import Access, Value
 
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
@@ -29,44 +28,32 @@ class Ask:
     """A call as the functions below look at it."""
 
     call: Call
-    method: str
 
     @property
     def service(self) -> str:
         return self.call.service
 
-    @cached_property
-    def action(self) -> str:
-        """The operation's name. The paths of REST services are looked up in botocore's model of them."""
-        found = self.call.action or operations.name(self.call.service, self.method, self.call.url)
-        return found or f"{self.method.title()}{urlsplit(self.call.url).path.title().replace('/', '')}"
+    @property
+    def arguments(self) -> Arguments:
+        return self.call.arguments
 
-    @cached_property
-    def given(self) -> dict[str, Any]:
-        """Parameters of body, query and path together."""
-        body = self.call.parameters if isinstance(self.call.parameters, dict) else {}
-        if self.call.protocol in ("json", "query", "ec2"):
-            # What the action does not have is passed over, by AWS as well: it must not be taken for its resource.
-            known = operations.inputs(self.call.service, self.action)
-            return {name: value for name, value in body.items() if name.partition(".")[0] in known} if known else body
-        return {**body, **operations.parameters(self.call.service, self.method, self.call.url)}
+    @property
+    def action(self) -> str:
+        """The operation's name; of one that nobody knows, its method and path."""
+        call = self.call
+        return call.operation or f"{call.method.title()}{urlsplit(call.url).path.title().replace('/', '')}"
 
     def text(self, *names: str) -> str:
         """The first of these parameters that is there; "" if none is."""
-        return next((str(self.given[name]) for name in names if self.given.get(name)), "")
+        return next((str(self.arguments[name]) for name in names if self.arguments.get(name)), "")
 
     def many(self, *names: str) -> list[str]:
         """The values of these parameters, each a text or a list of texts."""
         found: list[str] = []
         for name in names:
-            value = self.given.get(name)
+            value = self.arguments.get(name)
             found += [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
         return found
-
-    def numbered(self, name: str) -> list[str]:
-        """A list in the query protocols: `Name.member.1`, `Name.member.2` …"""
-        prefix = f"{name}."
-        return [str(value) for key, value in self.given.items() if key == name or key.startswith(prefix)]
 
     def arn(self, resource: str, service: str = "") -> str:
         return f"arn:aws:{service or self.service}:{self.call.region}:{self.call.account}:{resource}"
@@ -76,9 +63,9 @@ class Ask:
         return text if text.startswith("arn:") else self.arn(f"{kind}{text}")
 
 
-def accesses(call: Call, method: str) -> Iterator[Access]:
+def accesses(call: Call) -> Iterator[Access]:
     """What the request needs, all of it; nothing for what everyone may."""
-    ask = Ask(call, method)
+    ask = Ask(call)
     name = f"{PREFIXES.get(call.service, call.service)}:{ask.action}"
     if name in FREE:
         return
@@ -95,19 +82,27 @@ Found = tuple[list[str], Mapping[str, Value]]
 
 
 def _unknown(ask: Ask) -> Found:
-    return [v for v in ask.given.values() if isinstance(v, str) and v.startswith(f"arn:aws:{ask.service}:")], {}
+    values = _texts(ask.arguments) if ask.call.protocol in ("query", "ec2") else ask.arguments.values()
+    return [v for v in values if isinstance(v, str) and v.startswith(f"arn:aws:{ask.service}:")], {}
+
+
+def _texts(value: Any) -> Iterator[Any]:
+    """What stands in arguments, at any depth."""
+    if isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each)
+    else:
+        yield value
 
 
 def _tags(ask: Ask) -> Iterator[tuple[str, Value]]:
-    raw = ask.given.get("tags") or ask.given.get("Tags") or {}
+    raw = ask.arguments.get("tags") or ask.arguments.get("Tags") or {}
     if isinstance(raw, list):
         pairs = [(str(t.get("key") or t.get("Key")), str(t.get("value") or t.get("Value") or "")) for t in raw]
     elif isinstance(raw, dict):
         pairs = [(str(key), str(value)) for key, value in raw.items()]
     else:
         pairs = []
-    keys = sorted(key for key in ask.given if key.startswith("Tags.member.") and key.endswith(".Key"))
-    pairs += [(ask.given[key], ask.given.get(f"{key[:-3]}Value", "")) for key in keys]
     for key, value in pairs:
         yield f"aws:requesttag/{key.lower()}", value
     if pairs:
@@ -156,7 +151,7 @@ def _definition_arn(ask: Ask) -> str:
 
 
 def _pass_task_roles(ask: Ask) -> Iterator[Access]:
-    definition, overrides = _definition(ask), ask.given.get("overrides") or {}
+    definition, overrides = _definition(ask), ask.arguments.get("overrides") or {}
     for given, kept in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
         role = overrides.get(given) or getattr(definition, kept, None)
         if role:
@@ -172,7 +167,7 @@ def _pass_defined_roles(ask: Ask) -> Iterator[Access]:
 def _tag_on_creation(kind: str) -> Callable[[Ask], Iterator[Access]]:
     def also(ask: Ask) -> Iterator[Access]:
         # With `propagateTags` too ("Grant permission to tag resources on creation", ECS developer guide).
-        if ask.given.get("tags") or (kind == "task" and ask.text("propagateTags") not in ("", "NONE")):
+        if ask.arguments.get("tags") or (kind == "task" and ask.text("propagateTags") not in ("", "NONE")):
             context = {**dict(_tags(ask)), "ecs:createaction": ask.action}
             yield Access("ecs:TagResource", ask.arn(f"{kind}/{_cluster_name(ask)}/*"), context)
 
@@ -188,7 +183,7 @@ def pass_role(role: str, service: str, ask: Ask) -> Access:
 
 def _passing(service: str, *path: str) -> Callable[[Ask], Iterator[Access]]:
     def also(ask: Ask) -> Iterator[Access]:
-        value: Any = ask.given
+        value: Any = ask.arguments
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
         if value:
@@ -198,7 +193,7 @@ def _passing(service: str, *path: str) -> Callable[[Ask], Iterator[Access]]:
 
 
 def _pass_target_roles(ask: Ask) -> Iterator[Access]:
-    for target in ask.given.get("Targets") or []:
+    for target in ask.arguments.get("Targets") or []:
         if role := target.get("RoleArn"):
             yield pass_role(role, "events.amazonaws.com", ask)
 
@@ -271,10 +266,10 @@ def _sns(ask: Ask) -> Found:
 def _kms(ask: Ask) -> Found:
     identifiers = ask.many("KeyId", "TargetKeyId")
     if ask.action == "Decrypt":  # whatever key is named, it is the one that it was encrypted with
-        identifiers = [backends.key_of_ciphertext(ask.text("CiphertextBlob"))] + identifiers
+        identifiers = [backends.key_of_ciphertext(ask.arguments.get("CiphertextBlob") or b"")] + identifiers
     context: dict[str, Value] = {
         f"kms:encryptioncontext:{name.lower()}": str(value)
-        for name, value in (ask.given.get("EncryptionContext") or {}).items()
+        for name, value in (ask.arguments.get("EncryptionContext") or {}).items()
     }
     keys = [backends.key(ask.call.account, ask.call.region, one) for one in identifiers if one]
     aliases = [alias for found in keys if found is not None for alias in found.aliases]
@@ -290,8 +285,8 @@ def key_arn(ask: Ask, identifier: str) -> str:
 
 
 def _dynamodb(ask: Ask) -> Found:
-    tables = [*ask.many("TableName"), *(ask.given.get("RequestItems") or {})]
-    for item in ask.given.get("TransactItems") or []:
+    tables = [*ask.many("TableName"), *(ask.arguments.get("RequestItems") or {})]
+    for item in ask.arguments.get("TransactItems") or []:
         tables += [entry["TableName"] for entry in item.values() if "TableName" in entry]
     index = f"/index/{ask.text('IndexName')}" if ask.text("IndexName") else ""
     return [ask.own(table, "table/") + index for table in dict.fromkeys(tables)], {}
@@ -299,7 +294,7 @@ def _dynamodb(ask: Ask) -> Found:
 
 def _events(ask: Ask) -> Found:
     if ask.action == "PutEvents":
-        buses = [entry.get("EventBusName") or "default" for entry in ask.given.get("Entries") or []]
+        buses = [entry.get("EventBusName") or "default" for entry in ask.arguments.get("Entries") or []]
         return [ask.own(bus, "event-bus/") for bus in dict.fromkeys(buses)], {}
     bus = ask.text("EventBusName").rsplit("/", 1)[-1]
     rule = ask.text("Rule") if "Target" in ask.action else ask.text("Name") if "Rule" in ask.action else ""

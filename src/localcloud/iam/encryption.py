@@ -68,7 +68,7 @@ def _default_of(bucket: Any) -> str:
 
 def _of_secret(access: Access, call: Call) -> str:
     if access.action == "secretsmanager:CreateSecret":
-        return str(call.parameters.get("KmsKeyId") or "")
+        return str(call.arguments.get("KmsKeyId") or "")
     found = backends.secret(call.account, call.region, access.resource)
     return str(getattr(found, "kms_key_id", None) or "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from localcloud.iam import accesses, encryption, principals, resources, roles, s
 from localcloud.iam.errors import CannotAssume, Denied
 from localcloud.iam.evaluation import Decision, Policies, Who, Why, decide
 from localcloud.iam.patterns import Circumstances
-from localcloud.request import Call, Refused, operations
+from localcloud.request import Call, Refused
 from localcloud.request.access import Access, Value
 from localcloud.request.judged import Judged
 
@@ -43,21 +43,21 @@ class Guard:
     def __init__(self) -> None:
         self._said: set[tuple[str, str, str]] = set()
 
-    def check(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
+    def check(self, call: Call) -> None:
         """Raise `Refused` if a request's sender lacks a permission, or names a role that its service cannot use.
 
         What cannot be judged is refused too.
         """
         with _refusing_failures(call):
-            if principal not in UNJUDGED:
-                self._judge(call, method, headers, principal)
+            if call.principal not in UNJUDGED:
+                self._judge(call)
             roles.check(call, self)
 
-    def _judge(self, call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> None:
-        lower = _by_name(headers)
-        wanted = s3.accesses(call, method, lower) if call.service == "s3" else accesses.accesses(call, method)
+    def _judge(self, call: Call) -> None:
+        principal = call.principal
+        wanted = s3.accesses(call) if call.service == "s3" else accesses.accesses(call)
         common = {"aws:requestedregion": call.region}
-        if agent := lower.get("user-agent"):
+        if agent := call.headers.get("user-agent"):
             common["aws:useragent"] = agent
         try:
             for access in wanted:
@@ -140,15 +140,10 @@ class Guard:
             raise Denied(f"{told}: there is no such key, which only s3:ListBucket on {access.resource} tells", access)
 
 
-def asked_for(call: Call, method: str, headers: Iterable[tuple[str, str]], principal: str) -> Judged:
+def asked_for(call: Call) -> Judged:
     """What a request asks for, as it is judged. Raises `Refused` for what S3 has no action for."""
-    is_root = principal == "root"
     with _refusing_failures(call):
-        if call.service != "s3" or s3.is_control(call):
-            service = "s3control" if call.service == "s3" else call.service
-            return Judged(call, call.action or operations.name(service, method, call.url), is_root)
-        bucket, key = s3.bucket_and_key(call)
-        return Judged(call, "", is_root, bucket, key, tuple(s3.accesses(call, method, _by_name(headers))))
+        return Judged(call, tuple(s3.accesses(call)) if call.service == "s3" and not call.is_control else ())
 
 
 @contextmanager
@@ -162,14 +157,6 @@ def _refusing_failures(call: Call) -> Iterator[None]:
         log.exception("could not judge %s", call.name)
         text = f"The local cloud could not judge {call.name}: {type(failure).__name__}: {failure}"
         raise _refusal(call, text) from failure
-
-
-def _by_name(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by their names in lower case; two of one name are one with a comma, as moto is told."""
-    lower: dict[str, str] = {}
-    for name, value in headers:
-        lower[name.lower()] = f"{lower[name.lower()]},{value}" if name.lower() in lower else value
-    return lower
 
 
 def _refusal(call: Call, text: str) -> Refused:

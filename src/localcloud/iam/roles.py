@@ -39,17 +39,17 @@ MANAGED_RULES = {
 
 def check(call: Call, judge: Judge) -> None:
     """Raise `Refused` if a request names a role that its service cannot use. Hold the server's lock."""
-    rule = RULES.get((call.service, call.action))
+    rule = RULES.get((call.service, call.operation))
     if rule is not None:
         rule(call, judge)
 
 
 def _machine(call: Call, judge: Judge) -> None:
-    given = call.parameters
+    given = call.arguments
     new = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{given.get('name')}"
     arn = given.get("stateMachineArn") or new
     kept = next((m for m in backends.stepfunctions(call.account, call.region).state_machines if m.arn == arn), None)
-    role = given.get("roleArn") or getattr(kept, "roleArn", "")
+    role = given.get("roleArn") or str(getattr(kept, "roleArn", ""))
     try:
         judge.trust(role, "states.amazonaws.com", arn)
     except CannotAssume as refused:
@@ -83,7 +83,7 @@ def _rules(definition: str) -> Iterator[str]:
 
 
 def _schedule(call: Call, judge: Judge) -> None:
-    target, group = call.parameters.get("Target") or {}, call.parameters.get("GroupName") or "default"
+    target, group = call.arguments.get("Target") or {}, call.arguments.get("GroupName") or "default"
     source = f"arn:aws:scheduler:{call.region}:{call.account}:schedule-group/{group}"
     try:
         judge.trust(target.get("RoleArn") or "", "scheduler.amazonaws.com", source)
@@ -93,8 +93,8 @@ def _schedule(call: Call, judge: Judge) -> None:
 
 
 def _task(call: Call, judge: Judge) -> None:
-    definition = backends.task_definition(call.account, call.region, str(call.parameters.get("taskDefinition") or ""))
-    overrides = call.parameters.get("overrides") or {}
+    definition = backends.task_definition(call.account, call.region, str(call.arguments.get("taskDefinition") or ""))
+    overrides = call.arguments.get("overrides") or {}
     for role in (
         overrides.get("taskRoleArn") or getattr(definition, "task_role_arn", None),
         overrides.get("executionRoleArn") or getattr(definition, "execution_role_arn", None),

@@ -7,13 +7,11 @@ permissions for Amazon S3 API operations" (S3 user guide).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import parse_qsl, urlsplit
-from xml.etree import ElementTree
+from urllib.parse import parse_qsl
 
 from localcloud.patches import backends
-from localcloud.request import S3_CONTROL, Call, Refused, operations
+from localcloud.request import Call, ObjectName, Refused
 from localcloud.request.access import Access, Value
-from localcloud.signing import unquote
 
 Headers = Mapping[str, str]
 
@@ -65,33 +63,20 @@ PARTS = BUCKET_PART.keys() | OBJECT_PART.keys() | {"attributes", "delete", "sele
 WRITES = ("PUT", "POST")
 
 
-def accesses(call: Call, method: str, headers: Headers) -> Iterator[Access]:
-    """What the request needs, all of it. `call.url` has the bucket first in its path; headers are in lower case."""
-    bucket, key = bucket_and_key(call)
-    if is_control(call):
-        yield Access(f"s3:{operations.name('s3control', method, call.url) or method.title()}", "*")
+def accesses(call: Call) -> Iterator[Access]:
+    """What the request needs, all of it."""
+    if call.is_control:
+        yield Access(f"s3:{call.operation or call.method.title()}", "*")
         return
-    query = dict(parse_qsl(urlsplit(call.url).query, keep_blank_values=True))
-    parts = [name for name in query if name in PARTS]
+    parts = [name for name in call.query if name in PARTS]
     if len(parts) > 1:
         raise Refused("InvalidArgument", f"One of {' and '.join(parts)} can be asked for at a time.", 400)
-    if not bucket:
+    if not call.bucket:
         yield Access("s3:ListAllMyBuckets", "*")
-    elif not key:
-        yield from _of_bucket(call, method, bucket, query)
+    elif not call.key:
+        yield from _of_bucket(call)
     else:
-        yield from _of_object(method, bucket, key, query, headers)
-
-
-def bucket_and_key(call: Call) -> tuple[str, str]:
-    """What a path names; "" for what it does not."""
-    bucket, _, key = unquote(urlsplit(call.url).path).removeprefix("/").partition("/")
-    return bucket, key
-
-
-def is_control(call: Call) -> bool:
-    """Whether a request is one of S3 Control's."""
-    return call.url.startswith(S3_CONTROL)
+        yield from _of_object(call)
 
 
 def exists(account: str, bucket: str, key: str) -> bool:
@@ -109,11 +94,12 @@ def object_arn(bucket: str, key: str) -> str:
     return f"arn:aws:s3:::{bucket}/{key}"
 
 
-def _of_bucket(call: Call, method: str, bucket: str, query: Mapping[str, str]) -> Iterator[Access]:
+def _of_bucket(call: Call) -> Iterator[Access]:
+    method, bucket, query = call.method, call.bucket, call.query
     if method == "POST" and "delete" in query:
-        for key, version in _keys_to_delete(call.body):
-            action = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
-            yield Access(action, object_arn(bucket, key), {"s3:versionid": version} if version else {})
+        for each in call.deleted:
+            action = "s3:DeleteObjectVersion" if each.version else "s3:DeleteObject"
+            yield Access(action, object_arn(bucket, each.key), {"s3:versionid": each.version} if each.version else {})
         return
     if method == "POST":  # a browser's form: whoever may write any key of it
         yield Access("s3:PutObject", object_arn(bucket, "*"))
@@ -135,8 +121,9 @@ def _below(prefix: str) -> str:
     return f"{folder}/*" if slash else f"{prefix}*"
 
 
-def _of_object(method: str, bucket: str, key: str, query: Mapping[str, str], headers: Headers) -> Iterator[Access]:
-    arn, version = object_arn(bucket, key), query.get("versionId")
+def _of_object(call: Call) -> Iterator[Access]:
+    method, query, headers = call.method, call.query, call.headers
+    arn, version = object_arn(call.bucket, call.key), query.get("versionId")
     context = dict(_object_context(headers))
     if version:
         context["s3:versionid"] = version
@@ -157,8 +144,8 @@ def _of_object(method: str, bucket: str, key: str, query: Mapping[str, str], hea
         yield Access("s3:GetObjectAttributes", arn, context)
     if method not in WRITES or name != "PutObject":
         return
-    if source := headers.get("x-amz-copy-source"):
-        yield _copied(source)
+    if call.source is not None:
+        yield _copied(call.source)
     for header, wanted in _BY_HEADER.items():
         if headers.get(header, "private") != "private":
             yield Access(wanted, arn, context)
@@ -175,13 +162,11 @@ _BY_HEADER = {
 """Headers of a write that do something else besides -> its action."""
 
 
-def _copied(source: str) -> Access:
-    path, _, query = source.partition("?")
-    bucket, _, key = unquote(path).lstrip("/").partition("/")
-    version = dict(parse_qsl(query)).get("versionId")
-    if version:
-        return Access("s3:GetObjectVersion", object_arn(bucket, key), {"s3:versionid": version})
-    return Access("s3:GetObject", object_arn(bucket, key))
+def _copied(source: ObjectName) -> Access:
+    arn = object_arn(source.bucket, source.key)
+    if source.version:
+        return Access("s3:GetObjectVersion", arn, {"s3:versionid": source.version})
+    return Access("s3:GetObject", arn)
 
 
 _CONTEXT_HEADERS = {
@@ -213,32 +198,3 @@ def _verb(names: tuple[str, str, str], method: str) -> str:
     if not name:
         raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     return name
-
-
-def _keys_to_delete(body: bytes) -> Iterator[tuple[str, str]]:
-    """Key and version ("" for none) of each entry of DeleteObjects, which has one key and at most one version."""
-    malformed = Refused(
-        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema", 400
-    )
-    try:
-        root = ElementTree.fromstring(body)
-    except ElementTree.ParseError as error:
-        raise Refused("MalformedXML", f"The XML you provided was not well-formed: {error}", 400) from error
-    space, _, name = root.tag.rpartition("}")
-    entries = [entry for entry in root if entry.tag != f"{space}}}Quiet" and entry.tag != "Quiet"]
-    if name != "Delete" or space not in ("", NAMESPACE) or not 0 < len(entries) <= MOST_DELETED:
-        raise malformed
-    for entry in entries:
-        fields: dict[str, str] = {}
-        for field in entry:
-            within, _, tag = field.tag.rpartition("}")
-            if within != space or tag in fields or len(field) or field.attrib:
-                raise malformed
-            fields[tag] = field.text or ""
-        if entry.tag.rpartition("}")[::2] != (space, "Object") or not fields.get("Key"):
-            raise malformed
-        yield fields["Key"], fields.get("VersionId", "")
-
-
-NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/"
-MOST_DELETED = 1_000

@@ -9,15 +9,15 @@ Whether nothing else hung on what is left out is not decided here: `proof` carri
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from localcloud.journal.lines import Line
+from localcloud.request import Call, Refused
 
 UNDONE_BY = {
     "Add": "Remove",
@@ -27,10 +27,12 @@ UNDONE_BY = {
     "Authorize": "Revoke",
     "Create": "Delete",
     "Import": "Delete",
+    "Publish": "Delete",
     "Put": "Delete",
     "Register": "Deregister",
     "Request": "Delete",
     "Run": "Terminate",
+    "Tag": "Untag",
 }
 """First word of an action -> first word of the one that undoes it. `BatchDelete…` undoes as `Delete…` does."""
 
@@ -53,29 +55,30 @@ REPLACING = frozenset(
 WORD = re.compile(r"[A-Za-z0-9_.:/+=@-]{2,}")
 """What may be somebody's name, ARN or identifier."""
 
-BodyOf = Callable[[Line], bytes]
+CallOf = Callable[[Line], Call]
+"""Reads the request that a line keeps. Raises `Refused`."""
 
 
 def compacted(
-    lines: list[Line], ended: Callable[[str], bool], body_of: BodyOf, needed: Collection[str] = ()
+    lines: list[Line], ended: Callable[[str], bool], call_of: CallOf, needed: Collection[str] = ()
 ) -> list[Line]:
     """The lines that are still needed, in order: not those of causes that have `ended` and left no trace, but for
     those of `needed` causes.
     """
-    actions = {line.number: action_of(line, body_of) for line in lines}
+    actions = {line.number: operation_of(line, call_of) for line in lines}
     # The last revision of each family stays, also when it is gone: the next one is counted from it.
     last = {
-        (line.region, _family(line, body_of)): line.cause
+        (line.region, _family(line, call_of)): line.cause
         for line in lines
         if actions[line.number] == "RegisterTaskDefinition"
     }
-    gone = undone(lines, ended, body_of) - {*needed, *last.values()}
-    replaced = _replaced(lines, actions, body_of)
+    gone = undone(lines, ended, call_of) - {*needed, *last.values()}
+    replaced = _replaced(lines, actions, call_of)
     revisions: dict[tuple[str, str], int] = defaultdict(int)
     kept = []
     for line in lines:
         if actions[line.number] == "RegisterTaskDefinition":
-            family = line.region, _family(line, body_of)
+            family = line.region, _family(line, call_of)
             revisions[family] = line.count or revisions[family] + 1
             line = replace(line, count=revisions[family])
         if line.cause not in gone and line.number not in replaced:
@@ -83,7 +86,7 @@ def compacted(
     return kept
 
 
-def undone(lines: list[Line], ended: Callable[[str], bool], body_of: BodyOf) -> set[str]:
+def undone(lines: list[Line], ended: Callable[[str], bool], call_of: CallOf) -> set[str]:
     """The causes that have ended and whose last request undid the first."""
     of_cause: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
@@ -91,32 +94,32 @@ def undone(lines: list[Line], ended: Callable[[str], bool], body_of: BodyOf) -> 
     return {
         cause
         for cause, mine in of_cause.items()
-        if cause and ended(cause) and _undo(action_of(mine[0], body_of), action_of(mine[-1], body_of))
+        if cause and ended(cause) and _undo(operation_of(mine[0], call_of), operation_of(mine[-1], call_of))
     }
 
 
-def mentioned(line: Line, among: Collection[str], lines: list[Line], body_of: BodyOf) -> set[str]:
+def mentioned(line: Line, among: Collection[str], lines: list[Line], call_of: CallOf) -> set[str]:
     """Which of these causes made something that a line names: what undid them names it too."""
-    said = _words(line, body_of)
+    said = _words(line, call_of)
     last = {other.cause: other for other in lines if other.cause in among}
-    return {cause for cause, other in last.items() if said & _words(other, body_of)}
+    return {cause for cause, other in last.items() if said & _words(other, call_of)}
 
 
-def action_of(line: Line, body_of: BodyOf) -> str:
-    """The action of a request; a REST request's is `Create` or `Delete` by its method."""
-    headers = {name.lower(): value for name, value in line.headers}
-    if target := headers.get("x-amz-target"):
-        return target.rsplit(".", 1)[-1]
-    if "x-www-form-urlencoded" in headers.get("content-type", ""):
-        return parse_qs(body_of(line).decode("utf-8", "replace")).get("Action", [""])[0]
-    return "Delete" if line.method == "DELETE" else "Create"
+def operation_of(line: Line, call_of: CallOf) -> str:
+    """The operation of a request; "" for one that cannot be read any more, or is none of its service's."""
+    if line.operation:
+        return line.operation
+    try:
+        return call_of(line).operation
+    except Refused:
+        return ""
 
 
-def _family(line: Line, body_of: BodyOf) -> str:
-    return str(json.loads(body_of(line)).get("family"))
+def _family(line: Line, call_of: CallOf) -> str:
+    return call_of(line).text("family")
 
 
-def _replaced(lines: list[Line], actions: dict[int, str], body_of: BodyOf) -> set[int]:
+def _replaced(lines: list[Line], actions: dict[int, str], call_of: CallOf) -> set[int]:
     """Numbers of the changes that a later one of the same cause makes again, parameter by parameter."""
     found = set()
     later: dict[tuple[str, str], list[set[str]]] = defaultdict(list)
@@ -127,7 +130,7 @@ def _replaced(lines: list[Line], actions: dict[int, str], body_of: BodyOf) -> se
         action = actions[line.number]
         if not line.cause or action not in REPLACING or first[line.cause] == line.number:
             continue
-        named = _parameters(line, body_of)
+        named = _parameters(line, call_of)
         if any(named <= others for others in later[line.cause, action]):
             found.add(line.number)
         else:
@@ -135,22 +138,14 @@ def _replaced(lines: list[Line], actions: dict[int, str], body_of: BodyOf) -> se
     return found
 
 
-def _parameters(line: Line, body_of: BodyOf) -> set[str]:
-    text = body_of(line).decode("utf-8", "replace")
-    try:
-        told = json.loads(text)
-    except ValueError:
-        return set(parse_qs(text, keep_blank_values=True))
-    return set(told) if isinstance(told, dict) else set()
+def _parameters(line: Line, call_of: CallOf) -> set[str]:
+    return set(call_of(line).arguments)
 
 
-def _words(line: Line, body_of: BodyOf) -> set[str]:
+def _words(line: Line, call_of: CallOf) -> set[str]:
     """Names, ARNs and identifiers in a request, also the last part of each."""
-    text = body_of(line).decode("utf-8", "replace")
-    try:
-        values = [str(value) for value in _leaves(json.loads(text))]
-    except ValueError:
-        values = [value for name, value in parse_qsl(text) if name not in ("Action", "Version")] or [text]
+    call = call_of(line)
+    values = [str(value) for value in _leaves(call.arguments)] or [call.body.decode("utf-8", "replace")]
     words = set(WORD.findall(" ".join([unquote_plus(line.url), *values])))
     return words | {part for word in words for part in [re.split(r"[/:=]", word)[-1]] if part}
 

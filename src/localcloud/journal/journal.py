@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from localcloud import causes
 from localcloud.config import write_private
-from localcloud.journal.compaction import action_of, undone
+from localcloud.journal.compaction import operation_of, undone
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
 from localcloud.patches import determinism
-from localcloud.request import Call, Refused, Request, Response
+from localcloud.request import Call, Refused, Request, Response, address, read
 from localcloud.server import Server
 from localcloud.unreadable import Reason, Unreadable, using
 
@@ -127,9 +127,9 @@ class Journal:
 
         Not task definitions: the next one is counted from those before it, also from those that are gone.
         """
-        kept = {line.cause for line in self._lines if action_of(line, self._sealed.open) == "RegisterTaskDefinition"}
+        kept = {line.cause for line in self._lines if operation_of(line, self._sealed.call) == "RegisterTaskDefinition"}
         gone = {line.cause for line in self._lines if line.cause} - {*living, *kept}
-        return gone - undone(self._lines, gone.__contains__, self._sealed.open)
+        return gone - undone(self._lines, gone.__contains__, self._sealed.call)
 
     def skip_to(self, number: int) -> None:
         """Give no number up to this one: requests that are lost may have had them, and what follows from them."""
@@ -139,7 +139,7 @@ class Journal:
 
     def keeps(self, call: Call, request: Request) -> bool:
         """Whether a request is to be kept: it declares something, and is no part of one that is being carried out."""
-        return not self._busy and declares(call, request.method)
+        return not self._busy and declares(call)
 
     def perform(self, call: Call, request: Request, carry_out: Callable[[Request], Response]) -> Response:
         """Carry out a request that declares something; keep it if it is not refused.
@@ -185,6 +185,7 @@ class Journal:
             headers=[(name, value) for name, value in request.headers if KEPT_HEADERS.fullmatch(name)],
             service=call.service,
             region=call.region,
+            operation=call.operation,
             principal=request.principal,
             body=self._sealed.close(number, request.body),
             cause=causes.current(),
@@ -321,6 +322,14 @@ class Sealed:
             problem = f"{self.path}: request {line.number} was sealed with another key than the one beside it"
             raise JournalDamaged(f"{problem}. {self._way_out}") from None
 
+    def call(self, line: Line, account: str = "") -> Call:
+        """The request of a line, read as it was the first time, whichever format it was written in.
+
+        Raises `JournalDamaged`, and `Refused` for what the reader takes no more.
+        """
+        request = _request(line, self.open(line))
+        return read(request, address(request, account, line.region))
+
     def seed(self, line: Line) -> str:
         return f"{self.header.identity}/{line.number}"
 
@@ -329,18 +338,29 @@ def carry_out(sealed: Sealed, server: Server, lines: Iterable[Line]) -> Iterator
     """Carry lines out again on a server that nobody has used yet; each with its answer now."""
     determinism.settle(server.account, sealed.header.identity, sealed.header.born)
     for line in lines:
-        body = sealed.open(line)
+        try:
+            call = sealed.call(line, server.account)
+        except Refused as refused:
+            log.warning(
+                "request %d (%s of %s) is not carried out again: %s", line.number, line.url, line.service, refused
+            )
+            yield line, answer_of(refused.status, b"")
+            continue
         with server.lock, determinism.given(sealed.seed(line), line.time, line.count):
-            answer = _repeat(server, line, body)
+            answer = _repeat(server, call)
         yield line, answer
 
 
-def _repeat(server: Server, line: Line, body: bytes) -> str:
+def _request(line: Line, body: bytes) -> Request:
     scope = f"local/20000101/{line.region}/{line.service}/aws4_request"
     authorization = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
     headers = [*line.headers, ("Authorization", authorization)]
+    return Request(line.method, line.url, headers, body, line.principal)
+
+
+def _repeat(server: Server, call: Call) -> str:
     try:
-        response = server.repeat(Request(line.method, line.url, headers, body, line.principal))
+        response = server.repeat(call)
     except Exception:
         return answer_of(500, b"")
     return answer_of(response.status, response.body)

@@ -1,6 +1,6 @@
 """The journal's file: one line a request, each with a checksum, and what is done about lines that are not whole.
 
-    first line   1d2c3b4a {"journal": 1, "identity": …, "born": …, "next": …}
+    first line   1d2c3b4a {"journal": 2, "identity": …, "born": …, "next": …}
     other lines  5e6f7081 200:9c8b7a69 {"number": 17, "time": …, "method": "POST", …}
 
 The first word is the CRC-32 of what stands after the answer's place; the answer (status and CRC-32 of the body) is
@@ -23,7 +23,11 @@ from localcloud.config import LocalCloudError
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+"""Of the file. A journal of format 1 holds requests as they came, without their operation. The same reader reads them
+(`journal.Sealed.call`), so that lines of both may stand in one file; a file keeps the format it was begun with.
+"""
+READABLE = (1, FORMAT)
 CUT_OFF = "cut-off"
 """File beside the journal: what stood after its last whole line when it was opened last."""
 UNANSWERED = "---:--------"
@@ -35,7 +39,7 @@ class JournalDamaged(LocalCloudError):
     """The journal cannot be read; the text names file and line, and the way out."""
 
 
-OMITTED = ("body", "cause", "count", "loose")
+OMITTED = ("body", "cause", "count", "loose", "operation")
 """Members of a line that are left out when they say nothing."""
 
 
@@ -53,7 +57,7 @@ class Header:
 
 @dataclass
 class Line:
-    """A request that declared something.
+    """A request that declared something, in the form that moto got.
 
     `time` is seconds since 1970; `body` is sealed; `cause` is whatever asked for it, "" if nobody said. `count` is the
     number that what it makes must get, if lines before it are gone that were counted; `loose` says that what it changed
@@ -72,6 +76,7 @@ class Line:
     cause: str = ""
     count: int | None = None
     loose: bool = False
+    operation: str = ""
     answer: str = UNANSWERED
 
 
@@ -224,8 +229,9 @@ def _line_text(line: Line) -> bytes:
 
 def _read_header(raw: bytes) -> Header:
     found = _checked(raw[:8], raw[9:].rstrip(b"\n"))
-    if found.pop("journal") != FORMAT:
-        raise ValueError("it was written by another version of the local cloud")
+    version = found.pop("journal", 1)
+    if version not in READABLE:
+        raise ValueError(f"it was written by another version of the local cloud: its format is {version}")
     return Header(**found)
 
 

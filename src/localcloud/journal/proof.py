@@ -38,10 +38,10 @@ class Shortened:
 def shorten(sealed: Sealed, lines: list[Line], server: Server, ended: Callable[[str], bool]) -> Shortened:
     """Find the shorter journal. The server's account must be nobody else's: it is emptied again and again."""
     whole = _answers(sealed, server, lines)
-    candidates = undone(lines, ended, sealed.open)
+    candidates = undone(lines, ended, sealed.call)
     needed: set[str] = set()
     for _ in range(ROUNDS):
-        shorter = compacted(lines, ended, sealed.open, needed)
+        shorter = compacted(lines, ended, sealed.call, needed)
         if len(shorter) == len(lines) and not any(line.loose for line in shorter):
             return Shortened(lines, 0, True)
         answers = _answers(sealed, server, shorter)
@@ -51,7 +51,7 @@ def shorten(sealed: Sealed, lines: list[Line], server: Server, ended: Callable[[
         if not wrong:
             left = [line for line in shorter if line.number not in idle]
             return Shortened(left, len(lines) - len(left), True)
-        wanted = {cause for line in wrong for cause in mentioned(line, candidates - needed, lines, sealed.open)}
+        wanted = {cause for line in wrong for cause in mentioned(line, candidates - needed, lines, sealed.call)}
         if not wanted:
             break
         needed |= wanted

@@ -8,9 +8,9 @@ declaring, so that a service nobody thought of survives too.
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-from localcloud.request import S3_CONTROL, Call
+from localcloud.request import Call
 
 READS = re.compile(
     r"(Describe|Get|List|BatchGet|BatchDescribe|BatchCheck|Head|Search|Lookup|Query|Scan|Select|Filter|Check|Validate|"
@@ -48,23 +48,15 @@ RUNTIME_PATHS = (
 """REST paths whose effects are the runtime's."""
 
 
-def declares(call: Call, method: str) -> bool:
-    """Whether a request changes declared state. S3's path has the bucket first."""
+def declares(call: Call) -> bool:
+    """Whether a request changes declared state."""
+    reads = call.method in ("GET", "HEAD", "OPTIONS")
+    if call.is_control:
+        return not reads
     if call.service == "s3":
-        return _declares_bucket(method, call.url)
-    if call.protocol == "rest-json" or not call.action:
-        path = urlsplit(call.url).path
-        return method not in ("GET", "HEAD", "OPTIONS") and not any(known.fullmatch(path) for known in RUNTIME_PATHS)
-    return call.action not in RUNTIME.get(call.service, ()) and not READS.fullmatch(call.action)
-
-
-def _declares_bucket(method: str, url: str) -> bool:
-    if method in ("GET", "HEAD", "OPTIONS"):
-        return False
-    parts = urlsplit(url)
-    if parts.path.startswith(S3_CONTROL):
-        return True
-    bucket, _, key = parts.path.lstrip("/").partition("/")
-    if key or not bucket:
-        return False
-    return method != "POST" or not (parts.query == "" or "delete" in parse_qs(parts.query, keep_blank_values=True))
+        if reads or call.key or not call.bucket:
+            return False
+        return call.method != "POST" or not ("delete" in call.query or not call.query)
+    if call.protocol == "rest-json" or not call.operation:
+        return not reads and not any(known.fullmatch(urlsplit(call.url).path) for known in RUNTIME_PATHS)
+    return call.operation not in RUNTIME.get(call.service, ()) and not READS.fullmatch(call.operation)

@@ -186,17 +186,15 @@ def key(account: str, region: str, identifier: str) -> Any | None:
     return next((k for k in backend.keys.values() if name == k.id or name in k.aliases), None)
 
 
-def key_of_ciphertext(blob: str) -> str:
-    """The id of the key that something was encrypted with; "" if it cannot be told. `blob` is Base64."""
-    import base64
-    import binascii
+def key_of_ciphertext(blob: bytes) -> str:
+    """The id of the key that something was encrypted with; "" if it cannot be told."""
     import struct
 
     from moto.kms import utils
 
     try:
-        return str(utils._deserialize_ciphertext_blob(base64.b64decode(blob)).key_id)
-    except (binascii.Error, struct.error, ValueError):
+        return str(utils._deserialize_ciphertext_blob(blob).key_id)
+    except (struct.error, ValueError):
         return ""
 
 

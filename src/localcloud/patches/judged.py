@@ -168,9 +168,6 @@ def _hold_actions() -> None:
         # A class that tells its actions by the path alone has names of its own for them.
         if found is None or self.service_name == "s3" or type(self)._get_action is not stock_action:
             return
-        # Several operations of a REST service may have one path; for the account's root they are not told apart here.
-        if found.call.protocol == "rest-json" and found.is_root:
-            return
         found.check_action(self._get_action() or "")
 
     def call_action(self: Any) -> Any:
@@ -189,7 +186,9 @@ def _hold_s3() -> None:
     for name in ("_bucket_response", "_key_response"):
         _before(response, name, _check_path)
     for name, action in BUCKET_HANDLERS.items():
-        _before(response, name, lambda found, self, *_, action=action, **__: found.check_access(action, found.bucket))
+        _before(
+            response, name, lambda found, self, *_, action=action, **__: found.check_access(action, found.call.bucket)
+        )
     for name, action in OBJECT_HANDLERS.items():
         _before(response, name, _object_check(action, name in WITH_VERSION))
     _before(response, "all_buckets", lambda found, self: _listing_all(found))
@@ -244,7 +243,7 @@ def _listing_all(found: judged.Judged) -> None:
 def _check_upload(found: judged.Judged, self: Any, bucket_name: str, multipart_id: str, *_: Any, **__: Any) -> None:
     # An upload is one of the key that it was begun for; moto looks at its id alone (s3/models.py:2714).
     upload = self.get_bucket(bucket_name).multiparts.get(multipart_id)
-    if upload is None or (bucket_name, upload.key_name) != (found.bucket, found.key):
+    if upload is None or (bucket_name, upload.key_name) != (found.call.bucket, found.call.key):
         raise NoSuchUpload(upload_id=multipart_id)
 
 

@@ -1,10 +1,16 @@
-"""A request, read once and strictly: what permissions, rules, the journal and moto work on."""
+"""A request, read once and strictly: what permissions, rules, the journal and moto work on.
+
+    call = read(request, address(request, account, region))
+
+`reader` reads it, `s3` those of S3, `documents` their bodies; `models` knows the operations and their arguments. The
+result is a `Call`; `judged` holds moto to what was judged of it.
+"""
 
 from __future__ import annotations
 
-from localcloud.request.call import S3_CONTROL, Call, identify
-from localcloud.request.canonical import canonical
+from localcloud.request.call import Arguments, Call, ObjectName
 from localcloud.request.errors import Refused, render
 from localcloud.request.message import Request, Response
+from localcloud.request.reader import address, read
 
-__all__ = ["S3_CONTROL", "Call", "Refused", "Request", "Response", "canonical", "identify", "render"]
+__all__ = ["Arguments", "Call", "ObjectName", "Refused", "Request", "Response", "address", "read", "render"]

@@ -1,83 +1,71 @@
-"""What a request asks for, found out before moto sees it."""
+"""What a request asks for: the one value that permissions, rules, the journal and moto work on."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
+
+from localcloud.request.message import Request
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ObjectName:
+    """An object of S3; `version` is "" where none is named."""
+
+    bucket: str
+    key: str
+    version: str = ""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a request asks for. `action` is "" where a REST path was not recognised (only some need to be)."""
+    """A request that has been read (`reader.read`).
+
+    `service` is its name in signatures and `model` botocore's. `operation` is botocore's name; "" where nobody knows
+    one, and for the requests about an object of S3, which are told by their method and `query`. `arguments` are typed
+    and nested as botocore's model has them; as the client sent them for a service or an operation that it does not
+    know. `url`, `headers` (names in lower case) and `body` are in the one form that moto gets. Of S3, `bucket` and
+    `key` are what the path names ("" for neither), `source` what is copied, `deleted` what DeleteObjects names.
+    """
 
     service: str
-    action: str
+    operation: str
     protocol: str
     account: str
     region: str
     url: str
     body: bytes
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    principal: str = "root"
+    model: str = ""
+    arguments: Arguments = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    bucket: str = ""
+    key: str = ""
+    source: ObjectName | None = None
+    deleted: tuple[ObjectName, ...] = ()
 
     @property
     def name(self) -> str:
-        """For people: service and action."""
-        return f"{self.service}:{self.action or urlsplit(self.url).path}"
-
-    @cached_property
-    def parameters(self) -> Any:
-        """The parameters as the client sent them; in the query protocols flat, as `Subnets.member.1`.
-
-        Empty if they cannot be read.
-        """
-        if self.protocol in ("query", "ec2"):
-            return dict(parse_qsl(self.body.decode("utf-8", "replace")))
-        try:
-            return json.loads(self.body or b"{}")
-        except ValueError:
-            return {}
+        """For people: service and operation."""
+        return f"{self.service}:{self.operation or urlsplit(self.url).path}"
 
     @property
-    def last_path_part(self) -> str:
-        """The decoded end of the path: in REST protocols mostly a name."""
-        return unquote(urlsplit(self.url).path.rstrip("/").rsplit("/", 1)[-1])
+    def request(self) -> Request:
+        """The HTTP message that moto gets."""
+        return Request(self.method, self.url, list(self.headers.items()), self.body, self.principal)
 
+    @property
+    def is_control(self) -> bool:
+        """Whether it is one of S3 Control's, which signs as S3."""
+        return self.model == "s3control"
 
-S3_CONTROL = "/v20180820/"
-"""Where the paths of S3 Control begin: it has the same signature as S3."""
-
-REST_ACTIONS: tuple[tuple[str, str, re.Pattern[str], str], ...] = (
-    ("scheduler", "POST", re.compile(r"/schedules/[^/]+"), "CreateSchedule"),
-    ("scheduler", "PUT", re.compile(r"/schedules/[^/]+"), "UpdateSchedule"),
-    ("scheduler", "POST", re.compile(r"/schedule-groups/[^/]+"), "CreateScheduleGroup"),
-    ("scheduler", "DELETE", re.compile(r"/schedule-groups/[^/]+"), "DeleteScheduleGroup"),
-    ("s3", "PUT", re.compile(r"/[^/?]+/?\?policy=?"), "PutBucketPolicy"),
-    ("s3", "PUT", re.compile(r"/[^/?]+/?"), "CreateBucket"),
-)
-"""Service, method, path (with query for S3), action: of the REST services those calls that a rule judges."""
-
-
-def identify(
-    method: str, url: str, headers: list[tuple[str, str]], body: bytes, account: str, default_region: str
-) -> Call:
-    """Find out from a request's signature, headers and path what it asks for."""
-    lower = {key.lower(): value for key, value in headers}
-    query = parse_qs(urlsplit(url).query)
-    scope = re.search(r"Credential=([^,\s]+)", lower.get("authorization", ""))
-    credential = scope[1] if scope else query.get("X-Amz-Credential", [""])[0]
-    parts = credential.split("/")
-    region, service = (parts[2], parts[3]) if len(parts) == 5 else (default_region, "s3")
-    target = lower.get("x-amz-target", "")
-    if target:
-        return Call(service, target.rsplit(".", 1)[-1], "json", account, region, url, body)
-    if lower.get("content-type", "").partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
-        action = dict(parse_qsl(body.decode("utf-8", "replace"))).get("Action", "")
-        return Call(service, action, "ec2" if service == "ec2" else "query", account, region, url, body)
-    subject = url if service == "s3" else urlsplit(url).path
-    action = next(
-        (name for s, m, path, name in REST_ACTIONS if s == service and m == method and path.fullmatch(subject)), ""
-    )
-    return Call(service, action, "rest-xml" if service == "s3" else "rest-json", account, region, url, body)
+    def text(self, name: str) -> str:
+        """An argument as text, "" where there is none."""
+        value = self.arguments.get(name)
+        return "" if value is None else str(value)

@@ -1,8 +1,7 @@
 """What was judged of the request that moto is carrying out, so that moto's own hooks can hold to it.
 
-Several readers look at a request (`calls`, `iam`, `rules`, moto). `canonical` leaves them as little as possible to
-differ about; this is the second net: what moto is about to do is refused unless it is what was judged
-(`patches/judged`).
+moto reads what it gets on its own. `reader` leaves it as little as possible to read otherwise; this is the second net:
+what moto is about to do is refused unless it is what was judged (`patches/judged`).
 """
 
 from __future__ import annotations
@@ -22,17 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Judged:
-    """A request as it was judged, whoever sent it.
-
-    `action` is the operation's name in botocore's words, "" for one that only moto knows; of S3, `bucket` and `key` are
-    what the path names ("" for neither) and `accesses` everything that is asked for.
-    """
+    """A request as it was judged, whoever sent it; of S3, `accesses` are everything that is asked for."""
 
     call: Call
-    action: str
-    is_root: bool
-    bucket: str = ""
-    key: str = ""
     accesses: tuple[Access, ...] = ()
 
     def check_place(self, service: str, region: str, account: str) -> None:
@@ -43,13 +34,13 @@ class Judged:
 
     def check_action(self, action: str) -> None:
         """Raise `Refused` unless moto dispatches the operation that was judged."""
-        if action != self.action:
-            raise self._differs(f"{self.call.service}:{action}", f"{self.call.service}:{self.action}")
+        if action != self.call.operation:
+            raise self._differs(f"{self.call.service}:{action}", self.call.name)
 
     def check_path(self, bucket: str, key: str) -> None:
         """Raise `Refused` unless moto reads the bucket and key that were judged from S3's path."""
-        if (bucket, key) != (self.bucket, self.key):
-            raise self._differs(f"a call for {bucket}/{key}", f"{self.bucket}/{self.key}")
+        if (bucket, key) != (self.call.bucket, self.call.key):
+            raise self._differs(f"a call for {bucket}/{key}", f"{self.call.bucket}/{self.call.key}")
 
     def check_access(self, action: str, resource: str, version: str = "") -> None:
         """Raise `Refused` unless this of S3 was judged. `action` names no version, `resource` is an ARN's last part."""

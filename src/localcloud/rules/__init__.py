@@ -1,17 +1,15 @@
 """AWS's rules that moto lacks, checked before a request reaches moto, so that every client meets them here first.
 
 Two kinds. What botocore's service models say of arguments is checked for every operation of every service
-(`shapes.py`). What they do not say is a function of an `Asked` that raises `Refused`, and a line in `RULES`.
+(`shapes.py`). What they do not say is a function of a `Call` that raises `Refused`, and a line in `RULES`.
 Messages are AWS's own as far as known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from localcloud.request import S3_CONTROL, Call
-from localcloud.request import arguments as reading
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, models
 from localcloud.rules import (
     balancing,
     buckets,
@@ -26,7 +24,7 @@ from localcloud.rules import (
     shapes,
 )
 
-Rule = Callable[[Asked], None]
+Rule = Callable[[Call], None]
 
 RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("acm", "DeleteCertificate"): (in_use.certificate,),
@@ -96,30 +94,10 @@ def rules_of(service: str, operation: str) -> tuple[Rule, ...]:
     return (*RULES.get(key, ()), *grammar, *AFTERWARDS.get(key, ()))
 
 
-def check(call: Call, method: str, headers: Iterable[tuple[str, str]]) -> None:
+def check(call: Call) -> None:
     """Raise `Refused` if one of AWS's rules forbids a request. Hold the server's lock: rules look at moto's models."""
-    if _concerns_an_object(call):
+    if models.operation(call.model, call.operation) is None:
         return
-    lower = reading.lower(headers)
-    found = reading.operation_of(call, method, lower)
-    if found is None:
-        return
-    operation, in_path = found
-    service, name = reading.service_of(call), str(operation.name)
-    rules = rules_of(service, name)
-    if not rules and shapes.checker_of(service, name) is None:
-        return
-    arguments = reading.arguments_of(call, method, lower, operation, in_path)
-    if arguments is None:
-        return
-    shapes.check(service, name, call.protocol, arguments)
-    asked = Asked(service, name, arguments, call.account, call.region)
-    for rule in rules:
-        rule(asked)
-
-
-def _concerns_an_object(call: Call) -> bool:
-    """Objects' requests are many and large, and the models say next to nothing of them."""
-    if call.service != "s3" or call.url.startswith(S3_CONTROL):
-        return False
-    return "/" in call.url.partition("?")[0].strip("/")
+    shapes.check(call.model, call.operation, call.protocol, call.arguments)
+    for rule in rules_of(call.model, call.operation):
+        rule(call)

@@ -10,8 +10,7 @@ import re
 from typing import Any
 
 from localcloud.patches import backends
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 NAME = re.compile(r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?")
 RULES_LIMIT, TARGETS_LIMIT, GROUPS_PER_ACTION, CONDITION_VALUES = 100, 1000, 5, 5
@@ -19,7 +18,7 @@ PRIORITIES = range(1, 50_001)
 SECURE = ("HTTPS", "TLS")
 
 
-def name_is_valid(asked: Asked) -> None:
+def name_is_valid(asked: Call) -> None:
     """Up to 32 letters, digits and hyphens; none at an edge, and not `internal-…`."""
     name = asked.text("Name")
     if name and not NAME.fullmatch(name):
@@ -27,7 +26,7 @@ def name_is_valid(asked: Asked) -> None:
         raise Refused("ValidationError", message)
 
 
-def load_balancer_is_valid(asked: Asked) -> None:
+def load_balancer_is_valid(asked: Call) -> None:
     """A load balancer's name is free, and an application load balancer spans two zones at least."""
     name = asked.text("Name")
     if any(found.name == name for found in backends.elbv2(asked.account, asked.region).load_balancers.values()):
@@ -44,7 +43,7 @@ def load_balancer_is_valid(asked: Asked) -> None:
         raise Refused("ValidationError", message)
 
 
-def listener_is_valid(asked: Asked) -> None:
+def listener_is_valid(asked: Call) -> None:
     """Encryption needs exactly one certificate that exists, and what is not encrypted has none."""
     given, protocol = asked.arguments, asked.text("Protocol")
     certificates = given.get("Certificates") or []
@@ -64,7 +63,7 @@ def listener_is_valid(asked: Asked) -> None:
     actions_are_valid(given.get("DefaultActions") or [], protocol)
 
 
-def rule_is_valid(asked: Asked) -> None:
+def rule_is_valid(asked: Call) -> None:
     """A listener has 100 rules at most; a rule has five values at most, and a priority of its own."""
     given = asked.arguments
     priority = given.get("Priority")
@@ -100,21 +99,21 @@ def actions_are_valid(actions: list[Any], protocol: str) -> None:
             raise Refused("InvalidLoadBalancerAction", message)
 
 
-def targets_fit(asked: Asked) -> None:
+def targets_fit(asked: Call) -> None:
     """A load balancer has 1,000 targets at most."""
     group = backends.elbv2(asked.account, asked.region).target_groups.get(asked.text("TargetGroupArn"))
     if group is not None and len(group.targets) + len(asked.arguments.get("Targets") or []) > TARGETS_LIMIT:
         raise Refused("TooManyTargets", f"You've reached the limit on the number of targets: {TARGETS_LIMIT}")
 
 
-def target_group_is_unused(asked: Asked) -> None:
+def target_group_is_unused(asked: Call) -> None:
     """A target group goes after the listeners and rules that send to it."""
     arn = asked.text("TargetGroupArn")
     if in_use(backends.elbv2(asked.account, asked.region), arn):
         raise Refused("ResourceInUse", f"Target group '{arn}' is currently in use by a listener or a rule")
 
 
-def load_balancer_is_deletable(asked: Asked) -> None:
+def load_balancer_is_deletable(asked: Call) -> None:
     """Deletion protection holds."""
     arn = asked.text("LoadBalancerArn")
     balancer = backends.elbv2(asked.account, asked.region).load_balancers.get(arn)
@@ -133,7 +132,7 @@ def in_use(backend: Any, target_group_arn: str) -> bool:
     return False
 
 
-def _listener(asked: Asked, arn: str) -> Any:
+def _listener(asked: Call, arn: str) -> Any:
     for balancer in backends.elbv2(asked.account, asked.region).load_balancers.values():
         if arn in balancer.listeners:
             return balancer.listeners[arn]

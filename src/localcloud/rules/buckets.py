@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 NAME = re.compile(
     r"(?!xn--|sthree-|amzn-s3-demo-)(?!\d+\.\d+\.\d+\.\d+$)(?!.*(-s3alias|--ol-s3|--x-s3|\.mrap)$)"
@@ -14,7 +13,7 @@ NAME = re.compile(
 """Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 
-def name_is_valid(asked: Asked) -> None:
+def name_is_valid(asked: Call) -> None:
     """3 to 63 lower-case letters, digits, hyphens and dots."""
     name = asked.text("Bucket")
     if not NAME.fullmatch(name):

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.patches import backends
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 from localcloud.rules.balancing import in_use
 
 MIB_PER_GB = 1024
@@ -31,7 +30,7 @@ OVERRIDES_LIMIT = 8192
 """Characters of a task's overrides, JSON included. Source: RunTask, API reference."""
 
 
-def names(asked: Asked) -> None:
+def names(asked: Call) -> None:
     """Letters, digits, hyphens and underscores."""
     for parameter, code in (("family", "ClientException"), ("serviceName", ""), ("clusterName", "")):
         name = asked.text(parameter)
@@ -51,7 +50,7 @@ def _size(text: Any, unit: str, factor: int) -> int | None:
         return None
 
 
-def fargate_task_definition(asked: Asked) -> None:
+def fargate_task_definition(asked: Call) -> None:
     """Fargate takes certain pairs of CPU and memory, the network mode awsvpc, and needs a role to pull and to log."""
     definition = asked.arguments
     if "FARGATE" not in (definition.get("requiresCompatibilities") or []):
@@ -94,7 +93,7 @@ def _needs_execution_role(definition: Mapping[str, Any]) -> None:
         raise Refused("ClientException", message)
 
 
-def essential_container(asked: Asked) -> None:
+def essential_container(asked: Call) -> None:
     """One container at least must be essential, and names are told apart."""
     containers = asked.arguments.get("containerDefinitions") or []
     if not any(each.get("essential", True) for each in containers):
@@ -104,7 +103,7 @@ def essential_container(asked: Asked) -> None:
         raise Refused("ClientException", "Container names within a task definition must be unique.")
 
 
-def overrides_are_short(asked: Asked) -> None:
+def overrides_are_short(asked: Call) -> None:
     """What a run overrides fits into 8192 characters."""
     import json
 
@@ -114,7 +113,7 @@ def overrides_are_short(asked: Asked) -> None:
         raise Refused("InvalidParameterException", message)
 
 
-def service_is_new(asked: Asked) -> None:
+def service_is_new(asked: Call) -> None:
     """A service's name is taken until the last one of that name has drained."""
     cluster = (asked.text("cluster") or "default").rsplit("/", 1)[-1]
     service = backends.ecs(asked.account, asked.region).services.get(f"{cluster}:{asked.text('serviceName')}")
@@ -125,7 +124,7 @@ def service_is_new(asked: Asked) -> None:
     raise Refused("InvalidParameterException", "Creation of service was not idempotent.")
 
 
-def target_group_has_load_balancer(asked: Asked) -> None:
+def target_group_has_load_balancer(asked: Call) -> None:
     """A service's target group must already be in use by a listener or one of its rules."""
     for entry in asked.arguments.get("loadBalancers") or []:
         arn, backend = entry.get("targetGroupArn"), backends.elbv2(asked.account, asked.region)
@@ -138,7 +137,7 @@ def target_group_has_load_balancer(asked: Asked) -> None:
             raise Refused("InvalidParameterException", message)
 
 
-def cluster_is_empty(asked: Asked) -> None:
+def cluster_is_empty(asked: Call) -> None:
     """A cluster goes after its services and tasks."""
     cluster = asked.text("cluster").rsplit("/", 1)[-1]
     backend = backends.ecs(asked.account, asked.region)
@@ -149,7 +148,7 @@ def cluster_is_empty(asked: Asked) -> None:
         raise Refused("ClusterContainsTasksException", "The Cluster cannot be deleted while Tasks are active.")
 
 
-def capacity_provider_is_unused(asked: Asked) -> None:
+def capacity_provider_is_unused(asked: Call) -> None:
     """A capacity provider goes after it has left its clusters and their services."""
     name = asked.text("capacityProvider").rsplit("/", 1)[-1]
     backend = backends.ecs(asked.account, asked.region)

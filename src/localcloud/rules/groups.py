@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import re
 
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 SET = "a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*"
 TEXT = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 RANGES = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
 
 
-def words_are_valid(asked: Asked) -> None:
+def words_are_valid(asked: Call) -> None:
     """A group's name and description."""
     _check("security group description", asked.text("Description"))
     name = asked.text("GroupName")
@@ -26,7 +25,7 @@ def words_are_valid(asked: Asked) -> None:
     _check("security group name", name)
 
 
-def rule_words_are_valid(asked: Asked) -> None:
+def rule_words_are_valid(asked: Call) -> None:
     """The descriptions of a group's rules."""
     for permission in asked.arguments.get("IpPermissions") or []:
         for kind in RANGES:

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from localcloud.patches import backends
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 _GONE = ("deleted", "deleting")
 
 
-def security_group(asked: Asked) -> None:
+def security_group(asked: Call) -> None:
     """A group goes after what has it: interfaces, load balancers, endpoints, and rules of other groups."""
     group = asked.text("GroupId")
     if not group:
@@ -21,7 +20,7 @@ def security_group(asked: Asked) -> None:
         raise Refused("DependencyViolation", f"resource {group} has a dependent object: {user}")
 
 
-def _users_of_group(asked: Asked, group: str) -> Iterator[str]:
+def _users_of_group(asked: Call, group: str) -> Iterator[str]:
     ec2 = backends.ec2(asked.account, asked.region)
     for interface in ec2.enis.values():
         if group in [each.id for each in interface.group_set]:
@@ -38,7 +37,7 @@ def _users_of_group(asked: Asked, group: str) -> Iterator[str]:
             yield f"a rule of the security group {other.id}"
 
 
-def subnet(asked: Asked) -> None:
+def subnet(asked: Call) -> None:
     """A subnet goes after what lives in it: interfaces, gateways, load balancers, endpoints."""
     wanted = asked.text("SubnetId")
     for user in _users_of_subnet(asked, wanted):
@@ -46,7 +45,7 @@ def subnet(asked: Asked) -> None:
         raise Refused("DependencyViolation", message)
 
 
-def _users_of_subnet(asked: Asked, subnet: str) -> Iterator[str]:
+def _users_of_subnet(asked: Call, subnet: str) -> Iterator[str]:
     ec2 = backends.ec2(asked.account, asked.region)
     for gateway in _gateways(ec2):
         if gateway.subnet_id == subnet:
@@ -62,7 +61,7 @@ def _users_of_subnet(asked: Asked, subnet: str) -> Iterator[str]:
             yield f"the network interface {interface.id}"
 
 
-def vpc(asked: Asked) -> None:
+def vpc(asked: Call) -> None:
     """A network goes after all that is in it but what came with it."""
     wanted = asked.text("VpcId")
     ec2 = backends.ec2(asked.account, asked.region)
@@ -76,7 +75,7 @@ def vpc(asked: Asked) -> None:
         raise Refused("DependencyViolation", message)
 
 
-def internet_gateway(asked: Asked) -> None:
+def internet_gateway(asked: Call) -> None:
     """A gateway goes after it has left its network, which it leaves after the public addresses there."""
     ec2, number = backends.ec2(asked.account, asked.region), asked.text("InternetGatewayId")
     gateway = ec2.internet_gateways.get(number)
@@ -96,7 +95,7 @@ def internet_gateway(asked: Asked) -> None:
         raise Refused("DependencyViolation", message)
 
 
-def address(asked: Asked) -> None:
+def address(asked: Call) -> None:
     """An address goes after the gateway or instance that has it."""
     number = asked.text("AllocationId")
     for gateway in _gateways(backends.ec2(asked.account, asked.region)):
@@ -105,7 +104,7 @@ def address(asked: Asked) -> None:
             raise Refused("InvalidIPAddress.InUse", message)
 
 
-def managed_policy(asked: Asked) -> None:
+def managed_policy(asked: Call) -> None:
     """A managed policy goes after it has been detached; one that bounds somebody stays."""
     arn, backend = asked.text("PolicyArn"), backends.iam(asked.account)
     policy = backend.managed_policies.get(arn)
@@ -124,7 +123,7 @@ def managed_policy(asked: Asked) -> None:
         raise Refused("DeleteConflict", message, 409)
 
 
-def certificate(asked: Asked) -> None:
+def certificate(asked: Call) -> None:
     """A certificate goes after the listeners and distributions that show it."""
     arn = asked.text("CertificateArn")
     for balancer in backends.elbv2(asked.account, asked.region).load_balancers.values():
@@ -138,7 +137,7 @@ def certificate(asked: Asked) -> None:
             raise Refused("ResourceInUseException", message)
 
 
-def distribution(asked: Asked) -> None:
+def distribution(asked: Call) -> None:
     """A distribution is disabled before it is deleted."""
     found = backends.cloudfront(asked.account).distributions.get(asked.text("Id"))
     if found is not None and found.distribution_config.Enabled:
@@ -146,7 +145,7 @@ def distribution(asked: Asked) -> None:
         raise Refused("DistributionNotDisabled", message, 409)
 
 
-def origin_access_control(asked: Asked) -> None:
+def origin_access_control(asked: Call) -> None:
     """What lets distributions read goes after them."""
     number = asked.text("Id")
     for found in backends.cloudfront(asked.account).distributions.values():
@@ -155,7 +154,7 @@ def origin_access_control(asked: Asked) -> None:
             raise Refused("OriginAccessControlInUse", message, 409)
 
 
-def scaling_group(asked: Asked) -> None:
+def scaling_group(asked: Call) -> None:
     """A group goes after its instances, or with force."""
     backend = backends.autoscaling(asked.account, asked.region)
     group = backend.autoscaling_groups.get(asked.text("AutoScalingGroupName"))
@@ -164,7 +163,7 @@ def scaling_group(asked: Asked) -> None:
         raise Refused("ResourceInUse", message)
 
 
-def machine_version(asked: Asked) -> None:
+def machine_version(asked: Call) -> None:
     """A published version goes after the aliases that name it."""
     arn = asked.text("stateMachineVersionArn")
     for machine in backends.stepfunctions(asked.account, asked.region).state_machines:

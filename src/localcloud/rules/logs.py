@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -11,7 +10,7 @@ RETENTION_DAYS = (
 """Source: PutRetentionPolicy, CloudWatch Logs API reference."""
 
 
-def retention_is_valid(asked: Asked) -> None:
+def retention_is_valid(asked: Call) -> None:
     """One of the numbers of days that there are."""
     days = asked.arguments.get("retentionInDays")
     if days is not None and days not in RETENTION_DAYS:

@@ -6,20 +6,19 @@ import re
 
 from localcloud.patches import backends
 from localcloud.patches.stepfunctions.definitions import diagnose
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
 
 
-def name_is_valid(asked: Asked) -> None:
+def name_is_valid(asked: Call) -> None:
     """Up to 80 characters, without those that mean something elsewhere."""
     name = asked.text("name")
     if name and not NAME.fullmatch(name):
         raise Refused("InvalidName", f"Invalid Name: '{name}' must satisfy the pattern {NAME.pattern}")
 
 
-def definition_is_valid(asked: Asked) -> None:
+def definition_is_valid(asked: Call) -> None:
     """States lead to states, and integrations take what is handed to them; the grammar is the interpreter's."""
     definition = asked.text("definition")
     found = diagnose(definition, language=False) if definition else []
@@ -28,7 +27,7 @@ def definition_is_valid(asked: Asked) -> None:
         raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
 
 
-def is_new(asked: Asked) -> None:
+def is_new(asked: Call) -> None:
     """A state machine's name is taken, unless the very same one is made again."""
     for machine in backends.stepfunctions(asked.account, asked.region).state_machines:
         if machine.name == asked.arguments.get("name") and (

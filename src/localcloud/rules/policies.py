@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localcloud.patches import backends
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 from localcloud.rules.documents import Kind, problem, size
 
 DOCUMENTS: Mapping[tuple[str, str], tuple[str, Kind, str]] = {
@@ -44,16 +43,16 @@ MANAGED_PER_ROLE = 10
 """Characters without white space. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 
-def document_is_valid(asked: Asked) -> None:
+def document_is_valid(asked: Call) -> None:
     """A document must be one that the service understands."""
-    argument, kind, code = DOCUMENTS[asked.service, asked.operation]
+    argument, kind, code = DOCUMENTS[asked.model, asked.operation]
     text = asked.text(argument)
     _judge(text, kind, code)
-    if asked.service == "s3" and text:
+    if asked.model == "s3" and text:
         _about_its_bucket(asked.text("Bucket"), text)
 
 
-def attribute_is_valid(asked: Asked) -> None:
+def attribute_is_valid(asked: Call) -> None:
     """The same, where it is one of a queue's or topic's attributes."""
     attributes = asked.arguments.get("Attributes") or {}
     text = (
@@ -61,7 +60,7 @@ def attribute_is_valid(asked: Asked) -> None:
         if asked.arguments.get("AttributeName") is None
         else (asked.text("AttributeValue") if asked.text("AttributeName") == "Policy" else "")
     )
-    _judge(str(text or ""), Kind.RESOURCE, ATTRIBUTES[asked.service, asked.operation])
+    _judge(str(text or ""), Kind.RESOURCE, ATTRIBUTES[asked.model, asked.operation])
 
 
 def _judge(text: str, kind: Kind, code: str) -> None:
@@ -85,7 +84,7 @@ def _about_its_bucket(bucket: str, text: str) -> None:
                 raise Refused("MalformedPolicy", "Policy has invalid resource")
 
 
-def document_fits(asked: Asked) -> None:
+def document_fits(asked: Call) -> None:
     """Managed policies, trust policies and bucket policies have a size of their own."""
     text = asked.text("PolicyDocument") or asked.text("AssumeRolePolicyDocument") or asked.text("Policy")
     match asked.operation:
@@ -97,7 +96,7 @@ def document_fits(asked: Asked) -> None:
             raise Refused("PolicyTooLarge", f"The policy is larger than {BUCKET_LIMIT} bytes.")
 
 
-def inline_policies_fit(asked: Asked) -> None:
+def inline_policies_fit(asked: Call) -> None:
     """All inline policies of a role, user or group have one size together."""
     backend = backends.iam(asked.account)
     kind, limit = {
@@ -113,7 +112,7 @@ def inline_policies_fit(asked: Asked) -> None:
         raise Refused("LimitExceeded", message, 409)
 
 
-def role_has_room(asked: Asked) -> None:
+def role_has_room(asked: Call) -> None:
     """Ten managed policies can be attached to a role."""
     roles = backends.iam(asked.account).roles.values()
     role = next((each for each in roles if each.name == asked.text("RoleName")), None)
@@ -126,7 +125,7 @@ def role_has_room(asked: Asked) -> None:
 # --- public access ---------------------------------------------------------------------------------------------------
 
 
-def policy_is_not_blocked(asked: Asked) -> None:
+def policy_is_not_blocked(asked: Call) -> None:
     """A bucket that blocks public policies takes none (new buckets do), nor does any bucket if the account does."""
     name = asked.text("Bucket")
     try:
@@ -146,7 +145,7 @@ def policy_is_not_blocked(asked: Asked) -> None:
             raise Refused("AccessDenied", message, 403)
 
 
-def acl_is_not_blocked(asked: Asked) -> None:
+def acl_is_not_blocked(asked: Call) -> None:
     """A public access control list, likewise; where the owner of the bucket owns everything there are no lists."""
     given = asked.text("ACL")
     bucket = backends.s3(asked.account).buckets.get(asked.text("Bucket"))

@@ -7,11 +7,10 @@ from typing import Any
 
 from moto.backends import get_backend
 
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 
-def tag_may_be_written(asked: Asked) -> None:
+def tag_may_be_written(asked: Call) -> None:
     """Not even with the image that has it: `docker push` of what is there is refused too (containers-roadmap#2380)."""
     name, tag = asked.text("repositoryName"), asked.text("imageTag")
     repository = get_backend("ecr")[asked.account][asked.region].repositories.get(name)

@@ -6,11 +6,10 @@ import re
 
 from localcloud import cron
 from localcloud.patches import backends
-from localcloud.request import Refused
-from localcloud.request.arguments import Asked
+from localcloud.request import Call, Refused
 
 
-def schedule_is_valid(asked: Asked) -> None:
+def schedule_is_valid(asked: Call) -> None:
     """The expression and the time zone must be ones that Scheduler knows, and the window and the dates make sense."""
     expression = asked.text("ScheduleExpression")
     _parsed(expression, f"Invalid Schedule Expression {expression}")
@@ -30,7 +29,7 @@ def schedule_is_valid(asked: Asked) -> None:
         raise Refused("ValidationException", "EndDate must be after StartDate.")
 
 
-def rule_schedule_is_valid(asked: Asked) -> None:
+def rule_schedule_is_valid(asked: Call) -> None:
     """A rule's expression is `cron(…)` or `rate(…)`, in UTC, and only on the default bus."""
     expression = asked.text("ScheduleExpression")
     if not expression:
@@ -53,14 +52,14 @@ def _parsed(expression: str, told: str) -> None:
         raise Refused("ValidationException", f"{told.rstrip('.')}: {error}.") from error
 
 
-def group_is_new(asked: Asked) -> None:
+def group_is_new(asked: Call) -> None:
     """A group's name is taken by the one that has it."""
     name = asked.text("Name")
     if name in backends.scheduler(asked.account, asked.region).schedule_groups:
         raise Refused("ConflictException", f"Schedule group {name} already exists.", 409)
 
 
-def group_exists(asked: Asked) -> None:
+def group_exists(asked: Call) -> None:
     """What is to be deleted must be there, and the default group stays."""
     name = asked.text("Name")
     if name == "default":

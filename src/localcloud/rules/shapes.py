@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from localcloud.request import Refused
-from localcloud.request.arguments import Arguments, model
+from localcloud.request import Arguments, Refused
+from localcloud.request.models import model
 
 Problem = tuple[str, str]
 """Where (`tags.1.member.key`), and AWS's words for what is wrong there."""

@@ -10,15 +10,12 @@ import hashlib
 import json
 import logging
 import os
-import re
 import sqlite3
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import unescape
 
 from localcloud.patches.s3 import kept as s3_kept
 from localcloud.request import Call, Refused, Request, Response
@@ -27,7 +24,6 @@ from localcloud.unreadable import Reason, Unreadable
 
 log = logging.getLogger(__name__)
 
-MOST_OF_AN_XML_BODY = 2**20
 DRAFT = ".draft-"
 """Beginning of the names of files that are being written."""
 
@@ -35,8 +31,6 @@ SHOWN = 3
 """So many of the objects that are lost are named."""
 
 STORE = "runtime.sqlite"
-
-KEY_IN_XML = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
 
 class Objects:
@@ -55,7 +49,7 @@ class Objects:
 
         Raises `Refused` when the disk takes no more; the objects are then as they were.
         """
-        bucket, keys = self._touched(request)
+        bucket, keys = call.bucket, [call.key] if call.key else [each.key for each in call.deleted]
         before = {key: s3_kept.versions(self._account, bucket, key) for key in keys}
         response = carry_out(request)
         if response.status >= 400:
@@ -63,7 +57,7 @@ class Objects:
         if not keys:  # a form: its key is somewhere in the body
             keys = s3_kept.keys(self._account, bucket)
         try:
-            named = "versionId=" in request.url or b"<VersionId>" in request.body[:MOST_OF_AN_XML_BODY]
+            named = "versionId" in call.query or any(each.version for each in call.deleted)
             for key in keys:
                 self._keep(bucket, key, named)
         except (OSError, sqlite3.Error) as error:
@@ -73,15 +67,6 @@ class Objects:
             message = f"{call.name} was not carried out: the local cloud's objects cannot be written: {error}"
             raise Refused("ServiceUnavailable", message, 503) from error
         return response
-
-    def _touched(self, request: Request) -> tuple[str, list[str]]:
-        parts = urlsplit(request.url)
-        bucket, _, key = parts.path.lstrip("/").partition("/")
-        if key:
-            return unquote(bucket), [unquote(key)]
-        if "delete" in parse_qs(parts.query, keep_blank_values=True):
-            return unquote(bucket), [unescape(found.decode()) for found in KEY_IN_XML.findall(request.body)]
-        return unquote(bucket), []
 
     def _keep(self, bucket: str, key: str, all_versions: bool) -> None:
         """Write down an object's versions. Older ones change only when a request names one."""

@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 
 from localcloud.iam.accesses import accesses
-from localcloud.request import identify
+from localcloud.request import Call, Request, address, read
 from tests.localcloud.iam.acting import REGION, Account
 
 A = "111122223333"
+
+
+def call_of(method: str, url: str, headers: list[tuple[str, str]], body: bytes, account: str = A) -> Call:
+    request = Request(method, url, headers, body, "root")
+    return read(request, address(request, account, REGION))
 
 
 def needs(service: str, action: str, parameters: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -20,8 +25,8 @@ def needs(service: str, action: str, parameters: dict[str, Any]) -> list[tuple[s
         ("Authorization", f"AWS4-HMAC-SHA256 Credential=a/20260101/{REGION}/{service}/aws4_request, Signature=0"),
         ("X-Amz-Target", f"X.{action}"),
     ]
-    call = identify("POST", "/", headers, json.dumps(parameters).encode(), A, REGION)
-    return [(access.action, access.resource, dict(access.context)) for access in accesses(call, "POST")]
+    call = call_of("POST", "/", headers, json.dumps(parameters).encode(), A)
+    return [(access.action, access.resource, dict(access.context)) for access in accesses(call)]
 
 
 def form(service: str, **parameters: str) -> list[tuple[str, str]]:
@@ -31,16 +36,16 @@ def form(service: str, **parameters: str) -> list[tuple[str, str]]:
         ("Authorization", f"AWS4-HMAC-SHA256 Credential=a/20260101/{REGION}/{service}/aws4_request, Signature=0"),
         ("Content-Type", "application/x-www-form-urlencoded"),
     ]
-    call = identify("POST", "/", headers, urlencode(parameters).encode(), A, REGION)
-    return [(access.action, access.resource) for access in accesses(call, "POST")]
+    call = call_of("POST", "/", headers, urlencode(parameters).encode(), A)
+    return [(access.action, access.resource) for access in accesses(call)]
 
 
 def rest(service: str, method: str, url: str, body: Any = None) -> list[tuple[str, str]]:
     headers = [
         ("Authorization", f"AWS4-HMAC-SHA256 Credential=a/20260101/{REGION}/{service}/aws4_request, Signature=0")
     ]
-    call = identify(method, url, headers, json.dumps(body or {}).encode(), A, REGION)
-    return [(access.action, access.resource) for access in accesses(call, method)]
+    call = call_of(method, url, headers, json.dumps(body or {}).encode(), A)
+    return [(access.action, access.resource) for access in accesses(call)]
 
 
 def arn(service: str, resource: str) -> str:
@@ -178,8 +183,8 @@ def test_a_task_is_authorised_by_its_latest_revision_with_its_roles_and_tags(
         ("X-Amz-Target", "X.RunTask"),
     ]
     asked = {"taskDefinition": "f", "cluster": "c", "overrides": {"taskRoleArn": f"{ROLE}/other"}, **tagged}
-    call = identify("POST", "/", headers, json.dumps(asked).encode(), account.id, REGION)
-    found = [(access.action, access.resource) for access in accesses(call, "POST")]
+    call = call_of("POST", "/", headers, json.dumps(asked).encode(), account.id)
+    found = [(access.action, access.resource) for access in accesses(call)]
     assert found == [
         ("ecs:RunTask", f"arn:aws:ecs:{REGION}:{account.id}:task-definition/f:2"),
         ("iam:PassRole", f"{ROLE}/other"),

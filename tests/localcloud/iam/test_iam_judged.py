@@ -14,9 +14,10 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from localcloud import server
 from localcloud.iam import accesses, s3
 from localcloud.iam.principals import session_of
-from localcloud.request import Request, Response
+from localcloud.request import ObjectName, Request, Response, read
 from tests.localcloud.iam.acting import REGION, Account, allow
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
@@ -379,34 +380,31 @@ def test_a_schedule_is_the_one_that_was_judged(account: Account) -> None:
 # --- the second net --------------------------------------------------------------------------------------------------
 
 
-def test_what_the_judge_misreads_is_refused(
+def misread(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """As if there were another hole: the reader takes every request for another one than moto will."""
+    monkeypatch.setattr(server, "read", lambda request, addressed: replace(read(request, addressed), **changes))
+
+
+def test_what_is_misread_is_refused(
     account: Account, bucket: str, writer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if there were another hole: the judge takes every request for one that the role may make."""
-    read = s3.bucket_and_key
-    monkeypatch.setattr(s3, "bucket_and_key", lambda call: (read(call)[0], "own/x"))
+    misread(monkeypatch, key="own/x")
     assert send(account, writer, "s3", "GET", f"/{bucket}/other/x").status == 403
     assert send(account, writer, "s3", "DELETE", f"/{bucket}/other/x").status == 403
-    monkeypatch.undo()
-    monkeypatch.setattr(s3, "_keys_to_delete", lambda body: iter([("own/x", "")]))
+    misread(monkeypatch, deleted=(ObjectName(bucket, "own/x"),))
     document = b"<Delete><Object><Key>other/x</Key></Object></Delete>"
     assert send(account, writer, "s3", "POST", f"/{bucket}?delete", document).status == 403
-    monkeypatch.undo()
-    monkeypatch.setattr(s3, "_copied", lambda source: s3.Access("s3:GetObject", s3.object_arn(bucket, "own/x")))
+    misread(monkeypatch, source=ObjectName(bucket, "own/x"))
     source = ("x-amz-copy-source", f"{bucket}/other/x")
     assert send(account, writer, "s3", "PUT", f"/{bucket}/own/y", b"", source).status == 403
+    monkeypatch.undo()
     assert keys(account, bucket) == ["other/x", "own/x"]
 
 
-def test_an_action_that_the_judge_misreads_is_refused(
+def test_an_operation_that_is_misread_is_refused(
     account: Account, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stock = account.server._identify
-
-    def misread(request: Any, body: bytes) -> Any:
-        return replace(stock(request, body), action="ListSecrets")
-
-    monkeypatch.setattr(account.server, "_identify", misread)
+    misread(monkeypatch, operation="ListSecrets")
     answer = send(
         account, reader, "secretsmanager", "POST", "/", b'{"SecretId": "victim"}', target("DeleteSecret"), JSON
     )

@@ -6,6 +6,7 @@ a role that may write below `own/`, and read one secret, has touched nothing els
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from localcloud.request import Request, Response
 from localcloud.server import Server
 from tests.localcloud.iam.acting import REGION, Account, allow
 
-EXAMPLES = 200
+EXAMPLES = int(os.environ.get("HERD_READING_EXAMPLES", "200"))
 
 Headers = list[tuple[str, str]]
 
