@@ -38,7 +38,13 @@ SYSTEM_GB = 30
 
 
 class Cluster(Component):
-    """Where tasks are placed: Fargate and Fargate Spot, which cost nothing themselves, and the pools that are used."""
+    """Where tasks are placed: Fargate and Fargate Spot, which cost nothing themselves, and the pools that are used.
+
+        cluster = Cluster(project.context, project, project.workloads, network, roles.instances)
+        cluster.cluster.arn, cluster.pools["vm"].provider
+
+    `instances`: the role of the pools' machines; None makes no pools.
+    """
 
     def __init__(
         self,

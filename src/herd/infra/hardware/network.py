@@ -68,6 +68,9 @@ def endpoint_services(workloads: Iterable[WorkloadSpec]) -> list[str]:
 class Network(Component):
     """Subnets for tasks and for load balancers, a way out, and a security group for tasks that nobody calls.
 
+        network = Network(project.context, project, cidr="10.0.0.0/16")
+        network.vpc_id, network.task_subnet_ids, network.tasks_security_group
+
     Of its own: Vpc, Subnets in `zones` zones, RouteTables and their Routes, the S3 VpcEndpoint, an emptied
     DefaultSecurityGroup; an InternetGateway where something faces the internet; with `nat` also Eip and NatGateway,
     with `endpoints` a VpcEndpoint for each of `services` and a SecurityGroup in front of them; a FlowLog to `logs`.

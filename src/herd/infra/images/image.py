@@ -97,6 +97,9 @@ def _stage(specs: Specs, root: Path, environment: str) -> list[tuple[WorkloadSpe
 class Images(Component):
     """A repository for each image folder in use, and the images that are built into them.
 
+        images = Images({"python"}, project.images, project.context, project)
+        images.build(project.jobs[0], parent).reference    # repository@sha256:…
+
     `planned`: by workload. `repositories`: image folder -> address of a repository that was made elsewhere; with it
     none is made here.
     """

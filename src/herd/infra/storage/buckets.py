@@ -122,7 +122,13 @@ class Bucket(Component):
 
 
 class DataBucket(Bucket):
-    """The bucket for what jobs publish: private, and readable by the workloads that name it in `reads`."""
+    """The bucket for what workloads publish: private; each writes below its own name, and reads what its `reads` name.
+
+        data = DataBucket(project.context, project)
+        data.bucket.id, data.arn
+
+    With the setting `data_bucket` the company's is used, and none is made.
+    """
 
     def __init__(self, context: Context, parent: pulumi.Resource) -> None:
         super().__init__("data", context, parent)

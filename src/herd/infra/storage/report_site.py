@@ -27,6 +27,9 @@ SECURITY_HEADERS = "67f7725c-6f97-4210-82d7-5512b31e9d03"
 class ReportSite:
     """The reports bucket, and what the setting `reports` puts before it; `url` is where pages begin.
 
+        site = ReportSite(project.context, project)
+        site.bucket.arn, site.url
+
     `bucket`: the bucket is public. `cloudfront`: it is private, and a distribution reads it. `none`: there is no site.
     """
 

@@ -19,7 +19,10 @@ CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3,
 
 
 class Api(Workload):
-    """`Api("delay-api")` answers at `<balancer>/delay-api/`.
+    """A folder of apis/: copies of a program answer at `<balancer>/<name>/`, with a domain at `<name>.<domain>`.
+
+        api = Api(spec, platform, balancers.serving(spec), project)
+        api.url, api.service.name, api.target_group.arn
 
     Beside what every workload has: TargetGroup, ListenerRule, with a domain a Record, ECS Service, and with
     `replicas.max > replicas.min` a scaling target and policy. A deployment whose tasks do not become healthy is rolled

@@ -8,8 +8,12 @@ from herd.infra.workloads.common import Platform
 
 
 class Job(BatchWorkload):
-    """`Job("ingest-flights")` runs on its schedule, or in its pipeline, and publishes to the data bucket.
+    """A folder of jobs/: it runs on its schedule, or in its pipeline, and publishes to the data bucket.
 
+        job = Job(spec, platform, None, project)
+        job.machine.arn, job.task_role.role.name, job.log_group.name
+
+    `pipeline`: the name of the one that runs it.
     Docker image, LogGroup, execution and task Role with a policy each, TaskDefinition, StateMachine, Schedule. Costs
     nothing while it does not run.
     """

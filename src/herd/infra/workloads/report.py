@@ -11,7 +11,10 @@ from herd.runner.contract.keys import report_page_key
 
 
 class Report(BatchWorkload):
-    """`Report("delay-report")` is rendered as a job runs; anyone reads it at `<reports_url>/delay-report/index.html`.
+    """A folder of reports/: it is rendered as a job runs; anyone reads it at `<reports_url>/<name>/index.html`.
+
+        report = Report(spec, platform, None, project)
+        report.url, report.machine.arn
 
     The resources of a job, and the right to publish below its own name. Where the stack publishes nothing it has no
     address: its pages are versions in the data bucket like any job's output.

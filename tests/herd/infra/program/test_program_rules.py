@@ -1,14 +1,17 @@
 """Rules that hold for every resource of the whole program."""
 
 import ast
+import inspect
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herd.infra import components
 from tests.herd.infra.program.mocks import REGION, Program, run_program
 
 ROOT = Path(__file__).parents[4]
@@ -164,6 +167,20 @@ def test_the_program_is_short_and_as_good_for_any_team() -> None:
     assert sum(len(text.splitlines()) for text in files.values()) <= 200
     samples = [path.name for kind in ("jobs", "reports", "apis") for path in (ROOT / kind).iterdir()]
     assert samples and not [name for name in samples if any(name in text for text in files.values())]
+
+
+SHOWN = ("Network", "Cluster", "LoadBalancers", "Images", "DataBucket", "ReportSite", "Job", "Report", "Api")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_component_begins_with_an_example_that_makes_one(name: str) -> None:
+    component = getattr(components, name)
+    text = inspect.getdoc(component) or ""
+    example = textwrap.dedent("\n".join(line for line in text.splitlines() if line.startswith("    ")))
+    calls = [call for call in ast.walk(ast.parse(example)) if isinstance(call, ast.Call)]
+    (made,) = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
+    keywords = {keyword.arg: keyword.value for keyword in made.keywords if keyword.arg}
+    inspect.signature(component).bind(*made.args, **keywords)
 
 
 @pytest.mark.parametrize("path", sorted(INFRA.rglob("*.py")), ids=lambda path: path.name)
