@@ -24,6 +24,7 @@ from herd.deploy.verify.environment import Record
 from herd.deploy.verify.promises import Outcome
 from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 from herd.errors import HerdError, Interrupted, WrongInput
+from herd.infra.prices import VERIFY_AT_MOST_USD
 from herd.infra.settings.schema import own
 from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
@@ -138,7 +139,8 @@ def _approve(target: AwsTarget, account: str | None, yes: bool) -> None:
     console.note(
         f"It makes an environment of its own there, with the settings of the stack {target.name}: a network unless the "
         "stack adopts one, a job, a report, an API, a load balancer.\n"
-        "That takes 10 to 40 minutes (CloudFront and certificates are slow) and costs less than 1 USD; then all of it "
+        "That takes 10 to 40 minutes (CloudFront and certificates are slow) and costs less than "
+        f"{VERIFY_AT_MOST_USD} USD; then all of it "
         "is removed. A key that it makes is deleted by AWS after its waiting period."
     )
     if yes:

@@ -3,7 +3,7 @@
 | hardware | costs |
 | --- | --- |
 | fargate | by vCPU and GB while a task runs |
-| fargate-spot | about 30 % of that; AWS may stop a task with two minutes' notice |
+| fargate-spot | a good part less (`herd.infra.prices`); AWS may stop a task with two minutes' notice |
 | vm, a pool | its machines by the hour while they are there; with `min = 0` none while nothing runs |
 """
 

@@ -1,6 +1,6 @@
 """Load balancers: one for the world, one for the environment's own network, each made only if a service needs it.
 
-A balancer costs about 16 USD a month, so services share it. Without a domain they are told apart by path:
+A balancer costs by the hour (`herd.infra.prices`), so services share it. Without a domain they are told apart by path:
 `/delay-api/predict` reaches the service delay-api as `/predict`. With a domain each has a name of its own,
 `delay-api.<domain>`, and HTTPS; port 80 then only redirects.
 """

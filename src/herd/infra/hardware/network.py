@@ -1,10 +1,10 @@
 """The network that tasks and load balancers stand in: one of its own, of three kinds, or the company's.
 
-| `network` | tasks reach | costs, USD a month |
+| `network` | tasks reach | costs (`herd.infra.prices`) |
 | --- | --- | --- |
-| public | the world, by an address of their own; nobody reaches them | about 4 for each task that always runs |
-| nat | the world, by one shared gateway | about 35, and 0.05 a GB |
-| endpoints | AWS's services and nothing else | about 8 for each service and zone: 44 for a job's three in two zones |
+| public | the world, by an address of their own; nobody reaches them | an address for each task that runs |
+| nat | the world, by one shared gateway | a gateway, and its traffic |
+| endpoints | AWS's services and nothing else | an endpoint for each service and zone |
 
 Traffic to S3, image layers included, takes a gateway endpoint in all of them and costs nothing.
 """

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
 
 from herd.infra import capacity
+from herd.infra.prices import SPOT_DISCOUNT_PERCENT
 from herd.infra.spec import schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.schedule import Schedule
@@ -119,7 +120,8 @@ class WorkloadSpec(Strict):
     )
     hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
         default="fargate",
-        description="`fargate`; `fargate-spot`: about 70 % cheaper, and AWS may stop it with two minutes' notice; "
+        description=f"`fargate`; `fargate-spot`: about {SPOT_DISCOUNT_PERCENT} % cheaper, and AWS may stop it with two "
+        "minutes' notice; "
         "`vm`: machines of its own that go when nothing runs; or one of the `pools` in the stack's settings",
     )
     cpu: Annotated[float, AfterValidator(capacity.possible_cpu)] = Field(default=1, description="vCPU")

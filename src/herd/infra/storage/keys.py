@@ -1,7 +1,8 @@
 """The environment's own key: made with it, or the company's, or none.
 
-`encryption_key = "create"` costs 1 USD a month and what it is asked (bucket keys keep that small). What outlives the
-environment must not be encrypted with a key that goes with it: an adopted data bucket has the key of whoever made it.
+`encryption_key = "create"` costs a key (`herd.infra.prices`) and what it is asked; bucket keys keep that small. What
+outlives the environment must not be encrypted with a key that goes with it: an adopted data bucket has the key of
+whoever made it.
 """
 
 import json

@@ -1,0 +1,43 @@
+"""What parts of an environment cost: the one table that messages and documentation take prices from.
+
+List prices of us-east-1 in USD, without tax; other regions differ by up to a third. Whoever looks them up again changes
+the figure and `AS_OF`; a test names the pages that then say something else.
+"""
+
+from dataclasses import dataclass
+
+AS_OF = "2026-11-24"
+"""When the figures were written down. The pages under `source` have what holds today."""
+
+HOURS_A_MONTH = 730
+
+
+@dataclass(frozen=True)
+class Price:
+    """`usd` for one `unit`; `source` is the page of AWS that has it."""
+
+    usd: float
+    unit: str
+    source: str
+
+    @property
+    def a_month(self) -> float:
+        """Of what is paid by the hour, and is there day and night."""
+        return self.usd * HOURS_A_MONTH
+
+
+ADDRESS = Price(0.005, "public IPv4 address and hour", "https://aws.amazon.com/vpc/pricing/")
+NAT_GATEWAY = Price(0.045, "NAT gateway and hour", "https://aws.amazon.com/vpc/pricing/")
+NAT_TRAFFIC = Price(0.045, "GB through a NAT gateway", "https://aws.amazon.com/vpc/pricing/")
+ENDPOINT = Price(0.01, "interface endpoint, zone and hour", "https://aws.amazon.com/privatelink/pricing/")
+LOAD_BALANCER = Price(0.0225, "load balancer and hour", "https://aws.amazon.com/elasticloadbalancing/pricing/")
+FARGATE_VCPU = Price(0.04048, "vCPU and hour", "https://aws.amazon.com/fargate/pricing/")
+FARGATE_GB = Price(0.004445, "GB of memory and hour", "https://aws.amazon.com/fargate/pricing/")
+KEY = Price(1, "KMS key and month", "https://aws.amazon.com/kms/pricing/")
+LOGS = Price(0.5, "GB taken by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/")
+
+SPOT_DISCOUNT_PERCENT = 70
+"""How much less Fargate Spot costs than Fargate, about. Source: https://aws.amazon.com/fargate/pricing/"""
+
+VERIFY_AT_MOST_USD = 1
+"""A run of `herd verify`: all that it makes, while it is there."""
