@@ -64,7 +64,7 @@ def test_a_schedule_that_removes_itself(server: Server, ticking: Agent, clock: A
     declared.names.clear()
     clock.advance(hours=2)
     ticking.schedules.tick()
-    assert [name.split("?")[0] for name in declared.names] == ["DELETE /schedules/once"]
+    assert [name.split("?")[0] for name in declared.names] == ["DeleteSchedule"]
 
 
 def test_a_log_group_made_for_a_task(cloud: Any, declared: Declared, wait_until: Any) -> None:
