@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,7 +103,7 @@ def test_every_type_in_use_has_its_calls_and_none_is_there_in_vain(foundation: P
 def test_every_look_up_in_use_has_its_calls(pytestconfig: pytest.Config) -> None:
     found = set()
     for folder in ("infra", "bootstrap"):
-        for file in Path(pytestconfig.rootpath / folder).rglob("*.py"):
+        for file in (pytestconfig.rootpath / "src/herd" / folder).rglob("*.py"):
             for module, name in re.findall(r"from pulumi_aws\.(?:(\w+)\.)?(get_\w+) import", file.read_text()):
                 function = re.sub(r"_(\w)", lambda match: match[1].upper(), name)
                 found.add(f"{module}.{function}" if module else function)
