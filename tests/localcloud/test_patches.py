@@ -49,8 +49,8 @@ COMPARE = """
 import inspect, json, pkgutil, sys
 import localcloud.patches
 import localcloud.patches.ec2.api
-for module in pkgutil.iter_modules(localcloud.patches.__path__):
-    __import__(f"localcloud.patches.{module.name}")
+for module in pkgutil.walk_packages(localcloud.patches.__path__, "localcloud.patches."):
+    __import__(module.name)
 
 def snapshot():
     seen = {}
