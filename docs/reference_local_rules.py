@@ -4,7 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from localcloud.rules import AFTERWARDS, RULES, policies, reading, rules_of, shapes
+from localcloud.request import models
+from localcloud.rules import AFTERWARDS, RULES, policies, rules_of, shapes
 from localcloud.rules.documents import Kind
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +52,7 @@ def page() -> str:
 def counted() -> Iterator[tuple[str, int, int]]:
     """Service, its operations, and those of them that have constraints."""
     for service in IN_USE:
-        names = reading.model(service).operation_names
+        names = models.model(service).operation_names
         yield service, len(names), sum(shapes.checker_of(service, name) is not None for name in names)
 
 
