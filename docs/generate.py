@@ -21,8 +21,7 @@ from pydantic_core import PydanticUndefined
 from herd.infra import capacity
 from herd.infra.settings.schema import BY_PROFILE, SETTINGS, Declared
 from herd.infra.settings.tables import PROFILES
-from herd.infra.spec import models as spec_models
-from herd.infra.spec import schedule
+from herd.infra.spec import models, schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 from herd.infra.spec.schedule import parse
@@ -151,11 +150,11 @@ def default_of(setting: str, value: Any) -> str:
 def details() -> list[str]:
     lines = ["## The command by what is there", "", "| file | command | in |", "| --- | --- | --- |"]
     kinds_of: dict[str, list[str]] = {}
-    for name, kind in spec_models.KINDS.items():
+    for name, kind in models.KINDS.items():
         for file in kind.commands:
             kinds_of.setdefault(file, []).append(f"{name}s")
     for file, kinds in kinds_of.items():
-        command = spec_models.KINDS["report"].commands[file]
+        command = models.KINDS["report"].commands[file]
         lines.append(f"| `{file}` | `{' '.join(command)}` | {', '.join(kinds)} |")
     lines += ["", "## CPU and memory", "", "| `cpu` | `memory_gb` |", "| --- | --- |"]
     lines += [f"| {cpu:g} | {capacity.describe(sizes)} |" for cpu, sizes in capacity.FARGATE_MEMORY_GB.items()]
@@ -175,7 +174,7 @@ def details() -> list[str]:
         "",
         "## The team's defaults",
         "",
-        f"`defaults.toml` may set {code(sorted(spec_models.DEFAULTABLE))}.",
+        f"`defaults.toml` may set {code(sorted(models.DEFAULTABLE))}.",
         "",
     ]
     return lines
@@ -211,7 +210,7 @@ def schema() -> dict[str, Any]:
     """One JSON schema for all kinds: a file does not say of which kind it is."""
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
-    for kind in spec_models.KINDS.values():
+    for kind in models.KINDS.values():
         one = kind.model.model_json_schema()
         definitions |= one.get("$defs", {})
         properties |= {setting: one["properties"][setting] for setting in settings_of(kind.model)}

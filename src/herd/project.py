@@ -29,7 +29,7 @@ with single_modules():
     from herd.infra.hardware.access import refusals
     from herd.infra.hardware.cluster import unreachable
     from herd.infra.images.image import Planned, plan_images
-    from herd.infra.storage import secrets as vault
+    from herd.infra.storage import secrets
     from herd.infra.storage.adopted import Adopted
     from herd.infra.storage.buckets import log_bucket
     from herd.infra.storage.keys import key_arn
@@ -60,7 +60,7 @@ class Facts:
         is_public = settings.reports == "bucket" and any(isinstance(w, ReportSpec) for w in specs.workloads.values())
         found: dict[str, Any] = _all(
             blocked=lambda: refuse_blocked(settings) if is_public else None,
-            secrets=lambda: vault.look_up(specs, settings),
+            secrets=lambda: secrets.look_up(specs, settings),
             adopted=lambda: Adopted.look_up(settings, account, folders),
         )
         naming = Naming(settings.project, settings.environment)

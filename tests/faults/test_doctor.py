@@ -25,7 +25,7 @@ import pytest
 from herd import console
 from herd.checkout.find import Checkout
 from herd.commands import machine as commands
-from herd.doctor import checks as diagnosis
+from herd.doctor import checks
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
 from herd.toolchain import packages, preflight
@@ -312,7 +312,7 @@ NEEDS_NETWORK = {"no uv", "other packages"}
 
 
 def findings() -> dict[str, Finding]:
-    return {finding.what: finding for finding in diagnosis.examine()}
+    return {finding.what: finding for finding in checks.examine()}
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -330,7 +330,7 @@ def test_each_broken_state_is_found_explained_and_repaired_if_that_is_safe(patie
         assert finding.repair is not None
         return
     assert (finding.repair is not None) == row.repaired
-    done = diagnosis.fix([finding])
+    done = checks.fix([finding])
     after = findings()
     assert len(done) == row.repaired and after[row.what].good == row.repaired
     assert [what for what, found in after.items() if found.good != before[what].good] == (
@@ -384,7 +384,7 @@ def test_a_repair_that_fails_is_said(patient: Patient) -> None:
     def fail() -> str:
         raise PermissionError(1, "Operation not permitted")
 
-    assert diagnosis.fix([Finding("x", False, "y", "z", fail)]) == [
+    assert checks.fix([Finding("x", False, "y", "z", fail)]) == [
         "x: could not be repaired: [Errno 1] Operation not permitted"
     ]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from herd.checkout.find import Checkout
-from herd.engine import lock as engine_lock
+from herd.engine import lock
 from herd.errors import HerdError
 from herd.targets.local import LocalTarget
 from tests.faults.hostile import eventually
@@ -51,27 +51,27 @@ def test_of_a_dead_engine(target: LocalTarget, take: Take) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     file = take(ended.pid)
-    assert engine_lock.settle(target)
+    assert lock.settle(target)
     assert not file.exists()
 
 
 def test_half_a_file_that_a_power_cut_left(target: LocalTarget, take: Take) -> None:
     file = take(1)
     file.write_text('{"pid": 1')
-    assert engine_lock.settle(target)
+    assert lock.settle(target)
     assert not file.exists()
 
 
 def test_of_a_process_that_only_has_the_number(target: LocalTarget, take: Take) -> None:
     file = take(os.getpid(), since=datetime.now(UTC) - timedelta(days=3))
-    assert engine_lock.settle(target)
+    assert lock.settle(target)
     assert not file.exists()
 
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(engine_lock.console, "note", lines.append)
+    monkeypatch.setattr(lock.console, "note", lines.append)
     return lines
 
 
@@ -79,7 +79,7 @@ def test_of_a_living_engine_it_is_waited_for(target: LocalTarget, take: Take, sa
     living = subprocess.Popen(["sleep", "300"])
     file = take(living.pid)
     done: list[bool] = []
-    waiting = threading.Thread(target=lambda: done.append(engine_lock.settle(target)))
+    waiting = threading.Thread(target=lambda: done.append(lock.settle(target)))
     waiting.start()
     eventually("it to say that it waits", lambda: said)
     time.sleep(0.5)
@@ -94,15 +94,15 @@ def test_of_a_living_engine_it_is_waited_for(target: LocalTarget, take: Take, sa
 def test_of_a_living_engine_that_does_not_end(
     target: LocalTarget, take: Take, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_lock, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(lock, "WAIT_SECONDS", 0.3)
     file = take(os.getpid())
     with pytest.raises(HerdError, match=rf"still locked by pulumi \(process {os.getpid()}"):
-        engine_lock.settle(target)
+        lock.settle(target)
     assert file.exists()
 
 
 def test_of_another_machine_it_is_respected(target: LocalTarget, take: Take) -> None:
     file = take(1, "another-machine")
     with pytest.raises(HerdError, match=r"another-machine.*nobody can tell") as refused:
-        engine_lock.settle(target)
+        lock.settle(target)
     assert file.exists() and str(file) in str(refused.value)

@@ -9,7 +9,7 @@ import yaml
 
 from herd.checkout import find as checkout
 from herd.checkout.find import Checkout
-from herd.deploy import bootstrap_account as foundation
+from herd.deploy import bootstrap_account
 from herd.deploy.bootstrap_account import Given
 from herd.errors import WrongInput
 
@@ -24,14 +24,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_settings_it_asks_for_account_and_region(root: Path) -> None:
     with pytest.raises(WrongInput, match=r"Pulumi.main.yaml is not there; to write it give --account and --region"):
-        foundation.choose(Given(), here=False)
-    assert not (root / foundation.SETTINGS).exists()
+        bootstrap_account.choose(Given(), here=False)
+    assert not (root / bootstrap_account.SETTINGS).exists()
 
 
 def test_what_is_given_is_written_down_beside_what_was_there(root: Path) -> None:
-    (root / foundation.SETTINGS).write_text("config:\n  herd-bootstrap:images: [python, r]\n")
-    account = foundation.choose(Given("123456789012", "eu-west-1", "acme/delays", "1", "2"), here=False)
-    written = yaml.safe_load((root / foundation.SETTINGS).read_text())["config"]
+    (root / bootstrap_account.SETTINGS).write_text("config:\n  herd-bootstrap:images: [python, r]\n")
+    account = bootstrap_account.choose(Given("123456789012", "eu-west-1", "acme/delays", "1", "2"), here=False)
+    written = yaml.safe_load((root / bootstrap_account.SETTINGS).read_text())["config"]
     assert written["herd-bootstrap:images"] == ["python", "r"]
     assert (written["aws:region"], written["herd-bootstrap:account"]) == ("eu-west-1", "123456789012")
     assert account.bucket == "herd-123456789012-state"
@@ -39,15 +39,15 @@ def test_what_is_given_is_written_down_beside_what_was_there(root: Path) -> None
 
 
 def test_pulumi_gets_a_copy_of_the_settings_and_no_rules(root: Path) -> None:
-    account = foundation.choose(Given("123456789012", "eu-west-1"), here=False)
-    before = (root / foundation.SETTINGS).read_text()
+    account = bootstrap_account.choose(Given("123456789012", "eu-west-1"), here=False)
+    before = (root / bootstrap_account.SETTINGS).read_text()
     variables = account.environment("file:///somewhere")
     copy = Path(variables["PULUMI_OPTION_CONFIG_FILE"])
     assert (
         copy.is_relative_to(root / ".herd") and yaml.safe_load(copy.read_text())["config"]["aws:region"] == "eu-west-1"
     )
     assert variables["PULUMI_OPTION_POLICY_PACK"] == "" and variables["PULUMI_CONFIG_PASSPHRASE"] == ""
-    assert (root / foundation.SETTINGS).read_text() == before
+    assert (root / bootstrap_account.SETTINGS).read_text() == before
 
 
 def test_the_advice_names_what_goes_where() -> None:
@@ -61,7 +61,7 @@ def test_the_advice_names_what_goes_where() -> None:
         "data_buckets": {"prod": "herd-prod-data"},
         "roles": {"preview": "arn:preview", "deploy": "arn:deploy"},
     }
-    lines = foundation.advice(made).splitlines()
+    lines = bootstrap_account.advice(made).splitlines()
     assert "    herd:data_bucket: herd-prod-data    # of prod" in lines
     assert "    AWS_DEPLOY_ROLE=arn:deploy" in lines and "    AWS_PREVIEW_ROLE=arn:preview" in lines
-    assert not any("ROLE" in line for line in foundation.advice({**made, "roles": {}}).splitlines())
+    assert not any("ROLE" in line for line in bootstrap_account.advice({**made, "roles": {}}).splitlines())

@@ -16,8 +16,7 @@ import pytest
 from herd import console
 from herd.checkout.find import Checkout
 from herd.errors import HerdError
-from herd.targets import environment_lock as turn
-from herd.targets import local_cloud
+from herd.targets import environment_lock, local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import machine, uv
 from tests.herd.outputs import outputs
@@ -113,7 +112,7 @@ def test_one_that_runs_older_code_goes_on_while_somebody_is_at_work_in_it(
     home: Checkout, released: None, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = local_cloud.running(home)
-    with turn.taken(home, "pr-17"), monkeypatch.context() as another:
+    with environment_lock.taken(home, "pr-17"), monkeypatch.context() as another:
         another.setattr(os, "getpid", lambda: 1)
         assert local_cloud.start(home) == before
     assert len(notes) == 1 and notes[0].endswith("is at work in it, so it goes on")

@@ -13,8 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from herd.checkout.find import Checkout
-from herd.targets import pulumi_env as shell
-from herd.targets import registry_login, stack
+from herd.targets import pulumi_env, registry_login, stack
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 
@@ -64,7 +63,7 @@ def test_the_persons_logins_do_not_come_to_the_local_cloud(checkout: Checkout, a
     base = {"DOCKER_AUTH_CONFIG": PERSONS, "PATH": "/bin"}
     found = registry_login.variables(LocalTarget(checkout, "dev"), base)
     assert list(json.loads(found["DOCKER_AUTH_CONFIG"])["auths"]) == [REGISTRY]
-    assert shell.variables(checkout, "dev", Path("/opt/pulumi"), base)["DOCKER_AUTH_CONFIG"] is None
+    assert pulumi_env.variables(checkout, "dev", Path("/opt/pulumi"), base)["DOCKER_AUTH_CONFIG"] is None
 
 
 def test_who_may_not_log_in_can_deploy_what_pushes_nothing(
@@ -84,6 +83,6 @@ def test_herd_env_prints_the_command_and_not_the_login(cli: Any, aws: Aws, monke
 
 def test_a_shell_gets_what_the_command_prints() -> None:
     command = shlex.join(["printf", "%s", "a 'b' \"c\" $HOME\n"])
-    script = shell.script({}, {}, {"LOGIN": command})
+    script = pulumi_env.script({}, {}, {"LOGIN": command})
     done = subprocess.run(["sh", "-euc", f'{script}\nprintf %s "$LOGIN"'], capture_output=True, text=True, check=True)
     assert done.stdout == "a 'b' \"c\" $HOME"

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herd.checkout import files as project
-from herd.checkout import review_dates as reviews
-from herd.checkout import stack_config
+from herd.checkout import review_dates, stack_config
 from herd.checkout.find import Checkout
 from herd.deploy.up import look_over
 from herd.errors import WrongInput
@@ -29,7 +28,7 @@ NOW = datetime(2027, 1, 31, 5, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(reviews.CLOCK, NOW.isoformat())
+    monkeypatch.setenv(review_dates.CLOCK, NOW.isoformat())
 
 
 def set_date(root: Path, line: str) -> None:
@@ -49,7 +48,7 @@ def test_from_thirty_days_before_each_workload_is_mentioned_with_its_line(
     checkout: Checkout, line: str, told: str | None
 ) -> None:
     set_date(checkout.root, line)
-    found = [str(review) for review in reviews.due(project.load(checkout, "dev"))]
+    found = [str(review) for review in review_dates.due(project.load(checkout, "dev"))]
     assert found == (
         [
             f"hello: {line} {told}: after that day its schedule is off; "
@@ -75,12 +74,12 @@ def deployed(review_by: str, **more: Any) -> BatchExport:
 )
 def test_status_speaks_of_what_is_deployed(checkout: Checkout, in_the_file: str, advice: str) -> None:
     set_date(checkout.root, in_the_file)
-    (found,) = reviews.deployed(checkout, "dev", {"hello": deployed("2027-01-30")})
+    (found,) = review_dates.deployed(checkout, "dev", {"hello": deployed("2027-01-30")})
     assert str(found) == f"hello: review_by = 2027-01-30 has passed: its schedule is off; {advice}"
 
 
 def test_an_api_keeps_running_and_says_what_will_be_refused(checkout: Checkout) -> None:
-    (found,) = reviews.deployed(checkout, "dev", {"web": service_export(review_by="2027-02-10")})
+    (found,) = review_dates.deployed(checkout, "dev", {"web": service_export(review_by="2027-02-10")})
     assert str(found).startswith(
         "web: review_by = 2027-02-10 is in 10 days: after that day it stays as it is, and nobody vouches for it;"
     )
@@ -109,12 +108,12 @@ def test_a_day_ends_where_the_workload_is_at_home(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch, moment: str, timezone: str, names: tuple[str, ...]
 ) -> None:
     """By the calendar, in the status, and on AWS: all three change in the same second."""
-    monkeypatch.setenv(reviews.CLOCK, moment)
+    monkeypatch.setenv(review_dates.CLOCK, moment)
     set_date(checkout.root, f'review_by = 2027-01-30\ntimezone = "{timezone}"')
-    assert reviews.expired(project.load(checkout, "dev")) == names
+    assert review_dates.expired(project.load(checkout, "dev")) == names
     export = deployed("2027-01-30", timezone=timezone)
-    assert (state._of_job("hello", export, None, True, reviews.now()).state == "expired") == bool(names)
-    assert (end_of(date(2027, 1, 30), timezone) < reviews.now()) == bool(names)
+    assert (state._of_job("hello", export, None, True, review_dates.now()).state == "expired") == bool(names)
+    assert (end_of(date(2027, 1, 30), timezone) < review_dates.now()) == bool(names)
 
 
 @given(st.dates(), st.sampled_from(["UTC", "Asia/Tokyo", "America/Sao_Paulo", "Pacific/Apia", "Africa/Cairo"]))
@@ -124,20 +123,20 @@ def test_every_day_has_an_end(day: date, timezone: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "yesterday", "2027-13-01"])
 def test_a_clock_that_says_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv(reviews.CLOCK, value)
+    monkeypatch.setenv(review_dates.CLOCK, value)
     with pytest.raises(WrongInput, match="is no moment"):
-        reviews.now()
+        review_dates.now()
 
 
 def test_what_has_expired_is_said_by_the_place_of_its_date(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(reviews.CLOCK, "2029-01-15")
+    monkeypatch.setenv(review_dates.CLOCK, "2029-01-15")
     for name in ("other", "third"):
         (checkout.root / "jobs" / name).mkdir()
         (checkout.root / "jobs" / name / "main.py").touch()
         (checkout.root / "jobs" / name / "workload.toml").touch()
     (checkout.root / "defaults.toml").write_text('owner = "t"\nimage = "python"\nreview_by = 2026-12-31\n')
     set_date(checkout.root, "review_by = 2028-01-30")
-    assert reviews.summary(reviews.due(project.load(checkout, "dev"))) == [
+    assert review_dates.summary(review_dates.due(project.load(checkout, "dev"))) == [
         "expired, so no schedule starts them: other, third; look them over, then move review_by in defaults.toml, "
         "line 3 and `herd up`",
         "expired, so no schedule starts it: hello; look it over, then move review_by in jobs/hello/workload.toml, "
@@ -187,7 +186,7 @@ def test_a_stack_on_aws_has_a_copy_only_where_its_file_says_otherwise(
 
 def test_files_that_cannot_be_read_say_nothing_of_the_calendar(checkout: Checkout) -> None:
     set_date(checkout.root, "review_by = nonsense")
-    assert reviews.expired_in(checkout, "dev") is None
+    assert review_dates.expired_in(checkout, "dev") is None
 
 
 # ── commands ────────────────────────────────────────────────────────────────────────────────────────────────────────

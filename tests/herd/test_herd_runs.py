@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.commands import tables as show
+from herd.commands import tables
 from herd.errors import HerdError, WrongInput
 from herd.runs import outputs as published
 from herd.runs import runs
@@ -285,7 +285,7 @@ def test_a_published_path_keeps_its_folders(tmp_path: Path) -> None:
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1400, "1.4 kB"), (2_500_000, "2.5 MB"), (7e12, "7000.0 GB")]
 )
 def test_sizes_as_people_say_them(count: int, text: str) -> None:
-    assert show.size(count) == text
+    assert tables.size(count) == text
 
 
 def test_why_a_task_has_not_begun_is_said_by_workload() -> None:

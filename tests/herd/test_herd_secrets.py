@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from herd import console
 from herd.checkout.find import Checkout
-from herd.runs import secret_store as vault
+from herd.runs import secret_store
 from herd.targets.aws import AwsTarget
 from tests.herd.outputs import parsed
 
@@ -81,18 +81,18 @@ def test_what_was_kept_before_there_was_a_key_gets_it(
     aws: boto3.Session, checkout: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prod = AwsTarget(checkout, "prod")
-    vault.put(prod, "early", CANARY)
+    secret_store.put(prod, "early", CANARY)
     aws.client("secretsmanager").create_secret(Name="herd-dev/other", SecretString="x")
-    assert vault.use_key(prod) == [] and "KmsKeyId" not in described(aws, "herd-prod/early")
+    assert secret_store.use_key(prod) == [] and "KmsKeyId" not in described(aws, "herd-prod/early")
     key = aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     monkeypatch.setattr(AwsTarget, "deployed", parsed(encryption_key=key))
-    vault.put(prod, "late", CANARY)
-    assert vault.use_key(prod) == []
+    secret_store.put(prod, "late", CANARY)
+    assert secret_store.use_key(prod) == []
     assert "encrypted with the environment's own key from now on: early\n" in capsys.readouterr().err
     assert [described(aws, f"herd-prod/{name}")["KmsKeyId"] for name in ("early", "late")] == [key, key]
     assert "KmsKeyId" not in described(aws, "herd-dev/other")
     assert aws.client("secretsmanager").get_secret_value(SecretId="herd-prod/early")["SecretString"] == CANARY
-    vault.use_key(prod)
+    secret_store.use_key(prod)
     assert capsys.readouterr().err == "", "once"
 
 
@@ -100,7 +100,7 @@ def test_what_cannot_get_the_key_is_said_with_what_to_do(
     aws: boto3.Session, checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prod = AwsTarget(checkout, "prod")
-    vault.put(prod, "early", CANARY)
+    secret_store.put(prod, "early", CANARY)
     key = "arn:aws:kms:eu-central-1:123456789012:key/x"
     monkeypatch.setattr(AwsTarget, "deployed", parsed(encryption_key=key))
     client = prod.client("secretsmanager")
@@ -109,6 +109,6 @@ def test_what_cannot_get_the_key_is_said_with_what_to_do(
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "UpdateSecret")
 
     monkeypatch.setattr(client, "update_secret", refuse)
-    (problem,) = vault.use_key(prod)
+    (problem,) = secret_store.use_key(prod)
     assert problem.startswith("the secret early is not encrypted with the environment's key, because ")
     assert problem.endswith("set it again: herd secret set early")

@@ -16,8 +16,7 @@ import yaml
 from herd.checkout import files, stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
-from herd.targets import pulumi_env as shell
-from herd.targets import stack_env as stack_shell
+from herd.targets import pulumi_env, stack_env
 from herd.toolchain import pulumi_cli
 
 POLICY = "PULUMI_OPTION_POLICY_PACK"
@@ -34,7 +33,7 @@ PERSON = {
 
 
 def test_the_persons_own_account_cannot_be_reached(checkout: Checkout) -> None:
-    merged = shell.apply(shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON), PERSON)
+    merged = pulumi_env.apply(pulumi_env.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON), PERSON)
     assert not {"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL_S3", "PULUMI_CONFIG_PASSPHRASE"} & set(merged)
     assert merged["AWS_SHARED_CREDENTIALS_FILE"].startswith(str(checkout.state))
     assert merged["PULUMI_BACKEND_URL"] == f"file://{checkout.pulumi}"
@@ -43,10 +42,10 @@ def test_the_persons_own_account_cannot_be_reached(checkout: Checkout) -> None:
 
 
 def test_pulumi_and_the_projects_tools_come_first_on_path(checkout: Checkout) -> None:
-    path = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PATH"]
+    path = pulumi_env.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PATH"]
     assert path == f"{checkout.root}/.venv/bin:/opt/pulumi:/usr/local/bin:/usr/bin:/bin"
     # Again in the shell that has it already: nothing is added twice.
-    assert shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), {"PATH": str(path)})["PATH"] == path
+    assert pulumi_env.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), {"PATH": str(path)})["PATH"] == path
 
 
 @pytest.mark.parametrize("name", ["plain", "my team's code", "100% #1 ü?", "a+b&c=d;e"])
@@ -54,14 +53,14 @@ def test_pulumi_is_led_to_the_state_wherever_the_checkout_is(tmp_path: Path, nam
     here = Checkout(tmp_path / name, tmp_path / "cache")
     here.root.mkdir()
     (here.root / "Pulumi.yaml").write_text("name: herd\n")
-    backend = shell.variables(here, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PULUMI_BACKEND_URL"]
+    backend = pulumi_env.variables(here, "dev", Path("/opt/pulumi/pulumi"), PERSON)["PULUMI_BACKEND_URL"]
     parts = urlsplit(str(backend))
     assert (parts.scheme, unquote(parts.path), parts.query, parts.fragment) == ("file", str(here.pulumi), "", "")
 
 
 @pytest.mark.parametrize("value", ["plain", "with space", "a'b", 'a"b', "$HOME `id` \\", "line\nbreak", ""])
 def test_a_shell_gets_exactly_these_values(value: str) -> None:
-    script = shell.script({"NAME": value, "GONE": None, "NEVER": None}, {"GONE": "x"})
+    script = pulumi_env.script({"NAME": value, "GONE": None, "NEVER": None}, {"GONE": "x"})
     done = subprocess.run(
         ["sh", "-euc", f'{script}\nprintf \'%s|%s\' "$NAME" "${{GONE-unset}}"'],
         env={"GONE": "x"},
@@ -181,9 +180,9 @@ POLICY_PACKS = {
 
 @pytest.mark.parametrize(("given", "wanted"), POLICY_PACKS.values(), ids=POLICY_PACKS)
 def test_the_rules_are_part_of_the_environment(checkout: Checkout, given: str | None, wanted: str) -> None:
-    base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(rules=shell.RULES)}
-    packs = shell.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
-    assert packs == wanted.format(rules=shell.RULES)
+    base = PERSON if given is None else {**PERSON, "PULUMI_OPTION_POLICY_PACK": given.format(rules=pulumi_env.RULES)}
+    packs = pulumi_env.variables(checkout, "dev", Path("/opt/pulumi/pulumi"), base)["PULUMI_OPTION_POLICY_PACK"]
+    assert packs == wanted.format(rules=pulumi_env.RULES)
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a,b", 'a "b"', '"', ",", "it's"])
@@ -191,9 +190,9 @@ def test_pulumi_reads_the_rules_folder_as_it_is_called(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads the variable as a line of CSV, and each value of it as one more; what it cannot read it leaves out."""
-    monkeypatch.setattr(shell, "RULES", tmp_path / name / "policy")
-    packs = shell.policy_pack({})[POLICY] or ""
-    assert shell.policy_pack({POLICY: packs})[POLICY] == packs, "another time it is not added again"
+    monkeypatch.setattr(pulumi_env, "RULES", tmp_path / name / "policy")
+    packs = pulumi_env.policy_pack({})[POLICY] or ""
+    assert pulumi_env.policy_pack({POLICY: packs})[POLICY] == packs, "another time it is not added again"
     (values,) = csv.reader([packs], strict=True)
     read = [pack for value in values for line in csv.reader([value], strict=True) for pack in line]
     assert read == [f"{tmp_path / name}/policy"]
@@ -202,9 +201,9 @@ def test_pulumi_reads_the_rules_folder_as_it_is_called(
 def test_the_passphrase_is_made_once_and_is_the_persons_alone(checkout: Checkout) -> None:
     folder = checkout.folder("pulumi")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(shell.ensure_passphrase, [checkout] * 8))
+        list(pool.map(pulumi_env.ensure_passphrase, [checkout] * 8))
     first = (folder / "passphrase").read_text()
-    shell.ensure_passphrase(checkout)
+    pulumi_env.ensure_passphrase(checkout)
     assert (folder / "passphrase").read_text() == first and len(first) > 30
     assert stat.S_IMODE((folder / "passphrase").stat().st_mode) == 0o600
     assert [path.name for path in folder.iterdir()] == ["passphrase"]
@@ -219,10 +218,10 @@ def test_a_full_disk_leaves_no_half_a_passphrase(checkout: Checkout, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            shell.ensure_passphrase(checkout)
+            pulumi_env.ensure_passphrase(checkout)
     assert list(folder.iterdir()) == []
     (folder / "passphrase").touch()  # as an earlier version left it
-    shell.ensure_passphrase(checkout)
+    pulumi_env.ensure_passphrase(checkout)
     assert (folder / "passphrase").read_text()
 
 
@@ -237,7 +236,7 @@ def test_a_state_without_its_passphrase_is_not_given_another(checkout: Checkout,
     with pytest.raises(
         HerdError, match=r"is missing or empty, and nothing else opens Pulumi's state.*`herd up` takes up"
     ):
-        shell.ensure_passphrase(checkout)
+        pulumi_env.ensure_passphrase(checkout)
     assert not passphrase.exists() or not passphrase.read_text()
 
 
@@ -245,17 +244,17 @@ def test_a_stack_on_aws_keeps_the_persons_own_login_and_gets_a_language_host(tmp
     pulumi = tmp_path / "built" / "pulumi"
     pulumi.parent.mkdir()
     base = {**PERSON, "PULUMI_IGNORE_AMBIENT_PLUGINS": "true", "PULUMI_HOME": "/home/ada/own"}
-    merged = shell.apply(stack_shell.variables(tmp_path, pulumi, base), base)
+    merged = pulumi_env.apply(stack_env.variables(tmp_path, pulumi, base), base)
     path = f"{pulumi_cli.OWN_HOST}:{pulumi.parent}:{PERSON['PATH']}"
     assert merged["PATH"] == path and "PULUMI_IGNORE_AMBIENT_PLUGINS" not in merged
     assert (merged["AWS_PROFILE"], merged["PULUMI_HOME"]) == ("prod", "/home/ada/own")
     # Again in the shell that has it already: nothing is added twice.
-    assert stack_shell.variables(tmp_path, pulumi, merged)["PATH"] == path
-    assert "Herd's own" in stack_shell.about_host(pulumi)
+    assert stack_env.variables(tmp_path, pulumi, merged)["PATH"] == path
+    assert "Herd's own" in stack_env.about_host(pulumi)
 
 
 def test_an_official_pulumi_runs_the_program_by_its_own_host(tmp_path: Path) -> None:
     pulumi = tmp_path / "pulumi"
     (tmp_path / "pulumi-language-python").touch()
-    variables = stack_shell.variables(tmp_path, pulumi, PERSON)
-    assert str(pulumi_cli.OWN_HOST) not in str(variables["PATH"]) and stack_shell.about_host(pulumi) == ""
+    variables = stack_env.variables(tmp_path, pulumi, PERSON)
+    assert str(pulumi_cli.OWN_HOST) not in str(variables["PATH"]) and stack_env.about_host(pulumi) == ""

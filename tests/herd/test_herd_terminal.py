@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from herd import console
-from herd.commands import tables as show
+from herd.commands import tables
 from herd.foreign import SHOWN_EVERY_SECONDS, Printed, on_one_line, shown
 from herd.runs import follow
 from herd.runs.logs import Line
@@ -190,11 +190,11 @@ def test_status_outputs_and_runs_show_what_was_printed(screen: StringIO, monkeyp
     failed = Run("train", FOREIGN, "failed", datetime.now(UTC), datetime.now(UTC), 3, FOREIGN, 2)
     state = WorkloadState("train", "job", "failing", FOREIGN, None, None, failed, "/x", FOREIGN)
     target = SimpleNamespace(checkout=None, name="dev", exports=SimpleNamespace(workloads={}, services={}))
-    for module in (show, follow):
+    for module in (tables, follow):
         monkeypatch.setattr(module, "last_lines", lambda *_: [FOREIGN])
-    monkeypatch.setattr(show.reviews, "deployed", lambda *_: [])
-    show.status(cast(Any, target), [state])
-    show.version(Version("train", FOREIGN, FOREIGN, "x/", (File(FOREIGN, 1),)))
+    monkeypatch.setattr(tables.reviews, "deployed", lambda *_: [])
+    tables.status(cast(Any, target), [state])
+    tables.version(Version("train", FOREIGN, FOREIGN, "x/", (File(FOREIGN, 1),)))
     follow._print_change(cast(Any, target), failed, "/x", False)
     reader = SimpleNamespace(new=lambda: [Line(datetime.now(UTC), "s", FOREIGN)])
     follow._print_lines("train", cast(Any, reader), True, raw=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from herd.targets import pulumi_env as shell
+from herd.targets import pulumi_env
 from herd.toolchain import machine, pulumi_cli
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI")},
-            **shell.QUIET,
+            **pulumi_env.QUIET,
             "PULUMI_HOME": str(self.folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "x",

@@ -19,8 +19,7 @@ from localcloud.agent import tasks as agent_tasks
 from localcloud.agent.agent import Agent
 from localcloud.agent.places import Capacity
 from localcloud.engines import Container, Exit
-from localcloud.patches import backends
-from localcloud.patches import cloudwatch as metrics_kept
+from localcloud.patches import backends, cloudwatch
 from localcloud.server import Server
 from tests.localcloud import long_run
 from tests.localcloud.conftest import AnyImage, Cloud, CommandEngine, PlainEnvironment
@@ -110,11 +109,11 @@ def test_old_metrics_are_forgotten(server: Server, monkeypatch: pytest.MonkeyPat
         (backend,) = [backend for _, backend in backends.regions("cloudwatch", server.account) if backend.metric_data]
         return [point.value for point in backend.metric_data]
 
-    put(1, now - metrics_kept.KEPT_FOR - timedelta(minutes=1))
-    put(2, now - metrics_kept.KEPT_FOR + timedelta(hours=1))
+    put(1, now - cloudwatch.KEPT_FOR - timedelta(minutes=1))
+    put(2, now - cloudwatch.KEPT_FOR + timedelta(hours=1))
     put(3, now)
     assert kept() == [2, 3]
-    monkeypatch.setattr(metrics_kept, "MOST_POINTS", 10)
+    monkeypatch.setattr(cloudwatch, "MOST_POINTS", 10)
     for number in range(4, 20):
         put(number, now)
     assert kept()[-1] == 19 and 10 <= len(kept()) <= 11

@@ -34,13 +34,13 @@ def read(checkout: Checkout, environment: str) -> Specs:
 def offer(checkout: Checkout, environment: str) -> Offer:
     """What the stack's file offers to workloads. What is wrong in it is left out here: the program refuses it."""
     from herd.infra.offer import Offer
-    from herd.infra.settings import readers as settings_readers
+    from herd.infra.settings import readers
 
     values = settings(checkout, environment)
 
     def of(key: str) -> Any:
         try:
-            return getattr(settings_readers, key)(json.dumps(values.get(key) or {}))
+            return getattr(readers, key)(json.dumps(values.get(key) or {}))
         except (TypeError, ValueError):
             return {}
 

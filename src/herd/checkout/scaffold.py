@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from string import Template
 
-from herd.checkout import review_dates as reviews
+from herd.checkout import review_dates
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
 from herd.runner.contract.kinds import FOLDERS, Kind
@@ -24,7 +24,7 @@ def create(checkout: Checkout, kind: Kind, name: str) -> list[Path]:
     written = []
     for template in sorted((TEMPLATES / kind).glob("*.txt")):
         path = folder / template.name.removesuffix(".txt")
-        text = Template(template.read_text()).substitute(name=name, review_by=reviews.new_date())
+        text = Template(template.read_text()).substitute(name=name, review_by=review_dates.new_date())
         (checkout.root / path).parent.mkdir(parents=True, exist_ok=True)
         (checkout.root / path).write_text(text)
         written.append(path)

@@ -148,10 +148,9 @@ def down(
 def stop() -> None:
     """Stop the local cloud of this checkout: nothing runs on this machine afterwards. `herd up` starts it again."""
     from herd.checkout import find as checkout
-    from herd.targets import environment_lock as turn
-    from herd.targets import local_cloud
+    from herd.targets import environment_lock, local_cloud
 
     here = checkout.current()
-    with turn.all_taken(here), local_cloud.guarded(here):
+    with environment_lock.all_taken(here), local_cloud.guarded(here):
         stopped = local_cloud.stop(here)
     console.say(f"the local cloud of {here.root} is stopped" if stopped else "the local cloud was not running")

@@ -79,18 +79,18 @@ def try_(
 
     What it wrote stays in .herd/try/NAME/outputs. An API listens until Ctrl-C. The exit status is the workload's own.
     """
-    from herd.runs import try_local as trying
+    from herd.runs import try_local
     from herd.runs.start import parse_params
     from herd.targets.choose import local
 
     target = local(environment)
-    spec = trying.spec_of(target, name)
-    items = trying.items(spec, item)
+    spec = try_local.spec_of(target, name)
+    items = try_local.items(spec, item)
     params = parse_params(param or [], dict(spec.params), name)
     target.announce()
     for one in items:
         if one is not None and len(items) > 1:
             console.note(f"{name}, item {one}:")
-        status = trying.run(target, spec, params, one, inputs, raw)
+        status = try_local.run(target, spec, params, one, inputs, raw)
         if status:
             raise typer.Exit(status)

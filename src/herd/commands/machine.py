@@ -28,7 +28,7 @@ def env(
 
     Among it is a login to the image registry, for twelve hours; it is fetched when the shell evaluates the lines.
     """
-    from herd.checkout import review_dates as reviews
+    from herd.checkout import review_dates
     from herd.deploy import local_stack
     from herd.targets import pulumi_env, registry_login
     from herd.targets.choose import choose
@@ -40,7 +40,7 @@ def env(
     login = {registry_login.VARIABLE: registry_login.command(target)}
     if not target.is_shared:  # a shell for AWS asks nothing of AWS
         target.announce()
-        target.expired = reviews.expired_in(target.checkout, target.name)
+        target.expired = review_dates.expired_in(target.checkout, target.name)
         if target.expired:
             console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
         local_stack.prepare_alone(target)
@@ -65,7 +65,7 @@ def doctor(
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, state machines …
     """
     from herd.checkout import find as checkouts
-    from herd.doctor import checks as diagnosis
+    from herd.doctor import checks
     from herd.targets import local_cloud
 
     if set_aside:
@@ -84,12 +84,12 @@ def doctor(
     elif stack is not None:
         raise WrongInput("--stack names a stack on AWS: `herd doctor --aws --stack " + stack + "` looks at it")
     else:
-        findings = diagnosis.examine()
+        findings = checks.examine()
     if fix:
         console.note(f"in {checkouts.current().root}:")
-        for line in diagnosis.fix(findings):
+        for line in checks.fix(findings):
             console.say(line)
-        findings = diagnosis.examine()
+        findings = checks.examine()
     console.table(
         ["", "WHAT", "FOUND"],
         [["!" if f.note else "✓" if f.good else "✗", f.what, f.found] for f in findings],
@@ -144,9 +144,9 @@ def bootstrap(
     [dim]herd bootstrap --account 123456789012 --region eu-west-1[/dim]
     [dim]herd bootstrap --local[/dim]    the same on this machine
     """
-    from herd.deploy import bootstrap_account as foundation
+    from herd.deploy import bootstrap_account
 
-    given = foundation.Given(account, region, repository, repository_id, owner_id)
-    chosen = foundation.choose(given, here)
-    made = foundation.make_ready(chosen, yes)
-    console.say(foundation.advice(made))
+    given = bootstrap_account.Given(account, region, repository, repository_id, owner_id)
+    chosen = bootstrap_account.choose(given, here)
+    made = bootstrap_account.make_ready(chosen, yes)
+    console.say(bootstrap_account.advice(made))

@@ -102,8 +102,7 @@ def accept(
     yes: Yes = False,
 ) -> None:
     """Accept what a run's checks saw, also of a rejected run: max_drop compares with these values from now on."""
-    from herd.runs import baseline as accepting
-    from herd.runs import runs
+    from herd.runs import baseline, runs
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
@@ -112,9 +111,9 @@ def accept(
     run_id = run or (last.id if last else None)
     if run_id is None:
         raise WrongInput(f"{name} has never run; `herd run {name}` starts it")
-    found = accepting.values(target, name, run_id)
+    found = baseline.values(target, name, run_id)
     for value in found:
         console.say(str(value))
     target.approve(f"accept the values of run {run_id}", yes)
-    accepting.accept(target, name, run_id, found)
+    baseline.accept(target, name, run_id, found)
     console.say(f"{name} is compared with run {run_id} from its next run on")

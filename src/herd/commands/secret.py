@@ -48,19 +48,19 @@ def set_(
     [dim]herd secret set weather-key --file key.txt[/dim]
     """
     from herd.deploy import local_stack
-    from herd.runs import secret_store as vault
+    from herd.runs import secret_store
     from herd.targets.choose import choose
 
     if context.args:
         # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
         raise WrongInput("the value is never an argument: it would be seen in the list of processes. Leave it out")
     target = choose(environment, stack)
-    value = vault.ask(name, file)
+    value = secret_store.ask(name, file)
     target.approve(f"set the secret {name}", yes)
     local_stack.prepare_alone(target)
-    is_new = vault.put(target, name, value)
+    is_new = secret_store.put(target, name, value)
     console.say(f"{name} is {'kept' if is_new else 'changed'} in {target.name}")
-    restarted = [] if no_restart or is_new else vault.restart(target, name)
+    restarted = [] if no_restart or is_new else secret_store.restart(target, name)
     if restarted:
         console.note(f"started again with the new value: {', '.join(restarted)}")
     elif not is_new:
@@ -69,15 +69,15 @@ def set_(
 
 def list_(environment: Environment = None, stack: Stack = None) -> None:
     """Show which secrets there are, when each was changed, who uses it, and which are missing. Shows no value."""
-    from herd.runs import secret_store as vault
+    from herd.runs import secret_store
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     rows = [
         [secret.name, f"{secret.changed:%Y-%m-%d %H:%M}" if secret.changed else "", ", ".join(secret.used_by)]
-        for secret in vault.listed(target)
+        for secret in secret_store.listed(target)
     ]
-    rows += [[name, "missing", ", ".join(users)] for name, users in vault.missing(target).items()]
+    rows += [[name, "missing", ", ".join(users)] for name, users in secret_store.missing(target).items()]
     if not rows:
         console.note(f"{target.name} has no secrets, and no workload names one")
         return
@@ -91,13 +91,13 @@ def rm(
     yes: Yes = False,
 ) -> None:
     """Remove a secret. In a protected environment it can be brought back for 30 days, by setting it again."""
-    from herd.runs import secret_store as vault
+    from herd.runs import secret_store
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.approve(f"remove the secret {name}", yes)
-    users = next((secret.used_by for secret in vault.listed(target) if secret.name == name), ())
-    vault.remove(target, name)
+    users = next((secret.used_by for secret in secret_store.listed(target) if secret.name == name), ())
+    secret_store.remove(target, name)
     console.say(f"{name} is removed from {target.name}")
     if users:
         console.note(f"still named by {', '.join(users)}: their tasks will not start without it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from herd import console
-from herd.checkout import review_dates as reviews
+from herd.checkout import review_dates
 from herd.runner.contract import statuses
 from herd.runs import services
 from herd.runs.follow import describe, last_lines
@@ -65,7 +65,7 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         if workload.state in ("paused", "expired") and workload.reason:
             console.say()
             console.say(f"– {workload.name} is {workload.state}: {workload.reason}", style="yellow")
-    found = reviews.deployed(target.checkout, target.name, target.exports.workloads)
+    found = review_dates.deployed(target.checkout, target.name, target.exports.workloads)
     if found:
         console.say()
     for review in found:

@@ -23,8 +23,7 @@ from herd.deploy import local_stack
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, WrongInput
-from herd.targets import pulumi_env as shell
-from herd.targets import stack_env as stack_shell
+from herd.targets import pulumi_env, stack_env
 from herd.targets.choose import local
 from herd.targets.local import LocalTarget
 from herd.targets.stack import Stack
@@ -88,7 +87,7 @@ class Account(Stack):
         }
         if not backend.startswith("file://"):
             own["PULUMI_SKIP_CHECKPOINTS"] = None  # nobody here can read that state (docs/decisions/0004)
-        return shell.apply({**self.base(), **own})
+        return pulumi_env.apply({**self.base(), **own})
 
     def _settings(self) -> Path:
         """A copy: Pulumi writes the salt of its encryption into the file that it is given."""
@@ -108,7 +107,7 @@ class Account(Stack):
     def announce(self) -> None:
         account = self.client("sts").get_caller_identity()["Account"]
         console.note(f"AWS account {account}, region {self.region}", style="bold")
-        if about := stack_shell.about_host(self.pulumi):
+        if about := stack_env.about_host(self.pulumi):
             console.note(about)
 
 
@@ -124,7 +123,7 @@ class AwsAccount(Account):
         return boto3.Session(region_name=self.region).client(service)
 
     def base(self) -> dict[str, str | None]:
-        return stack_shell.variables(self.checkout.root, self.pulumi)
+        return stack_env.variables(self.checkout.root, self.pulumi)
 
 
 class LocalAccount(Account):
@@ -148,7 +147,7 @@ class LocalAccount(Account):
     def base(self) -> dict[str, str | None]:
         if self._base is None:
             target = self._environment
-            self._base = shell.prepare(target.checkout, target.name, target.cloud, target.pulumi)
+            self._base = pulumi_env.prepare(target.checkout, target.name, target.cloud, target.pulumi)
         return self._base
 
     def approve(self, action: str, yes: bool) -> None:

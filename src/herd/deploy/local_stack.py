@@ -15,7 +15,7 @@ from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.deploy import leftovers, unowned
 from herd.deploy.leftovers import Left
-from herd.engine import lock as engine_lock
+from herd.engine import lock
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError
 from herd.targets import environment_lock, local_cloud, losses
@@ -59,7 +59,7 @@ def _(target: LocalTarget) -> None:
 
 def settle_lock(target: LocalTarget) -> None:
     """Remove the engine's lock that a killed update has left."""
-    if engine_lock.settle(target):
+    if lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from herd import console
 from herd.checkout import files as project
-from herd.checkout import review_dates as reviews
+from herd.checkout import review_dates
 from herd.deploy import local_stack
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
@@ -31,7 +31,7 @@ class Review:
 
     plan: Plan
     public_services: frozenset[str]
-    due: tuple[reviews.Review, ...]
+    due: tuple[review_dates.Review, ...]
 
 
 class Unfit(HerdError):
@@ -81,7 +81,7 @@ def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> No
     if not changes.done and not started:
         console.say("nothing changed")
     _mention_failing(target, started)
-    for line in reviews.summary(reviews.due(specs)):
+    for line in review_dates.summary(review_dates.due(specs)):
         console.note(f"! {line}", style="red")
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
@@ -93,7 +93,9 @@ def preview(target: Target) -> Review:
     local_stack.prepare_alone(target)
     public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
-    review = Review(Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(reviews.due(specs)))
+    review = Review(
+        Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(review_dates.due(specs))
+    )
     try:
         Engine(target).preview(review.plan)
     except HerdError as error:
@@ -104,9 +106,9 @@ def preview(target: Target) -> Review:
 def look_over(target: Target) -> Specs:
     """Read the team's files and the calendar, and say whose review is due soon or overdue: its schedule will be off."""
     specs = project.load(target.checkout, target.name)
-    for review in reviews.due(specs):
+    for review in review_dates.due(specs):
         console.note(f"! {review}", style="red" if review.expired else "yellow")
-    target.expired = reviews.expired(specs)
+    target.expired = review_dates.expired(specs)
     return specs
 
 
@@ -132,7 +134,7 @@ def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
     Also what has expired: somebody is there, and without its results others cannot be what they are to be.
     """
     exports = target.exports
-    expired = set(reviews.expired(specs))
+    expired = set(review_dates.expired(specs))
     members = {
         name: {job: exports.batch[job].machine for job in pipeline.members}
         for name, pipeline in exports.pipelines.items()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from herd.checkout import find as checkouts
 from herd.checkout.find import Checkout
 from herd.checkout.project_files import LOCK
-from herd.doctor import local_state as breakage
+from herd.doctor import local_state
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
 from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
@@ -122,18 +122,18 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     _packages,
     _uv,
     _pulumi,
-    breakage.stack_settings,
+    local_state.stack_settings,
     _settings,
-    breakage.cloud,
-    breakage.port,
-    breakage.credentials,
-    breakage.kept_state,
-    breakage.processes,
-    breakage.locks,
-    breakage.pending,
-    breakage.nobodys,
-    breakage.half_built,
-    breakage.permissions,
+    local_state.cloud,
+    local_state.port,
+    local_state.credentials,
+    local_state.kept_state,
+    local_state.processes,
+    local_state.locks,
+    local_state.pending,
+    local_state.nobodys,
+    local_state.half_built,
+    local_state.permissions,
     _disk,
     _shell,
     _browser,

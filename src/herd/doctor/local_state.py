@@ -22,8 +22,7 @@ from herd.checkout.find import Checkout
 from herd.deploy import unowned
 from herd.engine import lock as engine_lock
 from herd.errors import HerdError
-from herd.targets import local_cloud
-from herd.targets import pulumi_env as shell
+from herd.targets import local_cloud, pulumi_env
 from herd.targets.local import LocalTarget
 from herd.targets.target import DEFAULT
 
@@ -186,7 +185,7 @@ def locks(checkout: Checkout) -> Finding:
 def pending(checkout: Checkout) -> Finding:
     """Resources of which Pulumi does not know whether they were made."""
     found = []
-    if trouble := shell.lost_passphrase(checkout):
+    if trouble := pulumi_env.lost_passphrase(checkout):
         return Finding("Pulumi's state", False, "cannot be opened", trouble)
     for name in _stacks(checkout):
         try:

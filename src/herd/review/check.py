@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from herd import PACKAGE
 from herd.checkout import files as project
-from herd.checkout import review_dates as reviews
-from herd.checkout import stack_config
+from herd.checkout import review_dates, stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.infra.settings.schema import key as key_of
@@ -23,7 +22,7 @@ from herd.policy.catalogue import RULES, examine
 from herd.policy.exceptions import Exceptions, ExceptionsError
 from herd.policy.model import Resource, Stack
 from herd.policy.wire import has_unknown, plain
-from herd.targets import pulumi_env as shell
+from herd.targets import pulumi_env
 
 if TYPE_CHECKING:
     from herd.infra.spec.load import Specs
@@ -40,7 +39,7 @@ class Checked:
     resources: int
     refused: list[str]
     advised: list[str]
-    due: list[reviews.Review]
+    due: list[review_dates.Review]
 
 
 def environments(checkout: Checkout) -> list[str]:
@@ -66,7 +65,7 @@ def check(checkout: Checkout, environment: str) -> Checked:
         len(resources),
         [str(finding) for finding in found if finding.mandatory],
         [str(finding) for finding in found if not finding.mandatory],
-        reviews.due(specs),
+        review_dates.due(specs),
     )
 
 
@@ -78,7 +77,7 @@ def declared(checkout: Checkout, environment: str) -> list[Resource]:
 def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:
     """The settings that the program gets, and the resources that it asks for."""
     config, secret = configuration(checkout, environment)
-    config[key_of("expired")] = json.dumps(reviews.expired(specs))
+    config[key_of("expired")] = json.dumps(review_dates.expired(specs))
     made = _run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
@@ -141,7 +140,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
         done = subprocess.run(
             [str(checkout.python), "-P", str(OFFLINE), json.dumps(told), str(result)],
             cwd=checkout.root,
-            env=shell.apply(variables),
+            env=pulumi_env.apply(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -9,7 +9,7 @@ from typing import Any
 
 from herd import console
 from herd.checkout import files as project
-from herd.checkout import review_dates as reviews
+from herd.checkout import review_dates
 from herd.errors import WrongInput, unknown
 from herd.infra.workloads.states.limits import MOST_PARAMS_CHARACTERS
 from herd.runs import runs
@@ -40,7 +40,7 @@ def plan(target: Target, name: str, params: list[str], with_dependants: bool) ->
     job = exports.batch.get(name)
     if job is None:
         raise WrongInput(f"{name} is a service and always runs; `herd run` starts jobs and reports")
-    if review := next((review for review in reviews.due(specs) if review.name == name and review.expired), None):
+    if review := next((review for review in review_dates.due(specs) if review.name == name and review.expired), None):
         console.note(f"! {review}", style="red")
     values = parse_params(params, dict(spec.params) if spec else {}, name)
     if not with_dependants or not job.pipeline:

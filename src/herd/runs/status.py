@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from herd.checkout import review_dates as reviews
+from herd.checkout import review_dates
 from herd.runs import runs, services
 from herd.runs.runs import Run
 from herd.runs.services import Service
@@ -61,7 +61,7 @@ def collect(target: Target) -> list[WorkloadState]:
         target.client(service)  # made before the threads: making clients is not thread-safe
     last = runs.last_runs(target)
     armed = _armed(target)
-    now = reviews.now()
+    now = review_dates.now()
 
     def one(item: tuple[str, BatchExport | ServiceExport]) -> WorkloadState:
         name, entry = item

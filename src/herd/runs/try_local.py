@@ -23,8 +23,7 @@ from herd.foreign import Printed
 from herd.infra.spec.models import ServiceSpec
 from herd.runner.contract import variables as names
 from herd.runner.contract.task import TaskSettings
-from herd.runs import runs
-from herd.runs import secret_store as vault
+from herd.runs import runs, secret_store
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import uv
@@ -78,7 +77,7 @@ def run(
         "TERM": os.environ.get("TERM", "dumb"),
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
-        **vault.variables(target, spec),
+        **secret_store.variables(target, spec),
         names.TASK: task(spec, target.name, data_bucket, project.offer(checkout, target.name)).to_json(),
         names.RUN_ID: runs.new_id("try"),
         names.TRIGGER: "try",

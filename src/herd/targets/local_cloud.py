@@ -21,7 +21,7 @@ import psutil
 from herd import console
 from herd.checkout.find import Checkout
 from herd.errors import HerdError
-from herd.targets import environment_lock as turn
+from herd.targets import environment_lock
 from herd.toolchain import machine, uv
 
 START_SECONDS = 60.0
@@ -177,7 +177,7 @@ def _is_outdated(checkout: Checkout, cloud: LocalCloud) -> bool:
 
 def _others_at_work(checkout: Checkout) -> str:
     """Other commands that are in the middle of changing an environment."""
-    holders = turn.at_work(checkout).values()
+    holders = environment_lock.at_work(checkout).values()
     return ", ".join(str(holder) for holder in holders if holder.pid != os.getpid())
 
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from herd.targets import pulumi_env as shell
+from herd.targets import pulumi_env
 from herd.toolchain import pulumi_cli
 
 PLUGINS = ("aws", "docker")
@@ -20,16 +20,16 @@ PLUGINS = ("aws", "docker")
 
 def variables(root: Path, pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     """What to set, and (None) what to unset, on top of `base`: quiet, the rules of policy/, a language host."""
-    return {"PULUMI_SKIP_UPDATE_CHECK": "true", **shell.policy_pack(base), **language_host(pulumi, base)}
+    return {"PULUMI_SKIP_UPDATE_CHECK": "true", **pulumi_env.policy_pack(base), **language_host(pulumi, base)}
 
 
 def language_host(pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     """A Pulumi that was built from its modules runs Python programs by Herd's own host, which it finds on PATH."""
-    path = shell.with_pulumi(pulumi, base.get("PATH", os.defpath))
+    path = pulumi_env.with_pulumi(pulumi, base.get("PATH", os.defpath))
     if pulumi_cli.has_language_host(pulumi):
         # It runs the rules and the account's project with the Python of PATH: they lie in a package and name no
         # environment of their own.
-        return {"PATH": shell.first_on_path(Path(sys.prefix) / "bin", path)}
+        return {"PATH": pulumi_env.first_on_path(Path(sys.prefix) / "bin", path)}
     # With the second one set, the engine would not look there.
     return {"PATH": pulumi_cli.path_with_host(path), "PULUMI_IGNORE_AMBIENT_PLUGINS": None}
 

@@ -35,6 +35,7 @@ def apply() -> None:
             acm,
             autoscaling,
             cloudfront,
+            cloudwatch,
             core,
             determinism,
             ecr,
@@ -44,7 +45,6 @@ def apply() -> None:
             sqs,
             sts,
         )
-        from localcloud.patches import cloudwatch as metrics_kept
         from localcloud.patches.ec2 import launch_templates
         from localcloud.patches.ecs import api as ecs
         from localcloud.patches.ecs import clusters as ecs_clusters
@@ -91,7 +91,7 @@ def apply() -> None:
             judged,
             launch_templates,
             metric_filters,
-            metrics_kept,
+            cloudwatch,
             s3_notifications,
             sqs,
             cloudfront,

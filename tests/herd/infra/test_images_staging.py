@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herd.infra.images import build_context as staging
+from herd.infra.images import build_context
 from herd.infra.images.build_context import SAME_TIME, File, Staged, Stager, StagingError, content_hash, write
 from herd.infra.spec.load import JobSpec
 from localcloud.images.context import Context
@@ -32,7 +32,7 @@ FILES = {
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout, and beside its files the folder of the installed runner."""
-    monkeypatch.setattr(staging, "RUNNER", tmp_path / "runner")
+    monkeypatch.setattr(build_context, "RUNNER", tmp_path / "runner")
     for path, text in FILES.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from herd.infra.spec import models as spec_models
+from herd.infra.spec import models
 from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
 from herd.infra.spec.schedule import Schedule
 from herd.runner.contract import kinds
@@ -132,7 +132,7 @@ def test_the_command_follows_from_the_file(folder: str, file: str, write_project
 
 def test_a_string_is_a_shell_line(write_project: Write) -> None:
     root = write_project({JOB: 'command = "python a.py && python b.py"'})
-    assert load_specs(root, "dev").workloads["churn"].command == (*spec_models.SHELL, "python a.py && python b.py")
+    assert load_specs(root, "dev").workloads["churn"].command == (*models.SHELL, "python a.py && python b.py")
 
 
 def test_layers_and_where_each_value_comes_from(write_project: Write) -> None:
@@ -160,7 +160,7 @@ def test_explain_shows_values_as_they_could_be_written(write_project: Write) -> 
     assert rows["schedule"] == "0 6 * * 1-5"
     assert rows["reads"] == [{"name": "churn", "fetch": True}, {"name": "ingest", "fetch": False}]
     assert rows["check"] == [{"file": "metrics.json", "value": "test.auc", "min": 0.7, "max": 1, "max_drop": 0.05}]
-    assert {key.split(".")[0] for key in rows} == set(spec_models.settings_of(JobSpec))
+    assert {key.split(".")[0] for key in rows} == set(models.settings_of(JobSpec))
 
 
 def test_explain_of_an_unknown_workload(write_project: Write) -> None:
@@ -350,8 +350,8 @@ TOML_VALUE = st.recursive(
     max_leaves=4,
 )
 KEYS = [
-    *spec_models.settings_of(JobSpec),
-    *spec_models.settings_of(ApiSpec),
+    *models.settings_of(JobSpec),
+    *models.settings_of(ApiSpec),
     "environments",
     "scheduel",
     "environments.dev.cpu",
@@ -405,17 +405,17 @@ def test_the_projects_own_workloads_are_right() -> None:
     assert specs.workloads
 
 
-@pytest.mark.parametrize("kind", spec_models.KINDS)
+@pytest.mark.parametrize("kind", models.KINDS)
 def test_a_spec_cannot_be_changed(kind: Any) -> None:
-    assert spec_models.KINDS[kind].model.model_config.get("frozen")
+    assert models.KINDS[kind].model.model_config.get("frozen")
 
 
 def test_what_a_kind_is_the_settings_and_the_runner_agree_on() -> None:
-    assert tuple(spec_models.KINDS) == kinds.KINDS
-    assert {name for name, kind in spec_models.KINDS.items() if kind.is_service} == kinds.SERVICES
-    for name, kind in spec_models.KINDS.items():
+    assert tuple(models.KINDS) == kinds.KINDS
+    assert {name for name, kind in models.KINDS.items() if kind.is_service} == kinds.SERVICES
+    for name, kind in models.KINDS.items():
         assert kind.model.model_fields["kind"].default == name
-        assert issubclass(kind.model, spec_models.BatchSpec) is not kind.is_service
+        assert issubclass(kind.model, models.BatchSpec) is not kind.is_service
 
 
 def test_a_wrong_file_in_a_chain_is_the_only_problem(write_project: Write) -> None:

@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from herd.infra import capacity
 from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
-from herd.infra.spec import files as spec_files
-from herd.infra.spec import rules_workload as spec_rules
+from herd.infra.spec import files, rules_workload
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
 from herd.infra.spec.models import DEFAULTABLE, KINDS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names
@@ -48,7 +47,7 @@ class Draft:
     source: Mapping[tuple[str, ...], Layer]
     wrong: frozenset[str] = frozenset()
 
-    def accept(self, finding: spec_rules.Finding) -> None:
+    def accept(self, finding: rules_workload.Finding) -> None:
         """Adds the finding of a rule, unless it follows from a setting that is wrong by itself."""
         keys, message = finding
         if not self.wrong.intersection(keys):
@@ -69,7 +68,7 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
     problems: list[Problem] = []
     if not os.path.lexists(root / DEFAULTS):
         return Layer(DEFAULTS, {}), problems
-    layer = spec_files.read(root, DEFAULTS, problems)
+    layer = files.read(root, DEFAULTS, problems)
     layer = _known(layer, DEFAULTABLE, "defaults.toml", problems)
     # A job has every setting that can be a default: so a wrong one is found even where no workload takes it.
     given = {**_PLACEHOLDERS, "name": "no-name", "folder": Path(), **layer.values}
@@ -80,12 +79,12 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
 def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
     """The draft for `environment`, and the problems of the file; the tables of other environments are checked too."""
     problems: list[Problem] = []
-    if spec_files.astray(root, root / found.folder):
+    if files.astray(root, root / found.folder):
         return None, problems  # told with the other links
     if not os.path.lexists(root / found.folder / SETTINGS):
         folder = printable(found.folder.as_posix())
         problems.append(Problem(found.file, "", f"is missing; an empty file is enough to make {folder} a {found.kind}"))
-    whole = spec_files.read(root, f"{found.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
+    whole = files.read(root, f"{found.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
     if not whole or problems:
         return None, problems
     known, place = settings_of(KINDS[found.kind].model), KINDS[found.kind].article
@@ -158,7 +157,7 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
 def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
     """Merges the layers into a spec; what is wrong is left out, and the rest still looked at."""
     model = KINDS[found.kind].model
-    values, source = spec_files.merge(layers)
+    values, source = files.merge(layers)
     origins = {".".join(path): layer.origin(path) for path, layer in source.items()}
     problems: list[Problem] = []
     wrong: set[str] = set()
@@ -166,7 +165,7 @@ def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
         values["memory_gb"], origins["memory_gb"] = memory, Origin(f"the least for cpu = {values['cpu']:g}")
     if "command" not in values:
         try:
-            values["command"], file = spec_rules.default_command(root / found.folder, found.kind)
+            values["command"], file = rules_workload.default_command(root / found.folder, found.kind)
             origins["command"] = Origin(f"{file} is there")
         except ValueError as missing:
             problems.append(Problem(found.file, "command", str(missing)))
@@ -176,7 +175,7 @@ def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
     spec, more = _validated(model, values, source, problems, found.file)
     wrong |= more
     draft = Draft(found, spec, origins, problems, source, frozenset(wrong))
-    for finding in spec_rules.findings(root, spec):
+    for finding in rules_workload.findings(root, spec):
         draft.accept(finding)
     return draft
 

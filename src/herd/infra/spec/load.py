@@ -18,9 +18,7 @@ from typing import Any
 from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, quoted
 from herd.infra.offer import Offer
 from herd.infra.spec import draft as spec_draft
-from herd.infra.spec import files as spec_files
-from herd.infra.spec import rules_graph as spec_graph
-from herd.infra.spec import rules_offer as spec_offer
+from herd.infra.spec import files, rules_graph, rules_offer
 from herd.infra.spec.draft import Draft
 from herd.infra.spec.files import Origin
 from herd.infra.spec.models import (
@@ -108,7 +106,7 @@ def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE) -> Specs
         raise SpecErrors(sorted(problems, key=lambda problem: problem.file))
     workloads = {draft.spec.name: draft.spec for draft in sorted(drafts, key=lambda draft: draft.spec.name)}
     origins = {draft.spec.name: draft.origins for draft in drafts}
-    return Specs(workloads, spec_graph.pipelines(workloads), origins)
+    return Specs(workloads, rules_graph.pipelines(workloads), origins)
 
 
 def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) -> list[Explained]:
@@ -145,7 +143,7 @@ def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list[Problem]]:
-    found, problems = spec_files.discover(root)
+    found, problems = files.discover(root)
     common, more = spec_draft.defaults(root)
     problems += more
     drafts: dict[str, Draft] = {}
@@ -164,7 +162,7 @@ def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list
         if draft:
             drafts[entry.name] = draft
     specs = {name: draft.spec for name, draft in drafts.items()}
-    for name, finding in [*spec_graph.findings(specs, kinds, offer.datasets), *spec_offer.findings(specs, offer)]:
+    for name, finding in [*rules_graph.findings(specs, kinds, offer.datasets), *rules_offer.findings(specs, offer)]:
         drafts[name].accept(finding)
     problems += [problem for draft in drafts.values() for problem in draft.problems]
     problems += _links(root, [entry.folder for entry in found], specs.values())
@@ -177,5 +175,5 @@ def _links(root: Path, folders: list[Path], specs: Iterable[AnySpec]) -> Iterato
         Path("lib", used) for spec in specs for used in spec.uses
     }
     for folder in [*folders, *sorted(path for path in beside if (root / path).is_dir())]:
-        for link, why in spec_files.links_astray(root, folder):
+        for link, why in files.links_astray(root, folder):
             yield Problem(printable(link.as_posix()), "", why)

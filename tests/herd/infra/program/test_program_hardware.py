@@ -13,7 +13,7 @@ import pytest
 from herd.infra.offer import Offer
 from herd.infra.settings.tables import Connection, Dataset, Pool
 from herd.infra.spec.load import load_specs
-from herd.infra.storage import secrets as vault
+from herd.infra.storage import secrets
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program, run_program, write_team
 
 TEAM = {
@@ -192,7 +192,7 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest
     def absent(name: str) -> Any:
         raise RuntimeError(f"reading Secrets Manager Secret ({name}): couldn't find resource")
 
-    monkeypatch.setattr(vault, "get_secret", absent)
+    monkeypatch.setattr(secrets, "get_secret", absent)
     team = {
         **TEAM,
         "jobs/plain/workload.toml": '[secrets]\nA = "missing-one"\nB = "missing-two"\n',
@@ -200,7 +200,7 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest
     }
     team |= {"jobs/fit/workload.toml": "", "apis/ask/workload.toml": ""}
     with pytest.raises(pulumi.RunError) as error:
-        vault.look_up(load_specs(write_team(tmp_path, team), "dev", Offer.of(OFFERED)), OFFERED)
+        secrets.look_up(load_specs(write_team(tmp_path, team), "dev", Offer.of(OFFERED)), OFFERED)
     assert str(error.value).splitlines() == [
         "jobs/arm/workload.toml: [secrets] A: the secret 'missing-one' does not exist in dev; "
         "set it with: herd secret set missing-one",
@@ -211,17 +211,17 @@ def test_all_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest
     ]
     elsewhere = replace(OFFERED, environment="pr-17")
     with pytest.raises(pulumi.RunError, match=r"set missing-two -e pr-17 \(on AWS: --stack pr-17\)$"):
-        vault.look_up(load_specs(tmp_path, "pr-17", Offer.of(OFFERED)), elsewhere)
+        secrets.look_up(load_specs(tmp_path, "pr-17", Offer.of(OFFERED)), elsewhere)
 
 
 def test_a_look_up_that_fails_is_no_missing_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(name: str) -> Any:
         raise RuntimeError("AccessDeniedException: not authorized to perform: secretsmanager:DescribeSecret")
 
-    monkeypatch.setattr(vault, "get_secret", denied)
+    monkeypatch.setattr(secrets, "get_secret", denied)
     specs = load_specs(write_team(tmp_path, TEAM), "dev", Offer.of(OFFERED))
     with pytest.raises(pulumi.RunError, match="could not be looked up: AccessDenied"):
-        vault.look_up(specs, OFFERED)
+        secrets.look_up(specs, OFFERED)
 
 
 # --- connections and datasets --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 
 from herd.infra.settings.load import Settings
-from herd.infra.storage import report_site as reports
+from herd.infra.storage import report_site
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, Program, run_program
 
 BUCKET = f"herd-dev-{ACCOUNT}-reports"
@@ -67,7 +67,7 @@ def test_an_account_that_blocks_public_buckets_says_so_before_anything_is_made(
     team: Path, monkeypatch: pytest.MonkeyPatch, switch: str
 ) -> None:
     block = SimpleNamespace(**{"block_public_policy": False, "restrict_public_buckets": False, switch: True})
-    monkeypatch.setattr(reports, "get_account_public_access_block", lambda account_id: block)
+    monkeypatch.setattr(report_site, "get_account_public_access_block", lambda account_id: block)
     with pytest.raises(
         pulumi.RunError, match="Pulumi.dev.yaml: herd:reports = bucket .* blocks those; write cloudfront"
     ):
@@ -80,7 +80,7 @@ def test_an_account_without_a_block_allows_public_buckets(team: Path, monkeypatc
         words = f"reading S3 Account Public Access Block ({account_id}): couldn't find resource"
         raise Exception(f"invoking aws:s3/getAccountPublicAccessBlock: 1 error occurred:\n\t* {words}\n\n")
 
-    monkeypatch.setattr(reports, "get_account_public_access_block", missing)
+    monkeypatch.setattr(report_site, "get_account_public_access_block", missing)
     assert published(team).of("s3/bucket:Bucket")
 
 
@@ -88,6 +88,6 @@ def test_an_account_whose_block_may_not_be_read_stops_the_program(team: Path, mo
     def refused(account_id: str) -> None:
         raise Exception(f"reading S3 Account Public Access Block ({account_id}): operation error S3 Control: denied")
 
-    monkeypatch.setattr(reports, "get_account_public_access_block", refused)
+    monkeypatch.setattr(report_site, "get_account_public_access_block", refused)
     with pytest.raises(Exception, match="denied"):
         published(team)
