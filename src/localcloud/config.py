@@ -13,13 +13,14 @@ import json
 import os
 import re
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from localcloud import atomic
 
 LOOPBACK = "127.0.0.1"
 
@@ -131,7 +132,7 @@ class Config:
             ) from None
         chosen = int(bound.getsockname()[1])
         if chosen != kept and not (kept and wanted == 0):
-            write_private(self.port_file, f"{chosen}\n")
+            atomic.write(self.port_file, f"{chosen}\n")
         return bound
 
     def _kept_port(self) -> int | None:
@@ -168,7 +169,7 @@ class Endpoint:
         return f"http://{LOOPBACK}:{self.port}"
 
     def write(self, path: Path) -> None:
-        write_private(path, json.dumps(asdict(self), indent=2) + "\n")
+        atomic.write(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def read(cls, path: Path) -> Endpoint | None:
@@ -199,18 +200,3 @@ def holder_of(port: int) -> str:
         if taken:
             return f"another program (process {process.pid}: {' '.join(command)[:100]})"
     return "another program"
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replaces `path` in one step by a file that only its owner can read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -19,7 +19,8 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from localcloud.config import LocalCloudError, write_private
+from localcloud import atomic
+from localcloud.config import LocalCloudError
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Control:
         self._actions, self._note = actions, note
         # A folder of its own: made 0700, and short, because a unix socket's path may have 108 bytes (104 on macOS).
         self._folder = Path(tempfile.gettempdir()) / f"{FOLDER_PREFIX}{secrets.token_hex(4)}"
-        write_private(note, str(self._folder))
+        atomic.write(note, str(self._folder))
         self._folder.mkdir(mode=0o700)
         self.path = self._folder / "control"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from localcloud import atomic
 from localcloud.agent.identity import TaskIdentity
-from localcloud.config import LOOPBACK, Config, LocalCloudError, write_private
+from localcloud.config import LOOPBACK, Config, LocalCloudError
 
 # No S3 bucket can be called "v2" (names have at least three characters), so this never hides one.
 CREDENTIALS_PATH = "/v2/credentials/"
@@ -134,7 +135,7 @@ class TaskEnvironment:
         self._region = config.region
         self._endpoint = f"http://{LOOPBACK}:{port}"
         self._config_file = config.aws_folder / "task-config"
-        write_private(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}")
+        atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}")
 
     def __call__(self, identity: TaskIdentity) -> dict[str, str]:
         environment = {
@@ -188,11 +189,11 @@ def load_root(config: Config, port: int) -> Key:
     key = kept_root(path)
     if key is None:
         key = Key(access_key=_access_key("AKIA"), secret_key=_secret_key(), principal="root")
-        write_private(
+        atomic.write(
             path, f"[default]\naws_access_key_id = {key.access_key}\naws_secret_access_key = {key.secret_key}\n"
         )
     profile = f"region = {config.region}\nendpoint_url = http://{LOOPBACK}:{port}\n{PATH_STYLE}"
-    write_private(config.aws_folder / "config", f"[default]\n{profile}")
+    atomic.write(config.aws_folder / "config", f"[default]\n{profile}")
     return key
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud.config import write_private
+from localcloud import atomic
 from localcloud.unreadable import Reason, Unreadable, using
 
 NONCE_BYTES = 12
@@ -34,7 +34,7 @@ class Seal:
     def close(self, text: str, place: str) -> str:
         """The sealed text; it opens at this `place` only."""
         if "_cipher" not in self.__dict__ and not self._key_file.exists():
-            write_private(self._key_file, base64.b64encode(secrets.token_bytes(32)).decode())
+            atomic.write(self._key_file, base64.b64encode(secrets.token_bytes(32)).decode())
         nonce = secrets.token_bytes(NONCE_BYTES)
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), place.encode())).decode()
 

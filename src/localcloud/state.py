@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from localcloud import atomic
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.config import Config, write_private
+from localcloud.config import Config
 from localcloud.control import clear_after_kill
 from localcloud.unreadable import Reason, Unreadable, using
 
@@ -182,7 +183,7 @@ def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
     if journal.exists():
         journal.replace(home / FORGETTING)
     elif not (home / FORGETTING).exists():
-        write_private(home / FORGETTING, "")
+        atomic.write(home / FORGETTING, "")
     found = [home / name for name in folders if (home / name).exists()]
     for folder in found:
         shutil.rmtree(folder)

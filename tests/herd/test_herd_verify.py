@@ -212,13 +212,6 @@ def test_the_person_and_what_their_variables_hide() -> None:
     assert words["hunter22"] == words["short-one"] == "<secret>" and "C.UTF-8" not in words
 
 
-def test_a_file_that_is_written_is_whole_and_replaces_an_earlier_one(tmp_path: Path) -> None:
-    file = tmp_path / "told.md"
-    for text in ("one", "two"):
-        report.write(file, text)
-        assert file.read_text() == text and list(tmp_path.iterdir()) == [file]
-
-
 # --- the order of things ---
 
 

@@ -16,6 +16,7 @@ from herd.checkout.find import Checkout
 from herd.errors import WrongInput
 from herd.infra.settings.schema import NAMESPACE, misplaced, own
 from herd.infra.settings.schema import key as key_of
+from herd.toolchain import atomic
 
 TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
@@ -80,10 +81,7 @@ def prepare(
     if new != there or not copy.read_text().startswith(origin):
         # `pulumi stack init` is run in this folder, where it may write: it needs a project.
         (checkout.folder("pulumi") / "Pulumi.yaml").write_text(f"name: {checkout.project}\nruntime: python\n")
-        scratch = copy.with_suffix(".new")
-        scratch.write_text(written)
-        os.chmod(scratch, 0o600)
-        scratch.replace(copy)
+        atomic.write(copy, written, 0o600)
     return copy
 
 
@@ -100,10 +98,7 @@ def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) 
     if expired is None or list(config.get(key) or ()) == list(expired):
         return None
     copy = checkout.folder("stacks") / source.name
-    scratch = copy.with_suffix(".new")
-    scratch.write_text(yaml.safe_dump({**settings, "config": _with(config, key, expired)}, sort_keys=False))
-    os.chmod(scratch, 0o600)
-    scratch.replace(copy)
+    atomic.write(copy, yaml.safe_dump({**settings, "config": _with(config, key, expired)}, sort_keys=False), 0o600)
     return copy
 
 

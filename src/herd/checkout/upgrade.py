@@ -24,7 +24,7 @@ from typing import Any
 from herd.checkout import init, project_files
 from herd.checkout.project_files import LOCK, MARK, WHEELS
 from herd.errors import HerdError, WrongInput
-from herd.toolchain import machine
+from herd.toolchain import atomic, machine
 from herd.version import VERSION
 
 NOTES = "release_notes.toml"
@@ -90,7 +90,7 @@ def apply(root: Path, planned: Plan) -> None:
     try:
         for path, content in planned.files.items():
             (root / path).parent.mkdir(parents=True, exist_ok=True)
-            _write(root / path, content)
+            atomic.write(root / path, content)
         for path in planned.removed:
             (root / path).unlink()
         _install(root)
@@ -99,7 +99,7 @@ def apply(root: Path, planned: Plan) -> None:
             if path not in before:
                 (root / path).unlink(missing_ok=True)
         for path, content in before.items():
-            _write(root / path, content)
+            atomic.write(root / path, content)
         raise HerdError(f"release {planned.release} was not taken, everything is as it was: {error}") from None
 
 
@@ -207,9 +207,3 @@ def _install(root: Path) -> None:
     pip = [str(root / ".venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     machine.run([*pip, "--require-hashes", "-r", LOCK], cwd=root)
     shutil.copyfile(lock, stamp)
-
-
-def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f"{path.name}.new")
-    scratch.write_bytes(content)
-    scratch.replace(path)

@@ -7,7 +7,6 @@ needs none. Until the bucket is there the state lies below `.herd/bootstrap/`; a
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from abc import abstractmethod
@@ -27,6 +26,7 @@ from herd.targets import pulumi_env, stack_env
 from herd.targets.choose import local
 from herd.targets.local import LocalTarget
 from herd.targets.stack import Stack
+from herd.toolchain import atomic
 
 STACK = "main"
 PROJECT = "herd-bootstrap"
@@ -280,6 +280,4 @@ def _account_of(environment: LocalTarget) -> str:
 def _write(path: Path, config: Mapping[str, Any]) -> None:
     import yaml
 
-    draft = path.with_suffix(".new")
-    draft.write_text(yaml.safe_dump({"config": dict(config)}, sort_keys=False))
-    os.replace(draft, path)
+    atomic.write(path, yaml.safe_dump({"config": dict(config)}, sort_keys=False))

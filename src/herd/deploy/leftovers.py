@@ -20,6 +20,7 @@ from herd.deploy.inventory import Item
 from herd.deploy.unowned import Unowned
 from herd.errors import HerdError
 from herd.targets.target import Target
+from herd.toolchain import atomic
 
 STAYS = {
     "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
@@ -48,9 +49,7 @@ class Left:
 def remember(target: Target) -> None:
     """Note what there is before an environment is made."""
     names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
-    draft = _memory(target).with_suffix(".new")
-    draft.write_text(json.dumps(sorted(names)))
-    draft.replace(_memory(target))
+    atomic.write(_memory(target), json.dumps(sorted(names)))
 
 
 def look(

@@ -16,6 +16,7 @@ from herd import console
 from herd.checkout.find import Checkout
 from herd.errors import HerdError
 from herd.targets.local_cloud import LocalCloud
+from herd.toolchain import atomic
 
 SHOWN = 6
 """So many of the resources that are lost are named."""
@@ -55,9 +56,7 @@ def record(target: Environment, losses: int | None = None) -> None:
     """Let the environment belong to the local cloud of now. `losses` are those that it has been brought up after."""
     before = recorded(target)
     known = losses if losses is not None else before.losses if before else -1
-    draft = _file(target).with_suffix(".new")
-    draft.write_text(json.dumps(asdict(Record(target.cloud.instance, known))))
-    draft.replace(_file(target))
+    atomic.write(_file(target), json.dumps(asdict(Record(target.cloud.instance, known))))
 
 
 def forget(target: Environment) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from herd.toolchain import debian, machine
+from herd.toolchain import atomic, debian, machine
 from herd.toolchain.machine import ToolMissing
 from herd.toolchain.progress import Progress
 
@@ -136,9 +136,7 @@ def _by_selenium(cache: Path, python: Path) -> Browser:
         if not _fit(found):
             # Chrome for testing brings none of the system's libraries that it needs.
             raise ToolMissing(f"{found.program} or {found.driver} does not start:\n    {_complaint(found)}")
-    draft = _record(cache).with_suffix(".new")
-    draft.write_text(json.dumps({"program": str(found.program), "driver": str(found.driver)}))
-    draft.replace(_record(cache))
+    atomic.write(_record(cache), json.dumps({"program": str(found.program), "driver": str(found.driver)}))
     return found
 
 

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.config import write_private
+from localcloud import atomic
 from localcloud.unreadable import Reason, Unreadable, using
 
 from .context import Context, ContextError
@@ -75,7 +75,7 @@ class ImageStore:
             self._folder.mkdir(parents=True, exist_ok=True)
             read_names(self._folder)
             if not (self._folder / NAMES).exists():
-                write_private(self._folder / NAMES, "{}")  # from now on it is missed
+                atomic.write(self._folder / NAMES, "{}")  # from now on it is missed
         self._realiser = realiser
         self._lock = threading.RLock()
         self._loaded: dict[str, Image] = {}
@@ -224,7 +224,7 @@ class ImageStore:
             "venvs": {path: lock_hash(content) for path, content in locks.items()},
             "not_exercised": planned.not_exercised,
         }
-        write_private(partial / "image.json", json.dumps(description, indent=1))
+        atomic.write(partial / "image.json", json.dumps(description, indent=1))
         if final.exists():
             shutil.rmtree(final)  # of which the description was lost
         partial.rename(final)
@@ -270,7 +270,7 @@ class ImageStore:
         with self._locked("names"):
             names = self._read_names()
             yield names
-            write_private(self._folder / NAMES, json.dumps(names, indent=1))
+            atomic.write(self._folder / NAMES, json.dumps(names, indent=1))
 
 
 def read_names(folder: Path) -> dict[str, Any]:

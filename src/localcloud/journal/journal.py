@@ -16,8 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud import causes
-from localcloud.config import write_private
+from localcloud import atomic, causes
 from localcloud.journal.compaction import operation_of, undone
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
@@ -67,7 +66,7 @@ class Journal:
             self.is_new = not self._path.exists()
             if self.is_new:
                 if not (folder / "key").exists():
-                    write_private(folder / "key", base64.b64encode(secrets.token_bytes(32)).decode())
+                    atomic.write(folder / "key", base64.b64encode(secrets.token_bytes(32)).decode())
                 header = Header(secrets.token_hex(16), round(time.time(), 6))
                 self._sealed = Sealed(self._path, way_out, header)
                 self._file = File.create(self._path, header, [])

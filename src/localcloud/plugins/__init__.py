@@ -21,6 +21,7 @@ import grpc
 from botocore.exceptions import ClientError
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
+from localcloud import atomic
 from localcloud.causes import caused_by
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
@@ -253,10 +254,7 @@ def install_plugins(home: Path, pulumi_home: Path, python: str = sys.executable)
         folder.mkdir(parents=True, exist_ok=True)
         # The shell starts it, because a `#!` line cannot name an interpreter whose path has a space.
         command = shlex.join([python, "-I", "-S", str(launcher), str(endpoint), package])
-        # Two commands may do this at once: each has a draft of its own.
-        executable, draft = folder / f"pulumi-resource-{package}", folder / f".{package}.{os.getpid()}.new"
-        draft.write_text(f'#!/bin/sh\nexec {command} "$@"\n', "utf-8")
-        draft.chmod(0o755)
-        draft.replace(executable)
+        executable = folder / f"pulumi-resource-{package}"
+        atomic.write(executable, f'#!/bin/sh\nexec {command} "$@"\n', 0o755)
         written.append(executable)
     return written

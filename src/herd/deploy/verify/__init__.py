@@ -28,6 +28,7 @@ from herd.infra.prices import VERIFY_AT_MOST_USD
 from herd.infra.settings.schema import own
 from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
+from herd.toolchain import atomic
 
 DEPLOYED = ("deployed", "the environment is deployed, its first runs succeed, its services are healthy")
 REMOVED = ("removed", "it is removed, and nothing of it is left")
@@ -56,7 +57,7 @@ def verify(stack: str | None, account: str | None, yes: bool, file: Path) -> boo
             outcomes += _not_tried(outcomes, "interrupted")
         outcomes.append(_take_down(checkout, target, record))
         done = report.Verified(_where(verified), settings, outcomes, target.pulumi)
-        report.write(file, report.render(done, redact))
+        atomic.write(file, report.render(done, redact))
         _show(outcomes, file)
     return done.is_good
 

@@ -27,6 +27,7 @@ from herd.infra.settings import schema
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 from herd.targets.target import Target
+from herd.toolchain import atomic
 
 WORKLOADS = Path(__file__).with_name("workloads")
 PROGRAM = ("infra", "images")
@@ -73,9 +74,7 @@ def plan(checkout: Checkout, stack: str | None) -> Record:
 def note(checkout: Checkout, record: Record) -> None:
     """Write it down, before anything is made."""
     path = checkout.folder("verify") / f"{record.name}.json"
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(asdict(record)))
-    draft.replace(path)
+    atomic.write(path, json.dumps(asdict(record)))
 
 
 def forget(checkout: Checkout, record: Record) -> None:
