@@ -1,0 +1,66 @@
+"""An environment that an earlier release deployed: this one's preview replaces or deletes nothing that its notes do not
+name. What was deployed is kept as `pulumi stack export` wrote it, of the sample, and holds no secret.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.sandbox import ROOT, TEAMS_FOLDERS, Sandbox
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-releases")]
+
+RELEASES = sorted((Path(__file__).parent / "releases").glob("*.json.gz"))
+LOSING = {"delete", "replace", "create-replacement", "delete-replaced", "discard"}
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path_factory.mktemp("releases") / "checkout", samples=False) as made:
+        made.write("jobs/small/main.py", "")
+        made.write("jobs/small/workload.toml", "")
+        made.herd("up", "--no-run")
+        # The sample only now: the registry of this cloud must not have its images already.
+        shutil.rmtree(made.folder / "jobs")
+        for folder in TEAMS_FOLDERS:
+            shutil.copytree(ROOT / folder, made.folder / folder)
+        yield made
+
+
+def named_in_the_notes() -> set[str]:
+    """The types that some release's notes say are replaced."""
+    notes = tomllib.loads((ROOT / "src/herd/release_notes.toml").read_text())
+    return {line.split(": ", 1)[0] for release in notes["release"] for line in release["replaced"]}
+
+
+def preview(sandbox: Sandbox, state: Path) -> dict[str, Any]:
+    sandbox.pulumi("stack", "import", "--force", "--file", str(state))
+    text = sandbox.pulumi("preview", "--json").stdout
+    planned: dict[str, Any] = json.loads(text[text.index("{") :])
+    assert not [line for line in planned.get("diagnostics", ()) if line["severity"] == "error"]
+    return planned
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name.removesuffix(".json.gz"))
+def test_what_it_deployed_is_neither_replaced_nor_deleted(sandbox: Sandbox, tmp_path: Path, release: Path) -> None:
+    before = json.loads(gzip.decompress(release.read_bytes()))
+    own = json.loads(sandbox.pulumi("stack", "export").stdout)
+    # The passphrase was that environment's own; nothing in its state is encrypted with it.
+    assert "4dabf18193072939515e22adb298388d" not in json.dumps(before), "an encrypted value"
+    before["deployment"]["secrets_providers"] = own["deployment"]["secrets_providers"]
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps(before))
+    planned = preview(sandbox, state)
+    assert planned["changeSummary"]["same"] > 80, "the state is not the sample's"
+    lost = {step["urn"]: step["op"] for step in planned["steps"] if step["op"] in LOSING}
+    unnamed = {urn: op for urn, op in lost.items() if not any(f"{name}::" in urn for name in named_in_the_notes())}
+    assert not unnamed
+    assert not [step["urn"] for step in planned["steps"] if step["op"] == "create"], "made again under another name"
