@@ -171,6 +171,18 @@ def test_nobody_starts_before_the_installer_of_a_killed_process_has_ended(tmp_pa
     assert (venv / "bin/greet").exists()
 
 
+def test_what_is_unused_is_told_by_the_clock_of_the_file_system(
+    tmp_path: Path, lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    realiser = VenvRealiser(tmp_path / "cache", find_uv())
+    earlier = realiser.realise(lock)
+    another = time.time() + (UNUSED_DAYS + 1) * 86400
+    monkeypatch.setattr(time, "time", lambda: another)
+    lock.write_text(f"{lock.read_text()}\n--no-binary another\n")
+    latest = realiser.realise(lock)
+    assert all((folder / "bin/greet").exists() for folder in (earlier, latest))
+
+
 def test_what_nothing_has_used_for_long_goes_when_the_next_is_made(tmp_path: Path, lock: Path) -> None:
     realiser = VenvRealiser(tmp_path / "cache", find_uv())
     folders = []
@@ -178,7 +190,7 @@ def test_what_nothing_has_used_for_long_goes_when_the_next_is_made(tmp_path: Pat
         lock.write_text(f"{lock.read_text()}\n--no-binary never-{number}\n")
         folders.append(realiser.realise(lock))
     unused, running, used, fresh = folders
-    long_ago = time.time() - (UNUSED_DAYS + 1) * 86400
+    long_ago = (fresh / ".realised").stat().st_mtime - (UNUSED_DAYS + 1) * 86400
     for folder in (unused, running, used):
         os.utime(folder / ".realised", (long_ago, long_ago))
     service = subprocess.Popen([running / "bin/python", "-c", "import time; time.sleep(60)"])

@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -81,13 +80,13 @@ class VenvRealiser:
         if _is_whole(target):
             return target
         self._folder.mkdir(parents=True, exist_ok=True)
-        made = False
+        made_at: float | None = None
         with _locked(self._folder / f"{target.name}.lock", lock_file.name, on_progress) as lock_fd:
             if not _is_whole(target):
                 self._make(target, lock, lock_file, lock_fd, on_progress)
-                made = True
-        if made:
-            self._prune(on_progress)
+                made_at = (target / _MARKER).stat().st_mtime
+        if made_at is not None:
+            self._prune(made_at, on_progress)
         return target
 
     def note_use(self, folder: Path) -> None:
@@ -95,9 +94,12 @@ class VenvRealiser:
         with suppress(OSError):
             os.utime(folder / _MARKER)
 
-    def _prune(self, on_progress: Callable[[str], None]) -> None:
-        """Remove the environments that nobody has used for long, but none that something runs from."""
-        oldest = time.time() - UNUSED_DAYS * 86400
+    def _prune(self, now: float, on_progress: Callable[[str], None]) -> None:
+        """Remove the environments that nobody has used for long, but none that something runs from.
+
+        `now` is the file system's, as the times of their last uses are: a home on a network has another clock.
+        """
+        oldest = now - UNUSED_DAYS * 86400
         unused = [folder for folder in self._folder.iterdir() if folder.is_dir() and _last_use(folder) < oldest]
         for folder in _without_those_in_use(unused):
             with _locked(self._folder / f"{folder.name}.lock", folder.name, on_progress):
