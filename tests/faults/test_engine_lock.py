@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from herd.checkout.find import Checkout
@@ -63,7 +64,8 @@ def test_half_a_file_that_a_power_cut_left(target: LocalTarget, take: Take) -> N
 
 
 def test_of_a_process_that_only_has_the_number(target: LocalTarget, take: Take) -> None:
-    file = take(os.getpid(), since=datetime.now(UTC) - timedelta(days=3))
+    ours = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
+    file = take(os.getpid(), since=ours - timedelta(days=3))
     assert lock.settle(target)
     assert not file.exists()
 
