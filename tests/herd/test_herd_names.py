@@ -55,7 +55,11 @@ def line(path: tuple[str, ...], command: Any, parameter: Any, value: str) -> lis
     found = list(path)
     for other in command.params:
         if other.param_type_name == "argument":
-            found.append(value if other is parameter else STANDS_IN[str(other.metavar or other.name).upper()])
+            found.append(
+                value if other is parameter else STANDS_IN[str(other.metavar or other.name).upper().strip("[]")]
+            )
+        elif other.required and other is not parameter:
+            found += [other.opts[0], "."]
     return found if parameter.param_type_name == "argument" else [*found, parameter.opts[0], value]
 
 

@@ -229,13 +229,13 @@ def test_again_it_adds_what_is_missing(tmp_path: Path, wheels: Path) -> None:
     [
         pytest.param("Flights", "did you mean 'flights'?", id="capitals"),
         pytest.param("my-flights", "did you mean 'myflights'?", id="hyphen"),
-        pytest.param("aws", "is not a name for a project", id="AWS keeps it"),
+        pytest.param("aws", "cannot be the name of a project", id="AWS keeps it"),
         pytest.param("a", "2 to 12", id="short"),
         pytest.param("flightsfromnewyork", "2 to 12", id="long"),
-        pytest.param("", "is not a name", id="empty, of a variable that is not set"),
-        pytest.param("../x", "is not a name", id="a path"),
-        pytest.param("flüge", "is not a name", id="not ASCII"),
-        pytest.param("x\n", "is not a name", id="line break"),
+        pytest.param("", "cannot be the name", id="empty, of a variable that is not set"),
+        pytest.param("../x", "cannot be the name", id="a path"),
+        pytest.param("flüge", "cannot be the name", id="not ASCII"),
+        pytest.param("x\n", "cannot be the name", id="line break"),
     ],
 )
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, wheels: Path, name: str, words: str) -> None:
@@ -383,8 +383,8 @@ def test_a_release_by_a_tag_is_built_from_it(tmp_path: Path, wheels: Path) -> No
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        pytest.param("nothing", "is no release of Herd", id="nothing there"),
-        pytest.param("", "is no release of Herd", id="empty"),
+        pytest.param("nothing", "cannot be a release of Herd", id="nothing there"),
+        pytest.param("", "cannot be a release of Herd", id="empty"),
         pytest.param("/nowhere/herd@v1", "Git could not fetch that tag", id="no such repository"),
         pytest.param("--upload-pack=x@v1", "Git could not fetch that tag", id="an option"),
     ],

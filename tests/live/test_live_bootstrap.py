@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,7 +35,11 @@ class Account:
             self.variables.pop(name, None)
         port = (sandbox.folder / ".herd/cloud/port").read_text().strip()
         place = f"region=eu-west-1&endpoint=http://127.0.0.1:{port}&use_path_style=true"
+        # A copy: Pulumi writes into the file that it is given.
+        settings = sandbox.home / "Pulumi.main.yaml"
+        shutil.copyfile(sandbox.folder / "bootstrap/Pulumi.main.yaml", settings)
         self.variables |= {
+            "PULUMI_OPTION_CONFIG_FILE": str(settings),
             "PULUMI_BACKEND_URL": f"s3://herd-{ACCOUNT}-state?{place}",
             "PULUMI_CONFIG_PASSPHRASE": "",
         }

@@ -59,7 +59,7 @@ def test_every_look_up_of_the_program_that_can_find_nothing_has_its_words(pytest
         "getAuthorizationToken", "getAvailabilityZones", "getCallerIdentity", "getResources",
     }  # fmt: skip
     found = set()
-    for folder in ("infra", "bootstrap"):
+    for folder in ("src/herd/infra", "src/herd/bootstrap", "infra"):
         for file in Path(pytestconfig.rootpath / folder).rglob("*.py"):
             for module, name in re.findall(r"from pulumi_aws\.(?:(\w+)\.)?(get_\w+) import", file.read_text()):
                 found.add((module, re.sub(r"_(\w)", lambda match: match[1].upper(), name)))

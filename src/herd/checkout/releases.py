@@ -48,7 +48,7 @@ def of(source: str, folder: Path) -> None:
     of a checkout, REPOSITORY@TAG. Raises WrongInput where it is none of these, HerdError where building fails."""
     path = Path(source)
     if not source.strip():
-        raise WrongInput(f"{source!r} is no release of Herd; say a wheel, a folder or REPOSITORY@TAG")
+        raise WrongInput(f"{source!r} cannot be a release of Herd; say a wheel, a folder or REPOSITORY@TAG")
     if source.endswith(".whl") and path.is_file():
         _copy(path.parent, folder, path.name.split("-")[1] if path.name.count("-") >= 4 else "")
     elif (path / SOURCES[0] / "pyproject.toml").is_file():
@@ -65,8 +65,8 @@ def of(source: str, folder: Path) -> None:
             _build(Path(scratch), folder)
     else:
         raise WrongInput(
-            f"{source!r} is no release of Herd; allowed: a wheel, a folder with both wheels, a checkout of Herd, or "
-            "REPOSITORY@TAG"
+            f"{source!r} cannot be a release of Herd; allowed: a wheel, a folder with both wheels, a checkout of Herd, "
+            "or REPOSITORY@TAG"
         )
 
 

@@ -69,8 +69,13 @@ def upgrade(
         ),
     ],
     keep: Annotated[
-        list[str] | None,
-        typer.Option("--keep", metavar="FILE", help="Leave this file as it is, after a conflict; repeatable."),
+        list[Path] | None,
+        typer.Option(
+            "--keep",
+            metavar="FILE",
+            parser=names.path,
+            help="Leave this file as it is, after a conflict; repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Take another release of Herd: its wheels, its lock, its changes to generated files, then the preview.
@@ -90,7 +95,7 @@ def upgrade(
     root = checkout.current().root
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
         releases.of(to, Path(folder))
-        planned = upgrades.plan(root, Path(folder), keep or ())
+        planned = upgrades.plan(root, Path(folder), [path.as_posix() for path in keep or ()])
     if planned.conflicts:
         beside = upgrades.put_beside(root, planned)
         raise HerdError(

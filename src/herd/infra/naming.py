@@ -45,7 +45,7 @@ class Naming:
     def __post_init__(self) -> None:
         if not PROJECT.fullmatch(self.project):
             rule = "2 to 12 lower-case letters and digits, a letter first, not aws… or ecs…, like 'herd'"
-            raise ValueError(f"{self.project!r} is not a name for a project; allowed: {rule}")
+            raise ValueError(f"{self.project!r} cannot be the name of a project; allowed: {rule}")
         if not names.ENVIRONMENT.fullmatch(self.environment):
             raise ValueError(
                 f"{self.environment!r} is not a name for an environment; allowed: {names.ENVIRONMENT_RULE}"

@@ -9,4 +9,6 @@ sys.path = [str(HERE.parents[1]), *(entry for entry in sys.path if Path(entry).r
 
 from herd.policy.analyzer import serve  # noqa: E402
 
-serve(Path.cwd())
+# Pulumi runs it in the folder of the program, or of this pack: the team's file lies at the root of the project.
+here = Path.cwd()
+serve(next((folder for folder in (here, *here.parents) if (folder / "defaults.toml").is_file()), here))

@@ -19,6 +19,9 @@ from localcloud.request.access import Access, Value
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
 """Service as a signature names it -> as actions do, where they differ."""
 
+NAMED_OTHERWISE = {"cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution"}
+"""Operation -> the action that it needs, where IAM calls it otherwise."""
+
 FREE = {"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:AssumeRoleWithWebIdentity"}
 """Needs no permission: the last is decided by the role's trust policy alone."""
 
@@ -67,6 +70,7 @@ def accesses(call: Call) -> Iterator[Access]:
     """What the request needs, all of it; nothing for what everyone may."""
     ask = Ask(call)
     name = f"{PREFIXES.get(call.service, call.service)}:{ask.action}"
+    name = NAMED_OTHERWISE.get(name, name)
     if name in FREE:
         return
     context = dict(_tags(ask))

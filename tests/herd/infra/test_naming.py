@@ -131,7 +131,7 @@ def test_names_of_environments_that_are_refused(environment: str) -> None:
 
 @pytest.mark.parametrize("project", ["", "h", "my-herd", "Herd", "internal", "sg", "a" * 13])
 def test_names_of_projects_that_are_refused(project: str) -> None:
-    with pytest.raises(ValueError, match="is not a name for a project; allowed: 2 to 12 lower-case letters"):
+    with pytest.raises(ValueError, match="cannot be the name of a project; allowed: 2 to 12 lower-case letters"):
         Naming(project, "dev")
 
 
