@@ -192,7 +192,7 @@ def test_status_outputs_and_runs_show_what_was_printed(screen: StringIO, monkeyp
     target = SimpleNamespace(checkout=None, name="dev", exports=SimpleNamespace(workloads={}, services={}))
     for module in (tables, follow):
         monkeypatch.setattr(module, "last_lines", lambda *_: [FOREIGN])
-    monkeypatch.setattr(tables.reviews, "deployed", lambda *_: [])
+    monkeypatch.setattr(tables.review_dates, "deployed", lambda *_: [])
     tables.status(cast(Any, target), [state])
     tables.version(Version("train", FOREIGN, FOREIGN, "x/", (File(FOREIGN, 1),)))
     follow._print_change(cast(Any, target), failed, "/x", False)
