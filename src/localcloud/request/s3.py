@@ -63,25 +63,21 @@ def read(call: Call) -> Call:
 
 def _names(path: str) -> tuple[str, str, str]:
     """Bucket and key of a path, and the path written again."""
+    # Divided before it is decoded: a slash that is encoded belongs to a name, and no bucket's name has one.
+    first, slash, rest = path.removeprefix("/").partition("/")
     try:
         # In a path, too, S3 takes a plus for a space; SDKs write %2B for a plus.
-        decoded = unquote_to_bytes(path.replace("+", "%20")).decode()
+        bucket, key = (unquote_to_bytes(part.replace("+", "%20")).decode() for part in (first, rest))
     except UnicodeError:
         raise Refused("InvalidURI", "Couldn't parse the specified URI.") from None
-    if path.startswith("//") or not path.startswith("/") or "\0" in decoded:
+    if path.startswith("//") or not path.startswith("/") or "\0" in f"{bucket}{key}":
         raise Refused("InvalidURI", "Couldn't parse the specified URI.")
-    bucket, slash, key = decoded.removeprefix("/").partition("/")
     if path.startswith(CONTROL):
         segments = path.split("/")
         if any(unquote_to_bytes(part) in (b"", b".", b"..") for part in segments[1:-1]):
             raise Refused("InvalidURI", "Couldn't parse the specified URI.")
         return "", "", "/".join(quote(unquote_to_bytes(part), safe="~:@") for part in segments)
-    is_divided = "/" in unquote_to_bytes(path.split("/")[1]).decode()  # the name itself has a slash, encoded
-    if (
-        is_divided
-        or f"/{bucket}/" == CONTROL
-        or any(character.isspace() or character in "%?#;\\" for character in bucket)
-    ):
+    if f"/{bucket}/" == CONTROL or any(character.isspace() or character in "%?#;\\/" for character in bucket):
         raise Refused("InvalidBucketName", "The specified bucket is not valid.")
     if len(key.encode()) > 1024:
         raise Refused("KeyTooLongError", "Your key is too long")
