@@ -112,16 +112,21 @@ def _name(root: Path, name: str | None, known: dict[str, str] | None) -> str:
             raise WrongInput(f"this project is called {own!r}; another name would be another project's environments")
         return own
     if name is None:
-        name = re.sub(r"[^a-z0-9]", "", root.name.lower())[:12]
+        name = _like(root.name)
         hint = f". The folder is called {root.name!r}; say a name: herd init flights"
     else:
-        better = re.sub(r"[^a-z0-9]", "", name.lower())[:12]
+        better = _like(name)
         hint = f"; did you mean {better!r}?" if better != name and _is_fit(better) else ""
     try:
         Naming(name, "dev")
     except ValueError as error:
         raise WrongInput(f"{error}{hint}") from None
     return name
+
+
+def _like(text: str) -> str:
+    """The text without what no project's name has."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())[:12]
 
 
 def _is_fit(name: str) -> bool:

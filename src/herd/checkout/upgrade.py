@@ -89,7 +89,6 @@ def apply(root: Path, planned: Plan) -> None:
     before = {path: (root / path).read_bytes() for path in changed if (root / path).is_file()}
     try:
         for path, content in planned.files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
             atomic.write(root / path, content)
         for path in planned.removed:
             (root / path).unlink()
