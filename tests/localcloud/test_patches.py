@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import json
 import subprocess
 import sys
+import threading
 import weakref
 from typing import Any
 
@@ -436,3 +438,36 @@ def test_an_endpoint_goes_after_its_route_table(server: Server) -> None:
     assert all("DestinationPrefixListId" not in route for route in left)
     ec2.delete_route_table(RouteTableId=tables[1])
     ec2.delete_vpc(VpcId=vpc)
+
+
+class TestThreads:
+    def test_parse_python_at_the_same_time(self) -> None:
+        """The interpreter's fault shows where the collector hands over to another thread in the middle of a tree."""
+        patches.apply()
+        failures: list[str] = []
+
+        def parse(depth: int) -> None:
+            for _ in range(300):
+                try:
+                    ast.parse("f(" * depth + ")" * depth)
+                except SystemError as error:
+                    failures.append(str(error))
+
+        def hand_over(*_: Any) -> None:
+            pass
+
+        threads = [threading.Thread(target=parse, args=(depth,)) for depth in (5, 20, 30, 8)]
+        interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+        gc.callbacks.append(hand_over)
+        sys.setswitchinterval(1e-6)
+        gc.set_threshold(50)
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            gc.callbacks.remove(hand_over)
+            sys.setswitchinterval(interval)
+            gc.set_threshold(*threshold)
+        assert failures == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import threading
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 from moto import backends
@@ -13,12 +15,27 @@ from moto.moto_server import werkzeug_app
 
 def apply() -> None:
     """Forget deleted models, look up module names once, execute state machines, send no CORS headers."""
+    _parse_one_at_a_time()
     _forget_models()
     _cache_look_ups()
     # core/config.py:56: off, and with it StartExecution answers RUNNING for ever.
     config.default_user_config["stepfunctions"]["execute_state_machine"] = True
     # moto_server/werkzeug_app.py:35: otherwise any web page may read the answers.
     werkzeug_app.DISABLE_GLOBAL_CORS = True
+
+
+def _parse_one_at_a_time() -> None:
+    # Before CPython 3.11.8 and 3.12.2 two threads in ast.parse() share one counter: SystemError "AST constructor
+    # recursion depth mismatch" (python/cpython#106905). werkzeug parses when a service's routes are first needed,
+    # jinja2 for each template, the state machines for each string; requests and machines have threads of their own.
+    parse, lock = ast.parse, threading.RLock()
+
+    @wraps(parse)
+    def parse_alone(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return parse(*args, **kwargs)
+
+    ast.parse = parse_alone
 
 
 def _forget_models() -> None:
