@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,7 +12,8 @@ from herd.checkout import find as checkout
 from herd.checkout.find import Checkout
 from herd.deploy import bootstrap_account
 from herd.deploy.bootstrap_account import Given
-from herd.errors import WrongInput
+from herd.errors import HerdError, WrongInput
+from herd.targets import exports
 
 
 @pytest.fixture
@@ -50,8 +52,9 @@ def test_pulumi_gets_a_copy_of_the_settings_and_no_rules(root: Path) -> None:
     assert (root / bootstrap_account.SETTINGS).read_text() == before
 
 
-def test_the_advice_names_what_goes_where() -> None:
-    made = {
+def made(**other: Any) -> dict[str, Any]:
+    """What the project exports, as Pulumi has it."""
+    return {
         "account": "123456789012",
         "region": "eu-west-1",
         "backend": "s3://state",
@@ -60,8 +63,25 @@ def test_the_advice_names_what_goes_where() -> None:
         "image_repositories": "herd",
         "data_buckets": {"prod": "herd-prod-data"},
         "roles": {"preview": "arn:preview", "deploy": "arn:deploy"},
-    }
-    lines = bootstrap_account.advice(made).splitlines()
+    } | other
+
+
+def test_the_advice_names_what_goes_where() -> None:
+    lines = bootstrap_account.advice(exports.parse_account(made(), "main")).splitlines()
     assert "    herd:data_bucket: herd-prod-data    # of prod" in lines
     assert "    AWS_DEPLOY_ROLE=arn:deploy" in lines and "    AWS_PREVIEW_ROLE=arn:preview" in lines
-    assert not any("ROLE" in line for line in bootstrap_account.advice({**made, "roles": {}}).splitlines())
+    without = exports.parse_account(made(roles={}), "main")
+    assert not any("ROLE" in line for line in bootstrap_account.advice(without).splitlines())
+
+
+def test_what_it_exports_is_checked_in_one_place() -> None:
+    """A dictionary would fail where a value is used, after everything was made."""
+    broken = made(boundary=None, of_ours=1)
+    del broken["data_buckets"]
+    with pytest.raises(HerdError) as refused:
+        exports.parse_account(broken, "main")
+    assert str(refused.value).splitlines() == [
+        "the outputs of the stack main cannot be read; `herd bootstrap` writes them again:",
+        "    boundary is None: input should be a valid string",
+        "    data_buckets is missing",
+    ]

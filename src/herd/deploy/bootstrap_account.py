@@ -22,8 +22,9 @@ from herd.deploy import local_stack
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, WrongInput
-from herd.targets import pulumi_env, stack_env
+from herd.targets import exports, pulumi_env, stack_env
 from herd.targets.choose import local
+from herd.targets.exports import AccountExports
 from herd.targets.local import LocalTarget
 from herd.targets.stack import Stack
 from herd.toolchain import atomic
@@ -198,7 +199,7 @@ def choose(given: Given, here: bool) -> Account:
 _NEEDED = {"account": f"{PROJECT}:account", "region": "aws:region"}
 
 
-def make_ready(account: Account, yes: bool) -> dict[str, Any]:
+def make_ready(account: Account, yes: bool) -> AccountExports:
     """Show what is to be made, have it confirmed, make it, move the state; what the project exports."""
     engine = Engine(account)
     variables = account.pulumi_environment()
@@ -212,26 +213,26 @@ def make_ready(account: Account, yes: bool) -> dict[str, Any]:
         engine.up()
     if not account.is_moved:
         _move(account, variables)
-    return account.outputs()
+    return exports.parse_account(account.outputs(), STACK)
 
 
-def advice(made: Mapping[str, Any]) -> str:
+def advice(made: AccountExports) -> str:
     """What to put where, from what the project exports."""
     lines = [
-        f"the account {made['account']} is ready; in the file of each environment that is kept (Pulumi.prod.yaml):",
-        *(f"    herd:data_bucket: {bucket}    # of {name}" for name, bucket in sorted(made["data_buckets"].items())),
-        f"    herd:boundary: {made['boundary']}",
-        f"    herd:image_repositories: {made['image_repositories']}",
+        f"the account {made.account} is ready; in the file of each environment that is kept (Pulumi.prod.yaml):",
+        *(f"    herd:data_bucket: {bucket}    # of {name}" for name, bucket in sorted(made.data_buckets.items())),
+        f"    herd:boundary: {made.boundary}",
+        f"    herd:image_repositories: {made.image_repositories}",
         "its stack is made with:",
-        f"    export PULUMI_BACKEND_URL='{made['backend']}'",
-        f"    pulumi stack init prod --secrets-provider='{made['secrets_provider']}'",
+        f"    export PULUMI_BACKEND_URL='{made.backend}'",
+        f"    pulumi stack init prod --secrets-provider='{made.secrets_provider}'",
     ]
-    if made["roles"]:
+    if made.roles:
         lines += [
             "variables of the GitHub repository (Settings, Secrets and variables, Actions):",
-            *(f"    AWS_{name.upper()}_ROLE={arn}" for name, arn in sorted(made["roles"].items(), reverse=True)),
-            f"    AWS_REGION={made['region']}",
-            f"    PULUMI_BACKEND_URL={made['backend']}",
+            *(f"    AWS_{name.upper()}_ROLE={arn}" for name, arn in sorted(made.roles.items(), reverse=True)),
+            f"    AWS_REGION={made.region}",
+            f"    PULUMI_BACKEND_URL={made.backend}",
         ]
     return "\n".join(lines)
 

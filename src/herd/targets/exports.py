@@ -1,5 +1,7 @@
 """A stack's outputs: what its program exported when it was deployed last, parsed and checked here and nowhere else.
 
+There are two programs: an environment's (`Exports`) and an account's, which `herd bootstrap` runs (`AccountExports`).
+
 The program writes them (`herd.project`, `Project.export`). Commands read them from Pulumi's state on the laptop and
 from `pulumi stack output --json` on AWS. An environment that an earlier Herd deployed still reads: what was added to
 the outputs since has a default here, and what is not known here is left alone (a team exports values of its own).
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
@@ -21,6 +23,9 @@ class Part(BaseModel):
     """One value of the outputs. Frozen; keys of a later Herd are no mistake."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 class ScheduleExport(Part):
@@ -138,19 +143,43 @@ class Exports(Part):
         raise WrongInput(unknown(name, list(self.workloads), "workload"))
 
 
+class AccountExports(Part):
+    """Everything that the account's bootstrap exports (`herd.bootstrap.foundation`).
+
+    `backend`: where the states of its environments lie, as PULUMI_BACKEND_URL has it. `data_buckets`: environment ->
+    bucket. `roles`: ARN of each role that GitHub's jobs assume; without a repository there is none.
+    """
+
+    account: str
+    region: str
+    backend: str
+    secrets_provider: str
+    boundary: str
+    image_repositories: str
+    data_buckets: dict[str, str]
+    roles: dict[str, str]
+
+
 def parse(outputs: Mapping[str, Any], stack: str) -> Exports | None:
     """The outputs of a stack as Pulumi has them; None where it was never deployed to the end.
 
     Raises HerdError that names each value that cannot be read.
     """
-    if "workloads" not in outputs:
-        return None
+    return _parsed(Exports, outputs, stack, "herd up") if "workloads" in outputs else None
+
+
+def parse_account(outputs: Mapping[str, Any], stack: str) -> AccountExports:
+    """The outputs of the bootstrap project's stack. Raises HerdError that names each value that cannot be read."""
+    return _parsed(AccountExports, outputs, stack, "herd bootstrap")
+
+
+def _parsed(model: type[AnyPart], outputs: Mapping[str, Any], stack: str, command: str) -> AnyPart:
     try:
-        return Exports.model_validate(outputs)
+        return model.model_validate(outputs)
     except ValidationError as error:
         problems = [f"    {_path(entry['loc'])} {_words(entry)}" for entry in error.errors(include_url=False)]
         raise HerdError(
-            "\n".join([f"the outputs of the stack {stack} cannot be read; `herd up` writes them again:", *problems])
+            "\n".join([f"the outputs of the stack {stack} cannot be read; `{command}` writes them again:", *problems])
         ) from None
 
 

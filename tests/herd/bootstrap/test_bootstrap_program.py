@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from herd.bootstrap.settings import Settings, parse
+from herd.targets.exports import parse_account
 from tests.herd.bootstrap.conftest import SETTINGS, run_bootstrap
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, Program
 
@@ -34,6 +35,7 @@ def test_its_exports_are_what_is_to_be_filled_in(foundation: Program) -> None:
         "data_buckets": {"prod": f"herd-prod-{ACCOUNT}-data"},
         "roles": {"preview": "arn:preview", "deploy": "arn:deploy"},
     }
+    assert parse_account(foundation.exports, "main").model_dump() == foundation.exports
 
 
 def test_every_bucket_is_private_versioned_encrypted_and_refuses_plain_http(foundation: Program) -> None:
