@@ -285,6 +285,14 @@ def test_the_bootstrap_needs_the_standard_library_only() -> None:
     assert "site-packages" not in done.stdout
 
 
+def test_who_imports_the_bootstrap_keeps_their_own_path() -> None:
+    script = (
+        "import sys; sys.path.insert(0, 'src'); before = list(sys.path); import herd.toolchain.setup; "
+        "sys.exit(sys.path != before)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
+
+
 def test_make_chooses_a_python_that_is_new_enough(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
     tools.add("python3", "#!/bin/sh\nexit 1\n")
     tools.add("python3.13", "#!/bin/sh\nexit 127\n")

@@ -21,8 +21,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older one is to
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# Run as a file, sys.path begins with its folder, where a module's name may hide one of the standard library's.
-sys.path[0] = str(ROOT / "src")
+if __name__ == "__main__":
+    # sys.path begins with this file's folder, where a module's name may hide one of the standard library's.
+    sys.path[0] = str(ROOT / "src")
 
 from herd.foreign import shown  # noqa: E402
 from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, terminal  # noqa: E402
