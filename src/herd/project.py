@@ -58,14 +58,14 @@ class Facts:
         account = Account.look_up(settings)
         folders = {spec.image for spec in specs.workloads.values()}
         is_public = settings.reports == "bucket" and any(isinstance(w, ReportSpec) for w in specs.workloads.values())
-        found: dict[str, Any] = _all(
+        results: dict[str, Any] = _all(
             blocked=lambda: refuse_blocked(settings) if is_public else None,
             secrets=lambda: secrets.look_up(specs, settings),
             adopted=lambda: Adopted.look_up(settings, account, folders),
         )
         naming = Naming(settings.project, settings.environment)
-        context = Context(settings, naming, account, found["secrets"])
-        return cls(context, found["adopted"], plan_images(specs, root, context, running.images))
+        context = Context(settings, naming, account, results["secrets"])
+        return cls(context, results["adopted"], plan_images(specs, root, context, running.images))
 
 
 class Project(Component):
@@ -183,12 +183,12 @@ def find_root(folder: Path) -> Path:
 
 def _all(**steps: Callable[[], Any]) -> dict[str, Any]:
     """What each step returns; raises one pulumi.RunError with the problems of all."""
-    found, problems = dict[str, Any](), list[str]()
+    results, problems = dict[str, Any](), list[str]()
     for name, step in steps.items():
         try:
-            found[name] = step()
+            results[name] = step()
         except pulumi.RunError as error:
             problems.append(str(error))
     if problems:
         raise pulumi.RunError("\n".join(problems))
-    return found
+    return results

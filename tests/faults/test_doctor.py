@@ -325,7 +325,7 @@ def test_each_broken_state_is_found_explained_and_repaired_if_that_is_safe(patie
     changed = [what for what, finding in broken.items() if finding.good != before[what].good]
     assert changed == [row.what]
     finding = broken[row.what]
-    assert row.says in f"{finding.found}\n{finding.advice}" and finding.advice
+    assert row.says in f"{finding.state}\n{finding.advice}" and finding.advice
     if name in NEEDS_NETWORK:
         assert finding.repair is not None
         return
@@ -377,7 +377,7 @@ def test_what_is_lost_is_set_aside_only_when_a_person_wants_it(
 def test_a_missing_browser_is_a_note_only(patient: Patient) -> None:
     hide("chromedriver")(patient)
     browser = findings()["browser"]
-    assert (browser.good, browser.note) == (True, True) and "only the project's own tests need one" in browser.found
+    assert (browser.good, browser.note) == (True, True) and "only the project's own tests need one" in browser.state
 
 
 def test_a_repair_that_fails_is_said(patient: Patient) -> None:

@@ -11,7 +11,7 @@ import yaml
 from herd.checkout import find as checkout
 from herd.checkout.find import Checkout
 from herd.deploy import bootstrap_account
-from herd.deploy.bootstrap_account import Given
+from herd.deploy.bootstrap_account import Options
 from herd.errors import HerdError, WrongInput
 from herd.targets import exports
 
@@ -26,13 +26,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_settings_it_asks_for_account_and_region(root: Path) -> None:
     with pytest.raises(WrongInput, match=r"Pulumi.main.yaml is not there; to write it give --account and --region"):
-        bootstrap_account.choose(Given(), here=False)
+        bootstrap_account.choose(Options(), here=False)
     assert not (root / bootstrap_account.SETTINGS).exists()
 
 
 def test_what_is_given_is_written_down_beside_what_was_there(root: Path) -> None:
     (root / bootstrap_account.SETTINGS).write_text("config:\n  herd-bootstrap:images: [python, r]\n")
-    account = bootstrap_account.choose(Given("123456789012", "eu-west-1", "acme/delays", "1", "2"), here=False)
+    account = bootstrap_account.choose(Options("123456789012", "eu-west-1", "acme/delays", "1", "2"), here=False)
     written = yaml.safe_load((root / bootstrap_account.SETTINGS).read_text())["config"]
     assert written["herd-bootstrap:images"] == ["python", "r"]
     assert (written["aws:region"], written["herd-bootstrap:account"]) == ("eu-west-1", "123456789012")
@@ -41,7 +41,7 @@ def test_what_is_given_is_written_down_beside_what_was_there(root: Path) -> None
 
 
 def test_pulumi_gets_a_copy_of_the_settings_and_no_rules(root: Path) -> None:
-    account = bootstrap_account.choose(Given("123456789012", "eu-west-1"), here=False)
+    account = bootstrap_account.choose(Options("123456789012", "eu-west-1"), here=False)
     before = (root / bootstrap_account.SETTINGS).read_text()
     variables = account.environment("file:///somewhere")
     copy = Path(variables["PULUMI_OPTION_CONFIG_FILE"])

@@ -115,7 +115,7 @@ def test_the_doctor_compares_what_is_installed_with_the_projects_lock(tmp_path: 
     root = tmp_path / "new"
     make(root, wheels)
     here = Checkout(root, tmp_path / "cache")
-    assert "herd.lock" in checks._packages(here).found and not checks._packages(here).good
+    assert "herd.lock" in checks._packages(here).state and not checks._packages(here).good
     (root / ".venv").mkdir()
     shutil.copy(root / "herd.lock", root / ".venv")
     assert checks._packages(here).good

@@ -36,12 +36,12 @@ def check(
     due: dict[str, bool] = {}
     for name in checking.environments(checkout) if environment is None else [environment]:
         with console.step(f"checking {name}") as step:
-            found = checking.check(checkout, name)
-            step.result = f"{found.resources} resources, {len(found.refused) or 'no'} problems"
-        due |= {str(review): review.expired for review in found.due}
-        for line in found.advised:
+            checked = checking.check(checkout, name)
+            step.result = f"{checked.resources} resources, {len(checked.refused) or 'no'} problems"
+        due |= {str(review): review.expired for review in checked.due}
+        for line in checked.advised:
             console.note(f"{name}: {line}", style="yellow")
-        refused += [f"{name}: {line}" for line in found.refused]
+        refused += [f"{name}: {line}" for line in checked.refused]
     for line, expired in due.items():
         console.note(f"! {line}", style="red" if expired else "yellow")
     if refused:

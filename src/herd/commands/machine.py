@@ -92,7 +92,7 @@ def doctor(
         findings = checks.examine()
     console.table(
         ["", "WHAT", "FOUND"],
-        [["!" if f.note else "✓" if f.good else "✗", f.what, f.found] for f in findings],
+        [["!" if f.note else "✓" if f.good else "✗", f.what, f.state] for f in findings],
         {"✗": "red", "✓": "green", "!": "yellow"},
     )
     wrong = [finding for finding in findings if not finding.good]
@@ -146,7 +146,7 @@ def bootstrap(
     """
     from herd.deploy import bootstrap_account
 
-    given = bootstrap_account.Given(account, region, repository, repository_id, owner_id)
-    chosen = bootstrap_account.choose(given, here)
+    options = bootstrap_account.Options(account, region, repository, repository_id, owner_id)
+    chosen = bootstrap_account.choose(options, here)
     made = bootstrap_account.make_ready(chosen, yes)
     console.say(bootstrap_account.advice(made))

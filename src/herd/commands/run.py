@@ -111,9 +111,9 @@ def accept(
     run_id = run or (last.id if last else None)
     if run_id is None:
         raise WrongInput(f"{name} has never run; `herd run {name}` starts it")
-    found = baseline.values(target, name, run_id)
-    for value in found:
+    values = baseline.values(target, name, run_id)
+    for value in values:
         console.say(str(value))
     target.approve(f"accept the values of run {run_id}", yes)
-    baseline.accept(target, name, run_id, found)
+    baseline.accept(target, name, run_id, values)
     console.say(f"{name} is compared with run {run_id} from its next run on")

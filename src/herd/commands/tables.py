@@ -65,18 +65,18 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         if workload.state in ("paused", "expired") and workload.reason:
             console.say()
             console.say(f"– {workload.name} is {workload.state}: {workload.reason}", style="yellow")
-    found = review_dates.deployed(target.checkout, target.name, target.exports.workloads)
-    if found:
+    reviews = review_dates.deployed(target.checkout, target.name, target.exports.workloads)
+    if reviews:
         console.say()
-    for review in found:
+    for review in reviews:
         console.say(f"! {review}", style="red" if review.expired else "yellow")
 
 
-def version(found: Version) -> None:
+def version(version: Version) -> None:
     """The files of a version."""
-    console.table(["FILE", "SIZE"], [[file.path, size(file.bytes)] for file in found.files])
-    when = f", published {found.published}" if found.published else ", not published"
-    console.note(f"run {found.run_id}{when}")
+    console.table(["FILE", "SIZE"], [[file.path, size(file.bytes)] for file in version.files])
+    when = f", published {version.published}" if version.published else ", not published"
+    console.note(f"run {version.run_id}{when}")
 
 
 def size(count: int) -> str:

@@ -156,8 +156,8 @@ class LocalAccount(Account):
 
 
 @dataclass(frozen=True)
-class Given:
-    """What the command's options say; None: not given."""
+class Options:
+    """The values of the command's options; None where the person left one out."""
 
     account: str | None = None
     region: str | None = None
@@ -171,7 +171,7 @@ class Given:
         return {**region, **{f"{PROJECT}:{key}": value for key, value in own.items()}}
 
 
-def choose(given: Given, here: bool) -> Account:
+def choose(options: Options, here: bool) -> Account:
     """The account to make ready; `here`: the local cloud's. Writes the tracked settings where there are none."""
     checkout = checkouts.current()
     path = checkout.root / SETTINGS
@@ -182,9 +182,9 @@ def choose(given: Given, here: bool) -> Account:
         local_stack.prepare_alone(environment)
         region, account = environment.client("s3").meta.region_name, _account_of(environment)
         return LocalAccount(
-            {**config, **given.config(), "aws:region": region, f"{PROJECT}:account": account}, environment
+            {**config, **options.config(), "aws:region": region, f"{PROJECT}:account": account}, environment
         )
-    merged = {**config, **given.config()}
+    merged = {**config, **options.config()}
     if missing := [f"--{name}" for name, key in _NEEDED.items() if not merged.get(key)]:
         raise WrongInput(
             f"{SETTINGS} {'lacks' if path.exists() else 'is not there; to write it give'} {' and '.join(missing)}: the "
@@ -192,7 +192,7 @@ def choose(given: Given, here: bool) -> Account:
         )
     if merged != config:
         _write(path, merged)
-        console.note(f"{SETTINGS} says now what was given; commit it")
+        console.note(f"{SETTINGS} was written from the options; commit it")
     return AwsAccount(merged)
 
 

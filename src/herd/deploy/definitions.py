@@ -29,26 +29,26 @@ def all_of(
     cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{naming.cluster}"
     target = Target(environment, partition, cluster, naming.bucket(account, "data"), NOWHERE, ("sg-00000000",))
     batch = {name: spec for name, spec in specs.workloads.items() if isinstance(spec, (JobSpec, ReportSpec))}
-    found = {name: job_definition(spec, naming.family(name), target) for name, spec in batch.items()}
+    definitions = {name: job_definition(spec, naming.family(name), target) for name, spec in batch.items()}
     machines = {name: f"arn:{partition}:states:{region}:{account}:stateMachine:{naming.machine(name)}"
                 for name in batch}  # fmt: skip
     for pipeline in specs.pipelines:
         members = {name: batch[name] for level in pipeline.levels for name in level}
-        found[f"pipeline {pipeline.name}"] = pipeline_definition(pipeline, members, machines, target)
-    return {name: json.dumps(definition) for name, definition in found.items()}
+        definitions[f"pipeline {pipeline.name}"] = pipeline_definition(pipeline, members, machines, target)
+    return {name: json.dumps(definition) for name, definition in definitions.items()}
 
 
 def refused(client: Any, definitions: dict[str, str]) -> Iterator[str]:
     """A sentence for each thing that Step Functions would refuse: workload, state, what. Makes nothing."""
     for name, definition in definitions.items():
         answer = client.validate_state_machine_definition(definition=definition)
-        for found in answer["diagnostics"]:
-            if found["severity"] == "ERROR":
-                yield f"{name}: {_state(found.get('location', ''))}{found['message']} ({found['code']})"
+        for diagnostic in answer["diagnostics"]:
+            if diagnostic["severity"] == "ERROR":
+                yield f"{name}: {_state(diagnostic.get('location', ''))}{diagnostic['message']} ({diagnostic['code']})"
 
 
 def _state(location: str) -> str:
     """`/States/Items/ItemProcessor/States/Run/Parameters` -> `state 'Run': `."""
-    _, found, rest = location.rpartition("/States/")
+    _, separator, rest = location.rpartition("/States/")
     name = rest.partition("/")[0].replace("~1", "/").replace("~0", "~")
-    return f"state '{name}': " if found and name else ""
+    return f"state '{name}': " if separator and name else ""

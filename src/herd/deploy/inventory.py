@@ -175,18 +175,18 @@ def take(target: Target) -> Listing:
             return f"{kind.label}: {error.response.get('Error', {}).get('Code', '')}"
 
     whole = [kind for kind in KINDS if kind.within is None]
-    found = list(zip(whole, in_parallel(one, whole), strict=True))
+    listings = list(zip(whole, in_parallel(one, whole), strict=True))
     parts = [
         replace(kind, arguments={argument: thing["name"]})
         for kind in KINDS
         for argument, label in [kind.within or ("", "")]
-        for other, answer in found
+        for other, answer in listings
         if other.label == label and not isinstance(answer, str)
         for thing in answer
     ]
-    found += zip(parts, in_parallel(one, parts), strict=True)
-    things = [(kind, thing) for kind, answer in found if not isinstance(answer, str) for thing in answer]
-    unseen = tuple(answer for _, answer in found if isinstance(answer, str))
+    listings += zip(parts, in_parallel(one, parts), strict=True)
+    things = [(kind, thing) for kind, answer in listings if not isinstance(answer, str) for thing in answer]
+    unseen = tuple(answer for _, answer in listings if isinstance(answer, str))
     return Listing(_owned(target.checkout.project, things), unseen)
 
 
@@ -211,13 +211,13 @@ def _followed(call: Any, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 def _owned(project: str, things: list[tuple[Kind, dict[str, Any]]]) -> frozenset[Item]:
     """Whose each thing is: its tag says so, or its name, or what it belongs to."""
-    given = {str(thing["name"]) for _, thing in things if thing.get("default")}
+    defaults = {str(thing["name"]) for _, thing in things if thing.get("default")}
     owners = {str(thing["name"]): _owner(project, thing) for _, thing in things}
     return frozenset(
         Item(kind.label, name, owners[name] or owners.get(parent))
         for kind, thing in things
         for name, parent in [(str(thing["name"]), str(thing.get("parent")))]
-        if not given & {name, parent}
+        if not defaults & {name, parent}
     )
 
 

@@ -114,14 +114,14 @@ def files(checkout: Checkout) -> list[str]:
 
     Staged images of others than local environments may stay: a preview of one on AWS or `herd check` made them.
     """
-    found = [
+    paths = [
         path
         for folder, kept in STAYS.items()
         for path in (checkout.state / folder).glob("*")
         if not path.name.startswith(kept)
     ]
-    found += (checkout.pulumi / ".pulumi" / "stacks").rglob("*.json")
-    return sorted(str(path.relative_to(checkout.state)) for path in found)
+    paths += (checkout.pulumi / ".pulumi" / "stacks").rglob("*.json")
+    return sorted(str(path.relative_to(checkout.state)) for path in paths)
 
 
 def processes(checkout: Checkout) -> list[str]:

@@ -165,12 +165,12 @@ def rest(checkout: Checkout, left: Left | None) -> None:
             local_cloud.forget(checkout)
         if not stopped:
             return
-    found = [*leftovers.processes(checkout), *leftovers.files(checkout)]
+    remains = [*leftovers.processes(checkout), *leftovers.files(checkout)]
     if port and local_cloud.is_taken(port):
-        found.append(f"port {port} is still taken")
-    if found:
+        remains.append(f"port {port} is still taken")
+    if remains:
         raise HerdError(
-            "\n".join(["everything is removed, but this is left on this machine:", *(f"    {it}" for it in found)])
+            "\n".join(["everything is removed, but this is left on this machine:", *(f"    {it}" for it in remains)])
         )
     console.note(
         f"nothing is left; kept for the next time: {checkout.state} (address, keys, log), {checkout.cache} (tools)"

@@ -69,12 +69,12 @@ def adopted_buckets(target: Target) -> frozenset[str]:
 
 def held(target: Target) -> list[Held]:
     """Everything that the environment's state lists, without components and providers."""
-    found = []
+    resources = []
     for entry in target.state_resources():
         type_, name = type_and_name(entry["urn"])
         if entry.get("custom") and not type_.startswith("pulumi:"):
-            found.append(Held(short(type_), name, entry["urn"], entry.get("inputs") or {}))
-    return found
+            resources.append(Held(short(type_), name, entry["urn"], entry.get("inputs") or {}))
+    return resources
 
 
 def approve(target: Target, resources: list[Held], confirmed: str | None) -> None:

@@ -35,8 +35,8 @@ class Unowned:
 
 def all_of(cloud: LocalCloud) -> tuple[Unowned, ...]:
     """What a local cloud holds for nobody, of all environments."""
-    told = cloud.ask({"do": "unowned"}, SWEEP_SECONDS)["unowned"]
-    return tuple(Unowned(one["stack"], one["urn"], (one["id"], one["identity"])) for one in told)
+    entries = cloud.ask({"do": "unowned"}, SWEEP_SECONDS)["unowned"]
+    return tuple(Unowned(one["stack"], one["urn"], (one["id"], one["identity"])) for one in entries)
 
 
 def sweep(target: LocalTarget, retained: bool = False) -> None:

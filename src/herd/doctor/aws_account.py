@@ -87,8 +87,8 @@ def _looked(what: str, look: Callable[[Account], Finding], account: Account) -> 
 
 
 def _reason(error: Exception) -> str:
-    told = getattr(error, "response", {}).get("Error", {})
-    return str(told.get("Code") or error)
+    details = getattr(error, "response", {}).get("Error", {})
+    return str(details.get("Code") or error)
 
 
 def _region(account: Account) -> Finding:
@@ -100,16 +100,16 @@ def _credentials(account: Account) -> Finding:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        told = account.client("sts").get_caller_identity()
+        identity = account.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         advice = f"sign in first (`aws sso login`, AWS_PROFILE): {error}"
         return Finding("credentials", False, "none that AWS knows", advice)
     wanted = str(account.settings.get("account") or "")
-    found = f"{told['Arn']} in account {told['Account']}"
+    state = f"{identity['Arn']} in account {identity['Account']}"
     if not wanted:
-        return Finding("credentials", False, found, f"{account.file} must name the account: herd:account")
+        return Finding("credentials", False, state, f"{account.file} must name the account: herd:account")
     advice = f"{account.file} is of account {wanted}; sign in there, nothing can be deployed from here"
-    return Finding("credentials", told["Account"] == wanted, found, advice)
+    return Finding("credentials", identity["Account"] == wanted, state, advice)
 
 
 def _engine(account: Account) -> Finding:
@@ -119,16 +119,18 @@ def _engine(account: Account) -> Finding:
         return Finding("Pulumi", True, "none; `make tools` builds it, once", note=True)
     host = "official" if pulumi_cli.has_language_host(pulumi) else "Herd's own"
     missing = pulumi_cli.missing_plugins(account.target.plugins)
-    found = f"{pulumi}; language host: {host}; plugins: {'to be downloaded' if missing else 'there'}"
+    state = f"{pulumi}; language host: {host}; plugins: {'to be downloaded' if missing else 'there'}"
     if missing:
-        found += f". {pulumi_cli.how_to_bring(missing)}"
-    return Finding("Pulumi", True, found, note=bool(missing))
+        state += f". {pulumi_cli.how_to_bring(missing)}"
+    return Finding("Pulumi", True, state, note=bool(missing))
 
 
 def _zones(account: Account) -> Finding:
-    told = account.client("ec2").describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
+    response = account.client("ec2").describe_availability_zones(Filters=[{"Name": "state", "Values": ["available"]}])
     regional = [
-        zone for zone in told["AvailabilityZones"] if zone.get("ZoneType", "availability-zone") == "availability-zone"
+        zone
+        for zone in response["AvailabilityZones"]
+        if zone.get("ZoneType", "availability-zone") == "availability-zone"
     ]
     names = sorted(zone["ZoneName"] for zone in regional if zone.get("ZoneId") not in ZONES_WITHOUT_FARGATE)
     wanted = int(account.setting("zones", 2, 2))
@@ -142,10 +144,10 @@ def _public_access(account: Account) -> Finding:
     client = account.client("s3control")
     number = account.client("sts").get_caller_identity()["Account"]
     try:
-        told: Mapping[str, bool] = client.get_public_access_block(AccountId=number)["PublicAccessBlockConfiguration"]
+        block: Mapping[str, bool] = client.get_public_access_block(AccountId=number)["PublicAccessBlockConfiguration"]
     except client.exceptions.NoSuchPublicAccessBlockConfiguration:
-        told = {}
-    blocked = told.get("BlockPublicPolicy") or told.get("RestrictPublicBuckets")
+        block = {}
+    blocked = block.get("BlockPublicPolicy") or block.get("RestrictPublicBuckets")
     return Finding(
         "public buckets",
         not blocked,
@@ -156,16 +158,16 @@ def _public_access(account: Account) -> Finding:
 
 def _state_machines(account: Account) -> Finding:
     """Asks Step Functions about each definition that `herd up` would make."""
-    told = account.client("sts").get_caller_identity()
-    partition, number = str(told["Arn"]).split(":")[1], str(told["Account"])
+    identity = account.client("sts").get_caller_identity()
+    partition, number = str(identity["Arn"]).split(":")[1], str(identity["Account"])
     checkout, name = account.target.checkout, account.target.name
     made = definitions.all_of(checkout, name, account.specs, number, account.region, partition)
     if not made:
         return Finding("state machines", True, "none is needed")
     problems = list(definitions.refused(account.client("stepfunctions"), made))
-    found = f"{len(problems)} problems in {len(made)}" if problems else f"Step Functions takes all {len(made)}"
+    state = f"{len(problems)} problems in {len(made)}" if problems else f"Step Functions takes all {len(made)}"
     advice = "\n".join(["Step Functions would refuse them:", *problems])
-    return Finding("state machines", not problems, found, advice)
+    return Finding("state machines", not problems, state, advice)
 
 
 def _certificates(account: Account) -> Finding:
@@ -174,8 +176,8 @@ def _certificates(account: Account) -> Finding:
     waiting = sorted(entry["DomainName"] for page in listed for entry in page["CertificateSummaryList"])
     domain = str(account.settings.get("domain") or "")
     ours = [name for name in waiting if domain and (name == domain or name.endswith(f".{domain}"))]
-    found = f"waiting for validation: {', '.join(waiting)}" if waiting else "none waits for its validation"
-    return Finding("certificates", not ours, found, "their DNS records are missing: see them in the console of ACM")
+    state = f"waiting for validation: {', '.join(waiting)}" if waiting else "none waits for its validation"
+    return Finding("certificates", not ours, state, "their DNS records are missing: see them in the console of ACM")
 
 
 def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float]) -> Look:
@@ -183,10 +185,10 @@ def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Acc
         more = needed(account)
         if not more:
             return Finding(quota.what, True, "none is needed")
-        told = account.client("service-quotas").get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
-        limit, now = float(told["Quota"]["Value"]), used(account)
-        found = f"{now:g} in use, up to {more:g} more with {account.target.name}, {limit:g} allowed"
-        return Finding(quota.what, now + more <= limit, found, f"ask AWS for more ({quota.code}): {MANAGED}")
+        response = account.client("service-quotas").get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
+        limit, now = float(response["Quota"]["Value"]), used(account)
+        state = f"{now:g} in use, up to {more:g} more with {account.target.name}, {limit:g} allowed"
+        return Finding(quota.what, now + more <= limit, state, f"ask AWS for more ({quota.code}): {MANAGED}")
 
     return look
 

@@ -53,27 +53,27 @@ def _packages(checkout: Checkout) -> Finding:
         packages.ensure(checkout.root, checkout.cache, packages.RUN)
         return "installed as requirements.lock says"
 
-    found = "as locked" if good else "not as requirements.lock says"
-    return Finding("packages", good, found, "`make up` installs them", install)
+    state = "as locked" if good else "not as requirements.lock says"
+    return Finding("packages", good, state, "`make up` installs them", install)
 
 
 def _uv(checkout: Checkout) -> Finding:
-    found = uv.find(checkout.cache)
+    path = uv.find(checkout.cache)
     return Finding(
-        "uv", found is not None, str(found or "none"), "`make up` installs it", lambda: str(uv.ensure(checkout.cache))
+        "uv", path is not None, str(path or "none"), "`make up` installs it", lambda: str(uv.ensure(checkout.cache))
     )
 
 
 def _pulumi(checkout: Checkout) -> Finding:
-    found = pulumi_cli.find(checkout.cache)
-    if found is None:
+    path = pulumi_cli.find(checkout.cache)
+    if path is None:
         if not shutil.which("go"):
             return Finding("Pulumi", False, "none", pulumi_cli.HOW_TO_INSTALL)
         build = lambda: f"built: {pulumi_cli.ensure(checkout.cache)}"  # noqa: E731
         return Finding("Pulumi", False, "none", "`make up` builds it, once", build)
-    version = ".".join(map(str, pulumi_cli.version_of(found)))
-    host = "official" if pulumi_cli.has_language_host(found) else "Herd's own"
-    return Finding("Pulumi", True, f"{version} ({found}); language host: {host}")
+    version = ".".join(map(str, pulumi_cli.version_of(path)))
+    host = "official" if pulumi_cli.has_language_host(path) else "Herd's own"
+    return Finding("Pulumi", True, f"{version} ({path}); language host: {host}")
 
 
 def _settings(checkout: Checkout) -> Finding:
@@ -111,9 +111,9 @@ def _shell(checkout: Checkout) -> Finding:
 
 
 def _browser(checkout: Checkout) -> Finding:
-    found = browser.find(checkout.cache)
-    if found:
-        return Finding("browser", True, str(found.program))
+    installed = browser.find(checkout.cache)
+    if installed:
+        return Finding("browser", True, str(installed.program))
     return Finding("browser", True, "none with its driver: only the project's own tests need one", note=True)
 
 

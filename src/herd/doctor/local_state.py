@@ -38,7 +38,7 @@ class Finding:
 
     what: str
     good: bool
-    found: str
+    state: str
     advice: str = ""
     repair: Callable[[], str] | None = None
     note: bool = False
@@ -63,9 +63,9 @@ def stack_settings(checkout: Checkout) -> Finding:
 def cloud(checkout: Checkout) -> Finding:
     """The local cloud's process, and whether `endpoint.json` tells the truth of it."""
     what = "local cloud"
-    if found := local_cloud.running(checkout):
-        told = found.ask({"do": "status"})
-        return Finding(what, True, f"{found.endpoint}, process {found.pid}, {told.get('memory_mb', '?')} MB")
+    if running := local_cloud.running(checkout):
+        status = running.ask({"do": "status"})
+        return Finding(what, True, f"{running.endpoint}, process {running.pid}, {status.get('memory_mb', '?')} MB")
     file = checkout.cloud / "endpoint.json"
     if holder := _holder(checkout.cloud / "lock"):
         advice = "wait a moment; if it stays so, `herd up` ends it, even a suspended one, and brings back what it held"
@@ -78,9 +78,9 @@ def cloud(checkout: Checkout) -> Finding:
         return "endpoint.json is removed; `herd up` starts it with what it held"
 
     if _answers_for_another(file):
-        found_ = "endpoint.json leads to the local cloud of another checkout, of which this one is a copy"
+        state = "endpoint.json leads to the local cloud of another checkout, of which this one is a copy"
         advice = f"`herd doctor --fix`; for an environment of its own also remove {checkout.state}"
-        return Finding(what, False, found_, advice, clear)
+        return Finding(what, False, state, advice, clear)
     pid = _read(file).get("pid", "?")
     return Finding(what, False, f"was killed: endpoint.json names process {pid}, which has ended", "`herd up`", clear)
 
@@ -101,19 +101,19 @@ def port(checkout: Checkout) -> Finding:
         return Finding("port", True, f"{number} is free")
     from localcloud.config import holder_of
 
-    found = f"{number} is taken by {holder_of(number)}"
+    state = f"{number} is taken by {holder_of(number)}"
     if any(_stacks(checkout)):
         advice = (
             "end that program, then `herd up`; what is deployed has this port in its addresses. If it cannot be ended: "
             f"remove {checkout.state}, and `herd up` makes everything again at another port"
         )
-        return Finding("port", False, found, advice)
+        return Finding("port", False, state, advice)
 
     def choose() -> str:
         file.unlink()
         return "nothing is deployed, so the next start chooses another"
 
-    return Finding("port", False, found, "end that program, or `herd doctor --fix`: nothing is deployed", choose)
+    return Finding("port", False, state, "end that program, or `herd doctor --fix`: nothing is deployed", choose)
 
 
 def credentials(checkout: Checkout) -> Finding:
@@ -162,40 +162,40 @@ def processes(checkout: Checkout) -> Finding:
 
 def locks(checkout: Checkout) -> Finding:
     """Pulumi's locks of engines that were killed."""
-    found = [lock for name in _lock_names(checkout) for lock in engine_lock.locks(LocalTarget(checkout, name))]
-    dead = [lock for lock in found if lock.is_dead]
-    foreign = [lock for lock in found if lock not in dead and lock.host != socket.gethostname()]
+    held = [lock for name in _lock_names(checkout) for lock in engine_lock.locks(LocalTarget(checkout, name))]
+    dead = [lock for lock in held if lock.is_dead]
+    foreign = [lock for lock in held if lock not in dead and lock.host != socket.gethostname()]
     if foreign and not dead:
-        told = "; ".join(map(str, foreign))
+        holders = "; ".join(map(str, foreign))
         files = shlex.join(str(lock.file) for lock in foreign)
         advice = f"if it is not at work any more (or this machine had another name then): rm {files}"
-        return Finding("locks", False, f"held from another machine, where nobody can look: {told}", advice)
+        return Finding("locks", False, f"held from another machine, where nobody can look: {holders}", advice)
     if not dead:
-        return Finding("locks", True, f"held by {found[0]}" if found else "none")
+        return Finding("locks", True, f"held by {held[0]}" if held else "none")
 
     def release() -> str:
         for lock in dead:
             lock.file.unlink(missing_ok=True)
         return "released"
 
-    told = "; ".join(str(lock) if lock.pid else str(lock.file) for lock in dead)
-    return Finding("locks", False, f"left by an engine that was killed: {told}", "`herd up` releases it", release)
+    holders = "; ".join(str(lock) if lock.pid else str(lock.file) for lock in dead)
+    return Finding("locks", False, f"left by an engine that was killed: {holders}", "`herd up` releases it", release)
 
 
 def pending(checkout: Checkout) -> Finding:
     """Resources of which Pulumi does not know whether they were made."""
-    found = []
+    resources = []
     if trouble := pulumi_env.lost_passphrase(checkout):
         return Finding("Pulumi's state", False, "cannot be opened", trouble)
     for name in _stacks(checkout):
         try:
-            found += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]
+            resources += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]
         except HerdError as error:
             return Finding("Pulumi's state", False, f"that of {name} cannot be read", str(error))
-    if not found:
+    if not resources:
         return Finding("Pulumi's state", True, "whole" if any(_stacks(checkout)) else "none")
-    told = f"an update was killed in the middle of {', '.join(found)}"
-    return Finding("Pulumi's state", False, told, "`herd up` looks how that ended, and goes on")
+    state = f"an update was killed in the middle of {', '.join(resources)}"
+    return Finding("Pulumi's state", False, state, "`herd up` looks how that ended, and goes on")
 
 
 def nobodys(checkout: Checkout) -> Finding:
@@ -204,21 +204,21 @@ def nobodys(checkout: Checkout) -> Finding:
     running = local_cloud.running(checkout)
     if running is None:
         return Finding(what, True, "seen when the local cloud runs" if local_cloud.holds(checkout) else "none")
-    found = unowned.all_of(running)
-    if not found:
+    resources = unowned.all_of(running)
+    if not resources:
         return Finding(what, True, "none")
-    listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in found)
-    told = (
+    listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in resources)
+    state = (
         f"retained, or removed from Pulumi's state: {listed}; `pulumi import` takes one up again, `aws` or "
         "`herd down --retained` removes it"
     )
-    return Finding(what, True, told, note=True)
+    return Finding(what, True, state, note=True)
 
 
 def half_built(checkout: Checkout) -> Finding:
     """Images, environments and tools whose making was cut short. They are never used, and take room."""
-    found = [path for path, lock in _drafts(checkout) if not _is_held(lock)]
-    if not found:
+    paths = [path for path, lock in _drafts(checkout) if not _is_held(lock)]
+    if not paths:
         return Finding("half-built", True, "nothing")
 
     def remove() -> str:
@@ -227,23 +227,23 @@ def half_built(checkout: Checkout) -> Finding:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         return "removed; made again when needed"
 
-    told = ", ".join(str(path) for path in found)
-    return Finding("half-built", False, told, "`herd doctor --fix` removes it; it is made again when needed", remove)
+    listed = ", ".join(str(path) for path in paths)
+    return Finding("half-built", False, listed, "`herd doctor --fix` removes it; it is made again when needed", remove)
 
 
 def permissions(checkout: Checkout) -> Finding:
     """Files with secrets are their owner's only."""
-    found = list(private_files.exposed(checkout))
-    if not found:
+    files = list(private_files.exposed(checkout))
+    if not files:
         return Finding("permissions", True, "secrets are readable by you only")
 
     def close() -> str:
-        for path in found:
+        for path in files:
             private_files.close(path)
         return "closed to others"
 
-    told = ", ".join(str(path.relative_to(checkout.root)) for path in found)
-    return Finding("permissions", False, f"open to others: {told}", "chmod go= these files", close)
+    listed = ", ".join(str(path.relative_to(checkout.root)) for path in files)
+    return Finding("permissions", False, f"open to others: {listed}", "chmod go= these files", close)
 
 
 def _drafts(checkout: Checkout) -> Iterator[tuple[Path, Path]]:
@@ -305,22 +305,22 @@ def _lock_names(checkout: Checkout) -> list[str]:
 
 
 def _answers_for_another(endpoint: Path) -> bool:
-    told = _read(endpoint)
+    address = _read(endpoint)
     try:
-        given = local_cloud.LocalCloud(
-            int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"])
+        answer = local_cloud.LocalCloud(
+            int(address["port"]), int(address["pid"]), str(address["instance"]), Path(address["control"])
         ).ask({"do": "ping"}, timeout=5)
     except (OSError, KeyError, ValueError, HerdError):
         return False
-    return given.get("home") != str(endpoint.parent)
+    return answer.get("home") != str(endpoint.parent)
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text())
+        content = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _is_free(number: int) -> bool:

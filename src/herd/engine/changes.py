@@ -105,36 +105,36 @@ class Changes:
         self.done.append(change)
         return change
 
-    def _finding(self, told: dict[str, Any]) -> None:
-        urn = told.get("resourceUrn") or ""
+    def _finding(self, event: dict[str, Any]) -> None:
+        urn = event.get("resourceUrn") or ""
         name = type_and_name(urn)[1] if urn and ":Stack::" not in urn else ""
-        rule, mandatory = told["policyName"], told.get("enforcementLevel") == "mandatory"
-        finding = Finding(rule, name, told.get("message", "").strip(), mandatory)
+        rule, mandatory = event["policyName"], event.get("enforcementLevel") == "mandatory"
+        finding = Finding(rule, name, event.get("message", "").strip(), mandatory)
         if finding in self.findings:
             return
         self.findings.append(finding)
         if mandatory:
             self.errors.append(str(finding))
 
-    def _diagnostic(self, told: dict[str, Any]) -> None:
-        if told.get("ephemeral") or told["severity"] == "debug":
+    def _diagnostic(self, event: dict[str, Any]) -> None:
+        if event.get("ephemeral") or event["severity"] == "debug":
             return
-        if "using pulumi-language-python from $PATH" in told["message"]:
+        if "using pulumi-language-python from $PATH" in event["message"]:
             return  # on purpose, and said: herd.targets.stack_env
-        text = (told.get("prefix") or "").removesuffix(": ")
-        message = told["message"].rstrip("\n")
+        text = (event.get("prefix") or "").removesuffix(": ")
+        message = event["message"].rstrip("\n")
         if not message.strip():
             return
-        where = f"{type_and_name(told['urn'])[1]}: " if told.get("urn") and ":Stack::" not in told["urn"] else ""
+        where = f"{type_and_name(event['urn'])[1]}: " if event.get("urn") and ":Stack::" not in event["urn"] else ""
         # The engine repeats on the stack that the update failed; the reason has been given by then.
-        if told["severity"] == "error":
+        if event["severity"] == "error":
             if message.removeprefix("error: ") not in (
                 "update failed",
                 "preview failed",
                 "one or more errors occurred",
             ):
                 self.errors.append(where + message.removeprefix("error: "))
-        elif told["severity"] == "warning":
+        elif event["severity"] == "warning":
             self.messages.append(f"{text or 'warning'}: {where}{message}")
         else:
             self.messages.append(where + message)
@@ -150,14 +150,14 @@ class Changes:
         groups: dict[str, list[Change]] = {}
         for change in self.done:
             groups.setdefault(change.group, []).append(change)
-        found = []
+        lines = []
         for group, changes in groups.items():
             if len(changes) <= SHOWN_SINGLY:
-                found += [str(change) for change in changes]
+                lines += [str(change) for change in changes]
             else:
                 part = Changes(self.preview, changes)
-                found.append(f"{_common(changes)} {group or 'environment'}: {part.count()}")
-        return found
+                lines.append(f"{_common(changes)} {group or 'environment'}: {part.count()}")
+        return lines
 
 
 def _common(changes: Iterable[Change]) -> str:

@@ -68,7 +68,7 @@ def settle(target: LocalTarget) -> bool:
     """
     released = _release(target)
     deadline = time.monotonic() + WAIT_SECONDS
-    told = False
+    announced = False
     while living := next(locks(target), None):
         if living.host != socket.gethostname():
             raise HerdError(
@@ -77,9 +77,9 @@ def settle(target: LocalTarget) -> bool:
             )
         if time.monotonic() > deadline:
             raise HerdError(f"{target.name} is still locked by {living}; end that, then try again")
-        if not told:
+        if not announced:
             console.note(f"{living} is at work on {target.name}: waiting for it (Ctrl-C gives up)")
-            told = True
+            announced = True
         time.sleep(POLL_SECONDS)
         released |= _release(target)
     return released
@@ -90,8 +90,8 @@ def locks(target: LocalTarget) -> Iterator[Lock]:
     folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
     for file in sorted(folder.glob("*.json")):
         try:
-            told = json.loads(file.read_text())
-            yield Lock(file, int(told["pid"]), str(told["hostname"]), str(told["timestamp"]))
+            content = json.loads(file.read_text())
+            yield Lock(file, int(content["pid"]), str(content["hostname"]), str(content["timestamp"]))
         except FileNotFoundError:
             continue
         except OSError as error:

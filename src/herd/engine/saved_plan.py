@@ -97,15 +97,17 @@ def expect(plan: Plan, path: Path) -> None:
 
 def _differences(reviewed: Sequence[Listed], now: Sequence[Listed]) -> list[str]:
     before, after = {entry.urn: entry for entry in reviewed}, {entry.urn: entry for entry in now}
-    found = [f"not reviewed: {_words(after[urn])}" for urn in after if urn not in before]
-    found += [f"reviewed, and not to be done any more: {_words(before[urn])}" for urn in before if urn not in after]
+    differences = [f"not reviewed: {_words(after[urn])}" for urn in after if urn not in before]
+    differences += [
+        f"reviewed, and not to be done any more: {_words(before[urn])}" for urn in before if urn not in after
+    ]
     for urn in before.keys() & after.keys():
         was, is_ = before[urn], after[urn]
         if was.operation != is_.operation or was.differs != is_.differs:
-            found.append(f"was to {_words(was)}, now to {_words(is_)}")
+            differences.append(f"was to {_words(was)}, now to {_words(is_)}")
         elif was.digest != is_.digest:
-            found.append(f"has other values than the reviewed: {_words(is_)}")
-    return sorted(found)
+            differences.append(f"has other values than the reviewed: {_words(is_)}")
+    return sorted(differences)
 
 
 def _words(entry: Listed) -> str:

@@ -29,9 +29,9 @@ from pulumi.runtime.stack import run_pulumi_func
 class Cloud(mocks.Mocks):
     """Answers with as little as the program needs to go on."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
-        self.account, self.region, self.vpc = told["account"], told["region"], told["vpc"]
-        self.tags = {"herd:project": told["project"], "herd:environment": told["stack"]}
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.account, self.region, self.vpc = settings["account"], settings["region"], settings["vpc"]
+        self.tags = {"herd:project": settings["project"], "herd:environment": settings["stack"]}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         # These go into the task definitions, which could not be looked at without them.
@@ -47,7 +47,7 @@ class Cloud(mocks.Mocks):
         asked = args.args
         name = next((str(asked[key]) for key in ("id", "name", "bucket", "arn", "repositoryName") if key in asked), "x")
         # Whatever is looked up exists, where and as it should be.
-        found = {
+        result = {
             "id": name,
             "arn": name if name.startswith("arn:") else f"arn:aws:x:{self.region}:{self.account}:{name}",
             "accountId": self.account,
@@ -69,11 +69,11 @@ class Cloud(mocks.Mocks):
             ],
         }
         if args.token == "aws:index/getCallerIdentity:getCallerIdentity":
-            found["arn"] = f"arn:aws:iam::{self.account}:root"
+            result["arn"] = f"arn:aws:iam::{self.account}:root"
         if args.token == "aws:ec2/getSubnet:getSubnet":
             # Which zone a subnet lies in cannot be known here; no two share one.
-            found |= {"availabilityZone": name, "vpcId": self.vpc}
-        return {**found, **asked}, []
+            result |= {"availabilityZone": name, "vpcId": self.vpc}
+        return {**result, **asked}, []
 
 
 class Monitor(mocks.MockMonitor):
@@ -93,23 +93,25 @@ class Monitor(mocks.MockMonitor):
                     "props": json_format.MessageToDict(request.object),
                     "urn": response.urn,
                     "parent": request.parent,
-                    "links": {key: sorted(found.urns) for key, found in request.propertyDependencies.items()},
+                    "links": {
+                        key: sorted(dependencies.urns) for key, dependencies in request.propertyDependencies.items()
+                    },
                 }
             )
         return response
 
 
-def run(told: dict[str, Any]) -> dict[str, Any]:
+def run(settings: dict[str, Any]) -> dict[str, Any]:
     """Run the program that `told` names; what it registered, and why it stopped if it did."""
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
-    cloud = Cloud(told)
+    cloud = Cloud(settings)
     monitor = Monitor(cloud)
     loop = asyncio.new_event_loop()
     loop.set_default_executor(ThreadPoolExecutor(16))
     asyncio.set_event_loop(loop)
-    mocks.set_mocks(cloud, project=told["project"], stack=told["stack"], preview=True, monitor=monitor)
+    mocks.set_mocks(cloud, project=settings["project"], stack=settings["stack"], preview=True, monitor=monitor)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    program = told["program"]
+    program = settings["program"]
     sys.path.insert(0, program)
     sys.argv = [program]
     error = None
@@ -127,8 +129,8 @@ def _run_file(program: str) -> None:
 
 
 if __name__ == "__main__":
-    told, result = json.loads(sys.argv[1]), Path(sys.argv[2])
-    result.write_text(json.dumps(run(told)))
+    settings, result = json.loads(sys.argv[1]), Path(sys.argv[2])
+    result.write_text(json.dumps(run(settings)))
     sys.stdout.flush()
     # gRPC's threads may still be winding down.
     os._exit(0)

@@ -54,7 +54,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.AboutResponse(executable=interpreter(request.info), version=sys.version.split()[0])
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        packages = sorted((found.name, found.version) for found in metadata.distributions())
+        packages = sorted((distribution.name, distribution.version) for distribution in metadata.distributions())
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in packages]
         )

@@ -59,12 +59,12 @@ def check(checkout: Checkout, environment: str) -> Checked:
         raise WrongInput(str(error)) from None
     at_work = Exceptions(accepted, stack, datetime.now(UTC).date())
     unknown = [resource.name for resource in resources if has_unknown(resource.props)]
-    found = [*at_work.remaining(examine(resources, stack)), *at_work.problems(unknown)]
+    findings = [*at_work.remaining(examine(resources, stack)), *at_work.problems(unknown)]
     return Checked(
         environment,
         len(resources),
-        [str(finding) for finding in found if finding.mandatory],
-        [str(finding) for finding in found if not finding.mandatory],
+        [str(finding) for finding in findings if finding.mandatory],
+        [str(finding) for finding in findings if not finding.mandatory],
         review_dates.due(specs),
     )
 
@@ -93,19 +93,19 @@ def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str],
     import yaml
 
     declared = (yaml.safe_load((checkout.root / "Pulumi.yaml").read_text()) or {}).get("config") or {}
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for key, entry in declared.items():
         name = key if ":" in key else f"{checkout.project}:{key}"
-        given = entry.get("default", entry.get("value")) if isinstance(entry, dict) else entry
-        if given is not None:
-            found[name] = given
+        default = entry.get("default", entry.get("value")) if isinstance(entry, dict) else entry
+        if default is not None:
+            settings[name] = default
     source = stack_config.tracked(checkout, environment)
-    found |= stack_config.read(source).get("config") or {} if source else {}
-    account = str(found.get(key_of("account")) or stack_config.LOCAL_ACCOUNT)
-    found[key_of("account")] = account
-    found.setdefault("aws:allowedAccountIds", [account])
-    readable = {str(key): _readable(value) for key, value in found.items()}
-    secret = [str(key) for key, value in found.items() if readable[str(key)] != value]
+    settings |= stack_config.read(source).get("config") or {} if source else {}
+    account = str(settings.get(key_of("account")) or stack_config.LOCAL_ACCOUNT)
+    settings[key_of("account")] = account
+    settings.setdefault("aws:allowedAccountIds", [account])
+    readable = {str(key): _readable(value) for key, value in settings.items()}
+    secret = [str(key) for key, value in settings.items() if readable[str(key)] != value]
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in readable.items()}, secret
 
 
@@ -120,7 +120,7 @@ def _readable(value: Any) -> Any:
 
 def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
     """Run the program on its own interpreter; what it asked for."""
-    told = {
+    arguments = {
         "account": config[key_of("account")],
         "region": config.get("aws:region", stack_config.LOCAL_REGION),
         "project": checkout.project,
@@ -138,7 +138,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
         }
         done = subprocess.run(
-            [str(checkout.python), "-P", str(OFFLINE), json.dumps(told), str(result)],
+            [str(checkout.python), "-P", str(OFFLINE), json.dumps(arguments), str(result)],
             cwd=checkout.root,
             env=pulumi_env.apply(variables),
             stdin=subprocess.DEVNULL,

@@ -126,21 +126,21 @@ def _summary(steps: Iterable[Step]) -> str:
 
 
 def _section(title: str, entries: Iterable[T], line: Callable[[T], str], limit: int, sign: str) -> list[str]:
-    found = list(entries)
-    if not found:
+    listed = list(entries)
+    if not listed:
         return []
-    return [f"#### {sign} {title}", "", *_bullets(found, line, limit), ""]
+    return [f"#### {sign} {title}", "", *_bullets(listed, line, limit), ""]
 
 
-def _folded(title: str, found: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
-    if not found:
+def _folded(title: str, entries: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
+    if not entries:
         return []
-    return [f"<details><summary>{title}</summary>", "", *_bullets(found, line, limit), "", "</details>", ""]
+    return [f"<details><summary>{title}</summary>", "", *_bullets(entries, line, limit), "", "</details>", ""]
 
 
-def _bullets(found: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
-    more = [f"- … and {len(found) - limit} more"] if len(found) > limit else []
-    return [*(f"- {line(entry)}" for entry in found[:limit]), *more]
+def _bullets(entries: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
+    more = [f"- … and {len(entries) - limit} more"] if len(entries) > limit else []
+    return [*(f"- {line(entry)}" for entry in entries[:limit]), *more]
 
 
 def _exposure(entry: tuple[Step, str]) -> str:
@@ -162,10 +162,10 @@ def _finding(finding: Finding) -> str:
     )
 
 
-def _permissions(found: list[Permission], limit: int) -> list[str]:
+def _permissions(entries: list[Permission], limit: int) -> list[str]:
     """What existing roles may do more is a list; what new ones may do is folded: a new workload has to have some."""
-    wider = [entry for entry in found if entry.step.operation != "create"]
-    new = [entry for entry in found if entry.step.operation == "create"]
+    wider = [entry for entry in entries if entry.step.operation != "create"]
+    new = [entry for entry in entries if entry.step.operation == "create"]
     lines = _section("Permissions that widen", wider, _permission, limit, "🔑")
     return lines + _folded(f"🔑 Permissions of what is new ({len(new)})", new, _permission, limit)
 

@@ -65,10 +65,10 @@ def exposed(steps: Iterable[Step], public_services: frozenset[str] = frozenset()
     for step in steps:
         if step.operation == "delete":
             continue
-        found = set(_openings(step, step.new)) - set(_openings(step, step.old) if step.old else ())
+        openings = set(_openings(step, step.new)) - set(_openings(step, step.old) if step.old else ())
         if step.type == "aws:lb:ListenerRule" and step.group in public_services and _opens_route(step):
-            found.add(f"the service {step.group} answers everybody")
-        yield from ((step, text) for text in sorted(found))
+            openings.add(f"the service {step.group} answers everybody")
+        yield from ((step, text) for text in sorted(openings))
 
 
 def _opens_route(step: Step) -> bool:
@@ -81,8 +81,8 @@ def _opens_route(step: Step) -> bool:
 
 
 def _tables(inputs: Inputs, key: str) -> list[dict[str, Any]]:
-    found = inputs.get(key)
-    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+    value = inputs.get(key)
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _openings(step: Step, inputs: Inputs) -> Iterator[str]:
@@ -126,8 +126,8 @@ def _sources(rule: Inputs) -> list[Any]:
 def _everybody(document: Any) -> Iterator[str]:
     """What a resource's policy lets everybody do."""
     try:
-        told = json.loads(document) if isinstance(document, str) else document or {}
-        statements = told.get("Statement") or []
+        policy = json.loads(document) if isinstance(document, str) else document or {}
+        statements = policy.get("Statement") or []
         for statement in statements if isinstance(statements, list) else [statements]:
             who = statement.get("Principal")
             anybody = who == "*" or (isinstance(who, dict) and "*" in _flat(who.values()))
@@ -153,9 +153,9 @@ def permissions(steps: Iterable[Step]) -> Iterator[Permission]:
         key = DOCUMENTS.get(step.type)
         if key is None:
             continue
-        found = _widened(step.old.get(key) if step.old else None, step.new.get(key))
-        if found is None or found:
-            yield Permission(step, None if found is None else tuple(found))
+        widenings = _widened(step.old.get(key) if step.old else None, step.new.get(key))
+        if widenings is None or widenings:
+            yield Permission(step, None if widenings is None else tuple(widenings))
 
 
 def _widened(old: Any, new: Any) -> list[Widening] | None:
@@ -172,9 +172,9 @@ def _role(step: Step) -> Iterator[Permission]:
         yield Permission(step, (Widening((what,), ()),))
     inline = _inline(step.old)
     for name, document in sorted(_inline(step.new).items()):
-        found = _widened(inline.get(name), document)
-        if found is None or found:
-            yield Permission(step, None if found is None else tuple(found))
+        widenings = _widened(inline.get(name), document)
+        if widenings is None or widenings:
+            yield Permission(step, None if widenings is None else tuple(widenings))
     gained = [
         arn
         for arn in _flat([step.new.get("managedPolicyArns") or []])

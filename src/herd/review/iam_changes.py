@@ -104,8 +104,8 @@ def _together(grants: Iterable[Grant]) -> list[Widening]:
 def _grants(document: Any) -> Iterator[Grant]:
     if document in (None, ""):
         return
-    told = json.loads(document) if isinstance(document, str) else document
-    for statement in _several(told["Statement"]):
+    policy = json.loads(document) if isinstance(document, str) else document
+    for statement in _several(policy["Statement"]):
         if statement["Effect"] not in ("Allow", "Deny"):
             raise ValueError("a statement that neither allows nor denies")
         denied = statement["Effect"] == "Deny"
@@ -121,11 +121,11 @@ def _principals(statement: dict[str, Any]) -> Iterator[str]:
         if key not in statement:
             continue
         prefix = "everybody but " if key == "NotPrincipal" else ""
-        told = statement[key]
-        if not isinstance(told, dict):
-            yield f"{prefix}{told}"
+        principal = statement[key]
+        if not isinstance(principal, dict):
+            yield f"{prefix}{principal}"
             continue
-        for values in told.values():
+        for values in principal.values():
             yield from (f"{prefix}{value}" for value in _several(values))
         return
     if "Principal" not in statement and "NotPrincipal" not in statement:

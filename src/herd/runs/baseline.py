@@ -35,14 +35,14 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
         raise WrongInput(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
     baseline = runs.read_json(target, baseline_key(workload)) or {"values": []}
     accepted = {_name(entry): float(entry["observed"]) for entry in baseline["values"]}
-    found = [
+    seen = [
         Value(*_name(check), observed=float(check["observed"]), accepted=accepted.get(_name(check)))
         for check in {_name(check): check for check in record["checks"]}.values()
         if check["observed"] is not None
     ]
-    if not found:
+    if not seen:
         raise HerdError(f"run {run_id} of {workload} ({record['status']}) has no checked value that could be accepted")
-    return found
+    return seen
 
 
 def accept(target: Target, workload: str, run_id: str, accepted: list[Value]) -> None:

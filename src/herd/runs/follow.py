@@ -98,19 +98,19 @@ class _Patience:
     """Says once of each run that its task waits, and for what."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._noted: set[str] = set()
         self._looked = time.monotonic()
 
     def look(self, target: Target, running: list[Run]) -> None:
         """Look whether one of these waits, now and then."""
-        wondered = [run for run in running if run.seconds > LONG_SECONDS and run.workload not in self._told]
+        wondered = [run for run in running if run.seconds > LONG_SECONDS and run.workload not in self._noted]
         if not wondered or time.monotonic() < self._looked + LONG_SECONDS:
             return
         self._looked = time.monotonic()
         reasons = runs.waiting(target)
         for run in wondered:
             if reason := reasons.get(run.workload):
-                self._told.add(run.workload)
+                self._noted.add(run.workload)
                 console.note(f"… {run.workload}: {reason[0].lower()}{reason[1:]}")
 
 

@@ -33,15 +33,15 @@ class Reader:
 
     def new(self) -> list[Line]:
         """Lines not given before, oldest first; empty if the log does not exist yet."""
-        found = []
+        lines = []
         for event in _events(self._logs, self._group, self._since):
             if event["eventId"] not in self._seen:
                 self._seen[event["eventId"]] = event["timestamp"]
-                found.append(_line(event))
+                lines.append(_line(event))
         if self._seen:
             self._since = max(self._since, max(self._seen.values()) - OVERLAP_MS)
             self._seen = {event: time for event, time in self._seen.items() if time >= self._since}
-        return found
+        return lines
 
 
 def tail(

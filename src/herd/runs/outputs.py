@@ -64,9 +64,9 @@ def _listed(target: Target, prefix: str) -> Iterator[File]:
             yield File(entry["Key"].removeprefix(prefix), int(entry["Size"]))
 
 
-def _version(workload: str, told: dict[str, Any], prefix: str) -> Version:
-    files = tuple(File(str(entry["path"]), int(entry["bytes"])) for entry in told["files"])
-    return Version(workload, str(told["run_id"]), str(told.get("published") or ""), prefix, files)
+def _version(workload: str, manifest: dict[str, Any], prefix: str) -> Version:
+    files = tuple(File(str(entry["path"]), int(entry["bytes"])) for entry in manifest["files"])
+    return Version(workload, str(manifest["run_id"]), str(manifest.get("published") or ""), prefix, files)
 
 
 def copy(target: Target, version: Version, folder: Path, progress: Callable[[str], None]) -> None:
@@ -92,13 +92,13 @@ def copy(target: Target, version: Version, folder: Path, progress: Callable[[str
 def inside(folder: Path, path: str) -> Path:
     """Where a published path goes below `folder`. Raises HerdError if that would be somewhere else, links followed."""
     parts = PurePosixPath(path).parts
-    found = folder.joinpath(*parts)
+    destination = folder.joinpath(*parts)
     if (
         not parts
         or ".." in parts
         or path.startswith("/")
         or "\\" in path
-        or not found.resolve().is_relative_to(folder.resolve())
+        or not destination.resolve().is_relative_to(folder.resolve())
     ):
         raise HerdError(f"refused to write {path!r}: it would leave {folder}")
-    return found
+    return destination

@@ -70,8 +70,10 @@ def start(target: Target, machine: str, trigger: str, **more: Any) -> str:
     """Start a job's or pipeline's machine; the run's id."""
     run_id = new_id(trigger)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    told = {"trigger": trigger, "scheduled_time": now, **more}
-    target.client("stepfunctions").start_execution(stateMachineArn=machine, name=run_id, input=json.dumps(told))
+    execution_input = {"trigger": trigger, "scheduled_time": now, **more}
+    target.client("stepfunctions").start_execution(
+        stateMachineArn=machine, name=run_id, input=json.dumps(execution_input)
+    )
     return run_id
 
 
@@ -138,10 +140,10 @@ def latest(target: Target, machine: str, status: str | None = None) -> dict[str,
     wanted = {"statusFilter": status} if status else {}
     states = target.client("stepfunctions")
     try:
-        found = states.list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
+        executions = states.list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
     except states.exceptions.StateMachineDoesNotExist:  # removed by hand, or lost by the local cloud
         return None
-    return found[0] if found else None
+    return executions[0] if executions else None
 
 
 def last_runs(target: Target) -> dict[str, Run]:
@@ -153,14 +155,14 @@ def last_runs(target: Target) -> dict[str, Run]:
         lambda item: _last(target, *item),
         [*machines.items(), *((name, entry.machine) for name, entry in pipelines.items())],
     )
-    found: dict[str, Run] = {}
+    last: dict[str, Run] = {}
     for name, described in zip(machines, asked[: len(machines)], strict=True):
         if described:
-            found[name] = _with_record(target, run_of(name, described))
+            last[name] = _with_record(target, run_of(name, described))
     for described in asked[len(machines) :]:
         if described:
-            _add_skipped(found, described)
-    return found
+            _add_skipped(last, described)
+    return last
 
 
 def _last(target: Target, name: str, machine: str) -> dict[str, Any] | None:
@@ -168,12 +170,12 @@ def _last(target: Target, name: str, machine: str) -> dict[str, Any] | None:
     return execution(target, machine, newest["name"]) if newest else None
 
 
-def _add_skipped(found: dict[str, Run], described: Mapping[str, Any]) -> None:
+def _add_skipped(last: dict[str, Run], described: Mapping[str, Any]) -> None:
     """A job that its pipeline skipped has no execution of its own; only the pipeline knows."""
     for name, status in job_statuses(described).items():
-        known = found.get(name)
+        known = last.get(name)
         if status == "skipped" and (known is None or known.started is None or known.started < described["startDate"]):
-            found[name] = replace(skipped(name, described), ran_before=known is not None)
+            last[name] = replace(skipped(name, described), ran_before=known is not None)
 
 
 def skipped(workload: str, described: Mapping[str, Any]) -> Run:

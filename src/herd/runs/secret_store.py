@@ -74,12 +74,12 @@ def put(target: Target, name: str, value: str) -> bool:
     """Keep the value; whether the secret is new. One that waits for its deletion is brought back."""
     client, full = target.client("secretsmanager"), _naming(target).secret(name)
     key = {"KmsKeyId": arn} if (arn := _key(target)) else {}
-    found = _described(client, full)
-    if found is None:
+    secret = _described(client, full)
+    if secret is None:
         tags = [{"Key": tag, "Value": text} for tag, text in sorted(_naming(target).tags().items())]
         client.create_secret(Name=full, SecretString=value, Tags=tags, **key)
         return True
-    if found.get("DeletedDate"):
+    if secret.get("DeletedDate"):
         client.restore_secret(SecretId=full)
     client.update_secret(SecretId=full, SecretString=value, **key)
     return False
@@ -112,7 +112,7 @@ def use_key(target: Target) -> list[str]:
 
 def listed(target: Target) -> list[Secret]:
     """All secrets of the environment, by name."""
-    return sorted(_found(target), key=lambda secret: secret.name)
+    return sorted(_secrets(target), key=lambda secret: secret.name)
 
 
 def missing(target: Target) -> dict[str, tuple[str, ...]]:
@@ -200,7 +200,7 @@ def _value(target: LocalTarget, name: str) -> str | None:
         return None
 
 
-def _found(target: Target) -> Iterator[Secret]:
+def _secrets(target: Target) -> Iterator[Secret]:
     users = _users(target)
     for secret in _stored(target):
         yield Secret(secret.name, secret.changed, users.get(secret.name, ()))
@@ -238,10 +238,10 @@ def _delete(target: Target, name: str, recoverable: bool) -> None:
 
 def _described(client: Any, name: str) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = client.describe_secret(SecretId=name)
+        secret: dict[str, Any] = client.describe_secret(SecretId=name)
     except client.exceptions.ResourceNotFoundException:
         return None
-    return found
+    return secret
 
 
 def _naming(target: Target) -> Naming:

@@ -45,12 +45,12 @@ def look(target: Target, name: str, export: ServiceExport) -> Service:
     """How the service of workload `name` is."""
     ecs = target.client("ecs")
     try:
-        found = ecs.describe_services(cluster=target.exports.cluster, services=[export.service])["services"]
+        services = ecs.describe_services(cluster=target.exports.cluster, services=[export.service])["services"]
     except ecs.exceptions.ClusterNotFoundException:  # removed by hand, or lost by the local cloud
-        found = []
-    if not found or found[0]["status"] != "ACTIVE":
+        services = []
+    if not services or services[0]["status"] != "ACTIVE":
         return Service(name, "stopped", False, 0, 0, reason="the service does not exist", exists=False)
-    service = found[0]
+    service = services[0]
     primary: dict[str, Any] = next((entry for entry in service["deployments"] if entry["status"] == "PRIMARY"), {})
     running, desired = service["runningCount"], service["desiredCount"]
     targets = _targets(target, service)
@@ -91,8 +91,8 @@ def _intended(target: Target, export: ServiceExport) -> str | None:
         return export.task_definition_arn
     ecs = target.client("ecs")
     try:
-        found = ecs.describe_task_definition(taskDefinition=export.task_definition)
-        return str(found["taskDefinition"]["taskDefinitionArn"])
+        described = ecs.describe_task_definition(taskDefinition=export.task_definition)
+        return str(described["taskDefinition"]["taskDefinitionArn"])
     except ecs.exceptions.ClientException:
         return None
 
@@ -125,8 +125,8 @@ def _complained(service: dict[str, Any], since: Any = None) -> str:
     messages = [str(event["message"]) for event in events if since is None or event["createdAt"] >= since]
     failed = next((number for number, message in enumerate(messages) if "deployment failed" in message), 0)
     for message in messages[failed:]:
-        if found := _UNHEALTHY.search(message):
-            return found[1]
+        if match := _UNHEALTHY.search(message):
+            return match[1]
         if "steady state" in message:
             break
     return ""
@@ -182,10 +182,10 @@ def explain(target: Target, name: str, export: ServiceExport, reason: str) -> tu
     What the runner has seen of the service's health from inside says more than the load balancer's complaint.
     """
     task = _last_stopped(target, export)
-    found = logs.tail(target, name, export.log_group, LOOKED_THROUGH, task["taskArn"] if task else None)
-    advice = next((said[1] for line in reversed(found) if (said := _ADVICE.match(line.text))), "")
+    logged = logs.tail(target, name, export.log_group, LOOKED_THROUGH, task["taskArn"] if task else None)
+    advice = next((said[1] for line in reversed(logged) if (said := _ADVICE.match(line.text))), "")
     asked = re.compile(rf"(?:GET|HEAD) \S*{re.escape(export.health or '/health')} HTTP/")
-    lines = [line.text for line in found if not asked.search(line.text)][-TAIL_LINES:]
+    lines = [line.text for line in logged if not asked.search(line.text)][-TAIL_LINES:]
     if advice and (not reason or "GET /" in reason):
         before = re.split(r"(?:nothing answers )?GET /", reason, maxsplit=1)[0]
         reason = f"{before}{advice}"

@@ -72,11 +72,11 @@ def with_those_after(name: str, after: Mapping[str, set[str]]) -> set[str]:
         wanted |= more
 
 
-def parse_params(given: list[str], defaults: Mapping[str, Any], name: str) -> dict[str, Any]:
+def parse_params(entries: list[str], defaults: Mapping[str, Any], name: str) -> dict[str, Any]:
     """`["month=3"]` -> `{"month": 3}`, with the type of the default. Raises WrongInput with all problems."""
     parsed: dict[str, Any] = {}
     problems = []
-    for entry in given:
+    for entry in entries:
         key, equals, text = entry.partition("=")
         if not equals:
             problems.append(f"--param {entry}: must be KEY=VALUE")

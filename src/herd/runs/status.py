@@ -132,8 +132,8 @@ def _of_job(
 def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
     from herd.infra.spec.schedule import Schedule, next_runs
 
-    found = next_runs(Schedule(schedule.expression, schedule.text), schedule.timezone, now, 1)
-    return found[0] if found else None
+    upcoming = next_runs(Schedule(schedule.expression, schedule.text), schedule.timezone, now, 1)
+    return upcoming[0] if upcoming else None
 
 
 def _armed(target: Target) -> set[str]:
@@ -142,16 +142,16 @@ def _armed(target: Target) -> set[str]:
 
     naming = Naming(target.exports.project, target.exports.environment)
     client = target.client("scheduler")
-    found: set[str] = set()
+    machines: set[str] = set()
     arguments: dict[str, Any] = {"GroupName": naming.schedule_group}
     while True:
         try:
             page = client.list_schedules(**arguments)
         except client.exceptions.ResourceNotFoundException:
-            return found
-        found |= {entry["Target"]["Arn"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
+            return machines
+        machines |= {entry["Target"]["Arn"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
         if not page.get("NextToken"):
-            return found
+            return machines
         arguments["NextToken"] = page["NextToken"]
 
 

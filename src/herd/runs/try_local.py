@@ -134,9 +134,9 @@ def environment_of(checkout: Checkout, lock: Path) -> Path:
     with suppress(OSError, ValueError):
         known = json.loads(known_file.read_text())
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()
-    found = Path(known.get(digest, "/nonexistent"))
-    if (found / "bin" / "python").exists():
-        return found
+    venv = Path(known.get(digest, "/nonexistent"))
+    if (venv / "bin" / "python").exists():
+        return venv
     command = [
         str(checkout.python),
         "-m",

@@ -89,7 +89,7 @@ def holder(checkout: Checkout, environment: str) -> Holder | None:
 def at_work(checkout: Checkout) -> dict[str, Holder]:
     """Every environment of the checkout that somebody is at work on, and who it is."""
     names = [path.stem for path in sorted(checkout.folder().glob(f"*{SUFFIX}"))]
-    return {name: found for name in names if (found := holder(checkout, name))}
+    return {name: command for name in names if (command := holder(checkout, name))}
 
 
 def _take(checkout: Checkout, environment: str) -> Turn:
@@ -99,15 +99,15 @@ def _take(checkout: Checkout, environment: str) -> Turn:
     descriptor = os.open(_path(checkout, environment), os.O_RDWR | os.O_CREAT, 0o600)
     file = os.fdopen(descriptor, "r+")
     deadline = time.monotonic() + WAIT_SECONDS
-    told = False
+    announced = False
     while not _lock(file):
         now = _read(file)
         if time.monotonic() > deadline:
             file.close()
             raise HerdError(f"{now or 'another command'} is still at work on {environment} after half an hour; see it")
-        if not told and now is not None:
+        if not announced and now is not None:
             console.note(f"{now} is at work on {environment}: waiting for it (Ctrl-C gives up)")
-            told = True
+            announced = True
         time.sleep(POLL_SECONDS)
     killed = _read(file)
     me = Holder(os.getpid(), shlex.join(["herd", *sys.argv[1:]]), time.strftime("%H:%M:%S"))
@@ -133,7 +133,7 @@ def _lock(file: IO[str]) -> bool:
 def _read(file: IO[str]) -> Holder | None:
     file.seek(0)
     try:
-        told = json.loads(file.read())
-        return Holder(int(told["pid"]), str(told["command"]), str(told["since"]))
+        content = json.loads(file.read())
+        return Holder(int(content["pid"]), str(content["command"]), str(content["since"]))
     except (ValueError, KeyError, TypeError):
         return None

@@ -96,8 +96,10 @@ class Credentials:
 def running(checkout: Checkout) -> LocalCloud | None:
     """The local cloud of this checkout if it answers, else None. Takes about a millisecond."""
     try:
-        told = json.loads((checkout.cloud / "endpoint.json").read_text())
-        cloud = LocalCloud(int(told["port"]), int(told["pid"]), str(told["instance"]), Path(told["control"]))
+        address = json.loads((checkout.cloud / "endpoint.json").read_text())
+        cloud = LocalCloud(
+            int(address["port"]), int(address["pid"]), str(address["instance"]), Path(address["control"])
+        )
         # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
         answer = _ping(cloud)
         if answer["home"] != str(checkout.cloud):
@@ -128,8 +130,8 @@ def require(checkout: Checkout) -> LocalCloud:
 
     Raises HerdError if there is none to be started.
     """
-    if found := running(checkout):
-        return found
+    if cloud := running(checkout):
+        return cloud
     if not holds(checkout):
         raise HerdError("the local cloud is not running; `herd up` starts it")
     with console.step("starting the local cloud"):
@@ -155,13 +157,13 @@ def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
     `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
     """
     with guarded(checkout):
-        found = running(checkout) or _come_up(checkout)
-        if found and not _is_outdated(checkout, found):
-            return found
-        if found and (others := _others_at_work(checkout)):
+        cloud = running(checkout) or _come_up(checkout)
+        if cloud and not _is_outdated(checkout, cloud):
+            return cloud
+        if cloud and (others := _others_at_work(checkout)):
             console.note(f"the local cloud runs the code of an earlier Herd; {others} is at work in it, so it goes on")
-            return found
-        if found:
+            return cloud
+        if cloud:
             console.note("the local cloud runs the code of an earlier Herd: it is started again, with what it holds")
             stop(checkout)
         own = port(checkout)
@@ -196,26 +198,26 @@ def _come_up(checkout: Checkout) -> LocalCloud | None:
     else:
         why = "did not answer"
         # One whose address file cannot be read has long started.
-        start = START_SECONDS if _told(checkout) is not None else 0.0
+        start = START_SECONDS if _address(checkout) is not None else 0.0
         until = time.monotonic() + max(SILENT_SECONDS, start - (time.time() - process.create_time()))
     while _alive(process.pid) and time.monotonic() < until:
-        if found := running(checkout):
-            return found
+        if cloud := running(checkout):
+            return cloud
         time.sleep(0.05)
     if _end(process):
         console.note(f"the local cloud (process {process.pid}) {why}; it is started again with what it held")
     return None
 
 
-def _told(checkout: Checkout) -> dict[str, Any] | None:
+def _address(checkout: Checkout) -> dict[str, Any] | None:
     """What its address file says, {} if there is none yet; None if that cannot be read."""
     try:
-        told = json.loads((checkout.cloud / "endpoint.json").read_text())
+        content = json.loads((checkout.cloud / "endpoint.json").read_text())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
         return None
-    return told if isinstance(told, dict) else None
+    return content if isinstance(content, dict) else None
 
 
 def _silent(checkout: Checkout) -> psutil.Process | None:
@@ -279,8 +281,8 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
         said = b""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            if found := running(checkout):
-                return found
+            if cloud := running(checkout):
+                return cloud
             said += errors.read() or b""
             if process.poll() is not None:
                 break

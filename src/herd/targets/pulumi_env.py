@@ -91,11 +91,11 @@ def variables(
 def policy_pack(base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     """The rules of policy/, beside whatever packs the person's own variables name. Set to nothing, none is run."""
     variable = "PULUMI_OPTION_POLICY_PACK"
-    given = base.get(variable)
-    if given == "":
+    configured = base.get(variable)
+    if configured == "":
         return {variable: ""}
     own = str(RULES)
-    packs = [pack for flag in _from_csv(given or "") for pack in _from_csv(flag)]
+    packs = [pack for flag in _from_csv(configured or "") for pack in _from_csv(flag)]
     others = [pack for pack in packs if pack and Path(pack).name != "policy"]
     # Pulumi reads the variable as CSV, and each of its values as the option's, which is CSV again. What it cannot read
     # it leaves out without a word: a comma or a quotation mark in the folder's name would switch the rules off.

@@ -55,14 +55,14 @@ def is_unwanted(environment: Mapping[str, str] = os.environ) -> bool:
 def find(cache: Path) -> Browser | None:
     """The browser that would be used: PATH's, else one that was brought earlier; None where neither starts."""
     program, driver = _first(PROGRAMS), _first(DRIVERS)
-    if program and driver and _fit(found := Browser(program, driver)):
-        return found
+    if program and driver and _fit(browser := Browser(program, driver)):
+        return browser
     try:
         kept = json.loads(_record(cache).read_text())
-        found = Browser(Path(kept["program"]), Path(kept["driver"]))
+        browser = Browser(Path(kept["program"]), Path(kept["driver"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return found if _fit(found) else None
+    return browser if _fit(browser) else None
 
 
 def is_reachable() -> bool:
@@ -79,11 +79,11 @@ def is_reachable() -> bool:
 
 def ensure(cache: Path, python: Path, reachable: bool) -> Browser:
     """A browser, brought if need be; `python` has Selenium. Raises ToolMissing with what was tried and what to type."""
-    if found := find(cache):
-        return found
+    if browser := find(cache):
+        return browser
     with machine.exclusive(cache / "browser.lock", lambda: print("another process brings a browser …")):
-        if found := find(cache):
-            return found
+        if browser := find(cache):
+            return browser
         tried = []
         if reachable:
             try:
@@ -130,20 +130,20 @@ def _by_selenium(cache: Path, python: Path) -> Browser:
         machine.run(command, env={**os.environ, "SE_AVOID_STATS": "true"}, on_line=note)
         try:
             paths = json.loads(lines[-1])
-            found = Browser(Path(paths["browser_path"]), Path(paths["driver_path"]))
+            browser = Browser(Path(paths["browser_path"]), Path(paths["driver_path"]))
         except (IndexError, ValueError, KeyError, TypeError):
             raise ToolMissing("Selenium's manager does not say where it put a browser") from None
-        if not _fit(found):
+        if not _fit(browser):
             # Chrome for testing brings none of the system's libraries that it needs.
-            raise ToolMissing(f"{found.program} or {found.driver} does not start:\n    {_complaint(found)}")
-    atomic.write(_record(cache), json.dumps({"program": str(found.program), "driver": str(found.driver)}))
-    return found
+            raise ToolMissing(f"{browser.program} or {browser.driver} does not start:\n    {_complaint(browser)}")
+    atomic.write(_record(cache), json.dumps({"program": str(browser.program), "driver": str(browser.driver)}))
+    return browser
 
 
 def _by_debian(cache: Path) -> Browser:
     debian.install(PACKAGES)
-    if found := find(cache):
-        return found
+    if browser := find(cache):
+        return browser
     # Ubuntu's package of that name starts a snap, which does not run everywhere.
     raise ToolMissing(f"{' and '.join(PACKAGES[:2])} are installed and do not start")
 
@@ -156,9 +156,9 @@ def _first(names: tuple[str, ...]) -> Path | None:
     return next((Path(path) for name in names if (path := shutil.which(name))), None)
 
 
-def _fit(found: Browser) -> bool:
+def _fit(browser: Browser) -> bool:
     """Do both start, and are they of one version? Another driver refuses the browser."""
-    versions = {_version(found.program), _version(found.driver)}
+    versions = {_version(browser.program), _version(browser.driver)}
     return len(versions) == 1 and "" not in versions
 
 
@@ -168,8 +168,10 @@ def _version(program: Path) -> str:
     return match[1] if match else ""
 
 
-def _complaint(found: Browser) -> str:
-    return next((_say(path).strip() for path in (found.program, found.driver) if not _version(path)), "other versions")
+def _complaint(browser: Browser) -> str:
+    return next(
+        (_say(path).strip() for path in (browser.program, browser.driver) if not _version(path)), "other versions"
+    )
 
 
 def _say(program: Path) -> str:

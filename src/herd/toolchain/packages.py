@@ -113,8 +113,8 @@ def _link(source: str, target: str) -> None:
 
 def _identity(lock: Path) -> str:
     """A name for what is made: by the lock file's content and the interpreter."""
-    told = f"{lock.read_text()}\n{sys.version}\n{os.path.realpath(sys.executable)}\n{platform.platform()}"
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    content = f"{lock.read_text()}\n{sys.version}\n{os.path.realpath(sys.executable)}\n{platform.platform()}"
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _add_checkout(root: Path, venv: Path) -> None:

@@ -34,8 +34,8 @@ def _own(cache: Path) -> Path:
 
 def _install(cache: Path) -> Path:
     with machine.exclusive(cache / "tools" / "uv.lock", lambda: None):
-        if found := find(cache):
-            return found
+        if program := find(cache):
+            return program
         made = cache / "tools" / "uv.new"
         shutil.rmtree(made, ignore_errors=True)
         with Progress("installing uv") as progress:

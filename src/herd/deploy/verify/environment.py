@@ -85,13 +85,13 @@ def forget(checkout: Checkout, record: Record) -> None:
 
 def left_behind(checkout: Checkout) -> list[Record]:
     """Environments of verifications that did not get to their end."""
-    found = []
+    records = []
     for path in sorted(checkout.folder("verify").glob("verify-*.json")):
         try:
-            found.append(Record(**json.loads(path.read_text())))
+            records.append(Record(**json.loads(path.read_text())))
         except (ValueError, TypeError):
             path.unlink()  # cut short while it was written, so nothing was made yet
-    return found
+    return records
 
 
 def stage(checkout: Checkout, record: Record) -> Target:
@@ -208,13 +208,13 @@ def take_down(target: Target, record: Record) -> None:
 
 def _shared_images(target: Target) -> list[tuple[str, str]]:
     """Repository and tag of each image that it pushed where others keep theirs: those stay when an environment goes."""
-    found = []
+    images = []
     for entry in target.state_resources():
         if entry["type"] == "docker:index/image:Image" and entry.get("retainOnDelete"):
             address, _, tag = str((entry.get("inputs") or {}).get("imageName", "")).rpartition(":")
             if tag.startswith("verify-"):
-                found.append((address.partition("/")[2], tag))
-    return found
+                images.append((address.partition("/")[2], tag))
+    return images
 
 
 def _remove_images(target: Target, pushed: list[tuple[str, str]]) -> None:

@@ -154,15 +154,15 @@ def _logged(target: Target, word: str) -> None:
 def _armed(target: Target, word: str) -> None:
     environment = f"{target.checkout.project}-{target.name}"
     pages = target.client("scheduler").get_paginator("list_schedules").paginate(NamePrefix=environment)
-    found = [entry for page in pages for entry in page["Schedules"]]
-    if not found:
+    schedules = [entry for page in pages for entry in page["Schedules"]]
+    if not schedules:
         raise Broken("there is no schedule")
-    for entry in found:
-        told = target.client("scheduler").get_schedule(Name=entry["Name"], GroupName=entry["GroupName"])
-        if told["State"] != "ENABLED":
-            raise Broken(f"the schedule {told['Name']} is {told['State']}")
-        if not told["Target"]["Arn"] or not told["Target"]["RoleArn"]:
-            raise Broken(f"the schedule {told['Name']} starts nothing")
+    for entry in schedules:
+        schedule = target.client("scheduler").get_schedule(Name=entry["Name"], GroupName=entry["GroupName"])
+        if schedule["State"] != "ENABLED":
+            raise Broken(f"the schedule {schedule['Name']} is {schedule['State']}")
+        if not schedule["Target"]["Arn"] or not schedule["Target"]["RoleArn"]:
+            raise Broken(f"the schedule {schedule['Name']} starts nothing")
 
 
 def _tagged(target: Target, word: str) -> None:
@@ -172,9 +172,9 @@ def _tagged(target: Target, word: str) -> None:
         "the job's machine": target.client("stepfunctions").list_tags_for_resource(resourceArn=machine)["tags"],
     }
     for what, listed in tags.items():
-        found = {str(tag.get("Key", tag.get("key"))): tag.get("Value", tag.get("value")) for tag in listed}
-        if found.get("herd:environment") != target.name:
-            raise Broken(f"{what} has herd:environment = {found.get('herd:environment')}")
+        values = {str(tag.get("Key", tag.get("key"))): tag.get("Value", tag.get("value")) for tag in listed}
+        if values.get("herd:environment") != target.name:
+            raise Broken(f"{what} has herd:environment = {values.get('herd:environment')}")
 
 
 PROMISES = (

@@ -69,7 +69,7 @@ class Redaction:
     def __call__(self, text: str) -> str:
         # First: control characters could hide a part of a word, or drive the terminal of whoever reads the file.
         text = "".join(letter for letter in ANSI.sub("", text) if letter.isprintable() or letter == "\n")
-        text = self._known.sub(lambda found: self._places.get(found[0].lower(), "<name>"), text)
+        text = self._known.sub(lambda match: self._places.get(match[0].lower(), "<name>"), text)
         for form, place in FORMS:
             text = re.sub(form, place, text, flags=re.DOTALL)
         return text
@@ -96,13 +96,13 @@ def words_of_settings(values: Any) -> Iterator[str]:
 
 def words_of_this_machine(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The person's and the machine's names, the home folder, and what secret variables hold."""
-    found = {
+    words = {
         value: "<secret>" for name, value in environment.items() if SECRET_VARIABLES.search(name) and len(value) > 5
     }
     home = str(Path.home())
     names: Iterable[str] = (socket.gethostname(), socket.gethostname().partition(".")[0], _person())
-    found |= {name: "<name>" for name in names if len(name) > 1 and name not in ("root", "localhost")}
-    return {**found, **({home: "<home>"} if len(home) > 2 else {})}
+    words |= {name: "<name>" for name in names if len(name) > 1 and name not in ("root", "localhost")}
+    return {**words, **({home: "<home>"} if len(home) > 2 else {})}
 
 
 def _person() -> str:
