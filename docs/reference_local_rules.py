@@ -79,7 +79,7 @@ def patches() -> Iterator[str]:
     """First lines of the modules that change moto."""
     folder = ROOT / "src/localcloud/patches"
     for file in sorted(folder.rglob("*.py")):
-        if file.name not in ("__init__.py", "backends.py", "hooks.py"):
+        if file.name not in ("__init__.py", "hooks.py"):
             name = file.relative_to(folder).with_suffix("").as_posix()
             yield f"| `{name}` | {first_line(ast.get_docstring(ast.parse(file.read_text('utf-8'))))} |"
 

@@ -168,7 +168,7 @@ def session_arn(identity: TaskIdentity) -> str:
 
 def assumed(account: str) -> Callable[[str], Key | None]:
     """Finds what AssumeRole has given out in an account, for `Keyring.sessions`."""
-    from localcloud.patches import backends
+    from localcloud import backends
 
     def find(access_key: str) -> Key | None:
         one = backends.session(account, access_key) if access_key.startswith("ASIA") else None

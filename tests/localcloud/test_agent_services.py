@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from localcloud.patches import backends
+from localcloud import backends
 
 PASS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
 

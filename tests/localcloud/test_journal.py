@@ -22,13 +22,13 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from localcloud import backends
 from localcloud.causes import caused_by
 from localcloud.journal import Journal, JournalDamaged, proof
 from localcloud.journal import journal as recording
 from localcloud.journal.journal import Sealed
 from localcloud.journal.lines import UNANSWERED, File, Header, Line, answer_of
 from localcloud.journal.scope import declares
-from localcloud.patches import backends
 from localcloud.request import Call, Request, Response
 from localcloud.server import Server
 

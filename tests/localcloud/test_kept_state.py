@@ -19,10 +19,9 @@ from typing import Any
 
 import pytest
 
-from localcloud import salvage
+from localcloud import backends, salvage
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config, LocalCloudError
-from localcloud.patches import backends
 from localcloud.state import FOLDERS, forget
 
 ACCOUNTS = itertools.count(700_000_000_000 + os.getpid() * 1000)

@@ -15,11 +15,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from localcloud import backends
 from localcloud.agent import tasks as agent_tasks
 from localcloud.agent.agent import Agent
 from localcloud.agent.places import Capacity
 from localcloud.engines import Container, Exit
-from localcloud.patches import backends, cloudwatch
+from localcloud.patches import cloudwatch
 from localcloud.server import Server
 from tests.localcloud import long_run
 from tests.localcloud.conftest import AnyImage, Cloud, CommandEngine, PlainEnvironment

@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError
 from moto.ec2.models import instance_types
 from moto.logs.models import LogEvent
 
-from localcloud import patches
+from localcloud import backends, patches
 from localcloud.agent.agent import Agent
-from localcloud.patches import backends, events
+from localcloud.patches import events
 from localcloud.request import Request
 from localcloud.server import Server
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call, Request, Response
 from localcloud.runtime import Runtime, executions, logs, objects
 from localcloud.server import Server

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
+from localcloud import backends
 from localcloud.causes import caused_by
 from localcloud.journal import Journal
 from localcloud.journal import journal as recording
 from localcloud.journal.shortening import Shortening
-from localcloud.patches import backends
 from localcloud.request import Call, Request, Response
 from localcloud.runtime import Runtime
 from localcloud.server import Server

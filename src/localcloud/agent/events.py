@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
-from localcloud.patches import backends
+from localcloud import backends
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -15,11 +15,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud import cron
+from localcloud import backends, cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
 from localcloud.iam.errors import CannotAssume
-from localcloud.patches import backends
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

@@ -11,13 +11,13 @@ import threading
 import time
 from typing import Any
 
+from localcloud import backends
 from localcloud.agent.deployments import Deployment, ServiceState, ServiceTask
 from localcloud.agent.events import EventBus
 from localcloud.agent.health import HealthChecks, Target
 from localcloud.agent.memory import Memory
 from localcloud.agent.run import TaskRun
 from localcloud.agent.tasks import Tasks
-from localcloud.patches import backends
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)

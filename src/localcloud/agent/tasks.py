@@ -18,6 +18,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud import backends
 from localcloud.agent.clock import Clock
 from localcloud.agent.containers import CannotPrepare, Plan, Planner
 from localcloud.agent.events import EventBus
@@ -26,7 +27,6 @@ from localcloud.agent.memory import Memory
 from localcloud.agent.places import Capacity, Places, is_of_service
 from localcloud.agent.run import TaskRun
 from localcloud.engines import CannotStart, Engine, Exit
-from localcloud.patches import backends
 from localcloud.patches.ecs.api import family_of
 from localcloud.patches.stepfunctions.patience import of_this_thread
 from localcloud.server import Server

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Arguments, Call
 from localcloud.request.access import Access, Value
 

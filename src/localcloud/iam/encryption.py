@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call
 from localcloud.request.access import Access, Value
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud import backends
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Who
-from localcloud.patches import backends
 
 SESSION = re.compile(r"arn:aws:sts::(\d+):assumed-role/([^/]+)/(.+)")
 

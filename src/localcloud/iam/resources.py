@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localcloud import backends
 from localcloud.iam import documents
-from localcloud.patches import backends
 
 DECIDES = ("kms", "sts")
 """Services whose resource's own policy has to allow, or to leave it to the account."""

@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from localcloud import backends
 from localcloud.iam import principals
 from localcloud.iam.errors import CannotAssume, Denied
-from localcloud.patches import backends
 from localcloud.request import Call, Refused
 from localcloud.request.access import Access
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call, ObjectName, Refused
 from localcloud.request.access import Access, Value
 

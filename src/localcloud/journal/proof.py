@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from localcloud import backends
 from localcloud.journal.compaction import compacted, mentioned, undone
 from localcloud.journal.journal import Sealed, carry_out
 from localcloud.journal.lines import File, Line
-from localcloud.patches import backends
 from localcloud.server import Server
 
 ROUNDS = 6

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call, Refused
 
 NAME = re.compile(r"(?!internal-)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,30}[a-zA-Z0-9])?")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call, Refused
 from localcloud.rules.balancing import in_use
 

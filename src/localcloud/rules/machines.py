@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.patches.stepfunctions.definitions import diagnose
 from localcloud.request import Call, Refused
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.patches import backends
+from localcloud import backends
 from localcloud.request import Call, Refused
 from localcloud.rules.documents import Kind, problem, size
 

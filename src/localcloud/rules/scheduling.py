@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localcloud import cron
-from localcloud.patches import backends
+from localcloud import backends, cron
 from localcloud.request import Call, Refused
 
 

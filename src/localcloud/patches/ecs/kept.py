@@ -7,7 +7,8 @@ from typing import Any
 
 from moto.ecs import models
 
-from localcloud.patches import backends, determinism
+from localcloud import backends
+from localcloud.patches import determinism
 from localcloud.patches.ecs.api import TaskContainer
 
 BOUND = ("_backend", "definition", "containers")

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from moto.logs import models
 
-from localcloud.patches import backends
+from localcloud import backends
 
 
 class Keeper(Protocol):

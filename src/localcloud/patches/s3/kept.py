@@ -8,7 +8,7 @@ from typing import Any
 
 from moto.s3 import models
 
-from localcloud.patches import backends
+from localcloud import backends
 
 PLAIN = (
     "checksum_algorithm",

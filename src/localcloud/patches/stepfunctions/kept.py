@@ -16,7 +16,8 @@ from moto.stepfunctions import models
 from moto.stepfunctions.parser.api import ExecutionStatus, StateMachineType
 from moto.stepfunctions.parser.backend import execution as executions
 
-from localcloud.patches import backends, hooks
+from localcloud import backends
+from localcloud.patches import hooks
 
 
 class Keeper(Protocol):

@@ -24,8 +24,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sfn,
 )
 
+from localcloud import backends
 from localcloud.iam.errors import CannotAssume
-from localcloud.patches import backends, hooks
+from localcloud.patches import hooks
 from localcloud.patches.ecs.api import find_task
 from localcloud.patches.stepfunctions.language import replace_everywhere
 
