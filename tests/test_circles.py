@@ -1,13 +1,15 @@
 """No module of the product needs itself by a detour.
 
-Imports inside of functions and those for types alone count too: a circle that is hidden there still means that neither
-module can be read, tested or moved without the other.
+Imports inside of functions, those for types alone and those by `importlib` count too: a circle that is hidden there
+still means that neither module can be read, tested or moved without the other.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,8 @@ def imported(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):
+            yield from loaded(name, node, known)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *([node.module] if node.module else [])])
@@ -37,6 +41,22 @@ def imported(name: str, path: Path, known: Mapping[str, Path]) -> Iterator[str]:
                 module = f"{base}.{alias.name}"
                 if module in known or base in known:
                     yield module if module in known else base
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def loaded(name: str, call: ast.Call, known: Mapping[str, Path]) -> Iterator[str]:
+    """The known modules that a call of `importlib.import_module` may load: all that its text can stand for."""
+    pattern = ""
+    for part in call.args[0].values if isinstance(call.args[0], ast.JoinedStr) else call.args[:1]:
+        if isinstance(part, ast.Constant):
+            pattern += re.escape(str(part.value))
+        else:
+            own = isinstance(part, ast.FormattedValue) and getattr(part.value, "id", "") == "__name__"
+            pattern += re.escape(name) if own else ".*"
+    yield from (module for module in known if re.fullmatch(pattern, module))
 
 
 def circles(needs: Mapping[str, set[str]]) -> list[list[str]]:
@@ -72,12 +92,12 @@ def needs_of(package: Path) -> dict[str, set[str]]:
     return {name: set(imported(name, path, known)) - {name} for name, path in known.items()}
 
 
-def rooms_of(needs: Mapping[str, set[str]], top: str, own: tuple[str, ...] = ()) -> dict[str, set[str]]:
-    """The same by room: folders and modules right below `top`; `own`: deeper folders that are rooms of their own."""
+def rooms_of(needs: Mapping[str, set[str]], top: str) -> dict[str, set[str]]:
+    """The same by room: folders and modules right below `top`."""
     depth = top.count(".") + 2
 
     def room(module: str) -> str:
-        return next((name for name in own if f"{module}.".startswith(f"{name}.")), ".".join(module.split(".")[:depth]))
+        return ".".join(module.split(".")[:depth])
 
     rooms: dict[str, set[str]] = {}
     for name, others in needs.items():
@@ -87,23 +107,36 @@ def rooms_of(needs: Mapping[str, set[str]], top: str, own: tuple[str, ...] = ())
     return rooms
 
 
-@pytest.mark.parametrize("package", ["herd", "localcloud"])
-def test_no_modules_import_each_other(package: str) -> None:
-    assert circles(needs_of(SOURCE / package)) == []
+@cache
+def needs_of_product(package: str) -> dict[str, set[str]]:
+    return needs_of(SOURCE / package)
 
 
-@pytest.mark.parametrize(
-    ("top", "own"),
-    [
-        ("herd", ()),
-        # The rules of a workload's settings look at the machine that would be made: it is below them, jobs are above.
-        ("herd.infra", ("herd.infra.workloads.states",)),
-    ],
+PACKAGES = ("herd", "localcloud")
+
+TOPS = sorted(
+    path.relative_to(SOURCE).parent.as_posix().replace("/", ".")
+    for package in PACKAGES
+    for path in (SOURCE / package).rglob("__init__.py")
+    if any(path.parent.glob("*/*.py"))
 )
-def test_no_rooms_import_each_other(top: str, own: tuple[str, ...]) -> None:
+"""Packages with rooms: those that have folders."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_import_each_other(package: str) -> None:
+    assert circles(needs_of_product(package)) == []
+
+
+@pytest.mark.parametrize("top", TOPS)
+def test_no_rooms_import_each_other(top: str) -> None:
     """import-linter (pyproject.toml) holds their order too, but looks at no import within a function."""
-    rooms = rooms_of(needs_of(SOURCE / "herd"), top, own)
-    assert len(rooms) > 10 and circles(rooms) == []
+    rooms = rooms_of(needs_of_product(top.partition(".")[0]), top)
+    assert len(rooms) > 3 and circles(rooms) == []
+
+
+def test_rooms_are_looked_at_on_every_floor() -> None:
+    assert {"herd", "herd.infra", "localcloud", "localcloud.patches", "localcloud.plugins"} <= set(TOPS)
 
 
 CASES: dict[str, tuple[dict[str, str], list[list[str]]]] = {
@@ -118,6 +151,19 @@ CASES: dict[str, tuple[dict[str, str], list[list[str]]]] = {
         {"__init__.py": "def __getattr__(name):\n    from p.a import A\n", "a.py": "from p import f\n"},
         [["p", "p.a"]],
     ),
+    "by registration": (
+        {
+            "a.py": "import p.r\n",
+            "r/__init__.py": "for name in NAMES:\n    importlib.import_module(f'{__name__}.{name}')\n",
+            "r/b.py": "import p.a\n",
+        },
+        [["p.a", "p.r", "p.r.b"]],
+    ),
+    "by a module's name": (
+        {"a.py": "from importlib import import_module\nimport_module('p.b')\n", "b.py": "from p.a import f\n"},
+        [["p.a", "p.b"]],
+    ),
+    "by its own name, of another package": ({"a.py": "importlib.import_module('json')\n"}, []),
     "over three": (
         {"a.py": "from p.r import b\n", "r/__init__.py": "", "r/b.py": "from ..c import x\n", "c.py": "import p.a\n"},
         [["p.a", "p.c", "p.r.b"]],
@@ -129,7 +175,6 @@ def test_rooms_can_go_in_a_circle_where_no_modules_do() -> None:
     needs = {"p.a.x": {"p.b.x"}, "p.b.x": set[str](), "p.b.y": {"p.a.y"}, "p.a.y": set[str](), "p.c": {"p.a.x"}}
     assert circles(needs) == []
     assert circles(rooms_of(needs, "p")) == [["p.a", "p.b"]]
-    assert circles(rooms_of(needs, "p", own=("p.b.y",))) == []
 
 
 @pytest.mark.parametrize("name", CASES)

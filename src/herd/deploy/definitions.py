@@ -21,9 +21,9 @@ def all_of(
     """Workload, or pipeline -> its definition as `herd up` would make it, but for the numbers of networks."""
     from herd.infra.naming import Naming
     from herd.infra.spec.load import JobSpec, ReportSpec
-    from herd.infra.workloads.states.asl import Target
-    from herd.infra.workloads.states.job import job_definition
-    from herd.infra.workloads.states.pipeline import pipeline_definition
+    from herd.infra.states.asl import Target
+    from herd.infra.states.job import job_definition
+    from herd.infra.states.pipeline import pipeline_definition
 
     naming = Naming(checkout.project, environment)
     cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{naming.cluster}"

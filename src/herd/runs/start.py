@@ -11,7 +11,7 @@ from herd import console
 from herd.checkout import files as project
 from herd.checkout import review_dates
 from herd.errors import WrongInput, unknown
-from herd.infra.workloads.states.limits import MOST_PARAMS_CHARACTERS
+from herd.infra.states.limits import MOST_PARAMS_CHARACTERS
 from herd.runs import runs
 from herd.runs.follow import Following
 from herd.targets.target import Target

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from herd.infra.spec.load import JobSpec
-from herd.infra.workloads.states import limits
-from herd.infra.workloads.states.asl import Target
-from herd.infra.workloads.states.job import job_definition
+from herd.infra.states import limits
+from herd.infra.states.asl import Target
+from herd.infra.states.job import job_definition
 
 PASS: dict[str, Any] = {"Type": "Pass", "End": True}
 TASK: dict[str, Any] = {"Type": "Task", "Resource": "x", "End": True}

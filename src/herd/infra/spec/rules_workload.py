@@ -11,9 +11,9 @@ from herd.infra import capacity
 from herd.infra.capacity import is_fargate
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, ServiceSpec, WorkloadSpec
-from herd.infra.workloads.states import limits
-from herd.infra.workloads.states.asl import Target
-from herd.infra.workloads.states.job import job_definition
+from herd.infra.states import limits
+from herd.infra.states.asl import Target
+from herd.infra.states.job import job_definition
 from herd.runner.contract.kinds import Kind
 
 Finding = tuple[tuple[str, ...], str]

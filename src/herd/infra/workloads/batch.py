@@ -12,9 +12,9 @@ from pulumi_aws.sfn.state_machine import StateMachine
 from herd.infra.context import Component
 from herd.infra.spec.load import JobSpec, ReportSpec, Schedule
 from herd.infra.spec.schedule import end_of
+from herd.infra.states.asl import Target
+from herd.infra.states.job import job_definition
 from herd.infra.workloads.common import Place, Platform, Workload, schedule_export
-from herd.infra.workloads.states.asl import Target
-from herd.infra.workloads.states.job import job_definition
 
 START_RETRIES = 3
 """How often Scheduler tries to start a machine, within the hour; a start that is later than that is of no use."""

@@ -1,7 +1,7 @@
 """What every workload is made of: an image, a log, two roles and a task definition with one container.
 
 The container's settings travel in `HERD_TASK`, which the runner reads and takes away before the workload's own program
-starts; what differs from run to run comes as container overrides (`herd.infra.workloads.states.job`).
+starts; what differs from run to run comes as container overrides (`herd.infra.states.job`).
 """
 
 import json
@@ -26,10 +26,10 @@ from herd.infra.images.image import Images
 from herd.infra.offer import is_arm64
 from herd.infra.permissions.workload import PlatformRoles, workload_role
 from herd.infra.spec.load import AnySpec, ReportSpec, Schedule, ServiceSpec, WorkloadSpec
+from herd.infra.states.asl import Target
+from herd.infra.states.job import CONTAINER
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.report_site import ReportSite
-from herd.infra.workloads.states.asl import Target
-from herd.infra.workloads.states.job import CONTAINER
 from herd.infra.workloads.task import task_settings
 from herd.runner.contract import variables as names
 from herd.runner.contract.task import STOP_SECONDS, TaskSettings

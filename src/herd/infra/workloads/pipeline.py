@@ -9,9 +9,9 @@ from pulumi_aws.sfn.state_machine import StateMachine
 
 from herd.infra.context import Component
 from herd.infra.spec.load import Pipeline
+from herd.infra.states.pipeline import pipeline_definition
 from herd.infra.workloads.batch import BatchWorkload, schedule
 from herd.infra.workloads.common import Platform, schedule_export
-from herd.infra.workloads.states.pipeline import pipeline_definition
 
 
 class PipelineMachine(Component):

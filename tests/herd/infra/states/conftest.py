@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from herd.infra.spec.load import JobSpec
-from tests.herd.infra.machines import cloud as clouds
+from tests.herd.infra.states import cloud as clouds
 
 
 @pytest.fixture

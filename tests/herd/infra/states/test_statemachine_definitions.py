@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from herd.infra.spec.load import JobSpec, Pipeline
-from herd.infra.workloads.states.asl import Target
-from herd.infra.workloads.states.job import job_definition
-from herd.infra.workloads.states.pipeline import pipeline_definition
+from herd.infra.states.asl import Target
+from herd.infra.states.job import job_definition
+from herd.infra.states.pipeline import pipeline_definition
 from localcloud.patches.stepfunctions.definitions import diagnose
 
 Jobs = Callable[..., JobSpec]

@@ -8,7 +8,7 @@ succeeded, else it is skipped, and its record says so. The pipeline fails at its
 from collections.abc import Mapping
 from typing import Any
 
-from herd.infra.workloads.states.asl import (
+from herd.infra.states.asl import (
     RUN_ID,
     Batch,
     Pipeline,

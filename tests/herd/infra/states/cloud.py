@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from herd.infra.workloads.states.asl import Target
+from herd.infra.states.asl import Target
 from localcloud.agent.agent import Agent
 from localcloud.engines import CannotStart, Container, Exit
 from localcloud.server import Server

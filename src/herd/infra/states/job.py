@@ -17,7 +17,7 @@ developer guide). So then there is no further attempt: it would write where the 
 from typing import Any
 
 from herd.infra.capacity import FARGATE, is_fargate
-from herd.infra.workloads.states.asl import (
+from herd.infra.states.asl import (
     RUN_ID,
     Batch,
     State,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from herd.infra.spec.load import JobSpec, Pipeline
-from herd.infra.workloads.states.job import job_definition
-from herd.infra.workloads.states.pipeline import pipeline_definition
-from tests.herd.infra.machines.cloud import Cloud, Outcome
+from herd.infra.states.job import job_definition
+from herd.infra.states.pipeline import pipeline_definition
+from tests.herd.infra.states.cloud import Cloud, Outcome
 
 Jobs = Callable[..., JobSpec]
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from herd.infra.spec.load import JobSpec
-from herd.infra.workloads.states import job as statemachine
-from herd.infra.workloads.states import limits
-from herd.infra.workloads.states.job import job_definition
-from tests.herd.infra.machines.cloud import CannotStart, Cloud, Exit, wait_until
+from herd.infra.states import job as statemachine
+from herd.infra.states import limits
+from herd.infra.states.job import job_definition
+from tests.herd.infra.states.cloud import CannotStart, Cloud, Exit, wait_until
 
 Jobs = Callable[..., JobSpec]
 
