@@ -24,7 +24,7 @@ import pytest
 
 from herd import console
 from herd.checkout.find import Checkout
-from herd.commands import machine as commands
+from herd.commands import machine
 from herd.doctor import checks
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
@@ -364,13 +364,13 @@ def test_what_is_lost_is_set_aside_only_when_a_person_wants_it(
     lose_the_store(patient)
     for fix in (False, True):
         with pytest.raises(HerdError, match="herd doctor --set-aside"):
-            commands.doctor(fix=fix)
+            machine.doctor(fix=fix)
     assert not list(patient.checkout.cloud.glob("set-aside-*"))
-    commands.doctor(set_aside=True)
+    machine.doctor(set_aside=True)
     (aside,) = patient.checkout.cloud.glob("set-aside-*")
     assert str(aside) in capsys.readouterr().out and (aside / "runtime/runtime.sqlite").read_bytes() == b""
     assert findings()["kept state"].good
-    commands.doctor(set_aside=True)
+    machine.doctor(set_aside=True)
     assert "nothing is lost" in capsys.readouterr().out
 
 
@@ -395,10 +395,10 @@ def test_the_command_says_what_fix_would_repair_and_then_does(
     open_a_secret(patient)
     misspell(patient)
     with pytest.raises(HerdError) as told:
-        commands.doctor(fix=False)
+        machine.doctor(fix=False)
     assert "chmod" in str(told.value) and "`herd doctor --fix` repairs:" in str(told.value)
     with pytest.raises(HerdError) as told:
-        commands.doctor(fix=True)
+        machine.doctor(fix=True)
     assert "chmod" not in str(told.value) and "did you mean 'schedule'" in str(told.value)
     assert "permissions: closed to others" in capsys.readouterr().out
     secret = patient.checkout.cloud / "aws/credentials"

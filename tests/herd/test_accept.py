@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from herd.errors import HerdError, WrongInput
-from herd.runs import baseline as accepting
-from herd.runs import runs
+from herd.runs import baseline, runs
 from tests.herd.outputs import parsed
 
 CHECK = {"item": None, "file": "metrics.json", "value": "auc", "observed": 0.8, "passed": False}
@@ -47,30 +46,30 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(("case", "count"), [("one", 1), ("twice", 1), ("items", 2)])
 def test_each_checked_value_becomes_the_baseline(cloud: Any, case: str, count: int) -> None:
     cloud.objects["_runs/gate/r1.json"] = {"status": "check-failed", "checks": RECORDS[case]}
-    found = accepting.values(cloud, "gate", "r1")
+    found = baseline.values(cloud, "gate", "r1")
     assert len(found) == count
-    accepting.accept(cloud, "gate", "r1", found)
+    baseline.accept(cloud, "gate", "r1", found)
     assert cloud.objects["gate/baseline.json"]["run_id"] == "r1"
-    assert [value.accepted for value in accepting.values(cloud, "gate", "r1")] == [value.observed for value in found]
+    assert [value.accepted for value in baseline.values(cloud, "gate", "r1")] == [value.observed for value in found]
 
 
 def test_the_value_before_is_shown(cloud: Any) -> None:
     cloud.objects["_runs/gate/r1.json"] = {"status": "check-failed", "checks": [CHECK]}
-    assert str(accepting.values(cloud, "gate", "r1")[0]) == "metrics.json: auc = 0.8 (nothing was accepted before)"
+    assert str(baseline.values(cloud, "gate", "r1")[0]) == "metrics.json: auc = 0.8 (nothing was accepted before)"
 
 
 def test_what_cannot_be_accepted_is_said(cloud: Any) -> None:
     with pytest.raises(WrongInput, match="no record of a run 'r1'"):
-        accepting.values(cloud, "gate", "r1")
+        baseline.values(cloud, "gate", "r1")
     cloud.objects["_runs/gate/r1.json"] = {"status": "failed", "checks": RECORDS["missing value"]}
     with pytest.raises(HerdError, match="no checked value"):
-        accepting.values(cloud, "gate", "r1")
+        baseline.values(cloud, "gate", "r1")
 
 
 def test_the_runner_reads_what_was_accepted(cloud: Any) -> None:
     from herd.runner.contract.documents import Baseline
 
     cloud.objects["_runs/gate/r1.json"] = {"status": "succeeded", "checks": RECORDS["items"]}
-    accepting.accept(cloud, "gate", "r1", accepting.values(cloud, "gate", "r1"))
-    baseline = Baseline.from_json(json.dumps(cloud.objects["gate/baseline.json"]).encode())
-    assert baseline.values == {("forest", "metrics.json", "auc"): 0.8, ("logistic", "metrics.json", "auc"): 0.7}
+    baseline.accept(cloud, "gate", "r1", baseline.values(cloud, "gate", "r1"))
+    accepted = Baseline.from_json(json.dumps(cloud.objects["gate/baseline.json"]).encode())
+    assert accepted.values == {("forest", "metrics.json", "auc"): 0.8, ("logistic", "metrics.json", "auc"): 0.7}

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from herd.checkout import find as checkout
 from herd.checkout.find import Checkout
 from herd.deploy import bootstrap_account
 from herd.deploy.bootstrap_account import Options
@@ -20,7 +19,7 @@ from herd.targets import exports
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bootstrap").mkdir()
     (tmp_path / "Pulumi.yaml").write_text("name: herd\n")
-    monkeypatch.setattr(checkout, "current", lambda: Checkout(tmp_path, tmp_path / "cache"))
+    monkeypatch.setattr(bootstrap_account, "find_checkout", lambda: Checkout(tmp_path, tmp_path / "cache"))
     return tmp_path
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from herd.toolchain import browser, debian, machine, packages, preflight, pulumi_cli
-from herd.toolchain import setup as bootstrap
+from herd.toolchain import browser, debian, machine, packages, preflight, pulumi_cli, setup
 from herd.toolchain.machine import ToolMissing
 
 ROOT = Path(__file__).parents[2]
@@ -252,7 +251,7 @@ def test_what_cannot_be_brought_is_said_at_once_and_first(
     take_away, said = case
     nothing_installed(here)
     take_away(here)
-    assert bootstrap.main(["--test"]) == 1
+    assert setup.main(["--test"]) == 1
     printed = capsys.readouterr().err
     for text in [*said, *NO_BROWSER]:
         assert text in printed, printed

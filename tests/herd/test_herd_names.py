@@ -17,8 +17,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.checkout import find as checkout
 from herd.checkout import names
+from herd.checkout.find import find_checkout
 from herd.commands.cli import app
 from herd.errors import WrongInput
 
@@ -123,7 +123,7 @@ def stand(monkeypatch: pytest.MonkeyPatch) -> Any:
     def go(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         monkeypatch.chdir(folder)
-        return checkout.current().root
+        return find_checkout().root
 
     return go
 
@@ -166,7 +166,7 @@ def test_a_folder_that_is_gone_is_said(stand: Any, tmp_path: Path) -> None:
         patch.delenv("HERD_CHECKOUT", raising=False)
         patch.setattr(Path, "cwd", gone)
         with pytest.raises(WrongInput, match="is gone"):
-            checkout.current()
+            find_checkout()
 
 
 @pytest.mark.parametrize("value", ["", " ", "/nonexistent", "."])
@@ -176,7 +176,7 @@ def test_the_variable_names_a_project_or_is_refused(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HERD_CHECKOUT", value)
     with pytest.raises(WrongInput, match="is not the folder of a Herd project"):
-        checkout.current()
+        find_checkout()
 
 
 def test_a_process_in_another_checkout_writes_nothing_and_says_so(root: Path) -> None:

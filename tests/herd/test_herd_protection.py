@@ -115,7 +115,7 @@ def test_without_its_name_nothing_is_done(
 ) -> None:
     typed(monkeypatch, answer)
     with pytest.raises(HerdError) as refused:
-        down.down(prod, yes, confirmed)
+        down.take_down(prod, yes, confirmed)
     assert type(refused.value) is error
     assert yes is False or "herd down --stack prod --confirm prod" in str(refused.value)
     assert done == []
@@ -132,7 +132,7 @@ def test_with_its_name_the_protection_is_turned_off_first(
 ) -> None:
     (checkout.root / "Pulumi.prod.yaml").write_text("secretsprovider: awskms://x\nconfig:\n  herd:profile: prod\n")
     typed(monkeypatch, answer)
-    down.down(prod, False, confirmed)
+    down.take_down(prod, False, confirmed)
     unprotected = {"herd:profile": "prod", "herd:protect": False}
     assert done == [(["reports-bucket", "public-balancer"], unprotected), "destroy", "keep secrets", "remove"]
     assert not list(checkout.state.glob("unprotected-*")), "the copy of the settings is gone"
@@ -142,7 +142,7 @@ def test_it_goes_as_it_runs_whatever_its_file_asks_for_by_now(prod: Prod, done: 
     runs_with = {"vpc": "", "vpc_cidr": "10.0.0.0/16", "aws:region": "eu-central-1"}
     prod.__dict__["deployed"] = parsed(**OUTPUTS, runs_with=runs_with)
     (checkout.root / "Pulumi.prod.yaml").write_text("config:\n  herd:vpc_cidr: 10.9.0.0/16\n")
-    down.down(prod, False, "prod")
+    down.take_down(prod, False, "prod")
     assert done[0][1] == {
         "herd:vpc": "",
         "herd:vpc_cidr": "10.0.0.0/16",
@@ -156,8 +156,8 @@ def test_one_that_is_not_protected_is_asked_for_with_yes_or_no(
 ) -> None:
     prod.__dict__["deployed"] = parsed(protected=False)
     with pytest.raises(WrongInput):
-        down.down(prod, True, "dev")
-    down.down(prod, True)
+        down.take_down(prod, True, "dev")
+    down.take_down(prod, True)
     assert done == ["destroy", "secrets", "remove"]
 
 

@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.checkout import files as project
-from herd.checkout import review_dates, stack_config
+from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.deploy.up import look_over
 from herd.errors import WrongInput
 from herd.infra.spec.schedule import end_of
-from herd.runs import start as starting
-from herd.runs import status as state
+from herd.runs import start, status
 from herd.targets.aws import AwsTarget
 from herd.targets.exports import BatchExport
 from tests.herd.outputs import batch, job_export, parsed, service_export
@@ -48,7 +46,7 @@ def test_from_thirty_days_before_each_workload_is_mentioned_with_its_line(
     checkout: Checkout, line: str, told: str | None
 ) -> None:
     set_date(checkout.root, line)
-    found = [str(review) for review in review_dates.due(project.load(checkout, "dev"))]
+    found = [str(review) for review in review_dates.due(team_files.load(checkout, "dev"))]
     assert found == (
         [
             f"hello: {line} {told}: after that day its schedule is off; "
@@ -87,7 +85,7 @@ def test_an_api_keeps_running_and_says_what_will_be_refused(checkout: Checkout) 
 
 def test_a_pipeline_expires_with_the_first_of_its_jobs_and_says_whose_date_it_was() -> None:
     workloads = {"a": deployed("2027-06-30"), "b": deployed("2027-01-30")}
-    found = state._of_job("a", workloads["a"], None, True, NOW, workloads)
+    found = status._of_job("a", workloads["a"], None, True, NOW, workloads)
     assert (found.state, found.reason, found.next_run) == ("expired", "review_by 2027-01-30 of b has passed", None)
 
 
@@ -110,9 +108,9 @@ def test_a_day_ends_where_the_workload_is_at_home(
     """By the calendar, in the status, and on AWS: all three change in the same second."""
     monkeypatch.setenv(review_dates.CLOCK, moment)
     set_date(checkout.root, f'review_by = 2027-01-30\ntimezone = "{timezone}"')
-    assert review_dates.expired(project.load(checkout, "dev")) == names
+    assert review_dates.expired(team_files.load(checkout, "dev")) == names
     export = deployed("2027-01-30", timezone=timezone)
-    assert (state._of_job("hello", export, None, True, review_dates.now()).state == "expired") == bool(names)
+    assert (status._of_job("hello", export, None, True, review_dates.now()).state == "expired") == bool(names)
     assert (end_of(date(2027, 1, 30), timezone) < review_dates.now()) == bool(names)
 
 
@@ -136,7 +134,7 @@ def test_what_has_expired_is_said_by_the_place_of_its_date(checkout: Checkout, m
         (checkout.root / "jobs" / name / "workload.toml").touch()
     (checkout.root / "defaults.toml").write_text('owner = "t"\nimage = "python"\nreview_by = 2026-12-31\n')
     set_date(checkout.root, "review_by = 2028-01-30")
-    assert review_dates.summary(review_dates.due(project.load(checkout, "dev"))) == [
+    assert review_dates.summary(review_dates.due(team_files.load(checkout, "dev"))) == [
         "expired, so no schedule starts them: other, third; look them over, then move review_by in defaults.toml, "
         "line 3 and `herd up`",
         "expired, so no schedule starts it: hello; look it over, then move review_by in jobs/hello/workload.toml, "
@@ -221,8 +219,8 @@ def test_pulumi_is_led_to_the_copy_of_a_stack_on_aws(checkout: Checkout, monkeyp
 def test_a_run_by_hand_of_what_has_expired_says_so(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     set_date(checkout.root, "review_by = 2027-01-30")
     lines: list[str] = []
-    monkeypatch.setattr(starting.console, "note", lambda text, style=None: lines.append(text))
+    monkeypatch.setattr(start.console, "note", lambda text, style=None: lines.append(text))
     exports = parsed(workloads={"hello": batch()})
     target = SimpleNamespace(checkout=checkout, name="dev", deployed=exports, require_exports=lambda: exports)
-    assert starting.plan(cast(Any, target), "hello", [], False).machine == "arn:x"
+    assert start.plan(cast(Any, target), "hello", [], False).machine == "arn:x"
     assert len(lines) == 1 and lines[0].startswith("! hello: review_by = 2027-01-30 has passed")

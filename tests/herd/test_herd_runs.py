@@ -14,10 +14,7 @@ from hypothesis import strategies as st
 
 from herd.commands import tables
 from herd.errors import HerdError, WrongInput
-from herd.runs import outputs as published
-from herd.runs import runs
-from herd.runs import start as starting
-from herd.runs import status as state
+from herd.runs import outputs, runs, start, status
 from herd.runs.follow import describe
 from herd.runs.runs import Run
 from herd.targets.exports import BatchExport
@@ -181,14 +178,14 @@ FAILED = Run("t", "r", "failed")
     ],
 )
 def test_the_state_of_a_job(export: BatchExport, run: Run | None, armed: bool, expected: str) -> None:
-    workload = state._of_job("t", export, run, armed, NOW)
+    workload = status._of_job("t", export, run, armed, NOW)
     assert workload.state == expected
     assert (workload.next_run is None) == (not armed or expected in ("paused", "expired"))
 
 
 def test_the_json_of_status_has_the_promised_shape() -> None:
     run = Run("t", "run-1", "failed", NOW, NOW + timedelta(seconds=1.5), 3, "it fell")
-    assert state._of_job("t", job(), run, True, NOW).as_json() == {
+    assert status._of_job("t", job(), run, True, NOW).as_json() == {
         "name": "t",
         "kind": "job",
         "state": "failing",
@@ -220,7 +217,7 @@ GRAPH = {"a": set[str](), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "e": set[str]
     ("name", "expected"), [("a", {"a", "b", "c", "d"}), ("b", {"b", "d"}), ("d", {"d"}), ("e", {"e"})]
 )
 def test_what_runs_after_a_job(name: str, expected: set[str]) -> None:
-    assert starting.with_those_after(name, GRAPH) == expected
+    assert start.with_those_after(name, GRAPH) == expected
 
 
 DEFAULTS = {"month": 2, "share": 0.5, "fast": True, "name": "x"}
@@ -238,12 +235,12 @@ DEFAULTS = {"month": 2, "share": 0.5, "fast": True, "name": "x"}
     ],
 )
 def test_parameters_take_the_type_of_their_default(given_: list[str], parsed: dict[str, Any]) -> None:
-    assert starting.parse_params(given_, DEFAULTS, "train") == parsed
+    assert start.parse_params(given_, DEFAULTS, "train") == parsed
 
 
 def test_every_wrong_parameter_is_named_at_once() -> None:
     with pytest.raises(WrongInput) as wrong:
-        starting.parse_params(["month=x", "fast=1", "mont=3", "share"], DEFAULTS, "train")
+        start.parse_params(["month=x", "fast=1", "mont=3", "share"], DEFAULTS, "train")
     lines = str(wrong.value).splitlines()
     assert lines == [
         "--param month=x: must be a whole number, like its default 2",
@@ -254,16 +251,16 @@ def test_every_wrong_parameter_is_named_at_once() -> None:
 
 
 def test_parameters_that_ecs_would_not_take_are_refused_before_the_start() -> None:
-    assert starting.parse_params([f"text={'x' * 5_900}"], {"text": ""}, "train")
+    assert start.parse_params([f"text={'x' * 5_900}"], {"text": ""}, "train")
     with pytest.raises(WrongInput, match="the parameters of train have 6,013 characters as JSON; allowed: up to 6,000"):
-        starting.parse_params([f"text={'x' * 6_001}"], {"text": ""}, "train")
+        start.parse_params([f"text={'x' * 6_001}"], {"text": ""}, "train")
 
 
 @given(st.text(max_size=40))
 def test_a_parameter_is_parsed_or_refused_never_anything_else(text: str) -> None:
     for name in DEFAULTS:
         try:
-            value = starting.parse_params([f"{name}={text}"], DEFAULTS, "t")[name]
+            value = start.parse_params([f"{name}={text}"], DEFAULTS, "t")[name]
         except WrongInput:
             continue
         assert type(value) is type(DEFAULTS[name])
@@ -274,11 +271,11 @@ def test_a_published_path_never_leaves_the_folder(tmp_path: Path, path: str) -> 
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "link").symlink_to(tmp_path)
     with pytest.raises(HerdError, match="would leave"):
-        published.inside(tmp_path / "out", path)
+        outputs.inside(tmp_path / "out", path)
 
 
 def test_a_published_path_keeps_its_folders(tmp_path: Path) -> None:
-    assert published.inside(tmp_path, "a/b/c.txt") == tmp_path / "a" / "b" / "c.txt"
+    assert outputs.inside(tmp_path, "a/b/c.txt") == tmp_path / "a" / "b" / "c.txt"
 
 
 @pytest.mark.parametrize(

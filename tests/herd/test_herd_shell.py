@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 import yaml
 
-from herd.checkout import files, stack_config
+from herd.checkout import stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.targets import pulumi_env, stack_env
@@ -153,12 +153,12 @@ def test_what_an_earlier_herd_wrote_into_the_copy_is_taken_out(checkout: Checkou
     text["config"] |= ours
     origin = copy.read_text().partition("\n")[0]
     copy.write_text(f"{origin}\n{yaml.safe_dump(text)}")
-    assert files.settings(checkout, "dev")["scheme"] == "http"
+    assert team_files.settings(checkout, "dev")["scheme"] == "http"
     assert not ours.keys() & yaml.safe_load(stack_config.prepare(checkout, "dev").read_text())["config"].keys()
     text["config"]["acme:zones"] = 3
     copy.write_text(f"{origin}\n{yaml.safe_dump(text)}")
     with pytest.raises(WrongInput, match="^Pulumi.dev.yaml: acme:zones: .* rename it to herd:zones$"):
-        files.settings(checkout, "dev")
+        team_files.settings(checkout, "dev")
 
 
 @pytest.mark.parametrize("text", ["config: [", "- a\n", "config: 3\n"])

@@ -90,11 +90,11 @@ def test_settings_that_a_second_environment_needs_otherwise(
 
 @pytest.mark.parametrize("stack", [None, "prod", "acme/prod"])
 def test_what_is_staged_is_a_checkout_that_herd_reads(checkout: Checkout, stack: str | None) -> None:
-    from herd.checkout import files as project
+    from herd.checkout import team_files
 
     record = environment.plan(checkout, stack)
     target = environment.stage(checkout, record)
-    specs = project.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name)
     assert set(specs.workloads) == {promises.JOB, promises.REPORT, promises.API}
     access = getattr(specs.workloads[promises.API], "access")  # noqa: B009
     assert access == ("internal" if stack else "public"), "what the stack allows"
@@ -232,7 +232,7 @@ def steps(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Any:
         return done
 
     monkeypatch.setenv("HERD_CHECKOUT", str(checkout.root))
-    monkeypatch.setattr(verify.checkouts, "current", lambda: checkout)
+    monkeypatch.setattr(verify, "find_checkout", lambda: checkout)
     monkeypatch.setattr(verify.up, "up", call("up"))
     monkeypatch.setattr(environment, "take_down", call("down"))
     monkeypatch.setattr(verify, "_is_deployed", lambda target: said.exports)
@@ -266,7 +266,7 @@ def test_it_is_taken_down_and_told_whatever_happens(
     for name, what in happens.items():
         setattr(steps, name, what)
     file = tmp_path / "told.md"
-    assert verify.verify(None, None, yes=False, file=file) is good
+    assert verify.verify_environment(None, None, yes=False, file=file) is good
     assert steps.calls == ["up", "down"]
     rows = [line for line in file.read_text().splitlines() if line.startswith("| ") and line.count("|") == 4]
     assert [row.split(" | ")[1] for row in rows[2:]] == kept
@@ -276,7 +276,7 @@ def test_it_is_taken_down_and_told_whatever_happens(
         return
     assert "again removes what is left" in file.read_text()
     steps.down, steps.calls = (lambda: None), []
-    assert verify.verify(None, None, yes=False, file=file) is True
+    assert verify.verify_environment(None, None, yes=False, file=file) is True
     assert steps.calls == ["down", "up", "down"] and environment.left_behind(checkout) == []
 
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_removed_of_an_earlier_one_stops_the_next(
     environment.note(checkout, replace(environment.plan(checkout, None), made=True))
     steps.down = fails(HerdError("this is left: bucket x"))
     with pytest.raises(HerdError, match="this is left"):
-        verify.verify(None, None, yes=False, file=tmp_path / "told.md")
+        verify.verify_environment(None, None, yes=False, file=tmp_path / "told.md")
     assert steps.calls == ["down"] and len(environment.left_behind(checkout)) == 1
 
 
@@ -327,5 +327,5 @@ def test_a_refusal_is_one_only_if_the_cloud_says_so(
 
 def test_wrong_accounts_are_refused_before_anything_is_made(steps: Any, tmp_path: Path) -> None:
     with pytest.raises(WrongInput, match="--yes needs --account"):
-        verify.verify("prod", None, yes=True, file=tmp_path / "x.md")
+        verify.verify_environment("prod", None, yes=True, file=tmp_path / "x.md")
     assert steps.calls == []

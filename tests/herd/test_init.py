@@ -90,7 +90,7 @@ def test_herd_is_locked_by_the_hash_of_its_wheels(tmp_path: Path, wheels: Path) 
 def test_its_settings_and_its_program_hold_to_every_rule(tmp_path: Path, wheels: Path) -> None:
     root = tmp_path / "new"
     make(root, wheels)
-    checked = check.check(checkout_of(root, tmp_path), "dev")
+    checked = check.check_environment(checkout_of(root, tmp_path), "dev")
     assert (checked.refused, checked.due) == ([], [])
     assert checked.resources > 30
 
@@ -200,7 +200,7 @@ def test_it_takes_scripts_a_notebook_and_a_lock_file_and_says_so(foreign: Path, 
     left = "\n".join(planned.adopted.left)
     for said in ("scripts/old.py: is not Python", "model.R: needs an image with R", "uv export", "without hashes"):
         assert said in left
-    checked = check.check(checkout_of(foreign, tmp_path), "dev")
+    checked = check.check_environment(checkout_of(foreign, tmp_path), "dev")
     assert checked.refused == []
 
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from herd.toolchain import browser as browsers
 from herd.toolchain import machine
+from herd.toolchain.browser import SWITCH, advice, find, is_unwanted
 
 CANARY = "AKIAQQQQCANARYQQQQQQ"
 """The access key of the person's own account: nothing of Herd may ever use it."""
@@ -81,15 +81,15 @@ def processes_below(folder: Path) -> list[str]:
 @contextmanager
 def browser(profile: Path) -> Iterator[Any]:
     """The browser that `make test` has brought, headless; what pages log to the console is kept."""
-    if browsers.is_unwanted():
-        pytest.skip(f"{browsers.SWITCH}=1: pages were not looked at in a browser")
-    found = browsers.find(machine.user_cache())
-    if found is None:
-        pytest.fail(browsers.advice())
+    if is_unwanted():
+        pytest.skip(f"{SWITCH}=1: pages were not looked at in a browser")
+    installed = find(machine.user_cache())
+    if installed is None:
+        pytest.fail(advice())
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    options.binary_location = str(found.program)
+    options.binary_location = str(installed.program)
     for argument in (
         "--headless=new",
         "--no-sandbox",
@@ -105,7 +105,7 @@ def browser(profile: Path) -> Iterator[Any]:
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(found.driver)))
+    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(installed.driver)))
     try:
         yield session
     finally:

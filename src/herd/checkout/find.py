@@ -63,7 +63,7 @@ class Checkout:
         return path
 
 
-def current() -> Checkout:
+def find_checkout() -> Checkout:
     """The checkout that one stands in, or any that HERD_CHECKOUT names. Raises WrongInput where there is none.
 
     Also where it is another than this Herd is part of: its packages, its Pulumi and its rules may be others.

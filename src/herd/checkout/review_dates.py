@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
-from herd.checkout import files as project
+from herd.checkout import team_files
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
 
@@ -105,7 +105,7 @@ def expired_in(checkout: Checkout, environment: str) -> tuple[str, ...] | None:
     from herd.infra.spec.load import SpecErrors
 
     try:
-        return expired(project.read(checkout, environment))
+        return expired(team_files.read(checkout, environment))
     except SpecErrors:
         return None
 
@@ -125,7 +125,7 @@ def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, Deplo
     from herd.infra.spec.load import SpecErrors
 
     try:
-        specs = project.read(checkout, environment)
+        specs = team_files.read(checkout, environment)
     except SpecErrors:
         specs = None
     found = []

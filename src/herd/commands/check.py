@@ -28,15 +28,15 @@ def check(
 
     Seconds, also without a network: for a hook before a commit. Previews ask the same rules again, with what AWS knows.
     """
-    from herd.checkout import find as checkouts
-    from herd.review import check as checking
+    from herd.checkout.find import find_checkout
+    from herd.review.check import check_environment, environments
 
-    checkout = checkouts.current()
+    checkout = find_checkout()
     refused = []
     due: dict[str, bool] = {}
-    for name in checking.environments(checkout) if environment is None else [environment]:
+    for name in environments(checkout) if environment is None else [environment]:
         with console.step(f"checking {name}") as step:
-            checked = checking.check(checkout, name)
+            checked = check_environment(checkout, name)
             step.result = f"{checked.resources} resources, {len(checked.refused) or 'no'} problems"
         due |= {str(review): review.expired for review in checked.due}
         for line in checked.advised:

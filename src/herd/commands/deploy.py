@@ -45,7 +45,7 @@ def up(
     [dim]herd up -e pr-17[/dim]        a second environment beside it
     [dim]herd up --stack prod[/dim]    the same on AWS
     """
-    from herd.deploy.up import up as bring_up
+    from herd.deploy.up import bring_up
     from herd.targets.choose import choose
 
     bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
@@ -86,17 +86,17 @@ def preview(
     """
     import json
 
-    from herd.deploy import up as deployment
+    from herd.deploy import up
     from herd.engine import saved_plan
     from herd.review import comment
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     try:
-        review = deployment.preview(target)
+        review = up.preview(target)
     except HerdError as error:
         if format_ is Format.markdown:
-            known = error.review if isinstance(error, deployment.Unfit) else None
+            known = error.review if isinstance(error, up.Unfit) else None
             more = (
                 comment.comment(known.plan, known.public_services, known.due)
                 if known and known.plan.only_refused
@@ -112,7 +112,7 @@ def preview(
         case Format.json:
             console.document(json.dumps(saved_plan.as_json(review.plan), indent=2) + "\n")
         case Format.text:
-            deployment.show_changes(review.plan)
+            up.show_changes(review.plan)
             console.say(review.plan.count())
 
 
@@ -139,7 +139,7 @@ def down(
     named. A protected environment says what goes and what stays, and has its name typed. With the last local
     environment the local cloud stops too.
     """
-    from herd.deploy.down import down as take_down
+    from herd.deploy.down import take_down
     from herd.targets.choose import choose
 
     take_down(choose(environment, stack), yes=yes, confirmed=confirm, retained=retained)
@@ -147,10 +147,10 @@ def down(
 
 def stop() -> None:
     """Stop the local cloud of this checkout: nothing runs on this machine afterwards. `herd up` starts it again."""
-    from herd.checkout import find as checkout
+    from herd.checkout.find import find_checkout
     from herd.targets import environment_lock, local_cloud
 
-    here = checkout.current()
+    here = find_checkout()
     with environment_lock.all_taken(here), local_cloud.guarded(here):
         stopped = local_cloud.stop(here)
     console.say(f"the local cloud of {here.root} is stopped" if stopped else "the local cloud was not running")

@@ -37,10 +37,10 @@ def new(
 
     [dim]herd new job clean-orders[/dim]    then: [dim]herd try clean-orders[/dim], [dim]herd up[/dim]
     """
-    from herd.checkout import find as checkout
     from herd.checkout import scaffold
+    from herd.checkout.find import find_checkout
 
-    here = checkout.current()
+    here = find_checkout()
     files = scaffold.create(here, kind.value, name)
     console.note(f"in {here.root}:")
     for file in files:

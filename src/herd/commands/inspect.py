@@ -19,11 +19,11 @@ def status(
     stack: Stack = None,
 ) -> None:
     """Show every workload: its state, last run, next run and address; for what failed, why and its last lines."""
-    from herd.runs import status as state
+    from herd.runs.status import collect
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
-    workloads = state.collect(target)
+    workloads = collect(target)
     if as_json:
         import json
 
@@ -34,9 +34,9 @@ def status(
         }
         console.document(json.dumps(document, indent=2) + "\n")
         return
-    from herd.commands import tables as show
+    from herd.commands import tables
 
-    show.status(target, workloads)
+    tables.status(target, workloads)
 
 
 def logs(
@@ -56,8 +56,8 @@ def logs(
     from contextlib import suppress
     from datetime import UTC, datetime
 
-    from herd.runs import logs as reading
     from herd.runs import runs
+    from herd.runs.logs import Reader, by_task, tail
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
@@ -65,9 +65,7 @@ def logs(
     group, job = exports.workload(name).log_group, exports.batch.get(name)
     run = runs.latest(target, job.machine) if job else None
     since = datetime.now(UTC)
-    tasks = (
-        reading.by_task(target, group, lines, run["startDate"]) if run else [reading.tail(target, name, group, lines)]
-    )
+    tasks = by_task(target, group, lines, run["startDate"]) if run else [tail(target, name, group, lines)]
     shown = [line for task in tasks for line in task]
     show = console.as_printed if raw else console.log_line
     for number, task in enumerate(tasks, 1):
@@ -79,7 +77,7 @@ def logs(
         if not shown:
             console.note(f"{name} has printed nothing yet")
         return
-    reader = reading.Reader(target, group, max((line.at for line in shown), default=since))
+    reader = Reader(target, group, max((line.at for line in shown), default=since))
     known = {(line.at, line.stream, line.text) for line in shown}
     with suppress(KeyboardInterrupt):
         while True:
@@ -103,19 +101,19 @@ def outputs(
     stack: Stack = None,
 ) -> None:
     """List the files that a job or report has published, or copy them here."""
-    from herd.commands import tables as show
-    from herd.runs import outputs as published
+    from herd.commands import tables
+    from herd.runs.outputs import copy, find
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)
-    version = published.find(target, name, run)
+    version = find(target, name, run)
     if get is not None:
         with console.step(f"copying {len(version.files)} files of {name}") as step:
-            published.copy(target, version, get, step.update)
+            copy(target, version, get, step.update)
         console.say(str(get))
         return
-    show.version(version)
+    tables.version(version)
 
 
 def open_(
@@ -139,18 +137,18 @@ def open_(
 
 def explain(name: Name, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
-    from herd.checkout import find as checkout
-    from herd.checkout.files import load
-    from herd.checkout.files import offer as offered
-    from herd.infra.spec.load import explain as explained
+    from herd.checkout import team_files
+    from herd.checkout.find import find_checkout
+    from herd.infra.spec import load
     from herd.targets.choose import local
 
-    root = checkout.current().root
+    root = find_checkout().root
     target = local(environment)
-    specs, offer = load(target.checkout, target.name), offered(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name)
+    offer = team_files.offer(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
-    rows = [[entry.key, _shown(entry.value), entry.source] for entry in explained(root, target.name, name, offer)]
+    rows = [[entry.key, _shown(entry.value), entry.source] for entry in load.explain(root, target.name, name, offer)]
     console.table(["SETTING", "VALUE", "FROM"], rows)
 
 

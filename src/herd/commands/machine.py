@@ -64,29 +64,29 @@ def doctor(
 
     [dim]herd doctor --aws --stack prod[/dim]    credentials, account, region, quotas, public buckets, state machines …
     """
-    from herd.checkout import find as checkouts
+    from herd.checkout.find import find_checkout
     from herd.doctor import checks
     from herd.targets import local_cloud
 
     if set_aside:
         if aws or stack is not None:
             raise WrongInput("--set-aside is about this checkout's local cloud; what is on AWS stays")
-        console.say(local_cloud.set_aside(checkouts.current()))
+        console.say(local_cloud.set_aside(find_checkout()))
     if aws:
-        from herd.doctor import aws_account as account
+        from herd.doctor import aws_account
         from herd.targets import choose
 
         if stack is None:
             raise WrongInput("--aws looks at a stack on AWS: name it with --stack")
         if fix:
             raise WrongInput("--fix repairs this machine; what is wrong in an account is yours to change")
-        findings = account.examine(choose.aws(stack))
+        findings = aws_account.examine(choose.aws(stack))
     elif stack is not None:
         raise WrongInput("--stack names a stack on AWS: `herd doctor --aws --stack " + stack + "` looks at it")
     else:
         findings = checks.examine()
     if fix:
-        console.note(f"in {checkouts.current().root}:")
+        console.note(f"in {find_checkout().root}:")
         for line in checks.fix(findings):
             console.say(line)
         findings = checks.examine()

@@ -87,12 +87,12 @@ def upgrade(
     import subprocess
     import tempfile
 
-    from herd.checkout import find as checkout
     from herd.checkout import releases
     from herd.checkout import upgrade as upgrades
+    from herd.checkout.find import find_checkout
     from herd.errors import HerdError
 
-    root = checkout.current().root
+    root = find_checkout().root
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
         releases.of(to, Path(folder))
         planned = upgrades.plan(root, Path(folder), [path.as_posix() for path in keep or ()])

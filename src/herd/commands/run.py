@@ -35,14 +35,14 @@ def run(
     [dim]herd run delay-model --param month=3[/dim]
     [dim]herd run ingest-flights --with-dependants[/dim]
     """
-    from herd.runs import start as starting
+    from herd.runs import start
     from herd.runs.follow import describe, follow
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
-    starts = starting.plan(target, name, param or [], with_dependants)
+    starts = start.plan(target, name, param or [], with_dependants)
     target.approve(f"run {name}", yes)
-    following = starting.begin(target, starts)
+    following = start.begin(target, starts)
     console.note(f"started {name}, run {following.run_id}")
     if detach:
         console.say(following.run_id)

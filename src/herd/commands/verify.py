@@ -38,7 +38,7 @@ def verify(
     [dim]herd verify[/dim]                 on this machine
     [dim]herd verify --stack prod[/dim]    where the stack prod is, as it is set
     """
-    from herd.deploy import verify as verification
+    from herd.deploy.verify import verify_environment
 
-    if not verification.verify(stack, account, yes, file or Path("herd-verify.md")):
+    if not verify_environment(stack, account, yes, file or Path("herd-verify.md")):
         raise typer.Exit(1)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from herd import PACKAGE, console
-from herd.checkout import find as checkouts
 from herd.checkout import stack_config
+from herd.checkout.find import find_checkout
 from herd.deploy import local_stack
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
@@ -40,7 +40,7 @@ class Account(Stack):
     _kind = "aws"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        checkout = checkouts.current()
+        checkout = find_checkout()
         # Pulumi runs in the project's own folder; what the command leaves behind lies below the checkout's `.herd/`.
         super().__init__(replace(checkout, root=PACKAGE / "bootstrap"), STACK)
         self.config = {**config}
@@ -173,7 +173,7 @@ class Options:
 
 def choose(options: Options, here: bool) -> Account:
     """The account to make ready; `here`: the local cloud's. Writes the tracked settings where there are none."""
-    checkout = checkouts.current()
+    checkout = find_checkout()
     path = checkout.root / SETTINGS
     config = dict((stack_config.read(path) if path.exists() else {}).get("config") or {})
     if here:

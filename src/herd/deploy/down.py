@@ -25,7 +25,7 @@ class Keep:
     released: bool
 
 
-def down(target: Target, yes: bool, confirmed: str | None = None, retained: bool = False) -> None:
+def take_down(target: Target, yes: bool, confirmed: str | None = None, retained: bool = False) -> None:
     """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
 
     A protected one only if `confirmed` is its name, or that is typed. What no state names stays, unless `retained` says
@@ -35,11 +35,11 @@ def down(target: Target, yes: bool, confirmed: str | None = None, retained: bool
         raise WrongInput("--retained is for local environments: on AWS remove with `aws` what was retained there")
     guarded = _approve(target, yes, confirmed)
     keep = Keep(secret_store.is_protected(target), protection.adopted_buckets(target), retained)
-    _take_down(target, guarded, keep)
+    _remove_environment(target, guarded, keep)
 
 
 @singledispatch
-def _take_down(target: Target, guarded: list[str], keep: Keep) -> None:
+def _remove_environment(target: Target, guarded: list[str], keep: Keep) -> None:
     _destroy(target, guarded)
     secret_store.clear(target, keep.secrets)
     left = leftovers.look(target, keep.secrets, keep.buckets)
@@ -49,7 +49,7 @@ def _take_down(target: Target, guarded: list[str], keep: Keep) -> None:
     Engine(target).remove()
 
 
-@_take_down.register
+@_remove_environment.register
 def _(target: LocalTarget, guarded: list[str], keep: Keep) -> None:
     with target.alone():
         left = _empty(target, guarded, keep)

@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herd import console
-from herd.checkout import files as project
-from herd.checkout import review_dates
+from herd.checkout import review_dates, team_files
 from herd.deploy import local_stack
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, Interrupted
-from herd.runs import runs, secret_store, services
-from herd.runs import status as state
+from herd.runs import runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
 from herd.targets import losses
 from herd.targets.target import Target
@@ -42,7 +40,7 @@ class Unfit(HerdError):
         self.review = review
 
 
-def up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
+def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
     """Check, start the local cloud, deploy, wait for services, first runs, addresses.
 
     With `expected`, a list that `preview` saved, only if that is still what would change. Raises HerdError when any
@@ -105,7 +103,7 @@ def preview(target: Target) -> Review:
 
 def look_over(target: Target) -> Specs:
     """Read the team's files and the calendar, and say whose review is due soon or overdue: its schedule will be off."""
-    specs = project.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name)
     for review in review_dates.due(specs):
         console.note(f"! {review}", style="red" if review.expired else "yellow")
     target.expired = review_dates.expired(specs)
@@ -171,7 +169,7 @@ def _follow(target: Target, started: list[Following]) -> None:
 def _mention_failing(target: Target, started: list[Following]) -> None:
     """Say what has been failing since before: that this update went well must not hide it."""
     shown = {name for following in started for name in following.machines}
-    for workload in state.collect(target):
+    for workload in status.collect(target):
         if workload.state == "failing" and workload.last_run and workload.name not in shown:
             console.note(f"failing since its last run: {describe(workload.last_run)}", style="red")
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from herd.checkout import files as project
-from herd.checkout import stack_config
+from herd.checkout import stack_config, team_files
 from herd.deploy import definitions
 from herd.doctor.local_state import Finding
 from herd.errors import WrongInput
@@ -47,12 +46,12 @@ class Account:
             raise WrongInput(f"there is no Pulumi.{target.name}.yaml; a stack on AWS has a file of its own")
         self.target = target
         self.file = f"Pulumi.{target.name}.yaml"
-        self.settings = project.settings(target.checkout, target.name)
+        self.settings = team_files.settings(target.checkout, target.name)
         self.region = str(stack_config.values(target.checkout, target.name).get("aws:region") or "")
         if self.region:
             # As the file says: Pulumi, which would be asked otherwise, may have no login yet.
             target.region = self.region
-        self.specs = project.load(target.checkout, target.name)
+        self.specs = team_files.load(target.checkout, target.name)
 
     def client(self, service: str) -> Any:
         return self.target.client(service)

@@ -9,8 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
-from herd.checkout import find as checkouts
-from herd.checkout.find import Checkout
+from herd.checkout.find import Checkout, find_checkout
 from herd.checkout.project_files import LOCK
 from herd.doctor import local_state
 from herd.doctor.local_state import Finding
@@ -20,7 +19,7 @@ from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
 
 def examine() -> list[Finding]:
     """Everything, in the order in which one thing needs the other. Changes nothing."""
-    checkout = checkouts.current()
+    checkout = find_checkout()
     return [look(checkout) for look in CHECKS]
 
 
@@ -77,10 +76,10 @@ def _pulumi(checkout: Checkout) -> Finding:
 
 
 def _settings(checkout: Checkout) -> Finding:
-    from herd.checkout import files as project
+    from herd.checkout import team_files
 
     try:
-        specs = project.load(checkout, "dev")
+        specs = team_files.load(checkout, "dev")
     except HerdError as error:
         return Finding("settings", False, f"{len(str(error).splitlines())} problems", str(error))
     return Finding("settings", True, f"{len(specs.workloads)} workloads")

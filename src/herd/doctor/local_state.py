@@ -20,7 +20,7 @@ from typing import Any
 from herd.checkout import private_files
 from herd.checkout.find import Checkout
 from herd.deploy import unowned
-from herd.engine import lock as engine_lock
+from herd.engine.lock import read_locks
 from herd.errors import HerdError
 from herd.targets import local_cloud, pulumi_env
 from herd.targets.local import LocalTarget
@@ -162,7 +162,7 @@ def processes(checkout: Checkout) -> Finding:
 
 def locks(checkout: Checkout) -> Finding:
     """Pulumi's locks of engines that were killed."""
-    held = [lock for name in _lock_names(checkout) for lock in engine_lock.locks(LocalTarget(checkout, name))]
+    held = [lock for name in _lock_names(checkout) for lock in read_locks(LocalTarget(checkout, name))]
     dead = [lock for lock in held if lock.is_dead]
     foreign = [lock for lock in held if lock not in dead and lock.host != socket.gethostname()]
     if foreign and not dead:

@@ -69,7 +69,7 @@ def settle(target: LocalTarget) -> bool:
     released = _release(target)
     deadline = time.monotonic() + WAIT_SECONDS
     announced = False
-    while living := next(locks(target), None):
+    while living := next(read_locks(target), None):
         if living.host != socket.gethostname():
             raise HerdError(
                 f"{target.name} is locked by {living}: on this machine nobody can tell whether it is still at work.\n"
@@ -85,7 +85,7 @@ def settle(target: LocalTarget) -> bool:
     return released
 
 
-def locks(target: LocalTarget) -> Iterator[Lock]:
+def read_locks(target: LocalTarget) -> Iterator[Lock]:
     """The locks on a stack as they are now."""
     folder = target.checkout.pulumi / ".pulumi" / "locks" / "organization" / target.checkout.project / target.name
     for file in sorted(folder.glob("*.json")):
@@ -101,7 +101,7 @@ def locks(target: LocalTarget) -> Iterator[Lock]:
 
 
 def _release(target: LocalTarget) -> bool:
-    dead = [lock for lock in locks(target) if lock.is_dead]
+    dead = [lock for lock in read_locks(target) if lock.is_dead]
     for lock in dead:
         lock.file.unlink(missing_ok=True)
     return bool(dead)

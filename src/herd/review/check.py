@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herd import PACKAGE
-from herd.checkout import files as project
-from herd.checkout import review_dates, stack_config
+from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.infra.settings.schema import key as key_of
@@ -48,9 +47,9 @@ def environments(checkout: Checkout) -> list[str]:
     return sorted({stack_config.TEMPLATE, *named}, key=lambda name: (name != stack_config.TEMPLATE, name))
 
 
-def check(checkout: Checkout, environment: str) -> Checked:
+def check_environment(checkout: Checkout, environment: str) -> Checked:
     """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
-    specs = project.load(checkout, environment)
+    specs = team_files.load(checkout, environment)
     config, resources = _declared(checkout, environment, specs)
     stack = Stack(environment, checkout.project, config)
     try:
@@ -71,7 +70,7 @@ def check(checkout: Checkout, environment: str) -> Checked:
 
 def declared(checkout: Checkout, environment: str) -> list[Resource]:
     """What the program declares, under Pulumi's mocks. Raises WrongInput for a file that is wrong."""
-    return _declared(checkout, environment, project.load(checkout, environment))[1]
+    return _declared(checkout, environment, team_files.load(checkout, environment))[1]
 
 
 def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herd import console
-from herd.checkout import files as project
+from herd.checkout import team_files
 from herd.errors import HerdError, WrongInput, unknown
 from herd.runner.contract.variables import connection_secret
 from herd.targets import local_cloud
@@ -161,7 +161,7 @@ def restart(target: Target, name: str) -> list[str]:
 def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
     """The variables that ECS would give to `spec` of its secrets: for `herd try`. Raises HerdError for missing ones."""
 
-    connections = project.offer(target.checkout, target.name).connections
+    connections = team_files.offer(target.checkout, target.name).connections
     wanted = dict(spec.secrets) | {connection_secret(name): connections[name].secret for name in spec.connects}
     if not wanted:
         return {}
@@ -218,9 +218,9 @@ def _stored(target: Target) -> Iterator[Secret]:
 
 def _users(target: Target) -> dict[str, tuple[str, ...]]:
     """Secret -> workloads, from the files as they are and from what is deployed."""
-    connections = project.offer(target.checkout, target.name).connections
+    connections = team_files.offer(target.checkout, target.name).connections
     users: dict[str, set[str]] = {}
-    for spec in project.load(target.checkout, target.name).workloads.values():
+    for spec in team_files.load(target.checkout, target.name).workloads.values():
         for name in (*spec.secrets.values(), *(connections[name].secret for name in spec.connects)):
             users.setdefault(name, set()).add(spec.name)
     for workload, entry in (target.deployed.workloads if target.deployed else {}).items():
@@ -257,5 +257,5 @@ def _key(target: Target) -> str | None:
     """The environment's own key, once it has one; until then AWS's own for Secrets Manager."""
     if target.deployed and target.deployed.encryption_key:
         return target.deployed.encryption_key
-    setting = str(project.settings(target.checkout, target.name).get("encryption_key", ""))
+    setting = str(team_files.settings(target.checkout, target.name).get("encryption_key", ""))
     return setting if setting.startswith("arn:") else None

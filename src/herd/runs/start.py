@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herd import console
-from herd.checkout import files as project
-from herd.checkout import review_dates
+from herd.checkout import review_dates, team_files
 from herd.errors import WrongInput, unknown
 from herd.infra.states.limits import MOST_PARAMS_CHARACTERS
 from herd.runs import runs
@@ -29,7 +28,7 @@ class Start:
 
 def plan(target: Target, name: str, params: list[str], with_dependants: bool) -> Start:
     """What `herd run NAME` means here. Raises WrongInput for a name, kind or parameter that cannot be."""
-    specs = project.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name)
     deployed = target.deployed.workloads if target.deployed else {}
     spec = specs.workloads.get(name)
     if spec is None and name not in deployed:

@@ -16,12 +16,12 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
 
 from herd import PACKAGE, console
-from herd.checkout import files as project
+from herd.checkout import team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput, unknown
 from herd.foreign import Printed
 from herd.infra.spec.models import ServiceSpec
-from herd.runner.contract import variables as names
+from herd.runner.contract import variables
 from herd.runner.contract.task import TaskSettings
 from herd.runs import runs, secret_store
 from herd.targets import local_cloud
@@ -40,7 +40,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 def spec_of(target: LocalTarget, name: str) -> AnySpec:
     """The workload's settings on disk. Raises WrongInput if any are wrong, or there is no such workload."""
-    specs = project.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
     return specs.workloads[name]
@@ -68,7 +68,7 @@ def run(
     runner = environment_of(checkout, PACKAGE / "runner" / "requirements.lock")
     data_bucket = _data_bucket(target, spec, inputs)
     folder = checkout.folder("try", spec.name, *([item] if item else []))
-    variables = {
+    environment = {
         "PATH": f"{venv / 'bin'}:{SYSTEM_PATH}",
         # Not the person's home: a task has none of their files and settings, so neither has its trial.
         "HOME": str(checkout.folder("try", ".home")),
@@ -78,27 +78,27 @@ def run(
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
         **secret_store.variables(target, spec),
-        names.TASK: task(spec, target.name, data_bucket, project.offer(checkout, target.name)).to_json(),
-        names.RUN_ID: runs.new_id("try"),
-        names.TRIGGER: "try",
-        names.PARAMS: json.dumps(params),
-        names.TRY_DIR: str(folder),
-        names.WORKLOAD_DIR: str(checkout.root / spec.folder),
-        names.LIB_DIR: str(checkout.root / "lib"),
-        **({names.ITEM: item} if item else {}),
-        **({names.TRY_INPUTS: str(inputs)} if inputs else {}),
+        variables.TASK: task(spec, target.name, data_bucket, team_files.offer(checkout, target.name)).to_json(),
+        variables.RUN_ID: runs.new_id("try"),
+        variables.TRIGGER: "try",
+        variables.PARAMS: json.dumps(params),
+        variables.TRY_DIR: str(folder),
+        variables.WORKLOAD_DIR: str(checkout.root / spec.folder),
+        variables.LIB_DIR: str(checkout.root / "lib"),
+        **({variables.ITEM: item} if item else {}),
+        **({variables.TRY_INPUTS: str(inputs)} if inputs else {}),
     }
     if isinstance(spec, ServiceSpec):
         port = _free_port(spec.port)
-        variables |= {names.PORT: str(port), "HOST": "127.0.0.1"}
+        environment |= {variables.PORT: str(port), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
     command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
     if raw:
-        return _wait(subprocess.Popen(command, env=variables, cwd=folder))
+        return _wait(subprocess.Popen(command, env=environment, cwd=folder))
     # One pipe where both lead to the same terminal, so that lines stay in the order in which they were printed.
     merged = sys.stdout.isatty() and sys.stderr.isatty()
     error = subprocess.STDOUT if merged else subprocess.PIPE
-    process = subprocess.Popen(command, env=variables, cwd=folder, stdout=subprocess.PIPE, stderr=error)
+    process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=error)
     with console.printed() as outputs:
         pipes = zip((process.stdout, process.stderr), outputs, strict=True)
         readers = [Thread(target=_hand_on, args=(pipe, to), daemon=True) for pipe, to in pipes if pipe is not None]
@@ -167,7 +167,7 @@ def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
 
 def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:
     """Where its inputs are; None when it needs none. Raises HerdError when it does and the environment is not up."""
-    datasets = project.offer(target.checkout, target.name).datasets
+    datasets = team_files.offer(target.checkout, target.name).datasets
     needed = [
         read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
     ]

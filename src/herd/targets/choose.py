@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from herd.checkout import find as checkouts
+from herd.checkout.find import find_checkout
 from herd.errors import WrongInput
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
@@ -11,7 +11,7 @@ from herd.targets.target import DEFAULT, Target
 
 def choose(environment: str | None, stack: str | None) -> Target:
     """The target that the options `-e` and `--stack` name. Raises WrongInput for both."""
-    checkout = checkouts.current()
+    checkout = find_checkout()
     if stack is not None:
         if environment is not None:
             raise WrongInput("--environment names a local environment and --stack one on AWS: give one of them")
@@ -21,9 +21,9 @@ def choose(environment: str | None, stack: str | None) -> Target:
 
 def local(environment: str | None) -> LocalTarget:
     """The local environment of that name; None: the one that is meant where none is named."""
-    return LocalTarget(checkouts.current(), DEFAULT if environment is None else environment)
+    return LocalTarget(find_checkout(), DEFAULT if environment is None else environment)
 
 
 def aws(stack: str) -> AwsTarget:
     """The stack of that name on AWS."""
-    return AwsTarget(checkouts.current(), stack)
+    return AwsTarget(find_checkout(), stack)

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from herd import console
-from herd.checkout import find as checkouts
 from herd.checkout import stack_config
-from herd.checkout.find import Checkout
+from herd.checkout.find import Checkout, find_checkout
 from herd.deploy import up
 from herd.deploy.verify import environment, promises, report
 from herd.deploy.verify.environment import Record
@@ -34,9 +33,9 @@ DEPLOYED = ("deployed", "the environment is deployed, its first runs succeed, it
 REMOVED = ("removed", "it is removed, and nothing of it is left")
 
 
-def verify(stack: str | None, account: str | None, yes: bool, file: Path) -> bool:
+def verify_environment(stack: str | None, account: str | None, yes: bool, file: Path) -> bool:
     """Do it; was every promise kept? Raises HerdError where it could not be begun, WrongInput for what cannot be."""
-    checkout = checkouts.current()
+    checkout = find_checkout()
     verified = AwsTarget(checkout, stack) if stack else None
     if verified:
         _approve(verified, account, yes)
@@ -80,7 +79,7 @@ def _look(checkout: Checkout, target: Target, record: Record, outcomes: list[Out
 
     def deploy() -> None:
         environment.make_stack(target, noted)
-        up.up(target, run=True, yes=True)
+        up.bring_up(target, run=True, yes=True)
 
     outcomes.append(promises.attempt(*DEPLOYED, deploy))
     target.forget_exports()

@@ -202,7 +202,7 @@ def take_down(target: Target, record: Record) -> None:
     if not target.may_exist():
         return
     pushed = _shared_images(target)
-    down.down(target, yes=True, confirmed=target.name)
+    down.take_down(target, yes=True, confirmed=target.name)
     _remove_images(target, pushed)
 
 

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from herd.errors import HerdError, Interrupted
 from herd.runner.contract.keys import latest_key
-from herd.runs import outputs as published
-from herd.runs import runs
+from herd.runs import outputs, runs
 from herd.targets.target import Target
 
 JOB, REPORT, API = "verify-job", "verify-report", "verify-api"
@@ -192,7 +191,7 @@ PROMISES = (
 
 
 def _read(target: Target, file: str) -> bytes:
-    version = published.find(target, JOB, None)
+    version = outputs.find(target, JOB, None)
     answer = target.client("s3").get_object(Bucket=target.exports.data_bucket, Key=version.prefix + file)
     body: bytes = answer["Body"].read()
     return body
