@@ -19,6 +19,7 @@ from localcloud.agent.places import Capacity
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
 from localcloud.agent.tasks import Tasks
+from localcloud.agent.worker import Worker
 from localcloud.engines import Engine
 from localcloud.patches import hooks
 from localcloud.server import Server
@@ -46,20 +47,20 @@ class Agent:
         capacity = capacity or Capacity.of_this_machine()
         self._server = server
         self._bus = EventBus(server.account)
-        self._shipper = LogShipper(server)
+        self._worker = Worker("agent")
+        self._shipper = LogShipper(server, self._worker)
         self._delivery = Delivery(server)
         self._deliverers = ThreadPoolExecutor(1, thread_name_prefix="events")
         planner = Planner(server, self._shipper, images)
         self.tasks = Tasks(server, engine, task_environment, planner, self._bus, memory, clock, capacity)
-        self.services = Services(server, self.tasks, self._bus, memory)
-        self.schedules = Schedules(server, self._delivery, clock)
+        self.services = Services(server, self.tasks, self._bus, memory, self._worker)
+        self.schedules = Schedules(server, self._delivery, clock, self._worker)
         hooks.connect_listener(server.account, self)
 
     def start(self) -> None:
         """Begin. Without it tasks still run; services and schedules then only move by `tick`."""
-        self._shipper.start()
-        self.services.start()
         self.schedules.start()
+        self._worker.start()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """Stop all tasks with their grace period, ship their last lines, and end."""
@@ -69,6 +70,7 @@ class Agent:
         self.tasks.stop_all(timeout)
         self._deliverers.shutdown(wait=True, cancel_futures=True)
         self._shipper.stop()
+        self._worker.stop()
 
     def tick(self) -> None:
         """Observe, compare, act, once: fire what is due by the agent's clock and take each service's next step."""

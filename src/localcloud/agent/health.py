@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import logging
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.agent.run import TaskRun
+from localcloud.agent.worker import Worker
 from localcloud.balancer_address import balancer_address
 from localcloud.patches.elbv2.api import Health
 from localcloud.server import Server
@@ -58,27 +58,16 @@ class HealthChecks:
     """Registers targets and asks them when they are due. `on_change` is called under the lock when a target's health
     changes, and after each check of one that is unhealthy."""
 
-    def __init__(self, server: Server, on_change: Callable[[Target], None]):
+    def __init__(self, server: Server, on_change: Callable[[Target], None], worker: Worker):
         self._server = server
         self._on_change = on_change
         self._targets: list[Target] = []
-        self._wake = threading.Event()
-        self._running = False
         self._pool = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="health")
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to check."""
-        self._running = True
-        self._thread = threading.Thread(target=self._loop, name="health-checks", daemon=True)
-        self._thread.start()
+        self._step = worker.add("health checks", self._begin_checks)
 
     def stop(self) -> None:
         """Check no more."""
-        self._running = False
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(5)
+        self._step.remove()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def register(self, run: TaskRun, group: Any, port: int) -> Target:
@@ -87,7 +76,7 @@ class HealthChecks:
         group.register([{"Id": "127.0.0.1", "Port": port}])
         target = Target(run, group, port, registered=now, due=now)
         self._targets.append(target)
-        self._wake.set()
+        self._step.wake()
         return target
 
     def drain(self, target: Target) -> None:
@@ -102,17 +91,16 @@ class HealthChecks:
         self.drain(target)
         target.group.deregister([{"Id": "127.0.0.1", "Port": target.port}])
 
-    def _loop(self) -> None:
-        while self._running:
-            with self._server.lock:
-                now = time.monotonic()
-                waiting = [target for target in self._targets if not target.checking]
-                for target in (target for target in waiting if target.due <= now):
-                    target.checking = True
-                    self._pool.submit(self._check, target)
-                upcoming = [target.due for target in waiting if not target.checking]
-            self._wake.wait(max(0.0, min(upcoming) - time.monotonic()) if upcoming else None)
-            self._wake.clear()
+    def _begin_checks(self) -> float | None:
+        """Hand those that are due to the pool. Seconds until the next one is."""
+        with self._server.lock:
+            now = time.monotonic()
+            waiting = [target for target in self._targets if not target.checking]
+            for target in (target for target in waiting if target.due <= now):
+                target.checking = True
+                self._pool.submit(self._check, target)
+            upcoming = [target.due for target in waiting if not target.checking]
+        return max(0.0, min(upcoming) - now) if upcoming else None
 
     def _check(self, target: Target) -> None:
         try:
@@ -127,7 +115,7 @@ class HealthChecks:
             with self._server.lock:
                 target.checking = False
                 target.due = time.monotonic() + next_interval(target)
-            self._wake.set()
+            self._step.wake()
 
     def _judge(self, target: Target, status: int | None) -> None:
         entry = target.entry

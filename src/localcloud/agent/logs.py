@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud import backends
+from localcloud.agent.worker import Worker
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)
@@ -41,26 +42,15 @@ class Stream:
 class LogShipper:
     """Takes lines from any thread and puts them into their streams, in order."""
 
-    def __init__(self, server: Server):
+    def __init__(self, server: Server, worker: Worker):
         self._server = server
         self._waiting: dict[Stream, list[dict[str, Any]]] = defaultdict(list)
-        self._changed = threading.Condition()
-        self._running = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to ship."""
-        self._running = True
-        self._thread = threading.Thread(target=self._loop, name="logs", daemon=True)
-        self._thread.start()
+        self._lock = threading.Lock()
+        self._step = worker.add("logs", self.flush)
 
     def stop(self) -> None:
         """Ship what is there and end."""
-        with self._changed:
-            self._running = False
-            self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(5)
+        self._step.remove()
         self.flush()
 
     def open(self, stream: Stream, create_group: bool) -> None:
@@ -76,13 +66,15 @@ class LogShipper:
     def write(self, stream: Stream, line: str) -> None:
         """Take a line; it is shipped a moment later."""
         now = int(time.time() * 1000)
-        with self._changed:
+        with self._lock:
+            first = not self._waiting
             self._waiting[stream] += [{"timestamp": now, "message": part} for part in cut(line)]
-            self._changed.notify()
+        if first:
+            self._step.wake(GATHER_SECONDS)
 
     def flush(self) -> None:
         """Ship everything taken so far before returning."""
-        with self._changed:
+        with self._lock:
             batch, self._waiting = self._waiting, defaultdict(list)
         if not batch:
             return
@@ -98,16 +90,6 @@ class LogShipper:
             backend.put_log_events(stream.group, stream.name, events)
         except Exception as error:  # the group may be gone: on AWS too its late lines are lost
             log.info("lost %d log lines of %s: %r", len(events), stream.name, error)
-
-    def _loop(self) -> None:
-        while True:
-            with self._changed:
-                while self._running and not self._waiting:
-                    self._changed.wait()
-                if not self._running:
-                    return
-            time.sleep(GATHER_SECONDS)
-            self.flush()
 
 
 def cut(line: str) -> list[str]:

@@ -1,14 +1,15 @@
 """EventBridge Scheduler comes true: schedules fire, failed targets are tried again, and what is left goes to a queue.
 
-`tick` fires what is due by the agent's clock and says when the next thing is due; the loop sleeps until then or until a
-schedule changes. A computer that slept fires each overdue schedule once, not once for each time missed.
+The agent's worker looks at them when the next one is due by the agent's clock, or when one has changed. Deliveries are
+made in a pool, because a target may take its time. A computer that slept fires each overdue schedule once, not once for
+each time missed.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from botocore.exceptions import ClientError
 from localcloud import backends, cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
+from localcloud.agent.worker import Worker
 from localcloud.iam.errors import CannotAssume
 from localcloud.server import Server
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP_SECONDS = 30.0
 """The clock may be set and the computer may sleep: look at the time of day at least so often."""
+
+DELIVERIES_AT_ONCE = 4
 
 LARGEST_STEP_BACK = timedelta(hours=3)
 """A clock that is set back by no more (somebody's summer time, a correction) has the same hours twice: what has fired
@@ -78,59 +82,57 @@ class Invocation:
 class Schedules:
     """Fires the account's schedules."""
 
-    def __init__(self, server: Server, delivery: Delivery, clock: Clock):
+    def __init__(self, server: Server, delivery: Delivery, clock: Clock, worker: Worker):
         self._server = server
         self._delivery = delivery
         self._clock = clock
         self._armed: dict[str, Armed] = {}
         self._again: list[Invocation] = []
         self._latest: datetime | None = None
-        self._wake = threading.Event()
-        self._running = False
-        self._thread: threading.Thread | None = None
+        self._pool = ThreadPoolExecutor(DELIVERIES_AT_ONCE, thread_name_prefix="schedules")
+        self._step = worker.add("schedules", self._fire)
 
     def start(self) -> None:
-        """Begin to fire. Schedules that are there already were made by an earlier process: what they missed while
-        there was none is not made up for.
+        """Call it before the worker begins. Schedules that are there already were made by an earlier process: what they
+        missed while there was none is not made up for.
         """
         with self._server.lock:
             self._rearm(self._clock.now())
-        self._running = True
-        self._thread = threading.Thread(target=self._loop, name="schedules", daemon=True)
-        self._thread.start()
 
     def stop(self) -> None:
-        """Fire no more."""
-        self._running = False
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(5)
+        """Fire no more; what has fired is delivered."""
+        self._step.remove()
+        self._pool.shutdown()
 
     def changed(self) -> None:
         """A schedule was made, changed or removed."""
-        self._wake.set()
+        self._step.wake()
 
-    def _loop(self) -> None:
-        while self._running:
-            due = self.tick()
-            left = (due - self._clock.now()).total_seconds() if due else LONGEST_SLEEP_SECONDS
-            self._wake.wait(min(LONGEST_SLEEP_SECONDS, max(0.0, left)) if due else None)
-            self._wake.clear()
-
-    def tick(self) -> datetime | None:
-        """Fire everything that is due. When the next thing is due; None if nothing is."""
+    def tick(self) -> None:
+        """Fire everything that is due, and deliver it before returning."""
         now = self._clock.now()
-        if self._latest is not None and now < self._latest - LARGEST_STEP_BACK:
-            self._start_over(now)
-        self._latest = now
-        with self._server.lock:
-            invocations = self._due_schedules(now)
-        invocations += [invocation for invocation in self._again if invocation.due <= now]
-        self._again = [invocation for invocation in self._again if invocation.due > now]
-        for invocation in invocations:
+        for invocation in self._due_invocations(now):
             self._invoke(invocation, now)
-        upcoming = [armed.due for armed in self._armed.values() if armed.due is not None]
-        return min([*upcoming, *(invocation.due for invocation in self._again)], default=None)
+
+    def _fire(self) -> float | None:
+        """Hand everything that is due to the pool. In how many seconds to look again."""
+        now = self._clock.now()
+        for invocation in self._due_invocations(now):
+            self._pool.submit(self._invoke, invocation, now)
+        with self._server.lock:
+            upcoming = [armed.due for armed in self._armed.values() if armed.due is not None]
+            due = min([*upcoming, *(invocation.due for invocation in self._again)], default=None)
+        return None if due is None else min(LONGEST_SLEEP_SECONDS, max(0.0, (due - self._clock.now()).total_seconds()))
+
+    def _due_invocations(self, now: datetime) -> list[Invocation]:
+        with self._server.lock:
+            if self._latest is not None and now < self._latest - LARGEST_STEP_BACK:
+                self._start_over(now)
+            self._latest = now
+            invocations = self._due_schedules(now)
+            invocations += [invocation for invocation in self._again if invocation.due <= now]
+            self._again = [invocation for invocation in self._again if invocation.due > now]
+        return invocations
 
     def _start_over(self, now: datetime) -> None:
         """Go by the new time: what was worked out in the old one could lie years ahead."""
@@ -214,7 +216,9 @@ class Schedules:
         else:
             invocation.attempt += 1
             invocation.due = again
-            self._again.append(invocation)
+            with self._server.lock:
+                self._again.append(invocation)
+            self._step.wake()
 
     def _give_up(self, invocation: Invocation, error: Exception, exhausted: str) -> None:
         queue = (invocation.target.get("DeadLetterConfig") or {}).get("Arn")

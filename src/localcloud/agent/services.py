@@ -1,13 +1,12 @@
 """Services come true: the desired number of healthy tasks, rolled over to a new definition without a gap.
 
-`reconcile` looks at what is declared and at what runs, and takes the next step. It is called whenever something changed
-and when a restart is due, not by the clock.
+`reconcile` looks at what is declared and at what runs, and takes the next step. The agent's worker calls it whenever
+something changed and when a restart is due, not by the clock.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from localcloud.agent.health import HealthChecks, Target
 from localcloud.agent.memory import Memory
 from localcloud.agent.run import TaskRun
 from localcloud.agent.tasks import Tasks
+from localcloud.agent.worker import Worker
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)
@@ -31,45 +31,27 @@ SCHEDULER = "ServiceSchedulerInitiated"
 class Services:
     """Runs the account's services."""
 
-    def __init__(self, server: Server, tasks: Tasks, bus: EventBus, memory: Memory):
+    def __init__(self, server: Server, tasks: Tasks, bus: EventBus, memory: Memory, worker: Worker):
         self._server = server
         self._tasks = tasks
         self._bus = bus
         self._memory = memory
-        self._health = HealthChecks(server, self._target_changed)
+        self._health = HealthChecks(server, self._target_changed, worker)
         self._states: dict[str, ServiceState] = {}
         self._by_run: dict[TaskRun, tuple[ServiceState, ServiceTask]] = {}
-        self._wake = threading.Event()
-        self._running = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begin to run services."""
-        self._running = True
-        self._health.start()
-        self._thread = threading.Thread(target=self._loop, name="services", daemon=True)
-        self._thread.start()
+        self._step = worker.add("services", self.reconcile)
 
     def stop(self) -> None:
         """Start no tasks any more; those that run are the caller's to stop."""
-        self._running = False
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(5)
+        self._step.remove()
         self._health.stop()
 
     def changed(self, service: Any) -> None:
         """A service was declared anew, or is to go. Hold the lock."""
-        self._wake.set()
-
-    def _loop(self) -> None:
-        while self._running:
-            due = self.reconcile()
-            self._wake.wait(None if due is None else max(0.0, due - time.monotonic()))
-            self._wake.clear()
+        self._step.wake()
 
     def reconcile(self) -> float | None:
-        """Take the next step for each service. When to be called again (time.monotonic()) if nothing else happens."""
+        """Take the next step for each service. In how many seconds to be called again if nothing else happens."""
         due: list[float] = []
         with self._server.lock:
             for _, backend in backends.regions("ecs", self._server.account):
@@ -80,7 +62,7 @@ class Services:
                         due += self._reconcile(backend, service)
                     except Exception:
                         log.exception("service %s is stuck", service.name)
-        return min(due, default=None)
+        return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _reconcile(self, backend: Any, service: Any) -> list[float]:
         state = self._states.get(service.arn)
@@ -225,7 +207,7 @@ class Services:
             cluster=state.service.cluster_arn, service=state.service.arn, taskDefinition=good
         )
         state.say(f"rolling back to deployment {again.id}.")
-        self._wake.set()
+        self._step.wake()
 
     # --- tasks and targets ---
 
@@ -238,7 +220,7 @@ class Services:
                 self._forget_targets(member)
             elif not member.registered:
                 self._register(state, member)
-        self._wake.set()
+        self._step.wake()
 
     def _register(self, state: ServiceState, member: ServiceTask) -> None:
         groups = backends.elbv2(self._server.account, state.service.region_name).target_groups
@@ -279,7 +261,7 @@ class Services:
                 state.say(f"(port {target.port}) is unhealthy in (target-group {group}) due to (reason {reason})")
                 member.unhealthy = True
                 self._stop(member, f"Task failed ELB health checks in (target-group {group})")
-        self._wake.set()
+        self._step.wake()
 
     def _stop(self, member: ServiceTask, reason: str) -> None:
         self._tasks.request_stop(member.run.task, SCHEDULER, reason)
