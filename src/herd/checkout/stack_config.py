@@ -14,8 +14,7 @@ from typing import Any
 
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
-from herd.infra.settings.schema import NAMESPACE, misplaced, own
-from herd.infra.settings.schema import key as key_of
+from herd.infra.settings.schema import NAMESPACE, config_key, misplaced, own
 from herd.toolchain import atomic
 
 TEMPLATE = "dev"
@@ -70,10 +69,10 @@ def prepare(
         **_without_adopted(new.get("config") or {}),
         "aws:region": region,
         "aws:allowedAccountIds": [LOCAL_ACCOUNT],
-        key_of("account"): LOCAL_ACCOUNT,
-        key_of("scheme"): "http",
+        config_key("account"): LOCAL_ACCOUNT,
+        config_key("scheme"): "http",
     }
-    key = key_of("expired")
+    key = config_key("expired")
     if expired is None:
         expired = (old.get("config") or {}).get(key, ())
     new["config"] = _with(new["config"], key, expired)
@@ -92,7 +91,7 @@ def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) 
     # A person may have told Pulumi of another file.
     told = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
     source = Path(told) if told else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    key = key_of("expired")
+    key = config_key("expired")
     settings = read(source) if expired is not None and source.exists() else {}
     config = settings.get("config") or {}
     if expired is None or list(config.get(key) or ()) == list(expired):
@@ -113,10 +112,10 @@ def _without_adopted(config: dict[str, Any]) -> dict[str, Any]:
 
     So one file is dev's on the laptop and on AWS. prod cannot be without its data and its boundary, and is refused.
     """
-    elsewhere = str(config.get(key_of("account")) or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
-    if not elsewhere or config.get(key_of("profile")) == "prod":
+    elsewhere = str(config.get(config_key("account")) or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
+    if not elsewhere or config.get(config_key("profile")) == "prod":
         return config
-    adopted = {key_of(name) for name in OF_ITS_ACCOUNT}
+    adopted = {config_key(name) for name in OF_ITS_ACCOUNT}
     return {key: value for key, value in config.items() if key not in adopted or value == "create"}
 
 

@@ -34,15 +34,14 @@ def init(
     """
     import tempfile
 
-    from herd.checkout import init as projects
-    from herd.checkout import releases
+    from herd.checkout import init, releases
 
     root = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
-        projects.plan(root, name, None, Path(folder))  # what is wrong is said before wheels are built
+        init.plan(root, name, None, Path(folder))  # what is wrong is said before wheels are built
         releases.of_this_herd(Path(folder))
-        planned = projects.plan(root, name, source, Path(folder))
-        projects.write(planned)
+        planned = init.plan(root, name, source, Path(folder))
+        init.write(planned)
     console.note(f"{planned.name} in {root}:")
     for path in planned.files:
         console.say(f"+ {path}")
@@ -52,7 +51,7 @@ def init(
         console.say(f"took {line}")
     for line in planned.adopted.left:
         console.note(f"left {line}")
-    makefile = next((f" -f {path}" for path in planned.files if path == projects.SPARE_MAKEFILE), "")
+    makefile = next((f" -f {path}" for path in planned.files if path == init.SPARE_MAKEFILE), "")
     if ".gitignore" in planned.kept:
         console.note("see that .gitignore has /.venv/ and /.herd/, which hold keys and packages")
     console.note(f"`make{makefile} up` brings it up on this machine; `make{makefile} down` removes it")
@@ -87,17 +86,16 @@ def upgrade(
     import subprocess
     import tempfile
 
-    from herd.checkout import releases
-    from herd.checkout import upgrade as upgrades
+    from herd.checkout import releases, upgrade
     from herd.checkout.find import find_checkout
     from herd.errors import HerdError
 
     root = find_checkout().root
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
         releases.of(to, Path(folder))
-        planned = upgrades.plan(root, Path(folder), [path.as_posix() for path in keep or ()])
+        planned = upgrade.plan(root, Path(folder), [path.as_posix() for path in keep or ()])
     if planned.conflicts:
-        beside = upgrades.put_beside(root, planned)
+        beside = upgrade.put_beside(root, planned)
         raise HerdError(
             "\n".join(
                 [
@@ -112,7 +110,7 @@ def upgrade(
         console.say(f"nothing to take: this is {planned.release} already")
         return
     with console.step(f"taking release {planned.release}"):
-        upgrades.apply(root, planned)
+        upgrade.apply(root, planned)
     for path in planned.files:
         console.say(f"~ {path}")
     for path in planned.removed:

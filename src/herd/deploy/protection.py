@@ -14,8 +14,7 @@ from typing import Any
 from herd import console
 from herd.engine.changes import short, type_and_name
 from herd.errors import HerdError, WrongInput
-from herd.infra.settings.schema import key as key_of
-from herd.infra.settings.schema import own
+from herd.infra.settings.schema import config_key, own
 from herd.review.exposure import LOST
 from herd.targets.target import Target
 
@@ -121,10 +120,10 @@ def unprotected_settings(target: Target) -> Iterator[Path]:
     checkout = target.checkout
     settings = target.settings()
     runs_with = {
-        key if ":" in key else key_of(key): value
+        key if ":" in key else config_key(key): value
         for key, value in (target.deployed.runs_with if target.deployed else {}).items()
     }
-    settings["config"] = {**(settings.get("config") or {}), **runs_with, key_of("protect"): False}
+    settings["config"] = {**(settings.get("config") or {}), **runs_with, config_key("protect"): False}
     handle, name = tempfile.mkstemp(suffix=".yaml", prefix="unprotected-", dir=checkout.folder())
     try:
         with os.fdopen(handle, "w") as file:

@@ -15,7 +15,7 @@ from herd import PACKAGE
 from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
-from herd.infra.settings.schema import key as key_of
+from herd.infra.settings.schema import config_key
 from herd.policy import exceptions
 from herd.policy.catalogue import RULES, examine
 from herd.policy.exceptions import Exceptions, ExceptionsError
@@ -76,7 +76,7 @@ def declared(checkout: Checkout, environment: str) -> list[Resource]:
 def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:
     """The settings that the program gets, and the resources that it asks for."""
     config, secret = configuration(checkout, environment)
-    config[key_of("expired")] = json.dumps(review_dates.expired(specs))
+    config[config_key("expired")] = json.dumps(review_dates.expired(specs))
     made = _run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
@@ -100,8 +100,8 @@ def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str],
             settings[name] = default
     source = stack_config.tracked(checkout, environment)
     settings |= stack_config.read(source).get("config") or {} if source else {}
-    account = str(settings.get(key_of("account")) or stack_config.LOCAL_ACCOUNT)
-    settings[key_of("account")] = account
+    account = str(settings.get(config_key("account")) or stack_config.LOCAL_ACCOUNT)
+    settings[config_key("account")] = account
     settings.setdefault("aws:allowedAccountIds", [account])
     readable = {str(key): _readable(value) for key, value in settings.items()}
     secret = [str(key) for key, value in settings.items() if readable[str(key)] != value]
@@ -120,12 +120,12 @@ def _readable(value: Any) -> Any:
 def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
     """Run the program on its own interpreter; what it asked for."""
     arguments = {
-        "account": config[key_of("account")],
+        "account": config[config_key("account")],
         "region": config.get("aws:region", stack_config.LOCAL_REGION),
         "project": checkout.project,
         "stack": environment,
         "program": str(checkout.root / "infra"),
-        "vpc": config.get(key_of("vpc"), ""),
+        "vpc": config.get(config_key("vpc"), ""),
     }
     with tempfile.TemporaryDirectory(prefix="herd-check-") as folder:
         result = Path(folder) / "result.json"

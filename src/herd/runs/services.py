@@ -29,7 +29,7 @@ _UNHEALTHY = re.compile(r"is unhealthy in .*due to \(reason (.+?)\)\.?$")
 
 @dataclass(frozen=True)
 class Service:
-    """One service now. `state` is one of DESIGN 6's words for a service."""
+    """One service as it is now. `state`: one of the states of services in docs/guide/contract.md."""
 
     name: str
     state: str

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from herd.errors import HerdError
-from herd.infra.settings.schema import key as key_of
+from herd.infra.settings.schema import config_key
 from herd.targets import exports
 from herd.targets.exports import Exports
 from herd.targets.stack import Stack
@@ -97,7 +97,7 @@ class Target(Stack):
         if self.deployed:
             return self.deployed.protected
         config = self.settings().get("config") or {}
-        return str(config.get(key_of("protect"), config.get(key_of("profile")) == "prod")).lower() == "true"
+        return str(config.get(config_key("protect"), config.get(config_key("profile")) == "prod")).lower() == "true"
 
     @abstractmethod
     def shell_variables(self) -> dict[str, str | None]:

@@ -17,8 +17,7 @@ from herd.infra import naming
 from herd.infra.settings import load as settings
 from herd.infra.settings.load import PROFILES, Settings, SettingsError, parse
 from herd.infra.settings.readers import is_arm64
-from herd.infra.settings.schema import BY_PROFILE, SETTINGS, misplaced, own
-from herd.infra.settings.schema import key as key_of
+from herd.infra.settings.schema import BY_PROFILE, SETTINGS, config_key, misplaced, own
 from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from herd.runner.contract import names
 
@@ -89,9 +88,9 @@ def test_settings_of_an_earlier_herd_are_not_passed_over() -> None:
 
 @given(st.sampled_from(sorted(SETTINGS)), st.sampled_from(["herd", "acme", "herd-2"]))
 def test_a_setting_is_found_below_herds_name_alone(setting: str, project: str) -> None:
-    assert own({key_of(setting): 1, f"x-{key_of(setting)}": 2, "aws:region": 3}) == {setting: 1}
+    assert own({config_key(setting): 1, f"x-{config_key(setting)}": 2, "aws:region": 3}) == {setting: 1}
     assert bool(list(misplaced(project, {f"{project}:{setting}": 1}))) == (project != "herd")
-    assert not list(misplaced(project, {key_of(setting): 1}))
+    assert not list(misplaced(project, {config_key(setting): 1}))
 
 
 def test_a_profiles_defaults_can_be_set_one_by_one() -> None:

@@ -168,7 +168,7 @@ def _write_settings(checkout: Checkout, folder: Path, record: Record, file: Mapp
     own = settings(checkout, record, file)
     others = {key: value for key, value in (file.get("config") or {}).items() if key.startswith("aws:")}
     path = folder / f"Pulumi.{record.name}.yaml"
-    config = {**others, **{schema.key(key): value for key, value in own.items()}}
+    config = {**others, **{schema.config_key(key): value for key, value in own.items()}}
     # What `stack init` wrote: with another salt or key the stack's state could not be read.
     encryption = {key: file[key] for key in ("secretsprovider",) if key in file}
     path.write_text(yaml.safe_dump({**encryption, "config": config}, sort_keys=False))

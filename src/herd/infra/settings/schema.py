@@ -24,14 +24,14 @@ class Declared:
     description: str
 
 
-def key(setting: str) -> str:
+def config_key(setting: str) -> str:
     """The key of a setting in a stack's file: `herd:network`."""
     return f"{NAMESPACE}:{setting}"
 
 
 def own(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings among all keys of a stack's file: `{"herd:profile": "prod"}` -> `{"profile": "prod"}`."""
-    prefix = key("")
+    prefix = config_key("")
     return {str(name).removeprefix(prefix): value for name, value in config.items() if str(name).startswith(prefix)}
 
 
@@ -40,7 +40,7 @@ def misplaced(project: str, config: Mapping[str, Any]) -> Iterator[str]:
     for name in sorted(map(str, config)):
         namespace, _, setting = name.partition(":")
         if namespace == project != NAMESPACE and setting in SETTINGS:
-            yield f"{name}: settings are herd:<setting> in every project; rename it to {key(setting)}"
+            yield f"{name}: settings are herd:<setting> in every project; rename it to {config_key(setting)}"
 
 
 SETTINGS: Mapping[str, Declared] = {
