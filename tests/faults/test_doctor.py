@@ -312,7 +312,7 @@ NEEDS_NETWORK = {"no uv", "other packages"}
 
 
 def findings() -> dict[str, Finding]:
-    return {finding.what: finding for finding in checks.examine()}
+    return {finding.what: finding for finding in checks.run_checks()}
 
 
 @pytest.mark.parametrize("name", ROWS)

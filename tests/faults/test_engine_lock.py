@@ -105,6 +105,6 @@ def test_of_a_living_engine_that_does_not_end(
 
 def test_of_another_machine_it_is_respected(target: LocalTarget, take: Take) -> None:
     file = take(1, "another-machine")
-    with pytest.raises(HerdError, match=r"another-machine.*nobody can tell") as refused:
+    with pytest.raises(HerdError, match=r"another-machine.*cannot see whether") as refused:
         lock.settle(target)
     assert file.exists() and str(file) in str(refused.value)

@@ -60,7 +60,8 @@ def test_a_suspended_local_cloud_is_started_again(world: World) -> None:
     cloud.send_signal(signal.SIGSTOP)
     done = world.herd("status")
     assert "gamma" in done.stdout
-    assert f"the local cloud (process {cloud.pid}) was suspended; it is started again" in done.stderr, done.stderr
+    said = f"the local cloud (process {cloud.pid}) was suspended; restarting it with its state"
+    assert said in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"port": null, "pid": 1, "instance": "x", "control": "/nowhere"}'])

@@ -103,7 +103,7 @@ def test_one_that_runs_older_code_is_started_again_with_what_it_holds(
     s3.create_bucket(Bucket="herd-kept", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     after = local_cloud.start(home)
     assert before and (after.instance, after.port) == (before.instance, before.port) and after.pid != before.pid
-    assert notes == ["the local cloud runs the code of an earlier Herd: it is started again, with what it holds"]
+    assert notes == ["the local cloud runs the code of an earlier Herd: restarting it with its state"]
     assert "herd-kept" in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
     assert local_cloud.start(home) == after, "once is enough"
 
@@ -112,10 +112,10 @@ def test_one_that_runs_older_code_goes_on_while_somebody_is_at_work_in_it(
     home: Checkout, released: None, notes: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = local_cloud.running(home)
-    with environment_lock.taken(home, "pr-17"), monkeypatch.context() as another:
+    with environment_lock.held(home, "pr-17"), monkeypatch.context() as another:
         another.setattr(os, "getpid", lambda: 1)
         assert local_cloud.start(home) == before
-    assert len(notes) == 1 and notes[0].endswith("is at work in it, so it goes on")
+    assert len(notes) == 1 and notes[0].endswith("uses it")
 
 
 def test_it_is_gone_after_stop(home: Checkout) -> None:

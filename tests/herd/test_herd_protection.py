@@ -84,7 +84,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
 
 
 def test_what_is_said(prod: Prod) -> None:
-    assert protection.explain(prod, protection.held(prod)) == [
+    assert protection.explain(prod, protection.resources_of(prod)) == [
         "prod is protected. Taking it down removes all of its 3 resources, and with them",
         "    aws:ecs:Cluster ecs: everything that runs in it",
         "    aws:lb:LoadBalancer public-balancer: its address: people and programs must use another one",

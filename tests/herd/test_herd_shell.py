@@ -234,7 +234,7 @@ def test_a_state_without_its_passphrase_is_not_given_another(checkout: Checkout,
     if left is not None:
         passphrase.write_text(left)
     with pytest.raises(
-        HerdError, match=r"is missing or empty, and nothing else opens Pulumi's state.*`herd up` takes up"
+        HerdError, match=r"is missing or empty, and nothing else decrypts Pulumi's state.*`herd up` adopts"
     ):
         pulumi_env.ensure_passphrase(checkout)
     assert not passphrase.exists() or not passphrase.read_text()

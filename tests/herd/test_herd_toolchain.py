@@ -351,4 +351,4 @@ def test_plugins_are_missing_until_they_are_in_pulumis_home_or_on_path(tmp_path:
     on_path.parent.mkdir()
     on_path.touch(mode=0o755)
     assert pulumi_cli.missing_plugins(("aws", "docker"), base) == []
-    assert f"`pulumi plugin install resource {docker} --file FILE`" in pulumi_cli.how_to_bring([docker])
+    assert f"`pulumi plugin install resource {docker} --file FILE`" in pulumi_cli.plugin_install_advice([docker])

@@ -116,7 +116,11 @@ def test_a_record_stays_until_nothing_is_left(checkout: Checkout) -> None:
 
 
 def test_two_at_once_do_not_meet(checkout: Checkout) -> None:
-    with environment.alone(checkout), pytest.raises(HerdError, match="at work"), environment.alone(checkout):
+    with (
+        environment.verification_lock(checkout),
+        pytest.raises(HerdError, match="at work"),
+        environment.verification_lock(checkout),
+    ):
         pass
 
 

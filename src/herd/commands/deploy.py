@@ -151,6 +151,6 @@ def stop() -> None:
     from herd.targets import environment_lock, local_cloud
 
     here = find_checkout()
-    with environment_lock.all_taken(here), local_cloud.guarded(here):
+    with environment_lock.all_held(here), local_cloud.start_lock(here):
         stopped = local_cloud.stop(here)
     console.say(f"the local cloud of {here.root} is stopped" if stopped else "the local cloud was not running")

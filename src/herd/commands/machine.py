@@ -43,7 +43,7 @@ def env(
         target.expired = review_dates.expired_in(target.checkout, target.name)
         if target.expired:
             console.note(f"expired, so their schedules are off: {', '.join(target.expired)}", style="red")
-        local_stack.prepare_alone(target)
+        local_stack.prepare_locked(target)
     console.document(pulumi_env.script(target.shell_variables(), commands=login) + "\n")
 
 
@@ -80,16 +80,16 @@ def doctor(
             raise WrongInput("--aws looks at a stack on AWS: name it with --stack")
         if fix:
             raise WrongInput("--fix repairs this machine; what is wrong in an account is yours to change")
-        findings = aws_account.examine(choose.aws(stack))
+        findings = aws_account.run_checks(choose.aws(stack))
     elif stack is not None:
         raise WrongInput("--stack names a stack on AWS: `herd doctor --aws --stack " + stack + "` looks at it")
     else:
-        findings = checks.examine()
+        findings = checks.run_checks()
     if fix:
         console.note(f"in {find_checkout().root}:")
         for line in checks.fix(findings):
             console.say(line)
-        findings = checks.examine()
+        findings = checks.run_checks()
     console.table(
         ["", "WHAT", "FOUND"],
         [["!" if f.note else "✓" if f.good else "✗", f.what, f.state] for f in findings],

@@ -57,7 +57,7 @@ def set_(
     target = choose(environment, stack)
     value = secret_store.ask(name, file)
     target.approve(f"set the secret {name}", yes)
-    local_stack.prepare_alone(target)
+    local_stack.prepare_locked(target)
     is_new = secret_store.put(target, name, value)
     console.say(f"{name} is {'kept' if is_new else 'changed'} in {target.name}")
     restarted = [] if no_restart or is_new else secret_store.restart(target, name)

@@ -179,7 +179,7 @@ def choose(options: Options, here: bool) -> Account:
     if here:
         environment = local(None)
         environment.announce()
-        local_stack.prepare_alone(environment)
+        local_stack.prepare_locked(environment)
         region, account = environment.client("s3").meta.region_name, _account_of(environment)
         return LocalAccount(
             {**config, **options.config(), "aws:region": region, f"{PROJECT}:account": account}, environment

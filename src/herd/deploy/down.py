@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from herd import console
-from herd.deploy import leftovers, local_stack, protection, unowned
+from herd.deploy import leftovers, local_stack, protection, unmanaged
 from herd.deploy.leftovers import Left
 from herd.engine.pulumi import Engine
 from herd.errors import WrongInput
@@ -45,22 +45,22 @@ def _remove_environment(target: Target, guarded: list[str], keep: Keep) -> None:
     left = leftovers.look(target, keep.secrets, keep.buckets)
     if left.unseen:
         console.note(f"could not be looked at: {', '.join(left.unseen)}")
-    leftovers.refuse(target, left)
+    leftovers.raise_if_any(target, left)
     Engine(target).remove()
 
 
 @_remove_environment.register
 def _(target: LocalTarget, guarded: list[str], keep: Keep) -> None:
-    with target.alone():
+    with target.locked():
         left = _empty(target, guarded, keep)
     # Once the environment's lock is free: of two that take theirs down at once, the last must see that it is the last.
-    local_stack.rest(target.checkout, left)
+    local_stack.stop_when_empty(target.checkout, left)
 
 
 def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
     """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
     was_up = target.state_file.exists()
-    if was_up or local_cloud.holds(target.checkout):
+    if was_up or local_cloud.has_state(target.checkout):
         # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
         local_stack.start_to_take_down(target)
     if was_up:
@@ -71,14 +71,14 @@ def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
     cloud = local_cloud.running(target.checkout)
     left = None
     if cloud is not None:
-        unowned.sweep(target, keep.released)
+        unmanaged.sweep(target, keep.released)
         secret_store.clear(target, keep.secrets)
-        left = leftovers.look(target, keep.secrets, keep.buckets, unowned.all_of(cloud))
-        unowned.mention(left.kept, target)
+        left = leftovers.look(target, keep.secrets, keep.buckets, unmanaged.all_of(cloud))
+        unmanaged.mention(left.retained, target)
     # Also where there was no stack yet: an `up` that was killed may have written its settings.
     local_stack.forget(target)
     if left is not None:
-        leftovers.refuse(target, left)
+        leftovers.raise_if_any(target, left)
     leftovers.clear_files(target)
     if not was_up:
         console.say(f"{target.name} was not up")
@@ -91,7 +91,7 @@ def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
 
 def _approve(target: Target, yes: bool, confirmed: str | None) -> list[str]:
     """Have it confirmed that an environment goes; the URNs of what cannot be deleted before it is unprotected."""
-    resources = protection.held(target)
+    resources = protection.resources_of(target)
     if not resources or not target.is_protected:
         if confirmed not in (None, target.name):
             raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")

@@ -17,7 +17,7 @@ from pathlib import Path
 from herd.checkout.find import Checkout
 from herd.deploy import inventory
 from herd.deploy.inventory import Item
-from herd.deploy.unowned import Unowned
+from herd.deploy.unmanaged import Unmanaged
 from herd.errors import HerdError
 from herd.targets.target import Target
 from herd.toolchain import atomic
@@ -39,26 +39,26 @@ class Left:
     """
 
     own: list[Item]
-    strangers: list[Item]
-    came: list[Item]
+    others: list[Item]
+    added: list[Item]
     unseen: tuple[str, ...]
     secrets: list[Item] = field(default_factory=list)
-    kept: tuple[Unowned, ...] = ()
+    retained: tuple[Unmanaged, ...] = ()
 
 
-def remember(target: Target) -> None:
+def record_existing(target: Target) -> None:
     """Note what there is before an environment is made."""
     names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
     atomic.write(_memory(target), json.dumps(sorted(names)))
 
 
 def look(
-    target: Target, keeps_secrets: bool = False, adopted: Collection[str] = (), kept: tuple[Unowned, ...] = ()
+    target: Target, keeps_secrets: bool = False, adopted: Collection[str] = (), retained: tuple[Unmanaged, ...] = ()
 ) -> Left:
     """What the environment has left in the account, once what goes by itself has gone. `adopted` buckets were never its
     own, though they may be called or tagged like it; what is `kept` stays on purpose.
     """
-    names = {name for one in kept for name in one.names}
+    names = {name for one in retained for name in one.names}
     whole = target.owns_account
     before = _before(target)
     deadline = time.monotonic() + target.pace.gone
@@ -71,13 +71,13 @@ def look(
         if keeps_secrets:
             own = [item for item in own if item.kind != "secret"]
         if not own or time.monotonic() > deadline:
-            strangers = sorted(item for item in now.items if whole and not item.environment and item.name not in names)
-            came = [item for item in strangers if str(item) not in before]
-            return Left(own, strangers, came, now.unseen, secrets, kept)
+            others = sorted(item for item in now.items if whole and not item.environment and item.name not in names)
+            added = [item for item in others if str(item) not in before]
+            return Left(own, others, added, now.unseen, secrets, retained)
         time.sleep(target.pace.poll)
 
 
-def refuse(target: Target, left: Left) -> None:
+def raise_if_any(target: Target, left: Left) -> None:
     """Raise HerdError that names what is left, if anything is."""
     if not left.own:
         return

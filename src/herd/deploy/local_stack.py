@@ -13,7 +13,7 @@ from pathlib import Path
 from herd import console
 from herd.checkout import stack_config
 from herd.checkout.find import Checkout
-from herd.deploy import leftovers, unowned
+from herd.deploy import leftovers, unmanaged
 from herd.deploy.leftovers import Left
 from herd.engine import lock
 from herd.engine.pulumi import Engine
@@ -40,9 +40,9 @@ def _(target: LocalTarget, then: str = AGAIN) -> None:
     _prepare_stack(target, then)
 
 
-def prepare_alone(target: Target) -> None:
+def prepare_locked(target: Target) -> None:
     """`prepare`, once whoever is at work on the environment has ended."""
-    with target.alone():
+    with target.locked():
         prepare(target)
 
 
@@ -53,7 +53,7 @@ def settle(target: Target) -> None:
 
 @settle.register
 def _(target: LocalTarget) -> None:
-    unowned.tidy(target)
+    unmanaged.tidy(target)
     losses.record(target, target.cloud.losses)
 
 
@@ -84,9 +84,9 @@ def _prepare_stack(target: LocalTarget, then: str) -> None:
         )
         forget(target)
     if not target.state_file.exists():
-        leftovers.remember(target)
+        leftovers.record_existing(target)
         # First: an engine that finds the new state would be right to say that nothing is in it.
-        unowned.take_up(target)
+        unmanaged.adopt_resources(target)
         Engine(target).init(target.checkout.pulumi)
         losses.record(target, target.cloud.losses)
     elif losses.suspected(target):
@@ -134,22 +134,22 @@ def start_to_take_down(target: LocalTarget) -> None:
         start_cloud(target, anywhere=True)
 
 
-def rest(checkout: Checkout, left: Left | None) -> None:
+def stop_when_empty(checkout: Checkout, left: Left | None) -> None:
     """Stop the local cloud when it has nothing more to hold, and see that nothing of it is left."""
-    if left and left.came:
-        things = "\n".join(f"    {item}" for item in left.came)
+    if left and left.added:
+        things = "\n".join(f"    {item}" for item in left.added)
         console.note(f"not removed, because no environment made it:\n{things}")
-    with local_cloud.guarded(checkout):
-        if environments(checkout) or environment_lock.at_work(checkout):
+    with local_cloud.start_lock(checkout):
+        if environments(checkout) or environment_lock.holders(checkout):
             _leave_foreign_port(checkout)
             return
-        if left and left.kept:
+        if left and left.retained:
             console.note("the local cloud stays up, for what no state of Pulumi's names; `herd stop` stops it")
             return
         if left and left.secrets:
             console.note("the local cloud stays up, for the secrets of protected environments; `herd stop` stops it")
             return
-        if left and left.strangers:
+        if left and left.others:
             console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
             return
         cloud = local_cloud.running(checkout)
@@ -186,6 +186,6 @@ def _others(cloud: local_cloud.LocalCloud | None) -> list[str]:
 def _leave_foreign_port(checkout: Checkout) -> None:
     """End a local cloud that had to start at another port: the addresses of what is still up contain its own."""
     cloud, own = local_cloud.running(checkout), local_cloud.port(checkout)
-    if cloud and cloud.port != own and not environment_lock.at_work(checkout):
+    if cloud and cloud.port != own and not environment_lock.holders(checkout):
         local_cloud.stop(checkout)
         console.note(f"the local cloud's own port {own} is taken by another program: it is stopped until that ends")

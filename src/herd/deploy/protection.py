@@ -39,7 +39,7 @@ ADOPTED = {
 
 
 @dataclass(frozen=True)
-class Held:
+class ManagedResource:
     """A resource as Pulumi's state has it."""
 
     type: str
@@ -66,17 +66,17 @@ def adopted_buckets(target: Target) -> frozenset[str]:
     return frozenset(str(adopted[key]) for key in ("data_bucket", "log_bucket") if adopted.get(key))
 
 
-def held(target: Target) -> list[Held]:
+def resources_of(target: Target) -> list[ManagedResource]:
     """Everything that the environment's state lists, without components and providers."""
     resources = []
     for entry in target.state_resources():
         type_, name = type_and_name(entry["urn"])
         if entry.get("custom") and not type_.startswith("pulumi:"):
-            resources.append(Held(short(type_), name, entry["urn"], entry.get("inputs") or {}))
+            resources.append(ManagedResource(short(type_), name, entry["urn"], entry.get("inputs") or {}))
     return resources
 
 
-def approve(target: Target, resources: list[Held], confirmed: str | None) -> None:
+def approve(target: Target, resources: list[ManagedResource], confirmed: str | None) -> None:
     """Say what taking it down means and have the environment's name typed. Raises HerdError if it is not."""
     if confirmed is not None and confirmed != target.name:
         raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")
@@ -93,7 +93,7 @@ def approve(target: Target, resources: list[Held], confirmed: str | None) -> Non
         raise HerdError("that is not its name; nothing was done")
 
 
-def explain(target: Target, resources: list[Held]) -> list[str]:
+def explain(target: Target, resources: list[ManagedResource]) -> list[str]:
     """What taking it down removes, what is lost with that, what is turned off before, what stays."""
     lines = [f"{target.name} is protected. Taking it down removes all of its {len(resources)} resources, and with them"]
     counted = Counter(resource.type for resource in resources if resource.type in LOST)

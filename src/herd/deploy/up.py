@@ -49,7 +49,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
     specs = look_over(target)
     if expected is not None:
         saved_plan.load(expected)
-    with target.alone():
+    with target.locked():
         local_stack.prepare(target, "making them again")
         engine = Engine(target)
         target.announce()
@@ -88,7 +88,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
 def preview(target: Target) -> Review:
     """What `up` would do."""
     specs = look_over(target)
-    local_stack.prepare_alone(target)
+    local_stack.prepare_locked(target)
     public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
     review = Review(

@@ -61,10 +61,10 @@ class Account:
         return self.settings.get(name, prod if self.settings.get("profile") == "prod" else dev)
 
 
-Look = Callable[[Account], Finding]
+Check = Callable[[Account], Finding]
 
 
-def examine(target: AwsTarget) -> list[Finding]:
+def run_checks(target: AwsTarget) -> list[Finding]:
     """Everything, in the order in which one thing needs the other; nothing more where nobody is signed in."""
     account = Account(target)
     first = _region(account)
@@ -73,14 +73,14 @@ def examine(target: AwsTarget) -> list[Finding]:
     signed_in = _credentials(account)
     if not signed_in.good:
         return [first, signed_in]
-    return [first, signed_in, *(_looked(what, look, account) for what, look in LOOKS)]
+    return [first, signed_in, *(_run_check(what, check, account) for what, check in CHECKS)]
 
 
-def _looked(what: str, look: Callable[[Account], Finding], account: Account) -> Finding:
+def _run_check(what: str, check: Callable[[Account], Finding], account: Account) -> Finding:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        return look(account)
+        return check(account)
     except (BotoCoreError, ClientError) as error:
         return Finding(what, True, f"could not be looked at: {_reason(error)}", note=True)
 
@@ -120,7 +120,7 @@ def _engine(account: Account) -> Finding:
     missing = pulumi_cli.missing_plugins(account.target.plugins)
     state = f"{pulumi}; language host: {host}; plugins: {'to be downloaded' if missing else 'there'}"
     if missing:
-        state += f". {pulumi_cli.how_to_bring(missing)}"
+        state += f". {pulumi_cli.plugin_install_advice(missing)}"
     return Finding("Pulumi", True, state, note=bool(missing))
 
 
@@ -179,8 +179,8 @@ def _certificates(account: Account) -> Finding:
     return Finding("certificates", not ours, state, "their DNS records are missing: see them in the console of ACM")
 
 
-def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float]) -> Look:
-    def look(account: Account) -> Finding:
+def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float]) -> Check:
+    def check(account: Account) -> Finding:
         more = needed(account)
         if not more:
             return Finding(quota.what, True, "none is needed")
@@ -189,7 +189,7 @@ def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Acc
         state = f"{now:g} in use, up to {more:g} more with {account.target.name}, {limit:g} allowed"
         return Finding(quota.what, now + more <= limit, state, f"ask AWS for more ({quota.code}): {MANAGED}")
 
-    return look
+    return check
 
 
 def _vcpus(hardware: str) -> Callable[[Account], float]:
@@ -238,7 +238,7 @@ def _addresses_used(account: Account) -> float:
     return float(len(account.client("ec2").describe_addresses()["Addresses"]))
 
 
-LOOKS: tuple[tuple[str, Look], ...] = (
+CHECKS: tuple[tuple[str, Check], ...] = (
     ("Pulumi", _engine),
     ("zones", _zones),
     *(

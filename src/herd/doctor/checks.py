@@ -17,7 +17,7 @@ from herd.errors import HerdError
 from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
 
 
-def examine() -> list[Finding]:
+def run_checks() -> list[Finding]:
     """Everything, in the order in which one thing needs the other. Changes nothing."""
     checkout = find_checkout()
     return [look(checkout) for look in CHECKS]
@@ -130,7 +130,7 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     local_state.processes,
     local_state.locks,
     local_state.pending,
-    local_state.nobodys,
+    local_state.unmanaged_resources,
     local_state.half_built,
     local_state.permissions,
     _disk,

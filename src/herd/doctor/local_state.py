@@ -19,7 +19,7 @@ from typing import Any
 
 from herd.checkout import private_files
 from herd.checkout.find import Checkout
-from herd.deploy import unowned
+from herd.deploy import unmanaged
 from herd.engine.lock import read_locks
 from herd.errors import HerdError
 from herd.targets import local_cloud, pulumi_env
@@ -131,9 +131,9 @@ def credentials(checkout: Checkout) -> Finding:
 def kept_state(checkout: Checkout) -> Finding:
     """What the local cloud keeps between its starts."""
     what = "kept state"
-    if local_cloud.running(checkout) or not local_cloud.holds(checkout):
-        return Finding(what, True, "in use" if local_cloud.holds(checkout) else "none")
-    done = local_cloud.tend(checkout, "check")
+    if local_cloud.running(checkout) or not local_cloud.has_state(checkout):
+        return Finding(what, True, "in use" if local_cloud.has_state(checkout) else "none")
+    done = local_cloud.run_offline(checkout, "check")
     if not done.returncode:
         return Finding(what, True, "can be read")
     problems = (done.stdout or done.stderr).strip()
@@ -198,13 +198,13 @@ def pending(checkout: Checkout) -> Finding:
     return Finding("Pulumi's state", False, state, "`herd up` looks how that ended, and goes on")
 
 
-def nobodys(checkout: Checkout) -> Finding:
+def unmanaged_resources(checkout: Checkout) -> Finding:
     """What exists in the local cloud and no state of Pulumi's names."""
-    what = "unowned"
+    what = "unmanaged"
     running = local_cloud.running(checkout)
     if running is None:
-        return Finding(what, True, "seen when the local cloud runs" if local_cloud.holds(checkout) else "none")
-    resources = unowned.all_of(running)
+        return Finding(what, True, "seen when the local cloud runs" if local_cloud.has_state(checkout) else "none")
+    resources = unmanaged.all_of(running)
     if not resources:
         return Finding(what, True, "none")
     listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in resources)

@@ -1,1 +1,1 @@
-"""Pulumi's engine: running it, its lock, what it says it changes."""
+"""Pulumi's engine: running it, its locks on local stacks, the changes that it reports."""

@@ -1,4 +1,4 @@
-"""The engine's events, condensed to what a person wants to know: what changed, where it belongs, what went wrong."""
+"""The engine's events, condensed for people: which resources changed, in which component, and what went wrong."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ STEPS_OF_A_REPLACEMENT = frozenset({"create-replacement", "delete-replaced", "di
 """The engine reports a replacement as three steps; the one called `replace` stands for all of them."""
 
 UNTOUCHED = frozenset({"same", "read", "read-replacement", "read-discard", "discard-replaced", "refresh"})
-"""An update that asks first what there is says `refresh` of every resource; what differs follows as an update."""
+"""Operations that change nothing. With `--refresh` the engine reports `refresh` for every resource."""
 
 SHOWN_SINGLY = 4
-"""So many changes of one component are listed; more are counted."""
+"""Changes of one component that are listed one by one; more are counted."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One resource that changes. `group` is the component it belongs to, `properties` what differs."""
+    """One resource that changes. `group`: the name of its component; `properties`: those that differ."""
 
     sign: str
     type: str
@@ -50,7 +50,7 @@ class Change:
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """What a rule of the policy pack says of a resource (of the whole stack: no name)."""
+    """A violation that the policy pack reports. `resource`: its name; "" for a rule about the whole stack."""
 
     rule: str
     resource: str
@@ -64,7 +64,11 @@ class Finding:
 
 @dataclass
 class Changes:
-    """What an update did, or would do; fed with the engine's events in order."""
+    """The changes of an update, or of a preview; built from the engine's events, added in order.
+
+    `outputs`: the stack's. `succeeded`: None before the summary. `registered`: resources that the program declared.
+    `errors`: what made it fail; `messages`: what the program and the engine printed; `findings`: of the policy pack.
+    """
 
     preview: bool = False
     done: list[Change] = field(default_factory=list)
@@ -76,7 +80,7 @@ class Changes:
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, event: dict[str, Any]) -> Change | None:
-        """Take one event; returns the change that it completes, if it does."""
+        """Add one event of the engine; the change that it completes, or None."""
         if "diagnosticEvent" in event:
             self._diagnostic(event["diagnosticEvent"])
         elif "resourcePreEvent" in event:
@@ -89,7 +93,7 @@ class Changes:
         elif "resOpFailedEvent" in event:
             self.succeeded = False
         elif "summaryEvent" in event:
-            # A preview says nothing about success: it is one unless something said otherwise.
+            # The summary of a preview has no result: it succeeded unless an event before said otherwise.
             self.succeeded = event["summaryEvent"].get("result", "succeeded") == "succeeded" and not self.errors
         return None
 
@@ -120,13 +124,13 @@ class Changes:
         if event.get("ephemeral") or event["severity"] == "debug":
             return
         if "using pulumi-language-python from $PATH" in event["message"]:
-            return  # on purpose, and said: herd.targets.stack_env
+            return  # on purpose; `stack_env.about_host` says it to people
         text = (event.get("prefix") or "").removesuffix(": ")
         message = event["message"].rstrip("\n")
         if not message.strip():
             return
         where = f"{type_and_name(event['urn'])[1]}: " if event.get("urn") and ":Stack::" not in event["urn"] else ""
-        # The engine repeats on the stack that the update failed; the reason has been given by then.
+        # The engine repeats on the stack that the update failed, after it has given the reason.
         if event["severity"] == "error":
             if message.removeprefix("error: ") not in (
                 "update failed",
@@ -140,13 +144,13 @@ class Changes:
             self.messages.append(where + message)
 
     def count(self) -> str:
-        """`12 created, 1 changed`, or that nothing did."""
+        """`12 created, 1 changed`; "nothing changed" if nothing did."""
         counted = Counter(change.sign for change in self.done)
         words = PREVIEW_WORDS if self.preview else WORDS
         return ", ".join(f"{counted[sign]} {words[sign]}" for sign in words if counted[sign]) or "nothing changed"
 
     def lines(self) -> list[str]:
-        """The changes by component: few are listed one by one, many are counted."""
+        """The changes by component: up to SHOWN_SINGLY of one are listed, more are counted."""
         groups: dict[str, list[Change]] = {}
         for change in self.done:
             groups.setdefault(change.group, []).append(change)

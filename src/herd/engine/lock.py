@@ -1,8 +1,8 @@
-"""Pulumi's own lock on a local stack: released when the engine that took it is dead, respected while it lives.
+"""Pulumi's own locks on a local stack: removed when the engine that made them has ended, respected while it runs.
 
 The file backend's locks are files with the engine's process, host and time; they have no expiry. An engine that is
-killed leaves its lock behind, and every later update refuses. `pulumi cancel` would remove the locks of living engines
-too: those of a person's own `pulumi up`, or of an engine whose `herd` was killed and that still works.
+killed leaves its lock, and every later update refuses. `pulumi cancel` would remove the locks of running engines too:
+those of a person's own `pulumi up`, or of an engine whose `herd` was killed and that still runs.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from herd.targets.local import LocalTarget
 WAIT_SECONDS = 900.0
 POLL_SECONDS = 0.2
 UNKNOWN = -1
-"""Process of a lock that this user cannot read: nobody can tell whether it is at work."""
+"""Process id of a lock file that this user cannot read: whether its engine runs is unknown."""
 CLOCK_SECONDS = 5.0
-"""A process that began so long after the lock was taken only has the number of the one that took it."""
+"""Tolerance between clocks: a process that began so long after the lock was taken has a reused process id."""
 
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock file. `pid` is 0 where it is half-written, as a machine that lost power leaves it."""
+    """One lock file. `since`: ISO 8601. `pid` is 0 where the file is incomplete, as after a power failure."""
 
     file: Path
     pid: int = 0
@@ -40,7 +40,7 @@ class Lock:
 
     @property
     def is_dead(self) -> bool:
-        """Has its engine ended? One of another machine never counts as dead: who could tell."""
+        """Whether its engine has ended. A lock of another machine never counts as dead, since that cannot be seen."""
         if not self.pid:
             return True
         if self.host != socket.gethostname():
@@ -62,9 +62,9 @@ class Lock:
 
 
 def settle(target: LocalTarget) -> bool:
-    """Release dead locks and wait for living engines; True if there was a dead lock.
+    """Remove the locks of engines that have ended and wait for running ones; True if a lock was removed.
 
-    Raises HerdError, naming the holder, for a lock of another machine, and for an engine that does not end.
+    Raises HerdError, naming the holder, for a lock of another machine, and after WAIT_SECONDS.
     """
     released = _release(target)
     deadline = time.monotonic() + WAIT_SECONDS
@@ -72,13 +72,13 @@ def settle(target: LocalTarget) -> bool:
     while living := next(read_locks(target), None):
         if living.host != socket.gethostname():
             raise HerdError(
-                f"{target.name} is locked by {living}: on this machine nobody can tell whether it is still at work.\n"
-                f"If it is not (or this machine had another name then), remove {living.file}"
+                f"{target.name} is locked by {living}: this machine cannot see whether that engine still runs.\n"
+                f"If it does not (or this machine had another name then), remove {living.file}"
             )
         if time.monotonic() > deadline:
             raise HerdError(f"{target.name} is still locked by {living}; end that, then try again")
         if not announced:
-            console.note(f"{living} is at work on {target.name}: waiting for it (Ctrl-C gives up)")
+            console.note(f"{living} holds the lock of {target.name}: waiting for it (Ctrl-C gives up)")
             announced = True
         time.sleep(POLL_SECONDS)
         released |= _release(target)

@@ -1,4 +1,4 @@
-"""What an update would do, resource by resource, as the engine's preview says: what people and rules look at."""
+"""The plan of an update, resource by resource, from the events of the engine's preview."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any
 from herd.engine.changes import Changes, group_of, short, type_and_name
 
 OPERATIONS = {"create": "create", "import": "import", "update": "update", "replace": "replace", "delete": "delete"}
-"""The engine's operations that a person sees; the single steps of a replacement are left out."""
+"""The engine's operations that a plan lists; the single steps of a replacement are left out."""
 
 Inputs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One resource that would change. `differs` are the properties that do, `forces` those that force a replacement."""
+    """One resource that would change. `old`, `new`: its inputs before and after. `differs`: the properties that
+    change; `forces`: those that force a replacement. `group`: the name of its component.
+    """
 
     operation: str
     type: str
@@ -31,12 +33,12 @@ class Step:
 
     @property
     def owner(self) -> str:
-        """The component it belongs to: a workload's name, mostly."""
+        """The name of its component, mostly a workload's; "environment" outside of components."""
         return self.group or "environment"
 
 
 class Plan(Changes):
-    """The changes of a preview with all that the engine says of each."""
+    """The changes of a preview, with the inputs of each. `root`: the checkout's folder."""
 
     def __init__(self, project: str, environment: str, root: Path) -> None:
         super().__init__(preview=True)
@@ -70,5 +72,5 @@ class Plan(Changes):
 
     @property
     def only_refused(self) -> bool:
-        """Are rules of the policy pack all that stands in the way? Then everything was looked at."""
+        """Whether mandatory rules of the policy pack are the only errors: then the preview is complete."""
         return bool(self.errors) and len(self.errors) == sum(finding.mandatory for finding in self.findings)

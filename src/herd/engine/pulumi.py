@@ -1,4 +1,4 @@
-"""Running the Pulumi engine on a target, and telling what it does while it does it."""
+"""Runs the Pulumi engine on a stack and shows its progress."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from herd.toolchain import pulumi_cli
 
 
 class Engine:
-    """`pulumi` on one target. Its variables are worked out once: that may install plugins."""
+    """`pulumi` on one stack. Its environment variables are computed once, which may install plugins."""
 
     def __init__(self, target: Stack) -> None:
         self._target = target
@@ -33,47 +33,47 @@ class Engine:
         }
 
     def up(self) -> Changes:
-        """Make the environment what the program says. Raises HerdError with the reasons when it could not."""
-        return self._update("updating", ["up", "--yes", "--skip-preview", *self._looking_first()], Changes())
+        """`pulumi up`. Raises HerdError with the reasons if it fails."""
+        return self._update("updating", ["up", "--yes", "--skip-preview", *self._refresh_option()], Changes())
 
     def unprotect(self, settings: Path, urns: list[str]) -> Changes:
-        """Update these resources alone, with other settings, so that they can be deleted."""
+        """`pulumi up` of these resources only, with another settings file, so that they can be deleted."""
         targets = [word for urn in urns for word in ("--target", urn)]
-        # The rules rightly refuse an environment that can be deleted by mistake. This one is about to be, by intent.
+        # The policy pack refuses an unprotected production environment; this one is about to be deleted on purpose.
         self._environment.pop("PULUMI_OPTION_POLICY_PACK", None)
         self._environment.pop("PULUMI_OPTION_CONFIG_FILE", None)
         arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *targets]
         return self._update("turning off the protection of", arguments, Changes())
 
     def preview(self, plan: Plan) -> Plan:
-        """What `up` would change. `plan` has what is known of it also where this raises HerdError."""
-        self._update("comparing", ["preview", *self._looking_first()], plan)
+        """`pulumi preview`, added to `plan`, which has what is known also where this raises HerdError."""
+        self._update("comparing", ["preview", *self._refresh_option()], plan)
         return plan
 
     def destroy(self) -> Changes:
-        """Remove what the stack has. The stack itself stays: `--remove` would delete the tracked settings too."""
+        """`pulumi destroy`. The stack itself stays: `--remove` would delete the tracked settings file too."""
         return self._update("removing", ["destroy", "--yes", "--skip-preview"], Changes())
 
     def init(self, folder: Path) -> None:
-        """Make the stack. It writes its salt into the Pulumi.<stack>.yaml of `folder`, whatever file is configured."""
+        """`pulumi stack init`. It writes its salt into Pulumi.<stack>.yaml in `folder`, whatever file is configured."""
         self._run(folder, "stack", "init", self._target.name)
 
     def remove(self) -> None:
-        """Remove the stack, which must be empty."""
+        """`pulumi stack rm` of a stack without resources."""
         self._run(self._target.checkout.root, "stack", "rm", "--yes", "--preserve-config", self._target.name)
 
     def forget_pending(self) -> None:
-        """Find out how the operations ended that an engine began and never finished."""
+        """`pulumi refresh` that clears pending operations, which a killed engine has left."""
         self._run(self._target.checkout.root, "refresh", "--yes", "--skip-preview", "--clear-pending-creates")
 
-    def _looking_first(self) -> list[str]:
-        """After an update that was cut short, ask what there really is: it has not written down what it did."""
+    def _refresh_option(self) -> list[str]:
+        """`--refresh` after an interrupted update, which has not written what it did to the state."""
         return ["--refresh"] if self._target.unsettled else []
 
     def _run(self, folder: Path, *arguments: str) -> None:
         environment = dict(self._environment)
         if arguments[0] == "stack":
-            # These commands name the stack themselves and refuse to be told twice.
+            # These commands name the stack as an argument and fail if the variable is set too.
             environment.pop("PULUMI_OPTION_STACK", None)
         done = subprocess.run(
             [str(self._target.pulumi), "-C", str(folder), *arguments],
@@ -98,25 +98,27 @@ class Engine:
             said, status = self._events(command, changes, step)
             step.result = changes.count()
             if status or changes.errors or changes.succeeded is False:
-                # stderr repeats the diagnostics; it is the only source when the engine did not get as far as events.
-                reasons = changes.errors or [said or _ended(status)]
+                # stderr repeats the diagnostics; it is the only source where the engine failed before its first event.
+                reasons = changes.errors or [said or _exit_reason(status)]
                 if broken := self._target.broken():
-                    # What the engine says is then about plugins that ended, and wrong about whose fault that is.
+                    # The engine then reports that its plugins ended, which is a consequence and not the cause.
                     reasons = [broken]
-                raise HerdError("\n".join([f"{label} {self._target.name} failed:", *reasons, *self._lacking(reasons)]))
+                raise HerdError(
+                    "\n".join([f"{label} {self._target.name} failed:", *reasons, *self._plugin_advice(reasons)])
+                )
         if not changes.preview:
             self._target.unsettled = False
         return changes
 
-    def _lacking(self, reasons: list[str]) -> list[str]:
-        """How to bring the plugins that the engine could not have, if that was it."""
+    def _plugin_advice(self, reasons: list[str]) -> list[str]:
+        """How to install the plugins that the engine could not download, if that was the reason."""
         if not any("plugin 'pulumi-resource-" in reason for reason in reasons):
             return []
         missing = pulumi_cli.missing_plugins(self._target.plugins, self._environment)
-        return [pulumi_cli.how_to_bring(missing)] if missing else []
+        return [pulumi_cli.plugin_install_advice(missing)] if missing else []
 
     def _events(self, command: list[str], changes: Changes, step: Step) -> tuple[str, int]:
-        """Read the engine's events to the end; what it said outside of them, and its exit status."""
+        """Read the engine's events to the end; its other output and its exit status."""
         process = subprocess.Popen(
             command,
             env=self._environment,
@@ -141,21 +143,21 @@ class Engine:
         return "\n".join(other).strip(), status
 
 
-def _ended(status: int) -> str:
+def _exit_reason(status: int) -> str:
     if status < 0:
-        return f"pulumi was killed ({signal.Signals(-status).name}); the same command again goes on from there"
+        return f"pulumi was killed ({signal.Signals(-status).name}); the same command again continues from there"
     return f"pulumi ended with status {status}"
 
 
 @contextmanager
 def _engine_ends_itself() -> Iterator[None]:
-    """Ctrl-C reaches the engine too, which then finishes what is under way and gives its lock back: wait for that."""
+    """Wait for the engine after Ctrl-C, which reaches it too: it finishes its operations and releases its lock."""
     interrupted = False
 
     def note(*_: object) -> None:
         nonlocal interrupted
         interrupted = True
-        console.note("stopping Pulumi cleanly; press Ctrl-C again to break it off")
+        console.note("stopping Pulumi after its current operations; press Ctrl-C again to abort it")
 
     try:
         before = signal.signal(signal.SIGINT, note)

@@ -1,7 +1,7 @@
-"""The list of changes that `herd preview --save` writes, and that `herd up --expect` holds an update to.
+"""The list of changes that `herd preview --save` writes and `herd up --expect` compares with.
 
-It holds no value of any property. A digest of the values, old and new, stands for them, so a list is the same only if
-the same would be done; what is secret the engine masks, and is not in it.
+It has no values of properties but a SHA-256 of the old and new ones, so two lists are equal only if the same changes
+would be made. The engine masks secrets, so they are not in the digest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Listed:
-    """A step as it stands in a saved list."""
+    """One change in a saved list. `digest`: SHA-256 of its inputs, old and new."""
 
     operation: str
     urn: str
@@ -32,7 +32,7 @@ class Listed:
 
 
 def listed(plan: Plan) -> list[Listed]:
-    """Every change, in an order that does not depend on who was ready first."""
+    """Every change of a plan, sorted by URN and operation."""
     return sorted(
         (Listed(s.operation, s.urn, s.type, s.name, s.differs, _digest(s, plan.root)) for s in plan.steps),
         key=lambda entry: (entry.urn, entry.operation),
@@ -40,7 +40,7 @@ def listed(plan: Plan) -> list[Listed]:
 
 
 def _digest(step: Step, root: Path) -> str:
-    # Where the checkout lies says nothing about what is done.
+    # The list must not depend on the folder of the checkout.
     text = json.dumps([step.old, step.new], sort_keys=True).replace(str(root), ".")
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -62,7 +62,7 @@ def save(plan: Plan, path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A saved list. Raises WrongInput for what is none."""
+    """Read a saved list. Raises WrongInput for a file that is none, or of another version."""
     try:
         saved = json.loads(path.read_text())
         if saved["schema"] != SCHEMA:
@@ -77,7 +77,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def expect(plan: Plan, path: Path) -> None:
-    """Raises HerdError with what differs, unless what would be done is what was reviewed."""
+    """Compare a plan with a saved list. Raises HerdError with the differences, WrongInput for another environment's."""
     reviewed = load(path)
     place = (plan.project, plan.environment)
     if (reviewed["project"], reviewed["environment"]) != place:

@@ -191,7 +191,7 @@ def is_protected(target: Target) -> bool:
 
 
 def _value(target: LocalTarget, name: str) -> str | None:
-    if local_cloud.running(target.checkout) is None and not local_cloud.holds(target.checkout):
+    if local_cloud.running(target.checkout) is None and not local_cloud.has_state(target.checkout):
         return None
     client = target.client("secretsmanager")
     try:

@@ -40,8 +40,8 @@ class AwsTarget(Target):
         """The person's own login and profile stay as they are."""
         return {**stack_env.variables(self.checkout.root, self.pulumi), "PULUMI_STACK": self.name}
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Pulumi's backend sees to that, for all machines."""
+    def locked(self) -> AbstractContextManager[None]:
+        """Pulumi's backend locks the stack, for all machines."""
         return nullcontext()
 
     def may_exist(self) -> bool:
@@ -53,7 +53,7 @@ class AwsTarget(Target):
         self._pulumi("stack", "init", self.name, *provider)
 
     def _pulumi(self, *arguments: str) -> str:
-        """A command that names the stack itself, or none, and refuses to be told twice."""
+        """Run a command of Pulumi that fails when PULUMI_OPTION_STACK is set, because it names the stack itself."""
         environment = {**self.pulumi_environment(), "PULUMI_OPTION_NON_INTERACTIVE": "true"}
         environment.pop("PULUMI_OPTION_STACK", None)
         command = [str(self.pulumi), "-C", str(self.checkout.root), *arguments]
@@ -88,7 +88,7 @@ class AwsTarget(Target):
         try:
             return str(self.client("sts").get_caller_identity()["Account"])
         except (BotoCoreError, ClientError) as error:
-            raise HerdError(f"stack {self.name}: AWS does not know you: {error}") from None
+            raise HerdError(f"stack {self.name}: AWS rejected these credentials: {error}") from None
 
     def outputs(self) -> dict[str, Any]:
         return dict(json.loads(self._ask("stack", "output", "--json")))
@@ -108,7 +108,7 @@ class AwsTarget(Target):
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def announce(self) -> None:
-        """Say, once, what is acted on: a look at the wrong account is a mistake too."""
+        """Print the stack, account and region, once: reading from the wrong account is a mistake too."""
         console.note(f"stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")
         if about := stack_env.about_host(self.pulumi):
             console.note(about)

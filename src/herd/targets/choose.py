@@ -1,4 +1,4 @@
-"""Which target is meant: the options `-e` and `--stack`, or the local environment where neither is given."""
+"""The target of a command, from the options `-e` and `--stack`; without them the default local environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def choose(environment: str | None, stack: str | None) -> Target:
 
 
 def local(environment: str | None) -> LocalTarget:
-    """The local environment of that name; None: the one that is meant where none is named."""
+    """The local environment of that name; None: the default, `dev`."""
     return LocalTarget(find_checkout(), DEFAULT if environment is None else environment)
 
 

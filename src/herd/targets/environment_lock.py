@@ -1,7 +1,7 @@
-"""One command at a time changes an environment; who comes second waits, and hears for whom.
+"""The lock of an environment: one command at a time changes it, a second one waits and says for whom.
 
-A turn is an flock on `.herd/<environment>.turn`. The kernel gives it back however its holder ends, so none is ever
-stale; what the file still says then is how the next one knows that the last was killed.
+It is an flock on `.herd/<environment>.update-lock`. The kernel releases it however its holder ends, so a lock is never
+stale. A holder that ends in order empties the file; text that is left tells the next holder that the last was killed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from herd.errors import HerdError
 
 WAIT_SECONDS = 1800.0
 POLL_SECONDS = 0.1
-SUFFIX = ".turn"
+SUFFIX = ".update-lock"
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose turn it is: a process, what it was asked to do, and since when (local time)."""
+    """The command that holds a lock: its process, its command line, and since when (HH:MM:SS, local time)."""
 
     pid: int
     command: str
@@ -39,60 +39,60 @@ class Holder:
         return f"`{self.command}` (process {self.pid}, since {self.since})"
 
 
-class Turn:
-    """A turn that has been taken. `killed` is whose turn was cut short before this one."""
+class EnvironmentLock:
+    """A lock that this process holds. `killed`: the holder before it, if that was killed; else None."""
 
     def __init__(self, file: IO[str], killed: Holder | None) -> None:
         self._file = file
         self.killed = killed
 
-    def give_back(self) -> None:
-        """Let the next one in; safe to repeat."""
+    def release(self) -> None:
+        """Release the lock. Calling it again does nothing."""
         if not self._file.closed:
             self._file.truncate(0)
             self._file.close()
 
 
 @contextmanager
-def taken(checkout: Checkout, environment: str) -> Iterator[Turn]:
-    """Hold the turn on an environment.
+def held(checkout: Checkout, environment: str) -> Iterator[EnvironmentLock]:
+    """Hold the lock of an environment; waits for another holder and says so.
 
-    Waits for whoever has it, and says so. Raises HerdError, naming the holder, after half an hour.
+    Raises HerdError, naming the holder, after WAIT_SECONDS.
     """
-    turn = _take(checkout, environment)
+    lock = _acquire(checkout, environment)
     try:
-        yield turn
+        yield lock
     finally:
-        turn.give_back()
+        lock.release()
 
 
 @contextmanager
-def all_taken(checkout: Checkout) -> Iterator[None]:
-    """Hold the turn on every environment of a checkout, so that nothing is at work in its local cloud."""
-    with ExitStack() as held:
+def all_held(checkout: Checkout) -> Iterator[None]:
+    """Hold the locks of all environments of a checkout, so that no command uses its local cloud."""
+    with ExitStack() as locks:
         for path in sorted(checkout.folder().glob(f"*{SUFFIX}")):
-            held.enter_context(taken(checkout, path.stem))
+            locks.enter_context(held(checkout, path.stem))
         yield
 
 
 def holder(checkout: Checkout, environment: str) -> Holder | None:
-    """Who is at work on an environment now, if anybody is."""
+    """The command that holds the lock of an environment; None if it is free."""
     try:
         with _path(checkout, environment).open("r+") as file:
-            if _lock(file):
+            if _flock(file):
                 return None
             return _read(file) or Holder(0, "another command", "a moment ago")
     except FileNotFoundError:
         return None
 
 
-def at_work(checkout: Checkout) -> dict[str, Holder]:
-    """Every environment of the checkout that somebody is at work on, and who it is."""
+def holders(checkout: Checkout) -> dict[str, Holder]:
+    """Environment -> the command that holds its lock, for all environments of the checkout that are locked."""
     names = [path.stem for path in sorted(checkout.folder().glob(f"*{SUFFIX}"))]
     return {name: command for name in names if (command := holder(checkout, name))}
 
 
-def _take(checkout: Checkout, environment: str) -> Turn:
+def _acquire(checkout: Checkout, environment: str) -> EnvironmentLock:
     checkout.folder()
     # Only whoever holds the lock writes, so opening must not truncate. The file stays: removing one that others
     # wait for would let two in.
@@ -100,13 +100,16 @@ def _take(checkout: Checkout, environment: str) -> Turn:
     file = os.fdopen(descriptor, "r+")
     deadline = time.monotonic() + WAIT_SECONDS
     announced = False
-    while not _lock(file):
+    while not _flock(file):
         now = _read(file)
         if time.monotonic() > deadline:
             file.close()
-            raise HerdError(f"{now or 'another command'} is still at work on {environment} after half an hour; see it")
+            raise HerdError(
+                f"{now or 'another command'} still holds the lock of {environment} after {WAIT_SECONDS / 60:.0f} "
+                "minutes; end it, then try again"
+            )
         if not announced and now is not None:
-            console.note(f"{now} is at work on {environment}: waiting for it (Ctrl-C gives up)")
+            console.note(f"{now} holds the lock of {environment}: waiting for it (Ctrl-C gives up)")
             announced = True
         time.sleep(POLL_SECONDS)
     killed = _read(file)
@@ -115,14 +118,14 @@ def _take(checkout: Checkout, environment: str) -> Turn:
     file.truncate(0)
     file.write(json.dumps(asdict(me)))
     file.flush()
-    return Turn(file, killed)
+    return EnvironmentLock(file, killed)
 
 
 def _path(checkout: Checkout, environment: str) -> Path:
     return checkout.state / f"{environment}{SUFFIX}"
 
 
-def _lock(file: IO[str]) -> bool:
+def _flock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,4 +1,4 @@
-"""A stack's outputs: what its program exported when it was deployed last, parsed and checked here and nowhere else.
+"""A stack's outputs as of its last deployment, parsed and validated here and nowhere else.
 
 There are two programs: an environment's (`Exports`) and an account's, which `herd bootstrap` runs (`AccountExports`).
 
@@ -49,7 +49,7 @@ class WorkloadExport(Part):
 
     @property
     def starts_by_itself(self) -> bool:
-        """Does a schedule, or a job before it, start it?"""
+        """Whether a schedule, or a job before it, starts it."""
         return False
 
 
@@ -66,9 +66,9 @@ class BatchExport(WorkloadExport):
 
 
 class ServiceExport(WorkloadExport):
-    """What always runs. `service` is its name in ECS, `task_definition_arn` the revision that was deployed.
+    """An ECS service. `service` is its name in ECS, `task_definition_arn` the revision that was deployed.
 
-    None where the Herd that deployed it did not export the value.
+    None where an earlier Herd deployed it and did not export the value.
     """
 
     service: str
@@ -116,7 +116,7 @@ class Exports(Part):
     protected: bool = False
     encryption_key: str | None = None
     adopted: dict[str, str] = Field(default_factory=dict)
-    """Setting -> what the environment uses by it and did not make."""
+    """Setting -> the adopted resource (name, id or ARN), which the environment uses and did not make."""
     runs_with: dict[str, str] = Field(default_factory=dict)
     """Setting -> the value that no update can change (`herd.infra.settings.frozen`)."""
 

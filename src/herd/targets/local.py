@@ -38,15 +38,15 @@ class LocalTarget(Target):
         return pulumi_env.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        with environment_lock.taken(self.checkout, self.name) as lock:
+    def locked(self) -> Iterator[None]:
+        with environment_lock.held(self.checkout, self.name) as lock:
             if lock.killed:
                 console.note(f"{lock.killed} was killed in the middle; going on from what it left")
             yield
             pulumi_env.prune(self.checkout)
 
     def may_exist(self) -> bool:
-        """Also without a state: only the local cloud can say what it holds."""
+        """Always: without a state file the local cloud may still hold resources."""
         return True
 
     def init_stack(self, secrets_provider: str | None) -> None:
@@ -93,7 +93,7 @@ class LocalTarget(Target):
 
     @property
     def unsettled(self) -> bool:
-        """Here the engine writes its state at the end only, so one that is killed leaves the state of before."""
+        """The engine writes a local stack's state at its end only: a killed update leaves the state from before it."""
         return self._unsettled_file.exists()
 
     @unsettled.setter
@@ -114,11 +114,11 @@ class LocalTarget(Target):
 
     @property
     def pending(self) -> list[str]:
-        """What an engine began and never finished, as it wrote down (it does so only with checkpoints): URNs."""
+        """URNs of the state's pending operations, begun by an engine that was killed; empty without checkpoints."""
         return [str(operation["resource"]["urn"]) for operation in self._checkpoint().get("pending_operations") or []]
 
     def _checkpoint(self) -> dict[str, Any]:
-        """What Pulumi's state says; {} where there is no such stack. Raises HerdError where it cannot be read."""
+        """The latest checkpoint of Pulumi's state; {} where there is no such stack. Raises HerdError if unreadable."""
         file = self.state_file
         try:
             latest = json.loads(file.read_bytes())["checkpoint"].get("latest") or {}
@@ -136,7 +136,7 @@ class LocalTarget(Target):
             ) from None
 
     def outputs(self) -> dict[str, Any]:
-        """Read from the state itself: starting Pulumi for it would take longer than all the rest of `herd status`."""
+        """Read from the state file: starting Pulumi would take longer than the rest of `herd status`."""
         resources = self.state_resources()
         stack: dict[str, Any] = next((entry for entry in resources if entry["type"] == "pulumi:pulumi:Stack"), {})
         return dict(stack.get("outputs") or {})
@@ -157,10 +157,10 @@ class LocalTarget(Target):
         losses.mention(self)
 
     def approve(self, action: str, yes: bool) -> None:
-        """On the laptop nothing needs to be confirmed."""
+        """A local environment needs no confirmation."""
         self.announce()
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def announce(self) -> None:
-        """Say, once, which checkout's environment is acted on: there may be several on this machine."""
+        """Print the environment and its checkout, once: there may be several checkouts on this machine."""
         console.note(f"environment {self.name} of {self.checkout.root}", style="bold")

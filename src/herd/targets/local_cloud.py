@@ -1,4 +1,4 @@
-"""The local cloud's process as the command line sees it: is it there, start it, ask it, stop it."""
+"""The local cloud's process: start and stop it, send it requests, run maintenance on its files."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 PING_SECONDS = 20.0
 SUSPENDED_SECONDS = 2.0
-"""Whoever has not answered after so long may be suspended (Ctrl-Z, a debugger, SIGSTOP): that is looked at."""
+"""After so long without an answer, check whether the process is suspended (Ctrl-Z, a debugger, SIGSTOP)."""
 SILENT_SECONDS = 3.0
-"""A cloud that has had its time to start and does not answer gets so long before it is ended and started again."""
+"""A process that is past its start and does not answer gets so long before it is ended and started again."""
 LOG_LINES = 15
 OWN_WORDS = "localcloud: "
-"""What it begins the sentence with that says why it cannot start."""
+"""Prefix of the line on stderr that says why the local cloud cannot start."""
 
 WAY_OUT = (
     "Put a copy back; or go on without what is lost (a copy of everything stays in .herd/cloud): "
     "`herd doctor --set-aside`"
 )
-"""What a person can do where a part of the kept state is lost."""
+"""Advice where a part of the state on disk is damaged or missing."""
 
 
 class Lost(HerdError):
-    """It cannot start: a part of what it keeps is damaged or missing, and stays so unless somebody puts it back."""
+    """The local cloud cannot start, because a part of its state on disk is damaged or missing."""
 
 
 _outliving_us: list[subprocess.Popen[bytes]] = []
-"""What was started here and goes on after this command, on purpose; Python warns of a process that is dropped."""
+"""Processes that run on after this command on purpose. Kept, because Python warns of a Popen that is dropped."""
 
 
 @dataclass(frozen=True)
 class LocalCloud:
-    """A local cloud that answers. `instance` changes when it has lost what it held; `losses` counts how often it has
-    lost, or may have lost, a part.
+    """A local cloud that answers. `instance` changes when all of its state was lost; `losses` counts how often a part
+    of it was lost or may have been.
     """
 
     port: int
@@ -62,14 +62,14 @@ class LocalCloud:
     control: Path
     losses: int = 0
     code: str = ""
-    """which code it runs, as `localcloud.version` says; one of an earlier Herd does not know"""
+    """Hash of the code that it runs (`localcloud.version`); "" for one of an earlier Herd."""
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def ask(self, request: dict[str, Any], timeout: float = 60.0) -> dict[str, Any]:
-        """One request on its control socket. Raises OSError if nobody listens, HerdError if it refuses."""
+        """Send one request to its control socket. Raises OSError if it does not listen, HerdError for a refusal."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(timeout)
             connection.connect(str(self.control))
@@ -100,7 +100,7 @@ def running(checkout: Checkout) -> LocalCloud | None:
         cloud = LocalCloud(
             int(address["port"]), int(address["pid"]), str(address["instance"]), Path(address["control"])
         )
-        # A copied checkout brings the original's endpoint.json along: that cloud answers, but is not ours.
+        # A copied checkout has the original's endpoint.json: that local cloud answers, but belongs to the original.
         answer = _ping(cloud)
         if answer["home"] != str(checkout.cloud):
             return None
@@ -126,45 +126,42 @@ def _is_suspended(pid: int) -> bool:
 
 
 def require(checkout: Checkout) -> LocalCloud:
-    """The local cloud; one that was stopped or killed is started again, with all that it held.
-
-    Raises HerdError if there is none to be started.
-    """
+    """The local cloud, started again with its state if it does not run. Raises HerdError if it has no state."""
     if cloud := running(checkout):
         return cloud
-    if not holds(checkout):
+    if not has_state(checkout):
         raise HerdError("the local cloud is not running; `herd up` starts it")
     with console.step("starting the local cloud"):
         return start(checkout)
 
 
-def holds(checkout: Checkout) -> bool:
-    """Has it something to come back to, whether or not it runs, and whether or not it can be read?"""
+def has_state(checkout: Checkout) -> bool:
+    """Whether there is state of a local cloud on disk, readable or not, running or not."""
     return any((checkout.cloud / part).exists() for part in ("journal", "runtime", "plugins"))
 
 
 @contextmanager
-def guarded(checkout: Checkout) -> Iterator[None]:
-    """Nobody else starts it or stops it meanwhile."""
+def start_lock(checkout: Checkout) -> Iterator[None]:
+    """Hold the lock for starting and stopping the local cloud."""
     with machine.exclusive(checkout.folder() / "cloud.lock", lambda: None):
         yield
 
 
 def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
-    """The local cloud, started if it is not running. Raises HerdError with its last words if it does not come up.
+    """The local cloud, started if it does not run. Raises HerdError with the end of its log if it does not start.
 
-    One that runs other code than the checkout has by now is started again: program and plugins go together. With
-    `anywhere` it starts at another port if somebody has taken its own: good enough to take things down.
+    It is restarted if it runs other code than the checkout has now, because program and plugins must match. With
+    `anywhere` it may start at another port if its own is taken, which is good enough for `herd down`.
     """
-    with guarded(checkout):
-        cloud = running(checkout) or _come_up(checkout)
+    with start_lock(checkout):
+        cloud = running(checkout) or _wait_or_end(checkout)
         if cloud and not _is_outdated(checkout, cloud):
             return cloud
         if cloud and (others := _others_at_work(checkout)):
-            console.note(f"the local cloud runs the code of an earlier Herd; {others} is at work in it, so it goes on")
+            console.note(f"the local cloud runs the code of an earlier Herd, and stays up because {others} uses it")
             return cloud
         if cloud:
-            console.note("the local cloud runs the code of an earlier Herd: it is started again, with what it holds")
+            console.note("the local cloud runs the code of an earlier Herd: restarting it with its state")
             stop(checkout)
         own = port(checkout)
         return _launch(checkout, 0 if anywhere and own and is_taken(own) else None)
@@ -178,18 +175,17 @@ def _is_outdated(checkout: Checkout, cloud: LocalCloud) -> bool:
 
 
 def _others_at_work(checkout: Checkout) -> str:
-    """Other commands that are in the middle of changing an environment."""
-    holders = environment_lock.at_work(checkout).values()
+    """Other commands that hold the lock of an environment, as text; "" if there are none."""
+    holders = environment_lock.holders(checkout).values()
     return ", ".join(str(holder) for holder in holders if holder.pid != os.getpid())
 
 
-def _come_up(checkout: Checkout) -> LocalCloud | None:
-    """The cloud whose process is there but does not answer.
+def _wait_or_end(checkout: Checkout) -> LocalCloud | None:
+    """Handle a process that runs and does not answer: wait while it may be starting, else end it; its state is kept.
 
-    One that somebody else is starting (and may have been killed over it) is waited for. One that has lost its address
-    file or hangs is ended: what it held is kept.
+    Returns the local cloud if it answers in time, None if there is no such process or it was ended.
     """
-    process = _silent(checkout)
+    process = _unresponsive(checkout)
     if process is None:
         return None
     if _is_suspended(process.pid):
@@ -197,7 +193,7 @@ def _come_up(checkout: Checkout) -> LocalCloud | None:
         until = 0.0
     else:
         why = "did not answer"
-        # One whose address file cannot be read has long started.
+        # A process whose address file exists and cannot be read is past its start.
         start = START_SECONDS if _address(checkout) is not None else 0.0
         until = time.monotonic() + max(SILENT_SECONDS, start - (time.time() - process.create_time()))
     while _alive(process.pid) and time.monotonic() < until:
@@ -205,12 +201,12 @@ def _come_up(checkout: Checkout) -> LocalCloud | None:
             return cloud
         time.sleep(0.05)
     if _end(process):
-        console.note(f"the local cloud (process {process.pid}) {why}; it is started again with what it held")
+        console.note(f"the local cloud (process {process.pid}) {why}; restarting it with its state")
     return None
 
 
 def _address(checkout: Checkout) -> dict[str, Any] | None:
-    """What its address file says, {} if there is none yet; None if that cannot be read."""
+    """The content of endpoint.json; {} if there is none yet, None if it cannot be read."""
     try:
         content = json.loads((checkout.cloud / "endpoint.json").read_text())
     except FileNotFoundError:
@@ -220,8 +216,8 @@ def _address(checkout: Checkout) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _silent(checkout: Checkout) -> psutil.Process | None:
-    """The process that serves this checkout's home, as its lock file and its command line say."""
+def _unresponsive(checkout: Checkout) -> psutil.Process | None:
+    """The process of this checkout's local cloud by its lock file and command line; None if there is none."""
     try:
         process = psutil.Process(int((checkout.cloud / "lock").read_text()))
         words = process.cmdline()
@@ -231,9 +227,9 @@ def _silent(checkout: Checkout) -> psutil.Process | None:
 
 
 def _end(process: psutil.Process) -> bool:
-    """End a cloud's process, with force if it does not want to; False if it had ended already."""
+    """End a local cloud's process, by SIGKILL if SIGTERM does not; False if it had ended already."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        process.resume()  # one that was suspended cannot hear that it is to end
+        process.resume()  # a suspended process does not handle SIGTERM
         process.terminate()
         try:
             process.wait(STOP_SECONDS)
@@ -293,11 +289,11 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
         else:
             what = f"ended with status {process.returncode}"
         said += errors.read() or b""
-    raise _why_not(what, said.decode(errors="replace"), log, start_of_log)
+    raise _start_error(what, said.decode(errors="replace"), log, start_of_log)
 
 
-def _why_not(what: str, said: str, log: Path, start_of_log: int) -> HerdError:
-    """Why it did not come up: in its own words where it has some, else the end of what it wrote down."""
+def _start_error(what: str, said: str, log: Path, start_of_log: int) -> HerdError:
+    """The error for a start that failed: its own message (`said`) where it printed one, else the end of its log."""
     _, own, words = said.rpartition(OWN_WORDS)
     if own:
         sentence, lost, _ = words.strip().partition(". Put a copy back, or ")
@@ -310,7 +306,7 @@ def _why_not(what: str, said: str, log: Path, start_of_log: int) -> HerdError:
 
 
 def _without_aws() -> dict[str, str]:
-    """This process's environment without the person's AWS settings: the local cloud has no use for them."""
+    """This process's environment without the person's AWS settings, which the local cloud must not see."""
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
@@ -318,7 +314,7 @@ def stop(checkout: Checkout) -> bool:
     """Stop it and wait until its process has gone; False if it was not running. Raises HerdError if it does not end."""
     cloud = running(checkout)
     if cloud is None:
-        silent = _silent(checkout)
+        silent = _unresponsive(checkout)
         return silent is not None and _end(silent)
     with contextlib.suppress(HerdError):
         # It may end before it has answered.
@@ -335,7 +331,7 @@ def stop(checkout: Checkout) -> bool:
 
 
 def port(checkout: Checkout) -> int | None:
-    """The port that is its own for life; None before its first start, and where its file holds none."""
+    """The port that the local cloud keeps over all starts; None before the first, and if its file is unreadable."""
     try:
         number = int((checkout.cloud / "port").read_text())
     except (OSError, ValueError):
@@ -351,37 +347,37 @@ def is_taken(port: int) -> bool:
 
 
 def forget(checkout: Checkout) -> None:
-    """Remove what a stopped local cloud held; its port and credentials stay. Raises HerdError if that cannot be."""
-    done = tend(checkout, "forget")
+    """Remove the state of a stopped local cloud; its port and credentials stay. Raises HerdError if it fails."""
+    done = run_offline(checkout, "forget")
     if done.returncode < 0:
-        raise HerdError("removing what the local cloud held was cut short; the same command again goes on with it")
+        raise HerdError("removing the local cloud's state was interrupted; the same command again continues it")
     if done.returncode:
         raise HerdError(done.stderr.strip())
 
 
 def set_aside(checkout: Checkout) -> str:
-    """Let it start again without what is lost of what it keeps; what was done, in words.
+    """Keep a copy of the state and remove what is damaged, so that the local cloud starts; a line for the person.
 
-    Raises HerdError where that cannot be.
+    Raises HerdError if it fails.
     """
-    with guarded(checkout):
+    with start_lock(checkout):
         if running(checkout):
             return "the local cloud runs: nothing is lost"
-        done = tend(checkout, "set-aside")
+        done = run_offline(checkout, "set-aside")
     if done.returncode:
         raise HerdError(done.stderr.strip().removeprefix(OWN_WORDS))
     where = done.stdout.strip()
     return where if where == "nothing is lost" else f"a copy of all that the local cloud held is in {where}"
 
 
-def tend(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
-    """Do something with the files of a local cloud that does not run: `check`, `forget`, `set-aside`."""
+def run_offline(checkout: Checkout, command: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m localcloud COMMAND` on the files of a stopped local cloud: `check`, `forget`, `set-aside`."""
     words = [str(checkout.python), "-m", "localcloud", command, "--home", str(checkout.cloud)]
     return subprocess.run(words, cwd=checkout.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def _alive(pid: int) -> bool:
-    """Does the process still run? One that has ended stays listed until its parent asks, which may take seconds."""
+    """Whether the process runs. A zombie, which stays listed until its parent reaps it, does not."""
     import psutil
 
     try:

@@ -1,8 +1,8 @@
-"""What the local cloud has lost while Pulumi's state still knows it: noticed, said, and settled by the next `herd up`.
+"""Resources that the local cloud has lost while Pulumi's state still has them; the next `herd up` makes them again.
 
-A power cut may take the last second of what the cloud was asked. The cloud counts how often that was or may have been
-so; with each environment stands the count with which it was brought up last. Only where the two differ anything is
-looked at: then the engine asks what there really is before it compares.
+A power failure may lose the last second of requests. The local cloud counts how often that happened or may have
+happened; each environment records the count at its last `herd up`. Only where the two counts differ does the next
+update refresh its state first.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from herd.targets.local_cloud import LocalCloud
 from herd.toolchain import atomic
 
 SHOWN = 6
-"""So many of the resources that are lost are named."""
+"""Lost resources that a message names; the rest are counted."""
 
 
 class Environment(Protocol):
-    """A local environment, as far as its losses go."""
+    """The part of a local target that this module uses."""
 
     @property
     def checkout(self) -> Checkout: ...
@@ -37,14 +37,14 @@ class Environment(Protocol):
 
 @dataclass(frozen=True)
 class Record:
-    """The local cloud that an environment was brought up in, and how often that had lost something by then."""
+    """The local cloud that an environment was deployed into, and that cloud's count of losses at the time."""
 
     instance: str
     losses: int
 
 
 def recorded(target: Environment) -> Record | None:
-    """What stands with the environment; None where nothing does, or nothing that can be read."""
+    """The environment's record; None where there is none that can be read."""
     try:
         record = json.loads(_file(target).read_text())
         return Record(str(record["instance"]), int(record.get("losses", 0)))
@@ -53,31 +53,31 @@ def recorded(target: Environment) -> Record | None:
 
 
 def record(target: Environment, losses: int | None = None) -> None:
-    """Let the environment belong to the local cloud of now. `losses` are those that it has been brought up after."""
+    """Record that the environment belongs to the present local cloud. `losses`: its count; None keeps the last one."""
     before = recorded(target)
     known = losses if losses is not None else before.losses if before else -1
     atomic.write(_file(target), json.dumps(asdict(Record(target.cloud.instance, known))))
 
 
 def forget(target: Environment) -> None:
-    """The environment is gone."""
+    """Remove the record of an environment that was removed."""
     _file(target).unlink(missing_ok=True)
 
 
 def is_another_cloud(target: Environment) -> bool:
-    """Was it brought up in a local cloud that is no more? Where nothing says so, it was not."""
+    """Whether the environment was deployed into a local cloud that no longer exists; False without a record."""
     known = recorded(target)
     return known is not None and known.instance != target.cloud.instance
 
 
 def suspected(target: Environment) -> bool:
-    """May the local cloud have lost something since the environment was brought up?"""
+    """Whether the local cloud may have lost resources since the environment's last `herd up`."""
     known = recorded(target)
     return known is None or known.losses != target.cloud.losses
 
 
 def mention(target: Environment, then: str = "`herd up` makes them again") -> None:
-    """Say what the local cloud has lost of the environment, if it has."""
+    """Print which resources of the environment the local cloud has lost, if any."""
     if not suspected(target):
         return
     try:
@@ -88,11 +88,11 @@ def mention(target: Environment, then: str = "`herd up` makes them again") -> No
     if names:
         count = f"{len(names)} resources" if len(names) > 1 else "a resource"
         what = f"{count} of {target.name} ({listed(names)})"
-        console.note(f"the local cloud has lost {what}, as after a power cut: {then}", style="yellow")
+        console.note(f"the local cloud has lost {what}, as after a power failure: {then}", style="yellow")
 
 
 def listed(names: list[str]) -> str:
-    """The first of them, and how many more there are."""
+    """The first SHOWN names, and how many more there are."""
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 

@@ -1,6 +1,6 @@
-"""The variables that make plain `pulumi` and `aws` work on a local environment, and nothing else reachable.
+"""The environment variables with which `pulumi` and `aws` work on a local environment and reach no real account.
 
-Used twice: `herd env` prints them for a person's shell, and herd's own runs of Pulumi get them.
+Herd's own runs of Pulumi get them, and `herd env` prints them for a shell.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from herd.targets.local_cloud import LocalCloud
 from herd.toolchain import machine, pulumi_cli
 
 RULES = PACKAGE / "policy"
-"""Pulumi's policy pack: the rules that every environment is held to."""
+"""The policy pack that every update and preview of an environment runs."""
 
 KEPT_FILES = 12
-"""Of what Pulumi writes at each run: the last runs' logs, the last three updates' history."""
+"""Files that are kept of each of Pulumi's logs, histories and backups, which it never removes."""
 
 QUIET = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -38,7 +38,7 @@ QUIET = {
     "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
     "PULUMI_SUPPRESS_NEO_LINK": "true",
 }
-"""Nothing is looked up on the network, and no plugin of the machine's PATH gets in."""
+"""Pulumi makes no network requests, and uses no plugins from PATH."""
 
 REMOVED = (
     "PULUMI_CONFIG_PASSPHRASE",
@@ -60,13 +60,13 @@ REMOVED = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "DOCKER_AUTH_CONFIG",
 )
-"""What would win over the files of the local cloud and lead to the person's real account."""
+"""Variables that take precedence over the local cloud's files and would lead to the person's real account."""
 
 
 def variables(
     checkout: Checkout, environment: str, pulumi: Path, base: Mapping[str, str] = os.environ
 ) -> dict[str, str | None]:
-    """What to set, and (None) what to unset, on top of `base`."""
+    """Variables to set, or (None) to unset, on top of `base`."""
     aws = checkout.cloud / "aws"
     return {
         **dict.fromkeys(REMOVED),
@@ -89,7 +89,7 @@ def variables(
 
 
 def policy_pack(base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """The rules of policy/, beside whatever packs the person's own variables name. Set to nothing, none is run."""
+    """Herd's policy pack, added to those of the person's own variable. A variable that is empty turns all off."""
     variable = "PULUMI_OPTION_POLICY_PACK"
     configured = base.get(variable)
     if configured == "":
@@ -97,8 +97,8 @@ def policy_pack(base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
     own = str(RULES)
     packs = [pack for flag in _from_csv(configured or "") for pack in _from_csv(flag)]
     others = [pack for pack in packs if pack and Path(pack).name != "policy"]
-    # Pulumi reads the variable as CSV, and each of its values as the option's, which is CSV again. What it cannot read
-    # it leaves out without a word: a comma or a quotation mark in the folder's name would switch the rules off.
+    # Pulumi reads the variable as CSV, and each of its values as the option's, which is CSV again. It silently skips
+    # what it cannot read: a comma or a quotation mark in the folder's name would turn the rules off.
     return {variable: _to_csv([_to_csv([pack]) for pack in [own, *others]])}
 
 
@@ -173,9 +173,9 @@ def _no_proxy(value: str) -> str:
 
 
 def ensure_passphrase(checkout: Checkout) -> None:
-    """A random passphrase, once: without one Pulumi would keep secrets of the state in the open.
+    """Make a random passphrase if there is none yet: Pulumi encrypts the secrets in its state with it.
 
-    Raises HerdError where there is a state and no passphrase: with another one nothing would open it.
+    Raises HerdError where there is a state and its passphrase is missing: a new one would not decrypt it.
     """
     if trouble := lost_passphrase(checkout):
         raise HerdError(trouble)
@@ -183,7 +183,7 @@ def ensure_passphrase(checkout: Checkout) -> None:
     if _holds_words(path):
         return
     path.unlink(missing_ok=True)
-    # Whole or not there: a kill or a full disk in between must not leave an empty one, which would then be used.
+    # Written beside and linked, so that a kill or a full disk leaves no empty file, which would then be used.
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix="passphrase-")
     try:
         with os.fdopen(handle, "w") as file:
@@ -197,14 +197,14 @@ def ensure_passphrase(checkout: Checkout) -> None:
 
 
 def lost_passphrase(checkout: Checkout) -> str:
-    """What is wrong and what to do, if there is a state that nothing opens any more; "" if there is none."""
+    """Where there is a state whose passphrase is missing: a sentence with what to do; else ""."""
     path = checkout.pulumi / "passphrase"
     stacks = checkout.pulumi / ".pulumi" / "stacks" / checkout.project
     if _holds_words(path) or not any(stacks.glob("*.json")):
         return ""
     return (
-        f"{path} is missing or empty, and nothing else opens Pulumi's state. Put it back from a copy; or remove "
-        f"{checkout.pulumi}, and `herd up` takes up again what the local cloud holds and the files declare"
+        f"{path} is missing or empty, and nothing else decrypts Pulumi's state. Put it back from a copy; or remove "
+        f"{checkout.pulumi}, and `herd up` adopts what the local cloud holds and the files declare"
     )
 
 

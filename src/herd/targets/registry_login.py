@@ -1,8 +1,8 @@
-"""The login to the image registry that Herd's updates have, and that `herd env` gives a shell.
+"""The login to the image registry, for Herd's own updates and for the shell of `herd env`.
 
-It is a value of DOCKER_AUTH_CONFIG, which Docker's clients look at before their files: it comes into no file, no list
-of processes and no state, ends with the process, and everything else that the person's Docker is set up with stays in
-force (docs/decisions/0019). Credentials of ECR are good for twelve hours.
+It is the value of DOCKER_AUTH_CONFIG, which Docker's clients read before their files. So it is in no file, no process
+list and no state, ends with the process, and the rest of the person's Docker configuration stays in force
+(docs/decisions/0019). ECR's credentials are valid for twelve hours.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def config(target: Stack, base: Mapping[str, str] = os.environ) -> str:
     """
     login = target.client("ecr").get_authorization_token()["authorizationData"][0]
     registry = urlsplit(login["proxyEndpoint"]).netloc
-    # What is real must not come to the local cloud.
+    # The person's real logins must not reach the local cloud.
     others = _logins(base.get(VARIABLE, "")) if target.is_shared else {}
     return json.dumps({"auths": {**others, registry: {"auth": login["authorizationToken"]}}})
 
 
 def command(target: Target) -> str:
-    """The shell's words for `config`, to be evaluated: so the login is in no text that is printed or copied."""
+    """The shell command that prints `config`: `herd env` prints the command, so that the login itself is not shown."""
     return shlex.join((sys.executable, "-m", "herd", "env", *target.option, "--docker-login"))
 
 

@@ -1,4 +1,4 @@
-"""A stack of Pulumi's as the engine needs it: where it is, how AWS is reached there, who is asked before it changes."""
+"""A Pulumi stack as the engine needs it: its folder and name, its variables, its AWS clients, its confirmation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from herd.toolchain import machine, pulumi_cli
 
 
 class Stack(ABC):
-    """One stack: an environment (`herd.targets.target`), or an account that is made ready (`herd bootstrap`)."""
+    """One stack: an environment (`herd.targets.target`), or the resources that `herd bootstrap` makes in an account."""
 
     def __init__(self, checkout: Checkout, name: str) -> None:
         self.checkout = checkout
@@ -30,14 +30,14 @@ class Stack(ABC):
         """The stack's outputs as Pulumi has them now; empty where nothing is deployed."""
 
     is_shared: bool
-    """Does it cost money, and do others work on it? Then a person sees first what an update would change."""
+    """True for stacks on AWS, which cost money and which others use: an update is previewed and confirmed first."""
 
     unsettled: bool = False
-    """Has an update of it been cut short, so that the state may not say what there is?"""
+    """True after an interrupted update: the state may differ from what exists, so the next one refreshes first."""
 
     @functools.cached_property
     def pulumi(self) -> Path:
-        """The Pulumi to use, built now if it must be."""
+        """The `pulumi` to use; built first if necessary. Raises HerdError if it cannot be."""
         try:
             return pulumi_cli.ensure(self.checkout.cache)
         except machine.ToolMissing as error:
@@ -45,25 +45,25 @@ class Stack(ABC):
 
     @abstractmethod
     def pulumi_environment(self) -> dict[str, str]:
-        """The environment for running Pulumi on it."""
+        """All environment variables for running Pulumi on this stack."""
 
     def approve(self, action: str, yes: bool) -> None:
-        """Let the person confirm what changes something outside this machine. Raises HerdError if they do not."""
+        """Ask for confirmation before something outside this machine changes. Raises HerdError if it is refused."""
         self.announce()
         if not yes and not console.confirm(f"{action} there?"):
             raise HerdError("nothing was done")
 
     @abstractmethod
     def state_resources(self) -> list[dict[str, Any]]:
-        """The resources of Pulumi's state, as it writes them; none where there is no such stack."""
+        """The resources of Pulumi's state, as `pulumi stack export` writes them; empty where there is no such stack."""
 
     def announce(self) -> None:
-        """Say, once, what is acted on, where that can be mistaken."""
+        """Print which stack the command uses, once."""
         return
 
     def broken(self) -> str:
-        """Why nothing can be done on it now, if that can be seen from here; else an empty text."""
+        """Why the engine cannot work on it now, as far as this machine can see; "" if nothing is known."""
         return ""
 
     plugins: tuple[str, ...] = stack_env.PLUGINS
-    """Packages whose resources are made here. On AWS Pulumi needs their official plugins."""
+    """Pulumi packages that the program uses. On AWS Pulumi needs their official plugins."""

@@ -1,7 +1,6 @@
-"""The variables with which Pulumi works on a stack on AWS, beside what the person's own login and profile say.
+"""The environment variables that Pulumi needs for a stack on AWS, beside the person's own login and profile.
 
-Used twice, as `herd.targets.pulumi_env` is: herd's own runs of Pulumi get them, and `herd env --stack NAME` prints
-them.
+Herd's own runs of Pulumi get them, and `herd env --stack NAME` prints them.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from herd.targets import pulumi_env
 from herd.toolchain import pulumi_cli
 
 PLUGINS = ("aws", "docker")
-"""Of which packages the program's resources are."""
+"""The Pulumi packages that the program uses."""
 
 
 def variables(root: Path, pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """What to set, and (None) what to unset, on top of `base`: quiet, the rules of policy/, a language host."""
+    """Variables to set, or (None) to unset, on top of `base`: no update check, the policy pack, a language host."""
     return {"PULUMI_SKIP_UPDATE_CHECK": "true", **pulumi_env.policy_pack(base), **language_host(pulumi, base)}
 
 
 def language_host(pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """A Pulumi that was built from its modules runs Python programs by Herd's own host, which it finds on PATH."""
+    """A Pulumi that was built from its Go modules has no Python language host; it finds Herd's on PATH."""
     path = pulumi_env.with_pulumi(pulumi, base.get("PATH", os.defpath))
     if pulumi_cli.has_language_host(pulumi):
         # It runs the rules and the account's project with the Python of PATH: they lie in a package and name no
@@ -35,7 +34,7 @@ def language_host(pulumi: Path, base: Mapping[str, str] = os.environ) -> dict[st
 
 
 def about_host(pulumi: Path) -> str:
-    """Which language host runs the program, where that is not the one that people expect; else an empty text."""
+    """A line that says that Herd's language host runs the program; "" where Pulumi has the official one."""
     if pulumi_cli.has_language_host(pulumi):
         return ""
     return f"this Pulumi ({pulumi}) came without a language host for Python: Herd's own runs the program"

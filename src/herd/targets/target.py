@@ -1,7 +1,7 @@
-"""What a command acts on: one environment, in the local cloud or on AWS.
+"""The target of a command: one environment, in the local cloud or on AWS.
 
-Commands know no difference but by what stands here: both kinds give boto3 clients, what the program exported, Pulumi's
-variables, and how a person names them. `herd.targets.choose` makes the one that is meant.
+Both kinds of target have the same interface: boto3 clients, the stack's outputs, Pulumi's variables, the option that
+names it. Commands use nothing else and never ask which kind it is. `herd.targets.choose` makes one.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from herd.targets.exports import Exports
 from herd.targets.stack import Stack
 
 DEFAULT = "dev"
-"""The environment that is meant where none is named."""
+"""The local environment that commands use without `-e` and `--stack`."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast things happen there, in seconds."""
+    """Intervals and time limits that suit the target, in seconds."""
 
     follow: float
-    """Between two looks at a run that somebody watches."""
+    """Interval at which a run that is followed is polled."""
     poll: float
-    """Between two looks at what comes true by itself."""
+    """Interval at which everything else is polled."""
     healthy: float
-    """How long a deployment may take whose copies start within a minute, failing ones included."""
+    """Time limit of a deployment whose copies start within a minute, failing copies included."""
     visible: float
-    """How long addresses, logs and balancers may come after what they belong to."""
+    """Time limit until addresses, logs and load balancers of a new resource work."""
     gone: float
-    """How long something may stay after what it belonged to, as a network interface does after its service."""
+    """Time limit until dependent resources disappear, as the network interfaces of a service do."""
 
 
 class Target(Stack):
@@ -44,43 +44,43 @@ class Target(Stack):
 
     @functools.cached_property
     def deployed(self) -> Exports | None:
-        """What the program exported when it was deployed last; None where the environment is not up."""
+        """The stack's outputs as of the last deployment; None where the environment is not up. Read once."""
         return exports.parse(self.outputs(), self.name)
 
     @property
     def exports(self) -> Exports:
-        """What is deployed. Raises HerdError when nothing is."""
+        """The stack's outputs. Raises HerdError where the environment is not up."""
         if self.deployed is None:
             raise HerdError(f"the environment {self.name} is not up; `herd up` makes it")
         return self.deployed
 
     def forget_exports(self) -> None:
-        """The outputs may have changed: they are read again when they are needed next."""
+        """Read the outputs again at the next use, because an update may have changed them."""
         self.__dict__.pop("deployed", None)
 
     pace: Pace
 
     owns_account: bool
-    """Does everything in its account belong to this checkout? Else only what says that it is the environment's."""
+    """True in the local cloud: all its resources are this checkout's. On AWS only those tagged or named as ours are."""
 
     can_remove_retained: bool
-    """Can what no state names be told apart from what is somebody's, and so be removed with the environment?"""
+    """True where retained resources can be distinguished from others', so that `herd down --retained` removes them."""
 
     reaches_internal: bool
-    """Does this machine reach services whose access is internal?"""
+    """True where this machine can send requests to services with `access = "internal"`."""
 
     @property
     @abstractmethod
     def option(self) -> tuple[str, str]:
-        """How a person names it on the command line: `("-e", "dev")`."""
+        """The option of the command line that names it: `("-e", "dev")`."""
 
     @property
     @abstractmethod
     def settings_file(self) -> Path:
-        """The stack's settings as Pulumi reads them."""
+        """The stack's settings file that Pulumi reads."""
 
     def settings(self) -> dict[str, Any]:
-        """The whole of that file. Raises HerdError where it cannot be read."""
+        """The content of `settings_file`. Raises HerdError where it cannot be read."""
         import yaml
 
         try:
@@ -90,7 +90,7 @@ class Target(Stack):
 
     @property
     def is_protected(self) -> bool:
-        """Is what it holds not to be deleted by mistake? As deployed; where its update was cut short, as its file says.
+        """Whether the environment is protected against deletion: as deployed, else as its settings file says.
 
         Raises HerdError where neither can be read.
         """
@@ -101,23 +101,23 @@ class Target(Stack):
 
     @abstractmethod
     def shell_variables(self) -> dict[str, str | None]:
-        """What plain `pulumi` and `aws` need in a person's shell; None: not set."""
+        """Variables that plain `pulumi` and `aws` need in a shell; None: to be unset."""
 
     @abstractmethod
-    def alone(self) -> AbstractContextManager[None]:
-        """Be the only command that changes the environment; waits for whoever does."""
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the environment's lock, so that no other command changes it; waits for another holder."""
 
     @abstractmethod
     def may_exist(self) -> bool:
-        """May anything of it be there to be taken down?"""
+        """False only where `herd down` certainly has nothing to remove."""
 
     @abstractmethod
     def init_stack(self, secrets_provider: str | None) -> None:
-        """Make the stack as a person would, where `up` does not make it by itself."""
+        """Create the stack with `pulumi stack init`, for targets where `up` does not."""
 
     expired: tuple[str, ...] | None = None
-    """Workloads whose schedules are to be off, by the calendar; None: nobody has looked at it."""
+    """Workloads whose review date has passed, so that their schedules are disabled; None: not determined yet."""
 
     def require_exports(self) -> Exports:
-        """`exports` for a command that only looks: says first where it looks, if that can be mistaken."""
+        """`exports`, for commands that only read; prints the stack and account first where that matters."""
         return self.exports

@@ -92,7 +92,7 @@ def missing_plugins(packages: Sequence[str], base: Mapping[str, str] = os.enviro
     ]
 
 
-def how_to_bring(missing: Sequence[str]) -> str:
+def plugin_install_advice(missing: Sequence[str]) -> str:
     """One sentence for who has no network that leads to Pulumi's plugins."""
     names = " and ".join(missing)
     commands = " and ".join(f"`pulumi plugin install resource {entry} --file FILE`" for entry in missing)

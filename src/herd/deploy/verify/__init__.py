@@ -39,7 +39,7 @@ def verify_environment(stack: str | None, account: str | None, yes: bool, file: 
     verified = AwsTarget(checkout, stack) if stack else None
     if verified:
         _approve(verified, account, yes)
-    with environment.alone(checkout), _ends_in_order():
+    with environment.verification_lock(checkout), _signals_interrupt():
         for record in environment.left_behind(checkout):
             _remove_left(checkout, record)
         record = environment.plan(checkout, stack)
@@ -156,7 +156,7 @@ def _approve(target: AwsTarget, account: str | None, yes: bool) -> None:
 
 
 @contextmanager
-def _ends_in_order() -> Iterator[None]:
+def _signals_interrupt() -> Iterator[None]:
     """Being asked to end is like Ctrl-C, which a terminal sends to everything that this command has started."""
 
     def interrupt(*_: object) -> None:

@@ -55,7 +55,7 @@ class Record:
 
 
 @contextmanager
-def alone(checkout: Checkout) -> Iterator[None]:
+def verification_lock(checkout: Checkout) -> Iterator[None]:
     """Be the only verification of this checkout. Raises HerdError where another is at work."""
     with (checkout.folder("verify") / "lock").open("w") as lock:
         try:

@@ -21,7 +21,7 @@ SWEEP_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Unowned:
+class Unmanaged:
     """One resource that exists and belongs to nobody. `stack` is `project/environment`; `names`: its id and its ARN."""
 
     stack: str
@@ -33,10 +33,10 @@ class Unowned:
         return f"{kind.split('$')[-1]} {name} ({self.names[0]})"
 
 
-def all_of(cloud: LocalCloud) -> tuple[Unowned, ...]:
+def all_of(cloud: LocalCloud) -> tuple[Unmanaged, ...]:
     """What a local cloud holds for nobody, of all environments."""
     entries = cloud.ask({"do": "unowned"}, SWEEP_SECONDS)["unowned"]
-    return tuple(Unowned(one["stack"], one["urn"], (one["id"], one["identity"])) for one in entries)
+    return tuple(Unmanaged(one["stack"], one["urn"], (one["id"], one["identity"])) for one in entries)
 
 
 def sweep(target: LocalTarget, retained: bool = False) -> None:
@@ -56,7 +56,7 @@ def tidy(target: LocalTarget) -> None:
         console.note(f"left by an interrupted update, and not removed yet: {error}", style="yellow")
 
 
-def mention(kept: tuple[Unowned, ...], target: LocalTarget) -> None:
+def mention(kept: tuple[Unmanaged, ...], target: LocalTarget) -> None:
     """Say what of an environment stays, and how it goes."""
     mine = [one for one in kept if one.stack == f"{target.checkout.project}/{target.name}"]
     if mine:
@@ -67,7 +67,7 @@ def mention(kept: tuple[Unowned, ...], target: LocalTarget) -> None:
         )
 
 
-def take_up(target: LocalTarget) -> None:
+def adopt_resources(target: LocalTarget) -> None:
     """Where a stack's whole state is lost and the local cloud still holds what it had, let the next update have it."""
     request = {"do": "take-up", "project": target.checkout.project, "stack": target.name}
     if taken := target.cloud.ask(request)["taken"]:
