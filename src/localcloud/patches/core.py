@@ -12,11 +12,15 @@ from moto import backends
 from moto.core import common_models, config, responses, utils
 from moto.moto_server import werkzeug_app
 
+from localcloud import api_models
+
 
 def apply() -> None:
-    """Forget deleted models, look up module names once, execute state machines, send no CORS headers."""
+    """Forget deleted models, read API models and module names once, execute state machines, send no CORS headers."""
     _parse_one_at_a_time()
     _forget_models()
+    # core/utils.py:438: for each service lists all services anew, and in each of the threads that ask for it at once.
+    utils.create_loader = api_models.once(utils.create_loader)
     _cache_look_ups()
     # core/config.py:56: off, and with it StartExecution answers RUNNING for ever.
     config.default_user_config["stepfunctions"]["execute_state_machine"] = True
