@@ -18,7 +18,8 @@ from typing import IO, Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
+
+from herd.language_host.wire import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 
 PROGRAM = Path(__file__).with_name("program.py")
 ALREADY_SHOWN = 32  # as in program.py, which cannot be imported here: it belongs to the program's interpreter

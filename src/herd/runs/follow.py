@@ -73,7 +73,7 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
     """
     groups = {name: target.exports.workloads[name].log_group for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
-    patience = _Patience()
+    patience, began = _Patience(), time.monotonic()
     with console.waiting() as say:
         while True:
             changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
@@ -91,7 +91,7 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
             now = [run for entry in following for run in entry.runs.values() if run.status == "running"]
             patience.look(target, now)
             say(" · ".join(f"{run.workload} {run.seconds:.0f} s" for run in now) or "starting")
-            time.sleep(target.pace.follow)
+            time.sleep(target.pace.pause(target.pace.follow, time.monotonic() - began))
 
 
 class _Patience:

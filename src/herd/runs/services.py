@@ -198,15 +198,16 @@ def wait(target: Target) -> list[str]:
     if not deployed:
         return []
     seconds = target.pace.healthy + COPIES_TRIED * (longest_start(deployed.values()) - USUAL_START_SECONDS)
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     with console.step("waiting for services to be healthy", quiet=True) as step:
         while True:
             now = [look(target, name, entry) for name, entry in deployed.items()]
             waiting = [service for service in now if service.state not in ("healthy", "stopped", "rolled-back")]
-            if not waiting or time.monotonic() > deadline:
+            waited = time.monotonic() - began
+            if not waiting or waited > seconds:
                 break
             step.update(", ".join(f"{service.name} {service.running}/{service.desired}" for service in waiting))
-            time.sleep(target.pace.poll)
+            time.sleep(target.pace.pause(target.pace.poll, waited))
     return [
         _problem(target, service, deployed[service.name], seconds)
         for service in now

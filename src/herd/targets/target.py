@@ -38,6 +38,14 @@ class Pace:
     gone: float
     """Time limit until dependent resources disappear, as the network interfaces of a service do."""
 
+    @staticmethod
+    def pause(usual: float, waited: float) -> float:
+        """Until the next look, for somebody who has waited so long: a twentieth of that, a second at most.
+
+        Each look takes processor time from what is waited for.
+        """
+        return max(usual, min(1.0, waited / 20))
+
 
 class Target(Stack):
     """One environment."""

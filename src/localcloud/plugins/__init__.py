@@ -19,7 +19,6 @@ from typing import Any
 
 import grpc
 from botocore.exceptions import ClientError
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
 from localcloud import atomic
 from localcloud.causes import caused_by
@@ -30,6 +29,7 @@ from localcloud.plugins.provider import Provider, Refused, identity_now
 from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, ServerLike, gone
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
+from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
 
 NOWHERE = Backend()
 """A state that nobody can read: nothing is adopted."""
