@@ -25,6 +25,8 @@ from tests.herd.bootstrap.test_bootstrap_permissions import (
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, Program
 from tests.herd.policy.program import ENVIRONMENTS, program
 
+pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
+
 ANY = {"*": HERE}
 """What AWS checks on no resource is checked on `*`."""
 

@@ -17,6 +17,8 @@ from tests.herd.bootstrap.conftest import SCOPE
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, Program
 from tests.herd.policy.program import program
 
+pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
+
 BOUNDARY = permissions.boundary(SCOPE)
 DEPLOY = [
     grants.state_access(SCOPE, write=True),

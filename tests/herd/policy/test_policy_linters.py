@@ -146,6 +146,8 @@ LINT = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 import parliament
+
+pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
 found = {}
 for name, text in json.load(sys.stdin).items():
     found[name] = [[f.issue, f.detail] for f in parliament.analyze_policy_string(text).findings]

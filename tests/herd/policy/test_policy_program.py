@@ -8,6 +8,8 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from herd.policy.catalogue import RULES, examine
 from tests.herd.policy.program import ENVIRONMENTS, resources, stack
 
+pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
+
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_the_program_passes_every_rule(name: str) -> None:

@@ -12,6 +12,8 @@ from herd.infra.settings.load import PROFILES, Profile, Settings
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, VPC, before_and_after, replaced
 
+pytestmark = pytest.mark.xdist_group("program-changes")  # the runs of stack_changes
+
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
 ADVICE = (
     "nothing was changed; put back what dev runs with, or take it down and make it anew (`herd down`, then `herd up`), "

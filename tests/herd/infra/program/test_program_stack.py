@@ -11,6 +11,8 @@ from tests.herd.infra.program import stack_changes
 from tests.herd.infra.program.mocks import run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, REFUSES, TABLE, WIDE_TEAM, before_and_after
 
+pytestmark = pytest.mark.xdist_group("program-changes")  # the runs of stack_changes
+
 
 def test_every_setting_has_its_change() -> None:
     changed = {change.partition(" ")[0] for change in CHANGES}
