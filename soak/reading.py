@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="of each test (default: %(default)s)")
     options = parser.parse_args()
     began = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", *TESTS]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "--timeout", "0", *TESTS]
     environment = {**os.environ, "HERD_READING_EXAMPLES": str(options.examples)}
     status = subprocess.run(command, cwd=ROOT, env=environment).returncode
     minutes = (time.monotonic() - began) / 60
