@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,14 @@ gc.set_threshold(NEW_OBJECTS)
 
 # A test that makes a client of its own would take most of its time to read what others have read.
 api_models.share()
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with both wheels of this Herd."""
+    from harness.wheels import built  # with the toolchain, which few tests need
+
+    return built(tmp_path_factory)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

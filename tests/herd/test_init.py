@@ -9,29 +9,20 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from herd.checkout import adopt, init, project_files, releases
+from herd.checkout import adopt, init, project_files
 from herd.checkout.find import Checkout
 from herd.doctor import checks
-from herd.errors import HerdError, WrongInput
+from herd.errors import WrongInput
 from herd.review import check
 from herd.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 MOST_FILES, MOST_LINES = 28, 400
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both wheels of this Herd."""
-    folder = tmp_path_factory.mktemp("wheels")
-    releases.of_this_herd(folder)
-    return folder
 
 
 def make(root: Path, wheels: Path, name: str | None = "flights", source: Path | None = None) -> init.Plan:
@@ -315,84 +306,6 @@ def test_a_folder_to_take_from_that_is_missing_is_refused(tmp_path: Path, wheels
     with pytest.raises(WrongInput, match="no such folder"):
         make(tmp_path / "new", wheels, "flights", tmp_path / "nothing")
     assert tree(tmp_path) == {}
-
-
-# --- releases --------------------------------------------------------------------------------------------------------
-
-
-def test_wheels_put_together_from_what_is_installed_hold_the_same_files(tmp_path: Path, wheels: Path) -> None:
-    site = tmp_path / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
-    subprocess.run([*pip, *map(str, wheels.glob("*.whl"))], check=True)
-    made = tmp_path / "made"
-    made.mkdir()
-    program = (
-        "import sys, pathlib, importlib.metadata as m\n"
-        "from herd.checkout import releases\n"
-        "for name in releases.DISTRIBUTIONS:\n"
-        "    releases._put_together(m.distribution(name), pathlib.Path(sys.argv[1]))\n"
-    )
-    variables = {**os.environ, "PYTHONPATH": str(site)}
-    subprocess.run([sys.executable, "-P", "-c", program, str(made)], check=True, env=variables, cwd=tmp_path)
-    for path in wheels.glob("*.whl"):
-        with zipfile.ZipFile(path) as built, zipfile.ZipFile(made / path.name) as again:
-            names = [name for name in built.namelist() if not name.endswith("RECORD")]
-            assert {name: built.read(name) for name in names} == {
-                name: again.read(name) for name in again.namelist() if not name.endswith("RECORD")
-            }
-            host = "herd/language_host/pulumi-language-python"
-            if host in names:
-                assert again.getinfo(host).external_attr >> 16 & 0o111
-
-    (site / "herd/testing.py").write_text("# changed\n")
-    refused = subprocess.run(
-        [sys.executable, "-P", "-c", program, str(made)], capture_output=True, text=True, env=variables, cwd=tmp_path
-    )
-    assert "is not as it was installed" in refused.stderr
-
-
-def test_a_release_is_a_wheel_a_folder_or_a_tag(tmp_path: Path, wheels: Path) -> None:
-    for number, source in enumerate((next(wheels.glob("herd_env*.whl")), wheels)):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        releases.of(str(source), folder)
-        assert tree(folder) == tree(wheels)
-
-
-def test_a_release_by_a_tag_is_built_from_it(tmp_path: Path, wheels: Path) -> None:
-    source, folder = tmp_path / "source", tmp_path / "made"
-    folder.mkdir()
-    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("infra", "images"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("requirements.lock", "requirements-dev.lock"):
-        shutil.copy(ROOT / name, source)
-    for package in ("herd", "localcloud"):
-        path = source / "src" / package / "version.py"
-        path.write_text(path.read_text().replace(f'"{VERSION}"', '"9.8.7"'))
-    git = ["git", "-C", str(source), "-c", "user.name=x", "-c", "user.email=x@example.com"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"], ["tag", "v9.8.7"]):
-        subprocess.run([*git, *command], check=True)
-    releases.of(f"{source}@v9.8.7", folder)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "herd_environments-9.8.7-py3-none-any.whl",
-        "herd_localcloud-9.8.7-py3-none-any.whl",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        pytest.param("nothing", "cannot be a release of Herd", id="nothing there"),
-        pytest.param("", "cannot be a release of Herd", id="empty"),
-        pytest.param("/nowhere/herd@v1", "Git could not fetch that tag", id="no such repository"),
-        pytest.param("--upload-pack=x@v1", "Git could not fetch that tag", id="an option"),
-    ],
-)
-def test_what_is_no_release_is_refused(tmp_path: Path, source: str, words: str) -> None:
-    with pytest.raises(HerdError, match=words):
-        releases.of(source, tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_of_jobs_are_unique_and_allowed() -> None:

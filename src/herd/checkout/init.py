@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from herd.checkout import adopt, project_files, review_dates
+from herd.checkout import adopt, project_files, review_dates, sources
 from herd.checkout.project_files import MARK, WHEELS
 from herd.errors import WrongInput
 from herd.infra.naming import Naming
@@ -42,6 +42,8 @@ def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Pla
     if known is None:
         _refuse_others(root)
     values = {"name": name, "owner": OWNER, "review_by": str(review_dates.new_date())}
+    if comes_from := sources.of_this_herd(root):
+        values["source"] = comes_from
     files = project_files.files({**values, **(known or {})}, wheels)
     files |= {f"{WHEELS}/{path.name}": path.read_bytes() for path in wheels.glob("*.whl")}
     if known is not None and any(root.glob(f"{WHEELS}/*.whl")):

@@ -75,17 +75,16 @@ def lock(wheels: Path) -> str:
 
 
 def entries_of(text: str) -> Iterator[tuple[str, str]]:
-    """A lock file's packages: name and lines of each. Comments and options before the first one are left out."""
-    name, lines = "", ""
+    """A lock file's packages: name and lines of each, all of one that has another version for other Pythons. Comments
+    and options before the first one are left out."""
+    entries: dict[str, str] = {}
+    name = ""
     for line in text.splitlines(keepends=True):
-        if line[0].isspace():
-            lines += line
-            continue
+        if not line[0].isspace():
+            name = line.split("==")[0].split("[")[0].strip() if "==" in line and not line.startswith(("#", "-")) else ""
         if name:
-            yield name, lines
-        name, lines = (line.split("==")[0].split("[")[0], line) if "==" in line else ("", "")
-    if name:
-        yield name, lines
+            entries[name] = entries.get(name, "") + line.rstrip("\r\n") + "\n"
+    yield from entries.items()
 
 
 def main(folder: str, values: str, wheels: str) -> None:

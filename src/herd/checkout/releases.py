@@ -1,25 +1,23 @@
-"""The two wheels of a release of Herd: of the one that runs, or of a wheel, a checkout or a Git tag that is named."""
+"""The two wheels of a release of Herd: of the one that runs, or of one that sources.py has resolved."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import importlib.util
-import json
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from herd import PACKAGE
+from herd.checkout import sources
+from herd.checkout.sources import Release
 from herd.errors import HerdError, WrongInput
 from herd.toolchain import machine
 
-DISTRIBUTIONS = ("herd-environments", "herd-localcloud")
 SOURCES = ("src/herd", "src/localcloud")
 NOT_OF_THE_WHEEL = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What an installer adds to a distribution's own files."""
@@ -31,52 +29,48 @@ LONG_AGO = (2020, 2, 2, 0, 0, 0)
 def of_this_herd(folder: Path) -> None:
     """Put both wheels of the Herd that runs into a folder. Raises HerdError."""
     checkout = PACKAGE.parents[1]
-    if (checkout / SOURCES[0] / "pyproject.toml").is_file():
+    if sources.is_checkout(checkout):
         _build(checkout, folder)
         return
-    for name in DISTRIBUTIONS:
+    for name in sources.DISTRIBUTIONS:
         distribution = metadata.distribution(name)
-        origin = _installed_from(distribution)
-        if origin is not None:
-            shutil.copy2(origin, folder / origin.name)
+        wheel = sources.installed_from(distribution)
+        if wheel is not None:
+            shutil.copy2(wheel, folder / wheel.name)
         else:
             _put_together(distribution, folder)
 
 
-def of(source: str, folder: Path) -> None:
-    """Put both wheels of a named release into a folder. `source`: WHEEL (the other one beside it), FOLDER of wheels or
-    of a checkout, REPOSITORY@TAG. Raises WrongInput where it is none of these, HerdError where building fails."""
-    path = Path(source)
-    if not source.strip():
-        raise WrongInput(f"{source!r} cannot be a release of Herd; say a wheel, a folder or REPOSITORY@TAG")
-    if source.endswith(".whl") and path.is_file():
-        _copy(path.parent, folder, path.name.split("-")[1] if path.name.count("-") >= 4 else "")
-    elif (path / SOURCES[0] / "pyproject.toml").is_file():
-        _build(path.resolve(), folder)
-    elif path.is_dir():
-        _copy(path, folder, "*")
-    elif "@" in source:
-        repository, _, tag = source.rpartition("@")
+def of(release: Release, folder: Path) -> None:
+    """Put both wheels of a release into a folder. Raises WrongInput where they are not there, HerdError where they
+    cannot be built."""
+    path = Path(release.source)
+    if release.tag:
         with tempfile.TemporaryDirectory(prefix="herd-release-") as scratch:
-            clone = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", f"--branch={tag}"]
-            done = subprocess.run([*clone, "--", repository, scratch], capture_output=True, text=True)
-            if done.returncode != 0:
-                raise WrongInput(f"{source}: Git could not fetch that tag: {done.stderr.strip()}")
+            sources.clone(release, Path(scratch))
             _build(Path(scratch), folder)
+        _refuse_another(release, folder)
+    elif sources.is_checkout(path):
+        _build(path.resolve(), folder)
     else:
-        raise WrongInput(
-            f"{source!r} cannot be a release of Herd; allowed: a wheel, a folder with both wheels, a checkout of Herd, "
-            "or REPOSITORY@TAG"
-        )
+        _copy(path, folder, release.version)
+
+
+def _refuse_another(release: Release, folder: Path) -> None:
+    """A tag that is named after another release than it holds."""
+    (wheel,) = folder.glob("herd_environments-*.whl")
+    holds = wheel.name.split("-")[1]
+    if sources.RELEASE_TAG.fullmatch(release.tag) and holds != release.tag.removeprefix("v"):
+        raise WrongInput(f"{release}: the tag holds release {holds}; say another, or a checkout of what you mean")
 
 
 def _copy(source: Path, folder: Path, version: str) -> None:
-    for name in DISTRIBUTIONS:
+    for name in sources.DISTRIBUTIONS:
         prefix = name.replace("-", "_")
-        matches = sorted(source.glob(f"{prefix}-{version}-*.whl"))
+        matches = sorted(source.glob(f"{prefix}-{version or '*'}-*.whl"))
         if len(matches) != 1:
             how = "is missing" if not matches else "is there more than once"
-            raise WrongInput(f"{source}: the wheel of {name} {how}: {prefix}-{version}-py3-none-any.whl")
+            raise WrongInput(f"{source}: the wheel of {name} {how}: {prefix}-{version or '*'}-py3-none-any.whl")
         shutil.copy2(matches[0], folder / matches[0].name)
 
 
@@ -88,19 +82,6 @@ def _build(checkout: Path, folder: Path) -> None:
         machine.run([*build, "--wheel-dir", str(folder), *(str(checkout / source) for source in SOURCES)])
     except machine.ToolMissing as error:
         raise HerdError(f"the wheels of {checkout} could not be built: {error}") from None
-
-
-def _installed_from(distribution: metadata.Distribution) -> Path | None:
-    """The wheel file that it was installed from, if it is still there and has the hash that was recorded."""
-    try:
-        record = json.loads(distribution.read_text("direct_url.json") or "{}")
-        url, digest = urlsplit(record["url"]), record["archive_info"]["hashes"]["sha256"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    path = Path(unquote(url.path))
-    if url.scheme != "file" or path.suffix != ".whl" or not path.is_file():
-        return None
-    return path if hashlib.sha256(path.read_bytes()).hexdigest() == digest else None
 
 
 def _put_together(distribution: metadata.Distribution, folder: Path) -> None:

@@ -1,16 +1,14 @@
-"""`herd upgrade`: another release's wheels and lock, and its generated files merged into the project's own.
+"""What `herd upgrade` changes: another release's wheels and lock, its generated files merged into the project's own.
 
-The base of the merge is what the release in use generates: it is installed, so it is asked. What the other release
-generates, its own code says, run from its wheel. Nothing of the project is touched where one file cannot be merged.
+The base of the merge is what the release in use generates. Its wheels lie in the project, so it can always be asked,
+by whichever Herd and without a network; the other release is asked in the same way, by its own code. Nothing of the
+project is touched here (apply.py does that), nor at all while one file cannot be merged.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from herd.checkout import init, project_files
+from herd.checkout.merge import Conflict, merge
 from herd.checkout.project_files import LOCK, MARK, WHEELS
-from herd.errors import HerdError, WrongInput
-from herd.toolchain import atomic, machine
-from herd.version import VERSION
+from herd.checkout.sources import DISTRIBUTIONS, order
+from herd.errors import WrongInput
+from herd.toolchain import atomic
 
 NOTES = "release_notes.toml"
 KINDS = {"settings": "settings", "replaced": "resources replaced", "images": "images rebuilt", "other": "also"}
@@ -34,116 +33,152 @@ KINDS = {"settings": "settings", "replaced": "resources replaced", "images": "im
 
 @dataclass
 class Plan:
-    """What a release changes in a project. `conflicts`: the release's version of what could not be merged, by path.
+    """What a release changes in a project. `conflicts`: where it and the team changed the same, by path.
 
-    `files` to write, `removed` ones, both from the project's root; `notes` are lines for the person.
+    `files` to write, `removed` ones, both from the project's root; `theirs`: what the release has; `notes` are lines
+    for the person.
     """
 
     release: str
     files: dict[str, bytes] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
-    conflicts: dict[str, bytes] = field(default_factory=dict)
+    conflicts: dict[str, Conflict] = field(default_factory=dict)
+    theirs: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def plan(root: Path, wheels: Path, keep: Collection[str] = ()) -> Plan:
+@dataclass(frozen=True)
+class Generated:
+    """What a release writes into a new project, and its notes."""
+
+    release: str
+    files: dict[str, bytes]
+    notes: Mapping[str, Any]
+
+
+def plan(root: Path, wheels: Path, source: str = "", keep: Collection[str] = ()) -> Plan:
     """What taking the release in `wheels`, a folder with both of its wheels, changes in a project. Touches nothing.
 
-    `keep`: files that stay as they are, whatever the release has. Raises WrongInput.
+    `source`: where it came from, as the project notes it; `keep`: files that stay as they are, whatever the release
+    has. Raises WrongInput.
     """
-    values = _values(root)
+    values = mark(root)
     if missing := [path for path in keep if not (root / path).is_file()]:
         raise WrongInput(f"--keep {missing[0]}: no such file in {root}")
-    old = {path.name: path.read_bytes() for path in (root / WHEELS).glob("*.whl")}
-    new = {path.name: path.read_bytes() for path in wheels.glob("*.whl")}
-    base = project_files.files(values, root / WHEELS)
-    with tempfile.TemporaryDirectory(prefix="herd-upgrade-") as folder:
-        theirs, release, notes = _generated(Path(folder), wheels, values)
-    result = Plan(release, notes=notes)
+    old, new = _wheels(root / WHEELS), _wheels(wheels)
+    release = values.pop("release")
+    base = _generated(_of_release(old, root, release), values)
+    if source:
+        values["source"] = source
+    result_of = _generated(new, values)
+    result = Plan(result_of.release, theirs=result_of.files)
     if old == new:
         return result
+    result.notes = _notes(base, result_of)
     spare = (root / init.SPARE_MAKEFILE).exists()
-    for files in (base, theirs) if spare else ():
+    for files in (base.files, result.theirs) if spare else ():
         files[init.SPARE_MAKEFILE] = files.pop("Makefile")
-    untouched = {*values.get("kept", "").split(), *keep}
-    for path in sorted({*base, *theirs} - untouched - {MARK}):
-        _merge(result, root, path, base.get(path), theirs.get(path))
-    result.files |= {MARK: theirs[MARK], **{f"{WHEELS}/{name}": content for name, content in new.items()}}
+    untouched = {*values.get("kept", "").split(), *keep, MARK}
+    for path in sorted({*base.files, *result.theirs} - untouched):
+        _merge(result, root, path, base.files.get(path), result.theirs.get(path))
+    if LOCK in keep:
+        _refuse_another_lock(root, result)
+    result.files |= {MARK: result.theirs[MARK], **{f"{WHEELS}/{name}": content for name, content in new.items()}}
     result.removed += [f"{WHEELS}/{name}" for name in old.keys() - new.keys()]
+    result.removed += [beside for path in keep if (beside := _laid_beside(root, path, result))]
     return result
 
 
-def put_beside(root: Path, planned: Plan) -> list[str]:
-    """Write the release's version of each conflict beside the project's own; the paths. Nothing else changes."""
-    written = []
-    for path, content in planned.conflicts.items():
-        beside = f"{path}.of-{planned.release}"
-        (root / beside).write_bytes(content)
-        written.append(beside)
+def put_beside(root: Path, planned: Plan) -> dict[str, str]:
+    """Write the release's version of each conflict beside the project's own: its path by that one's. Nothing else
+    changes."""
+    written = {}
+    for path in planned.conflicts:
+        beside, number = f"{path}.of-{planned.release}", 2
+        while os.path.lexists(root / beside) and (root / beside).read_bytes() != planned.theirs[path]:
+            beside, number = f"{path}.of-{planned.release}-{number}", number + 1
+        atomic.write(root / beside, planned.theirs[path])
+        written[path] = beside
     return written
 
 
-def apply(root: Path, planned: Plan) -> None:
-    """Write all of it and install the new lock; or leave everything as it was. Raises HerdError."""
-    changed = [*planned.files, *planned.removed]
-    before = {path: (root / path).read_bytes() for path in changed if (root / path).is_file()}
-    try:
-        for path, content in planned.files.items():
-            atomic.write(root / path, content)
-        for path in planned.removed:
-            (root / path).unlink()
-        _install(root)
-    except (OSError, machine.ToolMissing) as error:
-        for path in planned.files:
-            if path not in before:
-                (root / path).unlink(missing_ok=True)
-        for path, content in before.items():
-            atomic.write(root / path, content)
-        raise HerdError(f"release {planned.release} was not taken, everything is as it was: {error}") from None
-
-
-def _values(root: Path) -> dict[str, str]:
+def mark(root: Path) -> dict[str, str]:
+    """What the project was begun with, and the release that its files are of. Raises WrongInput where it is no such."""
     values = init.mark(root)
     if values is None:
-        raise WrongInput(f"{root} was not begun by `herd init`: it has no {MARK}, which says what to compare with")
-    if values.get("release") != VERSION:
         raise WrongInput(
-            f"the files of {root} are of release {values.get('release')}, and this Herd is {VERSION}: `make tools`, "
-            "then again with .venv/bin/herd"
+            f"{root} was not begun by `herd init`, or its {MARK} is gone: that file says what to compare with"
         )
-    return {key: value for key, value in values.items() if key != "release"}
+    if not values.get("release"):
+        raise WrongInput(f"{root / MARK}: says no release; put it back from Git")
+    return values
 
 
-def _generated(folder: Path, wheels: Path, values: Mapping[str, str]) -> tuple[dict[str, bytes], str, list[str]]:
-    """What another release generates, its number, and its notes since the one that runs."""
-    code, out = folder / "code", folder / "out"
-    for path in wheels.glob("herd_environments-*.whl"):
-        with zipfile.ZipFile(path) as wheel:
-            wheel.extractall(code)
-    command = [sys.executable, "-P", "-m", "herd.checkout.project_files", str(out), json.dumps(values), str(wheels)]
-    variables = {**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
-    if done.returncode != 0:
-        raise WrongInput(f"that release cannot say what it generates: {done.stderr.strip()[-400:]}")
-    files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    release = str(json.loads(files[MARK])["release"])
-    notes = code / "herd" / NOTES
-    return files, release, notes_since(tomllib.loads(notes.read_text()) if notes.is_file() else {}, VERSION)
+def _wheels(folder: Path) -> dict[str, bytes]:
+    """Herd's own two: a team may keep others there."""
+    names = [name.replace("-", "_") for name in DISTRIBUTIONS]
+    return {path.name: path.read_bytes() for name in names for path in sorted(folder.glob(f"{name}-*.whl"))}
 
 
-def notes_since(notes: Mapping[str, Any], release: str) -> list[str]:
-    """Lines about every release after this one, the oldest first."""
-    later = [entry for entry in notes.get("release", []) if _order(entry["version"]) > _order(release)]
+def _of_release(wheels: Mapping[str, bytes], root: Path, release: str) -> dict[str, bytes]:
+    mine = {name: content for name, content in wheels.items() if name.split("-")[1] == release}
+    if len(mine) != len(DISTRIBUTIONS):
+        raise WrongInput(
+            f"{root / WHEELS}: has not both wheels of {release}, the release that this project's files are of; put "
+            "them back from Git"
+        )
+    return mine
+
+
+def _generated(wheels: Mapping[str, bytes], values: Mapping[str, str]) -> Generated:
+    """Asks a release's own code. Raises WrongInput where it cannot say."""
+    with tempfile.TemporaryDirectory(prefix="herd-upgrade-") as name:
+        folder = Path(name)
+        (folder / WHEELS).mkdir()
+        for wheel, content in wheels.items():
+            (folder / WHEELS / wheel).write_bytes(content)
+        code, out = folder / "code", folder / "out"
+        try:
+            for path in (folder / WHEELS).glob("herd_environments-*.whl"):
+                with zipfile.ZipFile(path) as archive:
+                    archive.extractall(code)
+        except zipfile.BadZipFile as error:
+            raise WrongInput(f"{path.name}: is no wheel: {error}") from None
+        arguments = [str(out), json.dumps(dict(values)), str(folder / WHEELS)]
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "herd.checkout.project_files", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise WrongInput(
+                f"{', '.join(wheels)}: cannot say what a project has of it: {done.stderr.strip()[-400:] or 'no wheel'}"
+            )
+        files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        notes = code / "herd" / NOTES
+        read = tomllib.loads(notes.read_text()) if notes.is_file() else {}
+        return Generated(str(json.loads(files[MARK])["release"]), files, read)
+
+
+def _notes(base: Generated, new: Generated) -> list[str]:
+    """Of the releases in between; the newer one knows them all."""
+    if order(new.release) >= order(base.release):
+        return notes_between(new.notes, base.release, new.release)
+    back = notes_between(base.notes, new.release, base.release)
+    return [f"{new.release} is older than {base.release}", *(f"goes back on {line}" for line in back)]
+
+
+def notes_between(notes: Mapping[str, Any], old: str, new: str) -> list[str]:
+    """Lines about every release after `old`, up to `new`, the oldest first."""
+    later = [entry for entry in notes.get("release", []) if order(old) < order(entry["version"]) <= order(new)]
     return [
         f"{entry['version']}: {words}: {line}"
-        for entry in sorted(later, key=lambda entry: _order(entry["version"]))
+        for entry in sorted(later, key=lambda entry: order(entry["version"]))
         for kind, words in KINDS.items()
         for line in entry.get(kind, [])
     ]
-
-
-def _order(release: str) -> tuple[int, ...]:
-    return tuple(map(int, re.findall(r"\d+", release)))
 
 
 def _merge(result: Plan, root: Path, path: str, base: bytes | None, theirs: bytes | None) -> None:
@@ -151,7 +186,9 @@ def _merge(result: Plan, root: Path, path: str, base: bytes | None, theirs: byte
     ours = (root / path).read_bytes() if (root / path).is_file() else None
     if base == theirs or ours == theirs:
         return
-    if ours == base:
+    if _leads_elsewhere(root, path):
+        result.notes.append(f"{path}: is a link or not a file, and stays; the release has a new one")
+    elif ours == base or (ours is None and path == LOCK):
         if theirs is None:
             result.removed.append(path)
         else:
@@ -161,48 +198,35 @@ def _merge(result: Plan, root: Path, path: str, base: bytes | None, theirs: byte
     elif theirs is None:
         result.notes.append(f"{path}: the release has no such file any more; yours was changed and stays")
     else:
-        whole = (
-            _merge_lock(base or b"", ours, theirs) if path.endswith(".lock") else _merge_text(base or b"", ours, theirs)
+        merged = merge(path, base or b"", ours, theirs)
+        if isinstance(merged, Conflict):
+            result.conflicts[path] = merged
+        elif merged != ours:
+            result.files[path] = merged
+
+
+def _refuse_another_lock(root: Path, result: Plan) -> None:
+    """A lock that is kept must be of the wheels that come."""
+    of_ours, of_theirs = (
+        dict(project_files.entries_of(text.decode(errors="replace")))
+        for text in ((root / LOCK).read_bytes(), result.theirs[LOCK])
+    )
+    if missing := [name for name in DISTRIBUTIONS if of_ours.get(name) != of_theirs[name]]:
+        raise WrongInput(
+            f"--keep {LOCK}: bring over the lines of {' and '.join(missing)} first: the wheels are of {result.release}"
         )
-        if whole is None:
-            result.conflicts[path] = theirs
-        elif whole != ours:
-            result.files[path] = whole
 
 
-def _merge_text(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
-    """Git's three-way merge; None for a conflict."""
-    if shutil.which("git") is None:
-        raise WrongInput("Git is missing: it merges the release's files with yours")
-    with tempfile.TemporaryDirectory(prefix="herd-merge-") as folder:
-        for name, content in (("ours", ours), ("base", base), ("theirs", theirs)):
-            Path(folder, name).write_bytes(content)
-        done = subprocess.run(
-            ["git", "merge-file", "--stdout", "ours", "base", "theirs"], cwd=folder, capture_output=True
-        )
-    return done.stdout if done.returncode == 0 else None
+def _leads_elsewhere(root: Path, path: str) -> bool:
+    """Is it, or a folder on the way to it, a link? Or is something that is no file in its place?"""
+    steps = [root / path, *(root / parent for parent in list(Path(path).parents)[:-1])]
+    return any(step.is_symlink() for step in steps) or any(
+        os.path.lexists(step) and step.is_dir() == (step == root / path) for step in steps
+    )
 
 
-def _merge_lock(base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
-    """By package, so that neighbours in the file are no conflict; None where both changed one."""
-    of_base, of_ours, of_theirs = (dict(project_files.entries_of(text.decode())) for text in (base, ours, theirs))
-    head = theirs.decode().partition(next(iter(of_theirs.values()), ""))[0]
-    merged = {}
-    for name in {*of_base, *of_ours, *of_theirs}:
-        before, own, new = of_base.get(name), of_ours.get(name), of_theirs.get(name)
-        if own not in (before, new) and new != before:
-            return None
-        if (entry := new if own == before else own) is not None:
-            merged[name] = entry
-    return (head + "".join(merged[name] for name in sorted(merged))).encode()
-
-
-def _install(root: Path) -> None:
-    """The packages of the new lock, into the project's environment. Costs nothing where it is installed already."""
-    lock, stamp = root / LOCK, root / ".venv" / LOCK
-    digests = [hashlib.sha256(path.read_bytes()).digest() for path in (lock, stamp) if path.is_file()]
-    if len(set(digests)) == 1 and len(digests) == 2:
-        return
-    pip = [str(root / ".venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    machine.run([*pip, "--require-hashes", "-r", LOCK], cwd=root)
-    shutil.copyfile(lock, stamp)
+def _laid_beside(root: Path, path: str, result: Plan) -> str:
+    """The release's version that an earlier conflict left there, which has done its work; empty for none."""
+    beside = f"{path}.of-{result.release}"
+    is_ours = (root / beside).is_file() and (root / beside).read_bytes() == result.theirs.get(path)
+    return beside if is_ours else ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from herd import console
 from herd.checkout import names
+
+if TYPE_CHECKING:
+    from herd.checkout.apply import Change
 
 
 def init(
@@ -59,14 +63,15 @@ def init(
 
 def upgrade(
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--to",
             metavar="RELEASE",
-            show_default=False,
-            help="A wheel (the other one beside it), a folder with both, a checkout of Herd, or REPOSITORY@TAG.",
+            show_default="the newest where this one came from",
+            help="A tag like v0.2.0, REPOSITORY@TAG, a repository, a wheel (the other one beside it), a folder of "
+            "wheels, or a checkout of Herd.",
         ),
-    ],
+    ] = None,
     keep: Annotated[
         list[Path] | None,
         typer.Option(
@@ -81,19 +86,53 @@ def upgrade(
 
     Your changes stay. Where both changed the same lines nothing is taken: the release's version is put beside yours.
 
-    [dim]herd upgrade --to ../herd@v0.2.0[/dim]
+    [dim]herd upgrade[/dim]    or: [dim]herd upgrade --to v0.2.0[/dim]
     """
     import subprocess
+
+    from herd.checkout import apply
+    from herd.checkout.find import find_checkout
+    from herd.toolchain import machine
+
+    here = find_checkout()
+    waits = "another `herd upgrade` works here; this one goes on after it"
+    with machine.exclusive(here.folder() / "upgrade.lock", lambda: console.note(waits)):
+        change = apply.resume(here.root)
+        if change is not None:
+            console.note(f"finished an upgrade to {change.release} that had been cut short")
+        elif (change := _take(here.root, to, keep or [])) is None:
+            return
+    for path in change.write:
+        console.say(f"! {path}: changed since, and left" if path in change.touched else f"~ {path}")
+    for path in change.remove:
+        console.say(f"- {path}")
+    status = subprocess.run([str(here.root / ".venv/bin/herd"), "preview"], cwd=here.root).returncode
+    console.note(f"`herd up` deploys it; {apply.BEFORE}/ has what these files were")
+    if status:
+        raise typer.Exit(status)
+
+
+def _take(root: Path, to: str | None, keep: list[Path]) -> Change | None:
+    """Plan it and carry it out; None where there is nothing to take. Raises HerdError, also for a conflict."""
     import tempfile
 
-    from herd.checkout import releases, upgrade
-    from herd.checkout.find import find_checkout
+    from herd.checkout import apply, releases, sources, upgrade
     from herd.errors import HerdError
 
-    root = find_checkout().root
+    noted = upgrade.mark(root)
+    source = sources.read(noted.get("source", ""), root)
+    release = sources.resolve(to, source)
+    if to is None and release.number and sources.order(release.number) <= sources.order(noted["release"]):
+        console.say(f"{release.number} is the newest release of {source}; this project is on {noted['release']}")
+        return None
+    if to is None:
+        console.note(f"the newest release: {release}")
+    kept = [path.resolve().relative_to(root.resolve()).as_posix() for path in keep if _is_below(root, path)]
+    if other := [str(path) for path in keep if not _is_below(root, path)]:
+        raise HerdError(f"--keep {other[0]}: lies outside of {root}")
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
-        releases.of(to, Path(folder))
-        planned = upgrade.plan(root, Path(folder), [path.as_posix() for path in keep or ()])
+        releases.of(release, Path(folder))
+        planned = upgrade.plan(root, Path(folder), sources.noted(release.source, root), kept)
     if planned.conflicts:
         beside = upgrade.put_beside(root, planned)
         raise HerdError(
@@ -101,23 +140,20 @@ def upgrade(
                 [
                     f"release {planned.release} was not taken: it and you changed the same lines. "
                     "Its version lies beside yours:",
-                    *(f"  {path}" for path in beside),
-                    "Bring over what you want, then run it again with --keep and the name of each of your files",
+                    *(f"  {path}, {where}: {beside[path]}" for path, where in planned.conflicts.items()),
+                    "Bring over what you want, then run it again with"
+                    + "".join(f" --keep {shlex.quote(path)}" for path in planned.conflicts),
                 ]
             )
         )
     if not planned.files:
         console.say(f"nothing to take: this is {planned.release} already")
-        return
-    with console.step(f"taking release {planned.release}"):
-        upgrade.apply(root, planned)
-    for path in planned.files:
-        console.say(f"~ {path}")
-    for path in planned.removed:
-        console.say(f"- {path}")
+        return None
     for line in planned.notes:
         console.say(line)
-    status = subprocess.run([str(root / ".venv/bin/herd"), "preview"], cwd=root).returncode
-    console.note("`herd up` deploys it; Git has what was there before")
-    if status:
-        raise typer.Exit(status)
+    with console.step(f"taking release {planned.release}"):
+        return apply.apply(root, planned.release, planned.files, planned.removed)
+
+
+def _is_below(root: Path, path: Path) -> bool:
+    return path.resolve().is_relative_to(root.resolve())
