@@ -35,7 +35,8 @@ def later(
 ) -> Path:
     """Both wheels of another release, installable: a text of some files replaced (None: without the file)."""
     folder.mkdir()
-    changes = {"herd/version.py": (f'"{VERSION}"', f'"{version}"'), **(changes or {})}
+    number = f'"{VERSION}"', f'"{version}"'
+    changes = {"herd/version.py": number, "localcloud/version.py": number, **(changes or {})}
     for path in wheels.glob("*.whl"):
         name = path.name.split("-")[0]
         old, new = f"{name}-{VERSION}.dist-info/", f"{name}-{version}.dist-info/"

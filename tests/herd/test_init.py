@@ -8,16 +8,21 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from herd.checkout import adopt, init, project_files
+from herd.checkout import init, project_files
 from herd.checkout.find import Checkout
 from herd.doctor import checks
 from herd.errors import WrongInput
+from herd.infra.naming import Naming
 from herd.review import check
 from herd.version import VERSION
 
@@ -242,7 +247,13 @@ def test_without_a_name_it_is_the_folders(tmp_path: Path, wheels: Path) -> None:
     assert tree(tmp_path / "2027") == {}
 
 
-@pytest.mark.parametrize("path", ["Pulumi.yaml", "infra/__main__.py", "defaults.toml", "herd.lock"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("Pulumi.yaml", "Pulumi.yml", "Pulumi.json", "defaults.toml", "herd.lock"),
+        *("infra/__main__.py", "infra/hardware.py"),
+    ],
+)
 def test_anothers_project_is_refused(tmp_path: Path, wheels: Path, path: str) -> None:
     root = tmp_path / "theirs"
     (root / path).parent.mkdir(parents=True)
@@ -308,10 +319,72 @@ def test_a_folder_to_take_from_that_is_missing_is_refused(tmp_path: Path, wheels
     assert tree(tmp_path) == {}
 
 
-def test_names_of_jobs_are_unique_and_allowed() -> None:
-    taken: set[str] = set()
-    for stem in ("Clean Orders", "clean_orders", "2024", "x", "ä", "a" * 60):
-        name = adopt._name(stem, taken)
-        assert adopt.WORKLOAD.fullmatch(name), name
-        assert name not in taken
-        taken.add(name)
+WORDS = (
+    "on",
+    "off",
+    "no",
+    "yes",
+    "null",
+    "true",
+    "false",
+    "aws",
+    "amzn",
+    "internal",
+    "sg",
+    "xn",
+    "sthree",
+    "ecs1",
+    "e1",
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(name=st.sampled_from(WORDS) | st.from_regex(r"[a-z][a-z0-9]{0,13}", fullmatch=True) | st.text(max_size=20))
+def test_a_name_is_refused_or_is_one_for_pulumi_and_aws(name: str, wheels: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        try:
+            files = init.plan(root, name, None, wheels).files
+        except WrongInput as refused:
+            assert "nothing" in str(refused) or "cannot be the name of a project" in str(refused)
+            return
+        finally:
+            assert list(root.iterdir()) == []
+        assert yaml.safe_load(files["Pulumi.yaml"])["name"] == name, "YAML reads it as something else"
+        assert tomllib.loads(files["pyproject.toml"].decode())["project"]["name"] == name
+        (root / "Pulumi.yaml").write_bytes(files["Pulumi.yaml"])
+        assert Checkout(root, root).project == name
+    # Rules of AWS: S3 "Bucket naming rules", ECS capacity providers, Elastic Load Balancing, EC2 security groups.
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", Naming(name, "dev").bucket("123456789012", "reports"))
+    assert not re.match(r"(xn--|sthree-|amzn-s3-demo-|aws|ecs|fargate|internal-|sg-)", f"{name}-dev")
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_whatever_is_there_is_never_overwritten(data: st.DataObject, wheels: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "theirs"
+        root.mkdir()
+        paths = sorted(init.plan(root, "flights", None, wheels).files)
+        for path in data.draw(st.lists(st.sampled_from(paths), max_size=5, unique=True)):
+            if data.draw(st.booleans()):
+                path = path.rpartition("/")[0] or path  # a file where a folder must be
+            if not any((root / parent).is_file() for parent in Path(path).parents) and not (root / path).exists():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                (root / path).write_text("theirs")
+        before = tree(root)
+        try:
+            make(root, wheels)
+        except WrongInput:
+            assert tree(root) == before
+        assert tree(root).items() >= before.items()
+
+
+def test_an_earlier_project_is_completed_by_its_own_release(tmp_path: Path, wheels: Path) -> None:
+    make(tmp_path / "new", wheels)
+    mark = tmp_path / "new/.herd-project.json"
+    mark.write_text(mark.read_text().replace(f'"{VERSION}"', '"0.0.9"'))
+    (tmp_path / "new/README.md").unlink()
+    with pytest.raises(WrongInput, match="is of release 0.0.9"):
+        make(tmp_path / "new", wheels, None)
+    assert not (tmp_path / "new/README.md").exists()

@@ -18,7 +18,7 @@ from harness.wheels import LATER, TEMPLATES, later
 from herd import PACKAGE
 from herd.checkout import init, releases, sources, upgrade
 from herd.checkout.sources import Release
-from herd.errors import HerdError
+from herd.errors import HerdError, WrongInput
 from herd.version import VERSION
 
 ROOT = Path(__file__).parents[2]

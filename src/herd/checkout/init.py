@@ -15,13 +15,17 @@ from herd.checkout import adopt, project_files, review_dates, sources
 from herd.checkout.project_files import MARK, WHEELS
 from herd.errors import WrongInput
 from herd.infra.naming import Naming
+from herd.version import VERSION
 
 OWNER = "data@example.com"
 SPARE_MAKEFILE = "herd.mk"
 """What the Makefile is called where there is one already."""
 
-OTHERS = ("Pulumi.yaml", "infra/__main__.py", "defaults.toml", project_files.LOCK)
-"""A project cannot do without these, and they can be nobody else's."""
+OTHERS = (
+    *("Pulumi.yaml", "Pulumi.yml", "Pulumi.json", "defaults.toml", project_files.LOCK),
+    *(path for path in project_files.SHARED if path.startswith("infra/")),
+)
+"""A project cannot do without these or beside these, and they can be nobody else's."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Plan:
 def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Plan:
     """What `herd init` would write. `wheels`: a folder with both wheels of this Herd. Raises WrongInput."""
     known = mark(root)
+    if known is not None and known.get("release") != VERSION:
+        raise WrongInput(
+            f"this project is of release {known.get('release')}, and this Herd is {VERSION}: run .venv/bin/herd init, "
+            "or take a release first: herd upgrade"
+        )
     name = _name(root, name, known)
     if known is None:
         _refuse_others(root)
@@ -54,7 +63,8 @@ def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Pla
             raise WrongInput(f"--from {source}: no such folder")
         workloads = {path.parent.name for path in root.glob("*/*/workload.toml")}
         samples = {Path(path).parent.name for path in files if path.endswith("workload.toml")}
-        adopted = adopt.look(source, frozenset(workloads | samples))
+        taken = {adopt.came_from(path) for path in root.glob("jobs/*/workload.toml")} - {""}
+        adopted = adopt.look(source, frozenset(workloads | samples), frozenset(taken))
         files |= adopted.files
     if os.path.lexists(root / "Makefile") and known is None:
         files[SPARE_MAKEFILE] = files.pop("Makefile")

@@ -103,7 +103,7 @@ def of_this_herd(root: Path) -> str:
     if is_checkout(checkout):
         return noted(_origin(checkout) or str(checkout), root)
     distribution = metadata.distribution(DISTRIBUTIONS[0])
-    if (wheel := installed_from(distribution)) is not None:
+    if (wheel := _wheel(distribution)) is not None:
         return noted(str(wheel.parent), root)
     record = _record(distribution)
     return without_password(record["url"]) if "vcs_info" in record else ""
@@ -152,15 +152,19 @@ def is_checkout(folder: Path) -> bool:
 
 def installed_from(distribution: metadata.Distribution) -> Path | None:
     """The wheel file that it was installed from, if it is still there and has the hash that was recorded."""
+    path = _wheel(distribution)
     try:
-        record = _record(distribution)
-        url, digest = urlsplit(record["url"]), record["archive_info"]["hashes"]["sha256"]
+        digest = _record(distribution)["archive_info"]["hashes"]["sha256"]
     except (KeyError, TypeError):
         return None
+    return path if path and hashlib.sha256(path.read_bytes()).hexdigest() == digest else None
+
+
+def _wheel(distribution: metadata.Distribution) -> Path | None:
+    """The wheel file that it was installed from, if there is one of that name; whatever it holds by now."""
+    url = urlsplit(str(_record(distribution).get("url", "")))
     path = Path(unquote(url.path))
-    if url.scheme != "file" or path.suffix != ".whl" or not path.is_file():
-        return None
-    return path if hashlib.sha256(path.read_bytes()).hexdigest() == digest else None
+    return path if url.scheme == "file" and path.suffix == ".whl" and path.is_file() else None
 
 
 def _record(distribution: metadata.Distribution) -> dict[str, Any]:
