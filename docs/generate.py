@@ -2,6 +2,8 @@
 
 docs/reference/settings.md            every setting of a workload and of a stack
 docs/reference/workload.schema.json   the same for editors: they complete and check workload.toml while one types
+docs/reference/stack.schema.json      the same for Pulumi.<environment>.yaml
+src/herd/bootstrap/Pulumi.yaml        its `config`: what `herd bootstrap` may be told
 docs/reference/commands.md            every command of herd (reference_commands.py)
 docs/reference/policies.md            the rules that every preview asks (reference_policies.py)
 docs/reference/resource-types.md      what the local cloud can be asked to make (reference_resource_types.py)
@@ -12,15 +14,19 @@ Nobody edits these by hand; tests fail when they are not what this script writes
 
 import json
 from collections.abc import Iterable
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from herd.bootstrap import settings as bootstrap_settings
 from herd.infra import capacity
-from herd.infra.settings.schema import BY_PROFILE, SETTINGS, Declared
-from herd.infra.settings.tables import PROFILES
+from herd.infra.settings.keys import config_key
+from herd.infra.settings.reading import Declared, declared
+from herd.infra.settings.schema import PROFILES, SETTINGS, Prod
 from herd.infra.spec import models, schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
@@ -29,6 +35,9 @@ from herd.runner.contract import names
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+BOOTSTRAP = ROOT / "src" / "herd" / "bootstrap" / "Pulumi.yaml"
+
+TITLES = ("workload.toml", "Pulumi.<environment>.yaml")
 
 SCHEDULES = ("0 6 * * 1-5", "*/20 8-18 * * *", "0 4 */2 * *", *schedule.WORDS, "every 2 hours")
 
@@ -38,6 +47,8 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "settings.md": settings_page(),
         REFERENCE / "workload.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        REFERENCE / "stack.schema.json": json.dumps(stack_schema(), indent=2, ensure_ascii=False) + "\n",
+        BOOTSTRAP: bootstrap_project(),
     }
 
 
@@ -103,6 +114,8 @@ def type_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     """A JSON schema in a few words: `number, 1 to 10`, `list of text`."""
     if "$ref" in schema:
         return "table"
+    if len(schema.get("enum", ())) > 5:
+        return f"one of {', '.join(map(str, schema['enum']))}"
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
@@ -192,18 +205,83 @@ def stack_settings() -> list[str]:
         "`aws:allowedAccountIds`, a list of the one account. `Pulumi.prod.yaml` is an example. Two defaults are those",
         "of the profiles dev and prod; each can be set all the same.",
         "",
+        "The first line `# yaml-language-server: $schema=docs/reference/stack.schema.json` makes editors check the",
+        "file while you type.",
+        "",
         "| setting | type | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    for key, entry in SETTINGS.items():
-        lines.append(f"| `{key}` | {entry.type} | {stack_default(key, entry)} | {entry.description} |")
+    for key, one in SETTINGS.items():
+        lines.append(stack_row(key, one))
+    for key, one in SETTINGS.items():
+        if one.table:
+            lines += ["", f"`{key}`, {'each' if one.json_schema.get('additionalProperties') else 'the table'}:", ""]
+            lines += ["| setting | type | default | meaning |", "| --- | --- | --- | --- |"]
+            lines += [stack_row(name, part) for name, part in declared(one.table).items()]
     return [*lines, ""]
 
 
-def stack_default(key: str, entry: Declared) -> str:
-    if entry.default == BY_PROFILE:
+def stack_row(key: str, one: Declared) -> str:
+    return f"| `{key}` | {type_of(one.json_schema, {})} | {stack_default(key, one)} | {one.description} |"
+
+
+def stack_default(key: str, one: Declared) -> str:
+    if one.mark(Prod):
         return " / ".join(f"`{json.dumps(defaults[key])}`" for defaults in PROFILES.values())
-    return f"`{json.dumps(entry.default)}`"
+    if one.default is MISSING:
+        return "by `driver`" if key == "port" else "must be given"
+    return f"`{json.dumps(one.written)}`" if one.written not in ("", [], {}, None) else "–"
+
+
+def stack_schema() -> dict[str, Any]:
+    """A JSON schema of Pulumi.<environment>.yaml, for editors. Pulumi takes every value as text too, or encrypted."""
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {
+        "encrypted": {"type": "object", "required": ["secure"], "properties": {"secure": {"type": "string"}}}
+    }
+    for name, one in SETTINGS.items():
+        schema = one.json_schema
+        definitions |= schema.pop("$defs", {})
+        schema.pop("description", None)
+        default = {} if one.default is MISSING or one.mark(Prod) else {"default": one.written}
+        choices = [schema, {"$ref": "#/$defs/encrypted"}]
+        if not one.is_collection and schema.get("type") != "string":
+            choices.insert(1, {"type": "string"})
+        properties[config_key(name)] = {"description": one.description, **default, "anyOf": choices}
+    whole: dict[str, Any] = without_titles(
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "Pulumi.<environment>.yaml",
+            "type": "object",
+            "properties": {
+                "config": {
+                    "type": "object",
+                    "properties": properties,
+                    "propertyNames": {
+                        "anyOf": [{"not": {"pattern": f"^{config_key('')}"}}, {"enum": list(properties)}]
+                    },
+                }
+            },
+            "$defs": definitions,
+        }
+    )
+    return whole
+
+
+def bootstrap_project() -> str:
+    """src/herd/bootstrap/Pulumi.yaml with its `config`, which Pulumi checks before the program runs."""
+    head, _, _ = (BOOTSTRAP).read_text(encoding="utf-8").partition("\nconfig:\n")
+    config: dict[str, Any] = {"aws:region": "eu-west-1"}
+    for name, one in bootstrap_settings.SETTINGS.items():
+        schema = one.json_schema
+        entry: dict[str, Any] = {"type": schema["type"]}
+        if schema["type"] == "array":
+            entry["items"] = {"type": "string"}
+        if one.default is not MISSING:
+            entry["default"] = one.written
+        config[name] = {**entry, "description": one.description}
+    written = yaml.safe_dump({"config": config}, sort_keys=False, width=1000, allow_unicode=True)
+    return f"{head}\n{written}"
 
 
 def schema() -> dict[str, Any]:
@@ -243,7 +321,7 @@ def without_titles(value: Any) -> Any:
         return [without_titles(item) for item in value]
     if not isinstance(value, dict):
         return value
-    return {k: without_titles(v) for k, v in value.items() if not (k == "title" and v != "workload.toml")}
+    return {k: without_titles(v) for k, v in value.items() if not (k == "title" and v not in TITLES)}
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from herd.infra.imports import single_modules
 from herd.infra.naming import Naming
 from herd.infra.offer import Offer
 from herd.infra.settings.frozen import Running, values
-from herd.infra.settings.load import Settings
-from herd.infra.settings.tables import ADOPTABLE
+from herd.infra.settings.load import load as load_settings
+from herd.infra.settings.schema import ADOPTABLE, Settings
 from herd.infra.spec.load import AnySpec, ApiSpec, JobSpec, ReportSpec, SpecErrors, Specs, load_specs
 
 with single_modules():
@@ -91,7 +91,7 @@ class Project(Component):
     def here(cls) -> "Project":
         """The project whose folder Pulumi runs in. Raises pulumi.RunError, a line for each problem."""
         root = find_root(Path.cwd())
-        settings = Settings.load()
+        settings = load_settings()
         try:
             specs = load_specs(root, settings.environment, Offer.of(settings))
         except SpecErrors as errors:

@@ -138,12 +138,6 @@ def test_one_file_is_devs_on_aws_and_here_without_what_it_adopts_there(checkout:
     assert "herd:boundary" in read(stack_config.prepare(checkout, "dev"))["config"]  # type: ignore[operator]
 
 
-def test_everything_that_can_be_adopted_is_left_to_its_account() -> None:
-    from herd.infra.settings.tables import ADOPTABLE
-
-    assert set(ADOPTABLE) < set(stack_config.OF_ITS_ACCOUNT)
-
-
 def test_what_an_earlier_herd_wrote_into_the_copy_is_taken_out(checkout: Checkout) -> None:
     """It stood below the project's name; what a person set there stays, and is said to be in the wrong place."""
     (checkout.root / "Pulumi.yaml").write_text("name: acme\n")

@@ -2,13 +2,13 @@
 
 import pulumi
 
-from herd.bootstrap.settings import Settings
+from herd.bootstrap.settings import load
 from herd.infra.imports import single_modules
 
 with single_modules():
     from herd.bootstrap.foundation import Foundation, look_up
 
-settings = Settings.load()
+settings = load()
 foundation = Foundation(settings, look_up(settings))
 for name, value in foundation.exports().items():
     pulumi.export(name, value)

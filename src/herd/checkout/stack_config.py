@@ -14,17 +14,11 @@ from typing import Any
 
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
-from herd.infra.settings.schema import NAMESPACE, config_key, misplaced, own
+from herd.infra.settings.keys import NAMESPACE, config_key, misplaced, own
 from herd.toolchain import atomic
 
 TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
-
-OF_ITS_ACCOUNT = (
-    *("boundary", "certificate", "data_bucket", "dns_zone", "domain", "encryption_key", "image_repositories"),
-    *("log_bucket", "private_subnets", "public_subnets", "vpc"),
-)
-"""What an environment adopts, and the domain that its zone is for: things of one account."""
 
 LOCAL_REGION = "eu-west-1"
 LOCAL_ACCOUNT = "123456789012"
@@ -115,6 +109,8 @@ def _without_adopted(config: dict[str, Any]) -> dict[str, Any]:
     elsewhere = str(config.get(config_key("account")) or LOCAL_ACCOUNT) != LOCAL_ACCOUNT
     if not elsewhere or config.get(config_key("profile")) == "prod":
         return config
+    from herd.infra.settings.schema import OF_ITS_ACCOUNT  # with pydantic, which most commands do without
+
     adopted = {config_key(name) for name in OF_ITS_ACCOUNT}
     return {key: value for key, value in config.items() if key not in adopted or value == "create"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from herd.checkout import stack_config
@@ -34,14 +33,14 @@ def read(checkout: Checkout, environment: str) -> Specs:
 def offer(checkout: Checkout, environment: str) -> Offer:
     """What the stack's file offers to workloads. What is wrong in it is left out here: the program refuses it."""
     from herd.infra.offer import Offer
-    from herd.infra.settings import readers
+    from herd.infra.settings.schema import SETTINGS
 
     values = settings(checkout, environment)
 
     def of(key: str) -> Any:
         try:
-            return getattr(readers, key)(json.dumps(values.get(key) or {}))
-        except (TypeError, ValueError):
+            return SETTINGS[key].read(values.get(key) or {})
+        except ValueError:
             return {}
 
     return Offer(of("pools"), of("connections"), of("datasets"))

@@ -14,7 +14,7 @@ from typing import Any
 from herd import console
 from herd.engine.changes import short, type_and_name
 from herd.errors import HerdError, WrongInput
-from herd.infra.settings.schema import config_key, own
+from herd.infra.settings.keys import config_key, own
 from herd.review.exposure import LOST
 from herd.targets.target import Target
 

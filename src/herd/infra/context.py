@@ -9,7 +9,8 @@ from pulumi_aws.get_caller_identity import get_caller_identity
 
 from herd.infra.naming import Naming
 from herd.infra.offer import Offer
-from herd.infra.settings.load import Settings, SettingsError
+from herd.infra.settings.load import SettingsError
+from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import WorkloadSpec
 
 Statement = dict[str, Any]

@@ -119,6 +119,7 @@ _WRONG_TYPE = {
     "tuple_type": 'must be a list, like ["a", "b"]',
     "dict_type": "must be a table",
     "model_type": "must be a table",
+    "dataclass_type": "must be a table",
     "date_type": "must be a date without quotes, like 2027-06-30",
     "finite_number": "must be a finite number",
 }
@@ -139,15 +140,16 @@ def reword(error: ErrorDetails, model: type[BaseModel], tables: Mapping[str, typ
         known = (inside or model).model_fields
         parent = where(location[:-1])
         return f"{parent}: unknown setting {quoted(str(location[-1]))}{did_you_mean(str(location[-1]), known)}"
-    rule = _rule(error, (inside or model).model_fields.get(str(location[-1])))
+    words = rule(error, (inside or model).model_fields.get(str(location[-1])))
     if top in HIDDEN or isinstance(value, Mapping):
-        return f"{place} {rule}"
+        return f"{place} {words}"
     if isinstance(location[-1], int):
-        return f"{place}: {show(value)} {rule}"
-    return f"{place} = {show(value)} {rule}"
+        return f"{place}: {show(value)} {words}"
+    return f"{place} = {show(value)} {words}"
 
 
-def _rule(error: ErrorDetails, field: Any) -> str:
+def rule(error: ErrorDetails, field: Any) -> str:
+    """What a value must be, as the end of a sentence about it. `field`: whose limits these are, where that is known."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
@@ -155,7 +157,7 @@ def _rule(error: ErrorDetails, field: Any) -> str:
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
         return f"is not allowed; allowed: {allowed}"
     if kind in ("greater_than_equal", "less_than_equal"):
-        return f"is out of range; allowed: {_bounds(field, context)}"
+        return f"is out of range; allowed: {bounds(field, context)}"
     if kind == "too_short":
         return "must not be empty"
     if kind == "too_long":
@@ -170,13 +172,16 @@ def _rule(error: ErrorDetails, field: Any) -> str:
         return f"is a list; it is one table: write [{error['loc'][0]}] with one pair of brackets"
     if kind == "float_type" and isinstance(value, int) and not isinstance(value, bool):
         return "is out of range"
-    rule = _WRONG_TYPE.get(kind, "is not allowed")
+    words = _WRONG_TYPE.get(kind, "is not allowed")
     numeric = kind in ("int_type", "float_type", "bool_type")
-    return rule + (" without quotes" if numeric and isinstance(value, str) else "")
+    return words + (" without quotes" if numeric and isinstance(value, str) else "")
 
 
-def _bounds(field: Any, context: Mapping[str, Any]) -> str:
+def bounds(field: Any, context: Mapping[str, Any]) -> str:
+    """The limits of a number, as they are declared: `1 to 100`; empty where there are none."""
     limits = [limit for limit in getattr(field, "metadata", ()) if isinstance(limit, Ge | Le)]
     low = next((limit.ge for limit in limits if isinstance(limit, Ge)), context.get("ge"))
     high = next((limit.le for limit in limits if isinstance(limit, Le)), context.get("le"))
+    if low is None:
+        return ""
     return f"{show(low)} to {show(high)}" if high is not None else f"{show(low)} or more"

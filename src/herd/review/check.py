@@ -15,7 +15,7 @@ from herd import PACKAGE
 from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
-from herd.infra.settings.schema import config_key
+from herd.infra.settings.keys import config_key
 from herd.policy import exceptions
 from herd.policy.catalogue import RULES, examine
 from herd.policy.exceptions import Exceptions, ExceptionsError

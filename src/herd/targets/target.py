@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from herd.errors import HerdError
-from herd.infra.settings.schema import config_key
+from herd.infra.settings.keys import config_key
 from herd.targets import exports
 from herd.targets.exports import Exports
 from herd.targets.stack import Stack

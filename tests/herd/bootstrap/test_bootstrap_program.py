@@ -90,14 +90,23 @@ def test_settings_are_read() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, str], str]] = {
-    "an unknown setting": ({"enviroments": "[]"}, "unknown setting 'enviroments'; there are: account"),
-    "an account that is none": ({"account": "12"}, "account = '12' must be the 12 digits"),
-    "a list that is none": ({"images": "python"}, "images = 'python' must be a list of texts"),
-    "an environment that cannot be": ({"environments": '["Prod!"]'}, "environments: 'Prod!' is not a name"),
+    "an unknown setting": (
+        {"enviroments": "[]"},
+        "unknown setting 'enviroments'; did you mean 'environments'?",
+    ),
+    "an account that is none": ({"account": "12"}, "herd-bootstrap:account = 12 must be the 12 digits"),
+    "a list that is none": ({"images": "python"}, "herd-bootstrap:images must be a list, like"),
+    "an environment that cannot be": (
+        {"environments": '["Prod!"]'},
+        'environments: "Prod!" is not the name',
+    ),
     "a repository without its number": ({"repository": "acme/delays"}, "repository_id must be given with repository"),
-    "a repository that is none": ({**GITHUB, "repository": "acme"}, "repository = 'acme' must be owner/name"),
+    "a repository that is none": (
+        {**GITHUB, "repository": "acme"},
+        "repository = acme must be owner/name",
+    ),
     "a wildcard in the repository": ({**GITHUB, "repository": "acme/*"}, "must be owner/name"),
-    "a path without its last slash": ({"iam_path": "/acme"}, "iam_path = '/acme' must be a path of IAM"),
+    "a path without its last slash": ({"iam_path": "/acme"}, "herd-bootstrap:iam_path = /acme must be a path of IAM"),
     "a provider of somebody else": ({"oidc_provider": "arn:aws:iam::1:oidc-provider/x"}, "must be the ARN of"),
 }
 

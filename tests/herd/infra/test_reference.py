@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import tomllib
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,16 @@ def test_editors_know_every_setting_of_the_projects_own_workloads(generator: Mod
     known = set(generator.schema()["properties"])
     for path in ROOT.glob("*/*/workload.toml"):
         assert set(tomllib.loads(path.read_text())) <= known, path
+
+
+def test_editors_know_every_setting_of_the_projects_own_stacks(generator: ModuleType) -> None:
+    config = generator.stack_schema()["properties"]["config"]
+    named = [
+        re.findall(r"^  (?:# )?(herd:\w+):", path.read_text(), re.MULTILINE) for path in ROOT.glob("Pulumi.*.yaml")
+    ]
+    assert sum(map(len, named)) > 10 and {key for keys in named for key in keys} <= config["properties"].keys()
+    assert all(entry["description"] for entry in config["properties"].values())
+    assert config["properties"]["herd:zones"]["anyOf"][0]["enum"] == [2, 3]
 
 
 def test_the_schema_is_json(generator: ModuleType) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from herd.policy.model import Resource, Stack
 from herd.policy.wire import plain

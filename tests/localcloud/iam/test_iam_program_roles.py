@@ -14,7 +14,7 @@ import pytest
 from herd.bootstrap.permissions import boundary
 from herd.bootstrap.scope import Scope
 from herd.infra.context import Account
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from localcloud.iam import documents
 from localcloud.iam.evaluation import Access, Policies, Who, decide
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team

@@ -24,7 +24,7 @@ from herd.deploy.verify.promises import Outcome
 from herd.deploy.verify.redaction import Redaction, words_of_settings, words_of_this_machine
 from herd.errors import HerdError, Interrupted, WrongInput
 from herd.infra.prices import VERIFY_AT_MOST_USD
-from herd.infra.settings.schema import own
+from herd.infra.settings.keys import own
 from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
 from herd.toolchain import atomic

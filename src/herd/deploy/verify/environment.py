@@ -23,7 +23,7 @@ from herd.checkout import stack_config
 from herd.checkout.find import Checkout
 from herd.deploy import down
 from herd.errors import HerdError, WrongInput
-from herd.infra.settings import schema
+from herd.infra.settings.keys import config_key
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 from herd.targets.target import Target
@@ -141,7 +141,7 @@ def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dic
     certificate is made for a name of its own: the record that proves the stack's own must stay. A key that the company
     made lets in the stack's own logs only, so it has one of its own.
     """
-    from herd.infra.settings.tables import PROFILES
+    from herd.infra.settings.schema import PROFILES
 
     own = _settings(checkout, file)
     profile = PROFILES["prod" if own.get("profile") == "prod" else "dev"]
@@ -168,7 +168,7 @@ def _write_settings(checkout: Checkout, folder: Path, record: Record, file: Mapp
     own = settings(checkout, record, file)
     others = {key: value for key, value in (file.get("config") or {}).items() if key.startswith("aws:")}
     path = folder / f"Pulumi.{record.name}.yaml"
-    config = {**others, **{schema.config_key(key): value for key, value in own.items()}}
+    config = {**others, **{config_key(key): value for key, value in own.items()}}
     # What `stack init` wrote: with another salt or key the stack's state could not be read.
     encryption = {key: file[key] for key in ("secretsprovider",) if key in file}
     path.write_text(yaml.safe_dump({**encryption, "config": config}, sort_keys=False))

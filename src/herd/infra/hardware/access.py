@@ -10,7 +10,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import ServiceSpec
 
 Access = Literal["internal", "company", "public"]

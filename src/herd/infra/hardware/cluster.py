@@ -24,7 +24,7 @@ from herd.infra.context import Component, Context
 from herd.infra.hardware.network import Network
 from herd.infra.offer import Offer
 from herd.infra.permissions.workload import Granted
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Pool
 from herd.infra.spec.load import Specs, WorkloadSpec
 

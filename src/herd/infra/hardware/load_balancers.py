@@ -23,7 +23,7 @@ from herd.infra.context import Component, Context
 from herd.infra.hardware.access import FACING, Facing
 from herd.infra.hardware.certificates import Domain
 from herd.infra.hardware.network import WORLD, Network
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import ServiceSpec
 
 HTTP, HTTPS = 80, 443

@@ -14,7 +14,8 @@ from pulumi.runtime import invoke
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
-from herd.infra.settings.load import Settings, SettingsError
+from herd.infra.settings.load import SettingsError
+from herd.infra.settings.schema import Settings
 
 Values = Mapping[str, str]
 

@@ -1,40 +1,20 @@
-"""The profiles; what the tables in a stack's settings become: pools, connections, datasets, the sign-in. No Pulumi."""
+"""What the tables in a stack's settings become: pools, connections, datasets, the sign-in. No Pulumi.
+
+Each field is declared once: its type, limits, default and meaning. What a program makes by hand is not checked; what
+stands in a stack's file is (`herd.infra.settings.reading`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar
 
-Profile = Literal["dev", "prod"]
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-PROFILES: Mapping[Profile, Mapping[str, Any]] = {
-    "dev": {
-        "network": "public",
-        "log_retention_days": 14,
-        "keep_versions_days": 30,
-        "encryption_key": "none",
-        "access_logs": False,
-        "flow_logs": False,
-        "protect": False,
-        "require_tls": False,
-        "container_insights": False,
-    },
-    "prod": {
-        "network": "nat",
-        "log_retention_days": 400,
-        # As long as the log of the run that made it: a page of last year can be explained by both.
-        "keep_versions_days": 400,
-        "encryption_key": "create",
-        "access_logs": True,
-        "flow_logs": True,
-        "protect": True,
-        "require_tls": True,
-        "container_insights": True,
-    },
-}
-"""What a profile sets where the stack's file says nothing."""
-
-ADOPTABLE = ("data_bucket", "image_repositories", "log_bucket", "vpc", "boundary", "dns_zone", "certificate")
-"""Settings that name what an environment uses and does not own: it stays when the environment goes."""
+from herd.infra.capacity import FARGATE
+from herd.infra.messages import show
+from herd.infra.settings import values
+from herd.infra.settings.reading import NOT_SHOWN, IfMissing
+from herd.runner.contract import names
 
 DRIVER_PORTS = {
     "clickhouse": 8443,
@@ -49,39 +29,72 @@ DRIVER_PORTS = {
 }
 """Driver -> the port that its server listens on where nobody chose another. The part before a `+` counts."""
 
+NO_OTHERS = ConfigDict(extra="forbid")
+
 
 @dataclass(frozen=True)
 class Pool:
-    """VMs that workloads may name as their `hardware`: `min` to `max` machines of `instance_type`; with 0 it rests.
+    """VMs that workloads may name as their `hardware`: `min` to `max` machines of `instance_type`; with 0 it rests."""
 
-    `gpu`: graphics cards of one machine. `arm64` follows from the instance type.
-    """
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHERS
 
-    instance_type: str
-    min: int = 0
-    max: int = 4
-    gpu: int = 0
-    arm64: bool = False
+    instance_type: Annotated[
+        str,
+        values.form(values.INSTANCE_TYPE, "must be the name of an EC2 instance type, like m7i.large", empty=False),
+        Field(description="EC2's name of the machine", examples=["m7i.large"]),
+    ]
+    min: Annotated[int, Field(strict=True, ge=0, le=100, description="kept running"), values.FROM_NUMBER] = 0
+    max: Annotated[int, Field(strict=True, ge=1, le=100, description="machines at most"), values.FROM_NUMBER] = 4
+    gpu: Annotated[int, Field(strict=True, ge=0, le=16, description="GPUs of one machine"), values.FROM_NUMBER] = 0
+    arm64: Annotated[bool, Field(strict=True, description="follows from the instance type and can be left out")] = False
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A database that workloads reach by `connects = ["<name>"]`. `secret` is the name of an environment's secret that
-    holds user and password, and the host where `host` is empty. `cidr`: where the server is; empty, anywhere.
-    """
+    """A database that workloads reach by `connects = ["<name>"]`."""
 
-    driver: str
-    secret: str
-    port: int
-    host: str = ""
-    cidr: str = ""
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHERS
+
+    driver: Annotated[
+        str,
+        values.form(values.DRIVER, "must be the scheme of a connection URL, like postgresql", empty=False),
+        Field(description="the scheme of the address", examples=["postgresql"]),
+    ]
+    secret: Annotated[
+        str,
+        values.form(names.SECRET, f"must be the name of a secret of the environment: {names.SECRET_RULE}", empty=False),
+        NOT_SHOWN,
+        Field(description="the environment's secret that holds user and password, and the host where `host` is empty"),
+    ]
+    port: Annotated[
+        int,
+        Field(strict=True, ge=1, le=65_535, description="the server's; by the driver where it is known"),
+        values.FROM_NUMBER,
+        IfMissing(f"it is known for {', '.join(DRIVER_PORTS)}"),
+    ]
+    host: Annotated[
+        str,
+        values.form(values.HOST, "must be the name of a server"),
+        Field(description="the server's name"),
+    ] = ""
+    cidr: Annotated[
+        str,
+        AfterValidator(values.server_network),
+        Field(description="where the server is; empty, anywhere", examples=["10.1.0.0/16"]),
+    ] = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data that Herd did not make, which workloads read by name: `s3://bucket/prefix/`."""
+    """Data that Herd did not make, which workloads read by name."""
 
-    uri: str
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHERS
+
+    uri: Annotated[
+        str,
+        BeforeValidator(values.dataset_uri, json_schema_input_type=str),
+        Field(description="an exact prefix: `s3://bucket/prefix/`"),
+    ]
 
     @property
     def bucket(self) -> str:
@@ -94,11 +107,68 @@ class Dataset:
 
 @dataclass(frozen=True)
 class SignIn:
-    """The company's OpenID Connect provider, asked by the load balancer before a request reaches a workload."""
+    """The company's OpenID Connect provider, asked by the load balancer before a request reaches a workload.
 
-    issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
-    user_info_endpoint: str
-    client_id: str
-    client_secret: str = field(repr=False)
+    What has no place in its `repr` has none in a message either.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHERS
+
+    issuer: Annotated[values.Https, Field(description="the provider's own address")]
+    authorization_endpoint: Annotated[values.Https, Field(description="where people sign in")]
+    token_endpoint: Annotated[values.Https, Field(description="where the load balancer gets its tokens")]
+    user_info_endpoint: Annotated[values.Https, Field(description="where it learns who somebody is")]
+    client_id: Annotated[values.Filled, Field(description="the environment's name there")]
+    client_secret: Annotated[values.Filled, Field(description="its password, encrypted in the file")] = field(
+        repr=False
+    )
+
+
+# --- entries as they are written ------------------------------------------------------------------------------------
+
+
+def _with_architecture(table: Any) -> Any:
+    kind = table.get("instance_type") if isinstance(table, Mapping) else None
+    return {"arm64": values.is_arm64(kind), **table} if isinstance(kind, str) else table
+
+
+def _pool(pool: Pool) -> Pool:
+    if pool.min > pool.max:
+        raise ValueError(f"has min = {pool.min}, which is more than max = {pool.max}")
+    if pool.arm64 is not values.is_arm64(pool.instance_type):
+        raise ValueError(f"has arm64 = {show(pool.arm64)}, which does not fit {pool.instance_type}; leave it out")
+    return pool
+
+
+def _pool_name(value: str) -> str:
+    if value in FARGATE:
+        raise ValueError("is hardware that every environment has; give the pool another name")
+    return values.entry_name(value)
+
+
+def _with_port(table: Any) -> Any:
+    if not isinstance(table, Mapping) or "port" in table or not isinstance(table.get("driver"), str):
+        return table
+    port = DRIVER_PORTS.get(table["driver"].partition("+")[0])
+    return {"port": port, **table} if port else table
+
+
+def _sign_in(value: Any) -> Any:
+    """An empty table: there is none."""
+    table = values.from_json(value)
+    return table or None if isinstance(table, dict | None) else table
+
+
+Name = Annotated[str, AfterValidator(values.entry_name)]
+Pools = Annotated[
+    dict[
+        Annotated[str, AfterValidator(_pool_name)],
+        Annotated[Pool, BeforeValidator(_with_architecture, json_schema_input_type=Pool), AfterValidator(_pool)],
+    ],
+    values.FROM_JSON,
+]
+Connections = Annotated[
+    dict[Name, Annotated[Connection, BeforeValidator(_with_port, json_schema_input_type=Connection)]], values.FROM_JSON
+]
+Datasets = Annotated[dict[Name, Dataset], values.FROM_JSON]
+OptionalSignIn = Annotated[SignIn | None, BeforeValidator(_sign_in, json_schema_input_type=SignIn)]

@@ -12,7 +12,8 @@ from pulumi_aws.s3.get_bucket import get_bucket
 from herd.infra.context import Account
 from herd.infra.naming import Naming
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
-from herd.infra.settings.load import Settings, SettingsError
+from herd.infra.settings.load import SettingsError
+from herd.infra.settings.schema import Settings
 
 
 @dataclass(frozen=True)

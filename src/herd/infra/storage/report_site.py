@@ -13,7 +13,7 @@ from pulumi_aws.cloudfront.origin_access_control import OriginAccessControl
 from pulumi_aws.s3.get_account_public_access_block import get_account_public_access_block
 
 from herd.infra.context import Component, Context, Statement
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.storage.absence import PUBLIC_ACCESS_BLOCK
 from herd.infra.storage.buckets import Bucket, public_pages
 

@@ -10,7 +10,7 @@ import pulumi
 from pulumi_aws.secretsmanager.get_secret import get_secret
 
 from herd.infra.naming import Naming
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection
 from herd.infra.spec.load import Specs, WorkloadSpec
 from herd.infra.storage.absence import SECRET

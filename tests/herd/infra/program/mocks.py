@@ -21,7 +21,7 @@ from pulumi.runtime import resource as registration
 from pulumi.runtime.proto import source_pb2
 
 from herd.infra.offer import Offer
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import load_specs
 from herd.project import Project
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from herd.infra.settings.load import PROFILES, Profile, Settings
+from herd.infra.settings.schema import PROFILES, Profile, Settings
 from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
 from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types import load_types

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import SignIn
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
 

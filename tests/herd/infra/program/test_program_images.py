@@ -11,7 +11,7 @@ import pulumi
 import pytest
 
 from herd.infra.images.registry import hosts, refuse_without_login
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from tests.herd.infra.program.mocks import (
     ACCOUNT,
     REGION,

@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.storage import report_site
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, Program, run_program
 

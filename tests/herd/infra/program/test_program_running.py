@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from herd.infra.settings.frozen import changed, values
-from herd.infra.settings.load import PROFILES, Profile, Settings
+from herd.infra.settings.schema import PROFILES, Profile, Settings
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, VPC, before_and_after, replaced
 

@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.settings.load import Settings
+from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection
 from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
 from herd.targets import exports

@@ -5,8 +5,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from herd.infra.settings import load as declared
-from herd.infra.settings.load import PROFILES, Profile
+from herd.infra.settings.schema import PROFILES, SETTINGS, Profile
 from tests.herd.infra.program import stack_changes
 from tests.herd.infra.program.mocks import run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, REFUSES, TABLE, WIDE_TEAM, before_and_after
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.xdist_group("program-changes")  # the runs of stack_cha
 
 def test_every_setting_has_its_change() -> None:
     changed = {change.partition(" ")[0] for change in CHANGES}
-    assert changed | REFUSES | {"profile"} == declared._READERS.keys()
+    assert changed | REFUSES | {"profile"} == SETTINGS.keys()
 
 
 @pytest.mark.parametrize("profile", PROFILES)
