@@ -63,7 +63,7 @@ def test_one_for_each_package_that_stands_alone_and_no_other() -> None:
         if "os.replace(" in (text := path.read_text(encoding="utf-8"))
     }
     assert replacing == {
-        "herd/runner/inputs.py": 1,  # a download, which streams
+        "herd/runner/fetch.py": 1,  # a download, which streams
         "herd/runner/service.py": 1,  # a link
         "herd/runs/outputs.py": 1,  # a download
         "herd/toolchain/atomic.py": 1,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from herd.infra.offer import Offer
 from herd.infra.spec.load import load_specs
+from herd.infra.workloads.task import task_settings
+from herd.runner.contract import variables as names
+from herd.runner.contract.task import TaskSettings
 from tests.image_packages import python_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,14 +57,14 @@ class Samples:
             "TMPDIR": str(self.folder / "tmp"),
             **SPECS[name].env,
             "PYTHONWARNINGS": "error",  # a sample that somebody copies must not start with old habits
-            "HERD_TASK": json.dumps(told(name)),
-            "HERD_WORKLOAD_DIR": str(ROOT / SPECS[name].folder),
-            "HERD_LIB_DIR": str(ROOT / "lib"),
-            "HERD_RUN_ID": f"run-of-{name}",
-            "HERD_TRY_DIR": str(self.folder / "try" / name / (item or "")),
-            "HERD_TRY_INPUTS": str(self.store),
+            names.TASK: sample_task(name).to_json(),
+            names.WORKLOAD_DIR: str(ROOT / SPECS[name].folder),
+            names.LIB_DIR: str(ROOT / "lib"),
+            names.RUN_ID: f"run-of-{name}",
+            names.TRY_DIR: str(self.folder / "try" / name / (item or "")),
+            names.TRY_INPUTS: str(self.store),
         }
-        return environ | ({"HERD_ITEM": item} if item else {}) | variables
+        return environ | ({names.ITEM: item} if item else {}) | variables
 
     def start(self, environ: Mapping[str, str]) -> subprocess.Popen[str]:
         command = [sys.executable, "-I", str(ROOT / "src/herd/runner")]
@@ -82,7 +85,7 @@ class Samples:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-        return Ran(process.returncode, log, Path(environ["HERD_TRY_DIR"], "outputs"))
+        return Ran(process.returncode, log, Path(environ[names.TRY_DIR], "outputs"))
 
     def publish(self, name: str, **variables: str) -> Ran:
         """Run a workload, every item of it, and put what it wrote where its readers find it."""
@@ -95,29 +98,10 @@ class Samples:
         return ran
 
 
-def told(name: str, **differing: Any) -> dict[str, Any]:
-    """HERD_TASK of a sample, from its own workload.toml."""
-    spec = SPECS[name]
-    return {
-        "schema": 1,
-        "environment": "dev",
-        "workload": name,
-        "kind": spec.kind,
-        "command": list(spec.command),
-        "data_bucket": None,
-        "reads": [plain(read) for read in spec.reads],
-        "params": dict(spec.params),
-        "checks": [plain(check) for check in getattr(spec, "checks", ())],
-        "fan_out": list(getattr(spec, "fan_out", ())),
-        "retries": 0,
-        "port": getattr(spec, "port", None),
-        "base_path": f"/{name}",
-    } | differing
-
-
-def plain(model: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = model.model_dump() if hasattr(model, "model_dump") else asdict(model)
-    return fields
+def sample_task(name: str, **differing: Any) -> TaskSettings:
+    """What a task definition says about a sample, from its own workload.toml: run once, below a prefix."""
+    common = {"data_bucket": None, "retries": 0, "timeout_seconds": None, "memory_gb": None, "base_path": f"/{name}"}
+    return replace(task_settings(SPECS[name], Offer(), "dev", None), **(common | differing))
 
 
 @pytest.fixture(scope="session")
@@ -135,5 +119,5 @@ def samples(venv: Path, tmp_path: Path) -> Samples:
 
 
 @pytest.fixture(scope="session")
-def tell() -> Callable[..., dict[str, Any]]:
-    return told
+def tell() -> Callable[..., TaskSettings]:
+    return sample_task

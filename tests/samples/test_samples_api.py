@@ -20,6 +20,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from herd.runner.contract import variables as names
+
 pytestmark = pytest.mark.xdist_group("samples")
 """The pipeline runs once for all of them."""
 
@@ -97,9 +99,9 @@ def running(
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
     environ = pipeline.environment("delay-api", **variables)
-    environ |= {"HERD_TASK": json.dumps(tell("delay-api", data_bucket=data_bucket)), "PORT": str(port)}
-    environ |= {"HOST": "127.0.0.1", "HERD_REFRESH_SECONDS": "0.3"}
-    for trial in ("HERD_TRY_DIR", "HERD_TRY_INPUTS"):
+    environ |= {names.TASK: tell("delay-api", data_bucket=data_bucket).to_json(), "PORT": str(port)}
+    environ |= {"HOST": "127.0.0.1", names.REFRESH_SECONDS: "0.3"}
+    for trial in (names.TRY_DIR, names.TRY_INPUTS):
         del environ[trial]
     process = pipeline.start(environ)
 
@@ -109,9 +111,9 @@ def running(
         metrics = json.loads((folder / "metrics.json").read_text())
         (folder / "metrics.json").write_text(json.dumps({**metrics, "run_id": run_id}))
         task = tell(
-            "choose-model", data_bucket=data_bucket, reads=[], checks=[], command=["sh", "-c", "cp *.* outputs/"]
+            "choose-model", data_bucket=data_bucket, reads=(), checks=(), command=("sh", "-c", "cp *.* outputs/")
         )
-        again = {**environ, "HERD_TASK": json.dumps(task), "HERD_RUN_ID": run_id, "HERD_WORKLOAD_DIR": str(folder)}
+        again = {**environ, names.TASK: task.to_json(), names.RUN_ID: run_id, names.WORKLOAD_DIR: str(folder)}
         log, _ = pipeline.start(again).communicate(timeout=60)
         assert f"as run {run_id}" in log, log
 

@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from herd.infra.hardware.load_balancers import IDLE_SECONDS, KEEP_ALIVE_SECONDS
+from herd.runner.contract import variables as names
+from herd.runner.contract.task import TaskSettings
 
 RUNNER = Path(__file__).resolve().parents[2] / "src/herd/runner"
 PREFIX = "/price-api"
@@ -61,26 +62,23 @@ def port(venv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     probe.bind(("127.0.0.1", 0))
     number: int = probe.getsockname()[1]
-    task: dict[str, Any] = {
-        "schema": 1,
-        "environment": "dev",
-        "workload": "price-api",
-        "kind": "api",
-        "command": ["sh", "-c", "exec uvicorn main:app --host ${HOST:-0.0.0.0} --port $PORT"],
-        "data_bucket": None,
-        **dict.fromkeys(["reads", "checks", "fan_out"], []),
-        "params": {},
-        "retries": 0,
-        "port": 8000,
-        "base_path": PREFIX,
-        "keep_alive_seconds": KEEP_ALIVE_SECONDS,
-    }
+    task = TaskSettings(
+        environment="dev",
+        workload="price-api",
+        kind="api",
+        command=("sh", "-c", "exec uvicorn main:app --host ${HOST:-0.0.0.0} --port $PORT"),
+        data_bucket="data",
+        params={},
+        port=8000,
+        base_path=PREFIX,
+        keep_alive_seconds=KEEP_ALIVE_SECONDS,
+    )
     environ = {
         "PATH": f"{venv / 'bin'}:/usr/bin:/bin",
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "HERD_TASK": json.dumps(task),
-        "HERD_WORKLOAD_DIR": str(folder / "workload"),
+        names.TASK: task.to_json(),
+        names.WORKLOAD_DIR: str(folder / "workload"),
         "HOST": "127.0.0.1",
         "PORT": str(number),
     }

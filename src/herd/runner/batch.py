@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from . import checks, record
 from .command import Command, describe_exit
@@ -14,56 +14,165 @@ from .contract.documents import InputVersion, files_from
 from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
 from .errors import RunFailed, say
 from .limit import Limit
+from .published import DataBucket, Published, published_for
 from .record import Progress
-from .storage import Storage, StorageError
-from .task import Task, workload_environment
+from .storage import StorageError
+from .task import AnyTask, DeployedTask, Task, Trial, workload_environment
 from .workspace import Workspace, collect, prepare
 
-# Modules that only matter once the command has ended (publishing, inputs) are imported where they are used, so that the
-# command's first instruction does not wait for them.
+# Modules that only matter once the command has ended are imported where they are used, so that the command's first
+# instruction does not wait for them.
 
 
-def run(task: Task, environ: Mapping[str, str]) -> int:
-    """Run the workload once and publish what it wrote; return the exit status of the task."""
+def run(task: AnyTask, environ: Mapping[str, str]) -> int:
+    """Run the workload once; an environment's is published. Return the exit status of the task."""
     command = Command(task.stop_seconds)
-    return _recorded(task, command, lambda attempt: _run(attempt, environ, command))
+    if isinstance(task, Trial):
+        return _ended(TrialRun(task), command, lambda attempt, settle: _run(attempt, environ, command, settle))
+    return _ended(DeployedRun(task), command, lambda attempt, settle: _run(attempt, environ, command, settle))
 
 
-def publish_items(task: Task) -> int:
+def publish_items(task: DeployedTask) -> int:
     """The last step of a fan-out: when every item has succeeded, publish them together; return the exit status."""
     command = Command()  # from here on SIGTERM does not tear the step apart: it is safe to be killed anyway
-    return _recorded(task, command, _publish_items)
+    return _ended(DeployedRun(task), command, _publish_items)
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """What the steps of a run share. `settle` comes before the step that cannot be taken back: from then on the run
-    is not ended for its time any more."""
+Settle = Callable[[], None]
+"""Comes before the step that cannot be taken back: from then on the run is not ended for its time any more."""
 
-    task: Task
-    storage: Storage | None
+
+class Run(Protocol):
+    """A run as its steps see it: an environment's, or one of `herd try`."""
+
     progress: Progress
-    settle: Callable[[], None]
+
+    @property
+    def task(self) -> AnyTask: ...
+
+    @property
+    def published(self) -> Published: ...
+
+    def done_before(self) -> str:
+        """Why nothing is left to do; empty where there is."""
+
+    def write(self, status: int, reason: str) -> None:
+        """Leave a record of how it ended."""
+
+    def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
+        """The command has ended, and its outputs were judged."""
+
+    def reject(self, files: Mapping[str, Path]) -> list[str]:
+        """A check failed: keep what was written; lines that say where."""
+
+    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
+        """Every check passed."""
 
 
-def _recorded(task: Task, command: Command, work: Callable[[_Attempt], str]) -> int:
+class TrialRun:
+    """Of `herd try`: nothing is published or recorded."""
+
+    def __init__(self, task: Trial) -> None:
+        self.task = task
+        self.published = published_for(task)
+        self.progress = Progress.begin()
+
+    def done_before(self) -> str:
+        return ""
+
+    def write(self, status: int, reason: str) -> None:
+        """The person who tries it sees how it ends."""
+
+    def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
+        for path, source in files.items():
+            say(f"wrote outputs/{path} ({_amount(source.stat().st_size)})")
+        if not files:
+            say("wrote no files to outputs/")
+        say(f"this was a trial: nothing is published; the working copy is {workspace.root}")
+
+    def reject(self, files: Mapping[str, Path]) -> list[str]:
+        return []
+
+    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
+        """A trial leaves its outputs where they are."""
+
+
+class DeployedRun:
+    """Of an environment: it leaves a record, and what passes its checks is published."""
+
+    def __init__(self, task: DeployedTask) -> None:
+        self.task = task
+        self.published = DataBucket(task.data_bucket)
+        self.storage = self.published.storage
+        self.progress = Progress.begin()
+
+    def done_before(self) -> str:
+        """In a retry: if an earlier attempt has published there is nothing left to do; else clear up after it."""
+        task, storage, progress = self.task, self.storage, self.progress
+        if task.attempt == 1:
+            return ""
+        from . import publishing
+
+        earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
+        if earlier is not None and earlier["status"] == TIMED_OUT_RUN and earlier["attempt"] == task.attempt - 1:
+            progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
+        if earlier is not None and earlier["status"] == SUCCEEDED_RUN:
+            progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
+            progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
+            say("an earlier attempt had already succeeded: nothing to do")
+            return "an earlier attempt had already succeeded"
+        version = self.published.version(task.workload) if task.item is None else None
+        if version is not None and version.run_id == task.run_id:
+            progress.files, progress.inputs = version.files, version.inputs
+            say("an earlier attempt had already published: nothing to do")
+            return "an earlier attempt had already published"
+        publishing.clear(storage, task.data_bucket, task.keys.outputs)
+        return ""
+
+    def write(self, status: int, reason: str) -> None:
+        record.write(self.task, self.storage, self.progress, status, reason)
+
+    def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
+        """What was written is in the record."""
+
+    def reject(self, files: Mapping[str, Path]) -> list[str]:
+        from . import publishing
+
+        address = publishing.reject(self.storage, self.task, files)
+        return [f"the outputs are kept at {address}; what was published before stays"]
+
+    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
+        from . import publishing
+
+        task, storage, progress = self.task, self.storage, self.progress
+        mark = publishing.NOT_PUBLISHED
+        uploaded = publishing.upload(storage, task.data_bucket, task.keys.outputs, files, Tagging=mark)
+        progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
+        if task.item is not None:
+            return
+        if not progress.files:
+            say("the run wrote no files to outputs/: there is nothing to publish")
+            return
+        publishing.publish(task, storage, progress, files, settle)
+        size = _amount(sum(file.bytes for file in progress.files), len(progress.files))
+        say(f"published {size} as run {task.run_id}")
+
+
+AnyRun = TypeVar("AnyRun", bound=Run)
+
+
+def _ended(attempt: AnyRun, command: Command, work: Callable[[AnyRun, Settle], str]) -> int:
     """Do the work, turn what went wrong into an exit status and last lines of the log, and write the record."""
-    progress = Progress.begin()
-    storage = Storage() if _needs_storage(task) else None
-
-    def write(status: int, reason: str) -> None:
-        if storage is not None and task.trial is None:
-            record.write(task, storage, progress, status, reason)
 
     def expire() -> None:
-        reason = took_longer(task, progress)
+        reason = took_longer(attempt.task, attempt.progress)
         say(reason)  # before the record: S3 may be what hangs
-        write(TIMED_OUT, reason)
+        attempt.write(TIMED_OUT, reason)
 
-    limit = Limit(task, command, expire)
+    limit = Limit(attempt.task, command, expire)
     status, reason = 0, ""
     try:
-        reason = work(_Attempt(task, storage, progress, limit.settle))
+        reason = work(attempt, limit.settle)
     except RunFailed as error:
         status, reason = error.status, str(error)
     except StorageError as error:
@@ -73,7 +182,7 @@ def _recorded(task: Task, command: Command, work: Callable[[_Attempt], str]) -> 
         traceback.print_exc()
         status, reason = INTERNAL, f"error in the runner: {type(error).__name__}: {error}"
     limit.settle()
-    write(status, reason)
+    attempt.write(status, reason)
     if status != 0:
         say(reason)
     return status
@@ -85,30 +194,17 @@ def took_longer(task: Task, progress: Progress) -> str:
     return f"{who}took longer than {task.limit_words}"
 
 
-def _needs_storage(task: Task) -> bool:
-    """Whether S3 will be asked. A trial of a workload without inputs does without, and so without importing boto3."""
-    if task.data_bucket is None:
-        return False
-    return (
-        task.trial is None
-        or any(read.uri is None for read in task.reads)
-        or any(check.max_drop is not None for check in task.checks)
-    )
-
-
-def _run(attempt: _Attempt, environ: Mapping[str, str], command: Command) -> str:
-    task, storage, progress = attempt.task, attempt.storage, attempt.progress
-    if storage is not None and task.trial is None and task.attempt > 1:
-        done = _done_before(task, storage, progress)
-        if done:
-            return done
+def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Settle) -> str:
+    task, progress = attempt.task, attempt.progress
+    if done := attempt.done_before():
+        return done
     workspace = prepare(task)
     try:
         uris: Mapping[str, str] = {}
         if task.reads:
             from .inputs import fetch_all
 
-            progress.inputs, uris = fetch_all(task, storage, workspace.inputs)
+            progress.inputs, uris = fetch_all(task, attempt.published, workspace.inputs)
         variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, uris)
         command.start(task.command, variables, workspace.root)
         status = command.wait()
@@ -123,97 +219,38 @@ def _run(attempt: _Attempt, environ: Mapping[str, str], command: Command) -> str
             raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
         if status != 0:
             raise RunFailed(describe_exit(status, task.memory_gb), status)
-        return _finish(attempt, workspace)
+        _finish(attempt, workspace, settle)
+        return ""
     finally:
         workspace.close()
 
 
-def _done_before(task: Task, storage: Storage, progress: Progress) -> str:
-    """In a retry: if an earlier attempt has published there is nothing left to do; else clear up after it."""
-    from . import publishing
-    from .inputs import current_version
-
-    assert task.data_bucket is not None
-    earlier = record.read(storage, task.data_bucket, task.workload, task.run_id, task.item)
-    if earlier is not None and earlier["status"] == TIMED_OUT_RUN and earlier["attempt"] == task.attempt - 1:
-        progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
-    if earlier is not None and earlier["status"] == SUCCEEDED_RUN:
-        progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
-        progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
-        say("an earlier attempt had already succeeded: nothing to do")
-        return "an earlier attempt had already succeeded"
-    version = current_version(storage, task.data_bucket, task.workload) if task.item is None else None
-    if version is not None and version.run_id == task.run_id:
-        progress.files, progress.inputs = version.files, version.inputs
-        say("an earlier attempt had already published: nothing to do")
-        return "an earlier attempt had already published"
-    publishing.clear(storage, task.data_bucket, task.keys.outputs)
-    return ""
-
-
-def _finish(attempt: _Attempt, workspace: Workspace) -> str:
+def _finish(attempt: Run, workspace: Workspace, settle: Settle) -> None:
     """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
-    from . import pages, publishing
-
-    task, storage, progress = attempt.task, attempt.storage, attempt.progress
+    task, progress = attempt.task, attempt.progress
     files = collect(workspace.outputs)
     if task.is_page:
+        from . import pages
+
         pages.entry(list(files))
-    baseline = None
-    if storage is not None and any(check.max_drop is not None for check in task.checks):
-        assert task.data_bucket is not None
-        baseline = publishing.read_baseline(storage, task.data_bucket, task.workload)
+    compares = any(check.max_drop is not None for check in task.checks)
+    baseline = attempt.published.baseline(task.workload) if compares else None
     progress.checks = checks.evaluate(task.checks, workspace.outputs, baseline, task.item)
     failed = [result for result in progress.checks if not result.passed]
     for result in progress.checks:
         say(f"check {'passed' if result.passed else 'FAILED'}: {result.message}")
-    if task.trial is not None:
-        _tell_trial(workspace, files)
+    attempt.look_at(workspace, files)
     if failed:
-        raise RunFailed(_why_rejected(task, storage, files, failed), CHECK_FAILED)
-    if task.trial is not None or storage is None:
-        return ""
-    assert task.data_bucket is not None
-    mark = publishing.NOT_PUBLISHED
-    uploaded = publishing.upload(storage, task.data_bucket, task.keys.outputs, files, Tagging=mark)
-    progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
-    if task.item is not None:
-        return ""
-    if not progress.files:
-        say("the run wrote no files to outputs/: there is nothing to publish")
-        return ""
-    publishing.publish(task, storage, progress, files, attempt.settle)
-    say(f"published {_amount(sum(file.bytes for file in progress.files), len(progress.files))} as run {task.run_id}")
-    return ""
+        # Ending with the checks: the log's last lines are what people see first.
+        lines = [*attempt.reject(files), "nothing is published, because a check failed:"]
+        raise RunFailed("\n".join([*lines, *(result.message for result in failed)]), CHECK_FAILED)
+    attempt.publish(files, settle)
 
 
-def _why_rejected(task: Task, storage: Storage | None, files: Mapping[str, Path], failed: list[checks.Result]) -> str:
-    """Keep what failed and say so, ending with the checks: the log's last lines are what people see first."""
-    from . import publishing
-
-    lines = []
-    if storage is not None and task.trial is None:
-        lines.append(
-            f"the outputs are kept at {publishing.reject(storage, task, files)}; what was published before stays"
-        )
-    lines.append("nothing is published, because a check failed:")
-    return "\n".join([*lines, *(result.message for result in failed)])
-
-
-def _tell_trial(workspace: Workspace, files: Mapping[str, Path]) -> None:
-    for path, source in files.items():
-        say(f"wrote outputs/{path} ({_amount(source.stat().st_size)})")
-    if not files:
-        say("wrote no files to outputs/")
-    say(f"this was a trial: nothing is published; the working copy is {workspace.root}")
-
-
-def _publish_items(attempt: _Attempt) -> str:
+def _publish_items(attempt: DeployedRun, settle: Settle) -> str:
     from . import publishing
 
     task, storage, progress = attempt.task, attempt.storage, attempt.progress
-    if storage is None or task.data_bucket is None:
-        raise RunFailed("the publish step of a fan-out needs a data bucket", INTERNAL)
     bucket = task.data_bucket
     found = {item: record.read(storage, bucket, task.workload, task.run_id, item) for item in task.fan_out}
     records = [entry for entry in found.values() if entry is not None and entry["status"] == SUCCEEDED_RUN]
@@ -238,7 +275,7 @@ def _publish_items(attempt: _Attempt) -> str:
                 local[file.path] = Path(folder, file.path)
                 local[file.path].parent.mkdir(parents=True, exist_ok=True)
                 storage.download(bucket, task.keys.version + file.path, local[file.path], file.bytes)
-        publishing.publish(task, storage, progress, local, attempt.settle)
+        publishing.publish(task, storage, progress, local, settle)
     say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
     return ""
 

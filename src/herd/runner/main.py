@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from .contract.variables import PUBLISH
 from .errors import RunFailed, say
-from .task import Task
+from .task import DeployedTask, task_of
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
     """Do what the task's variables say; return the exit status of the process."""
     try:
-        task = Task.from_environment(environ)
+        task = task_of(environ)
     except RunFailed as error:
         say(str(error))
         return error.status
@@ -23,4 +23,6 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
         return serve(task, environ)
     from .batch import publish_items, run
 
-    return publish_items(task) if task.step == PUBLISH else run(task, environ)
+    if isinstance(task, DeployedTask) and task.step == PUBLISH:
+        return publish_items(task)
+    return run(task, environ)

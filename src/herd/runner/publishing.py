@@ -16,13 +16,13 @@ from pathlib import Path
 
 from . import pages
 from .checks import accepted_values
-from .contract.documents import Baseline, File, Version
+from .contract.documents import File, Version
 from .contract.keys import BadPath, baseline_key, check_path, latest_key, report_version_prefix, version_prefix
 from .errors import say
-from .inputs import current_version
+from .published import current_version
 from .record import Progress
 from .storage import CONNECTIONS, Storage
-from .task import Task, format_time
+from .task import DeployedTask, format_time
 from .workspace import opened
 
 # Lifecycle rules of the data and the reports bucket expire what has one of these tags (with the value "true").
@@ -73,24 +73,20 @@ def clear(storage: Storage, bucket: str, prefix: str) -> None:
         storage.delete(bucket, stored.key)
 
 
-def reject(storage: Storage, task: Task, files: Mapping[str, Path]) -> str:
+def reject(storage: Storage, task: DeployedTask, files: Mapping[str, Path]) -> str:
     """Keep outputs that failed a check where nobody reads them by accident; return their address."""
-    assert task.data_bucket is not None
     upload(storage, task.data_bucket, task.keys.rejected, files, Tagging=NOT_PUBLISHED)
     return f"s3://{task.data_bucket}/{task.keys.rejected}"
 
 
-def read_baseline(storage: Storage, bucket: str, workload: str) -> Baseline | None:
-    """The accepted values, or None before the first. Raises ValueError if the object is not one of ours."""
-    text = storage.get(bucket, baseline_key(workload))
-    return Baseline.from_json(text) if text is not None else None
-
-
 def publish(
-    task: Task, storage: Storage, progress: Progress, local: Mapping[str, Path], before_switch: Callable[[], None]
+    task: DeployedTask,
+    storage: Storage,
+    progress: Progress,
+    local: Mapping[str, Path],
+    before_switch: Callable[[], None],
 ) -> None:
     """Make what is uploaded (`progress.files`) the current version; `local`: the same files on disk, for reports."""
-    assert task.data_bucket is not None
     bucket, workload = task.data_bucket, task.workload
     old = current_version(storage, bucket, workload)
     # A retry of a run that died after its switch: the version to mark is the one that was current before the run.

@@ -13,7 +13,7 @@ from .contract.keys import record_key
 from .contract.statuses import CHECK_FAILED, status_of
 from .errors import say
 from .storage import Storage, StorageError
-from .task import Task, format_time
+from .task import DeployedTask, Task, format_time
 
 
 @dataclass
@@ -58,14 +58,12 @@ def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict
     }
 
 
-def write(task: Task, storage: Storage, progress: Progress, exit_code: int, reason: str) -> None:
+def write(task: DeployedTask, storage: Storage, progress: Progress, exit_code: int, reason: str) -> None:
     """Write the record; if that fails, say so: it must not change what becomes of the run.
 
     An item of a fan-out that has failed for good writes the whole run's record too, unless another item did: the state
     machine knows that a task failed, but not which check.
     """
-    if task.data_bucket is None:
-        return
     record = compose(task, progress, exit_code, reason)
     try:
         storage.put(task.data_bucket, task.keys.record, to_json(record))

@@ -12,26 +12,28 @@ from . import health
 from .command import Command, describe_exit
 from .contract.variables import PORT
 from .errors import RunFailed, say
-from .storage import Storage, StorageError
-from .task import Task, workload_environment
+from .published import Published, published_for
+from .storage import StorageError
+from .task import AnyTask, Trial, workload_environment
 from .workspace import Workspace, prepare
 
 FIRST_SECONDS = 2.0
 """Pause between looks while an input has never been published: people wait for a new environment's first answer."""
 
 
-def serve(task: Task, environ: Mapping[str, str]) -> int:
+def serve(task: AnyTask, environ: Mapping[str, str]) -> int:
     """Run the service until it ends; return its exit status. It starts at once, its inputs arrive beside it."""
     command = Command(task.stop_seconds)
+    published = published_for(task)
     workspace = prepare(task)
     try:
-        variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, _uris(task))
+        variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, _uris(task, published))
         ended = threading.Event()
         refresher: threading.Thread | None = None
         command.start(task.command, variables, workspace.root)
         if any(read.fetch for read in task.reads):
             refresher = threading.Thread(
-                target=_keep_current, args=(task, workspace, ended), name="refresh inputs", daemon=True
+                target=_keep_current, args=(task, published, workspace, ended), name="refresh inputs", daemon=True
             )
             refresher.start()
         if task.health is not None:
@@ -50,18 +52,15 @@ def serve(task: Task, environ: Mapping[str, str]) -> int:
         workspace.close()
 
 
-def _uris(task: Task) -> dict[str, str]:
+def _uris(task: AnyTask, published: Published) -> dict[str, str]:
     """A service lives longer than a version: it gets the folder in which latest.json names the current one."""
-    return {
-        read.name: read.uri or f"s3://{task.data_bucket}/{read.name}/"
-        for read in task.reads
-        if read.uri or task.data_bucket is not None
-    }
+    datasets = {read.name: read.uri for read in task.reads if read.uri}
+    return {**published.uris(read.name for read in task.reads if not read.uri), **datasets}
 
 
-def _keep_current(task: Task, workspace: Workspace, ended: threading.Event) -> None:
+def _keep_current(task: AnyTask, published: Published, workspace: Workspace, ended: threading.Event) -> None:
     """Look at each input's latest.json at every interval, until the service has ended."""
-    refresher = Refresher(task, workspace)
+    refresher = Refresher(task, published, workspace)
     while True:
         refresher.refresh()
         pause = task.refresh_seconds if refresher.has_all else min(FIRST_SECONDS, task.refresh_seconds)
@@ -76,10 +75,11 @@ class Refresher:
     version. The version before the current one stays on disk for programs that are still reading it.
     """
 
-    def __init__(self, task: Task, workspace: Workspace) -> None:
+    def __init__(self, task: AnyTask, published: Published, workspace: Workspace) -> None:
         self._task = task
+        self._published = published
         self._workspace = workspace
-        self._storage = Storage() if task.data_bucket is not None else None
+        self._local = task.inputs if isinstance(task, Trial) else {}
         self._current: dict[str, list[str]] = {}
         self._trouble: dict[str, str] = {}
 
@@ -102,27 +102,17 @@ class Refresher:
                     say(f"input {read.name} could not be refreshed: {error}")
 
     def _refresh(self, name: str) -> None:
-        from .inputs import current_version, fetch
-
-        local = self._local(name)
-        if local is not None:
+        if name in self._local:
             if name not in self._current:
-                self._point(name, "local", local)
+                self._point(name, "local", self._local[name])
             return
-        if self._storage is None or self._task.data_bucket is None:
-            return
-        version = current_version(self._storage, self._task.data_bucket, name)
+        version = self._published.version(name)
         if version is None or version.run_id in self._current.get(name, [])[-1:]:
             return
         target = self._workspace.store / name / version.run_id
-        fetch(self._storage, self._task.data_bucket, version, target)
+        self._published.fetch(version, target)
         self._point(name, version.run_id, target)
         say(f"input {name} is now run {version.run_id}")
-
-    def _local(self, name: str) -> Path | None:
-        trial = self._task.trial
-        folder = trial.inputs / name if trial is not None and trial.inputs is not None else None
-        return folder if folder is not None and folder.is_dir() else None
 
     def _point(self, name: str, run_id: str, target: Path) -> None:
         link = self._workspace.inputs / name

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from . import connections
 from .contract import variables as names
@@ -22,19 +23,12 @@ PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12
 """Where load balancers speak from. RFC 1918 and RFC 6598, which a VPC's addresses are taken from."""
 
 
-@dataclass(frozen=True)
-class Try:
-    """`herd try`: work in `folder` and leave it there, publish nothing; `inputs` may hold inputs, one folder each."""
-
-    folder: Path
-    inputs: Path | None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Task(TaskSettings):
     """One attempt at a task: the settings of its workload, and what its own variables say. Times are ISO 8601 in UTC.
 
-    `params` are the run's own. `item` and `step` are set in a fan-out, `trial` by `herd try`.
+    `params` are the run's own. `item` and `step` are set in a fan-out. It is either an environment's (`DeployedTask`)
+    or one of `herd try` (`Trial`).
     """
 
     run_id: str
@@ -46,7 +40,6 @@ class Task(TaskSettings):
     workload_dir: Path
     lib_dir: Path
     refresh_seconds: float
-    trial: Try | None
 
     @property
     def keys(self) -> Keys:
@@ -61,42 +54,70 @@ class Task(TaskSettings):
         """The time limit as the workload's author has written it: `timeout_minutes = 30`."""
         return f"timeout_minutes = {(self.timeout_seconds or 0) / 60:g}"
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Task:
-        """Read the variables. Raises RunFailed (78) with what is wrong in which one."""
-        if names.TASK not in environ:
-            raise RunFailed(f"{names.TASK} is not set: {STARTED_BY}", BAD_SETTINGS)
-        try:
-            return cls._of(TaskSettings.from_json(environ[names.TASK]), environ)
-        except ValueError as error:
-            raise RunFailed(f"the task's settings cannot be read: {error}", BAD_SETTINGS) from error
 
-    @classmethod
-    def _of(cls, settings: TaskSettings, environ: Mapping[str, str]) -> Task:
-        now = datetime.now(UTC)
-        home = Path(__file__).resolve().parents[1]
-        values = {field.name: getattr(settings, field.name) for field in fields(settings)}
-        values["params"] = merge_params(settings.params, environ.get(names.PARAMS, ""))
-        return cls(
-            **values,
-            run_id=check_segment(environ.get(names.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
-            scheduled_time=environ.get(names.SCHEDULED_TIME) or format_time(now),
-            trigger=environ.get(names.TRIGGER) or "manual",
-            attempt=int(environ.get(names.ATTEMPT) or 1),
-            item=check_segment(environ[names.ITEM]) if environ.get(names.ITEM) else None,
-            step=environ.get(names.STEP) or None,
-            workload_dir=Path(environ.get(names.WORKLOAD_DIR) or home / "workload"),
-            lib_dir=Path(environ.get(names.LIB_DIR) or home / "lib"),
-            refresh_seconds=float(environ.get(names.REFRESH_SECONDS) or 15),
-            trial=_trial(environ),
-        )
+@dataclass(frozen=True, kw_only=True)
+class DeployedTask(Task):
+    """A task of an environment: what it reads and publishes lies in the environment's `data_bucket`."""
+
+    data_bucket: str
 
 
-def _trial(environ: Mapping[str, str]) -> Try | None:
-    if not environ.get(names.TRY_DIR):
-        return None
-    inputs = environ.get(names.TRY_INPUTS)
-    return Try(Path(environ[names.TRY_DIR]).absolute(), Path(inputs).absolute() if inputs else None)
+@dataclass(frozen=True, kw_only=True)
+class Trial(Task):
+    """`herd try`: works in `folder` and leaves it there, publishes nothing.
+
+    `inputs`: those that lie on this machine, by name; others come from `data_bucket`, where the environment is up.
+    """
+
+    folder: Path
+    inputs: Mapping[str, Path]
+
+
+AnyTask = DeployedTask | Trial
+
+
+def task_of(environ: Mapping[str, str]) -> AnyTask:
+    """The task that the variables describe. Raises RunFailed (78) with what is wrong in which one."""
+    if names.TASK not in environ:
+        raise RunFailed(f"{names.TASK} is not set: {STARTED_BY}", BAD_SETTINGS)
+    try:
+        settings = TaskSettings.from_json(environ[names.TASK])
+        if environ.get(names.TRY_DIR):
+            return Trial(**_attempt(settings, environ), **_places(settings, environ))
+        if settings.data_bucket is None:
+            raise ValueError(f"HERD_TASK has no data_bucket, where a task publishes: {STARTED_BY}")
+        return DeployedTask(**_attempt(settings, environ))
+    except ValueError as error:
+        raise RunFailed(f"the task's settings cannot be read: {error}", BAD_SETTINGS) from error
+
+
+def _attempt(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, Any]:
+    """What every task has."""
+    now = datetime.now(UTC)
+    home = Path(__file__).resolve().parents[1]
+    return {field.name: getattr(settings, field.name) for field in fields(settings)} | {
+        "params": merge_params(settings.params, environ.get(names.PARAMS, "")),
+        "run_id": check_segment(environ.get(names.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
+        "scheduled_time": environ.get(names.SCHEDULED_TIME) or format_time(now),
+        "trigger": environ.get(names.TRIGGER) or "manual",
+        "attempt": int(environ.get(names.ATTEMPT) or 1),
+        "item": check_segment(environ[names.ITEM]) if environ.get(names.ITEM) else None,
+        "step": environ.get(names.STEP) or None,
+        "workload_dir": Path(environ.get(names.WORKLOAD_DIR) or home / "workload"),
+        "lib_dir": Path(environ.get(names.LIB_DIR) or home / "lib"),
+        "refresh_seconds": float(environ.get(names.REFRESH_SECONDS) or 15),
+    }
+
+
+def _places(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Where a trial works, and those of its inputs that lie on this machine."""
+    folders = Path(environ[names.TRY_INPUTS]).absolute() if environ.get(names.TRY_INPUTS) else None
+    return {
+        "folder": Path(environ[names.TRY_DIR]).absolute(),
+        "inputs": {read.name: folders / read.name for read in settings.reads if (folders / read.name).is_dir()}
+        if folders
+        else {},
+    }
 
 
 def merge_params(defaults: Mapping[str, Param], overrides: str) -> dict[str, Param]:
@@ -135,7 +156,7 @@ def variable_text(value: Param) -> str:
 
 
 def workload_environment(
-    task: Task, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
+    task: AnyTask, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
 ) -> dict[str, str]:
     """The workload's variables (those of `contract.variables`): the container's own, less the runner's, and these."""
     hidden = names.FOR_THE_RUNNER | {names.connection_secret(connection.name) for connection in task.connections}
@@ -156,7 +177,7 @@ def workload_environment(
         variables[names.PORT] = environ.get(names.PORT) or str(task.port)
         variables[names.BASE_PATH] = task.base_path or ""
         variables = server_variables(task) | variables
-    elif task.trial is None and task.data_bucket is not None:
+    elif isinstance(task, DeployedTask):
         variables[names.OUTPUT_URI] = f"s3://{task.data_bucket}/{task.keys.outputs}"
     else:
         variables[names.OUTPUT_URI] = outputs.as_uri()

@@ -15,7 +15,7 @@ from pathlib import Path
 from .contract.keys import BadPath, check_path
 from .contract.statuses import BAD_SETTINGS, CANNOT_PUBLISH
 from .errors import RunFailed
-from .task import Task
+from .task import AnyTask, Trial
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Workspace:
             shutil.rmtree(self.root, ignore_errors=True)
 
 
-def prepare(task: Task) -> Workspace:
+def prepare(task: AnyTask) -> Workspace:
     """Copy the workload's folder to a temporary one. What lies in its own inputs/ and outputs/ stays behind."""
-    if task.trial is not None:
-        _empty(task.trial.folder)
-        root = task.trial.folder.resolve()
+    if isinstance(task, Trial):
+        _empty(task.folder)
+        root = task.folder.resolve()
     else:
         root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-")).resolve()
-    workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=task.trial is not None)
+    workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=isinstance(task, Trial))
 
     def leave_behind(folder: str, names: list[str]) -> set[str]:
         ours = {"inputs", "outputs"} if Path(folder) == task.workload_dir else set()

@@ -10,7 +10,9 @@ from herd.runner.connections import url as connection_url
 from herd.runner.contract.statuses import BAD_SETTINGS
 from herd.runner.contract.task import Connection
 from herd.runner.errors import RunFailed
-from herd.runner.task import Task, workload_environment
+from herd.runner.inputs import fetch_all
+from herd.runner.published import NothingPublished
+from herd.runner.task import task_of, workload_environment
 
 HERE = Connection("sales-db", "postgresql", "db.example.com", 5432)
 ANYWHERE = Connection("sales-db", "mysql+pymysql", "", 3306)
@@ -23,7 +25,7 @@ TASK: dict[str, Any] = {
     "workload": "churn",
     "kind": "job",
     "command": ["true"],
-    "data_bucket": None,
+    "data_bucket": "data",
     "params": {},
     "checks": [],
     "fan_out": [],
@@ -66,14 +68,12 @@ def test_a_secret_that_is_not_there() -> None:
 
 def test_a_workload_gets_the_address_and_not_the_secret() -> None:
     environ = {"HERD_TASK": json.dumps(TASK), VARIABLE: json.dumps(LOGIN), "KEY": "of a secret"}
-    variables = workload_environment(Task.from_environment(environ), environ, Path("/in"), Path("/out"), {})
+    variables = workload_environment(task_of(environ), environ, Path("/in"), Path("/out"), {})
     assert variables["HERD_CONNECTION_SALES_DB_URL"].startswith("postgresql://ann:")
     assert variables["KEY"] == "of a secret" and VARIABLE not in variables
 
 
 def test_a_dataset_is_an_address_that_nobody_fetches(tmp_path: Path) -> None:
-    from herd.runner.inputs import fetch_all
-
-    task = Task.from_environment({"HERD_TASK": json.dumps(TASK)})
-    assert fetch_all(task, None, tmp_path) == ((), {"lake": "s3://lake/raw/"})
+    task = task_of({"HERD_TASK": json.dumps(TASK)})
+    assert fetch_all(task, NothingPublished(), tmp_path) == ((), {"lake": "s3://lake/raw/"})
     assert list(tmp_path.iterdir()) == []

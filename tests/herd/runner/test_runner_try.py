@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from herd.runner.contract.statuses import BAD_SETTINGS
+from herd.runner.contract.task import Read, TaskSettings
+from herd.runner.errors import RunFailed
+from herd.runner.published import NothingPublished, published_for
+from herd.runner.task import DeployedTask, Trial, task_of
 
 Make = Callable[..., Any]
 
@@ -23,6 +32,31 @@ def test_a_trial_without_a_cloud(offline: Make, tmp_path: Path) -> None:
     assert run.status == 65 and run.log.startswith("hello\nfile:///")
     assert "check FAILED: metrics" not in run.log and "check FAILED: m.json: auc = 0.6 is below min = 0.7" in run.log
     assert (tmp_path / "try" / "outputs" / "m.json").exists(), "the working copy stays to be looked at"
+
+
+TASK = TaskSettings(environment="dev", workload="job", kind="job", command=("true",), data_bucket="data", params={})
+
+
+def test_a_run_with_and_without_an_environment_are_two_types(tmp_path: Path) -> None:
+    """So nothing that publishes has to ask whether there is a bucket."""
+    deployed = task_of({"HERD_TASK": TASK.to_json()})
+    assert isinstance(deployed, DeployedTask) and deployed.data_bucket == "data"
+    alone = {"HERD_TASK": replace(TASK, data_bucket=None).to_json()}
+    trial = task_of({**alone, "HERD_TRY_DIR": str(tmp_path)})
+    assert isinstance(trial, Trial) and (trial.folder, trial.inputs) == (tmp_path, {})
+    assert isinstance(published_for(trial), NothingPublished)
+    with pytest.raises(RunFailed, match="HERD_TASK has no data_bucket") as refused:
+        task_of(alone)
+    assert refused.value.status == BAD_SETTINGS
+
+
+def test_a_trial_takes_those_inputs_that_lie_on_this_machine(tmp_path: Path) -> None:
+    (tmp_path / "store" / "first").mkdir(parents=True)
+    task = replace(TASK, reads=(Read("first"), Read("second")))
+    trial = task_of(
+        {"HERD_TASK": task.to_json(), "HERD_TRY_DIR": str(tmp_path), "HERD_TRY_INPUTS": str(tmp_path / "store")}
+    )
+    assert isinstance(trial, Trial) and trial.inputs == {"first": tmp_path / "store" / "first"}
 
 
 def test_a_trial_without_its_input_says_so(offline: Make) -> None:

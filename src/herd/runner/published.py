@@ -1,0 +1,95 @@
+"""What an environment has published, as its workloads read it: by name, the current version of their outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from .contract.documents import Baseline, Version
+from .contract.keys import baseline_key, latest_key
+from .contract.statuses import INPUT_MISSING
+from .errors import RunFailed
+from .storage import Storage
+from .task import AnyTask
+
+# `fetch` is imported where it is used: a workload without inputs starts without it.
+
+
+def current_version(storage: Storage, bucket: str, name: str) -> Version | None:
+    """The published version of a workload, or None if there is none yet. Raises RunFailed (66) if it cannot be read."""
+    text = storage.get(bucket, latest_key(name))
+    if text is None:
+        return None
+    try:
+        version = Version.from_json(text)
+        if not version.prefix.startswith(f"{name}/"):
+            raise ValueError(f"it names files of another workload, {version.prefix!r}")
+        return version
+    except ValueError as error:
+        raise RunFailed(f"input {name}: {latest_key(name)} cannot be read: {error}", INPUT_MISSING) from error
+
+
+class Published(Protocol):
+    """What an environment has published, as its workloads read it."""
+
+    def version(self, name: str) -> Version | None:
+        """The current version of a workload; None before the first. Raises RunFailed (66) if it cannot be read."""
+
+    def baseline(self, workload: str) -> Baseline | None:
+        """The accepted values; None before the first. Raises ValueError if the object is not one of ours."""
+
+    def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
+        """Fetch a version's files to the folder `target`, as `fetch.fetch` does."""
+
+    def uris(self, names: Iterable[str]) -> Mapping[str, str]:
+        """Where the latest.json of these workloads lies in S3: for services, which outlive a version."""
+
+
+class DataBucket:
+    """Published by an environment that is up."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Connects when it is asked first: a trial that reads nothing does without, and so without importing boto3."""
+        return Storage()
+
+    def version(self, name: str) -> Version | None:
+        return current_version(self.storage, self.bucket, name)
+
+    def baseline(self, workload: str) -> Baseline | None:
+        text = self.storage.get(self.bucket, baseline_key(workload))
+        return Baseline.from_json(text) if text is not None else None
+
+    def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
+        from .fetch import fetch
+
+        fetch(self.storage, self.bucket, version, target, mark=mark)
+
+    def uris(self, names: Iterable[str]) -> Mapping[str, str]:
+        return {name: f"s3://{self.bucket}/{name}/" for name in names}
+
+
+class NothingPublished:
+    """Of an environment that is not up: a trial has those inputs only that lie on this machine."""
+
+    def version(self, name: str) -> None:
+        return None
+
+    def baseline(self, workload: str) -> None:
+        return None
+
+    def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
+        raise LookupError(version.prefix)
+
+    def uris(self, names: Iterable[str]) -> Mapping[str, str]:
+        return {}
+
+
+def published_for(task: AnyTask) -> DataBucket | NothingPublished:
+    """What a task can read."""
+    return NothingPublished() if task.data_bucket is None else DataBucket(task.data_bucket)
