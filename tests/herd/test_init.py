@@ -107,6 +107,31 @@ def test_its_own_tests_hold_and_see_what_is_wrong(tmp_path: Path, wheels: Path) 
     assert "1 failed, 1 passed" in tests().stdout
 
 
+def test_make_check_asks_the_linters_that_the_lock_has(tmp_path: Path, wheels: Path) -> None:
+    """ruff is one; mypy would take a minute here, and `make check` of this repository has it look at the same files."""
+    root = tmp_path / "new"
+    make(root, wheels)
+    venv = root / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    for name in ("lib", "pyvenv.cfg", "bin/python", "bin/herd"):
+        (venv / name).symlink_to(Path(sys.prefix) / name)
+    shutil.copy(root / "herd.lock", venv)
+
+    def checked() -> subprocess.CompletedProcess[str]:
+        variables = {**os.environ, "HERD_CHECKOUT": str(root), "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1"}
+        return subprocess.run(["make", "check"], cwd=root, env=variables, capture_output=True, text=True)
+
+    without = checked()
+    assert (without.returncode, without.stdout) == (0, ""), without.stderr
+    ruff = venv / "bin/ruff"
+    ruff.symlink_to(Path(sys.prefix) / "bin/ruff")
+    for arguments in (["check", "."], ["format", "--check", "."]):
+        subprocess.run([str(ruff), *arguments], cwd=root, check=True)
+    (root / "jobs/daily-numbers/main.py").write_text("import os\n")
+    wrong = checked()
+    assert wrong.returncode != 0 and "F401" in wrong.stdout
+
+
 def test_the_doctor_compares_what_is_installed_with_the_projects_lock(tmp_path: Path, wheels: Path) -> None:
     root = tmp_path / "new"
     make(root, wheels)

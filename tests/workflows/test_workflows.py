@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from herd.checkout import project_files
 from herd.infra.imports import single_modules
 from herd.toolchain import machine, packages, pulumi_cli
 
@@ -51,18 +52,35 @@ def steps() -> Iterator[dict[str, Any]]:
     yield from read(GITHUB / "actions/setup/action.yml")["runs"]["steps"]
 
 
-def test_zizmor_finds_nothing() -> None:
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `.github` of a project that `herd init` begins."""
+    root = tmp_path_factory.mktemp("project")
+    for path in (project_files.TEMPLATES / "dot_github").rglob("*.txt"):
+        target = root / ".github" / path.relative_to(project_files.TEMPLATES / "dot_github").with_suffix("")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    return root / ".github"
+
+
+@pytest.fixture(params=["this repository", "a new project"])
+def github(request: pytest.FixtureRequest, generated: Path) -> Path:
+    return GITHUB if request.param == "this repository" else generated
+
+
+def test_zizmor_finds_nothing(github: Path) -> None:
     cache = machine.user_cache()
     zizmor = packages.ensure_made(ROOT, cache, packages.AUDIT) / "bin/zizmor"
     # Nothing is looked up: a test must not depend on GitHub. `./` is what every runner understands.
-    command = [str(zizmor), "--offline", "--persona", "pedantic", "--no-config", "--format", "plain", str(GITHUB)]
+    command = [str(zizmor), "--offline", "--persona", "pedantic", "--no-config", "--format", "plain", str(github)]
     done = subprocess.run(command, capture_output=True, text=True)
-    found = [line for line in done.stdout.splitlines() if re.match(r"(help|info|warning|error)\[", line)]
-    assert [line for line in found if "[self-repository]" not in line] == [], done.stdout
+    findings = [line for line in done.stdout.splitlines() if re.match(r"(help|info|warning|error)\[", line)]
+    assert [line for line in findings if "[self-repository]" not in line] == [], done.stdout
     assert done.stderr.count("ERROR") == 0, done.stderr
+    assert re.search(r"No findings|self-repository", done.stdout + done.stderr), "it looked at nothing"
 
 
-def test_actionlint_finds_nothing() -> None:
+def test_actionlint_finds_nothing(github: Path) -> None:
     if not shutil.which("go"):
         pytest.skip("no Go to build actionlint with: the workflows were not looked at by it")
     locked = hashlib.sha256((MODULE / "go.sum").read_bytes()).hexdigest()[:16]
@@ -72,8 +90,30 @@ def test_actionlint_finds_nothing() -> None:
         build = ["go", "build", "-mod=readonly", "-o", str(draft), "github.com/rhysd/actionlint/cmd/actionlint"]
         subprocess.run(build, cwd=MODULE, check=True, capture_output=True)
         draft.replace(program)
-    done = subprocess.run([str(program), *map(str, WORKFLOWS)], cwd=ROOT, capture_output=True, text=True)
+    files = sorted((github / "workflows").glob("*.yml"))
+    assert files
+    done = subprocess.run([str(program), *map(str, files)], cwd=github.parent, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_new_projects_workflows_use_the_same_actions_and_hold_to_the_same_rules(generated: Path) -> None:
+    used = re.compile(r"uses: ([\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$", re.M)
+    ours = {pin for path in GITHUB.rglob("*.yml") for pin in used.findall(path.read_text())}
+    for path in generated.rglob("*.yml"):
+        text, workflow = path.read_text(), read(path)
+        assert set(used.findall(text)) <= ours and text.count("uses: ") == len(used.findall(text))
+        assert workflow["permissions"] == {} and "secrets." not in text
+        for job in workflow["jobs"].values():
+            assert set(job["permissions"]) <= {"contents", "id-token"} and job["permissions"]["contents"] == "read"
+            for step in job["steps"]:
+                assert "${{" not in step.get("run", "")
+                if "role-to-assume" in (options := step.get("with", {})):
+                    limit = SESSION_SECONDS["deploy" if "DEPLOY" in options["role-to-assume"] else "preview"]
+                    assert job["timeout-minutes"] * 60 <= int(options.get("role-duration-seconds", 3600)) <= limit
+                assert options.get("pulumi-version", pulumi_cli.VERSION) == pulumi_cli.VERSION
+    # A pull request runs with what its author has; its role only reads.
+    preview = (generated / "workflows/preview.yml").read_text()
+    assert "pull_request:" in preview and "pull_request_target" not in preview and "DEPLOY" not in preview
 
 
 def test_every_action_is_pinned_by_its_commit_and_says_which_version_that_is() -> None:
