@@ -28,19 +28,16 @@ config:
 
 def adopt(sandbox: Sandbox) -> None:
     """Make the data bucket, the boundary and the zone in the local cloud of `sandbox`, which must be running."""
-    variables = sandbox.herd_env()
-
-    def aws(*arguments: str) -> None:
-        sandbox.run("aws", *arguments, env=variables)
-
-    place = f"LocationConstraint={REGION}"
-    tags = "TagSet=[{Key=herd:environment,Value=prod},{Key=herd:project,Value=herd}]"
-    aws("s3api", "create-bucket", "--bucket", DATA, "--create-bucket-configuration", place)
-    aws("s3api", "put-bucket-versioning", "--bucket", DATA, "--versioning-configuration", "Status=Enabled")
-    aws("s3api", "put-bucket-tagging", "--bucket", DATA, "--tagging", tags)
-    policy = json.dumps(boundary(SCOPE))
-    aws("iam", "create-policy", "--policy-name", SCOPE.boundary_name, "--policy-document", policy)
-    aws("route53", "create-hosted-zone", "--name", ZONE, "--caller-reference", "1")
+    s3 = sandbox.client("s3")
+    tags = {"herd:environment": "prod", "herd:project": "herd"}
+    s3.create_bucket(Bucket=DATA, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=DATA, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_bucket_tagging(
+        Bucket=DATA, Tagging={"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}
+    )
+    iam = sandbox.client("iam")
+    iam.create_policy(PolicyName=SCOPE.boundary_name, PolicyDocument=json.dumps(boundary(SCOPE)))
+    sandbox.client("route53").create_hosted_zone(Name=ZONE, CallerReference="1")
 
 
 def profiles(folder: Path) -> list[Result]:

@@ -11,9 +11,21 @@ import shlex
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
+
+import boto3
+import botocore.session
+import psutil
+from botocore.config import Config as BotoConfig
+
+from herd.checkout.find import Checkout
+from herd.runs.status import collect
+from herd.targets.local import LocalTarget
+from herd.targets.target import DEFAULT
+from herd.toolchain import machine
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,6 +55,7 @@ class Sandbox:
     def __init__(self, folder: Path, *, home: Path | None = None, samples: bool = True, now: datetime | None = None):
         self.folder = folder
         self.now = now
+        self._shell: tuple[tuple[object, ...], dict[str, str]] | None = None
         self.home = home or folder.parent / f"{folder.name}-home"
         self.home.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True)
@@ -119,18 +132,65 @@ class Sandbox:
         shell = self.run("sh", "-c", f"{script}\nenv -0")
         return dict(pair.split("=", 1) for pair in shell.stdout.split("\0") if "=" in pair)
 
+    @property
+    def shell(self) -> dict[str, str]:
+        """`herd_env`, asked for again when the local cloud is another one or the team's files have changed."""
+        cloud = self._cloud()
+        if cloud is None:
+            return self.herd_env()
+        now = (cloud, *self._signatures())
+        if self._shell is None or self._shell[0] != now:
+            self._shell = now, self.herd_env()
+        return dict(self._shell[1])
+
+    def _signatures(self) -> Iterator[tuple[str, int, int]]:
+        """What tells whether a file that `herd env` may read was written since."""
+        folders = [self.folder / name for name in (*TEAMS_FOLDERS, "images", "infra")]
+        files = (path for folder in folders for path in sorted(folder.rglob("*")))
+        for path in (*sorted(self.folder.iterdir()), *files):
+            if path.is_file():
+                status = path.stat()
+                yield str(path), status.st_mtime_ns, status.st_size
+
+    def client(self, service: str) -> Any:
+        """AWS's API as boto3 has it, for the person at this checkout: the local cloud's, which must run."""
+        cloud = self.folder / ".herd/cloud"
+        session = botocore.session.Session()
+        session.set_config_variable("credentials_file", str(cloud / "aws/credentials"))
+        session.set_config_variable("config_file", str(cloud / "aws/config"))
+        return boto3.session.Session(botocore_session=session).client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{json.loads((cloud / 'endpoint.json').read_text())['port']}",
+            config=BotoConfig(s3={"addressing_style": "path"}, proxies={}),
+        )
+
     def pulumi(
         self, *arguments: str, check: bool = True, timeout_seconds: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run plain `pulumi` as after `eval "$(herd env)"`."""
-        variables = self.herd_env()
+        variables = self.shell
         program = shutil.which("pulumi", path=variables["PATH"]) or "pulumi"
         return self.run(program, *arguments, check=check, timeout_seconds=timeout_seconds, env=variables)
 
     def status(self, name: str) -> dict[str, Any]:
-        """The entry of one workload in `herd status --json`."""
-        workloads: list[dict[str, Any]] = self.json("status", "--json")["workloads"]
+        """The entry of one workload in `herd status --json`.
+
+        Where the local cloud runs it is asked without the command, which takes ten times as long and starts one.
+        """
+        if self.now is None and self._cloud() is not None:
+            target = LocalTarget(Checkout(self.folder.resolve(), machine.user_cache()), DEFAULT)
+            workloads = [workload.as_json() for workload in collect(target)]
+        else:
+            workloads = self.json("status", "--json")["workloads"]
         return next(workload for workload in workloads if workload["name"] == name)
+
+    def _cloud(self) -> bytes | None:
+        """The address of the local cloud that runs; None where there is none."""
+        try:
+            endpoint = (self.folder / ".herd/cloud/endpoint.json").read_bytes()
+        except FileNotFoundError:
+            return None
+        return endpoint if psutil.pid_exists(json.loads(endpoint)["pid"]) else None
 
     def wait_for(self, what: str, condition: Any, timeout_seconds: float = 120) -> Any:
         """Poll until `condition()` is true and return its value; a wait that ends says what it waited for."""
@@ -143,7 +203,7 @@ class Sandbox:
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {timeout_seconds:g} s for {what}")
             # A condition may run a command: asked without a pause it would take the cores from what it waits for.
-            time.sleep(max(0.2, 2 * (time.monotonic() - asked)))
+            time.sleep(max(0.2, 3 * (time.monotonic() - asked)))
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the team's."""

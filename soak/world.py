@@ -18,6 +18,7 @@ import psutil
 from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
 from herd.deploy import inventory
+from herd.runs.status import collect
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import machine
@@ -190,11 +191,12 @@ class World(Sandbox):
 
     def assert_well(self, name: str = "dev") -> None:
         """Every workload is fine and the service answers with what was deployed last."""
-        told = {entry["name"]: entry for entry in self.json("status", "-e", name, "--json")["workloads"]}
-        assert sorted(told) == ["alpha", "beta", "gamma"]
-        states = {workload: entry["state"] for workload, entry in told.items()}
-        assert states["gamma"] == "healthy" and {states["alpha"], states["beta"]} <= {"idle", "never-run"}, told
-        assert self.answer(told["gamma"]["url"]) == self.edition
+        workloads = {workload.name: workload for workload in collect(self.target(name))}
+        assert sorted(workloads) == ["alpha", "beta", "gamma"]
+        states = {name: workload.state for name, workload in workloads.items()}
+        assert states["gamma"] == "healthy", workloads["gamma"]
+        assert {states["alpha"], states["beta"]} <= {"idle", "never-run"}, workloads
+        assert self.answer(str(workloads["gamma"].url)) == self.edition
 
     def answer(self, url: str) -> str:
         """What the service says."""

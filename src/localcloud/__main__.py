@@ -12,6 +12,7 @@ realise          make the virtual environment of a lock file, and print its fold
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -97,6 +98,7 @@ def forget(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     from localcloud import checkup
 
+    gc.disable()  # it is over in a moment, most of which is the loading of modules
     found = [problem.text for problem in checkup.problems(options.home.absolute())]
     print(*found, sep="\n", end="\n" if found else "")
     return 1 if found else 0

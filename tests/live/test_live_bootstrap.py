@@ -30,6 +30,7 @@ class Account:
     def __init__(self, sandbox: Sandbox):
         self.sandbox = sandbox
         env = sandbox.herd_env()
+        self.s3, self.iam = sandbox.client("s3"), sandbox.client("iam")
         self.variables = {key: value for key, value in env.items() if not key.startswith("PULUMI_OPTION_")}
         for name in ("PULUMI_CONFIG_PASSPHRASE_FILE", "PULUMI_SKIP_CHECKPOINTS"):  # theirs are for a state in files
             self.variables.pop(name, None)
@@ -47,9 +48,6 @@ class Account:
     def pulumi(self, *arguments: str, check: bool = True) -> Any:
         command = ["pulumi", "-C", str(self.sandbox.folder / "src/herd/bootstrap"), "--non-interactive", *arguments]
         return self.sandbox.run(*command, check=check, env=self.variables)
-
-    def aws(self, *arguments: str) -> Any:
-        return json.loads(self.sandbox.run("aws", *arguments, "--output", "json", env=self.variables).stdout or "null")
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +70,16 @@ def test_it_makes_the_account_ready(account: Account) -> None:
     exports = json.loads(account.pulumi("stack", "output", "--json", "--stack", "main").stdout)
     assert exports["backend"] == f"s3://herd-{ACCOUNT}-state?region=eu-west-1"
     assert exports["roles"].keys() == {"preview", "deploy"}
-    limit = account.aws("iam", "get-policy", "--policy-arn", exports["boundary"])["Policy"]
+    limit = account.iam.get_policy(PolicyArn=exports["boundary"])["Policy"]
     assert limit["PolicyName"] == "herd-boundary"
-    attached = account.aws("iam", "list-attached-role-policies", "--role-name", "herd-deploy")["AttachedPolicies"]
+    attached = account.iam.list_attached_role_policies(RoleName="herd-deploy")["AttachedPolicies"]
     assert len(attached) == 6
-    versioning = account.aws("s3api", "get-bucket-versioning", "--bucket", f"herd-{ACCOUNT}-state")
+    versioning = account.s3.get_bucket_versioning(Bucket=f"herd-{ACCOUNT}-state")
     assert versioning["Status"] == "Enabled"
 
 
 def test_its_state_is_in_the_bucket_and_nowhere_else(account: Account) -> None:
-    keys = account.aws("s3api", "list-objects-v2", "--bucket", f"herd-{ACCOUNT}-state", "--prefix", ".pulumi/stacks/")
+    keys = account.s3.list_objects_v2(Bucket=f"herd-{ACCOUNT}-state", Prefix=".pulumi/stacks/")
     assert ".pulumi/stacks/herd-bootstrap/main.json" in [entry["Key"] for entry in keys["Contents"]]
     assert not list(account.sandbox.folder.glob(".herd/bootstrap/**/.pulumi"))
     assert not (account.sandbox.folder / "bootstrap/Pulumi.main.yaml").read_text().count("encryptionsalt")
@@ -100,7 +98,7 @@ def test_again_changes_nothing(account: Account) -> None:
 def test_nothing_of_it_goes_by_mistake(account: Account) -> None:
     refused = account.pulumi("destroy", "--yes", "--stack", "main", check=False)
     assert refused.returncode != 0 and "protect" in (refused.stdout + refused.stderr).lower()
-    assert account.aws("s3api", "get-bucket-versioning", "--bucket", f"herd-prod-{ACCOUNT}-data")["Status"] == "Enabled"
+    assert account.s3.get_bucket_versioning(Bucket=f"herd-prod-{ACCOUNT}-data")["Status"] == "Enabled"
 
 
 def test_on_purpose_it_goes_wholly(account: Account) -> None:
@@ -111,11 +109,10 @@ def test_on_purpose_it_goes_wholly(account: Account) -> None:
     account.variables["PULUMI_BACKEND_URL"] = f"file://{out}"
     account.pulumi("stack", "init", "main")
     account.pulumi("stack", "import", "--stack", "main", "--file", str(out / "main.json"))
-    versions = account.aws("s3api", "list-object-versions", "--bucket", bucket)
+    versions = account.s3.list_object_versions(Bucket=bucket)
     for entry in [*versions.get("Versions", []), *versions.get("DeleteMarkers", [])]:
-        one = ("--key", entry["Key"], "--version-id", entry["VersionId"])
-        account.aws("s3api", "delete-object", "--bucket", bucket, *one)
+        account.s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
     account.pulumi("state", "unprotect", "--all", "--yes", "--stack", "main")
     account.pulumi("destroy", "--yes", "--stack", "main")
-    names = [bucket["Name"] for bucket in account.aws("s3api", "list-buckets")["Buckets"]]
+    names = [bucket["Name"] for bucket in account.s3.list_buckets()["Buckets"]]
     assert not [name for name in names if name.endswith("-state") or "prod" in name]

@@ -27,6 +27,7 @@ class Shell:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.variables = sandbox.herd_env()
+        self.registry, self.tasks = sandbox.client("ecr"), sandbox.client("ecs")
 
     def pulumi(self, *arguments: str, check: bool = True, **variables: str) -> Any:
         env = {**self.variables, "PULUMI_OPTION_NON_INTERACTIVE": "true", **variables}
@@ -35,16 +36,13 @@ class Shell:
     def up(self, **variables: str) -> Any:
         return self.pulumi("up", "--yes", "--skip-preview", **variables)
 
-    def aws(self, *arguments: str) -> Any:
-        return json.loads(self.sandbox.run("aws", *arguments, "--output", "json", env=self.variables).stdout or "null")
-
     def images(self) -> dict[str, str]:
         """Tag -> digest of what is in the registry."""
-        found = self.aws("ecr", "describe-images", "--repository-name", REPOSITORY)["imageDetails"]
+        found = self.registry.describe_images(repositoryName=REPOSITORY)["imageDetails"]
         return {tag: image["imageDigest"] for image in found for tag in image.get("imageTags", [])}
 
     def runs_from(self, job: str = "hello") -> str:
-        family = self.aws("ecs", "describe-task-definition", "--task-definition", f"herd-dev-{job}")
+        family = self.tasks.describe_task_definition(taskDefinition=f"herd-dev-{job}")
         return str(family["taskDefinition"]["containerDefinitions"][0]["image"].partition("@")[2])
 
     def state(self) -> dict[str, Any]:

@@ -41,21 +41,17 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield sandbox
 
 
-def aws(sandbox: Sandbox, *command: str) -> Any:
-    """The person's own view, by the aws command line."""
-    return json.loads(sandbox.run("aws", *command, "--output", "json", env=sandbox.herd_env()).stdout or "null")
-
-
 @pytest.fixture(scope="module")
 def target(sandbox: Sandbox) -> dict[str, Any]:
     """What there is to steal, as exactly as somebody could know it."""
-    keys = [entry["Key"] for entry in aws(sandbox, "s3api", "list-objects-v2", "--bucket", BUCKET)["Contents"]]
-    roles = [role["Arn"] for role in aws(sandbox, "iam", "list-roles")["Roles"] if "/herd-dev/" in role["Arn"]]
-    families = aws(sandbox, "ecs", "list-task-definition-families", "--status", "ACTIVE")["families"]
+    keys = [entry["Key"] for entry in sandbox.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]]
+    roles = [role["Arn"] for role in sandbox.client("iam").list_roles()["Roles"] if "/herd-dev/" in role["Arn"]]
+    ecs = sandbox.client("ecs")
+    families = ecs.list_task_definition_families(status="ACTIVE")["families"]
     family = next(name for name in families if "vault" in name)
-    definition = aws(sandbox, "ecs", "describe-task-definition", "--task-definition", family)["taskDefinition"]
-    machines = aws(sandbox, "stepfunctions", "list-state-machines")["stateMachines"]
-    secret = aws(sandbox, "secretsmanager", "list-secrets")["SecretList"][0]
+    definition = ecs.describe_task_definition(taskDefinition=family)["taskDefinition"]
+    machines = sandbox.client("stepfunctions").list_state_machines()["stateMachines"]
+    secret = sandbox.client("secretsmanager").list_secrets()["SecretList"][0]
     mine = [definition["taskRoleArn"], definition["executionRoleArn"]]
     return {
         "packages": sysconfig.get_path("purelib"),
@@ -73,23 +69,21 @@ def target(sandbox: Sandbox) -> dict[str, Any]:
         "container": definition["containerDefinitions"][0]["name"],
         "machine": next(machine["stateMachineArn"] for machine in machines if "vault" in machine["name"]),
         "log_group": definition["containerDefinitions"][0]["logConfiguration"]["options"]["awslogs-group"],
-        "subnets": [s["SubnetId"] for s in aws(sandbox, "ec2", "describe-subnets")["Subnets"]],
+        "subnets": [s["SubnetId"] for s in sandbox.client("ec2").describe_subnets()["Subnets"]],
     }
 
 
 def objects(sandbox: Sandbox, prefix: str) -> dict[str, str]:
-    listed = aws(sandbox, "s3api", "list-objects-v2", "--bucket", BUCKET, "--prefix", prefix)
+    listed = sandbox.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=prefix)
     return {entry["Key"]: entry["ETag"] for entry in listed["Contents"]}
 
 
 def test_a_job_cannot_get_what_is_anothers_however_it_tries(sandbox: Sandbox, target: dict[str, Any]) -> None:
     before = objects(sandbox, "vault/")
     sandbox.herd("run", "thief", "--param", f"target={json.dumps(target)}", timeout_seconds=240)
-    latest = sandbox.run("aws", "s3", "cp", f"s3://{BUCKET}/thief/latest.json", "-", env=sandbox.herd_env()).stdout
-    run = json.loads(latest)["run_id"]
-    told = sandbox.run(
-        "aws", "s3", "cp", f"s3://{BUCKET}/thief/versions/{run}/outcomes.json", "-", env=sandbox.herd_env()
-    ).stdout
+    s3 = sandbox.client("s3")
+    run = json.loads(s3.get_object(Bucket=BUCKET, Key="thief/latest.json")["Body"].read())["run_id"]
+    told = s3.get_object(Bucket=BUCKET, Key=f"thief/versions/{run}/outcomes.json")["Body"].read().decode()
     outcomes: dict[str, str] = json.loads(told)
     for name in [name for name in outcomes if name.startswith("allowed: ")]:
         assert outcomes.pop(name).startswith("SUCCEEDED"), name
@@ -99,8 +93,9 @@ def test_a_job_cannot_get_what_is_anothers_however_it_tries(sandbox: Sandbox, ta
     denied = [name for name, answer in outcomes.items() if "is not authorized to perform" in answer]
     assert len(denied) >= 40, json.dumps({n: a for n, a in outcomes.items() if n not in denied}, indent=1)
     assert objects(sandbox, "vault/") == before
-    assert aws(sandbox, "secretsmanager", "get-secret-value", "--secret-id", target["secret"])["SecretString"] == HUSH
-    assert aws(sandbox, "iam", "list-users")["Users"] == []
+    kept = sandbox.client("secretsmanager").get_secret_value(SecretId=target["secret"])
+    assert kept["SecretString"] == HUSH
+    assert sandbox.client("iam").list_users()["Users"] == []
 
 
 def test_the_log_says_once_what_was_missing(sandbox: Sandbox, target: dict[str, Any]) -> None:

@@ -35,10 +35,8 @@ class Prod:
     def __init__(self, sandbox: Sandbox):
         self.sandbox = sandbox
 
-    def aws(self, *arguments: str) -> Any:
-        """One call of the aws command line with the person's own key."""
-        done = self.sandbox.run("aws", *arguments, "--output", "json", env=self.sandbox.herd_env())
-        return json.loads(done.stdout) if done.stdout.strip() else None
+    def client(self, service: str) -> Any:
+        return self.sandbox.client(service)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +71,10 @@ def test_it_runs_and_publishes_with_roles_inside_the_boundary(prod: Prod) -> Non
     url = workloads["page"]["url"]
     assert ".cloudfront.localhost:" in url
     assert fetch(url)[0] == 200 and fetch(url)[2].startswith("1\n2\n")
-    roles = prod.aws("iam", "list-roles", "--path-prefix", "/herd-prod/")["Roles"]
+    roles = prod.client("iam").list_roles(PathPrefix="/herd-prod/")["Roles"]
     assert len(roles) > 6
     for role in roles:
-        found = prod.aws("iam", "get-role", "--role-name", role["RoleName"])["Role"]
+        found = prod.client("iam").get_role(RoleName=role["RoleName"])["Role"]
         assert found["PermissionsBoundary"]["PermissionsBoundaryArn"] == SCOPE.boundary_arn
 
 
@@ -99,8 +97,8 @@ def test_again_changes_nothing(prod: Prod) -> None:
 def test_it_goes_and_what_it_adopted_stays(prod: Prod) -> None:
     done = prod.sandbox.herd("down", "-e", "prod", "--confirm", "prod", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    listed = prod.aws("s3api", "list-objects-v2", "--bucket", DATA)
+    listed = prod.client("s3").list_objects_v2(Bucket=DATA)
     assert any(entry["Key"] == "count/latest.json" for entry in listed["Contents"])
-    assert prod.aws("iam", "get-policy", "--policy-arn", SCOPE.boundary_arn)
-    assert not prod.aws("iam", "list-roles", "--path-prefix", "/herd-prod/")["Roles"]
-    assert [one["Name"] for one in prod.aws("route53", "list-hosted-zones")["HostedZones"]] == ["acme.localhost."]
+    assert prod.client("iam").get_policy(PolicyArn=SCOPE.boundary_arn)
+    assert not prod.client("iam").list_roles(PathPrefix="/herd-prod/")["Roles"]
+    assert [one["Name"] for one in prod.client("route53").list_hosted_zones()["HostedZones"]] == ["acme.localhost."]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
 from harness.sandbox import Sandbox
 
@@ -36,11 +36,10 @@ def test_neither_yes_nor_another_name_takes_it_down(team: Sandbox) -> None:
 
 
 def test_what_is_protected_cannot_be_deleted_behind_its_back(team: Sandbox) -> None:
-    aws, told = ("aws", "elbv2"), team.herd_env()
-    listed = team.run(*aws, "describe-load-balancers", "--query", "LoadBalancers[].LoadBalancerArn", env=told)
-    (balancer,) = json.loads(listed.stdout)
-    refused = team.run(*aws, "delete-load-balancer", "--load-balancer-arn", balancer, check=False, env=told)
-    assert refused.returncode != 0 and "deletion protection" in refused.stderr.lower()
+    elb = team.client("elbv2")
+    (balancer,) = [each["LoadBalancerArn"] for each in elb.describe_load_balancers()["LoadBalancers"]]
+    with pytest.raises(ClientError, match="(?i)deletion protection"):
+        elb.delete_load_balancer(LoadBalancerArn=balancer)
 
 
 def test_by_its_name_it_goes_with_all_that_is_in_it(team: Sandbox) -> None:
