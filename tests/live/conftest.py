@@ -10,6 +10,16 @@ from harness.sandbox import Sandbox
 from tests.live.support import CANARY
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """An environment of one small job that is up; for tests of the group "live-small", which leave it as it was."""
+    with Sandbox(tmp_path_factory.mktemp("small") / "checkout", samples=False) as made:
+        made.write("jobs/small/main.py", "print(1)\n")
+        made.write("jobs/small/workload.toml", "")
+        made.herd("up", "--no-run")
+        yield made
+
+
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A fresh checkout; whatever a test leaves running is stopped at the end of the module."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from harness.sandbox import Sandbox
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-failures")]
+
+BUCKET = "herd-dev-123456789012-data"
 
 TEAM = {
     "jobs/breaks/workload.toml": "retries = 1\n",
@@ -29,7 +32,12 @@ TEAM = {
     "jobs/greedy/main.py": 'import time\nhoard = b"x" * (700 * 2**20)\ntime.sleep(120)\n',
     "jobs/absent/workload.toml": 'command = ["no-such-program"]\nretries = 0\n',
     "jobs/slow/workload.toml": "timeout_minutes = 1\nretries = 0\n",
-    "jobs/slow/main.py": 'import time\nprint("asleep", flush=True)\ntime.sleep(600)\n',
+    "jobs/slow/main.py": "import time\ntime.sleep(600)\n",
+    "jobs/sleeps/workload.toml": "retries = 0\n[params]\nseconds = 0\n",
+    "jobs/sleeps/main.py": (
+        'import os, time\nseconds = int(os.environ["HERD_PARAM_SECONDS"])\n'
+        'print(f"asleep for {seconds} s", flush=True)\ntime.sleep(seconds)\n'
+    ),
 }
 
 
@@ -43,7 +51,24 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def test_a_failing_job_is_retried_shown_and_stops_its_dependants(team: Sandbox) -> None:
+@pytest.fixture(scope="module")
+def slow(team: Sandbox) -> Iterator[subprocess.Popen[str]]:
+    """A run that is followed for its minute while others are tried."""
+    with subprocess.Popen(
+        [str(team.folder / ".venv/bin/python"), "-m", "herd", "run", "slow"],
+        cwd=team.folder,
+        env=team.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as following:
+        team.wait_for("it to run", lambda: (team.status("slow")["last_run"] or {}).get("status") == "running")
+        yield following
+        following.kill()
+
+
+def test_a_failing_job_is_retried_shown_and_stops_its_dependants(team: Sandbox, slow: object) -> None:
     run = team.herd("run", "breaks", "--with-dependants", check=False)
     printed = run.stdout + run.stderr
     assert run.returncode == 1
@@ -57,7 +82,7 @@ def test_a_failing_job_is_retried_shown_and_stops_its_dependants(team: Sandbox) 
     assert logs.count("opening the ledger") == 2, "one attempt and one retry"
 
 
-def test_up_does_not_hide_a_failing_first_run(team: Sandbox) -> None:
+def test_up_does_not_hide_a_failing_first_run(team: Sandbox, slow: object) -> None:
     up = team.herd("up", check=False)
     assert up.returncode == 1
     assert "breaks" in up.stdout + up.stderr
@@ -75,8 +100,8 @@ def test_a_failed_check_publishes_nothing_and_keeps_the_last_good_output(team: S
     assert (last["status"], last["exit_code"]) == ("check-failed", 65)
     shown = team.herd("outputs", "gate")
     assert good in shown.stdout + shown.stderr, "the last good output is still the current one"
-    listed = team.run("aws", "s3", "ls", "--recursive", "s3://herd-dev-123456789012-data/gate/", env=team.herd_env())
-    assert f"gate/rejected/{last['id']}/metrics.json" in listed.stdout
+    listed = team.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="gate/rejected/")["Contents"]
+    assert f"gate/rejected/{last['id']}/metrics.json" in [entry["Key"] for entry in listed]
     assert team.herd("logs", "gate").stdout.count("0.8") >= 1
 
 
@@ -100,25 +125,29 @@ def test_a_missing_program_is_said(team: Sandbox) -> None:
 
 
 def test_cancel_stops_the_processes_and_is_recorded(team: Sandbox) -> None:
-    started = team.herd("run", "slow", "--detach").stdout
-    run = team.wait_for("the run to be listed", lambda: (team.status("slow")["last_run"] or {}).get("id"))
+    started = team.herd("run", "sleeps", "--param", "seconds=600", "--detach").stdout
+
+    def running() -> str | None:
+        last = team.status("sleeps")["last_run"] or {}
+        return last["id"] if last.get("status") == "running" else None
+
+    run = team.wait_for("the run to be listed", running)
     assert run in started
-    team.wait_for("its first line", lambda: "asleep" in team.herd("logs", "slow", check=False).stdout)
+    team.wait_for("its first line", lambda: "asleep for 600 s" in team.herd("logs", "sleeps", check=False).stdout)
     team.herd("cancel", run)
-    team.wait_for("the run to end", lambda: team.status("slow")["last_run"]["status"] == "aborted", 120)
+    team.wait_for("the run to end", lambda: team.status("sleeps")["last_run"]["status"] == "aborted", 120)
 
 
-def test_a_run_that_takes_too_long_is_timed_out(team: Sandbox) -> None:
-    run = team.herd("run", "slow", check=False, timeout_seconds=150)
+def test_a_run_that_takes_too_long_is_timed_out(team: Sandbox, slow: subprocess.Popen[str]) -> None:
+    printed, _ = slow.communicate(timeout=150)
     last = team.status("slow")["last_run"]
+    assert slow.returncode == 1
     assert (last["status"], last["exit_code"]) == ("timed-out", 124)
     assert last["reason"] == "took longer than timeout_minutes = 1 (jobs/slow/workload.toml)"
-    assert f"✗ slow timed-out, exit code 124: {last['reason']}" in run.stdout + run.stderr
+    assert f"✗ slow timed-out, exit code 124: {last['reason']}" in printed
 
 
 def test_what_failed_is_in_the_record(team: Sandbox) -> None:
     run = team.status("breaks")["last_run"]["id"]
-    record = team.run(
-        "aws", "s3", "cp", f"s3://herd-dev-123456789012-data/_runs/breaks/{run}.json", "-", env=team.herd_env()
-    )
-    assert json.loads(record.stdout)["status"] == "failed"
+    record = team.client("s3").get_object(Bucket=BUCKET, Key=f"_runs/breaks/{run}.json")["Body"].read()
+    assert json.loads(record)["status"] == "failed"

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from harness.sandbox import POLICY_PACK, Sandbox
 from tests.herd.policy.partner import EXCEPTION, PARTNER, declare
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-policy")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-small")]
 
 FINDING = "environment: the world may reach port 8443; allow 80 and 443 at most"
 
 
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A small environment that is up, and whose team then opens a port to the world."""
-    with Sandbox(tmp_path_factory.mktemp("policy") / "checkout", samples=False) as made:
-        made.write("jobs/small/main.py", "print(1)\n")
-        made.write("jobs/small/workload.toml", "")
-        made.herd("up", "--no-run")
-        yield made
-
-
 def pulumi(sandbox: Sandbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**sandbox.herd_env(), **variables}
+    environment = {**sandbox.shell, **variables}
     return sandbox.run("pulumi", *arguments, check=False, env=environment)
 
 
-def test_what_the_rules_refuse_is_not_made(sandbox: Sandbox) -> None:
+def test_what_the_rules_refuse_is_not_made(small: Sandbox) -> None:
+    """Its team opens a port to the world."""
+    sandbox = small
     assert pulumi(sandbox, "preview", "--expect-no-changes").returncode == 0, "what Herd makes passes"
 
     declare(sandbox.folder, PARTNER)

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,45 +119,54 @@ CHECKS: list[Callable[[Engine, dict[str, Any], bool], None]] = [
 ]  # fmt: skip
 
 
+@contextmanager
+def stack(engine: Engine, name: str, program: str) -> Iterator[None]:
+    """A stack of that program, which the test destroys; what one leaves that fails is not in the way of the next."""
+    (engine.folder / "program" / "__main__.py").write_text(program)
+    engine("stack", "init", name)
+    try:
+        yield
+        engine("destroy", "--yes", "--skip-preview")
+        assert f"proj/{name}" not in engine.ask(do="status")["stacks"]
+        engine("stack", "rm", "--yes", name)
+    except BaseException:
+        with suppress(AssertionError):
+            engine("destroy", "--yes", "--skip-preview")
+        engine("stack", "rm", "--yes", "--force", name)
+        raise
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_a_foreign_program_lives_and_dies(engine: Engine, check: Callable[..., None]) -> None:
     name = check.__name__
-    (engine.folder / "program" / "__main__.py").write_text((PROGRAMS / f"{name}.py").read_text())
-    engine("stack", "init", name)
+    with stack(engine, name, (PROGRAMS / f"{name}.py").read_text()):
+        engine("up", "--yes", "--skip-preview")
+        check(engine, json.loads(engine("stack", "output", "--json")), False)
+        engine("preview", "--expect-no-changes", "--diff")
+        engine("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--diff")
+        engine("preview", "--expect-no-changes", "--diff")
 
-    engine("up", "--yes", "--skip-preview")
-    check(engine, json.loads(engine("stack", "output", "--json")), False)
-    engine("preview", "--expect-no-changes", "--diff")
-    engine("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--diff")
-    engine("preview", "--expect-no-changes", "--diff")
-
-    engine.variables["CHANGED"] = "1"
-    try:
-        assert "unchanged" in engine("up", "--yes", "--skip-preview")
-        check(engine, json.loads(engine("stack", "output", "--json")), True)
-        engine("preview", "--expect-no-changes", "--refresh", "--diff")
-    finally:
-        del engine.variables["CHANGED"]
-    exported = json.loads(engine("stack", "export"))
-    assert len(exported["deployment"]["resources"]) - 2 <= int(engine.ask(do="status")["stacks"][f"proj/{name}"]) + 1
-    assert "canary-in-a-secret" not in json.dumps(exported)
-
-    engine("destroy", "--yes", "--skip-preview")
-    assert f"proj/{name}" not in engine.ask(do="status")["stacks"]
-    engine("stack", "rm", "--yes", name)
+        engine.variables["CHANGED"] = "1"
+        try:
+            assert "unchanged" in engine("up", "--yes", "--skip-preview")
+            check(engine, json.loads(engine("stack", "output", "--json")), True)
+            engine("preview", "--expect-no-changes", "--refresh", "--diff")
+        finally:
+            del engine.variables["CHANGED"]
+        exported = json.loads(engine("stack", "export"))
+        known = int(engine.ask(do="status")["stacks"][f"proj/{name}"])
+        assert len(exported["deployment"]["resources"]) - 2 <= known + 1
+        assert "canary-in-a-secret" not in json.dumps(exported)
 
 
 @pytest.mark.parametrize("name", ["store", "network"])
 def test_a_foreign_program_outlives_a_kill_of_the_local_cloud(engine: Engine, name: str) -> None:
-    (engine.folder / "program" / "__main__.py").write_text((PROGRAMS / f"{name}.py").read_text())
-    engine("stack", "init", f"{name}-killed")
-    engine("up", "--yes", "--skip-preview")
-    engine.end(signal.SIGKILL)
-    engine.serve()
-    engine("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--diff")
-    engine("preview", "--expect-no-changes", "--diff")
-    engine("destroy", "--yes", "--skip-preview")
-    engine("stack", "rm", "--yes", f"{name}-killed")
+    with stack(engine, f"{name}-killed", (PROGRAMS / f"{name}.py").read_text()):
+        engine("up", "--yes", "--skip-preview")
+        engine.end(signal.SIGKILL)
+        engine.serve()
+        engine("refresh", "--yes", "--skip-preview", "--expect-no-changes", "--diff")
+        engine("preview", "--expect-no-changes", "--diff")
 
 
 IMPORTED: dict[str, tuple[str, Callable[[Engine], str]]] = {
@@ -183,20 +193,17 @@ def _made(engine: Engine, service: str, operation: str, **arguments: Any) -> dic
 
 
 def test_pulumi_import_takes_over_what_was_made_by_hand(engine: Engine) -> None:
-    (engine.folder / "program" / "__main__.py").write_text("")
-    engine("stack", "init", "taken-over")
-    things = [{"type": token, "name": name, "id": make(engine)} for name, (token, make) in IMPORTED.items()]
-    file = engine.folder / "import.json"
-    file.write_text(json.dumps({"resources": things}))
-    options = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
-    engine("import", "--file", str(file), *options)
-    engine("refresh", "--yes", "--skip-preview", "--expect-no-changes")
-    kept = json.loads(engine("stack", "export"))["deployment"]["resources"]
-    assert {each["type"] for each in kept} >= {token for token, _ in IMPORTED.values()}
-    engine("destroy", "--yes", "--skip-preview")
+    with stack(engine, "taken-over", ""):
+        things = [{"type": token, "name": name, "id": make(engine)} for name, (token, make) in IMPORTED.items()]
+        file = engine.folder / "import.json"
+        file.write_text(json.dumps({"resources": things}))
+        options = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
+        engine("import", "--file", str(file), *options)
+        engine("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+        kept = json.loads(engine("stack", "export"))["deployment"]["resources"]
+        assert {each["type"] for each in kept} >= {token for token, _ in IMPORTED.values()}
     assert engine.client("sqs").list_queues().get("QueueUrls", []) == []
     assert engine.client("iam").list_users()["Users"] == []
-    engine("stack", "rm", "--yes", "taken-over")
 
 
 COMMANDS: list[tuple[str, str]] = [

@@ -16,23 +16,25 @@ import pytest
 
 from harness.sandbox import ROOT, TEAMS_FOLDERS, Sandbox
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-releases")]
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-small")]
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("*.json.gz"))
 LOSING = {"delete", "replace", "create-replacement", "delete-replaced", "discard"}
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with Sandbox(tmp_path_factory.mktemp("releases") / "checkout", samples=False) as made:
-        made.write("jobs/small/main.py", "")
-        made.write("jobs/small/workload.toml", "")
-        made.herd("up", "--no-run")
-        # The sample only now: the registry of this cloud must not have its images already.
-        shutil.rmtree(made.folder / "jobs")
-        for folder in TEAMS_FOLDERS:
-            shutil.copytree(ROOT / folder, made.folder / folder)
-        yield made
+def sandbox(small: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The sample's files where nothing of them was ever deployed: the registry must not have their images already."""
+    kept = tmp_path_factory.mktemp("kept")
+    (kept / "state.json").write_text(small.pulumi("stack", "export").stdout)
+    shutil.move(small.folder / "jobs", kept / "jobs")
+    for folder in TEAMS_FOLDERS:
+        shutil.copytree(ROOT / folder, small.folder / folder)
+    yield small
+    small.pulumi("stack", "import", "--force", "--file", str(kept / "state.json"))
+    for folder in TEAMS_FOLDERS:
+        shutil.rmtree(small.folder / folder)
+    shutil.move(kept / "jobs", small.folder / "jobs")
 
 
 def named_in_the_notes() -> set[str]:
