@@ -18,7 +18,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from herd.checkout import init, project_files
+from herd.checkout import apply, init, project_files
 from herd.checkout.find import Checkout
 from herd.doctor import checks
 from herd.errors import WrongInput
@@ -142,6 +142,8 @@ def test_the_doctor_compares_what_is_installed_with_the_projects_lock(tmp_path: 
     assert checks._packages(here).good
     (root / "herd.lock").write_text("other\n")
     assert not checks._packages(here).good
+    (root / apply.UNDER_WAY).mkdir(parents=True)
+    assert "herd upgrade" in checks._packages(here).advice
 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:

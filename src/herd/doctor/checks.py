@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable
 
+from herd.checkout.apply import UNDER_WAY
 from herd.checkout.find import Checkout, find_checkout
 from herd.checkout.project_files import LOCK
 from herd.doctor import local_state
@@ -44,6 +45,8 @@ def _python(checkout: Checkout) -> Finding:
 def _packages(checkout: Checkout) -> Finding:
     lock, installed = checkout.root / LOCK, checkout.root / ".venv" / LOCK
     if lock.is_file():  # a project that has Herd from wheels: its Makefile installs, and keeps what it installed
+        if (checkout.root / UNDER_WAY).exists():
+            return Finding("packages", False, "an upgrade was cut short", "`herd upgrade` finishes it")
         good = installed.is_file() and installed.read_bytes() == lock.read_bytes()
         return Finding("packages", good, "as locked" if good else f"not as {LOCK} says", "`make tools` installs them")
     good = packages.is_current(checkout.root, packages.RUN)
