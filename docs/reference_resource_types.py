@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path
 
 from localcloud.plugins.functions import FUNCTIONS
@@ -57,7 +58,8 @@ def told(field: Field) -> str:
 def short(token: str) -> str:
     """`aws:ecs/taskDefinition:TaskDefinition` -> `aws.ecs.TaskDefinition`, as one writes it in Python."""
     package, module, name = re.split("[:]", token)
-    return ".".join(part for part in (package, module.split("/")[0].replace("index", ""), name) if part)
+    room = module.split("/")[0].replace("index", "")
+    return ".".join(part for part in (package, f"{room}_" if iskeyword(room) else room, name) if part)
 
 
 def anchor(token: str) -> str:

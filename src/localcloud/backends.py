@@ -5,6 +5,7 @@ They load a service's part of moto at the first call, so that a cloud pays memor
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,6 +82,37 @@ def events(account: str, region: str) -> Any:
 def logs(account: str, region: str) -> Any:
     """`.groups` by name, `.create_log_stream`, `.put_log_events` …"""
     return _of("logs", account, region)
+
+
+def cloudwatch(account: str, region: str) -> Any:
+    """`.metric_data`, `.alarms`, `.put_metric_data` …"""
+    return _of("cloudwatch", account, region)
+
+
+def function(account: str, region: str, name: str, qualifier: str = "") -> Any | None:
+    """A Lambda function by name or ARN, in the version or by the alias that is named there or by `qualifier`."""
+    from moto.awslambda.exceptions import LambdaClientError
+    from moto.core.exceptions import ServiceException
+
+    try:
+        return _of("lambda", account, region).get_function(name, qualifier or None)
+    except (LambdaClientError, ServiceException, KeyError, ValueError):
+        return None
+
+
+def functions(account: str) -> Iterator[Any]:
+    """All versions of all Lambda functions. Their part of moto is not loaded where nobody has made one."""
+    if "moto.awslambda.models" in sys.modules:
+        for _, backend in regions("lambda", account):
+            for group in list(backend._lambdas._functions.values()):
+                yield from (each for each in (group["latest"], *group["versions"]) if each is not None)
+
+
+def event_source_mappings(account: str) -> Iterator[Any]:
+    """What Lambda polls: `.enabled`, `.event_source_arn`, `.function_arn`, `.batch_size` …"""
+    if "moto.awslambda.models" in sys.modules:
+        for _, backend in regions("lambda", account):
+            yield from list(backend._event_source_mappings.values())
 
 
 def scheduler(account: str, region: str) -> Any:

@@ -22,7 +22,7 @@ import psutil
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
-from localcloud.credentials import Keyring, TaskEnvironment, assumed, load_root
+from localcloud.credentials import FunctionEnvironment, Keyring, TaskEnvironment, assumed, load_root
 from localcloud.unreadable import Unreadable, using
 from localcloud.version import VERSION, code_of
 
@@ -120,13 +120,14 @@ class LocalCloud:
             api_models.share()
             from moto.backends import get_backend
 
-            from localcloud.agent.agent import Agent
+            from localcloud.agent.agent import Agent, FunctionParts
             from localcloud.agent.places import Capacity
             from localcloud.engines.process import ProcessEngine
             from localcloud.gateway import Gateway
             from localcloud.iam.guard import Guard
             from localcloud.images.realise import VenvRealiser
             from localcloud.images.store import ImageStore
+            from localcloud.patches.hooks import KEPT_PACKAGES
             from localcloud.plugins import Plugins
             from localcloud.server import Server
             from localcloud.state import State
@@ -134,7 +135,8 @@ class LocalCloud:
         state = self._state = State(config, self._clock)
         parts.callback(state.close)
         registry_key = hashlib.sha256(f"image registry {root.secret_key}".encode()).digest()
-        server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}", registry_key)
+        packages = config.home / KEPT_PACKAGES
+        server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}", registry_key, packages)
         parts.callback(server.close)
         images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
         self.plugins = Plugins(server, images, config.home / "plugins")
@@ -159,7 +161,8 @@ class LocalCloud:
         parts.callback(engine.close)
         capacity = Capacity.of_this_machine(self._tasks_at_once)
         environment = TaskEnvironment(keyring, config, port)
-        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity)
+        functions = FunctionParts(engine, FunctionEnvironment(environment), config.home / "functions")
+        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity, functions)
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)

@@ -138,7 +138,29 @@ class TaskEnvironment:
         atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}")
 
     def __call__(self, identity: TaskIdentity) -> dict[str, str]:
-        environment = {
+        environment = self._common()
+        if identity.role_arn:
+            path, token = self._keyring.admit(identity)
+            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + path
+            environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token
+        return environment
+
+    def of_function(self, identity: TaskIdentity) -> dict[str, str]:
+        """The variables of a Lambda function: its role's keys themselves, as there. They are valid for `LIFETIME`."""
+        keys = self._keyring.fetch(*self._keyring.admit(identity))
+        assert keys is not None
+        return {
+            **self._common(),
+            "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": keys["Token"],
+        }
+
+    def release(self, task_arn: str) -> None:
+        self._keyring.release(task_arn)
+
+    def _common(self) -> dict[str, str]:
+        return {
             "AWS_ENDPOINT_URL": self._endpoint,
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
@@ -146,14 +168,19 @@ class TaskEnvironment:
             "AWS_CONFIG_FILE": str(self._config_file),
             "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         }
-        if identity.role_arn:
-            path, token = self._keyring.admit(identity)
-            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + path
-            environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token
-        return environment
+
+
+class FunctionEnvironment:
+    """The same for Lambda functions."""
+
+    def __init__(self, environment: TaskEnvironment):
+        self._environment = environment
+
+    def __call__(self, identity: TaskIdentity) -> dict[str, str]:
+        return self._environment.of_function(identity)
 
     def release(self, task_arn: str) -> None:
-        self._keyring.release(task_arn)
+        self._environment.release(task_arn)
 
 
 def session_arn(identity: TaskIdentity) -> str:

@@ -13,6 +13,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -46,6 +47,10 @@ CONTROL_PATHS = ("/moto-api", "/latest/meta-data", "/latest/api", "/favicon.ico"
 """moto's own control API and its EC2 instance metadata: neither is part of AWS's API."""
 
 
+UNLOCKED = {("stepfunctions", "StartSyncExecution"), ("lambda", "Invoke"), ("lambda", "InvokeAsync")}
+"""Operations that wait for what comes back through here: a state machine's threads, a function's own calls."""
+
+
 class Recorder(Protocol):
     """Keeps what is declared, so that it can be declared again after a restart."""
 
@@ -58,10 +63,13 @@ class Server:
 
     `endpoint` ("http://127.0.0.1:PORT") is where the gateway listens: addresses that services echo contain its port.
     Two servers of one process share nothing as long as their accounts differ. `registry_key` seals the logins to the
-    image registry; a random one makes them end with the server.
+    image registry; a random one makes them end with the server. `packages` is the folder in which deployment packages
+    of functions are kept that came from S3.
     """
 
-    def __init__(self, account: str, region: str, endpoint: str, registry_key: bytes = b""):
+    def __init__(
+        self, account: str, region: str, endpoint: str, registry_key: bytes = b"", packages: Path | None = None
+    ):
         self.account = account
         self.region = region
         self.endpoint = endpoint
@@ -74,7 +82,10 @@ class Server:
             raise ValueError(f"endpoint {endpoint!r} names no port")
         patches.apply()
         hooks.connect_site(
-            account, hooks.Site(port=port, lock=self.lock, client=self.client, assume=self.assume, logins=self.logins)
+            account,
+            hooks.Site(
+                port=port, lock=self.lock, client=self.client, assume=self.assume, logins=self.logins, packages=packages
+            ),
         )
         self._app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -99,10 +110,10 @@ class Server:
         call = address(request, self.account, self.region)
         try:
             call = read(request, call)
-            if call.operation == "StartSyncExecution":
+            if (call.model, call.operation) in UNLOCKED:
                 with self.lock:
                     judged = self._judge(call)
-                # It runs the whole machine on this thread, and the machine's threads come back through here.
+                    rules.check(call)
                 with carrying_out(judged):
                     return self._call_moto(call.request)
             with self.lock, carrying_out(self._judge(call)):

@@ -29,6 +29,7 @@ class Case:
     same: Props = field(default_factory=dict)  # says the same in other words
     drift: Callable[[World, Made], Any] | None = None
     imported: Callable[[Made], str] | None = lambda made: made.id
+    unreadable: frozenset[str] = frozenset()  # what a program must say that AWS does not answer
     stays: bool = False  # deleting leaves the thing in AWS
 
 

@@ -16,6 +16,7 @@ from localcloud.request import Call
 from localcloud.server import Server
 from tests.localcloud.plugins_cases import CASES, Case
 from tests.localcloud.plugins_cases_aws import AWS_CASES
+from tests.localcloud.plugins_cases_lambda import LAMBDA_CASES
 from tests.localcloud.plugins_cases_network import NETWORK_CASES
 from tests.localcloud.plugins_cases_programs import PROGRAM_CASES
 from tests.localcloud.plugins_support import Provider, World
@@ -52,7 +53,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     server.close()
 
 
-USED = {case.token.removeprefix("aws:"): case for case in CASES + NETWORK_CASES + PROGRAM_CASES + AWS_CASES}
+USED = {
+    case.token.removeprefix("aws:"): case for case in CASES + NETWORK_CASES + PROGRAM_CASES + AWS_CASES + LAMBDA_CASES
+}
 
 
 def live(case: Case, world: World) -> set[str]:

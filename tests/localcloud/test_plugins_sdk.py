@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import re
 import warnings
 from types import ModuleType
@@ -22,6 +23,7 @@ def sdk_class(token: str, suffix: str = "", prefix: str = "") -> tuple[ModuleTyp
     package, place, name = token.split(":")
     module, file = place.split("/")
     file = re.sub(r"(?<!^)(?=[A-Z])", "_", file).lower()
+    module = f"{module}_" if keyword.iskeyword(module) else module
     folder = f"pulumi_{package}" if module == "index" else f"pulumi_{package}.{module}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -41,6 +43,8 @@ def properties(cls: type) -> dict[str, str]:
 
 
 def kind_of(annotation: str) -> set[str]:
+    if "pulumi.asset.Archive" in annotation:
+        return {"archive"}
     if "pulumi.asset" in annotation:
         return {"asset"}
     if "Sequence[" in annotation:

@@ -6,21 +6,30 @@ import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from moto.core.utils import utcnow
+
+from localcloud import backends
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Images, Planner
-from localcloud.agent.delivery import Delivery
+from localcloud.agent.delivery import Delivery, OnBehalf
 from localcloud.agent.events import EventBus
+from localcloud.agent.functions.environment import Programs
+from localcloud.agent.functions.functions import Credentials
+from localcloud.agent.functions.invocations import Invocations
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.memory import Memory, NoMemory
 from localcloud.agent.places import Capacity
+from localcloud.agent.scheduled_rules import ScheduledRules
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
 from localcloud.agent.tasks import Tasks
 from localcloud.agent.worker import Worker
-from localcloud.engines import Engine
+from localcloud.engines import CannotStart, Engine
 from localcloud.patches import hooks
 from localcloud.server import Server
 
@@ -28,6 +37,22 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 40.0
 """How long `stop` waits for tasks to end: a container's default grace period and a little more."""
+
+
+@dataclass(frozen=True)
+class FunctionParts:
+    """What Lambda functions need: what starts their processes, what gives them credentials, where they are kept."""
+
+    programs: Programs | None = None
+    credentials: Credentials | None = None
+    folder: Path | None = None
+
+
+class _NoPrograms:
+    """An agent that runs no functions."""
+
+    def start_program(self, program: Any, on_line: Any, on_exit: Any) -> Any:
+        raise CannotStart("this agent runs no functions")
 
 
 class Agent:
@@ -42,6 +67,7 @@ class Agent:
         clock: Clock | None = None,
         memory: Memory | None = None,
         capacity: Capacity | None = None,
+        functions: FunctionParts | None = None,
     ):
         memory, clock = memory or NoMemory(), clock or SystemClock()
         capacity = capacity or Capacity.of_this_machine()
@@ -55,6 +81,12 @@ class Agent:
         self.tasks = Tasks(server, engine, task_environment, planner, self._bus, memory, clock, capacity)
         self.services = Services(server, self.tasks, self._bus, memory, self._worker)
         self.schedules = Schedules(server, self._delivery, clock, self._worker)
+        self.rules = ScheduledRules(server, self.event_matched, clock, self._worker)
+        functions = functions or FunctionParts()
+        self.functions = Invocations(
+            server, functions.programs or _NoPrograms(), functions.credentials or task_environment, self._shipper,
+            self._delivery, clock, self._worker, functions.folder,
+        )  # fmt: skip
         hooks.connect_listener(server.account, self)
 
     def start(self) -> None:
@@ -66,6 +98,8 @@ class Agent:
         """Stop all tasks with their grace period, ship their last lines, and end."""
         hooks.disconnect_listener(self._server.account)
         self.schedules.stop()
+        self.rules.stop()
+        self.functions.stop()
         self.services.stop()
         self.tasks.stop_all(timeout)
         self._deliverers.shutdown(wait=True, cancel_futures=True)
@@ -75,6 +109,8 @@ class Agent:
     def tick(self) -> None:
         """Observe, compare, act, once: fire what is due by the agent's clock and take each service's next step."""
         self.schedules.tick()
+        self.rules.tick()
+        self.functions.tick()
         self.services.reconcile()
         self._shipper.flush()
 
@@ -95,15 +131,28 @@ class Agent:
     def schedules_changed(self) -> None:
         self.schedules.changed()
 
+    def rules_changed(self) -> None:
+        self.rules.changed()
+
     def event_matched(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
         # Not here and now: the lock is held by a request that need not wait for its events' consequences.
         self._deliverers.submit(self._deliver, rule, dict(target), payload)
 
     def _deliver(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
         try:
-            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36])
+            acting = OnBehalf("events.amazonaws.com", str(rule.arn))
+            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36], acting=acting)
+            self._count(rule, "Invocations")
         except Exception as error:
+            self._count(rule, "FailedInvocations")
             log.warning("rule %s could not deliver to %s: %s", rule.name, target["Arn"], error)
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
             if queue:
                 self._delivery.to_queue(queue, payload, {"RULE_ARN": rule.arn, "ERROR_MESSAGE": str(error)})
+
+    def _count(self, rule: Any, metric: str) -> None:
+        """Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html"""
+        point = {"MetricName": metric, "Value": 1, "Unit": "Count", "Timestamp": utcnow(),
+                 "Dimensions": [{"Name": "RuleName", "Value": rule.name}]}  # fmt: skip
+        with self._server.lock:
+            backends.cloudwatch(self._server.account, rule.region_name).put_metric_data("AWS/Events", [point])

@@ -6,11 +6,13 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore import xform_name
 from botocore.model import Shape
 
+from localcloud.request.access import Access
 from localcloud.server import Server
 
 UNIVERSAL_TARGET = "arn:aws:scheduler:::aws-sdk:"
@@ -20,6 +22,14 @@ class NoSuchTarget(Exception):
     """The local cloud cannot deliver to this kind of target."""
 
 
+@dataclass(frozen=True)
+class OnBehalf:
+    """A service that acts for a resource of somebody's, without a role: what is reached has to permit it."""
+
+    service: str
+    source_arn: str
+
+
 class Delivery:
     """Delivers to targets. Failures are botocore's ClientError, or `NoSuchTarget`."""
 
@@ -27,11 +37,18 @@ class Delivery:
         self._server = server
 
     def deliver(
-        self, target: Mapping[str, Any], payload: str, name: str | None, started_by: str, principal: str = "root"
+        self,
+        target: Mapping[str, Any],
+        payload: str,
+        name: str | None,
+        started_by: str,
+        principal: str = "root",
+        acting: OnBehalf | None = None,
     ) -> None:
         """Hand `payload` to a target as a rule or schedule describes it.
 
-        `name` becomes the name of an execution, `started_by` the startedBy of a task; `principal` is who does it.
+        `name` becomes the name of an execution, `started_by` the startedBy of a task; `principal` is who does it,
+        `acting` for whom where that is not a role's session.
         """
         arn = target["Arn"]
         if arn.startswith(UNIVERSAL_TARGET):
@@ -49,6 +66,8 @@ class Delivery:
                 self._write(client, arn, payload)
             case "ecs":
                 self._run_task(client, target, payload, started_by)
+            case "lambda":
+                self._invoke(client, arn, payload, acting)
             case _:
                 raise NoSuchTarget(f"the local cloud does not deliver to {service}: {arn}")
 
@@ -62,6 +81,14 @@ class Delivery:
         values = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value}
         extra: dict[str, Any] = {"MessageGroupId": group} if group else {}
         client.send_message(QueueUrl=queue, MessageBody=payload, MessageAttributes=values, **extra)
+
+    def _invoke(self, client: Any, arn: str, payload: str, acting: OnBehalf | None) -> None:
+        """Raises `Denied` if the function does not permit it."""
+        if acting is not None and self._server.guard is not None:
+            with self._server.lock:
+                access = Access("lambda:InvokeFunction", arn)
+                self._server.guard.demand_service(acting.service, access, acting.source_arn)
+        client.invoke(FunctionName=arn, InvocationType="Event", Payload=(payload or "{}").encode())
 
     def _write(self, client: Any, arn: str, payload: str) -> None:
         group, stream = arn.split(":log-group:")[1].removesuffix(":*"), str(uuid.uuid4())

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..images.store import Image
@@ -34,6 +35,29 @@ class Launch:
     arguments: list[str]
     environment: dict[str, str]
     folder: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program of this machine that runs as a container does, without an image.
+
+    `arguments[0]` is an absolute path. `search_path` comes before this machine's folders in PATH. `memory_mb` and
+    `stop_timeout_seconds` are those of a `Container`.
+    """
+
+    arguments: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    search_path: tuple[str, ...] = ()
+    memory_mb: int | None = None
+    stop_timeout_seconds: int = 2
+
+
+def prepare_program(program: Program, container_id: str, scratch: Path) -> Launch:
+    """What to execute for a program; `scratch` is a fresh folder for HOME and TMPDIR."""
+    search = ":".join((*program.search_path, *_SYSTEM_FOLDERS))
+    environment = {**_surroundings(scratch), **program.environment, **_own(search, container_id, scratch)}
+    return Launch([*program.arguments], environment, program.folder)
 
 
 def prepare(image: Image, container: Container, container_id: str, scratch: Path) -> Launch:
@@ -62,15 +86,25 @@ def _command(image: Image, container: Container) -> tuple[str, ...]:
 
 
 def _environment(image: Image, container: Container, container_id: str, scratch: Path, paths: _Paths) -> dict[str, str]:
+    given = {**image.config.environment, **container.environment}
+    search = paths.search_path(given.pop("PATH", ""))
+    mapped = {name: paths.value(value) for name, value in given.items()}
+    return {**_surroundings(scratch), **mapped, **_own(search, container_id, scratch)}
+
+
+def _surroundings(scratch: Path) -> dict[str, str]:
+    """Variables that a container may replace."""
     home = scratch / "home"
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     # Named although absent: a program that takes the home folder from the user database must not find the person's.
     nobody = {"AWS_CONFIG_FILE": f"{home}/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": f"{home}/.aws/credentials"}
-    given = {**image.config.environment, **container.environment}
-    search = paths.search_path(given.pop("PATH", ""))
-    mapped = {name: paths.value(value) for name, value in given.items()}
-    own = {"PATH": search, "HOME": str(home), "TMPDIR": str(scratch / "tmp"), CONTAINER_VARIABLE: container_id}
-    return {**_NEUTRAL, **inherited, **nobody, **mapped, **own}
+    return {**_NEUTRAL, **inherited, **nobody}
+
+
+def _own(search: str, container_id: str, scratch: Path) -> dict[str, str]:
+    """Variables that it may not."""
+    return {"PATH": search, "HOME": str(scratch / "home"), "TMPDIR": str(scratch / "tmp"),
+            CONTAINER_VARIABLE: container_id}  # fmt: skip
 
 
 def _program(word: str, search: str, folder: Path, rootfs: Path) -> Path:

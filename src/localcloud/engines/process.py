@@ -26,7 +26,7 @@ from ..images.dockerfile import ImageError
 from ..images.store import Image, ImageNotFound, ImageStore
 from . import OUT_OF_MEMORY, CannotStart, Container, Exit
 from .keeper import Keeper, kill_all
-from .launch import Launch, prepare
+from .launch import Launch, Program, prepare, prepare_program
 from .memory import MemoryWatch
 
 log = logging.getLogger(__name__)
@@ -55,23 +55,45 @@ class ProcessEngine:
         image = self._image(container)
         with ExitStack() as undo:
             undo.enter_context(self._images.hold(image))
-            scratch = Path(tempfile.mkdtemp(prefix="container-", dir=self._scratch))
-            undo.callback(shutil.rmtree, scratch, ignore_errors=True)
-            for name in ("home", "tmp"):
-                (scratch / name).mkdir()
-            identity = uuid.uuid4().hex
-            process = _spawn(prepare(image, container, identity, scratch))
-            self._keeper.add(process.pid, identity, scratch)
-            undo.callback(self._keeper.remove, process.pid)
-            stop_signal = signal.Signals[image.config.stop_signal]
-            run = _Run(process, identity, stop_signal, container.stop_timeout_seconds)
-            with self._lock:
-                self._running.add(run)
-            undo.callback(self._forget, run)
-            if container.memory_mb is not None:
-                self._memory.add(process.pid, container.memory_mb << 20, run.kill_for_memory)
-                undo.callback(self._memory.remove, process.pid)
-            run.follow(on_line, on_exit, undo.pop_all().close)
+            return self._run(
+                lambda identity, scratch: prepare(image, container, identity, scratch), container,
+                signal.Signals[image.config.stop_signal], on_line, on_exit, undo,
+            )  # fmt: skip
+
+    def start_program(self, program: Program, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> _Run:
+        """Start a program that needs no image. Raises `CannotStart`."""
+        with ExitStack() as undo:
+            return self._run(
+                lambda identity, scratch: prepare_program(program, identity, scratch), program,
+                signal.SIGTERM, on_line, on_exit, undo,
+            )  # fmt: skip
+
+    def _run(
+        self,
+        launch: Callable[[str, Path], Launch],
+        limits: Container | Program,
+        stop_signal: signal.Signals,
+        on_line: Callable[[str], None],
+        on_exit: Callable[[Exit], None],
+        undo: ExitStack,
+    ) -> _Run:
+        """Start what `launch` makes of an id and a scratch folder; `undo` is closed when it has ended."""
+        scratch = Path(tempfile.mkdtemp(prefix="container-", dir=self._scratch))
+        undo.callback(shutil.rmtree, scratch, ignore_errors=True)
+        for name in ("home", "tmp"):
+            (scratch / name).mkdir()
+        identity = uuid.uuid4().hex
+        process = _spawn(launch(identity, scratch))
+        self._keeper.add(process.pid, identity, scratch)
+        undo.callback(self._keeper.remove, process.pid)
+        run = _Run(process, identity, stop_signal, limits.stop_timeout_seconds)
+        with self._lock:
+            self._running.add(run)
+        undo.callback(self._forget, run)
+        if limits.memory_mb is not None:
+            self._memory.add(process.pid, limits.memory_mb << 20, run.kill_for_memory)
+            undo.callback(self._memory.remove, process.pid)
+        run.follow(on_line, on_exit, undo.pop_all().close)
         return run
 
     def close(self) -> None:

@@ -39,6 +39,15 @@ MAX_HEADERS = 200
 MAX_OBJECT_BYTES = 1024 * 1024 * 1024  # moto keeps objects in memory; SDKs send larger ones in parts
 MAX_CALL_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
+MAX_PACKAGE_BYTES = 70_167_211  # of a request with a function's package, as Lambda says itself
+
+_PACKAGE = re.compile(r"/2015-03-31/functions/?")
+
+WAITERS = 256
+"""Invocations of functions that somebody waits for: what they call themselves must find a worker."""
+
+_INVOCATION = re.compile(r"/\d{4}-\d\d-\d\d/functions/[^/]+/invocations/?")
+
 WORKERS = 32  # requests wait for the server's lock in these threads
 
 _TARGET = re.compile(r"/[!\"$-~]*")  # visible ASCII but "#": a path and query, neither an address nor a fragment
@@ -71,6 +80,7 @@ class Gateway:
         self._distributions = Distributions(self._pages, distributions)
         self._table = RoutingTable(server.lock, backends, zones)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="gateway")
+        self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="gateway-invoke")
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
         self._started = threading.Event()
         self._failure: BaseException | None = None
@@ -91,6 +101,7 @@ class Gateway:
             self._loop.call_soon_threadsafe(self._ended.set)
             self._thread.join()
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._waiters.shutdown(wait=False, cancel_futures=True)
         self._listener.close()
 
     def _run(self) -> None:
@@ -169,14 +180,18 @@ class Gateway:
             self._api.precheck(message)
             await _continue(request)
             is_object = message.header("x-amz-target") is None and message.method == "PUT"
-            body = await read_body(request, MAX_OBJECT_BYTES if is_object else MAX_CALL_BYTES)
+            is_package = _PACKAGE.fullmatch(message.path) is not None
+            most = MAX_OBJECT_BYTES if is_object else MAX_PACKAGE_BYTES if is_package else MAX_CALL_BYTES
+            body = await read_body(request, most)
         except SignatureRefused as refused:
             return _reply(self._api.refuse(refused, message), request, close=request.body_exists)
         except BodyTooLarge as large:
             return _reply(too_large(message, large.limit), request, close=True)
         except TimeoutError:
             return _refusal(408, "the request's body did not arrive in time\n")
-        return _reply(await self._in_worker(lambda: self._api.answer(message, body)), request)
+        assert self._loop
+        workers = self._waiters if _INVOCATION.fullmatch(message.path) else self._workers
+        return _reply(await self._loop.run_in_executor(workers, lambda: self._api.answer(message, body)), request)
 
     def _credentials(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "GET":

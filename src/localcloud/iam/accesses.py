@@ -19,7 +19,14 @@ from localcloud.request.access import Access, Value
 PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "tagging": "tag"}
 """Service as a signature names it -> as actions do, where they differ."""
 
-NAMED_OTHERWISE = {"cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution"}
+NAMED_OTHERWISE = {
+    "cloudfront:CreateDistributionWithTags": "cloudfront:CreateDistribution",
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}
 """Operation -> the action that it needs, where IAM calls it otherwise."""
 
 FREE = {"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:AssumeRoleWithWebIdentity"}
@@ -353,6 +360,28 @@ def _iam_role(ask: Ask, name: str, whole: str, path: str) -> Found:
     return [role.arn if role is not None else f"{whole}role{path}{name}"], context
 
 
+def _lambda(ask: Ask) -> Found:
+    name = ask.text("FunctionName")
+    context: dict[str, Value] = {}
+    if name:
+        function = ask.arn(f"function:{name.partition('function:')[2] or name}")
+        qualifier = ask.text("Qualifier")
+        if qualifier and function.count(":") == 6:
+            function += f":{qualifier}"
+        context["lambda:functionarn"] = function
+    if ask.action == "AddPermission":
+        context["lambda:principal"] = ask.text("Principal")
+    if "EventSourceMapping" in ask.action:
+        if ask.action == "ListEventSourceMappings":
+            return [], context
+        return [ask.arn(f"event-source-mapping:{ask.text('UUID') or '*'}")], context
+    if name and ask.action != "ListFunctions":
+        return [function], context
+    if layer := ask.text("LayerName"):
+        return [ask.own(layer, "layer:")], {}
+    return ask.many("Resource"), {}
+
+
 def _sts(ask: Ask) -> Found:
     return ask.many("RoleArn"), {"sts:rolesessionname": ask.text("RoleSessionName")}
 
@@ -374,6 +403,7 @@ RESOURCES: Mapping[str, Callable[[Ask], Found]] = {
     "events": _events,
     "iam": _iam,
     "kms": _kms,
+    "lambda": _lambda,
     "logs": _logs,
     "monitoring": _cloudwatch,
     "scheduler": _scheduler,
@@ -391,6 +421,8 @@ ALSO: Mapping[str, tuple[Callable[[Ask], Iterator[Access]], ...]] = {
     "ecs:RegisterTaskDefinition": (_pass_defined_roles,),
     "ecs:CreateService": (_tag_on_creation("service"),),
     "events:PutTargets": (_pass_target_roles,),
+    "lambda:CreateFunction": (_passing("lambda.amazonaws.com", "Role"),),
+    "lambda:UpdateFunctionConfiguration": (_passing("lambda.amazonaws.com", "Role"),),
     "scheduler:CreateSchedule": (_passing("scheduler.amazonaws.com", "Target", "RoleArn"),),
     "scheduler:UpdateSchedule": (_passing("scheduler.amazonaws.com", "Target", "RoleArn"),),
     "secretsmanager:BatchGetSecretValue": (_secrets_of_batch,),

@@ -92,20 +92,30 @@ class Guard:
         account = role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""
         access = Access("sts:AssumeRole", role_arn)
         policies = Policies(resource=resources.policy(role_arn, account), resource_decides=True)
-        context = {
-            **circumstances(),
-            "aws:sourceaccount": account,
-            "aws:sourcearn": source_arn,
-            "aws:principalisawsservice": "true",
-            "aws:principalservicename": service,
-        }
-        if not decide(access, Who(service=service), policies, context).allowed:
+        if not decide(access, Who(service=service), policies, _of_service(service, account, source_arn)).allowed:
             missing = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
             condition = {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": source_arn}}
             raise CannotAssume(
                 f"{service} is not authorized to assume the role {role_arn} for {source_arn}. Its trust policy lacks: "
                 f"{_compact({**missing, 'Condition': condition})}"
             )
+
+    def demand_service(self, service: str, access: Access, source_arn: str) -> None:
+        """Raise `Denied` unless the resource's own policy lets one of AWS's services have it for `source_arn`."""
+        account = source_arn.split(":")[4] or access.resource.split(":")[4]
+        policies = Policies(resource=resources.policy(access.resource, account) or (), resource_decides=True)
+        context = _of_service(service, account, source_arn)
+        decision = decide(access, Who(service=service), policies, context)
+        if decision.allowed:
+            return
+        why = decision.why.value.format(action=access.action)
+        lacking = {"Effect": "Allow", "Principal": {"Service": service}, "Action": access.action,
+                   "Resource": access.resource, "Condition": {"ArnLike": {"aws:SourceArn": source_arn}}}  # fmt: skip
+        raise Denied(
+            f"{service} is not authorized to perform: {access.action} on resource: {access.resource} for {source_arn} "
+            f"{why}. To the policy of {access.resource} add: {_compact(lacking)}",
+            access,
+        )
 
     def _decide(self, principal: str, access: Access, more: Mapping[str, Value]) -> tuple[Decision, principals.Caller]:
         caller = principals.caller(principal)
@@ -197,6 +207,17 @@ def circumstances() -> dict[str, Value]:
         "aws:epochtime": str(int(now)),
         "aws:currenttime": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:viaawsservice": "false",
+    }
+
+
+def _of_service(service: str, account: str, source_arn: str) -> dict[str, Value]:
+    """Condition keys of what a service does for a resource of an account."""
+    return {
+        **circumstances(),
+        "aws:sourceaccount": account,
+        "aws:sourcearn": source_arn,
+        "aws:principalisawsservice": "true",
+        "aws:principalservicename": service,
     }
 
 

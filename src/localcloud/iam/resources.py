@@ -67,10 +67,17 @@ def _role(account: str, region: str, resource: str) -> str | None:
     return text if isinstance(text, str) else json.dumps(text)
 
 
+def _function(account: str, region: str, resource: str) -> str | None:
+    found = backends.function(account, region, resource.removeprefix("function:").partition(":")[0])
+    statements = found.policy.statements if found is not None else []
+    return json.dumps({"Statement": statements}) if statements else None
+
+
 KINDS: Mapping[str, Callable[[str, str, str], str | None]] = {
     "ecr": _repository,
     "iam": _role,
     "kms": _key,
+    "lambda": _function,
     "s3": _bucket,
     "secretsmanager": _secret,
     "sns": _topic,

@@ -107,9 +107,49 @@ def _task(call: Call, judge: Judge) -> None:
             raise Refused("ClientException", f"{told} {refused}", 400) from refused
 
 
+def _function(call: Call, judge: Judge) -> None:
+    name = str(call.arguments.get("FunctionName") or "").rpartition("function:")[2].partition(":")[0]
+    model = backends.function(call.account, call.region, name) if call.operation != "CreateFunction" else None
+    role = call.arguments.get("Role") or str(getattr(model, "role", ""))
+    if not role:
+        return  # there is no such function: that is said elsewhere
+    arn = f"arn:aws:lambda:{call.region}:{call.account}:function:{name}"
+    try:
+        judge.trust(role, "lambda.amazonaws.com", arn)
+    except CannotAssume as refused:
+        told = f"The role defined for the function cannot be assumed by Lambda. {refused}"
+        raise Refused("InvalidParameterValueException", told, 400) from refused
+    letters = str((call.arguments.get("DeadLetterConfig") or {}).get("TargetArn") or "")
+    needed = {"sqs": ("SendMessage", "SQS"), "sns": ("Publish", "SNS")}.get("".join(letters.split(":")[2:3]))
+    if needed:
+        _function_may(role, name, letters, needed[1], (needed[0],), judge)
+
+
+def _event_source(call: Call, judge: Judge) -> None:
+    given = str(call.arguments.get("FunctionName") or "")
+    name = (given.partition("function:")[2] or given).partition(":")[0]
+    model = backends.function(call.account, call.region, name)
+    source = str(call.arguments.get("EventSourceArn") or "")
+    if model is not None and source.split(":")[2:3] == ["sqs"]:
+        actions = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+        _function_may(str(model.role), name, source, "SQS", actions, judge)
+
+
+def _function_may(role: str, name: str, arn: str, service: str, actions: tuple[str, ...], judge: Judge) -> None:
+    for action in actions:
+        try:
+            judge.demand(principals.session_of(role, name), Access(f"{service.lower()}:{action}", arn))
+        except Denied as denied:
+            told = f"The provided execution role does not have permissions to call {action} on {service}. {denied}"
+            raise Refused("InvalidParameterValueException", told, 400) from denied
+
+
 RULES: Mapping[tuple[str, str], Callable[[Call, Judge], None]] = {
     ("ecs", "RunTask"): _task,
     ("ecs", "StartTask"): _task,
+    ("lambda", "CreateEventSourceMapping"): _event_source,
+    ("lambda", "CreateFunction"): _function,
+    ("lambda", "UpdateFunctionConfiguration"): _function,
     ("scheduler", "CreateSchedule"): _schedule,
     ("scheduler", "UpdateSchedule"): _schedule,
     ("states", "CreateStateMachine"): _machine,

@@ -20,6 +20,7 @@ from localcloud import backends
 from localcloud.journal.compaction import compacted, mentioned, undone
 from localcloud.journal.journal import Sealed, carry_out
 from localcloud.journal.lines import File, Line
+from localcloud.patches.hooks import KEPT_PACKAGES
 from localcloud.server import Server
 
 ROUNDS = 6
@@ -82,7 +83,8 @@ def main() -> int:
     header, lines = File.read(journal, "", size)
     sealed = Sealed(journal, "", header)
     living = frozenset(told["living"])
-    server = Server(told["account"], told["region"], told["endpoint"])
+    packages = journal.parents[1] / KEPT_PACKAGES
+    server = Server(told["account"], told["region"], told["endpoint"], packages=packages)
     shortened = shorten(sealed, lines, server, lambda cause: cause not in living)
     if os.getppid() == told["parent"]:
         write(journal, size, Path(told["draft"]), lines, shortened)

@@ -45,6 +45,7 @@ def apply() -> None:
             sqs,
             sts,
         )
+        from localcloud.patches.awslambda import api as awslambda
         from localcloud.patches.ec2 import launch_templates
         from localcloud.patches.ecs import api as ecs
         from localcloud.patches.ecs import clusters as ecs_clusters
@@ -67,6 +68,7 @@ def apply() -> None:
         modules = (
             core,
             access_logs,
+            awslambda,
             ec2,
             ecs,
             ecs_clusters,

@@ -29,6 +29,8 @@ from moto.core import base_backend
 from moto.moto_api._internal import mock_random
 from moto.moto_api._internal.moto_random import MotoRandom
 
+from localcloud.patches import loading
+
 FREE = real_random.SystemRandom()
 
 UNTOUCHED = ("moto.moto_api._internal", "moto.core.base_backend")
@@ -221,6 +223,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
         with _free():
             super().exec_module(module)
         _redirect(module.__name__, vars(module))
+        loading.loaded(module.__name__)
 
 
 def _patch_birth() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import wraps
 from typing import Any
 
 from jsonpath_ng.ext import parse
@@ -19,6 +20,20 @@ def apply() -> None:
     """Match as AWS does, respect a rule's state and each target's input, and deliver through the agent."""
     Pattern.matches_event = _matches_event  # events/models.py:958
     models.Rule.send_to_targets = _send_to_targets  # events/models.py:139
+    for name in ("put_rule", "delete_rule", "enable_rule", "disable_rule"):
+        setattr(models.EventsBackend, name, _telling(getattr(models.EventsBackend, name)))
+
+
+def _telling(stock: Any) -> Any:
+    @wraps(stock)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = stock(self, *args, **kwargs)
+        listener = hooks.listener(self.account_id)
+        if listener is not None:
+            listener.rules_changed()
+        return result
+
+    return method
 
 
 def _matches_event(pattern: Any, event: Any) -> bool:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from localcloud.registry_logins import Logins
+
+KEPT_PACKAGES = "functions/packages"
+"""Folder of a cloud's home: deployment packages that came from S3, as they were."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,38 @@ class Site:
     """role, service that takes it on, for which resource (None: it does not matter), session -> principal"""
 
     logins: Logins
+    packages: Path | None = None
+    """where deployment packages of functions are kept that lay in S3; None: nowhere"""
+
+
+class BadPackage(Exception):
+    """A deployment package that is not taken; the text is Lambda's as far as known, and says what is wrong."""
+
+
+class Functions(Protocol):
+    """Who runs Lambda functions. `invoke` is called without the server's lock, the others while it is held."""
+
+    def answer(
+        self, region: str, name: str, qualifier: str, kind: str, payload: bytes, with_log: bool
+    ) -> tuple[int, dict[str, str], bytes]:
+        """What Invoke answers, status, headers and body: `kind` is RequestResponse, Event or DryRun."""
+
+    def called_by(self, service: str, source_arn: str, arn: str, payload: bytes) -> None:
+        """A service of AWS invokes a function for one of its resources, asynchronously, if the function permits it."""
+
+    def changed(self) -> None:
+        """A function or what it is started by was made, changed or removed."""
+
+    def check_code(self, content: bytes) -> None:
+        """Raise `BadPackage` for a deployment package that is not taken."""
 
 
 class Listener(Protocol):
     """Who makes come true what moto only writes down. Each call is made while the server's lock is held."""
+
+    @property
+    def functions(self) -> Functions:
+        """Who runs the account's Lambda functions."""
 
     def task_submitted(self, task: Any) -> None:
         """RunTask made this task; its status is PROVISIONING."""
@@ -44,6 +76,9 @@ class Listener(Protocol):
 
     def schedules_changed(self) -> None:
         """A schedule was created, updated or deleted."""
+
+    def rules_changed(self) -> None:
+        """A rule was made, changed or removed."""
 
     def event_matched(self, rule: Any, target: dict[str, Any], payload: str) -> None:
         """An enabled event rule matched: `payload` is to be delivered to this target of it."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.plugins.schema import SCALARS, Field, Fields
-from localcloud.plugins.values import UNKNOWN, Props, is_asset
+from localcloud.plugins.values import UNKNOWN, Props, is_archive, is_asset
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ def _accept_value(known: Field, value: Any, path: str, of: str, problems: list[P
             return items
         case "asset" if is_asset(value):
             return value
+        case "archive" if is_archive(value):
+            return value
         case "list" | "set" if isinstance(value, list) and all(not isinstance(item, dict | list) for item in value):
             return [text_of(item) for item in value]
         case "map" if isinstance(value, dict) and all(not isinstance(item, dict | list) for item in value.values()):
@@ -108,7 +110,8 @@ def _said(kind: str) -> str:
     return {
         "int": "a whole number", "number": "a number", "bool": "true or false", "list": "a list of strings",
         "set": "a list of strings", "map": "a map of strings", "object": "an object", "objects": "a list of objects",
-        "bag": "a list of objects", "asset": "a file or text asset", "json": "JSON text", "policy": "JSON text",
+        "bag": "a list of objects", "asset": "a file or text asset",
+        "archive": "an archive (pulumi.FileArchive or pulumi.AssetArchive)", "json": "JSON text", "policy": "JSON text",
     }.get(kind, "a string")  # fmt: skip
 
 

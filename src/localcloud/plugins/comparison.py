@@ -28,7 +28,7 @@ def meaning(known: Field, value: Any) -> Any:
             return sorted((_object_meaning(known.fields, item) for item in value), key=_order)
         case "set":
             return sorted(value)
-        case "asset":
+        case "asset" | "archive":
             return value.get("hash") or value
         case "int" | "number":
             return float(value)

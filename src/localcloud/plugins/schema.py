@@ -10,7 +10,8 @@
     attempts    int default:3    # what AWS takes when nothing is given: giving it too is no difference
 
 Kinds: string int number bool · list set (of strings) · map (of strings) · object objects bag (objects in any order) ·
-json policy (text that is compared by meaning) · asset (a file or a text).
+json policy (text that is compared by meaning) · asset (a file or a text) ·
+archive (a folder, a zip or tar file, or files by name).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 SCALARS = {"string", "int", "number", "bool", "json", "policy"}
 _OBJECTS = {"object", "objects", "bag"}
-_KINDS = SCALARS | _OBJECTS | {"list", "set", "map", "asset"}
+_KINDS = SCALARS | _OBJECTS | {"list", "set", "map", "asset", "archive"}
 
 
 @dataclass(frozen=True)

@@ -39,10 +39,14 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _ASSET = "c44067f5952c0a294b673a41bacd8c17"
+_ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
+
+NO_FILES: Final[Mapping[str, Any]] = {_SIGNATURE: _ARCHIVE, "assets": {}, "hash": "0" * 64}
+"""An archive with nothing in it."""
 
 
 class UnsupportedValue(ValueError):
-    """An archive or resource reference, which no supported property takes."""
+    """A resource reference, which no supported property takes."""
 
 
 def load(struct: struct_pb2.Struct) -> Props:
@@ -76,12 +80,12 @@ def _special(fields: Props) -> Any:
             return {key: value for key, value in fields.items() if value is not None}
         case str() as mark if mark == _SECRET:
             return fields.get("value")
-        case str() as mark if mark == _ASSET:
+        case str() as mark if mark in (_ASSET, _ARCHIVE):
             return {key: value for key, value in fields.items() if value is not None}
         case str() as mark if mark == _OUTPUT:
             return fields.get("value", UNKNOWN)
         case _:
-            raise UnsupportedValue("archives and resource references are not supported here")
+            raise UnsupportedValue("resource references are not supported here")
 
 
 def dump(props: Mapping[str, Any]) -> struct_pb2.Struct:
@@ -120,6 +124,11 @@ def _dump(value: Any, into: struct_pb2.Value) -> None:
 def is_asset(value: Any) -> bool:
     """Whether it is a file or a text: an object with its hash, and one of path, text and uri."""
     return isinstance(value, dict) and value.get(_SIGNATURE) == _ASSET
+
+
+def is_archive(value: Any) -> bool:
+    """Whether it is several files: an object with its hash, and one of assets (by name), path and uri."""
+    return isinstance(value, dict) and value.get(_SIGNATURE) == _ARCHIVE
 
 
 def has_unknown(value: Any) -> bool:

@@ -31,6 +31,10 @@ NAMES: Mapping[str, str] = {
 """Service as a signature names it → as botocore does, where they differ."""
 
 
+OPAQUE = {("lambda", "Invoke"), ("lambda", "InvokeAsync")}
+"""Operations whose body is the caller's own data, whatever it looks like: nobody here reads it."""
+
+
 class Mistyped(Exception):
     """An argument has another type than the operation's model says."""
 

@@ -118,7 +118,8 @@ def _rest(call: Call, path: str, query: Pairs) -> Call:
     wire = models.wire(call.model, operation)
     if wire.query is not None:
         query = {name: value for name, value in query.items() if name in wire.query}
-    body, document = _rest_body(call)
+    opaque = (call.model, operation) in models.OPAQUE
+    body, document = (call.body, {}) if opaque else _rest_body(call)
     if wire.body is not None and not wire.body:
         body, document = b"", {}
     elif wire.body is not None and body[:1] == b"{":

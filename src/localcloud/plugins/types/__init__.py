@@ -23,6 +23,7 @@ _MODULES = (
     "cloudwatch",
     "events",
     "kms",
+    "awslambda",
     "secretsmanager",
     "s3_settings",
     "s3_objects",

@@ -1,0 +1,1 @@
+"""What runs a function's handler: a file for each language, started as a process of its own."""
