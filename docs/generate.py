@@ -29,7 +29,8 @@ from herd.infra.settings.reading import Declared, declared
 from herd.infra.settings.schema import PROFILES, SETTINGS, Prod
 from herd.infra.spec import models, schedule
 from herd.infra.spec import values as words
-from herd.infra.spec.models import ApiSpec, BatchSpec, Check, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+from herd.infra.spec.checks import CHECKS, Check, Measured
+from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 from herd.infra.spec.schedule import parse
 from herd.runner.contract import names
 
@@ -83,7 +84,7 @@ def settings_page() -> str:
             "",
             "## Inside a table",
             "",
-            *nested("`[[check]]`: one rule of the output gate. At least one of `min`, `max`, `max_drop`.", Check),
+            *checks(),
             *nested("`replicas`", Replicas),
             *nested("An entry of `reads`; a name alone is short for `{ name = … }`.", Read),
             *details(),
@@ -102,12 +103,32 @@ def table(model: type[BaseModel], settings: list[str]) -> list[str]:
         if field.examples:
             meaning += f"; for example `{field.examples[0]}`"
         kind = type_of(schema["properties"][setting], schema.get("$defs", {}))
-        rows.append(f"| `{setting}` | {kind} | {default_of(setting, field.default)} | {meaning} |")
+        rows.append(
+            f"| `{setting}` | {kind} | {default_of(setting, field.default, model in CHECKS.values())} | {meaning} |"
+        )
     return rows
 
 
 def nested(title: str, model: type[BaseModel]) -> list[str]:
     return [title, "", *table(model, list(settings_of(model))), ""]
+
+
+def checks() -> list[str]:
+    """`[[check]]`, a kind at a time: its own settings, and those of several kinds once."""
+    lines = ["`[[check]]`: one rule of the output gate. What is asked for makes its kind:", ""]
+    for model in CHECKS.values():
+        kind, meaning = model.kind, (model.__doc__ or "").rstrip(".")
+        limits = " Takes limits." if issubclass(model, Measured) else ""
+        own = [name for name in model.model_fields if name not in Check.model_fields | Measured.model_fields]
+        shared = [name for name in model.model_fields if name == "max" and model.model_fields[name].default is not None]
+        lines += [f"`{kind}`: {meaning[0].lower()}{meaning[1:]}.{limits}", "", *table(model, [*own, *shared]), ""]
+    lines += [
+        "The limits of a number:",
+        "",
+        *table(Measured, [n for n in Measured.model_fields if n not in Check.model_fields]),
+        "",
+    ]
+    return [*lines, "Every kind:", "", *table(Check, list(Check.model_fields)), ""]
 
 
 def type_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -143,13 +164,13 @@ def bounds(schema: dict[str, Any]) -> str:
     return f", {low} to {high}" if high is not None else f", {low} or more"
 
 
-def default_of(setting: str, value: Any) -> str:
+def default_of(setting: str, value: Any, required: bool = False) -> str:
     calculated = {
         "command": "by what is there, see below",
         "memory_gb": "the least that goes with `cpu`",
         "schedule": '`"none"`',
     }
-    if setting in calculated:
+    if setting in calculated and not required:
         return calculated[setting]
     if value is PydanticUndefined:
         return "must be given"

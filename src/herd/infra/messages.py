@@ -128,11 +128,14 @@ _WRONG_TYPE = {
 def reword(error: ErrorDetails, model: type[BaseModel], tables: Mapping[str, type[BaseModel]]) -> str:
     """pydantic's finding about a value of a settings file, in the house's words.
 
-    `tables`: setting -> the model of its entries (`check`, `reads`, `replicas`).
+    `tables`: setting -> the model of its entries (`reads`, `replicas`). Where an entry has one of several models, what
+    pydantic puts after its number in the place of the error is the model's name there.
     """
     location = error["loc"]
     top = str(location[0])
     inside = tables.get(top) if len(location) > 1 else None
+    if len(location) > 2 and location[2] in tables:
+        inside, location = tables[str(location[2])], (*location[:2], *location[3:])
     value, place = error["input"], where(location)
     if error["type"] == "missing":
         return f"{place} is missing"
@@ -141,7 +144,7 @@ def reword(error: ErrorDetails, model: type[BaseModel], tables: Mapping[str, typ
         parent = where(location[:-1])
         return f"{parent}: unknown setting {quoted(str(location[-1]))}{did_you_mean(str(location[-1]), known)}"
     words = rule(error, (inside or model).model_fields.get(str(location[-1])))
-    if top in HIDDEN or isinstance(value, Mapping):
+    if HIDDEN.intersection(location) or isinstance(value, Mapping):
         return f"{place} {words}"
     if isinstance(location[-1], int):
         return f"{place}: {show(value)} {words}"
@@ -154,7 +157,7 @@ def rule(error: ErrorDetails, field: Any) -> str:
     if kind == "value_error":
         return str(context["error"])
     if kind == "literal_error":
-        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
+        allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ").replace("True", "true")
         return f"is not allowed; allowed: {allowed}"
     if kind in ("greater_than_equal", "less_than_equal"):
         return f"is out of range; allowed: {bounds(field, context)}"

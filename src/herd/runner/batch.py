@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from . import checks, record
 from .command import Command, describe_exit
+from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
 from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
 from .errors import RunFailed, say
@@ -219,13 +221,28 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
             raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
         if status != 0:
             raise RunFailed(describe_exit(status, task.memory_gb), status)
-        _finish(attempt, workspace, settle)
+        _finish(attempt, workspace, _starter(attempt, command, variables), settle)
         return ""
     finally:
         workspace.close()
 
 
-def _finish(attempt: Run, workspace: Workspace, settle: Settle) -> None:
+def _starter(attempt: Run, command: Command, variables: Mapping[str, str]) -> checks.Start:
+    """Runs what checks need in the place of the command that has ended: signals and the time limit reach it too."""
+
+    def start(arguments: Sequence[str], environment: Mapping[str, str] | None, folder: Path) -> int:
+        command.start(arguments, variables if environment is None else environment, folder)
+        status = command.wait()
+        if command.timed_out:
+            raise RunFailed(took_longer(attempt.task, attempt.progress), TIMED_OUT)
+        if command.stopped:
+            raise RunFailed("the run was stopped while its outputs were being checked", STOPPED)
+        return status
+
+    return start
+
+
+def _finish(attempt: Run, workspace: Workspace, start: checks.Start, settle: Settle) -> None:
     """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
     task, progress = attempt.task, attempt.progress
     files = collect(workspace.outputs)
@@ -233,18 +250,32 @@ def _finish(attempt: Run, workspace: Workspace, settle: Settle) -> None:
         from . import pages
 
         pages.entry(list(files))
-    compares = any(check.max_drop is not None for check in task.checks)
-    baseline = attempt.published.baseline(task.workload) if compares else None
-    progress.checks = checks.evaluate(task.checks, workspace.outputs, baseline, task.item)
-    failed = [result for result in progress.checks if not result.passed]
+    progress.checks = checks.evaluate(task.checks, _subject(attempt, workspace, start))
+    failed = [result for result in progress.checks if result.rejects]
     for result in progress.checks:
-        say(f"check {'passed' if result.passed else 'FAILED'}: {result.message}")
+        outcome = "passed" if result.passed else "FAILED" if result.rejects else "WARNS"
+        say(f"check {outcome}: {result.message}")
     attempt.look_at(workspace, files)
     if failed:
         # Ending with the checks: the log's last lines are what people see first.
         lines = [*attempt.reject(files), "nothing is published, because a check failed:"]
         raise RunFailed("\n".join([*lines, *(result.message for result in failed)]), CHECK_FAILED)
     attempt.publish(files, settle)
+
+
+def _subject(attempt: Run, workspace: Workspace, start: checks.Start) -> checks.Subject:
+    """What the checks see: the run's folder, and as far as they ask for it what earlier runs have left."""
+    task, published = attempt.task, attempt.published
+    subject = checks.Subject(workspace.root, task.item, memory_gb=task.memory_gb, start=start)
+    measured = [check for check in task.checks if isinstance(check, Measured)]
+    if any(check.has_baseline for check in measured):
+        subject = replace(subject, baseline=published.baseline(task.workload))
+    if any(check.trend is not None for check in measured):
+        subject = replace(subject, history=published.history(task.workload))
+    if any(isinstance(check, ChangedCheck) for check in task.checks):
+        version = published.version(task.workload)
+        subject = replace(subject, published=checks.files_of(version, task.item) if version is not None else None)
+    return subject
 
 
 def _publish_items(attempt: DeployedRun, settle: Settle) -> str:

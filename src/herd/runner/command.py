@@ -64,7 +64,10 @@ class Command:
             raise RunFailed("stopped before the command was started", _STOPPED)
 
     def start(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        """Start the process. Raises RunFailed (126, 127) when there is no such program, (143) when it is too late."""
+        """Start the process. Raises RunFailed (126, 127) when there is no such program, (143) when it is too late.
+
+        When it has ended another may be started in its place.
+        """
         self.check()
         try:
             program = _find(arguments[0], environment)
@@ -75,6 +78,7 @@ class Command:
                 stdin=subprocess.DEVNULL,
                 process_group=0,
             )
+            self._ended = False
         except FileNotFoundError as error:
             raise RunFailed(f"the command {arguments[0]!r}, or what it is run by, is not there", NOT_FOUND) from error
         except OSError as error:

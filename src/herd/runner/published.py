@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from .contract.documents import Baseline, Version
-from .contract.keys import baseline_key, latest_key
+from .contract.documents import Baseline, History, Version
+from .contract.keys import baseline_key, history_key, latest_key
 from .contract.statuses import INPUT_MISSING
 from .errors import RunFailed
 from .storage import Storage
@@ -31,6 +31,12 @@ def current_version(storage: Storage, bucket: str, name: str) -> Version | None:
         raise RunFailed(f"input {name}: {latest_key(name)} cannot be read: {error}", INPUT_MISSING) from error
 
 
+def history_of(storage: Storage, bucket: str, workload: str) -> History:
+    """What its checks saw in the last published runs; empty before the first. Raises ValueError if it is not ours."""
+    text = storage.get(bucket, history_key(workload))
+    return History.from_json(text) if text is not None else History()
+
+
 class Published(Protocol):
     """What an environment has published, as its workloads read it."""
 
@@ -39,6 +45,9 @@ class Published(Protocol):
 
     def baseline(self, workload: str) -> Baseline | None:
         """The accepted values; None before the first. Raises ValueError if the object is not one of ours."""
+
+    def history(self, workload: str) -> History:
+        """What its checks saw in the last published runs."""
 
     def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
         """Fetch a version's files to the folder `target`, as `fetch.fetch` does."""
@@ -65,6 +74,9 @@ class DataBucket:
         text = self.storage.get(self.bucket, baseline_key(workload))
         return Baseline.from_json(text) if text is not None else None
 
+    def history(self, workload: str) -> History:
+        return history_of(self.storage, self.bucket, workload)
+
     def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
         from .fetch import fetch
 
@@ -82,6 +94,9 @@ class NothingPublished:
 
     def baseline(self, workload: str) -> None:
         return None
+
+    def history(self, workload: str) -> History:
+        return History()
 
     def fetch(self, version: Version, target: Path, *, mark: bool = False) -> None:
         raise LookupError(version.prefix)

@@ -15,11 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from . import pages
-from .checks import accepted_values
+from .checks import accepted_values, values_of
+from .contract.checks import Measured
 from .contract.documents import File, Version
-from .contract.keys import BadPath, baseline_key, check_path, latest_key, report_version_prefix, version_prefix
+from .contract.keys import (
+    BadPath,
+    baseline_key,
+    check_path,
+    history_key,
+    latest_key,
+    report_version_prefix,
+    version_prefix,
+)
 from .errors import say
-from .published import current_version
+from .published import current_version, history_of
 from .record import Progress
 from .storage import CONNECTIONS, Storage
 from .task import DeployedTask, format_time
@@ -110,6 +119,10 @@ def publish(
     _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
     before_switch()
     storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
+    # After the switch: a run that nobody can read is none of those to compare with.
+    if any(isinstance(check, Measured) and check.trend is not None for check in task.checks):
+        history = history_of(storage, bucket, workload).after(task.run_id, values_of(progress.checks))
+        storage.put(bucket, history_key(workload), history.to_json())
     # The version before the last is marked again, in case that the last run was killed right here.
     before_last = old.previous if old is not None else None
     for run_id in {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}:

@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from herd.infra.spec.checks import CHECKS
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -28,7 +30,8 @@ def test_the_pages_are_what_the_code_says(generator: ModuleType) -> None:
 
 def test_every_setting_has_a_meaning(generator: ModuleType) -> None:
     schema = generator.schema()
-    described = [*schema["properties"].values(), *schema["$defs"]["Check"]["properties"].values()]
+    kinds = [schema["$defs"][model.__name__]["properties"] for model in CHECKS.values()]
+    described = [*schema["properties"].values(), *(entry for kind in kinds for entry in kind.values())]
     assert all(entry.get("description") for entry in described)
 
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from herd.infra.spec import models
-from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
+from herd.infra.spec import models, values
+from herd.infra.spec.checks import ValueCheck
+from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
 from herd.infra.spec.schedule import Schedule
 from herd.runner.contract import kinds
 
@@ -104,7 +105,7 @@ def test_every_setting_arrives(write_project: Write) -> None:
         uses=("features",),
         params={"month": 2, "share": 0.5, "label": "x", "dry": True},
         env={"TARGET": "arr_delay"},
-        checks=(Check(file="metrics.json", value="test.auc", min=0.7, max=1, max_drop=0.05),),
+        checks=(ValueCheck(file="metrics.json", value="test.auc", min=0.7, max=1, max_drop=0.05),),
     )
 
 
@@ -132,7 +133,7 @@ def test_the_command_follows_from_the_file(folder: str, file: str, write_project
 
 def test_a_string_is_a_shell_line(write_project: Write) -> None:
     root = write_project({JOB: 'command = "python a.py && python b.py"'})
-    assert load_specs(root, "dev").workloads["churn"].command == (*models.SHELL, "python a.py && python b.py")
+    assert load_specs(root, "dev").workloads["churn"].command == (*values.SHELL, "python a.py && python b.py")
 
 
 def test_layers_and_where_each_value_comes_from(write_project: Write) -> None:

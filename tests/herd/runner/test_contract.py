@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from herd.policy import model
 from herd.runner.contract import keys, kinds, names, statuses, variables
-from herd.runner.contract.task import Check, Connection, Read, TaskSettings
+from herd.runner.contract.checks import ColumnsCheck, FileCheck, NullsCheck, QueryCheck, ValueCheck
+from herd.runner.contract.task import Connection, Read, TaskSettings
 
 SOURCES = Path(__file__).parents[3] / "src"
 CONTRACT = SOURCES / "herd/runner/contract"
@@ -176,6 +177,14 @@ TEXT = st.text(max_size=20)
 NUMBER = st.none() | st.integers(1, 10**6) | st.floats(0.001, 1e6)
 PARAM = st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 LIMIT = st.none() | st.floats(allow_nan=False)
+OTHERWISE = st.sampled_from(["reject", "warn"])
+CHECKS = st.one_of(
+    st.builds(ValueCheck, file=TEXT, value=TEXT, min=LIMIT, max=LIMIT, max_drop=LIMIT, max_rise=LIMIT, trend=LIMIT),
+    st.builds(FileCheck, file=TEXT, min_bytes=st.none() | st.integers(), otherwise=OTHERWISE),
+    st.builds(ColumnsCheck, file=TEXT, columns=st.lists(TEXT).map(tuple), otherwise=OTHERWISE),
+    st.builds(NullsCheck, file=TEXT, nulls=TEXT, max=LIMIT, trend=LIMIT),
+    st.builds(QueryCheck, query=TEXT, max_rise=LIMIT, otherwise=OTHERWISE),
+)
 SETTINGS = st.builds(
     TaskSettings,
     environment=TEXT,
@@ -188,7 +197,7 @@ SETTINGS = st.builds(
     reads=st.lists(st.builds(Read, NAME, st.booleans(), st.none() | TEXT), max_size=3).map(tuple),
     connections=st.lists(st.builds(Connection, NAME, TEXT, TEXT, st.integers(1, 65535)), max_size=2).map(tuple),
     params=st.dictionaries(TEXT, PARAM, max_size=3),
-    checks=st.lists(st.builds(Check, TEXT, TEXT, LIMIT, LIMIT, LIMIT), max_size=2).map(tuple),
+    checks=st.lists(CHECKS, max_size=2).map(tuple),
     fan_out=st.lists(NAME, max_size=3).map(tuple),
     retries=st.integers(0, 10),
     timeout_seconds=NUMBER,

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from herd.infra.spec.models import SHELL
+from herd.infra.spec.values import SHELL
 from herd.runner.errors import RunFailed
 from herd.runner.workspace import collect, opened
 

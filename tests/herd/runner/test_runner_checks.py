@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.runner.checks import LARGEST_FILE, Result, evaluate
-from herd.runner.contract.documents import Baseline
-from herd.runner.contract.task import Check
+from herd.runner.checks import LARGEST_FILE, Result, Subject, evaluate
+from herd.runner.contract.checks import ChangedCheck, Check, FileCheck, ValueCheck
+from herd.runner.contract.documents import Baseline, History
 
 
-def judge(outputs: Path, content: str | bytes | None, baseline: float | None = None, **check: object) -> Result:
+def judge(
+    outputs: Path,
+    content: str | bytes | None,
+    baseline: float | None = None,
+    earlier: Sequence[float] = (),
+    **check: object,
+) -> Result:
+    """One check of the number in m.json; `outputs` is the folder of that name."""
     if content is not None:
         data = content if isinstance(content, bytes) else content.encode()
         (outputs / "m.json").write_bytes(data)
-    known = (
-        Baseline("r0", {(None, "m.json", str(check.get("value", "auc"))): baseline}) if baseline is not None else None
-    )
+    key = (None, "m.json", str(check.get("value", "auc")))
+    known = Baseline("r0", {key: baseline}) if baseline is not None else None
+    history = History(tuple((f"r{number}", {key: value}) for number, value in enumerate(earlier)))
     settings = {"file": "m.json", "value": "auc", "min": 0.7} | check
-    return evaluate([Check(**settings)], outputs, known)[0]  # type: ignore[arg-type]
+    subject = Subject(outputs.parent, baseline=known, history=history)
+    return evaluate([ValueCheck(**settings)], subject)[0]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> Path:
+    return made(tmp_path)
+
+
+def made(root: Path) -> Path:
+    folder = root / "outputs"
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -40,8 +60,8 @@ def judge(outputs: Path, content: str | bytes | None, baseline: float | None = N
         ('{"größe": 3}', {"value": "größe"}),
     ],
 )
-def test_passing(tmp_path: Path, content: str, check: dict[str, object]) -> None:
-    result = judge(tmp_path, content, **check)
+def test_passing(outputs: Path, content: str, check: dict[str, object]) -> None:
+    result = judge(outputs, content, **check)
     assert result.passed, result.message
 
 
@@ -71,21 +91,19 @@ def test_passing(tmp_path: Path, content: str, check: dict[str, object]) -> None
         ('{"auc": 1}', {"file": "../m.json"}, "../m.json: auc cannot be checked: the file lies outside outputs/"),
     ],
 )
-def test_failing(tmp_path: Path, content: str | bytes | None, check: dict[str, object], message: str) -> None:
-    result = judge(tmp_path, content, **check)
+def test_failing(outputs: Path, content: str | bytes | None, check: dict[str, object], message: str) -> None:
+    result = judge(outputs, content, **check)
     assert not result.passed and result.message.startswith(message), result.message
     assert "\n" not in result.message
 
 
-def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
-    with (tmp_path / "m.json").open("wb") as stream:
+def test_a_huge_file_is_not_read(outputs: Path) -> None:
+    with (outputs / "m.json").open("wb") as stream:
         stream.truncate(LARGEST_FILE + 1)
-    assert "more than 16,777,216" in judge(tmp_path, None).message
+    assert "more than 16,777,216" in judge(outputs, None).message
 
 
-def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
-    outputs = tmp_path / "outputs"
-    outputs.mkdir()
+def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path, outputs: Path) -> None:
     (tmp_path / "real.json").write_text('{"auc": 1}')
     (outputs / "m.json").symlink_to("../real.json")
     assert "lies outside outputs/" in judge(outputs, None).message
@@ -100,9 +118,65 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
         (None, 0.1, True, "no accepted baseline yet"),
     ],
 )
-def test_max_drop(tmp_path: Path, baseline: float | None, observed: float, passed: bool, words: str) -> None:
-    result = judge(tmp_path, json.dumps({"auc": observed}), baseline, min=None, max_drop=0.05)
+def test_max_drop(outputs: Path, baseline: float | None, observed: float, passed: bool, words: str) -> None:
+    result = judge(outputs, json.dumps({"auc": observed}), baseline, min=None, max_drop=0.05)
     assert result.passed is passed and words in result.message and result.baseline == baseline
+
+
+@pytest.mark.parametrize(
+    ("baseline", "observed", "passed", "words"),
+    [
+        (0.75, 0.8, True, "passed"),
+        (0.75, 0.801, False, "has risen by 0.051 from the accepted 0.75; max_rise = 0.05"),
+        (0.75, 0.1, True, "passed"),
+        (None, 9, True, "max_rise had nothing to compare with: this value has no accepted baseline yet"),
+    ],
+)
+def test_max_rise(outputs: Path, baseline: float | None, observed: float, passed: bool, words: str) -> None:
+    result = judge(outputs, json.dumps({"auc": observed}), baseline, min=None, max_rise=0.05)
+    assert result.passed is passed and words in result.message
+
+
+SLIDING = [0.80 + 0.01 * (number % 3) for number in range(30)]  # median 0.81, median deviation 0.01
+
+
+@pytest.mark.parametrize(
+    ("earlier", "observed", "passed", "words"),
+    [
+        (SLIDING, 0.77, True, "passed"),
+        (SLIDING, 0.85, True, "passed"),
+        (SLIDING, 0.76, False, "is 5 median deviations from 0.81, the median of the last 30 published runs; trend = 4"),
+        (SLIDING, 0.86, False, "is 5 median deviations from 0.81"),
+        ([5] * 10, 5, True, "passed"),
+        ([5] * 10, 6, False, "is not 5, which most of the last 10 published runs had; trend = 4"),
+        ([5] * 9, 6, True, "passed (trend needs 10 published runs with this value, and has 9)"),
+        ((), 6, True, "passed (trend needs 10 published runs with this value, and has 0)"),
+    ],
+)
+def test_trend(outputs: Path, earlier: Sequence[float], observed: float, passed: bool, words: str) -> None:
+    result = judge(outputs, json.dumps({"auc": observed}), earlier=earlier, min=None, trend=4)
+    assert result.passed is passed and words in result.message
+
+
+EXACT = {
+    "a thousandth of a billionth": ("1e-12", {"min": None, "max": 0}, False),
+    "on a tiny limit": ("1e-12", {"min": 1e-12}, True),
+    "below a tiny limit": ("0.99e-12", {"min": 1e-12}, False),
+    "the neighbour of a large whole number": ("9007199254740993", {"min": None, "max": 9007199254740992}, False),
+    "the same large whole number": ("9007199254740993", {"min": None, "max": 9007199254740993}, True),
+    "a hair below": ("0.69999999999", {}, False),
+    "the largest number": ("1.7976931348623157e308", {"min": None, "max": 1.7976931348623155e308}, False),
+}
+
+
+@pytest.mark.parametrize(("content", "check", "passed"), EXACT.values(), ids=EXACT)
+def test_limits_are_exact_at_every_scale(outputs: Path, content: str, check: dict[str, object], passed: bool) -> None:
+    result = judge(outputs, f'{{"auc": {content}}}', **check)
+    assert result.passed is passed, result.message
+
+
+def test_a_value_that_misses_by_a_hair_is_shown_as_different(outputs: Path) -> None:
+    assert judge(outputs, '{"auc": 0.69999999}').message == "m.json: auc = 0.69999999 is below min = 0.7"
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -112,10 +186,9 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 def test_limits_mean_what_they_say(
     tmp_path_factory: pytest.TempPathFactory, observed: float, low: float, high: float
 ) -> None:
-    outputs = tmp_path_factory.mktemp("o", numbered=True)
+    outputs = made(tmp_path_factory.mktemp("o", numbered=True))
     result = judge(outputs, json.dumps({"auc": observed}), min=low, max=high)
-    close = any(math.isclose(observed, limit, rel_tol=1e-8, abs_tol=1e-8) for limit in (low, high))
-    assert close or result.passed == (low <= observed <= high)
+    assert result.passed == (low <= observed <= high)
 
 
 @given(
@@ -125,11 +198,55 @@ def test_limits_mean_what_they_say(
     value=st.text(),
 )
 def test_no_content_makes_it_raise(tmp_path_factory: pytest.TempPathFactory, content: object, value: str) -> None:
-    result = judge(tmp_path_factory.mktemp("o", numbered=True), json.dumps(content), value=value, min=0.0)
-    assert result.passed == (result.observed is not None and result.observed >= -1e-9)
+    result = judge(made(tmp_path_factory.mktemp("o", numbered=True)), json.dumps(content), value=value, min=0.0)
+    assert result.passed == (result.observed is not None and result.observed >= 0)
 
 
-@given(st.dictionaries(st.tuples(st.none() | st.text(), st.text(), st.text()), FINITE))
+FILES = {
+    "there": (FileCheck(file="a.bin"), True, "a.bin: bytes = 5 passed"),
+    "missing": (FileCheck(file="b.bin"), False, "b.bin: bytes is missing: the run did not write this file"),
+    "too small": (FileCheck(file="a.bin", min_bytes=6), False, "a.bin: bytes = 5 is below min_bytes = 6"),
+    "just large enough": (FileCheck(file="a.bin", min_bytes=5), True, "a.bin: bytes = 5 passed"),
+    "too large": (FileCheck(file="a.bin", max_bytes=4), False, "a.bin: bytes = 5 is above max_bytes = 4"),
+    "empty": (FileCheck(file="empty", min_bytes=1), False, "empty: bytes = 0 is below min_bytes = 1"),
+    "a folder": (FileCheck(file="folder", min_bytes=3, max_bytes=3), True, "folder: bytes = 3 passed"),
+    "a folder without files": (FileCheck(file="hollow"), False, "hollow: bytes is missing: the folder has no files"),
+    "changed": (ChangedCheck(file="a.bin"), True, "a.bin: changed passed"),
+    "unchanged": (ChangedCheck(file="same.bin"), False, "same.bin: changed is not: the file is byte for byte that of"),
+    "changed folder": (ChangedCheck(file="folder"), True, "folder: changed passed"),
+    "unchanged folder": (ChangedCheck(file="kept"), False, "kept: changed is not"),
+    "changed, and missing": (ChangedCheck(file="b.bin"), False, "b.bin: changed is missing"),
+    "outside": (FileCheck(file="../x"), False, "../x: bytes cannot be checked: the file lies outside outputs/"),
+}
+
+
+@pytest.mark.parametrize(("check", "passed", "words"), FILES.values(), ids=FILES)
+def test_files(outputs: Path, check: Check, passed: bool, words: str) -> None:
+    for name, content in {"a.bin": "12345", "same.bin": "same", "empty": "", "folder/x": "123", "kept/y": "y"}.items():
+        (outputs / name).parent.mkdir(exist_ok=True)
+        (outputs / name).write_text(content)
+    (outputs / "hollow").mkdir()
+    earlier = {"a.bin": "1234", "same.bin": "same", "folder/x": "123", "folder/gone": "", "kept/y": "y"}
+    published = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in earlier.items()}
+    [result] = evaluate([check], Subject(outputs.parent, published=published))
+    assert result.passed is passed and result.message.startswith(words), result.message
+
+
+def test_the_first_version_counts_as_changed(outputs: Path) -> None:
+    (outputs / "a.bin").write_text("1")
+    [result] = evaluate([ChangedCheck(file="a.bin")], Subject(outputs.parent))
+    assert result.passed and "there is no published version to compare with" in result.message
+
+
+def test_a_warning_does_not_reject(outputs: Path) -> None:
+    [result] = evaluate([FileCheck(file="a.bin", otherwise="warn")], Subject(outputs.parent))
+    assert not result.passed and not result.rejects
+
+
+VALUES = st.dictionaries(st.tuples(st.none() | st.text(), st.text(), st.text()), FINITE | st.integers())
+
+
+@given(VALUES)
 def test_a_baseline_survives_its_file(values: dict[tuple[str | None, str, str], float]) -> None:
     assert Baseline.from_json(Baseline("r", values).to_json()) == Baseline("r", values)
 
@@ -138,3 +255,15 @@ def test_a_baseline_survives_its_file(values: dict[tuple[str | None, str, str], 
 def test_what_is_not_a_baseline(text: bytes) -> None:
     with pytest.raises(ValueError):
         Baseline.from_json(text)
+
+
+@given(st.lists(st.tuples(st.text(), VALUES), max_size=5).map(lambda runs: History(tuple(runs))))
+def test_a_history_survives_its_file(history: History) -> None:
+    assert History.from_json(history.to_json()) == history
+
+
+def test_a_history_keeps_the_last_runs_each_once() -> None:
+    history, key = History(), (None, "m.json", "auc")
+    for number in [*range(40), 39]:
+        history = history.after(f"r{number}", {key: number})
+    assert history.of(key) == list(range(10, 40))

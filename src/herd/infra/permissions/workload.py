@@ -18,6 +18,7 @@ from pulumi_aws.iam.role_policy import RolePolicy
 from herd.infra.context import Account, Component, Context
 from herd.infra.offer import Offer
 from herd.infra.settings.tables import Dataset
+from herd.infra.spec.checks import Measured
 from herd.infra.spec.load import BatchSpec, ReportSpec, WorkloadSpec
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.keys import key_use
@@ -166,6 +167,8 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     ]
     if spec.checks:
         statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))
+    if any(isinstance(check, Measured) and check.trend is not None for check in spec.checks):
+        statements.append(allow(["s3:GetObject", "s3:PutObject"], arn(bucket, keys.history_key(name))))
     return statements
 
 

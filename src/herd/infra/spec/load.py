@@ -19,13 +19,13 @@ from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, qu
 from herd.infra.offer import Offer
 from herd.infra.spec import draft as spec_draft
 from herd.infra.spec import files, rules_graph, rules_offer
+from herd.infra.spec.checks import Check
 from herd.infra.spec.draft import Draft
 from herd.infra.spec.files import Origin
 from herd.infra.spec.models import (
     AnySpec,
     ApiSpec,
     BatchSpec,
-    Check,
     JobSpec,
     Read,
     Replicas,
@@ -45,7 +45,6 @@ __all__ = [
     "AnySpec",
     "ApiSpec",
     "BatchSpec",
-    "Check",
     "Explained",
     "JobSpec",
     "Origin",
@@ -134,7 +133,10 @@ def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, tuple):
         yield (
             setting,
-            [item.model_dump(exclude_none=True) if isinstance(item, Check | Read) else item for item in value],
+            [
+                item.model_dump(exclude_defaults=isinstance(item, Check)) if isinstance(item, Check | Read) else item
+                for item in value
+            ],
         )
     elif setting == "schedule" and value is None:
         yield setting, "none"

@@ -5,40 +5,24 @@ schema are generated from it. Only `name`, `kind` and `folder` are not written b
 Values are strict: TOML has types, so `retries = "3"` is a mistake and not a number.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator
 
 from herd.infra import capacity
 from herd.infra.prices import SPOT_DISCOUNT_PERCENT
 from herd.infra.spec import schedule
 from herd.infra.spec import values as words
+from herd.infra.spec.checks import CHECKS, AnyCheck
 from herd.infra.spec.schedule import Schedule
+from herd.infra.spec.strict import Finite, Strict
 from herd.runner.contract.kinds import Kind
 
 Scalar = bool | int | float | str
-
-
-SHELL = ("bash", "-e", "-o", "pipefail", "-c")
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value
-
-
-def _as_command(value: Any) -> Any:
-    """A list is exact; a string goes through a shell, as people expect of a line with `&&` or `$VARIABLE` in it.
-
-    A step that fails ends it, also before a pipe: else a run whose last line is well would be published.
-    """
-    return [*SHELL, value] if isinstance(value, str) and value.strip() else value
 
 
 def _as_read(value: Any) -> Any:
@@ -53,14 +37,7 @@ def _as_schedule(value: Any) -> Any:
     return None if value == "none" else schedule.parse(value)
 
 
-Finite = Annotated[float, AfterValidator(_finite)]
 Name = Annotated[str, AfterValidator(words.workload_name)]
-
-
-class Strict(BaseModel):
-    """Frozen, no unknown keys, no silent conversion."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 
 class Read(Strict):
@@ -68,20 +45,6 @@ class Read(Strict):
 
     name: Name = Field(description="the job or report whose output is read")
     fetch: bool = Field(default=True, description="false: nothing is copied, the program gets the S3 address only")
-
-
-class Check(Strict):
-    """One rule of the output gate: a number in a JSON file that the run must have written."""
-
-    file: Annotated[str, AfterValidator(words.output_file)] = Field(description="a JSON file below outputs/")
-    value: Annotated[str, AfterValidator(words.dotted_path)] = Field(
-        description="the key to look at; dots go deeper: `test.auc`"
-    )
-    min: Finite | None = Field(default=None, description="the least value that passes")
-    max: Finite | None = Field(default=None, description="the greatest value that passes")
-    max_drop: Annotated[float, Field(ge=0), AfterValidator(_finite)] | None = Field(
-        default=None, description="how far the value may fall below the accepted baseline (absolute)"
-    )
 
 
 class Replicas(Strict):
@@ -113,7 +76,7 @@ class WorkloadSpec(Strict):
     command: Annotated[
         tuple[Annotated[str, AfterValidator(words.argument)], ...],
         Field(strict=False, min_length=1, max_length=200),
-        BeforeValidator(_as_command, json_schema_input_type=str | list[str]),
+        BeforeValidator(words.as_command, json_schema_input_type=str | list[str]),
     ] = Field(
         description="a list is run as it is, a string goes through `bash -e -o pipefail`",
         examples=['["python", "train.py"]'],
@@ -202,7 +165,7 @@ class BatchSpec(WorkloadSpec):
     overlap: Literal["skip", "replace", "allow"] = Field(
         default="skip", description="what a start does while the last run still goes on"
     )
-    checks: Annotated[tuple[Check, ...], Field(strict=False, max_length=50)] = Field(
+    checks: Annotated[tuple[AnyCheck, ...], Field(strict=False, max_length=50)] = Field(
         default=(), alias="check", description="the output gate: what must hold before a result is published"
     )
 
@@ -290,8 +253,8 @@ def settings_of(model: type[BaseModel]) -> dict[str, str]:
     return {field.alias or name: name for name, field in model.model_fields.items() if name not in given}
 
 
-TABLES: dict[str, type[BaseModel]] = {"check": Check, "reads": Read, "replicas": Replicas}
-"""Settings whose entries are tables with settings of their own."""
+TABLES: dict[str, type[BaseModel]] = {"reads": Read, "replicas": Replicas, **CHECKS}
+"""Settings whose entries are tables with settings of their own; those of `check` by their kind."""
 
 DEFAULTABLE = frozenset(
     {"owner", "review_by", "image", "hardware", "cpu", "memory_gb", "disk_gb", "env"}

@@ -123,7 +123,5 @@ def _batch(spec: BatchSpec) -> Iterator[Finding]:
     if spec.name in spec.after:
         yield ("after",), f"after: {show(spec.name)} is this workload itself"
     for number, check in enumerate(spec.checks, 1):
-        if check.min is None and check.max is None and check.max_drop is None:
-            yield ("check",), f"[[check]] no. {number}: allows any value; give min, max or max_drop"
-        if check.min is not None and check.max is not None and check.min > check.max:
-            yield ("check",), f"[[check]] no. {number}: min = {check.min:g} is above max = {check.max:g}"
+        for problem in check.problems():
+            yield ("check",), f"[[check]] no. {number}: {problem}"

@@ -67,6 +67,17 @@ def owner(value: str) -> str:
     )
 
 
+SHELL = ("bash", "-e", "-o", "pipefail", "-c")
+
+
+def as_command(value: Any) -> Any:
+    """A list is exact; a string goes through a shell, as people expect of a line with `&&` or `$VARIABLE` in it.
+
+    A step that fails ends it, also before a pipe: else a run whose last line is well would be published.
+    """
+    return [*SHELL, value] if isinstance(value, str) and value.strip() else value
+
+
 def argument(value: str) -> str:
     if "\0" in value:
         raise ValueError("must not contain the character NUL")
@@ -81,6 +92,28 @@ def output_file(value: str) -> str:
     parts = value.split("/")
     if not value.isprintable() or "\\" in value or len(value) > 200 or any(part in ("", ".", "..") for part in parts):
         raise ValueError('must be a file below outputs/, like "metrics.json"')
+    return value
+
+
+def table_file(value: str) -> str:
+    """As `output_file`; `*` stands for what differs in the names of several files."""
+    parts = value.split("/")
+    if parts[0] == "inputs" and len(parts) < 3:
+        raise ValueError('must name a file of an input, like "inputs/ingest-flights/flights.parquet"')
+    return output_file(value)
+
+
+def column(value: str) -> str:
+    if not value or "\0" in value or len(value) > 200:
+        raise ValueError("must be the name of a column")
+    return value
+
+
+def query(value: str) -> str:
+    if not re.match(r"\s*(--[^\n]*\n\s*)*(select|with|from|values|\()", value, re.IGNORECASE) or "\0" in value:
+        raise ValueError("must be one SELECT, like \"SELECT count(*) FROM 'flights.parquet'\"")
+    if len(value) > LONGEST_VALUE:
+        raise ValueError(f"must have up to {LONGEST_VALUE:,} characters")
     return value
 
 

@@ -2,7 +2,8 @@
 
 from herd.infra.offer import Offering
 from herd.infra.spec.load import AnySpec, BatchSpec, ServiceSpec
-from herd.runner.contract.task import Check, Connection, Read, TaskSettings
+from herd.runner.contract.checks import KINDS as CHECKS
+from herd.runner.contract.task import Connection, Read, TaskSettings
 
 
 def task_settings(spec: AnySpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
@@ -23,7 +24,7 @@ def task_settings(spec: AnySpec, offer: Offering, environment: str, data_bucket:
         ),
         connections=tuple(_connection(name, offer) for name in spec.connects),
         params=dict(spec.params),
-        checks=tuple(Check(**check.model_dump()) for check in batch.checks) if batch else (),
+        checks=tuple(CHECKS[check.kind](**check.model_dump()) for check in batch.checks) if batch else (),
         fan_out=batch.fan_out if batch else (),
         retries=batch.retries if batch else 0,
         timeout_seconds=batch.timeout_minutes * 60 if batch else None,

@@ -1,4 +1,4 @@
-"""The format of what lies in the data bucket: the manifest of a version, its files, the accepted values."""
+"""The format of what lies in the data bucket: the manifest of a version, its files, the values of checks."""
 
 from __future__ import annotations
 
@@ -70,26 +70,73 @@ def files_from(entries: Sequence[Mapping[str, Any]]) -> tuple[File, ...]:
     return tuple(File(check_path(entry["path"]), int(entry["bytes"]), entry["sha256"]) for entry in entries)
 
 
+Values = Mapping[tuple[str | None, str, str], float]
+"""What checks have seen, by item of a fan-out, file and what was asked of it (`contract.checks`)."""
+
+
 @dataclass(frozen=True)
 class Baseline:
-    """The accepted values that `max_drop` compares with, by (item, file, value)."""
+    """The accepted values that `max_drop` and `max_rise` compare with."""
 
     run_id: str
-    values: Mapping[tuple[str | None, str, str], float]
+    values: Values
 
     def to_json(self) -> bytes:
-        values = [{"item": i, "file": f, "value": v, "observed": x} for (i, f, v), x in self.values.items()]
-        return to_json({"schema": SCHEMA, "run_id": self.run_id, "values": values})
+        return to_json({"schema": SCHEMA, "run_id": self.run_id, "values": _entries(self.values)})
 
     @classmethod
     def from_json(cls, text: bytes) -> Baseline:
         """Raises ValueError."""
         data = from_json(text)
         try:
-            values = {(v["item"], v["file"], v["value"]): float(v["observed"]) for v in data["values"]}
-            return cls(data["run_id"], values)
+            return cls(data["run_id"], _values(data["values"]))
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a baseline: {error!r}") from error
+
+
+KEPT_RUNS = 30
+"""The published runs that `trend` looks back on."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What checks saw in the last published runs, the oldest first: (run id, values)."""
+
+    runs: tuple[tuple[str, Values], ...] = ()
+
+    def of(self, key: tuple[str | None, str, str]) -> list[float]:
+        """The values of one check, the oldest first."""
+        return [values[key] for _, values in self.runs if key in values]
+
+    def after(self, run_id: str, values: Values) -> History:
+        """With one more run. A run that is in it already, because a retry publishes again, is replaced."""
+        return History((*(run for run in self.runs if run[0] != run_id), (run_id, values))[-KEPT_RUNS:])
+
+    def to_json(self) -> bytes:
+        runs = [{"run_id": run_id, "values": _entries(values)} for run_id, values in self.runs]
+        return to_json({"schema": SCHEMA, "runs": runs})
+
+    @classmethod
+    def from_json(cls, text: bytes) -> History:
+        """Raises ValueError."""
+        data = from_json(text)
+        try:
+            return cls(tuple((str(run["run_id"]), _values(run["values"])) for run in data["runs"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a history of checks: {error!r}") from error
+
+
+def _entries(values: Values) -> list[dict[str, Any]]:
+    return [{"item": i, "file": f, "value": v, "observed": x} for (i, f, v), x in values.items()]
+
+
+def _values(entries: Any) -> Values:
+    return {(v["item"], v["file"], v["value"]): _number(v["observed"]) for v in entries}
+
+
+def _number(value: Any) -> float:
+    """Whole numbers stay whole, however large."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else float(value)
 
 
 def to_json(value: Mapping[str, Any]) -> bytes:

@@ -3,7 +3,8 @@
 data bucket (private)
     <workload>/versions/<run id>/[<item>/]<path>    what runs wrote; only what latest.json names is published
     <workload>/latest.json                          Version: the current version and its manifest
-    <workload>/baseline.json                        the accepted values that `max_drop` compares with
+    <workload>/baseline.json                        the accepted values that `max_drop` and `max_rise` compare with
+    <workload>/history.json                         the values of the last published runs, for `trend`
     <workload>/rejected/<run id>/[<item>/]<path>    outputs that failed a check
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
 reports bucket (public)
@@ -19,6 +20,7 @@ INDEX: Final = "index.html"
 
 LATEST: Final = "latest.json"
 BASELINE: Final = "baseline.json"
+HISTORY: Final = "history.json"
 VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
 RECORDS: Final = "_runs"
@@ -104,6 +106,10 @@ def latest_key(workload: str) -> str:
 
 def baseline_key(workload: str) -> str:
     return f"{workload}/{BASELINE}"
+
+
+def history_key(workload: str) -> str:
+    return f"{workload}/{HISTORY}"
 
 
 def record_key(workload: str, run_id: str, item: str | None = None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+from .checks import Check, from_entry, to_entry
 from .keys import check_segment
 from .kinds import KINDS, PAGES, SERVICES, Kind
 
@@ -38,17 +39,6 @@ class Connection:
     driver: str
     host: str
     port: int
-
-
-@dataclass(frozen=True)
-class Check:
-    """One [[check]]: the number at `value` (dotted) in the JSON file `file` of outputs/ must keep within the limits."""
-
-    file: str
-    value: str
-    min: float | None = None
-    max: float | None = None
-    max_drop: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +92,7 @@ class TaskSettings:
         value["reads"] = [_without_none(asdict(read)) for read in self.reads]
         value["connections"] = [asdict(connection) for connection in self.connections]
         value["params"] = dict(self.params)
-        value["checks"] = [asdict(check) for check in self.checks]
+        value["checks"] = [to_entry(check) for check in self.checks]
         return json.dumps(value, separators=(",", ":"))
 
     @classmethod
@@ -210,12 +200,19 @@ def _reads(value: Mapping[str, Any], name: str) -> tuple[Read, ...]:
     return reads
 
 
+def _checks(value: Mapping[str, Any], name: str) -> tuple[Check, ...]:
+    try:
+        return tuple(map(from_entry, _list(value, name)))
+    except ValueError as error:
+        raise _wrong(name, value[name], f"a list of checks: {error}") from None
+
+
 _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "reports_bucket": _text,
     "reports_url": _text,
     "reads": _reads,
     "connections": _entries(Connection),
-    "checks": _entries(Check),
+    "checks": _checks,
     "fan_out": lambda value, name: tuple(check_segment(item) for item in _texts(value, name)),
     "retries": _whole,
     "timeout_seconds": _positive,

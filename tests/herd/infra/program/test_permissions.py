@@ -23,7 +23,8 @@ from herd.infra.permissions.workload import (
     task_permissions,
     tasks_trust,
 )
-from herd.infra.spec.load import AnySpec, ApiSpec, Check, JobSpec, Read, ReportSpec
+from herd.infra.spec.checks import ValueCheck
+from herd.infra.spec.load import AnySpec, ApiSpec, JobSpec, Read, ReportSpec
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program
 
 CONTEXT = Context(SETTINGS, Naming("herd", "dev"), Account(ACCOUNT, REGION))
@@ -32,7 +33,8 @@ CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/herd-dev"
 
 COMMON: dict[str, Any] = {"owner": "data@example.com", "review_by": date(2027, 6, 30), "command": ("x",)}
 JOB = JobSpec(name="train", folder=Path("jobs/train"), reads=(Read(name="ingest"),), **COMMON)
-CHECKED = JOB.model_copy(update={"checks": (Check(file="m.json", value="auc", max_drop=0.1),)})
+CHECKED = JOB.model_copy(update={"checks": (ValueCheck(file="m.json", value="auc", max_drop=0.1),)})
+TRENDING = JOB.model_copy(update={"checks": (ValueCheck(file="m.json", value="auc", trend=4),)})
 REPORT = ReportSpec(name="page", folder=Path("reports/page"), **COMMON)
 API = ApiSpec(name="answers", folder=Path("apis/answers"), reads=(Read(name="train"),), **COMMON)
 ALONE = ApiSpec(name="alone", folder=Path("apis/alone"), **COMMON)
@@ -98,6 +100,10 @@ TASK_CASES: list[tuple[str, AnySpec, str, str, dict[str, str], bool]] = [
     ("the first baseline", CHECKED, PUT, f"{DATA}/train/baseline.json", {"s3_if_none_match": "*"}, True),
     ("a new baseline", CHECKED, PUT, f"{DATA}/train/baseline.json", {}, False),
     ("reading the baseline", CHECKED, GET, f"{DATA}/train/baseline.json", {}, True),
+    ("a history without a trend", CHECKED, PUT, f"{DATA}/train/history.json", {}, False),
+    ("its history", TRENDING, PUT, f"{DATA}/train/history.json", {}, True),
+    ("reading its history", TRENDING, GET, f"{DATA}/train/history.json", {}, True),
+    ("another's history", TRENDING, PUT, f"{DATA}/ingest/history.json", {}, False),
     ("a job publishing a page", JOB, PUT, f"{REPORTS}/train/index.html", {}, False),
     ("a report's page", REPORT, PUT, f"{REPORTS}/page/index.html", {}, True),
     ("another's page", REPORT, PUT, f"{REPORTS}/other/index.html", {}, False),

@@ -14,7 +14,8 @@ import pytest
 
 from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection
-from herd.infra.spec.load import ApiSpec, Check, JobSpec, Read, Replicas, ReportSpec
+from herd.infra.spec.checks import ValueCheck
+from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec
 from herd.targets import exports
 from herd.targets.exports import Exports
 from tests.herd.infra.program.mocks import ACCOUNT, PROGRAM, REGION, SETTINGS, TEAM, Program, run_program, write_team
@@ -53,6 +54,9 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "Check.min": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.6', {}),
     "Check.max": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax = 0.6', {}),
     "Check.max_drop": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_drop = 0.1', {}),
+    "Check.max_rise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_rise = 0.1', {}),
+    "Check.trend": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\ntrend = 4', {}),
+    "Check.otherwise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5\notherwise = "warn"', {}),
     "port": (API, "port = 8100", {}),
     "health": (API, 'health = "/up"', {}),
     "start_minutes": (API, "start_minutes = 4", {}),
@@ -98,7 +102,9 @@ def inline(value: Any) -> str:
 
 def test_every_setting_has_its_case() -> None:
     fields = {field for model in (JobSpec, ReportSpec, ApiSpec) for field in model.model_fields} - GIVEN
-    parts = {f"{model.__name__}.{field}" for model in (Read, Check, Replicas) for field in model.model_fields}
+    parts = {f"{model.__name__}.{field}" for model in (Read, Replicas) for field in model.model_fields}
+    # Those of the other kinds of check reach HERD_TASK in the same way: tests/herd/infra/test_spec_checks.py.
+    parts |= {f"Check.{field}" for field in ValueCheck.model_fields}
     assert set(CHANGES) == fields | parts | {"nothing"}
 
 
