@@ -73,3 +73,17 @@ def test_the_runner_reads_what_was_accepted(cloud: Any) -> None:
     baseline.accept(cloud, "gate", "r1", baseline.values(cloud, "gate", "r1"))
     accepted = Baseline.from_json(json.dumps(cloud.objects["gate/baseline.json"]).encode())
     assert accepted.values == {("forest", "metrics.json", "auc"): 0.8, ("logistic", "metrics.json", "auc"): 0.7}
+
+
+def test_the_history_of_trends_begins_anew_with_what_was_accepted(cloud: Any) -> None:
+    """It would go on rejecting the level that a person has just accepted."""
+    cloud.objects["_runs/gate/r9.json"] = {"status": "check-failed", "checks": [CHECK]}
+    cloud.objects["gate/history.json"] = {"schema": 1, "runs": [{"run_id": "r1", "values": []}]}
+    baseline.accept(cloud, "gate", "r9", baseline.values(cloud, "gate", "r9"))
+    assert [run["run_id"] for run in cloud.objects["gate/history.json"]["runs"]] == ["r9"]
+
+
+def test_what_no_baseline_compares_with_is_not_accepted(cloud: Any) -> None:
+    size = {**CHECK, "kind": "file", "value": "bytes", "observed": 12}
+    cloud.objects["_runs/gate/r1.json"] = {"status": "check-failed", "checks": [size, CHECK]}
+    assert [value.value for value in baseline.values(cloud, "gate", "r1")] == ["auc"]

@@ -108,6 +108,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (develop.try_, "try", _WORKLOADS),
     (run.run, "run", _WORKLOADS),
     (run.cancel, "cancel", _WORKLOADS),
+    (inspect.checks, "checks", _WORKLOADS),
     (run.accept, "accept", _WORKLOADS),
     (inspect.logs, "logs", _WORKLOADS),
     (inspect.outputs, "outputs", _WORKLOADS),

@@ -1,4 +1,4 @@
-"""`herd status`, `logs`, `outputs`, `open`, `explain`: look at what is deployed, what ran, where settings come from."""
+"""`herd status`, `logs`, `checks`, `outputs`, `open`, `explain`: what is deployed, what ran, where settings are."""
 
 from __future__ import annotations
 
@@ -37,6 +37,31 @@ def status(
     from herd.commands import tables
 
     tables.status(target, workloads)
+
+
+def checks(
+    name: Name,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object.")] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Show what each check of a job or report saw in its last 30 runs, and how the last one ended."""
+    from herd.commands import tables
+    from herd.runs import checks as seen_checks
+    from herd.targets.choose import choose
+
+    target = choose(environment, stack)
+    target.require_exports().workload(name)
+    last = seen_checks.last_seen(target, name)
+    if as_json:
+        import json
+        from dataclasses import asdict
+
+        console.document(json.dumps({"workload": name, "checks": [asdict(one) for one in last]}, indent=2) + "\n")
+    elif last:
+        tables.checks(last)
+    else:
+        console.note(f"no run of {name} has been checked; [[check]] in its workload.toml says what must hold")
 
 
 def logs(

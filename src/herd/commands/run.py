@@ -101,7 +101,7 @@ def accept(
     stack: Stack = None,
     yes: Yes = False,
 ) -> None:
-    """Accept what a run's checks saw, also of a rejected run: max_drop compares with these values from now on."""
+    """Accept what a run's checks saw, also of a rejected run: later runs are compared with these values."""
     from herd.runs import baseline, runs
     from herd.targets.choose import choose
 

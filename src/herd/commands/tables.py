@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from herd import console
 from herd.checkout import review_dates
 from herd.runner.contract import statuses
 from herd.runs import services
+from herd.runs.checks import Check
 from herd.runs.follow import describe, last_lines
 from herd.runs.outputs import Version
 from herd.runs.status import WorkloadState
@@ -34,6 +36,9 @@ STYLES = {
     "stopped": "yellow",
 }
 """Of a word in a table."""
+
+BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
+"""From the least to the greatest; the second for terminals that know no other characters."""
 
 TROUBLE = frozenset({"failing", "unhealthy", "rolled-back"})
 
@@ -70,6 +75,47 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         console.say()
     for review in reviews:
         console.say(f"! {review}", style="red" if review.expired else "yellow")
+
+
+def checks(checks: list[Check]) -> None:
+    """A line for each check: its values as a curve, the oldest first, and the last one; below, what failed last."""
+    rows = [
+        [
+            f"{check.item}: {check}" if check.item else str(check),
+            curve([seen.number for seen in check.seen], [seen.passed for seen in check.seen]),
+            "-" if check.seen[-1].number is None else f"{check.seen[-1].number:.6g}",
+            ", ".join(f"{name} {limit:g}" for name, limit in check.limits.items()) or "-",
+            "passed" if check.seen[-1].passed else "FAILED" if check.rejects else "WARNED",
+        ]
+        for check in checks
+    ]
+    console.table(
+        ["CHECK", "LAST RUNS", "LAST", "LIMITS", ""], rows, {"passed": "green", "FAILED": "red", "WARNED": "yellow"}
+    )
+    for check in checks:
+        if not check.seen[-1].passed:
+            console.say()
+            style = "red" if check.rejects else "yellow"
+            console.say(f"✗ {check.seen[-1].message}  [run {check.seen[-1].run_id}]", style=style)
+
+
+def curve(numbers: Sequence[float | None], passed: Sequence[bool]) -> str:
+    """Numbers as bars between the least and the greatest; `✗` where a check failed or had no number.
+
+    >>> curve([1, 2, None, 3], [True, True, False, True])
+    '▁▅✗█'
+    """
+    bars, failed = (BARS, "✗") if console.out().encoding.startswith("utf") else (ASCII_BARS, "x")
+    known = [number for number in numbers if number is not None]
+    # Halves, because the distance of two doubles may be no double.
+    low, span = min(known, default=0) / 2, max(known, default=0) / 2 - min(known, default=0) / 2
+
+    def bar(number: float) -> str:
+        return bars[round((number / 2 - low) / span * (len(bars) - 1))] if span else bars[len(bars) // 2]
+
+    return "".join(
+        bar(number) if number is not None and well else failed for number, well in zip(numbers, passed, strict=True)
+    )
 
 
 def version(version: Version) -> None:

@@ -1,4 +1,4 @@
-"""The accepted values that `max_drop` compares with: a run's own, taken over by a person."""
+"""The accepted values that `max_drop` and `max_rise` compare with: a run's own, taken over by a person."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from herd.errors import HerdError, WrongInput
-from herd.runner.contract.documents import Baseline
-from herd.runner.contract.keys import baseline_key
+from herd.runner.contract.checks import MEASURED
+from herd.runner.contract.documents import Baseline, History
+from herd.runner.contract.keys import baseline_key, history_key
 from herd.runs import runs
 from herd.targets.target import Target
 
@@ -25,7 +26,8 @@ class Value:
     def __str__(self) -> str:
         where = f"{self.item}: " if self.item else ""
         before = "nothing was accepted before" if self.accepted is None else f"was {self.accepted:g}"
-        return f"{where}{self.file}: {self.value} = {self.observed:g} ({before})"
+        asked = f"{self.file}: {self.value}" if self.file else " ".join(self.value.split())
+        return f"{where}{asked} = {self.observed:g} ({before})"
 
 
 def values(target: Target, workload: str, run_id: str) -> list[Value]:
@@ -38,7 +40,7 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
     seen = [
         Value(*_name(check), observed=float(check["observed"]), accepted=accepted.get(_name(check)))
         for check in {_name(check): check for check in record["checks"]}.values()
-        if check["observed"] is not None
+        if check["observed"] is not None and check.get("kind", "value") in MEASURED
     ]
     if not seen:
         raise HerdError(f"run {run_id} of {workload} ({record['status']}) has no checked value that could be accepted")
@@ -46,14 +48,18 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
 
 
 def accept(target: Target, workload: str, run_id: str, accepted: list[Value]) -> None:
-    """Make them the baseline. From the next run on `max_drop` compares with these values."""
-    baseline = Baseline(run_id, {(one.item, one.file, one.value): one.observed for one in accepted})
-    target.client("s3").put_object(
-        Bucket=target.exports.data_bucket,
-        Key=baseline_key(workload),
-        Body=baseline.to_json(),
-        ContentType="application/json",
-    )
+    """Make them the baseline. From the next run on `max_drop` and `max_rise` compare with these values.
+
+    The history that `trend` looks back on begins anew: it would go on rejecting the level that was accepted.
+    """
+    values = {(one.item, one.file, one.value): one.observed for one in accepted}
+    documents = {baseline_key(workload): Baseline(run_id, values).to_json()}
+    if runs.read_json(target, history_key(workload)) is not None:
+        documents[history_key(workload)] = History(((run_id, values),)).to_json()
+    for key, body in documents.items():
+        target.client("s3").put_object(
+            Bucket=target.exports.data_bucket, Key=key, Body=body, ContentType="application/json"
+        )
 
 
 def _name(entry: dict[str, Any]) -> tuple[str | None, str, str]:

@@ -263,5 +263,5 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
     assert set(settings) <= set(known), "a setting that the runner is never told"
     reads = [{"name": read, "fetch": True} if isinstance(read, str) else read for read in settings.get("reads", [])]
     limits = {"min": None, "max": None, "max_drop": None}
-    checks = [{**limits, **check} for check in settings.get("checks", [])]
+    checks = [{**(limits if "value" in check else {}), **check} for check in settings.get("checks", [])]
     return {**known, **settings, "reads": reads, "checks": checks}

@@ -146,6 +146,71 @@ def test_a_check_keeps_the_last_good_output_and_the_rejected_one(make: Make) -> 
     assert good.tags("train/versions/r5/metrics.json") == {"herd:published": "true"}
 
 
+def test_a_slow_slide_is_stopped_by_its_trend(make: Make) -> None:
+    """Four percent at a time passes every comparison with yesterday."""
+
+    def train(auc: float, run_id: str) -> int:
+        return make("train", write_auc(auc), checks=[{**AUC, "trend": 4}]).run(run_id).status
+
+    for number in range(12):
+        assert train(0.80 + 0.001 * (number % 3), f"r{number:02}") == 0
+    job = make("train", write_auc(0.7), checks=[{**AUC, "trend": 4}])
+    assert job.run("r12").status == 65
+    assert (
+        "0.7 is 101 median deviations from 0.801, the median of the last 12 published runs"
+        in job.record("r12")["reason"]
+    )
+    assert [run["run_id"] for run in job.get("train/history.json")["runs"]] == [f"r{number:02}" for number in range(12)]
+
+
+def test_yesterdays_file_again_is_not_published(make: Make) -> None:
+    checks = [{"file": "metrics.json", "changed": True}]
+    job = make("train", write_auc(0.8), checks=checks)
+    assert job.run("r1").status == 0 and job.run("r2").status == 65
+    assert make("train", write_auc(0.9), checks=checks).run("r3").status == 0
+    assert job.latest["run_id"] == "r3"
+
+
+def test_a_warning_publishes_and_is_recorded(make: Make) -> None:
+    job = make("train", write_auc(0.6), checks=[{**AUC, "min": 0.7, "otherwise": "warn"}])
+    ran = job.run("r1")
+    assert ran.status == 0 and "herd: check WARNS: metrics.json: auc = 0.6 is below min = 0.7" in ran.log
+    assert job.latest["run_id"] == "r1" and job.get("train/baseline.json") is None
+    [check] = job.record("r1")["checks"]
+    assert (check["passed"], check["otherwise"]) == (False, "warn")
+
+
+def test_tables_and_a_program_of_ones_own_are_asked_too(make: Make) -> None:
+    script = "printf 'id,delay\\n1,5\\n1,\\n' > outputs/flights.csv; echo 3 > limit"
+    checks = [
+        {"file": "flights.csv", "rows": True, "min": 2},
+        {"file": "flights.csv", "unique": ["id"]},
+        {"query": "SELECT count(*) FROM 'flights.csv'", "min": 3},
+        {"command": ["sh", "-c", "echo looking with $HERD_WORKLOAD; test $(cat limit) = 3"]},
+        {"command": ["sh", "-c", "exit 4"]},
+    ]
+    job = make("ingest", script, checks=checks)
+    ran = job.run("r1")
+    assert ran.status == 65 and "looking with ingest" in ran.log
+    assert [check["passed"] for check in job.record("r1")["checks"]] == [True, False, False, True, False]
+    assert (
+        ran.log.splitlines()[-3:]
+        == [
+            "herd: flights.csv: rows that repeat id = 1 is above max = 0",
+            "herd: query \"SELECT count(*) FROM 'flights.csv'\" = 2 is below min = 3",
+            'herd: command "sh -c exit 4" ended with exit status 4; the lines above are its own',
+        ]
+        or ran.log.splitlines()[-3:]
+    )
+
+
+def test_a_check_that_hangs_is_ended_by_the_time_limit(make: Make) -> None:
+    checks = [{"command": ["sleep", "600"]}]
+    job = make("train", write_auc(0.8), checks=checks, timeout_seconds=2, stop_seconds=1)
+    assert job.run("r1").status == 124
+    assert job.record("r1")["status"] == "timed-out" and job.latest is None
+
+
 def test_a_run_without_outputs_succeeds_and_publishes_nothing(make: Make) -> None:
     job = make("job", "echo done")
     run = job.run("r1")

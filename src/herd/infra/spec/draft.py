@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from herd.infra import capacity
 from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
 from herd.infra.spec import files, rules_workload
+from herd.infra.spec.checks import CHECKS
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
 from herd.infra.spec.models import DEFAULTABLE, KINDS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names
@@ -142,7 +143,8 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
         return [_placed(layer, table, item, problems) for item in value]
     if not isinstance(value, dict):
         return value
-    own = TABLES[table].model_fields if table in TABLES else ()
+    models = CHECKS.values() if table == "check" else [TABLES[table]] if table in TABLES else []
+    own = {name for model in models for name in model.model_fields}
     slipped = [key for key in value if key in _ALL_SETTINGS and key not in own]
     for key in slipped:
         line = layer.line(key, table)

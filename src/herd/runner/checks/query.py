@@ -50,6 +50,7 @@ class Tables:
             "memory_limit": f"{memory_mb}MB",
             "temp_directory": str(scratch),
             "preserve_insertion_order": False,
+            "enable_progress_bar": False,
             "TimeZone": "UTC",
             "allowed_directories": [f"{folder.resolve()}/" for folder in (outputs, inputs, *read)],
             "autoinstall_known_extensions": False,
