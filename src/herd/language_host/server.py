@@ -19,13 +19,18 @@ from typing import IO, Any
 import grpc
 from google.protobuf import empty_pb2
 
-from herd.language_host.wire import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
+from herd.language_host.wire import without_sdk
+
+with without_sdk():
+    from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 
 PROGRAM = Path(__file__).with_name("program.py")
 ALREADY_SHOWN = 32  # as in program.py, which cannot be imported here: it belongs to the program's interpreter
 NO_MESSAGE_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 POLICY_PACKS = {"analyzer": "pulumi.policy", "policy": "pulumi.policy"}
 """Kinds of plugin that are a module over the folder, rather than a program in it."""
+OWN_PACK = Path(__file__).parents[1] / "policy"
+"""Speaks the protocol itself: started as the program that it is, it loads nothing of Pulumi's SDK."""
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
@@ -97,7 +102,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Run a plugin written in Python (a policy pack, say) and stream what it prints: its first line is its port."""
         folder = request.info.program_directory
-        module = POLICY_PACKS.get(request.kind)
+        module = POLICY_PACKS.get(request.kind) if Path(folder).resolve() != OWN_PACK.resolve() else None
         target = ["-m", module, request.args[0], folder] if module else [folder, *request.args]
         environment = {**os.environ, **dict(entry.split("=", 1) for entry in request.env)}
         command = [interpreter(request.info), "-u", *target]

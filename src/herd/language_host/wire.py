@@ -1,7 +1,10 @@
 """The modules of Pulumi's protocol, without its SDK.
 
 They lie inside the SDK's package, and `import pulumi.runtime.proto` runs all of that first: more than half of the time
-that this process takes to start. Here the packages above them are empty shells for the time of the import.
+that a process takes to start which only speaks the protocol. In the block the packages above them are empty shells:
+
+    with without_sdk():
+        from pulumi.runtime.proto import engine_pb2
 """
 
 from __future__ import annotations
@@ -18,10 +21,9 @@ ABOVE = {"pulumi": ".", "pulumi.runtime": "runtime"}
 
 
 @contextmanager
-def _shells() -> Iterator[None]:
+def without_sdk() -> Iterator[None]:
     """Afterwards the packages are as they were, for whoever imports the SDK itself."""
-    before = {name: sys.modules.get(name) for name in ABOVE}
-    spec = importlib.util.find_spec("pulumi") if before["pulumi"] is None else None
+    spec = importlib.util.find_spec("pulumi") if "pulumi" not in sys.modules else None
     if spec is None or spec.origin is None:
         yield  # the SDK is there already, or it is missing and the import says so
         return
@@ -33,15 +35,3 @@ def _shells() -> Iterator[None]:
     finally:
         for name in ABOVE:
             del sys.modules[name]
-
-
-with _shells():
-    from pulumi.runtime.proto import (
-        engine_pb2,
-        engine_pb2_grpc,
-        language_pb2,
-        language_pb2_grpc,
-        plugin_pb2,
-    )
-
-__all__ = ["engine_pb2", "engine_pb2_grpc", "language_pb2", "language_pb2_grpc", "plugin_pb2"]

@@ -19,13 +19,16 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format
-from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
+from herd.language_host.wire import without_sdk
 from herd.policy import exceptions
 from herd.policy.catalogue import RULES, look_at, look_at_all
 from herd.policy.exceptions import EXCEPTIONS_HOLD, Exceptions, ExceptionsError
 from herd.policy.model import Finding, Resource, Rule, Stack
 from herd.policy.wire import has_unknown, plain
+
+with without_sdk():
+    from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, plugin_pb2
 
 PACK, VERSION = "herd", "1.0.0"
 NO_LIMIT = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
