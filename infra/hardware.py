@@ -23,5 +23,5 @@ class Hardware:
         self.cluster = Cluster(context, project, workloads, self.network, self.roles.instances)
         # The way out to the databases that workloads name.
         self.connections = Connections(context, project, workloads, self.network)
-        # One for the world and one for the network, each only if an API needs it.
-        self.balancers = LoadBalancers(context, project, project.apis, self.network)
+        # One for the world and one for the network, each only if a service needs it.
+        self.balancers = LoadBalancers(context, project, project.services, self.network)

@@ -10,7 +10,7 @@ registered. After that the project is the component that everything in the envir
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pulumi
 
@@ -20,7 +20,17 @@ from herd.infra.offer import Offer
 from herd.infra.settings.frozen import Running, values
 from herd.infra.settings.load import load as load_settings
 from herd.infra.settings.schema import ADOPTABLE, Settings
-from herd.infra.spec.load import AnySpec, ApiSpec, JobSpec, ReportSpec, SpecErrors, Specs, load_specs
+from herd.infra.spec.load import (
+    AnySpec,
+    ApiSpec,
+    JobSpec,
+    ReportSpec,
+    ServiceSpec,
+    SpecErrors,
+    Specs,
+    WorkloadSpec,
+    load_specs,
+)
 
 with single_modules():
     from pulumi_aws.scheduler.schedule_group import ScheduleGroup
@@ -39,6 +49,8 @@ with single_modules():
 
 PROJECT_FILE = "Pulumi.yaml"
 
+AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -52,12 +64,11 @@ class Facts:
     def look_up(cls, settings: Settings, specs: Specs, root: Path) -> "Facts":
         """Raises pulumi.RunError with all problems of a step: whose account and environment it is, then the rest."""
         running = Running.look_up(settings)
-        apis = (spec for spec in specs.workloads.values() if isinstance(spec, ApiSpec))
-        if problems := [*refusals(apis, settings), *unreachable(specs, settings)]:
+        if problems := [*refusals(specs.services.values(), settings), *unreachable(specs, settings)]:
             raise pulumi.RunError("\n".join(problems))
         account = Account.look_up(settings)
         folders = {spec.image for spec in specs.workloads.values()}
-        is_public = settings.reports == "bucket" and any(isinstance(w, ReportSpec) for w in specs.workloads.values())
+        is_public = settings.reports == "bucket" and any(spec.is_page for spec in specs.workloads.values())
         results: dict[str, Any] = _all(
             blocked=lambda: refuse_blocked(settings) if is_public else None,
             secrets=lambda: secrets.look_up(specs, settings),
@@ -103,27 +114,36 @@ class Project(Component):
         """Of every kind, by name."""
         return list(self.specs.workloads.values())
 
+    def of(self, model: type[AnyModel]) -> list[AnyModel]:
+        """Those of one kind, or of what several kinds have in common: `project.of(ServiceSpec)`."""
+        return [spec for spec in self.workloads if isinstance(spec, model)]
+
     @property
     def jobs(self) -> list[JobSpec]:
-        return [spec for spec in self.workloads if isinstance(spec, JobSpec)]
+        return self.of(JobSpec)
 
     @property
     def reports(self) -> list[ReportSpec]:
-        return [spec for spec in self.workloads if isinstance(spec, ReportSpec)]
+        return self.of(ReportSpec)
 
     @property
     def apis(self) -> list[ApiSpec]:
-        return [spec for spec in self.workloads if isinstance(spec, ApiSpec)]
+        return self.of(ApiSpec)
+
+    @property
+    def services(self) -> list[ServiceSpec]:
+        """What always runs, of every kind."""
+        return self.of(ServiceSpec)
 
     @property
     def publishes(self) -> bool:
-        """Whether there are reports, and the settings let them be read."""
-        return bool(self.reports) and self.settings.reports != "none"
+        """Whether there are pages, and the settings let them be read."""
+        return any(spec.is_page for spec in self.workloads) and self.settings.reports != "none"
 
     @property
     def faces_internet(self) -> bool:
-        """Whether anybody outside the environment's own network calls an API."""
-        return any(api.access != "internal" for api in self.apis)
+        """Whether anybody outside the environment's own network calls a service."""
+        return any(spec.access != "internal" for spec in self.services)
 
     def export(
         self,

@@ -8,7 +8,7 @@ from string import Template
 from herd.checkout import review_dates
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
-from herd.runner.contract.kinds import FOLDERS, Kind
+from herd.runner.contract.kinds import FOLDERS, PAGES, SERVICES, Kind
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -22,7 +22,10 @@ def create(checkout: Checkout, kind: Kind, name: str) -> list[Path]:
             raise WrongInput(f"{other}/{name} is already there; names are unique over all kinds")
     folder = Path(FOLDERS[kind], name)
     written = []
-    for template in sorted((TEMPLATES / kind).glob("*.txt")):
+    example = TEMPLATES / kind
+    if not example.is_dir():  # a kind without an example of its own begins with that of its like
+        example = TEMPLATES / ("api" if kind in SERVICES else "report" if kind in PAGES else "job")
+    for template in sorted(example.glob("*.txt")):
         path = folder / template.name.removesuffix(".txt")
         text = Template(template.read_text()).substitute(name=name, review_by=review_dates.new_date())
         (checkout.root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +10,11 @@ import typer
 from herd import console
 from herd.checkout import names
 from herd.commands.options import Environment, Name, Raw
-
-
-class Kind(StrEnum):
-    """What `herd new` can make."""
-
-    job = "job"
-    report = "report"
-    api = "api"
+from herd.runner.contract.kinds import KINDS, Kind
 
 
 def new(
-    kind: Annotated[Kind, typer.Argument(show_default=False, help="What it is to be.")],
+    kind: Annotated[Kind, typer.Argument(metavar="|".join(KINDS), show_default=False, help="What it is to be.")],
     name: Annotated[
         str,
         typer.Argument(
@@ -41,7 +33,7 @@ def new(
     from herd.checkout.find import find_checkout
 
     here = find_checkout()
-    files = scaffold.create(here, kind.value, name)
+    files = scaffold.create(here, kind, name)
     console.note(f"in {here.root}:")
     for file in files:
         console.say(f"+ {file}")

@@ -20,7 +20,6 @@ def all_of(
 ) -> dict[str, str]:
     """Workload, or pipeline -> its definition as `herd up` would make it, but for the numbers of networks."""
     from herd.infra.naming import Naming
-    from herd.infra.spec.load import JobSpec, ReportSpec
     from herd.infra.states.asl import Target
     from herd.infra.states.job import job_definition
     from herd.infra.states.pipeline import pipeline_definition
@@ -28,7 +27,7 @@ def all_of(
     naming = Naming(checkout.project, environment)
     cluster = f"arn:{partition}:ecs:{region}:{account}:cluster/{naming.cluster}"
     target = Target(environment, partition, cluster, naming.bucket(account, "data"), NOWHERE, ("sg-00000000",))
-    batch = {name: spec for name, spec in specs.workloads.items() if isinstance(spec, (JobSpec, ReportSpec))}
+    batch = specs.batch
     definitions = {name: job_definition(spec, naming.family(name), target) for name, spec in batch.items()}
     machines = {name: f"arn:{partition}:states:{region}:{account}:stateMachine:{naming.machine(name)}"
                 for name in batch}  # fmt: skip

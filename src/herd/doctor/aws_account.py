@@ -15,7 +15,6 @@ from herd.deploy import definitions
 from herd.doctor.local_state import Finding
 from herd.errors import WrongInput
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
-from herd.infra.spec.models import ReportSpec
 from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
 
@@ -137,7 +136,7 @@ def _zones(account: Account) -> Finding:
 
 
 def _public_access(account: Account) -> Finding:
-    publishes = any(isinstance(spec, ReportSpec) for spec in account.specs.workloads.values())
+    publishes = any(spec.is_page for spec in account.specs.workloads.values())
     if not publishes or account.setting("reports", "bucket", "bucket") != "bucket":
         return Finding("public buckets", True, "none is needed")
     client = account.client("s3control")

@@ -1,9 +1,13 @@
 """The components that a program in `infra/` is written with, each described where it is defined.
 
-They are imported the short way (`herd.infra.imports`), which is why a program takes them from here.
+They are imported the short way (`herd.infra.imports`), which is why a program takes them from here. A kind of workload
+that is not named here has its component in `herd.infra.workloads`, which is loaded the same way.
 """
 
+from importlib import import_module
+
 from herd.infra.imports import single_modules
+from herd.infra.spec.models import KINDS
 
 with single_modules():
     from herd.infra.hardware.cluster import Cluster
@@ -20,7 +24,14 @@ with single_modules():
     from herd.infra.workloads.pipeline import PipelineMachine
     from herd.infra.workloads.report import Report
 
+    COMPONENTS: dict[str, type[Workload]] = {
+        kind: getattr(import_module(f"herd.infra.workloads.{module}"), name)
+        for kind, (module, _, name) in ((kind, entry.component.partition(".")) for kind, entry in KINDS.items())
+    }
+    """Kind -> what is made of one."""
+
 __all__ = [
+    "COMPONENTS",
     "Api",
     "Cluster",
     "Connections",

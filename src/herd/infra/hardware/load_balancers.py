@@ -212,8 +212,8 @@ class LoadBalancers:
     """The balancers that `services` need, none to two, with what they share: the security group of the tasks behind
     them and, with the setting `domain`, a Domain.
 
-        balancers = LoadBalancers(project.context, project, project.apis, network)
-        balancers.serving(project.apis[0]).balancer.dns_name
+        balancers = LoadBalancers(project.context, project, project.services, network)
+        balancers.serving(project.services[0]).balancer.dns_name
     """
 
     def __init__(

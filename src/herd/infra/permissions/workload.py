@@ -19,7 +19,7 @@ from herd.infra.context import Account, Component, Context
 from herd.infra.offer import Offer
 from herd.infra.settings.tables import Dataset
 from herd.infra.spec.checks import Measured
-from herd.infra.spec.load import BatchSpec, ReportSpec, WorkloadSpec
+from herd.infra.spec.load import BatchSpec, WorkloadSpec
 from herd.infra.storage import secrets as vault
 from herd.infra.storage.keys import key_use
 from herd.runner.contract import keys
@@ -120,7 +120,7 @@ def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
     ]
     if isinstance(spec, BatchSpec):
         statements += _writer(spec, context)
-    if isinstance(spec, ReportSpec) and context.settings.reports != "none":
+    if spec.is_page and context.settings.reports != "none":
         statements += _publisher(spec, context)
     if isinstance(spec, BatchSpec):
         statements += key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3")
@@ -172,7 +172,7 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     return statements
 
 
-def _publisher(spec: ReportSpec, context: Context) -> list[Statement]:
+def _publisher(spec: WorkloadSpec, context: Context) -> list[Statement]:
     bucket, arn = context.reports_bucket, context.account.bucket_arn
     return [
         allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, keys.all_of(spec.name))),

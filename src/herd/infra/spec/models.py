@@ -20,6 +20,7 @@ from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, AnyCheck
 from herd.infra.spec.schedule import Schedule
 from herd.infra.spec.strict import Finite, Strict
+from herd.runner.contract.kinds import PAGES as KINDS_OF_PAGES
 from herd.runner.contract.kinds import Kind
 
 Scalar = bool | int | float | str
@@ -63,6 +64,11 @@ class WorkloadSpec(Strict):
     name: Name
     kind: Kind
     folder: Path
+
+    @property
+    def is_page(self) -> bool:
+        """Is its result published as a page?"""
+        return self.kind in KINDS_OF_PAGES
 
     owner: Annotated[str, AfterValidator(words.owner)] = Field(
         description="who answers for it; a tag on all that it has", examples=["data@example.com"]
@@ -224,11 +230,14 @@ class KindOfWorkload:
 
     `model`: its settings; whether it ends (BatchSpec) or always runs (ServiceSpec) is what that derives from.
     `article`: how a sentence names one. `commands`: what one without a `command` runs, by the file that is there.
+    `component`: the class that is made of one, below `herd.infra.workloads`. It is text, because the command line knows
+    the kinds too and does without Pulumi.
     """
 
-    model: type[JobSpec] | type[ReportSpec] | type[ApiSpec]
+    model: type[AnySpec]
     article: str
     commands: Commands
+    component: str
 
     @property
     def is_service(self) -> bool:
@@ -237,11 +246,11 @@ class KindOfWorkload:
 
 
 KINDS: Mapping[Kind, KindOfWorkload] = {
-    "job": KindOfWorkload(JobSpec, "a job", SCRIPTS),
-    "report": KindOfWorkload(ReportSpec, "a report", {**SCRIPTS, **PAGES}),
-    "api": KindOfWorkload(ApiSpec, "an api", SCRIPTS),
+    "job": KindOfWorkload(JobSpec, "a job", SCRIPTS, "job.Job"),
+    "report": KindOfWorkload(ReportSpec, "a report", {**SCRIPTS, **PAGES}, "report.Report"),
+    "api": KindOfWorkload(ApiSpec, "an api", SCRIPTS, "api.Api"),
 }
-"""Beside its line here a kind has a component in `herd.infra.workloads`, which `infra/outputs.py` makes."""
+"""`infra/outputs.py`, which is the team's, makes the components."""
 
 GIVEN = frozenset({"name", "kind", "folder"})
 """Fields that no settings file contains."""

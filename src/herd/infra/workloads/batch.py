@@ -10,7 +10,7 @@ from pulumi_aws.scheduler.schedule import Schedule as AwsSchedule
 from pulumi_aws.sfn.state_machine import StateMachine
 
 from herd.infra.context import Component
-from herd.infra.spec.load import JobSpec, ReportSpec, Schedule
+from herd.infra.spec.load import BatchSpec, Schedule
 from herd.infra.spec.schedule import end_of
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -29,7 +29,7 @@ class BatchWorkload(Workload):
     def __init__(
         self,
         kind: str,
-        spec: JobSpec | ReportSpec,
+        spec: BatchSpec,
         platform: Platform,
         pipeline: str | None,
         parent: pulumi.Resource,
@@ -81,7 +81,7 @@ def schedule(
     of: str,
     when: Schedule,
     timezone: str,
-    vouched: Collection[JobSpec | ReportSpec],
+    vouched: Collection[BatchSpec],
     machine: StateMachine,
     platform: Platform,
     parent: Component,

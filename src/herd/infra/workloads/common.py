@@ -25,7 +25,7 @@ from herd.infra.hardware.network import Network
 from herd.infra.images.image import Images
 from herd.infra.offer import is_arm64
 from herd.infra.permissions.workload import PlatformRoles, workload_role
-from herd.infra.spec.load import AnySpec, ReportSpec, Schedule, ServiceSpec, WorkloadSpec
+from herd.infra.spec.load import Schedule, ServiceSpec, WorkloadSpec
 from herd.infra.states.asl import Target
 from herd.infra.states.job import CONTAINER
 from herd.infra.storage import secrets as vault
@@ -116,7 +116,7 @@ class Place:
 class Workload(Component):
     """The part that all kinds have in common. Six to seven resources with the component itself."""
 
-    def __init__(self, kind: str, spec: AnySpec, platform: Platform, parent: pulumi.Resource) -> None:
+    def __init__(self, kind: str, spec: WorkloadSpec, platform: Platform, parent: pulumi.Resource) -> None:
         super().__init__(kind, spec.name, parent)
         self.context = platform.context
         self.secrets = sorted(vault.needed(spec, self.context.settings.connections))
@@ -146,7 +146,7 @@ class Workload(Component):
             "task_definition": self.task_definition.family,
         }
 
-    def _task_definition(self, spec: AnySpec, platform: Platform) -> TaskDefinition:
+    def _task_definition(self, spec: WorkloadSpec, platform: Platform) -> TaskDefinition:
         image, context = self.image, self.context
         pool = context.offer.pool(spec.hardware)
         containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
@@ -187,7 +187,7 @@ def missed_schedules(context: Context, parent: Component) -> Queue:
 
 
 def container(
-    spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None
+    spec: WorkloadSpec, context: Context, image: str, content_hash: str, reports_url: str | None
 ) -> dict[str, Any]:
     """The one container of a task definition, as ECS takes it.
 
@@ -232,17 +232,17 @@ def container(
     }
 
 
-def injected(spec: AnySpec, context: Context) -> list[dict[str, str]]:
+def injected(spec: WorkloadSpec, context: Context) -> list[dict[str, str]]:
     """The variables whose values ECS fetches when a task starts; the definition holds their addresses only."""
     connections = context.settings.connections
     wanted = {names.connection_secret(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
     return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
 
 
-def task(spec: AnySpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> TaskSettings:
+def task(spec: WorkloadSpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> TaskSettings:
     """The content of HERD_TASK in the task definition."""
     settings = context.settings
-    publishes = isinstance(spec, ReportSpec) and reports_url is not None
+    publishes = spec.is_page and reports_url is not None
     service = spec if isinstance(spec, ServiceSpec) else None
     return replace(
         task_settings(spec, settings, settings.environment, context.data_bucket),

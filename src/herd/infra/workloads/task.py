@@ -1,12 +1,12 @@
 """HERD_TASK as a workload's settings give it: the same for a task definition and for `herd try`. No Pulumi here."""
 
 from herd.infra.offer import Offering
-from herd.infra.spec.load import AnySpec, BatchSpec, ServiceSpec
+from herd.infra.spec.load import BatchSpec, ServiceSpec, WorkloadSpec
 from herd.runner.contract.checks import KINDS as CHECKS
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
 
-def task_settings(spec: AnySpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
+def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
     """What the runner needs to know of `spec`; who starts it fills in what depends on where it runs."""
     batch = spec if isinstance(spec, BatchSpec) else None
     service = spec if isinstance(spec, ServiceSpec) else None

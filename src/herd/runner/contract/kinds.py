@@ -8,7 +8,7 @@ from typing import Literal, get_args
 Kind = Literal["job", "report", "api"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-FOLDERS: Mapping[Kind, str] = {"job": "jobs", "report": "reports", "api": "apis"}
+FOLDERS: Mapping[Kind, str] = {kind: f"{kind}s" for kind in KINDS}
 KIND_OF_FOLDER: Mapping[str, Kind] = {folder: kind for kind, folder in FOLDERS.items()}
 
 SERVICES: frozenset[Kind] = frozenset({"api"})
