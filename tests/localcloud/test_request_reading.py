@@ -45,12 +45,13 @@ def operations() -> list[tuple[str, str]]:
     for service, method, _ in CALLS.values():
         every = models.model(service).operation_names
         known |= {(service, name) for name in every if name.replace("_", "").lower() == method.replace("_", "")}
-    known |= {("s3", name) for name in models.model("s3").operation_names if name not in OTHER_HOSTS}
+    known |= {("s3", name) for name in models.model("s3").operation_names if name not in NOT_SENT}
     return sorted((service, name) for service, name in known if models.operation(service, name) is not None)
 
 
-OTHER_HOSTS = ("WriteGetObjectResponse", "CreateSession", "ListDirectoryBuckets")
-"""Operations of S3 that are asked for at addresses that the local cloud does not have."""
+NOT_SENT = ("BucketCORSPreflightCheck", "ObjectCORSPreflightCheck", "PostObject",
+            "CreateSession", "ListDirectoryBuckets", "WriteGetObjectResponse")  # fmt: skip
+"""Of S3, what browsers ask for, which boto3 does not know, and what is asked for at addresses of other kinds."""
 
 OPERATIONS = operations()
 
@@ -90,7 +91,7 @@ class Arguments:
         return shape.metadata.get("min") or 7
 
     def _structure(self, shape: Any, depth: int) -> dict[str, Any]:
-        if getattr(shape, "is_document_type", False) or depth >= MOST_NESTED:
+        if getattr(shape, "is_document_type", False):
             return {}
         if getattr(shape, "is_tagged_union", False):  # has one of its members
             name = self._chance.choice(sorted(shape.members)) if self._optional else next(iter(shape.members))
@@ -118,7 +119,7 @@ class Arguments:
         return word.ljust(shape.metadata.get("min") or 0, "-")
 
 
-REAL = {"CopySource": "own/own"}
+REAL = {"Bucket": "own", "CopySource": "own/own", "ChecksumAlgorithm": "CRC32"}
 """Arguments that are read strictly, and what they may be."""
 
 WRITTEN = ("ContentMD5",)
@@ -439,3 +440,47 @@ def test_most_operations_reach_moto(server: Server) -> None:
     """So that the two tests above are about something."""
     outcomes = [outcome(server, request) for each in OPERATIONS if (request := written(server, *each)) is not None]
     assert outcomes.count("same") > 0.6 * len(OPERATIONS)
+
+
+# --- kinds that made-up requests have shown --------------------------------------------------------------------------
+
+
+def signed(service: str, method: str, url: str, body: bytes = b"", *headers: tuple[str, str]) -> Request:
+    scope = f"AWS4-HMAC-SHA256 Credential=a/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    return Request(method, url, [("Host", "localhost"), ("Authorization", scope), *headers], body, "root")
+
+
+FORM_TYPE = ("Content-Type", "application/x-www-form-urlencoded")
+
+REFUSED = {
+    "a load balancer's form without a version": signed(
+        "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers", FORM_TYPE),
+    "a form of a version that no API has": signed(
+        "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers&Version=2015-12-02", FORM_TYPE),
+    "a body that is no text": signed(
+        "scheduler", "PUT", "/schedules/own", b"\xe9", ("Content-Type", "text/plain")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_moto_fails_at_is_refused(server: Server, case: str) -> None:
+    assert outcome(server, REFUSED[case]) == "refused"
+    assert server.handle(REFUSED[case]).status == 400
+
+
+SAME = {
+    "values without a name": signed("s3", "GET", "/own?encryption&&&=&=x"),
+    "a target, for a bucket": signed("s3", "GET", "/own?policy", b"", ("X-Amz-Target", "x.DeleteSecret")),
+    "a target, for an object": signed("s3", "GET", "/own/own", b"", ("X-Amz-Target", "x.DeleteSecret")),
+    "a target, for S3 Control": signed(
+        "s3", "GET", "/v20180820/configuration/publicAccessBlock", b"", ("X-Amz-Target", "x.DeleteSecret"),
+        ("x-amz-account-id", ACCOUNT)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_what_says_nothing_is_left_out(server: Server, case: str) -> None:
+    assert outcome(server, SAME[case]) == "same"
+    call = read(SAME[case], address(SAME[case], ACCOUNT, REGION))
+    assert "" not in call.query and "x-amz-target" not in call.headers
+    assert call.protocol == "rest-xml" and call.operation != "DeleteSecret"

@@ -29,11 +29,14 @@ Pairs = dict[str, str]
 
 
 def pairs(text: str) -> Pairs:
-    """The names and values of a query or form, decoded once, each name there once. Raises `Refused`."""
+    """The names and values of a query or form, decoded once, each name there once. Raises `Refused`.
+
+    A value without a name is left out: it says nothing, and parsers differ about whether it is there.
+    """
     if text.count("&") >= MAX_PARAMETERS:
         raise Refused("MalformedQueryString", f"The form has more than {MAX_PARAMETERS} parameters.")
     try:
-        found = parse_qsl(text, keep_blank_values=True, errors="strict")
+        found = [each for each in parse_qsl(text, keep_blank_values=True, errors="strict") if each[0]]
     except ValueError:
         raise Refused("MalformedQueryString", "The parameters are not encoded in UTF-8.") from None
     once(name for name, _ in found)

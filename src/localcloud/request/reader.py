@@ -32,6 +32,9 @@ _ONE = frozenset(
     ["authorization", "host", "content-type", "content-length", "content-encoding", "content-md5", "range", "if-match",
      "if-none-match", "if-modified-since", "if-unmodified-since", "smithy-protocol", "user-agent"]
 )  # fmt: skip
+_BALANCERS = {"2012-06-01": "elb", "2015-12-01": "elbv2"}
+"""Two services have one name in signatures, and are told apart by the version of their API."""
+
 _SCOPE = re.compile(r"Credential=([^,\s]+)")
 
 
@@ -101,9 +104,14 @@ def _json(call: Call) -> Call:
 def _form(call: Call) -> Call:
     fields = documents.form(call.body)
     operation = fields.get("Action", "")
-    is_classic = call.service == "elasticloadbalancing" and fields.get("Version") == "2012-06-01"
+    model = call.model
+    if call.service == "elasticloadbalancing":
+        version = fields.get("Version", "")
+        if version not in _BALANCERS:
+            raise Refused("InvalidAction", f"Could not find operation {operation} for version {version[:40]!r}")
+        model = _BALANCERS[version]
     call = replace(
-        call, operation=operation, model="elb" if is_classic else call.model, body=urlencode(fields).encode(),
+        call, operation=operation, model=model, body=urlencode(fields).encode(),
         headers={**call.headers, "content-type": f"{FORM}; charset=utf-8"},
     )  # fmt: skip
     return _typed(call, fields, fields=fields)
@@ -120,6 +128,8 @@ def _rest(call: Call, path: str, query: Pairs) -> Call:
         query = {name: value for name, value in query.items() if name in wire.query}
     opaque = (call.model, operation) in models.OPAQUE
     body, document = (call.body, {}) if opaque else _rest_body(call)
+    if not opaque and not _is_text(body):
+        raise Refused("SerializationException", "The body of the request is not encoded in UTF-8.")
     if wire.body is not None and not wire.body:
         body, document = b"", {}
     elif wire.body is not None and body[:1] == b"{":
@@ -143,6 +153,14 @@ def _rest_body(call: Call) -> tuple[bytes, dict[str, Any]]:
         document = documents.json_object(call.body)
         return json.dumps(document).encode(), document
     return call.body, {}
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _posted(call: Call, path: str, query: Pairs) -> tuple[Call, str, Pairs]:

@@ -35,7 +35,11 @@ _NUMBERS = {"max-keys": 2**31, "max-uploads": 2**31, "max-parts": 2**31, "part-n
 
 
 def read(call: Call) -> Call:
-    """A call to S3 or S3 Control, of which the headers and the service are known. Raises `Refused`."""
+    """A call to S3 or S3 Control, of which the headers and the service are known. Raises `Refused`.
+
+    Neither looks at a target, by which other services name their operations.
+    """
+    call = replace(call, operation="", protocol="rest-xml")
     if call.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"):
         raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     path, _, query_text = _path_style(call).partition("?")
@@ -95,7 +99,7 @@ def _check_query(query: Pairs) -> None:
 def _headers(call: Call) -> tuple[dict[str, str], ObjectName | None]:
     """The headers that moto gets, and the object that one of them says to copy."""
     headers = {name: value for name, value in call.headers.items()
-               if name not in ("x-amz-content-sha256", "x-amz-decoded-content-length")}  # fmt: skip
+               if name not in ("x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-target")}  # fmt: skip
     # Any other name than localhost would be taken for a bucket's by moto.
     headers["host"] = "localhost"
     for name in _DATES:  # S3 passes over conditions and ranges that it cannot read

@@ -6,6 +6,7 @@ a role that may write below `own/`, and read one secret, has touched nothing els
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from localcloud import backends
 from localcloud.iam.principals import session_of
 from localcloud.request import Request, Response
 from localcloud.server import Server
@@ -223,6 +225,7 @@ def method(draft: Draft, chance: random.Random) -> Draft:
 TARGET = [("X-Amz-Target", "secretsmanager.GetSecretValue"), ("Content-Type", "application/x-amz-json-1.1")]
 FORM = [("Content-Type", "application/x-www-form-urlencoded")]
 OWN = ("own/x", "own/y")
+OWN_ETAG = f'"{hashlib.md5(b"own").hexdigest()}"'
 KEYS = b"<Delete><Object><Key>own/x</Key></Object><Object><Key>own/y</Key></Object></Delete>"
 
 DRAFTS = {
@@ -257,26 +260,35 @@ class Scene:
         who = session_of(self.role, "session")
         return self.account.server.handle(Request(draft.method, url, whole, draft.body, who))
 
+    def objects(self, bucket: str) -> dict[str, list[tuple[str, str]]]:
+        """Version and ETag of all that lies in a bucket, by its key: what moto has, so that no request is needed."""
+        keys = backends.s3(self.account.id).buckets[bucket].keys
+        return {
+            key: [(each.version_id or "", getattr(each, "etag", "deleted")) for each in versions]
+            for key, versions in keys.lists()
+        }
+
     def restore(self) -> None:
         """The role's part as it was at first: what an example wrote is nothing that the next may read."""
-        s3 = self.account.root("s3")
-        for entry in s3.list_objects_v2(Bucket=self.bucket, Prefix="own/").get("Contents", []):
-            if entry["Key"] not in OWN:
-                s3.delete_object(Bucket=self.bucket, Key=entry["Key"])
+        s3, there = self.account.root("s3"), self.objects(self.bucket)
+        for key in there:
+            if key.startswith("own/") and key not in OWN:
+                s3.delete_object(Bucket=self.bucket, Key=key)
         for key in OWN:
-            s3.put_object(Bucket=self.bucket, Key=key, Body=b"own")
+            if [etag for _, etag in there.get(key, [])] != [OWN_ETAG]:
+                s3.put_object(Bucket=self.bucket, Key=key, Body=b"own")
 
     def others(self) -> object:
         """Everything that the role may not touch."""
-        s3, secrets = self.account.root("s3"), self.account.root("secretsmanager")
-        listed = s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        account = self.account.id
+        buckets = backends.s3(account).buckets
+        secrets = backends.secretsmanager(account, REGION).secrets.values()
         return (
-            [(entry["Key"], entry["ETag"]) for entry in listed if not entry["Key"].startswith("own/")],
-            s3.list_objects_v2(Bucket=self.public).get("Contents", []),
-            [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]],
-            s3.get_bucket_versioning(Bucket=self.bucket).get("Status"),
-            [(secret["Name"], secret.get("DeletedDate")) for secret in secrets.list_secrets()["SecretList"]],
-            [user["UserName"] for user in self.account.root("iam").list_users()["Users"]],
+            {key: found for key, found in self.objects(self.bucket).items() if not key.startswith("own/")},
+            self.objects(self.public),
+            {name: (bucket.versioning_status, bucket.policy) for name, bucket in buckets.items()},
+            [(secret.name, secret.deleted_date, sorted(secret.versions)) for secret in secrets],
+            sorted(backends.iam(account).users),
         )
 
 
