@@ -18,7 +18,7 @@ import psutil
 
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config
-from localcloud.patches.stepfunctions import kept as stepfunctions_kept
+from localcloud.patches.stepfunctions import stored_executions
 
 START = datetime(2031, 3, 1, 18, 0, tzinfo=UTC)
 TWICE_A_DAY, AT_NIGHT = [f"job-{number}" for number in range(4)], "night"
@@ -132,7 +132,7 @@ def settle(cloud: LocalCloud, record: Path, due: int) -> int:
 
     def over() -> bool:
         with server.lock:
-            running = stepfunctions_kept.running(server.account)
+            running = stored_executions.running(server.account)
         upcoming = [armed.due for armed in agent.schedules._armed.values()]
         armed = len(upcoming) == 5 and all(moment and moment > cloud._clock.now() for moment in upcoming)
         return armed and not running and not agent.tasks.alive()

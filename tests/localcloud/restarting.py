@@ -21,7 +21,7 @@ from typing import Any
 
 from localcloud.cloud import LocalCloud
 from localcloud.config import Config
-from localcloud.runtime import executions as executions_kept
+from localcloud.runtime.executions import HISTORY_SECONDS
 
 SCRIPT = """
 echo "hello from $1"
@@ -92,7 +92,7 @@ def make(cloud: LocalCloud, home: Path) -> None:
         )
     )
     wait(lambda: [len(stream["events"]) for stream in logs(client("logs")).values()] == [1] * 8)
-    time.sleep(executions_kept.HISTORY_SECONDS)  # histories of running executions are written so often
+    time.sleep(HISTORY_SECONDS)  # histories of running executions are written so often
     long = machines["long"].replace(":stateMachine:", ":execution:") + ":long-1"
     wait(lambda: history_kept(cloud, long) == len(sfn.get_execution_history(executionArn=long)["events"]))
 

@@ -198,7 +198,7 @@ def test_only_files_that_the_store_knows_to_be_in_vain_go(account: Account, monk
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    for where, name in ((os, "replace"), (objects.s3_kept, "describe")):
+    for where, name in ((os, "replace"), (objects.stored_objects, "describe")):
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             patched.setattr(where, name, killed)
             patched.setattr(Path, "unlink", lambda *_, **__: None)

@@ -8,11 +8,49 @@ needs of the running cloud (its lock, its agent) it finds by account in `hooks`,
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from importlib.metadata import version
 
-from localcloud.patches.ec2 import api as ec2  # before any other part of moto is loaded
+import localcloud.patches.ec2.api  # noqa: F401 - before any other part of moto is loaded
 
 MOTO_VERSION = "5.2.5"
+
+MODULES = (
+    "core",
+    "access_logs",
+    "awslambda.api",
+    "ec2.api",
+    "ecs.api",
+    "ecs.clusters",
+    "ecs.services",
+    "elbv2.api",
+    "ecr",
+    "events",
+    "iam.api",
+    "s3.api",
+    "scheduler",
+    "autoscaling",
+    "stepfunctions.api",
+    "stepfunctions.language",
+    "stepfunctions.patience",
+    "stepfunctions.tasks",
+    "sts",
+    "ecs.stopped_tasks",
+    "logs.log_streams",
+    "stepfunctions.stored_executions",
+    "acm",
+    "iam.providers",
+    "ec2.launch_templates",
+    "logs.metric_filters",
+    "cloudwatch",
+    "s3.notifications",
+    "sqs",
+    "cloudfront",
+    "elbv2.certificates",
+    "judged",  # what the others have put in place is held too
+    "determinism",  # all modules of moto that are in use are loaded
+)
+"""The patches in the order in which they are applied: each module has a function `apply`."""
 
 _applied = False
 _apply_lock = threading.Lock()
@@ -30,77 +68,6 @@ def apply() -> None:
             return
         if version("moto") != MOTO_VERSION:
             raise WrongMoto(f"the local cloud needs moto {MOTO_VERSION}, installed is {version('moto')}")
-        from localcloud.patches import (
-            access_logs,
-            acm,
-            autoscaling,
-            cloudfront,
-            cloudwatch,
-            core,
-            determinism,
-            ecr,
-            events,
-            judged,
-            scheduler,
-            sqs,
-            sts,
-        )
-        from localcloud.patches.awslambda import api as awslambda
-        from localcloud.patches.ec2 import launch_templates
-        from localcloud.patches.ecs import api as ecs
-        from localcloud.patches.ecs import clusters as ecs_clusters
-        from localcloud.patches.ecs import kept as ecs_kept
-        from localcloud.patches.ecs import services as ecs_services
-        from localcloud.patches.elbv2 import api as elbv2
-        from localcloud.patches.elbv2 import certificates as listener_certificates
-        from localcloud.patches.iam import api as iam
-        from localcloud.patches.iam import providers as iam_providers
-        from localcloud.patches.logs import kept as logs_kept
-        from localcloud.patches.logs import metric_filters
-        from localcloud.patches.s3 import api as s3
-        from localcloud.patches.s3 import notifications as s3_notifications
-        from localcloud.patches.stepfunctions import api as stepfunctions_api
-        from localcloud.patches.stepfunctions import kept as stepfunctions_kept
-        from localcloud.patches.stepfunctions import language as stepfunctions_language
-        from localcloud.patches.stepfunctions import patience as stepfunctions_patience
-        from localcloud.patches.stepfunctions import tasks as stepfunctions_tasks
-
-        modules = (
-            core,
-            access_logs,
-            awslambda,
-            ec2,
-            ecs,
-            ecs_clusters,
-            ecs_services,
-            elbv2,
-            ecr,
-            events,
-            iam,
-            s3,
-            scheduler,
-            autoscaling,
-            stepfunctions_api,
-            stepfunctions_language,
-            stepfunctions_patience,
-            stepfunctions_tasks,
-            sts,
-            ecs_kept,
-            logs_kept,
-            stepfunctions_kept,
-            acm,
-            iam_providers,
-            judged,
-            launch_templates,
-            metric_filters,
-            cloudwatch,
-            s3_notifications,
-            sqs,
-            cloudfront,
-            listener_certificates,
-            judged,
-            determinism,
-        )
-        for module in modules:
-            module.apply()
+        for name in MODULES:
+            import_module(f"{__name__}.{name}").apply()
         _applied = True

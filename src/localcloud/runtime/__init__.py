@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.patches.logs import kept as logs_kept
-from localcloud.patches.stepfunctions import kept as stepfunctions_kept
+from localcloud.patches.logs import log_streams
+from localcloud.patches.stepfunctions import stored_executions
 from localcloud.request import Call, Request, Response
 from localcloud.runtime.executions import Executions
 from localcloud.runtime.logs import Logs
@@ -52,8 +52,8 @@ class Runtime:
             objects, events = self.objects.restore(journal_is_whole), self.logs.restore(journal_is_whole)
             executions, aborted = self.executions.restore(journal_is_whole)
             tasks, stopped = self.tasks.restore(journal_is_whole)
-            logs_kept.connect(account, self.logs)
-            stepfunctions_kept.connect(account, self.executions)
+            log_streams.connect(account, self.logs)
+            stored_executions.connect(account, self.executions)
         log.info(
             "%d objects, %d log events, %d executions (%d aborted) and %d tasks (%d stopped) brought back in %.2f s",
             objects, events, executions, aborted, tasks, stopped, time.monotonic() - began,
@@ -79,8 +79,8 @@ class Runtime:
 
     def close(self) -> None:
         """Keep nothing from now on."""
-        logs_kept.connect(self._server.account, None)
-        stepfunctions_kept.connect(self._server.account, None)
+        log_streams.connect(self._server.account, None)
+        stored_executions.connect(self._server.account, None)
         self.executions.close()
         if self._owns_store:
             self._store.close()

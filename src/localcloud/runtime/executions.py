@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from localcloud.agent.clock import Clock
-from localcloud.patches.stepfunctions import kept
+from localcloud.patches.stepfunctions import stored_executions
 from localcloud.request import Refused
 from localcloud.runtime.store import Store, to_json
 
@@ -33,7 +33,7 @@ ABORT_SECONDS = 5.0
 
 
 class Executions:
-    """The executions of an account. A `stepfunctions_kept.Keeper`."""
+    """The executions of an account. A `stored_executions.ExecutionStore`."""
 
     def __init__(self, account: str, store: Store, lock: threading.RLock, clock: Clock):
         self._account = account
@@ -85,7 +85,7 @@ class Executions:
         )
         for (arn,) in old:
             self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
-            kept.forget(arn, machine)
+            stored_executions.forget(arn, machine)
 
     def _oldest(self) -> float:
         return (self._clock.now() - KEPT_FOR).timestamp()
@@ -107,11 +107,11 @@ class Executions:
         for arn, text, history in self._store.read("SELECT arn, told, history FROM execution ORDER BY started"):
             told = json.loads(text)
             if told["status"] == "RUNNING":
-                moment, events = kept.now(), json.loads(history)
+                moment, events = stored_executions.now(), json.loads(history)
                 told |= {"status": "ABORTED", "stopped": moment.isoformat(), "cause": STOPPED}
-                self._write(told, [*events, kept.aborted_event(events, STOPPED, moment)])
+                self._write(told, [*events, stored_executions.aborted_event(events, STOPPED, moment)])
                 aborted += 1
-            if kept.revive(told, self):
+            if stored_executions.revive(told, self):
                 count += 1
             elif journal_is_whole:
                 self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
@@ -121,7 +121,7 @@ class Executions:
 
     def find_again(self) -> None:
         """Put back what waits for a machine that is there now."""
-        self.homeless = [told for told in self.homeless if not kept.revive(told, self)]
+        self.homeless = [told for told in self.homeless if not stored_executions.revive(told, self)]
 
     def _follow(self) -> None:
         """Write down now and then how far running executions are."""
@@ -130,7 +130,7 @@ class Executions:
             if self._closed:
                 return
             with self._lock:
-                running = kept.running(self._account)
+                running = stored_executions.running(self._account)
                 if not running:
                     self._going.clear()
                 for execution in running:
@@ -138,7 +138,7 @@ class Executions:
             time.sleep(HISTORY_SECONDS)
 
     def _note(self, execution: Any) -> None:
-        history = kept.history(execution)
+        history = stored_executions.history(execution)
         if len(history) == self._lengths.get(execution.exec_arn):
             return
         self._lengths[execution.exec_arn] = len(history)
@@ -150,9 +150,9 @@ class Executions:
     def abort_running(self) -> None:
         """Stop what runs and wait for its end, so that nobody takes the end of its tasks for a failure of theirs."""
         with self._lock:
-            running = kept.running(self._account)
+            running = stored_executions.running(self._account)
             for execution in running:
-                kept.abort(execution, STOPPED)
+                stored_executions.abort(execution, STOPPED)
         deadline = time.monotonic() + ABORT_SECONDS
         for execution in running:
             execution.finished.wait(max(0.0, deadline - time.monotonic()))

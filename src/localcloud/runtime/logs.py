@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localcloud.agent.clock import Clock
-from localcloud.patches.logs import kept as logs_kept
+from localcloud.patches.logs import log_streams
 from localcloud.runtime.store import Store
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SWEPT_EVERY = timedelta(hours=1)
 
 
 class Logs:
-    """The log events of an account. A `logs_kept.Keeper`."""
+    """The log events of an account. A `log_streams.EventStore`."""
 
     def __init__(self, account: str, store: Store, clock: Clock):
         self._account = account
@@ -79,7 +79,7 @@ class Logs:
             return
         self._swept = now
         for key, number in list(self._ids.items()):
-            days = logs_kept.retention_days(self._account, *key[:2])
+            days = log_streams.retention_days(self._account, *key[:2])
             if days and self._latest[number] < now - timedelta(days=days):
                 self._forget(key)
 
@@ -87,7 +87,7 @@ class Logs:
         number = self._drop(key)
         with self._store.changing() as file:
             file.execute("DELETE FROM stream WHERE id = ?", (number,))
-        logs_kept.forget(self._account, *key)
+        log_streams.forget(self._account, *key)
 
     def _drop(self, key: tuple[str, str, str]) -> int:
         number = self._ids.pop(key)
@@ -110,7 +110,7 @@ class Logs:
                     f"DELETE FROM event WHERE stream = ? AND id <= ({newest})", (number, number, EVENTS_KEPT_PER_STREAM)
                 )
                 written = EVENTS_KEPT_PER_STREAM
-                logs_kept.shorten(self._account, *stream, EVENTS_KEPT_PER_STREAM)
+                log_streams.drop_events(self._account, *stream, EVENTS_KEPT_PER_STREAM)
         self._written[number] = written
 
     def _delete(self, region: str, group: str, stream: str | None) -> None:
@@ -143,7 +143,7 @@ class Logs:
             events = self._store.read(
                 "SELECT timestamp, ingested, message FROM event WHERE stream = ? ORDER BY id", (number,)
             )
-            if not logs_kept.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
+            if not log_streams.revive(self._account, region, group, name, datetime.fromisoformat(created), events):
                 waiting.append(stream)
                 continue
             self._ids[region, group, name] = number

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from localcloud.patches.s3 import kept as s3_kept
+from localcloud.patches.s3 import stored_objects
 from localcloud.request import Call, Refused, Request, Response
 from localcloud.runtime.store import Store, to_json
 from localcloud.unreadable import Reason, Unreadable
@@ -50,12 +50,12 @@ class Objects:
         Raises `Refused` when the disk takes no more; the objects are then as they were.
         """
         bucket, keys = call.bucket, [call.key] if call.key else [each.key for each in call.deleted]
-        before = {key: s3_kept.versions(self._account, bucket, key) for key in keys}
+        before = {key: stored_objects.versions(self._account, bucket, key) for key in keys}
         response = carry_out(request)
         if response.status >= 400:
             return response
         if not keys:  # a form: its key is somewhere in the body
-            keys = s3_kept.keys(self._account, bucket)
+            keys = stored_objects.keys(self._account, bucket)
         try:
             named = "versionId" in call.query or any(each.version for each in call.deleted)
             for key in keys:
@@ -63,20 +63,22 @@ class Objects:
         except (OSError, sqlite3.Error) as error:
             log.error("%s was not carried out: the objects cannot be written: %s", call.name, error)
             for key, versions in before.items():
-                s3_kept.put_versions(self._account, bucket, key, versions)
+                stored_objects.put_versions(self._account, bucket, key, versions)
             message = f"{call.name} was not carried out: the local cloud's objects cannot be written: {error}"
             raise Refused("ServiceUnavailable", message, 503) from error
         return response
 
     def _keep(self, bucket: str, key: str, all_versions: bool) -> None:
         """Write down an object's versions. Older ones change only when a request names one."""
-        versions = s3_kept.versions(self._account, bucket, key)
+        versions = stored_objects.versions(self._account, bucket, key)
         rows = []
         for place, version in enumerate(versions):
             if not all_versions and place < len(versions) - 2 and getattr(version, "kept_place", None) == place:
                 continue
-            content, size = (None, 0) if s3_kept.is_marker(version) else (self._file_of(version), version.contentsize)
-            told = to_json(s3_kept.describe(self._account, version))
+            content, size = (
+                (None, 0) if stored_objects.is_marker(version) else (self._file_of(version), version.contentsize)
+            )
+            told = to_json(stored_objects.describe(self._account, version))
             rows.append((bucket, key, version.version_id, place, content, size, told))
         left = {version.version_id for version in versions}
         with self._store.changing() as file:
@@ -95,10 +97,10 @@ class Objects:
 
     def _file_of(self, version: Any) -> str:
         """The name of the file with a version's bytes, made if there is none."""
-        kept = s3_kept.kept_in(version)
+        kept = stored_objects.kept_in(version)
         if kept is not None:
             return kept.name
-        data = s3_kept.content(version)
+        data = stored_objects.content(version)
         name = hashlib.sha256(data).hexdigest()
         path = self._path(name)
         if not path.exists() or path.stat().st_size != len(data):
@@ -113,7 +115,7 @@ class Objects:
             except BaseException:
                 Path(draft).unlink(missing_ok=True)
                 raise
-        s3_kept.keep_in(version, path)
+        stored_objects.keep_in(version, path)
         return name
 
     def _drop(self, names: Collection[str]) -> None:
@@ -142,8 +144,8 @@ class Objects:
             raise Unreadable(self._folder, Reason.damaged, some)
         rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
         for bucket, key, content, size, told in self._store.read(rows):
-            file = s3_kept.FileBytes(self._path(content), size) if content else None
-            found[bucket, key].append(s3_kept.revive(self._account, bucket, key, json.loads(told), file))
+            file = stored_objects.FileBytes(self._path(content), size) if content else None
+            found[bucket, key].append(stored_objects.revive(self._account, bucket, key, json.loads(told), file))
         self.homeless = found
         count = self.find_again()
         if journal_is_whole:
@@ -162,8 +164,8 @@ class Objects:
         for (bucket, key), versions in self.homeless.items():
             try:
                 # What has been written since under the same name is newer.
-                if not s3_kept.versions(self._account, bucket, key):
-                    s3_kept.put_versions(self._account, bucket, key, versions)
+                if not stored_objects.versions(self._account, bucket, key):
+                    stored_objects.put_versions(self._account, bucket, key, versions)
                     count += len(versions)
             except KeyError:
                 waiting[bucket, key] = versions

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
-from localcloud.patches.ecs import kept as ecs_kept
+from localcloud.patches.ecs import stopped_tasks
 from localcloud.runtime.executions import STOPPED
 from localcloud.runtime.store import Store, to_json
 
@@ -32,7 +32,7 @@ class Tasks:
 
     def task_changed(self, task: Any) -> None:
         stopped = time.time() if task.last_status == "STOPPED" else None
-        told = to_json(ecs_kept.describe(task))
+        told = to_json(stopped_tasks.describe(task))
         self._write("INSERT OR REPLACE INTO task VALUES (?, ?, ?)", (task.task_arn, stopped, told))
 
     def task_forgotten(self, arn: str) -> None:
@@ -66,7 +66,7 @@ class Tasks:
         """Forget tasks and services whose clusters are gone: nobody can ask for them any more."""
         for table in ("task", "service"):
             for (arn,) in self._store.read(f"SELECT arn FROM {table}"):
-                if not ecs_kept.has_cluster(self._account, arn):
+                if not stopped_tasks.has_cluster(self._account, arn):
                     self._write(f"DELETE FROM {table} WHERE arn = ?", (arn,))
 
     def restore(self, journal_is_whole: bool = True) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class Tasks:
         self._write("DELETE FROM task WHERE stopped < ?", (time.time() - SHOWN_SECONDS,))
         stopped = 0
         for arn, moment, text in self._store.read("SELECT arn, stopped, told FROM task ORDER BY stopped NULLS LAST"):
-            task = ecs_kept.revive(self._account, json.loads(text))
+            task = stopped_tasks.revive(self._account, json.loads(text))
             if task is None:
                 if journal_is_whole:
                     self.task_forgotten(arn)

@@ -1,4 +1,4 @@
-"""Log streams and their events: whoever keeps them is told what comes and goes, and can bring them back."""
+"""Log streams and their events: a store is called for what comes and goes, and can bring them back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from moto.logs import models
 from localcloud import backends
 
 
-class Keeper(Protocol):
+class EventStore(Protocol):
     """Who keeps an account's log events. The server's lock is held at each call."""
 
     def stream_made(self, region: str, group: str, stream: str, created: datetime) -> None:
@@ -24,44 +24,44 @@ class Keeper(Protocol):
         """A stream is gone; None: all of its group."""
 
 
-_keepers: dict[str, Keeper] = {}
+_stores: dict[str, EventStore] = {}
 
 
-def connect(account: str, keeper: Keeper | None) -> None:
-    """From now on the account's log events are told to this keeper; None: to nobody."""
-    if keeper is None:
-        _keepers.pop(account, None)
+def connect(account: str, store: EventStore | None) -> None:
+    """From now on this store keeps the account's log events; None: nobody does."""
+    if store is None:
+        _stores.pop(account, None)
     else:
-        _keepers[account] = keeper
+        _stores[account] = store
 
 
 def apply() -> None:
-    """Tell the account's keeper."""
+    """Call the account's store for new events and streams, and for those that are deleted."""
     stream, group, backend = models.LogStream, models.LogGroup, models.LogsBackend
     stock_init, stock_put = stream.__init__, stream.put_log_events
     stock_delete_stream, stock_delete_group = group.delete_log_stream, backend.delete_log_group
 
     def init(self: Any, log_group: Any, name: str) -> None:
         stock_init(self, log_group, name)
-        if keeper := _keepers.get(self.account_id):
-            keeper.stream_made(self.region, log_group.name, name, self.creation_time)
+        if store := _stores.get(self.account_id):
+            store.stream_made(self.region, log_group.name, name, self.creation_time)
 
     def put_log_events(self: Any, log_events: list[dict[str, Any]]) -> str:
         before = len(self.events)
         token: str = stock_put(self, log_events)
-        if keeper := _keepers.get(self.account_id):
-            keeper.events_put(self.region, self.log_group.name, self.log_stream_name, self.events[before:])
+        if store := _stores.get(self.account_id):
+            store.events_put(self.region, self.log_group.name, self.log_stream_name, self.events[before:])
         return token
 
     def delete_log_stream(self: Any, log_stream_name: str) -> None:
         stock_delete_stream(self, log_stream_name)
-        if keeper := _keepers.get(self.account_id):
-            keeper.stream_deleted(self.region, self.name, log_stream_name)
+        if store := _stores.get(self.account_id):
+            store.stream_deleted(self.region, self.name, log_stream_name)
 
     def delete_log_group(self: Any, log_group_name: str) -> None:
         stock_delete_group(self, log_group_name)
-        if keeper := _keepers.get(self.account_id):
-            keeper.stream_deleted(self.region_name, log_group_name, None)
+        if store := _stores.get(self.account_id):
+            store.stream_deleted(self.region_name, log_group_name, None)
 
     stream.__init__, stream.put_log_events = init, put_log_events
     group.delete_log_stream, backend.delete_log_group = delete_log_stream, delete_log_group
@@ -92,14 +92,14 @@ def retention_days(account: str, region: str, group: str) -> int | None:
 
 
 def forget(account: str, region: str, group: str, name: str) -> None:
-    """Drop a stream, as if its time had run out. The keeper knows."""
+    """Drop a stream, as if its time had run out. The store knows."""
     found = backends.logs(account, region).groups.get(group)
     if found is not None:
         found.streams.pop(name, None)
 
 
-def shorten(account: str, region: str, group: str, name: str, count: int) -> None:
-    """Drop all events of a stream but the latest `count`. The keeper knows."""
+def drop_events(account: str, region: str, group: str, name: str, count: int) -> None:
+    """Drop all events of a stream but the latest `count`. The store knows."""
     found = backends.logs(account, region).groups.get(group)
     if found is not None and name in found.streams:
         del found.streams[name].events[:-count]

@@ -1,8 +1,8 @@
-"""Executions that outlive the thread that ran them: told to their keeper when they begin and end, and light afterwards.
+"""Executions that outlive the thread that ran them: a store is called when they begin and end.
 
 moto keeps each execution with its interpreter, its history and a copy of its state machine for ever
-(stepfunctions/parser/backend/execution.py). Here one that has ended becomes a `KeptExecution`, whose history its keeper
-reads when somebody asks; the same kind of object stands for executions of earlier processes.
+(stepfunctions/parser/backend/execution.py). Here one that has ended becomes a `StoredExecution`, whose history is read
+from its store when somebody asks; the same kind of object stands for executions of earlier processes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from localcloud import backends
 from localcloud.patches import hooks
 
 
-class Keeper(Protocol):
+class ExecutionStore(Protocol):
     """Who keeps an account's executions. The server's lock is held at each call but `history`."""
 
     def started(self, told: dict[str, Any]) -> None:
@@ -36,15 +36,15 @@ class Keeper(Protocol):
         """The events of an execution that has ended."""
 
 
-_keepers: dict[str, Keeper] = {}
+_stores: dict[str, ExecutionStore] = {}
 
 
-def connect(account: str, keeper: Keeper | None) -> None:
-    """From now on the account's executions are told to this keeper; None: to nobody."""
-    if keeper is None:
-        _keepers.pop(account, None)
+def connect(account: str, store: ExecutionStore | None) -> None:
+    """From now on this store keeps the account's executions; None: nobody does."""
+    if store is None:
+        _stores.pop(account, None)
     else:
-        _keepers[account] = keeper
+        _stores[account] = store
 
 
 INCLUDED = {"included": True}
@@ -56,12 +56,12 @@ NO_WORKER = SimpleNamespace(env=SimpleNamespace(
 """What moto asks about the inside of an execution, answered as for one that is over."""
 
 
-class KeptExecution(executions.Execution):  # type: ignore[misc]
-    """An execution that has ended. Made from what `describe` told."""
+class StoredExecution(executions.Execution):  # type: ignore[misc]
+    """An execution that has ended. Made from what `describe` returned."""
 
-    def __init__(self, told: dict[str, Any], state_machine: Any, keeper: Keeper):
+    def __init__(self, told: dict[str, Any], state_machine: Any, store: ExecutionStore):
         _, _, _, region, account, *_ = told["arn"].split(":")
-        self._keeper = keeper
+        self._store = store
         self.name, self.exec_arn, self.execution_arn = told["name"], told["arn"], told["arn"]
         self.account_id, self.region_name = account, region
         self.sm_type, self.role_arn = StateMachineType(told["type"]), told["role"]
@@ -84,7 +84,7 @@ class KeptExecution(executions.Execution):  # type: ignore[misc]
         return None if self._output is None else json.loads(self._output)
 
     def to_history_output(self) -> Any:
-        return {"events": self._keeper.history(self.exec_arn)}
+        return {"events": self._store.history(self.exec_arn)}
 
     def stop(self, *_: Any, **__: Any) -> None:
         """It has ended."""
@@ -135,15 +135,15 @@ def aborted_event(events: list[Any], cause: str, moment: datetime) -> dict[str, 
 
 
 def apply() -> None:
-    """Tell the account's keeper."""
+    """Call the account's store when an execution begins or ends, and when a state machine is deleted."""
     execution = executions.Execution
     stock_start = execution.start
 
     def start(self: Any) -> None:
-        keeper = _keeper_of(self)
-        if keeper is not None and self.exec_worker is None:
+        store = _store_of(self)
+        if store is not None and self.exec_worker is None:
             try:
-                keeper.started(describe(self))
+                store.started(describe(self))
             except Exception:
                 # models.py:245 has listed it already.
                 forget(self.exec_arn, self.state_machine.arn)
@@ -156,13 +156,13 @@ def apply() -> None:
     stock_terminated = communication.terminated
 
     def terminated(self: Any) -> None:
-        keeper, site = _keeper_of(self.execution), hooks.site(self.execution.account_id)
-        if keeper is None or site is None:
+        store, site = _store_of(self.execution), hooks.site(self.execution.account_id)
+        if store is None or site is None:
             stock_terminated(self)
             return
         with site.lock:  # so that nobody sees its end before it is kept
             stock_terminated(self)
-            _end(self.execution, keeper)
+            _end(self.execution, store)
 
     communication.terminated = terminated
 
@@ -171,14 +171,14 @@ def apply() -> None:
 
     def delete_state_machine(self: Any, arn: str) -> None:
         stock_delete(self, arn)
-        if keeper := _keepers.get(self.account_id):
-            keeper.machine_deleted(arn)
+        if store := _stores.get(self.account_id):
+            store.machine_deleted(arn)
 
     backend.delete_state_machine = delete_state_machine
 
 
-def _keeper_of(execution: Any) -> Keeper | None:
-    return None if isinstance(execution, executions.SyncExecution) else _keepers.get(execution.account_id)
+def _store_of(execution: Any) -> ExecutionStore | None:
+    return None if isinstance(execution, executions.SyncExecution) else _stores.get(execution.account_id)
 
 
 def _machine(account: str, region: str, arn: str) -> Any | None:
@@ -186,13 +186,13 @@ def _machine(account: str, region: str, arn: str) -> Any | None:
     return next((machine for machine in machines if machine.arn == arn), None)
 
 
-def _end(execution: Any, keeper: Keeper) -> None:
+def _end(execution: Any, store: ExecutionStore) -> None:
     machine = _machine(execution.account_id, execution.region_name, execution.state_machine.arn)
     if machine is None or execution not in machine.executions:
         return
     told = describe(execution)
-    if keeper.ended(told, history(execution)):
-        machine.executions[machine.executions.index(execution)] = KeptExecution(told, machine, keeper)
+    if store.ended(told, history(execution)):
+        machine.executions[machine.executions.index(execution)] = StoredExecution(told, machine, store)
 
 
 def running(account: str) -> list[Any]:
@@ -212,18 +212,18 @@ def abort(execution: Any, cause: str) -> None:
     execution.stop(stop_date=now(), error=None, cause=cause)
 
 
-def revive(told: dict[str, Any], keeper: Keeper) -> bool:
+def revive(told: dict[str, Any], store: ExecutionStore) -> bool:
     """Put an execution of an earlier process back; False if its state machine is gone."""
     _, _, _, region, account, *_ = told["arn"].split(":")
     machine = _machine(account, region, told["machine"])
     if machine is None:
         return False
-    machine.executions.append(KeptExecution(told, machine, keeper))
+    machine.executions.append(StoredExecution(told, machine, store))
     return True
 
 
 def forget(arn: str, machine_arn: str) -> None:
-    """Drop an execution that has ended: its keeper has no more room."""
+    """Drop an execution that has ended: its store has no more room."""
     _, _, _, region, account, *_ = arn.split(":")
     machine = _machine(account, region, machine_arn)
     if machine is not None:
