@@ -69,6 +69,24 @@ def peculiar_table(w: World) -> Props:
     }  # fmt: skip
 
 
+BY_WHO = {"name": "by-who", "hashKey": "who", "projectionType": "ALL"}
+
+
+CAPACITY = {"readCapacity": 1, "writeCapacity": 1}
+WITH_WHO = [{"name": "id", "type": "S"}, {"name": "at", "type": "N"}, {"name": "who", "type": "S"}]
+
+
+def provisioned_table(w: World) -> Props:
+    return {
+        "attributes": [{"name": "id", "type": "S"}, {"name": "who", "type": "S"}],
+        "hashKey": "id", **CAPACITY, "tableClass": "STANDARD",
+        "globalSecondaryIndexes": [
+            {**BY_WHO, **CAPACITY}, {**BY_WHO, **CAPACITY, "name": "keys-by-who", "projectionType": "KEYS_ONLY"},
+        ],
+        "pointInTimeRecovery": {"enabled": True, "recoveryPeriodInDays": 14},
+    }  # fmt: skip
+
+
 MESSAGES = [
     Case(
         "aws:sqs/queue:Queue",
@@ -438,6 +456,25 @@ STORES = [
         {"hashKey": "at"},
         drift=lambda w, m: w.server.client("dynamodb").update_table(TableName=m.id, DeletionProtectionEnabled=True),
     ),
+    Case(
+        "aws:dynamodb/table:Table",
+        provisioned_table,
+        {
+            "globalSecondaryIndexes": [
+                {**BY_WHO, "readCapacity": 3, "writeCapacity": 3},
+                {**BY_WHO, "name": "keys-by-who", "projectionType": "ALL"},
+            ],
+            "readCapacity": 2,
+            "tableClass": "STANDARD_INFREQUENT_ACCESS",
+            "pointInTimeRecovery": {"enabled": True, "recoveryPeriodInDays": 7},
+            "serverSideEncryption": {"enabled": True},
+        },
+    ),
+    Case(
+        "aws:dynamodb/table:Table",
+        lambda w: {**peculiar_table(w), "attributes": WITH_WHO, "globalSecondaryIndexes": [BY_WHO]},
+        {"billingMode": "PROVISIONED", **CAPACITY, "globalSecondaryIndexes": [{**BY_WHO, **CAPACITY}]},
+    ),
 ]
 
 NAMES = [
@@ -487,7 +524,13 @@ NAMES = [
         {"tags": {"b": "2"}},
         {"path": "/q/"},
     ),
-    Case("aws:iam/user:User", lambda w: {"tags": {"a": "1"}, "path": "/p/"}, {"tags": {"b": "2"}}),
+    Case(
+        "aws:iam/user:User",
+        lambda w: {"tags": {"a": "1"}, "path": "/p/"},
+        {"tags": {"b": "2"}, "name": "renamed", "path": "/q/"},
+        drift=lambda w, m: w.server.client("iam").update_user(UserName=m.id, NewPath="/r/"),
+        imported=lambda made: made.outputs["name"],
+    ),
     Case("aws:iam/group:Group", lambda w: {"path": "/p/"}, {}, {"path": "/q/"}),
     Case(
         "aws:iam/openIdConnectProvider:OpenIdConnectProvider",

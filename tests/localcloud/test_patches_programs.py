@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from localcloud.server import Server
 
 ALLOW = {"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": "*"}
@@ -115,3 +117,35 @@ def test_a_listener_keeps_its_further_certificates(server: Server) -> None:
     elbv2.modify_listener(ListenerArn=listener, Certificates=[{"CertificateArn": three}])
     found = elbv2.describe_listener_certificates(ListenerArn=listener)["Certificates"]
     assert [(each["CertificateArn"], each["IsDefault"]) for each in found] == [(three, True), (two, False)]
+
+
+def test_a_user_who_is_renamed_keeps_tags_and_keys_and_takes_nobodys_name(server: Server) -> None:
+    iam = server.client("iam")
+    iam.create_user(UserName="anna", Tags=[{"Key": "a", "Value": "1"}])
+    iam.create_user(UserName="ben")
+    key = iam.create_access_key(UserName="anna")["AccessKey"]["AccessKeyId"]
+    iam.update_user(UserName="anna", NewUserName="anna-b", NewPath="/p/")
+    assert iam.get_user(UserName="anna-b")["User"]["Arn"].endswith("user/p/anna-b")
+    assert iam.list_user_tags(UserName="anna-b")["Tags"] == [{"Key": "a", "Value": "1"}]
+    (listed,) = iam.list_access_keys(UserName="anna-b")["AccessKeyMetadata"]
+    assert (listed["AccessKeyId"], listed["UserName"]) == (key, "anna-b")
+    with pytest.raises(iam.exceptions.EntityAlreadyExistsException):
+        iam.update_user(UserName="ben", NewUserName="anna-b")
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.update_user(UserName="anna", NewUserName="carla")
+    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"anna-b", "ben"}
+
+
+def test_a_tables_class_and_encryption_can_be_changed(server: Server) -> None:
+    dynamodb = server.client("dynamodb")
+    dynamodb.create_table(
+        TableName="t", BillingMode="PAY_PER_REQUEST", TableClass="STANDARD_INFREQUENT_ACCESS",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )  # fmt: skip
+    table = dynamodb.describe_table(TableName="t")["Table"]
+    assert table["TableClassSummary"]["TableClass"] == "STANDARD_INFREQUENT_ACCESS" and "SSEDescription" not in table
+    dynamodb.update_table(TableName="t", TableClass="STANDARD", SSESpecification={"Enabled": True})
+    table = dynamodb.describe_table(TableName="t")["Table"]
+    assert table["TableClassSummary"]["TableClass"] == "STANDARD"
+    assert table["SSEDescription"]["Status"] == "ENABLED" and ":key/" in table["SSEDescription"]["KMSMasterKeyArn"]

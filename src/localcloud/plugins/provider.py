@@ -466,7 +466,7 @@ class Provider:
         if kind.tagging is not None:
             old, new = olds.get("tagsAll") or {}, kind.all_tags(cloud, news)
             if old != new:
-                kind.tagging.change(cloud.client(kind.service), kind.tagged(identifier, olds), old, new)
+                kind.tagging.change(cloud.client(kind.service), kind.tagged(identifier, {**olds, **live}), old, new)
         return live
 
     def _asking(self, kind: Resource, urn: str, doing: str, action: Callable[[], Any]) -> Any:

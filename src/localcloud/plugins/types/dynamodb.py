@@ -141,38 +141,57 @@ class Table(Resource):
         if ttl.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
             live["ttl"] = {"attributeName": ttl["AttributeName"], "enabled": True}
         backups = self.call(cloud, "describe_continuous_backups", TableName=identifier)["ContinuousBackupsDescription"]
-        status = (backups.get("PointInTimeRecoveryDescription") or {}).get("PointInTimeRecoveryStatus")
-        return {**live, "pointInTimeRecovery": {"enabled": status == "ENABLED"}}
+        recovery = backups.get("PointInTimeRecoveryDescription") or {}
+        days = recovery.get("RecoveryPeriodInDays")
+        live["pointInTimeRecovery"] = {
+            "enabled": recovery.get("PointInTimeRecoveryStatus") == "ENABLED",
+            **({"recoveryPeriodInDays": float(days)} if days else {}),
+        }
+        return live
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         wanted = self.arguments(cloud, new)
-        told: Props = {}
+        request: Props = {}
         if changed & {"billingMode", "readCapacity", "writeCapacity"}:
-            told |= {name: wanted[name] for name in ("BillingMode", "ProvisionedThroughput") if name in wanted}
+            request |= {name: wanted[name] for name in ("BillingMode", "ProvisionedThroughput") if name in wanted}
         if changed & {"streamEnabled", "streamViewType"}:
-            told["StreamSpecification"] = wanted.get("StreamSpecification", {"StreamEnabled": False})
+            request["StreamSpecification"] = wanted.get("StreamSpecification", {"StreamEnabled": False})
         if "deletionProtectionEnabled" in changed:
-            told["DeletionProtectionEnabled"] = bool(new.get("deletionProtectionEnabled"))
+            request["DeletionProtectionEnabled"] = bool(new.get("deletionProtectionEnabled"))
         if "serverSideEncryption" in changed:
-            told["SSESpecification"] = wanted.get("SSESpecification", {"Enabled": False})
-        if told:
-            self.call(cloud, "update_table", TableName=identifier, **told)
-        if changed & {"globalSecondaryIndexes", "attributes"}:
-            self._indexes(cloud, identifier, wanted)
+            request["SSESpecification"] = wanted.get("SSESpecification", {"Enabled": False})
+        if "tableClass" in changed:
+            request["TableClass"] = new.get("tableClass") or "STANDARD"
+        indexes = self._index_changes(cloud, identifier, wanted) if changed & _OF_INDEXES else []
+        if "billingMode" in changed:  # with the table's capacity AWS wants that of each index that stays
+            request["GlobalSecondaryIndexUpdates"] = [each for each in indexes if "Update" in each]
+            indexes = [each for each in indexes if "Update" not in each]
+        request = {name: value for name, value in request.items() if value != []}
+        if request:
+            self.call(cloud, "update_table", TableName=identifier, **request)
+        for change in indexes:  # AWS takes one a call
+            definitions = wanted["AttributeDefinitions"]
+            self.call(
+                cloud, "update_table", TableName=identifier, AttributeDefinitions=definitions,
+                GlobalSecondaryIndexUpdates=[change],
+            )  # fmt: skip
         self._settings(cloud, identifier, old, new)
         return {}
 
-    def _indexes(self, cloud: Cloud, name: str, wanted: Props) -> None:
-        """AWS takes one change of an index a call."""
-        found = self.call(cloud, "describe_table", TableName=name)["Table"]
-        had = {each["IndexName"]: each for each in found.get("GlobalSecondaryIndexes") or []}
+    def _index_changes(self, cloud: Cloud, name: str, wanted: Props) -> list[Props]:
+        """What makes the table's indexes those that are wanted; of one that stays only the capacity can be changed."""
+        table = self.call(cloud, "describe_table", TableName=name)["Table"]
+        had = {each["IndexName"]: each for each in table.get("GlobalSecondaryIndexes") or []}
         want = {each["IndexName"]: each for each in wanted.get("GlobalSecondaryIndexes") or []}
-        stale = [each for each in had if each not in want or had[each]["KeySchema"] != want[each]["KeySchema"]]
-        changes = [{"Delete": {"IndexName": each}} for each in stale]
-        changes += [{"Create": each} for key, each in want.items() if key not in had or key in stale]
-        for change in changes:
-            told = {"AttributeDefinitions": wanted["AttributeDefinitions"], "GlobalSecondaryIndexUpdates": [change]}
-            self.call(cloud, "update_table", TableName=name, **told)
+        stale = [key for key, each in had.items() if key not in want or _definition(each) != _definition(want[key])]
+        changes: list[Props] = [{"Delete": {"IndexName": key}} for key in stale]
+        for key, each in want.items():
+            capacity = each.get("ProvisionedThroughput")
+            if key not in had or key in stale:
+                changes.append({"Create": each})
+            elif capacity and _capacity(capacity) != _capacity(had[key].get("ProvisionedThroughput") or {}):
+                changes.append({"Update": {"IndexName": key, "ProvisionedThroughput": capacity}})
+        return changes
 
     def _settings(self, cloud: Cloud, name: str, old: Props, new: Props) -> None:
         had, want = old.get("ttl") or {}, new.get("ttl") or {}
@@ -183,12 +202,22 @@ class Table(Resource):
             }
             if told["Enabled"] or had.get("enabled"):
                 self.call(cloud, "update_time_to_live", TableName=name, TimeToLiveSpecification=told)
-        wanted = bool((new.get("pointInTimeRecovery") or {}).get("enabled"))
-        if wanted != bool((old.get("pointInTimeRecovery") or {}).get("enabled")):
-            switch = {"PointInTimeRecoveryEnabled": wanted}
-            self.call(
-                cloud, "update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=switch
-            )  # fmt: skip
+        had, want = old.get("pointInTimeRecovery") or {}, new.get("pointInTimeRecovery") or {}
+        enabled, days = bool(want.get("enabled")), want.get("recoveryPeriodInDays")
+        if enabled != bool(had.get("enabled")) or (enabled and days and days != had.get("recoveryPeriodInDays")):
+            switch: Props = {"PointInTimeRecoveryEnabled": enabled}
+            if enabled and days:
+                switch["RecoveryPeriodInDays"] = int(days)
+            self.call(cloud, "update_continuous_backups", TableName=name, PointInTimeRecoverySpecification=switch)
+
+
+_OF_INDEXES = {"globalSecondaryIndexes", "attributes", "billingMode"}
+
+
+def _definition(index: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What cannot be changed in an index: its keys and what it holds of an item."""
+    projection = index["Projection"]
+    return index["KeySchema"], projection["ProjectionType"], sorted(projection.get("NonKeyAttributes") or [])
 
 
 def _keys(partition: str, sort: str | None) -> list[dict[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
+from botocore.exceptions import ClientError
+
+from localcloud.plugins.resource import Autoname, Cloud, Resource, gone, resource_type
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
 
@@ -73,7 +75,10 @@ class InstanceProfile(Resource):
 
 @resource_type
 class User(Resource):
-    """A user; its id is its name. `forceDestroy` takes access keys and policies along."""
+    """A user; its id is the name that it was made by, which a later name does not change: Pulumi keeps ids.
+
+    `forceDestroy` takes access keys and policies along.
+    """
 
     token = "aws:iam/user:User"
     service = "iam"
@@ -100,24 +105,47 @@ class User(Resource):
         return super().live(cloud, {**described, "PermissionsBoundary": boundary})
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        name = self._name(identifier, new)
+        if {"name", "path"} & changed:
+            former = self._name(identifier, old)
+            if former != name and self._exists(cloud, name) and not self._exists(cloud, former):
+                former = name  # an update that was interrupted has renamed it
+            path = new.get("path") or "/"
+            self.call(cloud, "update_user", UserName=former, NewUserName=name, NewPath=path)
         if "permissionsBoundary" in changed:
             if new.get("permissionsBoundary"):
                 boundary = new["permissionsBoundary"]
-                self.call(cloud, "put_user_permissions_boundary", UserName=identifier, PermissionsBoundary=boundary)
+                self.call(cloud, "put_user_permissions_boundary", UserName=name, PermissionsBoundary=boundary)
             else:
-                self.call(cloud, "delete_user_permissions_boundary", UserName=identifier)
-        return {}
+                self.call(cloud, "delete_user_permissions_boundary", UserName=name)
+        return {"name": name}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        user = self._name(identifier, props)
         if props.get("forceDestroy"):
-            for key in self.all(cloud, "list_access_keys", "AccessKeyMetadata", UserName=identifier):
-                self.call(cloud, "delete_access_key", UserName=identifier, AccessKeyId=key["AccessKeyId"])
-            for name in self.all(cloud, "list_user_policies", "PolicyNames", UserName=identifier):
-                self.call(cloud, "delete_user_policy", UserName=identifier, PolicyName=name)
+            for key in self.all(cloud, "list_access_keys", "AccessKeyMetadata", UserName=user):
+                self.call(cloud, "delete_access_key", UserName=user, AccessKeyId=key["AccessKeyId"])
+            for name in self.all(cloud, "list_user_policies", "PolicyNames", UserName=user):
+                self.call(cloud, "delete_user_policy", UserName=user, PolicyName=name)
         super().delete(cloud, identifier, props)
 
+    def key(self, argument: str, identifier: str, props: Props) -> dict[str, Any]:
+        return {argument: self._name(identifier, props)}
+
     def tagged(self, identifier: str, props: Props) -> str:
-        return identifier
+        return self._name(identifier, props)
+
+    def _name(self, identifier: str, props: Props) -> str:
+        return str(props.get("name") or identifier)
+
+    def _exists(self, cloud: Cloud, name: str) -> bool:
+        try:
+            self.call(cloud, self.read_call, UserName=name)
+        except ClientError as error:
+            if not gone(error):
+                raise
+            return False
+        return True
 
 
 @resource_type
