@@ -166,10 +166,10 @@ def _secret(region: str, reference: str, role: ExecutionRole) -> str:
         if ":secretsmanager:" in reference:
             return _secrets_manager_value(region, reference, role)
         name = reference.split(":parameter", 1)[1] if ":parameter" in reference else reference
-        found = role.client("ssm", region).get_parameters(Names=[name], WithDecryption=True)
-        if found["InvalidParameters"]:
+        answer = role.client("ssm", region).get_parameters(Names=[name], WithDecryption=True)
+        if answer["InvalidParameters"]:
             raise LookupError(f"invalid ssm parameters: {name}")
-        return str(found["Parameters"][0]["Value"])
+        return str(answer["Parameters"][0]["Value"])
     except Exception as error:
         raise CannotPrepare(
             "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "

@@ -98,7 +98,7 @@ class Deployment:
         """COMPLETED or FAILED."""
         self.state, self.reason, self.updated = state, reason, utcnow()
 
-    def told(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What outlives the process: everything but tasks."""
         return {
             "id": self.id,
@@ -111,10 +111,10 @@ class Deployment:
         }
 
     @classmethod
-    def recalled(cls, told: Mapping[str, Any]) -> Deployment:
-        """What `told` told of, without tasks."""
-        dates = {name: datetime.fromisoformat(told[name]) for name in ("created", "updated")}
-        return cls(**{**told, **dates})
+    def recalled(cls, record: Mapping[str, Any]) -> Deployment:
+        """What `record` told of, without tasks."""
+        dates = {name: datetime.fromisoformat(record[name]) for name in ("created", "updated")}
+        return cls(**{**record, **dates})
 
     def describe(self, service: Any, primary: bool) -> dict[str, Any]:
         """As DescribeServices shows it."""
@@ -158,20 +158,20 @@ class ServiceState:
     def older(self) -> list[Deployment]:
         return self.deployments[1:]
 
-    def told(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What outlives the process."""
         events = [{**event, "createdAt": event["createdAt"].isoformat()} for event in self.service.events]
-        return {"last_good": self.last_good, "deployment": self.primary.told(), "events": events}
+        return {"last_good": self.last_good, "deployment": self.primary.record(), "events": events}
 
-    def recall(self, told: Mapping[str, Any]) -> None:
+    def recall(self, record: Mapping[str, Any]) -> None:
         """Take up what an earlier process told: its tasks are gone, its deployment goes on unless another is due."""
-        if not told:
+        if not record:
             return
-        self.last_good = told["last_good"]
+        self.last_good = record["last_good"]
         self.service.events = [
-            {**event, "createdAt": datetime.fromisoformat(event["createdAt"])} for event in told["events"]
+            {**event, "createdAt": datetime.fromisoformat(event["createdAt"])} for event in record["events"]
         ]
-        deployment = Deployment.recalled(told["deployment"])
+        deployment = Deployment.recalled(record["deployment"])
         if deployment.task_definition == self.service.task_definition:
             self.deployments = [deployment]
             self.service.new_deployment_forced = False

@@ -21,7 +21,7 @@ class Memory(Protocol):
     def service(self, arn: str) -> Mapping[str, Any] | None:
         """What was last remembered of a service."""
 
-    def service_changed(self, arn: str, told: Mapping[str, Any] | None) -> None:
+    def service_changed(self, arn: str, record: Mapping[str, Any] | None) -> None:
         """Remember this of a service; None: it is gone."""
 
 
@@ -40,5 +40,5 @@ class NoMemory:
     def service(self, arn: str) -> Mapping[str, Any] | None:
         return None
 
-    def service_changed(self, arn: str, told: Mapping[str, Any] | None) -> None:
+    def service_changed(self, arn: str, record: Mapping[str, Any] | None) -> None:
         pass

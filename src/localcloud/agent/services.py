@@ -79,7 +79,7 @@ class Services:
         self._judge(state)
         state.deployments[1:] = [older for older in state.older if older.tasks]
         state.publish()
-        self._memory.service_changed(service.arn, state.told())
+        self._memory.service_changed(service.arn, state.record())
         now = time.monotonic()
         waiting = len(state.primary.live) < service.desired_count and state.primary.state != "FAILED"
         steady = [member.steady_at or 0.0 for deployment in state.deployments for member in deployment.tasks]
