@@ -196,12 +196,12 @@ class Gateway:
     def _credentials(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method != "GET":
             return _refusal(405, "")
-        found = self._keyring.fetch(request.path, request.headers.get("Authorization", ""))
-        if found is None:
+        credentials = self._keyring.fetch(request.path, request.headers.get("Authorization", ""))
+        if credentials is None:
             return web.json_response(
                 {"code": "InvalidIdInRequest", "message": "no credentials for this path and token"}, status=403
             )
-        return web.json_response(found, headers={"Cache-Control": "no-store"})
+        return web.json_response(credentials, headers={"Cache-Control": "no-store"})
 
     async def _in_worker(self, call: Callable[[], _T]) -> _T:
         assert self._loop

@@ -113,8 +113,8 @@ def _check_trailer_signature(
     lines = "".join(f"{name}:{value}\n" for name, value in trailers if name != "x-amz-trailer-signature")
     digest = hashlib.sha256(lines.encode("latin-1")).hexdigest()
     text = f"AWS4-HMAC-SHA256-TRAILER\n{timestamp}\n{verified.claim.scope}\n{previous}\n{digest}"
-    given = dict(trailers).get("x-amz-trailer-signature", "")
-    if not hmac.compare_digest(sign(verified.signing_key, text).encode(), given.encode()):
+    signature = dict(trailers).get("x-amz-trailer-signature", "")
+    if not hmac.compare_digest(sign(verified.signing_key, text).encode(), signature.encode()):
         raise SignatureRefused(Reason.WRONG_SIGNATURE, "The signature of the trailer does not match.", "s3")
 
 

@@ -36,19 +36,19 @@ class Distributions:
 
     def answer(self, message: Message, domain: str) -> Response:
         """The page that `message` asks the distribution at `domain` ("name:port") for."""
-        found = next((each for each in self._known() if domain in (each.domain_name, *_aliases(each))), None)
-        if found is None or not found.distribution_config.Enabled:
+        distribution = next((each for each in self._known() if domain in (each.domain_name, *_aliases(each))), None)
+        if distribution is None or not distribution.distribution_config.Enabled:
             return _text(404, f"no distribution answers at {domain}\n")
-        config = found.distribution_config
+        config = distribution.distribution_config
         if message.method not in ("GET", "HEAD"):
             return _text(403, "this distribution serves GET and HEAD only\n")
         if message.path == "/" and config.DefaultRootObject:
             message = replace(message, path=f"/{quote(config.DefaultRootObject)}")
         origin = _origin(config, message.path)
-        response = self._fetch(message, origin, found.arn)
+        response = self._fetch(message, origin, distribution.arn)
         for rule in _items(config.CustomErrorResponses):
             if int(rule["ErrorCode"]) == response.status and rule.get("ResponsePagePath"):
-                page = self._fetch(replace(message, path=rule["ResponsePagePath"]), origin, found.arn)
+                page = self._fetch(replace(message, path=rule["ResponsePagePath"]), origin, distribution.arn)
                 return replace(page, status=int(rule["ResponseCode"])) if page.status < 400 else response
         return response
 

@@ -71,8 +71,8 @@ Site = Api | Bucket | Website | LoadBalancer | Distribution | Registry | Declare
 
 def site_of(host: str, port: int) -> Site | None:
     """What `host` ("name:port") addresses at a gateway on `port`; None for every name that is not the cloud's own."""
-    name, colon, given = host.lower().rpartition(":")
-    if not colon or given != str(port):
+    name, colon, named_port = host.lower().rpartition(":")
+    if not colon or named_port != str(port):
         return None
     if name in ("127.0.0.1", "localhost"):
         return Api()

@@ -109,17 +109,17 @@ class LoadBalancers:
         if path == CALLBACK and balancer.signs_in:
             return await self._sign_ins.finish(request, dns_name)
         rule = balancer.route(asked)
-        told: CIMultiDict[str] = CIMultiDict()
+        identity: CIMultiDict[str] = CIMultiDict()
         if rule and rule.sign_in:
             person = self._sign_ins.person(request, dns_name, rule.sign_in)
             if person is not None:
-                told = self._sign_ins.headers(rule.sign_in, person)
+                identity = self._sign_ins.headers(rule.sign_in, person)
             elif rule.sign_in.otherwise != "allow":
                 return self._sign_ins.begin(request, dns_name, rule.sign_in)
         match rule.action if rule else None:
             case Forward() as forward:
                 assert rule
-                return await self._forward(request, balancer, rule, forward, told)
+                return await self._forward(request, balancer, rule, forward, identity)
             case Redirect() as redirect:
                 return own_text(redirect.status, "", Location=redirect.location(asked, self._port))
             case Fixed() as fixed:
@@ -132,7 +132,7 @@ class LoadBalancers:
                 return own_text(503, f"{dns_name} has no listener\n")
 
     async def _forward(
-        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, forward: Forward, told: CIMultiDict[str]
+        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, forward: Forward, identity: CIMultiDict[str]
     ) -> web.StreamResponse:
         group = forward.choose()
         targets = self._turns.order(group) if group is not None else []
@@ -144,7 +144,7 @@ class LoadBalancers:
             log.warning("%s", error)
             return own_text(500, f"{error}\n")
         headers = self._headers_for_target(request, rule)
-        headers.extend(told)
+        headers.extend(identity)
         try:
             body = await _body(request)
         except TimeoutError:

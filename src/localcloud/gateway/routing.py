@@ -181,18 +181,18 @@ def read_balancers(backends: Sequence[Any], zones: Sequence[Any] = ()) -> dict[s
     """Every load balancer of moto's elbv2 `backends`, by DNS name in lower case without port; also by the names below
     `.localhost` that records in moto's Route 53 `zones` give it. Hold the server's lock.
     """
-    found = {}
+    balancers = {}
     for backend in backends:
         for load_balancer in backend.load_balancers.values():
-            found[_host(load_balancer.dns_name)] = _read_balancer(load_balancer, backend.target_groups)
+            balancers[_host(load_balancer.dns_name)] = _read_balancer(load_balancer, backend.target_groups)
     for zone in zones:
         for record in zone.rrsets:
             targets = [record.alias_target["DNSName"]] if record.alias_target else record.records
             # Names that do not end so lead nobody to this machine by themselves, and must not: see `hosts`.
             name = _host(record.name) if record.type in ("A", "CNAME") else ""
-            if targets and name.endswith(".localhost") and _host(targets[0]) in found:
-                found.setdefault(name, found[_host(targets[0])])
-    return found
+            if targets and name.endswith(".localhost") and _host(targets[0]) in balancers:
+                balancers.setdefault(name, balancers[_host(targets[0])])
+    return balancers
 
 
 def _host(name: Any) -> str:
@@ -287,13 +287,13 @@ def _read_condition(condition: Mapping[str, Any]) -> Condition:
 
 
 def _query_matches(pairs: Sequence[tuple[re.Pattern[str] | None, re.Pattern[str]]], query: str) -> bool:
-    given = [
+    parameters = [
         (unquote(key), unquote(value)) for key, _, value in (part.partition("=") for part in query.split("&") if part)
     ]
     return any(
         (key is None or key.fullmatch(name) is not None) and value.fullmatch(text) is not None
         for key, value in pairs
-        for name, text in given
+        for name, text in parameters
     )
 
 

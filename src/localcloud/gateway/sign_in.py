@@ -218,10 +218,10 @@ async def _ask(sign_in: SignIn, code: str, callback: str) -> Person:
 async def _object(answer: aiohttp.ClientResponse) -> dict[str, Any]:
     answer.raise_for_status()
     body = await answer.content.read(MAX_ANSWER_BYTES)
-    found = json.loads(body) if answer.status == 200 else None
-    if not isinstance(found, dict):
+    document = json.loads(body) if answer.status == 200 else None
+    if not isinstance(document, dict):
         raise ValueError("not an object")
-    return found
+    return document
 
 
 def _callback(request: web.BaseRequest) -> str:
@@ -229,8 +229,8 @@ def _callback(request: web.BaseRequest) -> str:
 
 
 def _same(cookies: Mapping[str, str], begun: _Begun) -> bool:
-    given = cookies.get(f"{begun.sign_in.cookie}-nonce", "")
-    return secrets.compare_digest(given.encode(), begun.browser.encode())
+    nonce = cookies.get(f"{begun.sign_in.cookie}-nonce", "")
+    return secrets.compare_digest(nonce.encode(), begun.browser.encode())
 
 
 def _set(response: web.Response, name: str, value: str, seconds: float) -> None:

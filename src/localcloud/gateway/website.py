@@ -36,8 +36,8 @@ class Websites:
         try:
             site = self._server.client("s3", region).get_bucket_website(Bucket=bucket)
         except ClientError as error:
-            told = error.response["Error"]
-            return _page(404, told["Code"], told["Message"])
+            details = error.response["Error"]
+            return _page(404, details["Code"], details["Message"])
         if everything := site.get("RedirectAllRequestsTo"):
             protocol = everything.get("Protocol") or "http"
             return _moved(f"{protocol}://{everything['HostName']}{message.path}", 301)
@@ -50,22 +50,22 @@ class Websites:
 
     def _object(self, message: Message, bucket: str, region: str, site: Mapping[str, Any], key: str) -> Response:
         suffix = site["IndexDocument"]["Suffix"]
-        found = self._get(message, bucket, region, key + suffix if key == "" or key.endswith("/") else key)
-        if found.status < 400:
-            elsewhere = next((value for name, value in found.headers if name.lower() == _REDIRECT_HEADER), None)
-            return _moved(elsewhere, 301) if elsewhere else found
+        answer = self._get(message, bucket, region, key + suffix if key == "" or key.endswith("/") else key)
+        if answer.status < 400:
+            elsewhere = next((value for name, value in answer.headers if name.lower() == _REDIRECT_HEADER), None)
+            return _moved(elsewhere, 301) if elsewhere else answer
         if key and not key.endswith("/") and self._get(message, bucket, region, f"{key}/{suffix}").status < 400:
             return _moved(f"{message.path}/", 302)
         for rule in site.get("RoutingRules", []):
-            if _applies(rule, key, found.status):
+            if _applies(rule, key, answer.status):
                 return _routed(rule, key, message)
         if document := site.get("ErrorDocument", {}).get("Key"):
             page = self._get(message, bucket, region, document)
             if page.status < 400:
-                return replace(page, status=found.status)
-        if found.status == 404:
+                return replace(page, status=answer.status)
+        if answer.status == 404:
             return _page(404, "NoSuchKey", "The specified key does not exist.")
-        return _page(found.status, "AccessDenied", "Access Denied")
+        return _page(answer.status, "AccessDenied", "Access Denied")
 
     def _get(self, message: Message, bucket: str, region: str, key: str) -> Response:
         headers = tuple(
