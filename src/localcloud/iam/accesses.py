@@ -59,11 +59,11 @@ class Ask:
 
     def many(self, *names: str) -> list[str]:
         """The values of these parameters, each a text or a list of texts."""
-        found: list[str] = []
+        values: list[str] = []
         for name in names:
             value = self.arguments.get(name)
-            found += [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
-        return found
+            values += [str(one) for one in value] if isinstance(value, list) else [str(value)] if value else []
+        return values
 
     def arn(self, resource: str, service: str = "") -> str:
         return f"arn:aws:{service or self.service}:{self.call.region}:{self.call.account}:{resource}"
@@ -157,14 +157,14 @@ def _definition(ask: Ask) -> Any | None:
 
 def _definition_arn(ask: Ask) -> str:
     # Without a revision the latest is meant, and it is what is authorised (ECS, 2024-03-21).
-    found = _definition(ask)
-    return str(found.arn) if found is not None else ask.own(ask.text("taskDefinition"), "task-definition/")
+    definition = _definition(ask)
+    return str(definition.arn) if definition is not None else ask.own(ask.text("taskDefinition"), "task-definition/")
 
 
 def _pass_task_roles(ask: Ask) -> Iterator[Access]:
     definition, overrides = _definition(ask), ask.arguments.get("overrides") or {}
-    for given, kept in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
-        role = overrides.get(given) or getattr(definition, kept, None)
+    for override, kept in (("taskRoleArn", "task_role_arn"), ("executionRoleArn", "execution_role_arn")):
+        role = overrides.get(override) or getattr(definition, kept, None)
         if role:
             yield pass_role(role, "ecs-tasks.amazonaws.com", ask)
 
@@ -244,8 +244,8 @@ def _secrets(ask: Ask) -> Found:
 
 def secret_arn(ask: Ask, identifier: str) -> str:
     """The whole ARN of a secret named by that, by a part of it, or by name; what does not exist keeps what it had."""
-    found = backends.secret(ask.call.account, ask.call.region, identifier)
-    return str(found.arn) if found is not None else ask.own(identifier, "secret:")
+    secret = backends.secret(ask.call.account, ask.call.region, identifier)
+    return str(secret.arn) if secret is not None else ask.own(identifier, "secret:")
 
 
 def _secrets_of_batch(ask: Ask) -> Iterator[Access]:
@@ -283,7 +283,7 @@ def _kms(ask: Ask) -> Found:
         for name, value in (ask.arguments.get("EncryptionContext") or {}).items()
     }
     keys = [backends.key(ask.call.account, ask.call.region, one) for one in identifiers if one]
-    aliases = [alias for found in keys if found is not None for alias in found.aliases]
+    aliases = [alias for key in keys if key is not None for alias in key.aliases]
     if aliases:
         context["kms:resourcealiases"] = aliases
     return [key_arn(ask, identifier) for identifier in dict.fromkeys(identifiers) if identifier], context
@@ -291,8 +291,8 @@ def _kms(ask: Ask) -> Found:
 
 def key_arn(ask: Ask, identifier: str) -> str:
     """The ARN of a key named by id, alias or ARN."""
-    found = backends.key(ask.call.account, ask.call.region, identifier)
-    return str(found.arn) if found is not None else ask.own(identifier, "key/")
+    key = backends.key(ask.call.account, ask.call.region, identifier)
+    return str(key.arn) if key is not None else ask.own(identifier, "key/")
 
 
 def _dynamodb(ask: Ask) -> Found:

@@ -40,17 +40,17 @@ def hold(block: Block, context: Context) -> bool | None:
     return True
 
 
-def _condition(operator: str, given: Any, wanted: tuple[str, ...], context: Context) -> bool | None:
+def _condition(operator: str, actual: Any, wanted: tuple[str, ...], context: Context) -> bool | None:
     name = operator.lower()
     over, _, rest = name.rpartition(":")
     name, optional = rest.removesuffix("ifexists"), rest.endswith("ifexists")
     if name == "null":
-        return (given is None) == (wanted[0].lower() == "true")
+        return (actual is None) == (wanted[0].lower() == "true")
     negated = name in NEGATIONS
     test = TESTS.get(NEGATIONS.get(name, name))
     if test is None or over not in ("", "forallvalues", "foranyvalue"):
         return None
-    values = [given] if isinstance(given, str) else list(given or [])
+    values = [actual] if isinstance(actual, str) else list(actual or [])
     if not values:
         return over == "forallvalues" or optional or (negated and over != "foranyvalue")
     met = [any(_meets(test, one, value, context) for one in wanted) != negated for value in values]
@@ -58,9 +58,9 @@ def _condition(operator: str, given: Any, wanted: tuple[str, ...], context: Cont
     return all(met) if over == "forallvalues" or (not over and negated) else any(met)
 
 
-def _meets(test: Test, wanted: str, given: str, context: Context) -> bool:
+def _meets(test: Test, wanted: str, value: str, context: Context) -> bool:
     try:
-        return test(wanted, given, context)
+        return test(wanted, value, context)
     except ValueError:  # no number, date or address
         return False
 
@@ -70,18 +70,18 @@ def _text(value: Any) -> str:
 
 
 def _string(compare: Callable[[str, str], bool]) -> Test:
-    def test(wanted: str, given: str, context: Context) -> bool:
-        return compare(_expanded(wanted, context), given)
+    def test(wanted: str, value: str, context: Context) -> bool:
+        return compare(_expanded(wanted, context), value)
 
     return test
 
 
 def _number(compare: Callable[[float, float], bool]) -> Test:
-    return lambda wanted, given, context: compare(float(given), float(_expanded(wanted, context)))
+    return lambda wanted, value, context: compare(float(value), float(_expanded(wanted, context)))
 
 
 def _date(compare: Callable[[datetime, datetime], bool]) -> Test:
-    return lambda wanted, given, context: compare(_moment(given), _moment(_expanded(wanted, context)))
+    return lambda wanted, value, context: compare(_moment(value), _moment(_expanded(wanted, context)))
 
 
 def _expanded(pattern: str, context: Context) -> str:
@@ -99,15 +99,15 @@ def _moment(text: str) -> datetime:
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _same_bytes(wanted: str, given: str, _: Context) -> bool:
+def _same_bytes(wanted: str, value: str, _: Context) -> bool:
     try:
-        return base64.b64decode(wanted, validate=True) == base64.b64decode(given, validate=True)
+        return base64.b64decode(wanted, validate=True) == base64.b64decode(value, validate=True)
     except binascii.Error as error:
         raise ValueError from error
 
 
-def _in_network(wanted: str, given: str, _: Context) -> bool:
-    return ipaddress.ip_address(given) in ipaddress.ip_network(wanted, strict=False)
+def _in_network(wanted: str, value: str, _: Context) -> bool:
+    return ipaddress.ip_address(value) in ipaddress.ip_network(wanted, strict=False)
 
 
 TESTS: Mapping[str, Test] = {

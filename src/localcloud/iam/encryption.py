@@ -34,13 +34,13 @@ def accesses(access: Access, call: Call) -> Iterator[Access]:
     if uses is None:
         return
     name = {"s3": _of_object, "secretsmanager": _of_secret, "sqs": _of_queue, "sns": _of_topic}[service](access, call)
-    found = backends.key(call.account, call.region, name) if name and "alias/aws/" not in name else None
-    if found is None:
+    key = backends.key(call.account, call.region, name) if name and "alias/aws/" not in name else None
+    if key is None:
         return
     via = f"{service}.{call.region}.amazonaws.com"
     for action in uses:
-        context: dict[str, Value] = {"kms:viaservice": via, "kms:resourcealiases": list(found.aliases)}
-        yield Access(action, found.arn, context, {"StringEquals": {"kms:ViaService": via}})
+        context: dict[str, Value] = {"kms:viaservice": via, "kms:resourcealiases": list(key.aliases)}
+        yield Access(action, key.arn, context, {"StringEquals": {"kms:ViaService": via}})
 
 
 def _of_object(access: Access, call: Call) -> str:
@@ -54,8 +54,8 @@ def _of_object(access: Access, call: Call) -> str:
             return str(stored.kms_key_id)
         if stored is None:
             return ""
-    given = access.context.get("s3:x-amz-server-side-encryption-aws-kms-key-id")
-    return str(given) if given else _default_of(bucket)
+    header = access.context.get("s3:x-amz-server-side-encryption-aws-kms-key-id")
+    return str(header) if header else _default_of(bucket)
 
 
 def _default_of(bucket: Any) -> str:
@@ -69,15 +69,15 @@ def _default_of(bucket: Any) -> str:
 def _of_secret(access: Access, call: Call) -> str:
     if access.action == "secretsmanager:CreateSecret":
         return str(call.arguments.get("KmsKeyId") or "")
-    found = backends.secret(call.account, call.region, access.resource)
-    return str(getattr(found, "kms_key_id", None) or "")
+    secret = backends.secret(call.account, call.region, access.resource)
+    return str(getattr(secret, "kms_key_id", None) or "")
 
 
 def _of_queue(access: Access, call: Call) -> str:
-    found = backends.queue(call.account, call.region, access.resource.rsplit(":", 1)[-1])
-    return str(getattr(found, "kms_master_key_id", None) or "")
+    queue = backends.queue(call.account, call.region, access.resource.rsplit(":", 1)[-1])
+    return str(getattr(queue, "kms_master_key_id", None) or "")
 
 
 def _of_topic(access: Access, call: Call) -> str:
-    found = backends.topic(call.account, call.region, access.resource)
-    return str(getattr(found, "kms_master_key_id", None) or "")
+    topic = backends.topic(call.account, call.region, access.resource)
+    return str(getattr(topic, "kms_master_key_id", None) or "")

@@ -32,15 +32,15 @@ class Who:
             return "session" if named or "*" in principals.get("AWS", ()) else ""
         if self.federated and self.federated in principals.get("Federated", ()):
             return "session"
-        found = ""
+        strength = ""
         for who in principals.get("AWS", ()):
             if who == self.arn and self.arn:
                 return "session"
             if who == "*" or (self.role and who == self.role):
-                found = "role"
+                strength = "role"
             elif self.account and who in (self.account, f"arn:aws:iam::{self.account}:root"):
-                found = found or "account"
-        return found
+                strength = strength or "account"
+        return strength
 
 
 class Why(Enum):
@@ -94,25 +94,25 @@ def decide(access: Access, who: Who, policies: Policies, context: Context) -> De
     ):
         if document is not None and (statement := _denial((document,), access, context)) is not None:
             return Decision(why, statement)
-    given = ""
+    strength = ""
     for statement in policies.resource or ():
         named = _names(statement, who)
         if named and statement.covers(access.action, access.resource, context):
             if not statement.allows:
                 return Decision(Why.DENIED_BY_RESOURCE, statement)
-            given = max(given, named, key=_STRENGTH.index)
-    return Decision(_verdict(access, policies, context, given))
+            strength = max(strength, named, key=_STRENGTH.index)
+    return Decision(_verdict(access, policies, context, strength))
 
 
 _STRENGTH = ("", "account", "role", "session")
 
 
-def _verdict(access: Access, policies: Policies, context: Context, given: str) -> Why:
-    if given == "session":  # neither boundary nor session policy limits what is given to a session itself
+def _verdict(access: Access, policies: Policies, context: Context, strength: str) -> Why:
+    if strength == "session":  # neither boundary nor session policy limits what is given to a session itself
         return Why.ALLOWED
-    if policies.resource_decides and not given:
+    if policies.resource_decides and not strength:
         return Why.NOT_IN_RESOURCE
-    if given != "role" and not any(_allows(document, access, context) for document in policies.identity):
+    if strength != "role" and not any(_allows(document, access, context) for document in policies.identity):
         return Why.NOT_IN_IDENTITY
     if policies.boundary is not None and not _allows(policies.boundary, access, context):
         return Why.NOT_IN_BOUNDARY

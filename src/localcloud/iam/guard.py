@@ -146,8 +146,10 @@ class Guard:
         access = Access("s3:ListBucket", s3.bucket_arn(bucket))
         decision, caller = self._decide(principal, access, common)
         if not decision.allowed:
-            told = f"User: {caller.who.arn} is not authorized to read {arn}"
-            raise Denied(f"{told}: there is no such key, which only s3:ListBucket on {access.resource} tells", access)
+            refusal = f"User: {caller.who.arn} is not authorized to read {arn}"
+            raise Denied(
+                f"{refusal}: there is no such key, which only s3:ListBucket on {access.resource} tells", access
+            )
 
 
 def asked_for(call: Call) -> Judged:
@@ -177,15 +179,17 @@ def _refusal(call: Call, text: str) -> Refused:
 def explain(access: Access, caller: principals.Caller, decision: Decision) -> str:
     """AWS's message, and the statement that is missing or in the way."""
     why = decision.why.value.format(action=access.action)
-    told = f"User: {caller.who.arn} is not authorized to perform: {access.action} on resource: {access.resource} {why}"
+    refusal = (
+        f"User: {caller.who.arn} is not authorized to perform: {access.action} on resource: {access.resource} {why}"
+    )
     role = caller.who.role.rsplit("/", 1)[-1]
     if decision.statement is not None:
-        return f"{told}. The statement that denies it: {decision.statement.text}"
+        return f"{refusal}. The statement that denies it: {decision.statement.text}"
     if not role:
-        return f"{told}. Its role does not exist any more"
+        return f"{refusal}. Its role does not exist any more"
     places = {Why.NOT_IN_BOUNDARY: f"the permissions boundary {caller.boundary_arn}",
               Why.NOT_IN_RESOURCE: f"the policy of {access.resource}"}  # fmt: skip
-    return f"{told}. To {places.get(decision.why, f'a policy of the role {role}')} add: {missing(access)}"
+    return f"{refusal}. To {places.get(decision.why, f'a policy of the role {role}')} add: {missing(access)}"
 
 
 def missing(access: Access) -> str:

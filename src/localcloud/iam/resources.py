@@ -45,25 +45,25 @@ def _topic(account: str, region: str, resource: str) -> str | None:
 
 
 def _secret(account: str, region: str, resource: str) -> str | None:
-    found = backends.secret(account, region, resource.removeprefix("secret:"))
-    return getattr(found, "policy", None)
+    secret = backends.secret(account, region, resource.removeprefix("secret:"))
+    return getattr(secret, "policy", None)
 
 
 def _key(account: str, region: str, resource: str) -> str | None:
-    found = backends.key(account, region, resource)
-    return None if found is None else str(found.policy)
+    key = backends.key(account, region, resource)
+    return None if key is None else str(key.policy)
 
 
 def _repository(account: str, region: str, resource: str) -> str | None:
-    found = backends.repository(account, region, resource.removeprefix("repository/"))
-    return getattr(found, "policy", None)
+    repository = backends.repository(account, region, resource.removeprefix("repository/"))
+    return getattr(repository, "policy", None)
 
 
 def _role(account: str, region: str, resource: str) -> str | None:
-    found = backends.role(account, resource.rsplit("/", 1)[-1])
-    if found is None:
+    role = backends.role(account, resource.rsplit("/", 1)[-1])
+    if role is None:
         return None
-    text: Any = found.assume_role_policy_document
+    text: Any = role.assume_role_policy_document
     return text if isinstance(text, str) else json.dumps(text)
 
 

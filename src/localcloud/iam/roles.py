@@ -45,18 +45,20 @@ def check(call: Call, judge: Judge) -> None:
 
 
 def _machine(call: Call, judge: Judge) -> None:
-    given = call.arguments
-    new = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{given.get('name')}"
-    arn = given.get("stateMachineArn") or new
+    arguments = call.arguments
+    new = f"arn:aws:states:{call.region}:{call.account}:stateMachine:{arguments.get('name')}"
+    arn = arguments.get("stateMachineArn") or new
     kept = next((m for m in backends.stepfunctions(call.account, call.region).state_machines if m.arn == arn), None)
-    role = given.get("roleArn") or str(getattr(kept, "roleArn", ""))
+    role = arguments.get("roleArn") or str(getattr(kept, "roleArn", ""))
     try:
         judge.trust(role, "states.amazonaws.com", arn)
     except CannotAssume as refused:
-        told = "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume"
-        raise Refused("AccessDeniedException", f"{told} the provided role. {refused}", 400) from refused
+        reason = (
+            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume"
+        )
+        raise Refused("AccessDeniedException", f"{reason} the provided role. {refused}", 400) from refused
     principal = principals.session_of(role, "managed-rule")
-    for name in dict.fromkeys(_rules(given.get("definition") or "{}")):
+    for name in dict.fromkeys(_rules(arguments.get("definition") or "{}")):
         rule = f"arn:aws:events:{call.region}:{call.account}:rule/{name}"
         for action in ("events:PutTargets", "events:PutRule", "events:DescribeRule"):
             try:
@@ -88,8 +90,8 @@ def _schedule(call: Call, judge: Judge) -> None:
     try:
         judge.trust(target.get("RoleArn") or "", "scheduler.amazonaws.com", source)
     except CannotAssume as refused:
-        told = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
-        raise Refused("ValidationException", f"{told} {refused}", 400) from refused
+        message = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+        raise Refused("ValidationException", f"{message} {refused}", 400) from refused
 
 
 def _task(call: Call, judge: Judge) -> None:
@@ -103,8 +105,8 @@ def _task(call: Call, judge: Judge) -> None:
             if role:
                 judge.trust(role, "ecs-tasks.amazonaws.com", f"arn:aws:ecs:{call.region}:{call.account}:*")
         except CannotAssume as refused:
-            told = f"ECS was unable to assume the role '{role}' that was provided for this task."
-            raise Refused("ClientException", f"{told} {refused}", 400) from refused
+            message = f"ECS was unable to assume the role '{role}' that was provided for this task."
+            raise Refused("ClientException", f"{message} {refused}", 400) from refused
 
 
 def _function(call: Call, judge: Judge) -> None:
