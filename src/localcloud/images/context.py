@@ -60,15 +60,15 @@ class Context:
         parts = [part for part in pattern.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise ContextError(f"{pattern}: a path with '..' may leave the build context")
-        found = [""]
+        paths = [""]
         for part in parts:
             wild = any(character in part for character in "*?[")
-            found = [
-                path for folder in found for path in (self._match(folder, part) if wild else [_join(folder, part)])
+            paths = [
+                path for folder in paths for path in (self._match(folder, part) if wild else [_join(folder, part)])
             ]
         if any(character in pattern for character in "*?["):
-            return [self._followed(path) for path in sorted(found) if self._is_there(path)]
-        path = found[0]
+            return [self._followed(path) for path in sorted(paths) if self._is_there(path)]
+        path = paths[0]
         if not self._is_there(path):
             hint = " (excluded by .dockerignore)" if os.path.lexists(self.root / path) else ""
             raise ContextError(f"{pattern}: not in the build context{hint}")

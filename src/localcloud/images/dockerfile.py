@@ -132,7 +132,7 @@ class Dockerfile:
 
 def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
     """Read a Dockerfile. Raises `ImageError` with all problems that its text alone shows."""
-    given = dict(build_args or {})
+    arguments = dict(build_args or {})
     if len(text) > MAX_BYTES:
         raise ImageError([f"Dockerfile: longer than {MAX_BYTES} bytes"])
     try:
@@ -152,7 +152,7 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
             elif drafts:
                 drafts[-1][2].append(instruction)
             elif instruction.name == "ARG":
-                head.args.update(declared(instruction, head, given))
+                head.args.update(declared(instruction, head, arguments))
             else:
                 raise Unsupported("only ARG may stand before the first FROM")
         except Unsupported as error:
@@ -162,17 +162,17 @@ def parse(text: str, build_args: Mapping[str, str] | None = None) -> Dockerfile:
     if problems:
         raise ImageError(problems)
     stages = [Stage(name or str(number), base, tuple(body)) for number, (base, name, body) in enumerate(drafts)]
-    return Dockerfile(tuple(stages), ast.escape_token, head.args, given)
+    return Dockerfile(tuple(stages), ast.escape_token, head.args, arguments)
 
 
-def declared(instruction: Instruction, scope: Scope, given: Mapping[str, str]) -> dict[str, str]:
+def declared(instruction: Instruction, scope: Scope, arguments: Mapping[str, str]) -> dict[str, str]:
     """The build arguments that an ARG instruction gives a value: the one passed to the build, or its default."""
     values = {}
     for word in instruction.args:
         name, equals, default = word.partition("=")
         name = scope.expand(name)
-        if name in given:
-            values[name] = given[name]
+        if name in arguments:
+            values[name] = arguments[name]
         elif equals:
             values[name] = scope.expand(default)
     return values

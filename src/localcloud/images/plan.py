@@ -131,7 +131,7 @@ class _Planner:
 
     def venvs(self, built: _Built) -> dict[str, Item]:
         """The labelled virtual environments and their lock files."""
-        found = {}
+        sources = {}
         for label, value in built.config.labels.items():
             if label.startswith(VENV_LABEL):
                 path = label[len(VENV_LABEL) :]
@@ -139,10 +139,10 @@ class _Planner:
                     items = self._context.find(value)
                     if len(items) != 1 or items[0].is_folder:
                         raise ContextError(f"{value}: must be one file in the build context")
-                    found[_image_path(path, "/")] = items[0]
+                    sources[_image_path(path, "/")] = items[0]
                 except (Unsupported, ContextError) as error:
                     self.problems.append(f"Dockerfile: LABEL {label}: {error}")
-        return found
+        return sources
 
     def _start(self, stage: Stage, number: int) -> _Built:
         base = self._dockerfile.find(stage.base, before=number)
@@ -238,8 +238,8 @@ class _Planner:
 
     def _stage_tree(self, origin: str, number: int) -> Tree | None:
         """The tree of an earlier stage; None for another image, whose files are not here."""
-        found = self._dockerfile.find(origin, before=number)
-        return self.stage(found).tree if found is not None else None
+        index = self._dockerfile.find(origin, before=number)
+        return self.stage(index).tree if index is not None else None
 
     def _copy_from_stage(self, source: Tree | None, origin: str, path: str, tree: Tree, place: str, into: bool) -> None:
         if any(character in path for character in "*?["):
