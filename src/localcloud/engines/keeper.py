@@ -63,12 +63,12 @@ def _below(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for child, parent in _parents():
         children.setdefault(parent, []).append(child)
-    found, look_at = [], [pid]
+    below, look_at = [], [pid]
     while look_at:
         more = children.pop(look_at.pop(), [])
-        found += more
+        below += more
         look_at += more
-    return found
+    return below
 
 
 def _parents() -> Iterator[tuple[int, int]]:

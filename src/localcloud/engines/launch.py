@@ -110,10 +110,10 @@ def _own(search: str, container_id: str, scratch: Path) -> dict[str, str]:
 def _program(word: str, search: str, folder: Path, rootfs: Path) -> Path:
     """The file to execute, or why there is none, in a container runtime's words."""
     if "/" not in word:
-        found = shutil.which(word, path=search)
-        if found is None:
+        program = shutil.which(word, path=search)
+        if program is None:
             raise CannotStart(f'exec: "{word}": executable file not found in $PATH')
-        return Path(found)
+        return Path(program)
     path = folder / word
     if not path.is_relative_to(rootfs) and not any(path.is_relative_to(system) for system in _SYSTEM_FOLDERS):
         raise CannotStart(f'exec: "{word}": no such file in the image')
