@@ -121,7 +121,7 @@ def _family(line: Line, call_of: CallOf) -> str:
 
 def _replaced(lines: list[Line], actions: dict[int, str], call_of: CallOf) -> set[int]:
     """Numbers of the changes that a later one of the same cause makes again, parameter by parameter."""
-    found = set()
+    replaced = set()
     later: dict[tuple[str, str], list[set[str]]] = defaultdict(list)
     first = {}
     for line in reversed(lines):
@@ -132,10 +132,10 @@ def _replaced(lines: list[Line], actions: dict[int, str], call_of: CallOf) -> se
             continue
         named = _parameters(line, call_of)
         if any(named <= others for others in later[line.cause, action]):
-            found.add(line.number)
+            replaced.add(line.number)
         else:
             later[line.cause, action].append(named)
-    return found
+    return replaced
 
 
 def _parameters(line: Line, call_of: CallOf) -> set[str]:

@@ -154,7 +154,7 @@ class Journal:
             raise Refused("ServiceUnavailable", message, 503) from error
         self._busy = True
         try:
-            with determinism.given(self._sealed.seed(line), line.time):
+            with determinism.deterministic(self._sealed.seed(line), line.time):
                 response = carry_out(request)
         except (NotImplementedError, Refused):
             self._file.take_back()
@@ -345,7 +345,7 @@ def carry_out(sealed: Sealed, server: Server, lines: Iterable[Line]) -> Iterator
             )
             yield line, answer_of(refused.status, b"")
             continue
-        with server.lock, determinism.given(sealed.seed(line), line.time, line.count):
+        with server.lock, determinism.deterministic(sealed.seed(line), line.time, line.count):
             answer = _repeat(server, call)
         yield line, answer
 

@@ -228,25 +228,25 @@ def _line_text(line: Line) -> bytes:
 
 
 def _read_header(raw: bytes) -> Header:
-    found = _checked(raw[:8], raw[9:].rstrip(b"\n"))
-    version = found.pop("journal", 1)
+    fields = _checked(raw[:8], raw[9:].rstrip(b"\n"))
+    version = fields.pop("journal", 1)
     if version not in READABLE:
         raise ValueError(f"it was written by another version of the local cloud: its format is {version}")
-    return Header(**found)
+    return Header(**fields)
 
 
 def _read_line(raw: bytes) -> Line:
     if raw[ANSWER.start - 1 : ANSWER.start] + raw[ANSWER.stop : ANSWER.stop + 1] != b"  ":
         raise ValueError("it is no line of a journal")
-    found = _checked(raw[:8], raw[ANSWER.stop + 1 :].rstrip(b"\n"))
-    headers = [(str(name), str(value)) for name, value in found.pop("headers")]
-    return Line(**{"body": "", **found}, headers=headers, answer=raw[ANSWER].decode("ascii", "replace"))
+    fields = _checked(raw[:8], raw[ANSWER.stop + 1 :].rstrip(b"\n"))
+    headers = [(str(name), str(value)) for name, value in fields.pop("headers")]
+    return Line(**{"body": "", **fields}, headers=headers, answer=raw[ANSWER].decode("ascii", "replace"))
 
 
 def _checked(checksum: bytes, text: bytes) -> dict[str, Any]:
     if len(checksum) < 8 or int(checksum, 16) != zlib.crc32(text):
         raise ValueError("its checksum does not fit")
-    found = json.loads(text)
-    if not isinstance(found, dict):
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
         raise ValueError("it is no line of a journal")
-    return found
+    return fields

@@ -77,17 +77,17 @@ def write(journal: Path, size: int, draft: Path, lines: list[Line], shortened: S
 
 
 def main() -> int:
-    told: dict[str, Any] = json.loads(sys.stdin.readline())
+    request: dict[str, Any] = json.loads(sys.stdin.readline())
     os.nice(15)
-    journal, size = Path(told["journal"]), int(told["size"])
+    journal, size = Path(request["journal"]), int(request["size"])
     header, lines = File.read(journal, "", size)
     sealed = Sealed(journal, "", header)
-    living = frozenset(told["living"])
+    living = frozenset(request["living"])
     packages = journal.parents[1] / KEPT_PACKAGES
-    server = Server(told["account"], told["region"], told["endpoint"], packages=packages)
+    server = Server(request["account"], request["region"], request["endpoint"], packages=packages)
     shortened = shorten(sealed, lines, server, lambda cause: cause not in living)
-    if os.getppid() == told["parent"]:
-        write(journal, size, Path(told["draft"]), lines, shortened)
+    if os.getppid() == request["parent"]:
+        write(journal, size, Path(request["draft"]), lines, shortened)
         print(json.dumps({"gone": shortened.gone, "proven": shortened.proven}), flush=True)
     os._exit(0)
 

@@ -89,12 +89,12 @@ class Shortening:
                 if not self._closed:
                     log.warning("the journal could not be shortened: status %s", process.returncode)
                 return
-            told = json.loads(said)
+            result = json.loads(said)
             with server.lock, self._lock:
                 if not self._closed:
                     journal.take(draft, size)
-            log.info("%s: %d lines were no longer needed", journal.path, told["gone"])
-            if not told["proven"]:
+            log.info("%s: %d lines were no longer needed", journal.path, result["gone"])
+            if not result["proven"]:
                 log.info("%s: nothing shorter answers the same", journal.path)
         finally:
             draft.unlink(missing_ok=True)
