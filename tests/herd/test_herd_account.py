@@ -86,7 +86,7 @@ class Aws:
 
         def validate(definition: str) -> Any:
             self.validated.append(definition)
-            found = self.diagnostics if self.diagnostics is not None else [d.told() for d in diagnose(definition)]
+            found = self.diagnostics if self.diagnostics is not None else [d.diagnostic() for d in diagnose(definition)]
             return {"result": "FAIL" if found else "OK", "diagnostics": found}
 
         return SimpleNamespace(validate_state_machine_definition=validate)

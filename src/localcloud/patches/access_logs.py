@@ -61,12 +61,12 @@ def _flow_logs() -> None:
     # ec2/models/flow_logs.py:233 takes all of `arn:aws:s3:::bucket/prefix/` for the bucket's name.
     stock = flow_logs.FlowLogsBackend.create_flow_logs
 
-    def create_flow_logs(self: Any, **given: Any) -> Any:
-        destination = str(given["log_destination"] or "")
-        if given["log_destination_type"] != "s3" or "/" not in destination:
-            return stock(self, **given)
+    def create_flow_logs(self: Any, **arguments: Any) -> Any:
+        destination = str(arguments["log_destination"] or "")
+        if arguments["log_destination_type"] != "s3" or "/" not in destination:
+            return stock(self, **arguments)
         bucket = destination.partition("/")[0]
-        made, failed = stock(self, **{**given, "log_destination": bucket})
+        made, failed = stock(self, **{**arguments, "log_destination": bucket})
         for flow_log in made:
             flow_log.log_destination = destination
         return made, failed

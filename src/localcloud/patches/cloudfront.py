@@ -16,9 +16,9 @@ _LISTS = ("Aliases", "OriginGroups", "CacheBehaviors", "CustomErrorResponses")
 class Configuration:
     """What moto keeps of a distribution, answered member by member."""
 
-    def __init__(self, given: dict[str, Any]):
-        origins = given["Origins"]["Items"]
-        if given["DefaultCacheBehavior"]["TargetOriginId"] not in [origin["Id"] for origin in origins]:
+    def __init__(self, document: dict[str, Any]):
+        origins = document["Origins"]["Items"]
+        if document["DefaultCacheBehavior"]["TargetOriginId"] not in [origin["Id"] for origin in origins]:
             raise models.OriginDoesNotExist
         for origin in origins:
             if "S3OriginConfig" in origin and not _BUCKET.fullmatch(origin["DomainName"]):
@@ -31,8 +31,8 @@ class Configuration:
             "PriceClass": "PriceClass_All", "HttpVersion": "http2", "IsIPV6Enabled": True,
             "DefaultRootObject": "", "WebACLId": "",
         }  # fmt: skip
-        self.__dict__.update({**absent, **given})
-        self.caller_reference = given["CallerReference"]
+        self.__dict__.update({**absent, **document})
+        self.caller_reference = document["CallerReference"]
 
 
 def apply() -> None:

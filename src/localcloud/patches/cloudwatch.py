@@ -34,5 +34,5 @@ def apply() -> None:
 
 def moment(point: Any) -> datetime:
     """When a data point was measured."""
-    told: datetime = point.timestamp
-    return told.replace(tzinfo=UTC) if told.tzinfo is None else told
+    timestamp: datetime = point.timestamp
+    return timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp

@@ -1,7 +1,7 @@
 """Chance and time in moto: free by default, given while a declaring request is carried out.
 
 A journal can only bring back the same identifiers and dates if moto draws the same random numbers and reads the same
-clock the second time. `given` does that for the thread that calls it and for nobody else: what the agent or an
+clock the second time. `deterministic` does that for the thread that calls it and for nobody else: what the agent or an
 execution's threads draw meanwhile comes from the operating system, so that what they make is never named twice.
 
 A region of a service is made when somebody first looks at it, maybe by a mere read; what is random in it (the default
@@ -48,7 +48,7 @@ _settled: dict[str, tuple[str, float]] = {}
 
 
 @contextmanager
-def given(seed: str, moment: float, count: int | None = None) -> Iterator[None]:
+def deterministic(seed: str, moment: float, count: int | None = None) -> Iterator[None]:
     """On this thread moto draws what follows from `seed`, and its clock stands at `moment` (seconds since 1970).
 
     What is counted gets the number `count`.
@@ -89,7 +89,7 @@ def born(account: str, what: str) -> Iterator[None]:
         with _free():
             yield
     else:
-        with given(f"{settled[0]}/{what}", settled[1]):
+        with deterministic(f"{settled[0]}/{what}", settled[1]):
             yield
 
 
@@ -114,7 +114,7 @@ class _Chance(MotoRandom):  # type: ignore[misc]
         return _thread.source.getrandbits(k)
 
     def seed(self, *_: Any, **__: Any) -> None:
-        """Only `given` seeds."""
+        """Only `deterministic` seeds."""
 
 
 class _ClockedType(type):

@@ -82,8 +82,8 @@ def render(target: dict[str, Any], event: dict[str, Any]) -> str:
     if "Input" in target:
         return str(target["Input"])
     if "InputPath" in target:
-        found = parse(target["InputPath"]).find(event)
-        return json.dumps(found[0].value if found else None)
+        matches = parse(target["InputPath"]).find(event)
+        return json.dumps(matches[0].value if matches else None)
     if "InputTransformer" in target:
         transformer = target["InputTransformer"]
         filled = models.EventTemplateParser.parse(

@@ -135,10 +135,10 @@ def _read_parameters_where_they_belong() -> None:
             self.automated_parameter_parsing = parsed
         if self.service_name != "s3" and not request.form:
             self.querystring = self.data = dict(parse_qs(self.parsed_url.query, keep_blank_values=True))
-        found = judged.current()
+        judge = judged.current()
         signing_name = _signing_name(self.boto3_service_name)
-        if found is not None and signing_name and self.service_name != "s3":  # buckets have no regions here
-            found.check_place(signing_name, self.get_region_from_url(request, ""), self.current_account)
+        if judge is not None and signing_name and self.service_name != "s3":  # buckets have no regions here
+            judge.check_place(signing_name, self.get_region_from_url(request, ""), self.current_account)
         if parsed and self._get_action():
             self.parse_parameters(request)
 
@@ -164,11 +164,11 @@ def _hold_actions() -> None:
     stock_call, stock_parse, stock_action = base.call_action, base.parse_parameters, base._get_action
 
     def check(self: Any) -> None:
-        found = judged.current()
+        judge = judged.current()
         # A class that tells its actions by the path alone has names of its own for them.
-        if found is None or self.service_name == "s3" or type(self)._get_action is not stock_action:
+        if judge is None or self.service_name == "s3" or type(self)._get_action is not stock_action:
             return
-        found.check_action(self._get_action() or "")
+        judge.check_action(self._get_action() or "")
 
     def call_action(self: Any) -> Any:
         check(self)
@@ -187,16 +187,18 @@ def _hold_s3() -> None:
         _before(response, name, _check_path)
     for name, action in BUCKET_HANDLERS.items():
         _before(
-            response, name, lambda found, self, *_, action=action, **__: found.check_access(action, found.call.bucket)
+            response,
+            name,
+            lambda judge, self, *_, action=action, **__: judge.check_access(action, judge.call.bucket),
         )
     for name, action in OBJECT_HANDLERS.items():
         _before(response, name, _object_check(action, name in WITH_VERSION))
-    _before(response, "all_buckets", lambda found, self: _listing_all(found))
+    _before(response, "all_buckets", lambda judge, self: _listing_all(judge))
     for name, action in MODELS.items():
-        _before(backend, name, lambda found, self, bucket_name, *_, action=action, **__: found.check_access(
+        _before(backend, name, lambda judge, self, bucket_name, *_, action=action, **__: judge.check_access(
             action, bucket_name))  # fmt: skip
     for name, action in KEYED_MODELS.items():
-        _before(backend, name, lambda found, self, bucket_name, key_name, *_, action=action, **__: found.check_access(
+        _before(backend, name, lambda judge, self, bucket_name, key_name, *_, action=action, **__: judge.check_access(
             action, f"{bucket_name}/{key_name}"))  # fmt: skip
     for name in UPLOADS:
         _before(backend, name, _check_upload)
@@ -214,49 +216,49 @@ def _before(owner: Any, name: str, check: Check) -> None:
 
     @wraps(stock)
     def held(self: Any, *args: Any, **kwargs: Any) -> Any:
-        found = judged.current()
-        if found is not None and found.call.service == "s3":
-            check(found, self, *args, **kwargs)
+        judge = judged.current()
+        if judge is not None and judge.call.service == "s3":
+            check(judge, self, *args, **kwargs)
         return stock(self, *args, **kwargs)
 
     setattr(owner, name, held)
 
 
-def _check_path(found: judged.Judged, self: Any, *_: Any) -> None:
+def _check_path(judge: judged.Judged, self: Any, *_: Any) -> None:
     bucket = self.bucket_name or ""
-    found.check_path(bucket, self.parse_key_name() if bucket else "")
+    judge.check_path(bucket, self.parse_key_name() if bucket else "")
 
 
 def _object_check(action: str, with_version: bool) -> Check:
-    def check(found: judged.Judged, self: Any, *_: Any, **__: Any) -> None:
+    def check(judge: judged.Judged, self: Any, *_: Any, **__: Any) -> None:
         version = self.querystring.get("versionId", [""])[0] if with_version else ""
-        found.check_access(action, f"{self.bucket_name}/{self.parse_key_name()}", version)
+        judge.check_access(action, f"{self.bucket_name}/{self.parse_key_name()}", version)
 
     return check
 
 
-def _listing_all(found: judged.Judged) -> None:
-    if [access.action for access in found.accesses] != ["s3:ListAllMyBuckets"]:
+def _listing_all(judge: judged.Judged) -> None:
+    if [access.action for access in judge.accesses] != ["s3:ListAllMyBuckets"]:
         raise Refused("MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
 
 
-def _check_upload(found: judged.Judged, self: Any, bucket_name: str, multipart_id: str, *_: Any, **__: Any) -> None:
+def _check_upload(judge: judged.Judged, self: Any, bucket_name: str, multipart_id: str, *_: Any, **__: Any) -> None:
     # An upload is one of the key that it was begun for; moto looks at its id alone (s3/models.py:2714).
     upload = self.get_bucket(bucket_name).multiparts.get(multipart_id)
-    if upload is None or (bucket_name, upload.key_name) != (found.call.bucket, found.call.key):
+    if upload is None or (bucket_name, upload.key_name) != (judge.call.bucket, judge.call.key):
         raise NoSuchUpload(upload_id=multipart_id)
 
 
-def _check_deleted(found: judged.Judged, self: Any, bucket_name: str, objects: Any, *_: Any, **__: Any) -> None:
+def _check_deleted(judge: judged.Judged, self: Any, bucket_name: str, objects: Any, *_: Any, **__: Any) -> None:
     for one in objects:
-        found.check_access("DeleteObject", f"{bucket_name}/{one['Key']}", one.get("VersionId") or "")
+        judge.check_access("DeleteObject", f"{bucket_name}/{one['Key']}", one.get("VersionId") or "")
 
 
-def _check_copied(found: judged.Judged, self: Any, source: Any, *_: Any, **more: Any) -> None:
+def _check_copied(judge: judged.Judged, self: Any, source: Any, *_: Any, **more: Any) -> None:
     version = more.get("provided_version_id") or ""
-    found.check_access("GetObject", f"{source.bucket_name}/{source.name}", version)
+    judge.check_access("GetObject", f"{source.bucket_name}/{source.name}", version)
 
 
-def _check_part_copied(found: judged.Judged, self: Any, *_: Any, **more: Any) -> None:
+def _check_part_copied(judge: judged.Judged, self: Any, *_: Any, **more: Any) -> None:
     source = f"{more['src_bucket_name']}/{more['src_key_name']}"
-    found.check_access("GetObject", source, more.get("src_version_id") or "")
+    judge.check_access("GetObject", source, more.get("src_version_id") or "")

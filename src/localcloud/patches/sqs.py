@@ -34,18 +34,18 @@ def _know_redrive_allow_policies() -> None:
     stock_attributes, stock_get = queue.attributes.fget, backend.get_queue_attributes
 
     def attributes(self: Any) -> dict[str, Any]:
-        found: dict[str, Any] = stock_attributes(self)
+        values: dict[str, Any] = stock_attributes(self)
         if allowed := getattr(self, "redrive_allow_policy", None):
-            found[_ALLOW] = allowed
+            values[_ALLOW] = allowed
         if self.redrive_policy:
-            found["RedrivePolicy"] = json.dumps(self.redrive_policy, separators=(",", ":"))
-        return found
+            values["RedrivePolicy"] = json.dumps(self.redrive_policy, separators=(",", ":"))
+        return values
 
     def get_queue_attributes(self: Any, queue_name: str, attribute_names: list[str]) -> dict[str, Any]:
         others = [name for name in attribute_names if name != _ALLOW]
-        found: dict[str, Any] = stock_get(self, queue_name, others)
+        values: dict[str, Any] = stock_get(self, queue_name, others)
         allowed = self.get_queue(queue_name).attributes.get(_ALLOW)
-        return {**found, _ALLOW: allowed} if _ALLOW in attribute_names and allowed else found
+        return {**values, _ALLOW: allowed} if _ALLOW in attribute_names and allowed else values
 
     queue.attributes = property(attributes)
     backend.get_queue_attributes = get_queue_attributes

@@ -36,10 +36,10 @@ class Offerings(dict[str, list[dict[str, Any]]]):
 
     def __missing__(self, region: str) -> list[dict[str, Any]]:
         try:
-            found = _load(f"{OFFERINGS}/{self._location_type}/{region}.json")
+            offerings = _load(f"{OFFERINGS}/{self._location_type}/{region}.json")
         except FileNotFoundError:
             raise KeyError(region) from None
-        self[region] = [{**offering, "LocationType": self._location_type} for offering in found]
+        self[region] = [{**offering, "LocationType": self._location_type} for offering in offerings]
         return self[region]
 
     def get(self, region: str, default: Any = None) -> Any:

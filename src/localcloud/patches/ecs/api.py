@@ -173,12 +173,12 @@ def _on_this_machine(
     moto looks for registered machines (ecs/models.py:1303). Here no agent registers any: the machine is this one, and
     it is there at once, whatever the pool's size.
     """
-    found = backend._get_cluster(cluster)
-    wanted = strategy or (None if launch_type else found.default_capacity_provider_strategy)
+    declared = backend._get_cluster(cluster)
+    wanted = strategy or (None if launch_type else declared.default_capacity_provider_strategy)
     name = wanted[0]["capacityProvider"] if wanted else None
     if name in (None, "FARGATE", "FARGATE_SPOT"):
         return strategy, None
-    if name not in (found.capacity_providers or []):
+    if name not in (declared.capacity_providers or []):
         raise models.InvalidParameterException(
             f"The specified capacity provider '{name}' was not found. Specify a valid name or ARN and try again."
         )
@@ -196,7 +196,7 @@ def find_task(backend: Any, cluster: str, task: str) -> Any | None:
     """A task of a cluster by ARN or id."""
     tasks = backend.tasks.get(backend._get_cluster(cluster).name, {})
     task_id = task.rsplit("/", 1)[-1]
-    return next((found for found in tasks.values() if found.id == task_id), None)
+    return next((each for each in tasks.values() if each.id == task_id), None)
 
 
 def _patch_stop_task() -> None:
@@ -259,8 +259,8 @@ def _patch_describe_tasks() -> None:
         result: ActionResult = stock(self)
         cluster = self.ecs_backend._get_cluster(self._get_param("cluster", "default")).name
         tasks = [task for task in result.result["tasks"] if task.cluster_name == cluster]
-        found = {task.id for task in tasks}
-        missing = [arn for arn in self._get_param("tasks", []) if arn.rsplit("/", 1)[-1] not in found]
+        known = {task.id for task in tasks}
+        missing = [arn for arn in self._get_param("tasks", []) if arn.rsplit("/", 1)[-1] not in known]
         result.result["tasks"] = tasks
         result.result["failures"] = [{"arn": arn, "reason": "MISSING"} for arn in missing]
         return result

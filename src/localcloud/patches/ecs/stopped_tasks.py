@@ -30,8 +30,8 @@ def apply() -> None:
         return stock_register(self, family, *args, **kwargs)
 
     def last_revision(self: Any, family: str) -> Any:
-        given = determinism.count()
-        return stock_last(self, family) if given is None else given - 1
+        count = determinism.count()
+        return stock_last(self, family) if count is None else count - 1
 
     backend.register_task_definition = register_task_definition
     backend._get_last_task_definition_revision_id = last_revision
@@ -39,19 +39,19 @@ def apply() -> None:
 
 def describe(task: Any) -> dict[str, Any]:
     """A task as plain values, for JSON."""
-    told = {name: _plain(value) for name, value in vars(task).items() if name not in (*BOUND, *MANAGED)}
-    return {**told, "arn": task.task_arn, "containers": [vars(container) for container in task.containers]}
+    values = {name: _plain(value) for name, value in vars(task).items() if name not in (*BOUND, *MANAGED)}
+    return {**values, "arn": task.task_arn, "containers": [vars(container) for container in task.containers]}
 
 
-def revive(account: str, told: dict[str, Any]) -> Any | None:
+def revive(account: str, record: dict[str, Any]) -> Any | None:
     """Put a task back where DescribeTasks finds it; None if its cluster is gone."""
-    told = dict(told)
-    arn, containers = told.pop("arn"), told.pop("containers")
-    backend = backends.ecs(account, told["region_name"])
-    if told["cluster_name"] not in backend.clusters:
+    record = dict(record)
+    arn, containers = record.pop("arn"), record.pop("containers")
+    backend = backends.ecs(account, record["region_name"])
+    if record["cluster_name"] not in backend.clusters:
         return None
     task = object.__new__(models.Task)
-    vars(task).update({name: _rich(value) for name, value in told.items()})
+    vars(task).update({name: _rich(value) for name, value in record.items()})
     task._backend = backend
     family, _, revision = task.task_definition_arn.rsplit("/", 1)[-1].rpartition(":")
     task.definition = backend.task_definitions.get(family, {}).get(int(revision))
@@ -60,15 +60,15 @@ def revive(account: str, told: dict[str, Any]) -> Any | None:
         container = object.__new__(TaskContainer)
         vars(container).update(values)
         task.containers.append(container)
-    backend.tasks.setdefault(told["cluster_name"], {})[arn] = task
+    backend.tasks.setdefault(record["cluster_name"], {})[arn] = task
     return task
 
 
 def has_cluster(account: str, arn: str) -> bool:
     """Is the cluster of this task or service there? `arn:aws:ecs:<region>:<account>:task/<cluster>/<id>`"""
     region, cluster = arn.split(":")[3], arn.split("/")[1]
-    found = backends.ecs(account, region).clusters.get(cluster)
-    return found is not None and found.status == "ACTIVE"
+    model = backends.ecs(account, region).clusters.get(cluster)
+    return model is not None and model.status == "ACTIVE"
 
 
 def _plain(value: Any) -> Any:

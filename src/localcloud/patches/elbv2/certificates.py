@@ -14,8 +14,8 @@ def apply() -> None:
     stock = backend.modify_listener
 
     def modify_listener(self: Any, arn: str, *args: Any, **kwargs: Any) -> Any:
-        (found,) = self.describe_listeners(None, [arn])
-        further = list(found.certificates or [])[1:]
+        (declared,) = self.describe_listeners(None, [arn])
+        further = list(declared.certificates or [])[1:]
         listener = stock(self, arn, *args, **kwargs)
         kept = listener.certificates or []
         listener.certificates = [*kept, *(each for each in further if each not in kept)] if kept else kept

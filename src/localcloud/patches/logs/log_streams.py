@@ -71,35 +71,35 @@ def revive(
     account: str, region: str, group: str, name: str, created: datetime, events: Iterable[tuple[int, int, str]]
 ) -> bool:
     """Make a stream with these events (timestamp, ingestion time, message); False if its group is gone."""
-    found = backends.logs(account, region).groups.get(group)
-    if found is None:
+    log_group = backends.logs(account, region).groups.get(group)
+    if log_group is None:
         return False
-    stream = models.LogStream(found, name)
+    stream = models.LogStream(log_group, name)
     stream.creation_time = created
     for timestamp, ingested, message in events:
         stream.events.append(models.LogEvent(ingested, {"timestamp": timestamp, "message": message}))
         stream.stored_bytes += len(message)
         stream.last_ingestion_time = datetime.fromtimestamp(ingested / 1000, UTC).replace(tzinfo=None)
     stream.upload_sequence_token = len(stream.events)
-    found.streams[name] = stream
+    log_group.streams[name] = stream
     return True
 
 
 def retention_days(account: str, region: str, group: str) -> int | None:
     """For how long a group keeps events; None: for ever, or the group is gone."""
-    found = backends.logs(account, region).groups.get(group)
-    return int(found.retention_in_days) if found is not None and found.retention_in_days else None
+    log_group = backends.logs(account, region).groups.get(group)
+    return int(log_group.retention_in_days) if log_group is not None and log_group.retention_in_days else None
 
 
 def forget(account: str, region: str, group: str, name: str) -> None:
     """Drop a stream, as if its time had run out. The store knows."""
-    found = backends.logs(account, region).groups.get(group)
-    if found is not None:
-        found.streams.pop(name, None)
+    log_group = backends.logs(account, region).groups.get(group)
+    if log_group is not None:
+        log_group.streams.pop(name, None)
 
 
 def drop_events(account: str, region: str, group: str, name: str, count: int) -> None:
     """Drop all events of a stream but the latest `count`. The store knows."""
-    found = backends.logs(account, region).groups.get(group)
-    if found is not None and name in found.streams:
-        del found.streams[name].events[:-count]
+    log_group = backends.logs(account, region).groups.get(group)
+    if log_group is not None and name in log_group.streams:
+        del log_group.streams[name].events[:-count]

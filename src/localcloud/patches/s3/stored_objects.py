@@ -57,21 +57,21 @@ class FileBytes:
 
 def versions(account: str, bucket: str, key: str) -> list[Any]:
     """An object's versions and delete markers, the oldest first."""
-    found = backends.s3(account).buckets.get(bucket)
-    return list(found.keys.getlist(key, [])) if found is not None else []
+    model = backends.s3(account).buckets.get(bucket)
+    return list(model.keys.getlist(key, [])) if model is not None else []
 
 
 def keys(account: str, bucket: str) -> list[str]:
     """The names of all objects of a bucket, deleted ones with older versions included."""
-    found = backends.s3(account).buckets.get(bucket)
-    return list(dict.keys(found.keys)) if found is not None else []
+    model = backends.s3(account).buckets.get(bucket)
+    return list(dict.keys(model.keys)) if model is not None else []
 
 
-def put_versions(account: str, bucket: str, key: str, found: list[Any]) -> None:
+def put_versions(account: str, bucket: str, key: str, objects: list[Any]) -> None:
     """Set an object's versions. Raises KeyError if there is no such bucket."""
     known = backends.s3(account).buckets[bucket].keys
-    if found:
-        dict.__setitem__(known, key, list(found))
+    if objects:
+        dict.__setitem__(known, key, list(objects))
     else:
         dict.pop(known, key, None)
 
@@ -101,12 +101,12 @@ def keep_in(version: Any, path: Path) -> None:
 
 def describe(account: str, version: Any) -> dict[str, Any]:
     """All of a version but its bytes, for JSON."""
-    told = {"version": version.version_id, "modified": version.last_modified.isoformat()}
+    values = {"version": version.version_id, "modified": version.last_modified.isoformat()}
     if is_marker(version):
-        return {**told, "marker": True}
+        return {**values, "marker": True}
     tags = backends.s3(account).tagger.get_tag_dict_for_resource(version.arn)
     return {
-        **told,
+        **values,
         **{name: value for name in PLAIN if (value := getattr(version, name)) is not None},
         "region": version.region_name,
         "etag": version.etag.strip('"'),
@@ -123,40 +123,42 @@ def _describe_grant(grant: Any) -> dict[str, Any]:
     return {"permissions": list(grant.permissions), "grantees": [vars(grantee) for grantee in grant.grantees]}
 
 
-def revive(account: str, bucket: str, key: str, told: dict[str, Any], file: FileBytes | None) -> Any:
+def revive(account: str, bucket: str, key: str, record: dict[str, Any], file: FileBytes | None) -> Any:
     """What `describe` described; `file` has its bytes, None for a marker."""
-    if told.get("marker") or file is None:
+    if record.get("marker") or file is None:
         marker = object.__new__(models.FakeDeleteMarker)
         marker.key, marker.name = None, key
-        marker.last_modified, marker._version_id = datetime.fromisoformat(told["modified"]), told["version"]
+        marker.last_modified, marker._version_id = datetime.fromisoformat(record["modified"]), record["version"]
         return marker
     version = models.FakeKey(
         name=key,
         value=b"",
         account_id=account,
-        region_name=told["region"],
-        storage=told["storage"],
-        etag=told["etag"],
-        is_versioned=told["versioned"],
-        version_id=None if told["version"] == "null" else told["version"],
+        region_name=record["region"],
+        storage=record["storage"],
+        etag=record["etag"],
+        is_versioned=record["versioned"],
+        version_id=None if record["version"] == "null" else record["version"],
         bucket_name=bucket,
     )
     version._value_buffer.close()
     version._value_buffer, version.contentsize = file, file.seek(0, 2)
-    version.last_modified = datetime.fromisoformat(told["modified"])
-    version._expiry = datetime.fromisoformat(told["expiry"]) if told["expiry"] else None
-    version._metadata.update(told["metadata"])
-    version.acl = models.FakeAcl([_revive_grant(grant) for grant in told["acl"]]) if told["acl"] is not None else None
+    version.last_modified = datetime.fromisoformat(record["modified"])
+    version._expiry = datetime.fromisoformat(record["expiry"]) if record["expiry"] else None
+    version._metadata.update(record["metadata"])
+    version.acl = (
+        models.FakeAcl([_revive_grant(grant) for grant in record["acl"]]) if record["acl"] is not None else None
+    )
     for name in PLAIN:
-        setattr(version, name, told.get(name))
+        setattr(version, name, record.get(name))
     tagger = backends.s3(account).tagger
     tagger.delete_all_tags_for_resource(version.arn)
-    tagger.tag_resource(version.arn, tagger.convert_dict_to_tags_input(told["tags"]))
+    tagger.tag_resource(version.arn, tagger.convert_dict_to_tags_input(record["tags"]))
     return version
 
 
-def _revive_grant(told: dict[str, Any]) -> Any:
+def _revive_grant(record: dict[str, Any]) -> Any:
     grantees = [
-        models.FakeGrantee(grantee["id"], grantee["uri"], grantee["display_name"]) for grantee in told["grantees"]
+        models.FakeGrantee(grantee["id"], grantee["uri"], grantee["display_name"]) for grantee in record["grantees"]
     ]
-    return models.FakeGrant(grantees, told["permissions"])
+    return models.FakeGrant(grantees, record["permissions"])

@@ -38,10 +38,14 @@ def apply() -> None:
 def _add_missing_calls() -> None:
     # stepfunctions/responses.py has neither; infrastructure tools call both.
     def validate_state_machine_definition(self: Any) -> str:
-        found = [one.told() for one in diagnose(self._get_param("definition"))]
+        problems = [one.diagnostic() for one in diagnose(self._get_param("definition"))]
         most = self._get_param("maxResults") or MOST_DIAGNOSTICS
         return json.dumps(
-            {"result": "FAIL" if found else "OK", "diagnostics": found[:most], "truncated": len(found) > most}
+            {
+                "result": "FAIL" if problems else "OK",
+                "diagnostics": problems[:most],
+                "truncated": len(problems) > most,
+            }
         )
 
     def list_state_machine_versions(self: Any) -> str:

@@ -41,7 +41,7 @@ class Diagnostic:
     message: str
     location: str = ""
 
-    def told(self) -> dict[str, str]:
+    def diagnostic(self) -> dict[str, str]:
         return {key: value for key, value in vars(self).items() if value}
 
 
@@ -50,20 +50,20 @@ def diagnose(definition: str, *, language: bool = True) -> list[Diagnostic]:
     if len(definition) > MOST_CHARACTERS:
         return [_error("SCHEMA_VALIDATION_FAILED", f"the definition has more than {MOST_CHARACTERS} characters")]
     try:
-        told = json.loads(definition)
+        document = json.loads(definition)
     except ValueError as error:
         return [_error("INVALID_JSON_DESCRIPTION", str(error))]
-    if not isinstance(told, dict):
+    if not isinstance(document, dict):
         return [_error("INVALID_JSON_DESCRIPTION", "the definition is no object")]
-    found = list(_scope(told, "", {}))
-    if language and not found:
+    problems = list(_scope(document, "", {}))
+    if language and not problems:
         try:
             AmazonStateLanguageParser.parse(definition)
         except ASLParserException as error:
-            found = [_error("SCHEMA_VALIDATION_FAILED", str(error.errors[0] if error.errors else error))]
+            problems = [_error("SCHEMA_VALIDATION_FAILED", str(error.errors[0] if error.errors else error))]
         except Exception as error:  # the interpreter's own objections have no class of their own
-            found = [_error("SCHEMA_VALIDATION_FAILED", str(error))]
-    return found
+            problems = [_error("SCHEMA_VALIDATION_FAILED", str(error))]
+    return problems
 
 
 def _error(code: str, message: str, location: str = "") -> Diagnostic:
@@ -119,12 +119,12 @@ def _state(state: State, where: str, states: State, seen: dict[str, str]) -> Ite
 
 def _followers(state: State) -> dict[str, Any]:
     """Place in the state -> the state that it names."""
-    found = {f"/{key}": state[key] for key in ("Next", "Default") if key in state}
+    followers = {f"/{key}": state[key] for key in ("Next", "Default") if key in state}
     for key in ("Choices", "Catch"):
         for index, rule in enumerate(state.get(key, [])):
             if isinstance(rule, dict) and "Next" in rule:
-                found[f"/{key}/{index}/Next"] = rule["Next"]
-    return found
+                followers[f"/{key}/{index}/Next"] = rule["Next"]
+    return followers
 
 
 def _task(state: State, where: str) -> Iterator[Diagnostic]:

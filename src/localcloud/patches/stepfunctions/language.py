@@ -59,10 +59,10 @@ def _patch_paths() -> None:
     def extract_json(path: str, data: Any) -> Any:
         if not DEFINITE_PATH.fullmatch(path):
             return stock(path, data)
-        found = cached(path).find(data)
-        if not found:
+        matches = cached(path).find(data)
+        if not matches:
             raise json_path.NoSuchJsonPathError(json_path=path, data=data)
-        return found[0].value
+        return matches[0].value
 
     replace_everywhere("extract_json", extract_json)
 

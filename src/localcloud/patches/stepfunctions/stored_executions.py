@@ -23,10 +23,10 @@ from localcloud.patches import hooks
 class ExecutionStore(Protocol):
     """Who keeps an account's executions. The server's lock is held at each call but `history`."""
 
-    def started(self, told: dict[str, Any]) -> None:
+    def started(self, record: dict[str, Any]) -> None:
         """An execution begins now. What it raises keeps it from beginning."""
 
-    def ended(self, told: dict[str, Any], history: list[Any]) -> bool:
+    def ended(self, record: dict[str, Any], history: list[Any]) -> bool:
         """An execution has ended; nobody has seen its end yet. False: it could not be kept."""
 
     def machine_deleted(self, arn: str) -> None:
@@ -59,20 +59,20 @@ NO_WORKER = SimpleNamespace(env=SimpleNamespace(
 class StoredExecution(executions.Execution):  # type: ignore[misc]
     """An execution that has ended. Made from what `describe` returned."""
 
-    def __init__(self, told: dict[str, Any], state_machine: Any, store: ExecutionStore):
-        _, _, _, region, account, *_ = told["arn"].split(":")
+    def __init__(self, record: dict[str, Any], state_machine: Any, store: ExecutionStore):
+        _, _, _, region, account, *_ = record["arn"].split(":")
         self._store = store
-        self.name, self.exec_arn, self.execution_arn = told["name"], told["arn"], told["arn"]
+        self.name, self.exec_arn, self.execution_arn = record["name"], record["arn"], record["arn"]
         self.account_id, self.region_name = account, region
-        self.sm_type, self.role_arn = StateMachineType(told["type"]), told["role"]
-        self.state_machine, self.state_machine_arn = state_machine, told["machine"]
-        self.start_date, self.stop_date = _moment(told["started"]), _moment(told["stopped"])
-        self.exec_status = ExecutionStatus(told["status"])
-        self.execution_input = told["input"]
+        self.sm_type, self.role_arn = StateMachineType(record["type"]), record["role"]
+        self.state_machine, self.state_machine_arn = state_machine, record["machine"]
+        self.start_date, self.stop_date = _moment(record["started"]), _moment(record["stopped"])
+        self.exec_status = ExecutionStatus(record["status"])
+        self.execution_input = record["input"]
         self.input_details = self.output_details = INCLUDED
         self.trace_header = None
-        self.error, self.cause = told["error"], told["cause"]
-        self._output = told["output"]
+        self.error, self.cause = record["error"], record["cause"]
+        self._output = record["output"]
         self.exec_worker = NO_WORKER
 
     @property
@@ -190,9 +190,9 @@ def _end(execution: Any, store: ExecutionStore) -> None:
     machine = _machine(execution.account_id, execution.region_name, execution.state_machine.arn)
     if machine is None or execution not in machine.executions:
         return
-    told = describe(execution)
-    if store.ended(told, history(execution)):
-        machine.executions[machine.executions.index(execution)] = StoredExecution(told, machine, store)
+    record = describe(execution)
+    if store.ended(record, history(execution)):
+        machine.executions[machine.executions.index(execution)] = StoredExecution(record, machine, store)
 
 
 def running(account: str) -> list[Any]:
@@ -212,13 +212,13 @@ def abort(execution: Any, cause: str) -> None:
     execution.stop(stop_date=now(), error=None, cause=cause)
 
 
-def revive(told: dict[str, Any], store: ExecutionStore) -> bool:
+def revive(record: dict[str, Any], store: ExecutionStore) -> bool:
     """Put an execution of an earlier process back; False if its state machine is gone."""
-    _, _, _, region, account, *_ = told["arn"].split(":")
-    machine = _machine(account, region, told["machine"])
+    _, _, _, region, account, *_ = record["arn"].split(":")
+    machine = _machine(account, region, record["machine"])
     if machine is None:
         return False
-    machine.executions.append(StoredExecution(told, machine, store))
+    machine.executions.append(StoredExecution(record, machine, store))
     return True
 
 
