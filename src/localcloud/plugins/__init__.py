@@ -167,25 +167,25 @@ class Plugins:
 
     def missing(self, project: str, stack: str) -> list[str]:
         """URNs of what was made for a stack and does not exist any more, in the order in which it was made."""
-        found = []
+        urns = []
         for entry in reversed(self._ledger.of_stack(f"{project}/{stack}")):
             if entry.identity and entry.standing != "released" and not self._exists(entry):
-                found.append(entry.urn)
-        return found
+                urns.append(entry.urn)
+        return urns
 
     def unowned(self, stack: str = "") -> list[Entry]:
         """What exists and was retained or removed from a state by hand: of one `project/stack`, or of all."""
-        found = []
+        entries = []
         for each in [stack] if stack else sorted(self.stacks()):
             self._settle(each)
             for entry in self._ledger.of_stack(each):
                 if entry.standing in ("new", "held"):
                     continue
                 if self._exists(entry):
-                    found.append(entry)
+                    entries.append(entry)
                 else:
                     self._ledger.drop(entry)
-        return found
+        return entries
 
     def take_up(self, project: str, stack: str) -> list[str]:
         """The stack's whole state is lost: let its next update adopt what it declares of what there is; their URNs."""

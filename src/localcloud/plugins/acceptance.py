@@ -20,11 +20,11 @@ class Problem:
     reason: str
 
 
-def accept(fields: Fields, given: Mapping[str, Any], where: str = "", of: str = "") -> tuple[Props, list[Problem]]:
+def accept(fields: Fields, properties: Mapping[str, Any], where: str = "", of: str = "") -> tuple[Props, list[Problem]]:
     """The inputs in their proper kinds (a number for a text that says one, as in Terraform), and all problems."""
     accepted: Props = {}
     problems: list[Problem] = []
-    for name, value in given.items():
+    for name, value in properties.items():
         known = fields.get(name)
         if name.startswith("__") and not where:
             accepted[name] = value
@@ -51,15 +51,15 @@ def _accept_value(known: Field, value: Any, path: str, of: str, problems: list[P
         return value
     match known.kind:
         case "object" | "objects" | "bag" if isinstance(value, dict) and known.kind == "object":
-            inner, found = accept(known.fields, value, f"{path}.", of)
-            problems.extend(found)
+            inner, wrong = accept(known.fields, value, f"{path}.", of)
+            problems.extend(wrong)
             return inner
         case "objects" | "bag" if isinstance(value, list):
             items: list[Any] = []
             for index, item in enumerate(value):
                 if isinstance(item, dict):
-                    inner, found = accept(known.fields, item, f"{path}[{index}].", of)
-                    problems.extend(found)
+                    inner, wrong = accept(known.fields, item, f"{path}[{index}].", of)
+                    problems.extend(wrong)
                     items.append(inner)
                 elif item is UNKNOWN:
                     items.append(item)

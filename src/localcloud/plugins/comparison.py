@@ -44,8 +44,8 @@ def _object_meaning(fields: Fields, value: Mapping[str, Any]) -> Props:
     for name, known in fields.items():
         item = meaning(known, value.get(name))
         switched_off = item is False and known.default is True
-        told = item is not None and item is not False and item != meaning(known, None)
-        if not known.output and (told or switched_off):
+        says_something = item is not None and item is not False and item != meaning(known, None)
+        if not known.output and (says_something or switched_off):
             said[name] = item
     return said
 
@@ -71,8 +71,8 @@ def _policy_meaning(value: Any, key: str = "", in_condition: bool = False) -> An
     """IAM takes "x" for ["x"], one statement for a list of one, and lists of actions or resources in any order."""
     if isinstance(value, dict):
         inside = in_condition or key == "Condition"
-        told = {name: _policy_meaning(item, name, inside) for name, item in value.items()}
-        return [told] if key == "Statement" else told
+        meanings = {name: _policy_meaning(item, name, inside) for name, item in value.items()}
+        return [meanings] if key == "Statement" else meanings
     if key in _ANY_ORDER or in_condition:
         items = value if isinstance(value, list) else [value]
         return sorted((text_of(item) if not isinstance(item, str) else item for item in items), key=str)
@@ -117,10 +117,10 @@ def covers(known: Field, live: Any, declared: Any) -> bool:
             one = Field(known.name, "object", fields=known.fields)
             left = list(live)
             for item in declared:
-                found = next((index for index, other in enumerate(left) if covers(one, other, item)), None)
-                if found is None:
+                match = next((index for index, other in enumerate(left) if covers(one, other, item)), None)
+                if match is None:
                     return False
-                left.pop(found)
+                left.pop(match)
             return not left
         case _:
             return same(known, live, declared)
@@ -130,11 +130,11 @@ def paths_of_change(old: Any, new: Any, path: str) -> list[tuple[str, str]]:
     """Where two values differ, for showing: pairs of property path and add, delete or update."""
     if isinstance(old, dict) and isinstance(new, dict):
         inner = [(f"{path}.{key}" if key.isidentifier() else f'{path}["{key}"]', key) for key in {**old, **new}]
-        return [found for step, key in inner for found in paths_of_change(old.get(key), new.get(key), step)]
+        return [change for step, key in inner for change in paths_of_change(old.get(key), new.get(key), step)]
     if isinstance(old, list) and isinstance(new, list):
         longest = range(max(len(old), len(new)))
         at = [(old[i] if i < len(old) else None, new[i] if i < len(new) else None, f"{path}[{i}]") for i in longest]
-        return [found for one, other, step in at for found in paths_of_change(one, other, step)]
+        return [change for one, other, step in at for change in paths_of_change(one, other, step)]
     if old is new or (old == new and type(old) is type(new)):
         return []
     return [(path, "add" if old is None else "delete" if new is None else "update")]

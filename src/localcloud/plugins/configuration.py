@@ -66,9 +66,9 @@ def configure(provider: Provider, config: Props) -> None:
     problems = problems_of(provider, config)
     if problems:
         raise Refused("; ".join(problem.reason for problem in problems))
-    told = decoded(config)
+    settings = decoded(config)
     account = provider.cloud.account
-    allowed, forbidden = told.get("allowedAccountIds"), told.get("forbiddenAccountIds")
+    allowed, forbidden = settings.get("allowedAccountIds"), settings.get("forbiddenAccountIds")
     if (allowed and account not in map(str, allowed)) or account in map(str, forbidden or []):
         wanted = (
             f"allows only {', '.join(map(str, allowed))}"
@@ -78,7 +78,7 @@ def configure(provider: Provider, config: Props) -> None:
         raise Refused(
             f"the account here is {account}, but the provider {wanted} (allowedAccountIds, forbiddenAccountIds)"
         )
-    tags = (told.get("defaultTags") or {}).get("tags") or {}
+    tags = (settings.get("defaultTags") or {}).get("tags") or {}
     provider.configure(
-        told.get("region") or provider.cloud.server.region, {key: str(text) for key, text in tags.items()}
+        settings.get("region") or provider.cloud.server.region, {key: str(text) for key, text in tags.items()}
     )

@@ -63,8 +63,8 @@ class DockerConfig:
             )
         except (OSError, subprocess.TimeoutExpired):
             return None
-        told = _json(done.stdout) if done.returncode == 0 else {}
-        user, secret = told.get("Username"), told.get("Secret")
+        answer = _json(done.stdout) if done.returncode == 0 else {}
+        user, secret = answer.get("Username"), answer.get("Secret")
         return (str(user), str(secret)) if user and secret else None
 
 

@@ -76,11 +76,11 @@ def authorization_token(cloud: Cloud, arguments: Props) -> Props:
     """Credentials for the registry."""
     _only("getAuthorizationToken", arguments, "registryId", "region")
     name = arguments.get("region") or cloud.region
-    found = cloud.server.client("ecr", name).get_authorization_token()["authorizationData"][0]
-    user, _, password = base64.b64decode(found["authorizationToken"]).decode().partition(":")
+    authorization = cloud.server.client("ecr", name).get_authorization_token()["authorizationData"][0]
+    user, _, password = base64.b64decode(authorization["authorizationToken"]).decode().partition(":")
     return {
         "id": name, "region": name, "registryId": arguments.get("registryId"),
-        "authorizationToken": found["authorizationToken"], "expiresAt": found["expiresAt"].isoformat(),
+        "authorizationToken": authorization["authorizationToken"], "expiresAt": authorization["expiresAt"].isoformat(),
         "proxyEndpoint": f"http://{cloud.registry_host(name)}", "userName": user, "password": password,
     }  # fmt: skip
 

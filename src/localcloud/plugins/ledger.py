@@ -235,10 +235,10 @@ class Ledger:
         """
         with self._lock, self._at_once():
             in_state = set()
-            for known, found in list(self._matched(state.resources)):
-                if found is None and (type_of(known.urn), known.identity) in deleted:
+            for known, match in list(self._matched(state.resources)):
+                if match is None and (type_of(known.urn), known.identity) in deleted:
                     continue
-                entry = found or self._unmade(known, region)
+                entry = match or self._unmade(known, region)
                 urn = known.urn if known.identity else entry.urn
                 formerly = "" if known.identity == entry.identity else entry.formerly
                 self._rewrite(entry, urn=urn, backend=backend, standing="held", formerly=formerly)
@@ -302,10 +302,10 @@ class Ledger:
         """Other resources of the same id: revisions of a family, or what was made again by a given name."""
         with self._lock:
             own = self.find(urn, identity)
-            found = list(self._by_identifier.get((type_of(urn), identifier), {}).values())
+            entries = list(self._by_identifier.get((type_of(urn), identifier), {}).values())
         return [
             entry
-            for entry in found
+            for entry in entries
             if entry.identity not in ("", identity) and entry != own and entry.region in ("", region)
         ]
 
@@ -343,8 +343,8 @@ class Ledger:
     def _same(self, urn: str, identity: str, region: str = "") -> list[Entry]:
         """The entries of one resource, the newest first."""
         with self._lock:
-            found = list(self._by_identity.get((type_of(urn), identity), {}).values()) if identity else []
-        return [entry for entry in reversed(found) if not region or not entry.region or entry.region == region]
+            entries = list(self._by_identity.get((type_of(urn), identity), {}).values()) if identity else []
+        return [entry for entry in reversed(entries) if not region or not entry.region or entry.region == region]
 
     def _moved(self, urn: str, identity: str, region: str = "") -> list[Entry]:
         """The entries of a resource that had this identity."""

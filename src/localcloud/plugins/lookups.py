@@ -18,11 +18,11 @@ def parameter(cloud: Cloud, arguments: Props) -> Props:
     """A parameter of Systems Manager, decrypted unless that was declined."""
     _only("ssm.getParameter", arguments, "name", "withDecryption", "region")
     decrypt = arguments.get("withDecryption") is not False
-    found = _client(cloud, "ssm", arguments).get_parameter(Name=arguments["name"], WithDecryption=decrypt)["Parameter"]
+    item = _client(cloud, "ssm", arguments).get_parameter(Name=arguments["name"], WithDecryption=decrypt)["Parameter"]
     return {
-        **arguments, "id": found["Name"], "region": _region(cloud, arguments), "arn": found["ARN"],
-        "type": found["Type"], "value": found["Value"], "version": float(found["Version"]),
-        "insecureValue": "" if found["Type"] == "SecureString" else found["Value"],
+        **arguments, "id": item["Name"], "region": _region(cloud, arguments), "arn": item["ARN"],
+        "type": item["Type"], "value": item["Value"], "version": float(item["Version"]),
+        "insecureValue": "" if item["Type"] == "SecureString" else item["Value"],
     }  # fmt: skip
 
 
@@ -30,14 +30,14 @@ def secret_version(cloud: Cloud, arguments: Props) -> Props:
     """A secret's value."""
     _only("secretsmanager.getSecretVersion", arguments, "secretId", "versionId", "versionStage", "region")
     named = {"VersionId": arguments.get("versionId"), "VersionStage": arguments.get("versionStage")}
-    found = _client(cloud, "secretsmanager", arguments).get_secret_value(
+    item = _client(cloud, "secretsmanager", arguments).get_secret_value(
         SecretId=arguments["secretId"], **{name: value for name, value in named.items() if value}
     )
     return {
-        "versionStage": "AWSCURRENT", **arguments, "id": f"{found['ARN']}|{found['VersionId']}", "arn": found["ARN"],
-        "secretArn": found["ARN"], "region": _region(cloud, arguments), "secretBinary": "",
-        "secretString": found.get("SecretString", ""), "versionId": found["VersionId"],
-        "versionStages": found.get("VersionStages", []), "createdDate": found["CreatedDate"].isoformat(),
+        "versionStage": "AWSCURRENT", **arguments, "id": f"{item['ARN']}|{item['VersionId']}", "arn": item["ARN"],
+        "secretArn": item["ARN"], "region": _region(cloud, arguments), "secretBinary": "",
+        "secretString": item.get("SecretString", ""), "versionId": item["VersionId"],
+        "versionStages": item.get("VersionStages", []), "createdDate": item["CreatedDate"].isoformat(),
     }  # fmt: skip
 
 
@@ -48,8 +48,8 @@ def vpc(cloud: Cloud, arguments: Props) -> Props:
         "state": "state", "id": "vpc-id",
     }  # fmt: skip
     client, filters = _client(cloud, "ec2", arguments), _filters("ec2.getVpc", arguments, members)
-    found = _single(client.describe_vpcs(Filters=filters)["Vpcs"])
-    number, region = found["VpcId"], _region(cloud, arguments)
+    item = _single(client.describe_vpcs(Filters=filters)["Vpcs"])
+    number, region = item["VpcId"], _region(cloud, arguments)
     tables = client.describe_route_tables(
         Filters=[{"Name": "vpc-id", "Values": [number]}, {"Name": "association.main", "Values": ["true"]}]
     )["RouteTables"]
@@ -59,10 +59,10 @@ def vpc(cloud: Cloud, arguments: Props) -> Props:
     }
     return {
         **arguments, **attributes, "id": number, "arn": f"arn:aws:ec2:{region}:{cloud.account}:vpc/{number}",
-        "cidrBlock": found["CidrBlock"], "default": bool(found.get("IsDefault")), "state": found["State"],
-        "dhcpOptionsId": found.get("DhcpOptionsId", ""), "instanceTenancy": found.get("InstanceTenancy", "default"),
+        "cidrBlock": item["CidrBlock"], "default": bool(item.get("IsDefault")), "state": item["State"],
+        "dhcpOptionsId": item.get("DhcpOptionsId", ""), "instanceTenancy": item.get("InstanceTenancy", "default"),
         "mainRouteTableId": tables[0]["RouteTableId"] if tables else "", "ownerId": cloud.account, "region": region,
-        "tags": _untag(found.get("Tags")), "ipv6CidrBlock": "", "ipv6AssociationId": "",
+        "tags": _untag(item.get("Tags")), "ipv6CidrBlock": "", "ipv6AssociationId": "",
         "cidrBlockAssociations": [], "ipv6CidrBlockAssociations": [], "enableNetworkAddressUsageMetrics": False,
     }  # fmt: skip
 
@@ -74,16 +74,16 @@ def subnet(cloud: Cloud, arguments: Props) -> Props:
         "state": "state", "defaultForAz": "default-for-az", "availabilityZoneId": "availability-zone-id",
     }  # fmt: skip
     filters = _filters("ec2.getSubnet", arguments, members)
-    found = _single(_client(cloud, "ec2", arguments).describe_subnets(Filters=filters)["Subnets"])
-    number, region = found["SubnetId"], _region(cloud, arguments)
+    item = _single(_client(cloud, "ec2", arguments).describe_subnets(Filters=filters)["Subnets"])
+    number, region = item["SubnetId"], _region(cloud, arguments)
     return {
         **arguments, "id": number, "arn": f"arn:aws:ec2:{region}:{cloud.account}:subnet/{number}", "region": region,
-        "availabilityZone": found["AvailabilityZone"], "availabilityZoneId": found.get("AvailabilityZoneId", ""),
-        "availableIpAddressCount": float(found["AvailableIpAddressCount"]), "cidrBlock": found["CidrBlock"],
-        "vpcId": found["VpcId"], "state": found["State"], "ownerId": cloud.account, "tags": _untag(found.get("Tags")),
-        "mapPublicIpOnLaunch": found.get("MapPublicIpOnLaunch", False),
-        "defaultForAz": found.get("DefaultForAz", False),
-        "assignIpv6AddressOnCreation": found.get("AssignIpv6AddressOnCreation", False),
+        "availabilityZone": item["AvailabilityZone"], "availabilityZoneId": item.get("AvailabilityZoneId", ""),
+        "availableIpAddressCount": float(item["AvailableIpAddressCount"]), "cidrBlock": item["CidrBlock"],
+        "vpcId": item["VpcId"], "state": item["State"], "ownerId": cloud.account, "tags": _untag(item.get("Tags")),
+        "mapPublicIpOnLaunch": item.get("MapPublicIpOnLaunch", False),
+        "defaultForAz": item.get("DefaultForAz", False),
+        "assignIpv6AddressOnCreation": item.get("AssignIpv6AddressOnCreation", False),
     }  # fmt: skip
 
 
@@ -91,21 +91,25 @@ def subnets(cloud: Cloud, arguments: Props) -> Props:
     """The numbers of all subnets that fit."""
     filters = _filters("ec2.getSubnets", arguments, {})
     pages = _client(cloud, "ec2", arguments).get_paginator("describe_subnets").paginate(Filters=filters)
-    found = sorted(each["SubnetId"] for page in pages for each in page["Subnets"])
+    identifiers = sorted(each["SubnetId"] for page in pages for each in page["Subnets"])
     region = _region(cloud, arguments)
-    return {**arguments, "id": region, "region": region, "ids": found, "tags": arguments.get("tags") or {}}
+    return {**arguments, "id": region, "region": region, "ids": identifiers, "tags": arguments.get("tags") or {}}
 
 
 def image(cloud: Cloud, arguments: Props) -> Props:
     """The machine image that fits; the newest of several when the program says so."""
-    given = dict(arguments)
-    owners, newest, pattern = given.pop("owners", None), given.pop("mostRecent", False), given.pop("nameRegex", None)
-    filters = _filters("ec2.getAmi", given, {})
+    criteria = dict(arguments)
+    owners, newest, pattern = (
+        criteria.pop("owners", None),
+        criteria.pop("mostRecent", False),
+        criteria.pop("nameRegex", None),
+    )
+    filters = _filters("ec2.getAmi", criteria, {})
     asked: Props = {"Filters": filters, **({"Owners": owners} if owners else {})}
-    found = _client(cloud, "ec2", arguments).describe_images(**asked)["Images"]
-    found = [each for each in found if not pattern or re.search(pattern, each.get("Name", ""))]
-    found.sort(key=lambda each: (str(each.get("CreationDate")), each["ImageId"]), reverse=True)
-    one = found[0] if newest and found else _single(found)
+    images = _client(cloud, "ec2", arguments).describe_images(**asked)["Images"]
+    images = [each for each in images if not pattern or re.search(pattern, each.get("Name", ""))]
+    images.sort(key=lambda each: (str(each.get("CreationDate")), each["ImageId"]), reverse=True)
+    one = images[0] if newest and images else _single(images)
     region, devices = _region(cloud, arguments), one.get("BlockDeviceMappings", [])
     plain = {
         "architecture": "Architecture", "creationDate": "CreationDate", "description": "Description", "name": "Name",
@@ -127,26 +131,26 @@ def image(cloud: Cloud, arguments: Props) -> Props:
 def _only(token: str, arguments: Props, *supported: str) -> None:
     for name, value in arguments.items():
         if name not in supported and value not in (None, [], {}, False):
-            told = f"the local cloud does not support the argument '{name}'. Supported: {', '.join(supported)}"
-            raise Refused(f"{token}: {told}")
+            message = f"the local cloud does not support the argument '{name}'. Supported: {', '.join(supported)}"
+            raise Refused(f"{token}: {message}")
 
 
 def _filters(token: str, arguments: Props, members: dict[str, str]) -> list[Props]:
     """The API's filters for what a program asks for by properties, filters and tags."""
     _only(token, arguments, *members, "filters", "tags", "region")
-    told: list[Props] = [
+    filters: list[Props] = [
         {"Name": member, "Values": [str(arguments[name]).lower() if arguments[name] is True else arguments[name]]}
         for name, member in members.items()
         if arguments.get(name)
     ]
-    told += [{"Name": each["name"], "Values": each["values"]} for each in arguments.get("filters") or []]
-    return told + [{"Name": f"tag:{name}", "Values": [text]} for name, text in (arguments.get("tags") or {}).items()]
+    filters += [{"Name": each["name"], "Values": each["values"]} for each in arguments.get("filters") or []]
+    return filters + [{"Name": f"tag:{name}", "Values": [text]} for name, text in (arguments.get("tags") or {}).items()]
 
 
-def _single(found: list[Any]) -> Any:
-    if len(found) != 1:
-        raise NotOne(len(found))
-    return found[0]
+def _single(matches: list[Any]) -> Any:
+    if len(matches) != 1:
+        raise NotOne(len(matches))
+    return matches[0]
 
 
 def _region(cloud: Cloud, arguments: Props) -> str:

@@ -46,11 +46,11 @@ def account_public_access_block(cloud: Cloud, arguments: Props) -> Props:
     """What the account forbids all its buckets; an error, as in the real provider, where it forbids nothing."""
     _only("s3.getAccountPublicAccessBlock", arguments, "accountId")
     account = arguments.get("accountId") or cloud.account
-    found = cloud.client("s3control").get_public_access_block(AccountId=account)["PublicAccessBlockConfiguration"]
+    item = cloud.client("s3control").get_public_access_block(AccountId=account)["PublicAccessBlockConfiguration"]
     return {
-        "id": account, "accountId": account, "blockPublicAcls": found["BlockPublicAcls"],
-        "blockPublicPolicy": found["BlockPublicPolicy"], "ignorePublicAcls": found["IgnorePublicAcls"],
-        "restrictPublicBuckets": found["RestrictPublicBuckets"],
+        "id": account, "accountId": account, "blockPublicAcls": item["BlockPublicAcls"],
+        "blockPublicPolicy": item["BlockPublicPolicy"], "ignorePublicAcls": item["IgnorePublicAcls"],
+        "restrictPublicBuckets": item["RestrictPublicBuckets"],
     }  # fmt: skip
 
 
@@ -60,32 +60,32 @@ def secret(cloud: Cloud, arguments: Props) -> Props:
     client, named = _client(cloud, "secretsmanager", arguments), arguments.get("arn") or arguments.get("name")
     if not named:
         raise Refused("secretsmanager.getSecret: one of arn and name must be given")
-    found = client.describe_secret(SecretId=named)
-    if found.get("DeletedDate"):
+    item = client.describe_secret(SecretId=named)
+    if item.get("DeletedDate"):
         raise NotOne(0)
     return {
-        "id": found["ARN"], "arn": found["ARN"], "name": found["Name"], "region": _region(cloud, arguments),
-        "description": found.get("Description", ""), "kmsKeyId": found.get("KmsKeyId", ""), "type": "",
+        "id": item["ARN"], "arn": item["ARN"], "name": item["Name"], "region": _region(cloud, arguments),
+        "description": item.get("Description", ""), "kmsKeyId": item.get("KmsKeyId", ""), "type": "",
         "policy": client.get_resource_policy(SecretId=named).get("ResourcePolicy", ""),
-        "createdDate": _date(found.get("CreatedDate")), "lastChangedDate": _date(found.get("LastChangedDate")),
-        "tags": Tagging().unwrap(found.get("Tags")),
+        "createdDate": _date(item.get("CreatedDate")), "lastChangedDate": _date(item.get("LastChangedDate")),
+        "tags": Tagging().unwrap(item.get("Tags")),
     }  # fmt: skip
 
 
 def key(cloud: Cloud, arguments: Props) -> Props:
     """A key, by its id, ARN, or alias."""
     _only("kms.getKey", arguments, "keyId", "grantTokens", "region")
-    found = _client(cloud, "kms", arguments).describe_key(KeyId=arguments["keyId"])["KeyMetadata"]
+    item = _client(cloud, "kms", arguments).describe_key(KeyId=arguments["keyId"])["KeyMetadata"]
     return {
-        **arguments, "id": found["KeyId"], "arn": found["Arn"], "awsAccountId": found["AWSAccountId"],
-        "region": _region(cloud, arguments), "creationDate": _date(found["CreationDate"]), "cloudHsmClusterId": "",
-        "customKeyStoreId": "", "customerMasterKeySpec": found.get("CustomerMasterKeySpec", ""),
-        "deletionDate": _date(found.get("DeletionDate")), "description": found.get("Description", ""),
-        "enabled": bool(found["Enabled"]), "expirationModel": "", "keyManager": found.get("KeyManager", "CUSTOMER"),
-        "keySpec": found.get("KeySpec", ""), "keyState": found["KeyState"],
-        "keyUsage": found.get("KeyUsage", "ENCRYPT_DECRYPT"),
-        "multiRegion": bool(found.get("MultiRegion")), "multiRegionConfigurations": [], "xksKeyConfigurations": [],
-        "origin": found.get("Origin", ""), "pendingDeletionWindowInDays": 0.0, "validTo": "",
+        **arguments, "id": item["KeyId"], "arn": item["Arn"], "awsAccountId": item["AWSAccountId"],
+        "region": _region(cloud, arguments), "creationDate": _date(item["CreationDate"]), "cloudHsmClusterId": "",
+        "customKeyStoreId": "", "customerMasterKeySpec": item.get("CustomerMasterKeySpec", ""),
+        "deletionDate": _date(item.get("DeletionDate")), "description": item.get("Description", ""),
+        "enabled": bool(item["Enabled"]), "expirationModel": "", "keyManager": item.get("KeyManager", "CUSTOMER"),
+        "keySpec": item.get("KeySpec", ""), "keyState": item["KeyState"],
+        "keyUsage": item.get("KeyUsage", "ENCRYPT_DECRYPT"),
+        "multiRegion": bool(item.get("MultiRegion")), "multiRegionConfigurations": [], "xksKeyConfigurations": [],
+        "origin": item.get("Origin", ""), "pendingDeletionWindowInDays": 0.0, "validTo": "",
     }  # fmt: skip
 
 
@@ -94,11 +94,11 @@ def alias(cloud: Cloud, arguments: Props) -> Props:
     _only("kms.getAlias", arguments, "name", "region")
     pages = _client(cloud, "kms", arguments).get_paginator("list_aliases").paginate()
     named = [each for page in pages for each in page["Aliases"] if each["AliasName"] == arguments["name"]]
-    found = _single(named)
+    item = _single(named)
     region = _region(cloud, arguments)
-    number = found.get("TargetKeyId", "")
+    number = item.get("TargetKeyId", "")
     return {
-        **arguments, "id": found["AliasArn"], "arn": found["AliasArn"], "region": region, "targetKeyId": number,
+        **arguments, "id": item["AliasArn"], "arn": item["AliasArn"], "region": region, "targetKeyId": number,
         "targetKeyArn": f"arn:aws:kms:{region}:{cloud.account}:key/{number}",
     }  # fmt: skip
 
@@ -112,29 +112,29 @@ def policy(cloud: Cloud, arguments: Props) -> Props:
         pages = client.get_paginator("list_policies").paginate(**prefix)
         named = [each for page in pages for each in page["Policies"] if each["PolicyName"] == arguments.get("name")]
         arn = _single(named)["Arn"]
-    found = client.get_policy(PolicyArn=arn)["Policy"]
-    version = client.get_policy_version(PolicyArn=arn, VersionId=found["DefaultVersionId"])["PolicyVersion"]
+    item = client.get_policy(PolicyArn=arn)["Policy"]
+    version = client.get_policy_version(PolicyArn=arn, VersionId=item["DefaultVersionId"])["PolicyVersion"]
     document = version["Document"]
     return {
-        **arguments, "id": arn, "arn": arn, "name": found["PolicyName"], "path": found["Path"],
-        "attachmentCount": float(found.get("AttachmentCount", 0)), "description": found.get("Description", ""),
-        "policy": document if isinstance(document, str) else json.dumps(document), "policyId": found["PolicyId"],
-        "tags": Tagging().unwrap(found.get("Tags")),
+        **arguments, "id": arn, "arn": arn, "name": item["PolicyName"], "path": item["Path"],
+        "attachmentCount": float(item.get("AttachmentCount", 0)), "description": item.get("Description", ""),
+        "policy": document if isinstance(document, str) else json.dumps(document), "policyId": item["PolicyId"],
+        "tags": Tagging().unwrap(item.get("Tags")),
     }  # fmt: skip
 
 
 def role(cloud: Cloud, arguments: Props) -> Props:
     """A role."""
     _only("iam.getRole", arguments, "name")
-    found = cloud.client("iam").get_role(RoleName=arguments["name"])["Role"]
-    trust = found["AssumeRolePolicyDocument"]
+    item = cloud.client("iam").get_role(RoleName=arguments["name"])["Role"]
+    trust = item["AssumeRolePolicyDocument"]
     return {
-        "id": found["RoleName"], "name": found["RoleName"], "arn": found["Arn"], "path": found["Path"],
+        "id": item["RoleName"], "name": item["RoleName"], "arn": item["Arn"], "path": item["Path"],
         "assumeRolePolicy": trust if isinstance(trust, str) else json.dumps(trust), "roleLastUseds": [],
-        "createDate": _date(found["CreateDate"]), "description": found.get("Description", ""),
-        "maxSessionDuration": float(found.get("MaxSessionDuration", 3600)), "uniqueId": found["RoleId"],
-        "permissionsBoundary": (found.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
-        "tags": Tagging().unwrap(found.get("Tags")),
+        "createDate": _date(item["CreateDate"]), "description": item.get("Description", ""),
+        "maxSessionDuration": float(item.get("MaxSessionDuration", 3600)), "uniqueId": item["RoleId"],
+        "permissionsBoundary": (item.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", ""),
+        "tags": Tagging().unwrap(item.get("Tags")),
     }  # fmt: skip
 
 
@@ -143,11 +143,11 @@ def identity_provider(cloud: Cloud, arguments: Props) -> Props:
     _only("iam.getOpenIdConnectProvider", arguments, "arn", "url")
     host = str(arguments.get("url") or "").removeprefix("https://")
     arn = arguments.get("arn") or f"arn:aws:iam::{cloud.account}:oidc-provider/{host}"
-    found = cloud.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    item = cloud.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
     return {
-        "id": arn, "arn": arn, "url": found["Url"].removeprefix("https://"),
-        "tags": Tagging().unwrap(found.get("Tags")),
-        "clientIdLists": found.get("ClientIDList", []), "thumbprintLists": found.get("ThumbprintList", []),
+        "id": arn, "arn": arn, "url": item["Url"].removeprefix("https://"),
+        "tags": Tagging().unwrap(item.get("Tags")),
+        "clientIdLists": item.get("ClientIDList", []), "thumbprintLists": item.get("ThumbprintList", []),
     }  # fmt: skip
 
 
@@ -163,15 +163,15 @@ def zone(cloud: Cloud, arguments: Props) -> Props:
         named = [each for each in zones if each["Name"] == wanted and each["Config"]["PrivateZone"] == private]
         number = _single(named)["Id"]
     answer = client.get_hosted_zone(Id=number)
-    found, number = answer["HostedZone"], answer["HostedZone"]["Id"].removeprefix("/hostedzone/")
+    item, number = answer["HostedZone"], answer["HostedZone"]["Id"].removeprefix("/hostedzone/")
     servers = answer.get("DelegationSet", {}).get("NameServers", [])
     tags = client.list_tags_for_resource(ResourceType="hostedzone", ResourceId=number)["ResourceTagSet"]
     return {
         **arguments, "id": number, "zoneId": number, "arn": f"arn:aws:route53:::hostedzone/{number}",
-        "name": found["Name"].rstrip("."), "callerReference": found["CallerReference"], "nameServers": servers,
-        "comment": found["Config"].get("Comment", ""), "privateZone": found["Config"]["PrivateZone"],
+        "name": item["Name"].rstrip("."), "callerReference": item["CallerReference"], "nameServers": servers,
+        "comment": item["Config"].get("Comment", ""), "privateZone": item["Config"]["PrivateZone"],
         "primaryNameServer": servers[0] if servers else "", "vpcId": arguments.get("vpcId") or "",
-        "resourceRecordSetCount": float(found.get("ResourceRecordSetCount", 0)), "linkedServicePrincipal": "",
+        "resourceRecordSetCount": float(item.get("ResourceRecordSetCount", 0)), "linkedServicePrincipal": "",
         "linkedServiceDescription": "", "tags": Tagging().unwrap(tags.get("Tags")), "enableAcceleratedRecovery": False,
     }  # fmt: skip
 
@@ -187,12 +187,12 @@ def certificate(cloud: Cloud, arguments: Props) -> Props:
                for each in listed if each["DomainName"] == arguments.get("domain")]  # fmt: skip
     fitting = [each for each in fitting if not types or each["Type"] in types]
     fitting.sort(key=lambda each: (str(each.get("NotBefore") or each.get("CreatedAt")), each["CertificateArn"]))
-    found = fitting[-1] if fitting and arguments.get("mostRecent") else _single(fitting)
-    body = client.get_certificate(CertificateArn=found["CertificateArn"]) if found["Status"] == "ISSUED" else {}
-    tags = client.list_tags_for_certificate(CertificateArn=found["CertificateArn"])["Tags"]
+    item = fitting[-1] if fitting and arguments.get("mostRecent") else _single(fitting)
+    body = client.get_certificate(CertificateArn=item["CertificateArn"]) if item["Status"] == "ISSUED" else {}
+    tags = client.list_tags_for_certificate(CertificateArn=item["CertificateArn"])["Tags"]
     return {
-        **arguments, "id": found["CertificateArn"], "arn": found["CertificateArn"], "domain": found["DomainName"],
-        "region": _region(cloud, arguments), "status": found["Status"], "tags": Tagging().unwrap(tags),
+        **arguments, "id": item["CertificateArn"], "arn": item["CertificateArn"], "domain": item["DomainName"],
+        "region": _region(cloud, arguments), "status": item["Status"], "tags": Tagging().unwrap(tags),
         "certificate": body.get("Certificate", ""), "certificateChain": body.get("CertificateChain", ""),
     }  # fmt: skip
 
@@ -201,21 +201,21 @@ def repository(cloud: Cloud, arguments: Props) -> Props:
     """A repository of images."""
     _only("ecr.getRepository", arguments, "name", "registryId", "region")
     client, name, region = _client(cloud, "ecr", arguments), arguments["name"], _region(cloud, arguments)
-    found = client.describe_repositories(repositoryNames=[name])["repositories"][0]
-    tags = client.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
+    item = client.describe_repositories(repositoryNames=[name])["repositories"][0]
+    tags = client.list_tags_for_resource(resourceArn=item["repositoryArn"])["tags"]
     images = sorted(
         (each for page in client.get_paginator("describe_images").paginate(repositoryName=name)
          for each in page["imageDetails"]), key=lambda each: str(each.get("imagePushedAt")),
     )  # fmt: skip
-    kinds = found.get("encryptionConfiguration") or {"encryptionType": "AES256"}
-    scan = found.get("imageScanningConfiguration") or {}
+    kinds = item.get("encryptionConfiguration") or {"encryptionType": "AES256"}
+    scan = item.get("imageScanningConfiguration") or {}
     return {
-        **arguments, "id": name, "arn": found["repositoryArn"], "registryId": found["registryId"], "region": region,
+        **arguments, "id": name, "arn": item["repositoryArn"], "registryId": item["registryId"], "region": region,
         "repositoryUrl": f"{cloud.registry_host(region)}/{name}", "tags": Tagging().unwrap(tags),
         "encryptionConfigurations": [
             {"encryptionType": kinds["encryptionType"], "kmsKey": kinds.get("kmsKey", "")}],
         "imageScanningConfigurations": [{"scanOnPush": bool(scan.get("scanOnPush"))}],
-        "imageTagMutability": found["imageTagMutability"], "imageTagMutabilityExclusionFilters": [],
+        "imageTagMutability": item["imageTagMutability"], "imageTagMutabilityExclusionFilters": [],
         "mostRecentImageTags": images[-1].get("imageTags", []) if images else [],
     }  # fmt: skip
 
@@ -230,13 +230,13 @@ def image(cloud: Cloud, arguments: Props) -> Props:
     )
     images = [each for page in pages for each in page["imageDetails"]]
     images.sort(key=lambda each: str(each.get("imagePushedAt")))
-    found = images[-1] if images and arguments.get("mostRecent") else _single(images)
-    digest = found["imageDigest"]
+    item = images[-1] if images and arguments.get("mostRecent") else _single(images)
+    digest = item["imageDigest"]
     return {
-        **arguments, "id": digest, "imageDigest": digest, "imageTags": found.get("imageTags", []), "region": region,
-        "imageUri": f"{cloud.registry_host(region)}/{name}@{digest}", "registryId": found["registryId"],
-        "imagePushedAt": float(int(found["imagePushedAt"].timestamp())),
-        "imageSizeInBytes": float(found.get("imageSizeInBytes", 0)),
+        **arguments, "id": digest, "imageDigest": digest, "imageTags": item.get("imageTags", []), "region": region,
+        "imageUri": f"{cloud.registry_host(region)}/{name}@{digest}", "registryId": item["registryId"],
+        "imagePushedAt": float(int(item["imagePushedAt"].timestamp())),
+        "imageSizeInBytes": float(item.get("imageSizeInBytes", 0)),
     }  # fmt: skip
 
 
@@ -244,26 +244,26 @@ def instance_type(cloud: Cloud, arguments: Props) -> Props:
     """What an instance type has: processors, memory, accelerators, architecture."""
     _only("ec2.getInstanceType", arguments, "instanceType", "region")
     name = arguments["instanceType"]
-    found = _client(cloud, "ec2", arguments).describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
-    processors, gpus = found["VCpuInfo"], (found.get("GpuInfo") or {}).get("Gpus", [])
+    item = _client(cloud, "ec2", arguments).describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
+    processors, gpus = item["VCpuInfo"], (item.get("GpuInfo") or {}).get("Gpus", [])
     return {
         **arguments, "id": name, "region": _region(cloud, arguments),
         "defaultVcpus": float(processors["DefaultVCpus"]), "defaultCores": float(processors.get("DefaultCores", 0)),
         "defaultThreadsPerCore": float(processors.get("DefaultThreadsPerCore", 0)),
-        "memorySize": float(found["MemoryInfo"]["SizeInMiB"]), "currentGeneration": bool(found["CurrentGeneration"]),
-        "supportedArchitectures": found["ProcessorInfo"]["SupportedArchitectures"],
-        "bareMetal": bool(found.get("BareMetal")), "burstablePerformanceSupported": bool(
-            found.get("BurstablePerformanceSupported")),
+        "memorySize": float(item["MemoryInfo"]["SizeInMiB"]), "currentGeneration": bool(item["CurrentGeneration"]),
+        "supportedArchitectures": item["ProcessorInfo"]["SupportedArchitectures"],
+        "bareMetal": bool(item.get("BareMetal")), "burstablePerformanceSupported": bool(
+            item.get("BurstablePerformanceSupported")),
         "gpuses": [
             {"count": float(each["Count"]), "manufacturer": each["Manufacturer"], "name": each["Name"],
              "memorySize": float((each.get("MemoryInfo") or {}).get("SizeInMiB", 0))} for each in gpus],
-        "totalGpuMemory": float((found.get("GpuInfo") or {}).get("TotalGpuMemoryInMiB", 0)),
-        "supportedUsagesClasses": found.get("SupportedUsageClasses", []),
-        "supportedRootDeviceTypes": found.get("SupportedRootDeviceTypes", []),
-        "supportedVirtualizationTypes": found.get("SupportedVirtualizationTypes", []),
-        "maximumNetworkInterfaces": float((found.get("NetworkInfo") or {}).get("MaximumNetworkInterfaces", 0)),
-        "networkPerformance": (found.get("NetworkInfo") or {}).get("NetworkPerformance", ""),
-        "hypervisor": found.get("Hypervisor", ""), "freeTierEligible": bool(found.get("FreeTierEligible")),
+        "totalGpuMemory": float((item.get("GpuInfo") or {}).get("TotalGpuMemoryInMiB", 0)),
+        "supportedUsagesClasses": item.get("SupportedUsageClasses", []),
+        "supportedRootDeviceTypes": item.get("SupportedRootDeviceTypes", []),
+        "supportedVirtualizationTypes": item.get("SupportedVirtualizationTypes", []),
+        "maximumNetworkInterfaces": float((item.get("NetworkInfo") or {}).get("MaximumNetworkInterfaces", 0)),
+        "networkPerformance": (item.get("NetworkInfo") or {}).get("NetworkPerformance", ""),
+        "hypervisor": item.get("Hypervisor", ""), "freeTierEligible": bool(item.get("FreeTierEligible")),
     }  # fmt: skip
 
 
@@ -296,19 +296,19 @@ def tagged(cloud: Cloud, arguments: Props) -> Props:
     arns = arguments.get("resourceArnLists")
     if arns and (arguments.get("resourceTypeFilters") or arguments.get("tagFilters")):
         raise Refused(f"{token}: resourceArnLists goes with neither resourceTypeFilters nor tagFilters")
-    told = {"ResourceARNList": arns, "ResourceTypeFilters": arguments.get("resourceTypeFilters")}
+    criteria = {"ResourceARNList": arns, "ResourceTypeFilters": arguments.get("resourceTypeFilters")}
     filters = [
         {"Key": each["key"], **({"Values": each["values"]} if each.get("values") else {})}
         for each in arguments.get("tagFilters") or []
     ]
     pages = _client(cloud, "resourcegroupstaggingapi", arguments).get_paginator("get_resources")
-    given = {member: value for member, value in {**told, "TagFilters": filters}.items() if value}
-    found = [each for page in pages.paginate(**given) for each in page["ResourceTagMappingList"]]
+    request = {member: value for member, value in {**criteria, "TagFilters": filters}.items() if value}
+    resources = [each for page in pages.paginate(**request) for each in page["ResourceTagMappingList"]]
     return {
         **arguments, "id": _region(cloud, arguments), "region": _region(cloud, arguments),
         "resourceTagMappingLists": [
             {"resourceArn": each["ResourceARN"], "tags": Tagging().unwrap(each["Tags"]), "complianceDetails": []}
-            for each in found
+            for each in resources
         ],
     }  # fmt: skip
 
@@ -318,8 +318,8 @@ def _managed(token: str, known: dict[str, str], arguments: Props) -> tuple[str, 
     fitting = [(number, name) for name, number in known.items()
                if number == arguments.get("id") or name == arguments.get("name")]  # fmt: skip
     if not fitting:
-        told = ", ".join(f"{name} ({number})" for name, number in known.items())
-        raise Refused(f"{token}: none of AWS's own fits; known here are {told}")
+        names = ", ".join(f"{name} ({number})" for name, number in known.items())
+        raise Refused(f"{token}: none of AWS's own fits; known here are {names}")
     return fitting[0]
 
 

@@ -27,9 +27,9 @@ def policy_document(cloud: Cloud, arguments: Props) -> Props:
     overrides = [_parsed(text) for text in arguments.get("overridePolicyDocuments") or []]
     statements: list[Props] = []
     for each in [
-        *(item for found in sources for item in found),
+        *(item for part in sources for item in part),
         *own,
-        *(item for found in overrides for item in found),
+        *(item for part in overrides for item in part),
     ]:
         sid = each.get("Sid")
         place = next((index for index, other in enumerate(statements) if sid and other.get("Sid") == sid), None)
@@ -47,36 +47,36 @@ def policy_document(cloud: Cloud, arguments: Props) -> Props:
 
 def _parsed(text: str) -> list[Props]:
     try:
-        found = json.loads(text)["Statement"]
+        statements = json.loads(text)["Statement"]
     except (ValueError, KeyError, TypeError) as error:
         raise Refused(f"getPolicyDocument: a source is no policy document: {error!r}") from error
-    return list(found) if isinstance(found, list) else [found]
+    return list(statements) if isinstance(statements, list) else [statements]
 
 
-def _statement(given: Mapping[str, Any]) -> Props:
-    told: Props = {"Sid": given["sid"]} if given.get("sid") else {}
-    told["Effect"] = given.get("effect") or "Allow"
+def _statement(source: Mapping[str, Any]) -> Props:
+    statement: Props = {"Sid": source["sid"]} if source.get("sid") else {}
+    statement["Effect"] = source.get("effect") or "Allow"
     for name, member in (("principals", "Principal"), ("notPrincipals", "NotPrincipal")):
-        if given.get(name):
-            told[member] = _principals(given[name])
+        if source.get(name):
+            statement[member] = _principals(source[name])
     for name, member in (
         ("actions", "Action"), ("notActions", "NotAction"), ("resources", "Resource"), ("notResources", "NotResource"),
     ):  # fmt: skip
-        if given.get(name):
-            told[member] = _one_or_many(given[name])
+        if source.get(name):
+            statement[member] = _one_or_many(source[name])
     conditions: dict[str, dict[str, Any]] = {}
-    for each in given.get("conditions") or []:
+    for each in source.get("conditions") or []:
         conditions.setdefault(each["test"], {})[each["variable"]] = _one_or_many(each["values"])
-    return {**told, "Condition": conditions} if conditions else told
+    return {**statement, "Condition": conditions} if conditions else statement
 
 
-def _principals(given: list[Mapping[str, Any]]) -> Any:
-    told: dict[str, list[str]] = {}
-    for each in given:
+def _principals(principals: list[Mapping[str, Any]]) -> Any:
+    by_type: dict[str, list[str]] = {}
+    for each in principals:
         if each["type"] == "*" and each["identifiers"] == ["*"]:
             return "*"
-        told.setdefault(each["type"], []).extend(each["identifiers"])
-    return {kind: _one_or_many(names) for kind, names in told.items()}
+        by_type.setdefault(each["type"], []).extend(each["identifiers"])
+    return {kind: _one_or_many(names) for kind, names in by_type.items()}
 
 
 def _one_or_many(values: list[str]) -> Any:

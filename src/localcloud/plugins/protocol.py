@@ -140,7 +140,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_guarded
     def Diff(self, request: Any, context: Any) -> Any:
-        found = self.provider.diff(
+        difference = self.provider.diff(
             request.urn,
             request.id,
             load(request.old_inputs),
@@ -152,13 +152,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             path: provider_pb2.PropertyDiff(
                 kind=_KINDS.Value(f"{how.upper()}_REPLACE" if replaces else how.upper()), inputDiff=True
             )
-            for path, how, replaces in found.details
+            for path, how, replaces in difference.details
         }
         return provider_pb2.DiffResponse(
-            changes=provider_pb2.DiffResponse.DIFF_SOME if found.changed else provider_pb2.DiffResponse.DIFF_NONE,
-            diffs=list(found.changed),
-            replaces=list(found.replaces),
-            deleteBeforeReplace=found.delete_first and bool(found.replaces),
+            changes=provider_pb2.DiffResponse.DIFF_SOME if difference.changed else provider_pb2.DiffResponse.DIFF_NONE,
+            diffs=list(difference.changed),
+            replaces=list(difference.replaces),
+            deleteBeforeReplace=difference.delete_first and bool(difference.replaces),
             detailedDiff=details,
             hasDetailedDiff=True,
         )
@@ -170,10 +170,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_guarded
     def Read(self, request: Any, context: Any) -> Any:
-        found = self.provider.read(request.urn, request.id, load(request.inputs), load(request.properties))
-        if found is None:
+        resource = self.provider.read(request.urn, request.id, load(request.inputs), load(request.properties))
+        if resource is None:
             return provider_pb2.ReadResponse()
-        identifier, outputs, inputs = found
+        identifier, outputs, inputs = resource
         return provider_pb2.ReadResponse(id=identifier, properties=dump(outputs), inputs=dump(inputs))
 
     @_guarded

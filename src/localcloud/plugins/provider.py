@@ -106,8 +106,8 @@ class Provider:
         """Inputs in their proper kinds, with a name where none was given, and all that is wrong with them."""
         kind = self.type_of(urn)
         self._origin(urn)
-        given = {name: value for name, value in news.items() if name != _DEFAULTS}
-        inputs, problems = accept(kind.fields, given, of=kind.token)
+        declared = {name: value for name, value in news.items() if name != _DEFAULTS}
+        inputs, problems = accept(kind.fields, declared, of=kind.token)
         problems = [
             Problem(each.path, f"{each.reason}. Declare {kind.instead[each.path]} instead")
             if each.path in kind.instead
@@ -196,25 +196,25 @@ class Provider:
             raise Refused(_said(kind, urn, "updating", words))
         self._asking(kind, urn, "planning", lambda: kind.planned(cloud, olds, news))
         changed = set(kind.differences(old_inputs, olds, news)) | {"tagsAll"}
-        told = {name: value for name, value in news.items() if not name.startswith("__")}
-        kept = {name: value for name, value in olds.items() if name not in old_inputs or name in told}
+        declared = {name: value for name, value in news.items() if not name.startswith("__")}
+        kept = {name: value for name, value in olds.items() if name not in old_inputs or name in declared}
         if preview:
             for name in kind.recomputed & set(kind.fields):
                 kept[name] = UNKNOWN
-            return {**kept, **told, **_derived(kind, cloud, {**kept, **told}), **self._tags(kind, cloud, news)}
+            return {**kept, **declared, **_derived(kind, cloud, {**kept, **declared}), **self._tags(kind, cloud, news)}
         try:
             with caused_by(self._cause(urn, identifier, olds)):
                 live = self._asking(
                     kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
                 )
         except HalfCreated as half:  # with the old inputs, so that the next update sees the difference again
-            outputs = {**kept, **told, **half.live}
+            outputs = {**kept, **declared, **half.live}
             raise Incomplete(identifier, old_inputs, outputs, _said(kind, urn, "updating", half.reason)) from half
         outputs = {
             **kept,
-            **told,
+            **declared,
             **live,
-            **_derived(kind, cloud, {**kept, **told, **live}),
+            **_derived(kind, cloud, {**kept, **declared, **live}),
             **self._tags(kind, cloud, news),
         }
         self.ledger.changed(urn, identity_of(kind.token, identifier, olds), news, outputs)
@@ -364,7 +364,7 @@ class Provider:
                 self._remove(kind, entry)
             return None
         olds = {**entry.inputs, **entry.outputs}
-        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
         with caused_by(entry.cause):
             update = self._asking(
                 kind,
@@ -372,7 +372,7 @@ class Provider:
                 "adopting",
                 lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
             )
-        outputs = {**live, **update, **told, "id": entry.identifier}
+        outputs = {**live, **update, **declared, "id": entry.identifier}
         outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
         adopted = replace(entry, urn=urn, inputs=inputs, standing="new")
         self.ledger.made(adopted, entry.identity, entry.identifier, outputs)
@@ -433,15 +433,15 @@ class Provider:
 
     def _foreseen(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
         """What a preview can say: inputs, what follows from them, and "unknown" for what only AWS can answer."""
-        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
         asked = {name: UNKNOWN for name, known in kind.fields.items() if known.output or known.chosen}
         region = {"region": cloud.region} if "region" in kind.fields else {}
-        return {**asked, **region, **told, **_derived(kind, cloud, told), **self._tags(kind, cloud, inputs)}
+        return {**asked, **region, **declared, **_derived(kind, cloud, declared), **self._tags(kind, cloud, inputs)}
 
     def _outputs(self, kind: Resource, cloud: Cloud, inputs: Props, identifier: str, live: Props) -> Props:
-        told = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
         region = {"region": cloud.region} if "region" in kind.fields else {}
-        outputs = {**live, **region, **told, "id": identifier}
+        outputs = {**live, **region, **declared, "id": identifier}
         return {**outputs, **_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
 
     def _tags(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
@@ -474,8 +474,8 @@ class Provider:
         try:
             return action()
         except ClientError as error:
-            found = error.response.get("Error", {})
-            words = f"{error.operation_name}: {found.get('Code', '')}: {found.get('Message', '')}"
+            details = error.response.get("Error", {})
+            words = f"{error.operation_name}: {details.get('Code', '')}: {details.get('Message', '')}"
             raise Refused(_said(kind, urn, doing, words)) from error
         except BotoCoreError as error:
             raise Refused(_said(kind, urn, doing, str(error))) from error
@@ -534,8 +534,8 @@ def _unless_gone(action: Callable[[], T]) -> T | None:
 def _derived(kind: Resource, cloud: Cloud, props: Props) -> Props:
     """Derived outputs; one that was made with something unknown is unknown."""
     mark = repr(UNKNOWN)
-    told = kind.derived(cloud, props)
-    return {name: UNKNOWN if isinstance(value, str) and mark in value else value for name, value in told.items()}
+    derived = kind.derived(cloud, props)
+    return {name: UNKNOWN if isinstance(value, str) and mark in value else value for name, value in derived.items()}
 
 
 def _unknown_tags(inputs: Props) -> bool:

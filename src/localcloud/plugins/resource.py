@@ -117,8 +117,8 @@ class Autoname:
 
 def gone(error: ClientError) -> bool:
     """Whether AWS says that the thing does not exist."""
-    found = error.response.get("Error", {})
-    return bool(_GONE.search(str(found.get("Code", ""))) or _SAID_GONE.search(str(found.get("Message", ""))))
+    details = error.response.get("Error", {})
+    return bool(_GONE.search(str(details.get("Code", ""))) or _SAID_GONE.search(str(details.get("Message", ""))))
 
 
 def dig(value: Any, path: str) -> Any:

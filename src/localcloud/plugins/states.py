@@ -79,9 +79,9 @@ class Backend:
             return None
         stacks, name = self.folder / ".pulumi" / "stacks", stack.rpartition("/")[2]
         for base in (stacks / stack, stacks / name):  # the second as Pulumi kept them before projects had a folder
-            found = [path for end in ("", ".gz", ".zst") if (path := base.with_name(f"{name}.json{end}")).exists()]
-            if found:
-                return max(found, key=lambda path: path.stat().st_mtime_ns)
+            files = [path for end in ("", ".gz", ".zst") if (path := base.with_name(f"{name}.json{end}")).exists()]
+            if files:
+                return max(files, key=lambda path: path.stat().st_mtime_ns)
         return None
 
     def past(self, stack: str) -> list[State]:
@@ -106,8 +106,8 @@ def _folder(url: str, home: str, cwd: str) -> Path | None:
 def _read(file: Path) -> State | None:
     try:
         content = file.read_bytes()
-        told = json.loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
-        latest = told["checkpoint"].get("latest") or {}
+        document = json.loads(gzip.decompress(content) if content.startswith(_GZIP) else content)
+        latest = document["checkpoint"].get("latest") or {}
         resources = tuple(_known(each) for each in latest.get("resources") or [] if _is_ours(each))
         return State(_microseconds((latest.get("manifest") or {}).get("time")), resources)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):

@@ -59,10 +59,10 @@ class Tagging:
     def read(self, client: Any, resource: str) -> Tags:
         """A resource's tags."""
         answer = getattr(client, self.list)(**self._names(resource))
-        found = answer.get(self.argument, answer.get("Tags", answer.get("tags")))
-        if found is None:  # load balancing answers with one description a resource
-            found = answer["TagDescriptions"][0]["Tags"] if answer.get("TagDescriptions") else []
-        return self.unwrap(found)
+        tags = answer.get(self.argument, answer.get("Tags", answer.get("tags")))
+        if tags is None:  # load balancing answers with one description a resource
+            tags = answer["TagDescriptions"][0]["Tags"] if answer.get("TagDescriptions") else []
+        return self.unwrap(tags)
 
     def _names(self, resource: str) -> dict[str, Any]:
         name = self.resource.removesuffix("[]")

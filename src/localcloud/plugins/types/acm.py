@@ -114,5 +114,5 @@ class CertificateValidation(Resource):
         """There is nothing to delete."""
 
     def _issued(self, cloud: Cloud, arn: str) -> Any:
-        found = self.call(cloud, "describe_certificate", CertificateArn=arn)["Certificate"]
-        return found.get("IssuedAt") if found["Status"] == "ISSUED" else None
+        described = self.call(cloud, "describe_certificate", CertificateArn=arn)["Certificate"]
+        return described.get("IssuedAt") if described["Status"] == "ISSUED" else None

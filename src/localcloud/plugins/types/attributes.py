@@ -20,19 +20,19 @@ class Attributed(Resource):
 
     def attributes(self, inputs: Props, names: set[str] | None = None) -> dict[str, str]:
         """Attributes as the API takes them; with `names` those that are to be changed, "" or the default if gone."""
-        told = {}
+        attributes = {}
         for name, known in self._attribute_fields().items():
             value = inputs.get(name)
             if names is not None and name in names and value is None:
                 value = _nothing(known)
             if value is not None and (names is None or name in names):
-                told[known.member or self.spelling(name)] = str(text_of(value))
-        return told
+                attributes[known.member or self.spelling(name)] = str(text_of(value))
+        return attributes
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = to_api(self.fields, inputs, self.spelling, self.plain)
+        arguments = to_api(self.fields, inputs, self.spelling, self.plain)
         attributes = self.attributes(inputs)
-        return {**told, **({"Attributes": attributes} if attributes else {})}
+        return {**arguments, **({"Attributes": attributes} if attributes else {})}
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         """Out of the answer of the call that reads attributes; text stays text where the property is one."""

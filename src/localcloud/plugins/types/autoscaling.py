@@ -63,10 +63,10 @@ class Target(Resource):
         if not props:
             namespace, *resource, dimension = _parts(identifier, "namespace/resource id/dimension")
             props = {"serviceNamespace": namespace, "resourceId": "/".join(resource), "scalableDimension": dimension}
-        found = self._find(cloud, props)
-        if not found:
+        described = self._find(cloud, props)
+        if not described:
             return None
-        live = self.live(cloud, found)
+        live = self.live(cloud, described)
         return {**live, "tagsAll": Tagging.read(self.tagging or Tagging(), cloud.client(self.service), live["arn"])}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -78,9 +78,9 @@ class Target(Resource):
         self.call(cloud, "deregister_scalable_target", **_named(props))
 
     def _find(self, cloud: Cloud, props: Props) -> Props:
-        told = _named(props)
-        told["ResourceIds"] = [told.pop("ResourceId")]
-        return dict(dig(self.call(cloud, "describe_scalable_targets", **told), "ScalableTargets") or {})
+        request = _named(props)
+        request["ResourceIds"] = [request.pop("ResourceId")]
+        return dict(dig(self.call(cloud, "describe_scalable_targets", **request), "ScalableTargets") or {})
 
 
 @resource_type
@@ -135,10 +135,10 @@ class Policy(Resource):
         if not props:
             namespace, *resource, dimension, identifier = _parts(identifier, "namespace/resource id/dimension/name")
             props = {"serviceNamespace": namespace, "resourceId": "/".join(resource), "scalableDimension": dimension}
-        found = dig(
+        described = dig(
             self.call(cloud, "describe_scaling_policies", PolicyNames=[identifier], **_named(props)), "ScalingPolicies"
         )
-        return self.live(cloud, found) if found else None
+        return self.live(cloud, described) if described else None
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         return {

@@ -180,21 +180,21 @@ class Distribution(Resource):
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         config = {"CallerReference": str(uuid.uuid4()), **self._config(inputs)}
         tags = [{"Key": name, "Value": text} for name, text in self.all_tags(cloud, inputs).items()]
-        told = {"DistributionConfig": config, "Tags": {"Items": tags}}
-        answer = self.call(cloud, "create_distribution_with_tags", DistributionConfigWithTags=told)
+        request = {"DistributionConfig": config, "Tags": {"Items": tags}}
+        answer = self.call(cloud, "create_distribution_with_tags", DistributionConfigWithTags=request)
         number = str(answer["Distribution"]["Id"])
         return number, self.read(cloud, number, {}) or {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         answer = self.call(cloud, "get_distribution", Id=identifier)
-        found = answer["Distribution"]
-        live = self._live(found["DistributionConfig"])
+        described = answer["Distribution"]
+        live = self._live(described["DistributionConfig"])
         return {
-            **live, "arn": found["ARN"], "domainName": found["DomainName"], "etag": answer["ETag"],
-            "hostedZoneId": "Z2FDTNDATAQYW2", "inProgressValidationBatches": 0.0, "status": found["Status"],
-            "lastModifiedTime": str(found["LastModifiedTime"]), "trustedKeyGroups": [], "trustedSigners": [],
+            **live, "arn": described["ARN"], "domainName": described["DomainName"], "etag": answer["ETag"],
+            "hostedZoneId": "Z2FDTNDATAQYW2", "inProgressValidationBatches": 0.0, "status": described["Status"],
+            "lastModifiedTime": str(described["LastModifiedTime"]), "trustedKeyGroups": [], "trustedSigners": [],
             "loggingV1Enabled": bool(live.get("loggingConfig")),
-            "tagsAll": self.tagging.read(cloud.client("cloudfront"), found["ARN"]) if self.tagging else {},
+            "tagsAll": self.tagging.read(cloud.client("cloudfront"), described["ARN"]) if self.tagging else {},
         }  # fmt: skip
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -203,29 +203,29 @@ class Distribution(Resource):
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
-        found = self.call(cloud, "get_distribution_config", Id=identifier)
-        if found["DistributionConfig"]["Enabled"]:
+        described = self.call(cloud, "get_distribution_config", Id=identifier)
+        if described["DistributionConfig"]["Enabled"]:
             self._put(cloud, identifier, {"Enabled": False})
         if not props.get("retainOnDelete"):
             etag = self.call(cloud, "get_distribution_config", Id=identifier)["ETag"]
             self.call(cloud, "delete_distribution", Id=identifier, IfMatch=etag)
 
     def _put(self, cloud: Cloud, identifier: str, wanted: Props) -> str:
-        found = self.call(cloud, "get_distribution_config", Id=identifier)
-        config = {**found["DistributionConfig"], **wanted}
+        described = self.call(cloud, "get_distribution_config", Id=identifier)
+        config = {**described["DistributionConfig"], **wanted}
         return str(
-            self.call(cloud, "update_distribution", Id=identifier, IfMatch=found["ETag"], DistributionConfig=config)[
-                "ETag"
-            ]
+            self.call(
+                cloud, "update_distribution", Id=identifier, IfMatch=described["ETag"], DistributionConfig=config
+            )["ETag"]
         )
 
     def _config(self, inputs: Props) -> Props:
         fields, logging = self.fields, inputs.get("loggingConfig") or {}
         ordered, errors = inputs.get("orderedCacheBehaviors") or [], inputs.get("customErrorResponses") or []
-        told = {"Comment": "", "DefaultRootObject": "", "WebACLId": "", **to_api(fields, inputs, pascal)}
+        settings = {"Comment": "", "DefaultRootObject": "", "WebACLId": "", **to_api(fields, inputs, pascal)}
         geo = inputs["restrictions"]["geoRestriction"]
         return {
-            **told,
+            **settings,
             "Aliases": _listed(inputs.get("aliases")),
             "Origins": _listed([_origin(fields["origins"], each) for each in inputs["origins"]]),
             "DefaultCacheBehavior": _behaviour(fields["defaultCacheBehavior"], inputs["defaultCacheBehavior"]),
@@ -275,51 +275,56 @@ def _items(listed: Mapping[str, Any] | None) -> list[Any]:
     return list((listed or {}).get("Items") or [])
 
 
-def _origin(known: Field, given: Props) -> Props:
+def _origin(known: Field, origin: Props) -> Props:
     """An origin without a configuration of its own is a bucket."""
-    told = to_api(known.fields, given, pascal)
-    headers = [to_api(known.fields["customHeaders"].fields, each, pascal) for each in given.get("customHeaders") or []]
-    told |= {"OriginPath": "", **told, "CustomHeaders": _listed(headers)}
-    if given.get("customOriginConfig"):
-        told["CustomOriginConfig"]["OriginSslProtocols"] = _listed(given["customOriginConfig"]["originSslProtocols"])
+    settings = to_api(known.fields, origin, pascal)
+    headers = [to_api(known.fields["customHeaders"].fields, each, pascal) for each in origin.get("customHeaders") or []]
+    settings |= {"OriginPath": "", **settings, "CustomHeaders": _listed(headers)}
+    if origin.get("customOriginConfig"):
+        settings["CustomOriginConfig"]["OriginSslProtocols"] = _listed(
+            origin["customOriginConfig"]["originSslProtocols"]
+        )
     else:
-        identity = (given.get("s3OriginConfig") or {}).get("originAccessIdentity") or ""
-        told["S3OriginConfig"] = {"OriginAccessIdentity": identity}
-    return told
+        identity = (origin.get("s3OriginConfig") or {}).get("originAccessIdentity") or ""
+        settings["S3OriginConfig"] = {"OriginAccessIdentity": identity}
+    return settings
 
 
-def _origin_read(known: Field, found: Mapping[str, Any]) -> Props:
-    live = from_api(known.fields, found, pascal)
-    headers = [from_api(known.fields["customHeaders"].fields, each, pascal) for each in _items(found["CustomHeaders"])]
+def _origin_read(known: Field, origin: Mapping[str, Any]) -> Props:
+    live = from_api(known.fields, origin, pascal)
+    headers = [from_api(known.fields["customHeaders"].fields, each, pascal) for each in _items(origin["CustomHeaders"])]
     live |= {"customHeaders": headers} if headers else {}
-    if found.get("CustomOriginConfig"):
-        live["customOriginConfig"]["originSslProtocols"] = _items(found["CustomOriginConfig"]["OriginSslProtocols"])
-    identity = (found.get("S3OriginConfig") or {}).get("OriginAccessIdentity")
+    if origin.get("CustomOriginConfig"):
+        live["customOriginConfig"]["originSslProtocols"] = _items(origin["CustomOriginConfig"]["OriginSslProtocols"])
+    identity = (origin.get("S3OriginConfig") or {}).get("OriginAccessIdentity")
     return {**live, **({"s3OriginConfig": {"originAccessIdentity": identity}} if identity else {})}
 
 
-def _behaviour(known: Field, given: Props) -> Props:
+def _behaviour(known: Field, behaviour: Props) -> Props:
     inner = known.fields["functionAssociations"].fields
-    functions = [to_api(inner, each, pascal) for each in given.get("functionAssociations") or []]
-    methods = {**_listed(given["allowedMethods"]), "CachedMethods": _listed(given["cachedMethods"])}
-    told = {**to_api(known.fields, given, pascal), "AllowedMethods": methods}
-    return {**told, "FunctionAssociations": _listed(functions)}
+    functions = [to_api(inner, each, pascal) for each in behaviour.get("functionAssociations") or []]
+    methods = {**_listed(behaviour["allowedMethods"]), "CachedMethods": _listed(behaviour["cachedMethods"])}
+    settings = {**to_api(known.fields, behaviour, pascal), "AllowedMethods": methods}
+    return {**settings, "FunctionAssociations": _listed(functions)}
 
 
-def _behaviour_read(known: Field, found: Mapping[str, Any]) -> Props:
+def _behaviour_read(known: Field, behaviour: Mapping[str, Any]) -> Props:
     inner = known.fields["functionAssociations"].fields
-    methods = found.get("AllowedMethods") or {}
-    functions = [from_api(inner, each, pascal) for each in _items(found.get("FunctionAssociations"))]
-    live = {**from_api(known.fields, found, pascal), "allowedMethods": _items(methods)}
+    methods = behaviour.get("AllowedMethods") or {}
+    functions = [from_api(inner, each, pascal) for each in _items(behaviour.get("FunctionAssociations"))]
+    live = {**from_api(known.fields, behaviour, pascal), "allowedMethods": _items(methods)}
     live["cachedMethods"] = _items(methods.get("CachedMethods"))
     return {**live, **({"functionAssociations": functions} if functions else {})}
 
 
-def _error(known: Field, given: Props) -> Props:
-    told = to_api(known.fields, given, pascal)
-    return {**told, **({"ResponseCode": str(int(given["responseCode"]))} if given.get("responseCode") else {})}
+def _error(known: Field, response: Props) -> Props:
+    settings = to_api(known.fields, response, pascal)
+    return {
+        **settings,
+        **({"ResponseCode": str(int(response["responseCode"]))} if response.get("responseCode") else {}),
+    }
 
 
-def _error_read(known: Field, found: Mapping[str, Any]) -> Props:
-    code = found.get("ResponseCode")
-    return {**from_api(known.fields, found, pascal), **({"responseCode": float(code)} if code else {})}
+def _error_read(known: Field, response: Mapping[str, Any]) -> Props:
+    code = response.get("ResponseCode")
+    return {**from_api(known.fields, response, pascal), **({"responseCode": float(code)} if code else {})}

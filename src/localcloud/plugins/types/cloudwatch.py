@@ -72,13 +72,13 @@ class MetricAlarm(Resource):
         return {"arn": cloud.arn("cloudwatch", f"alarm:{props['name']}")}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = {"ActionsEnabled": True, **super().arguments(cloud, inputs)}
+        arguments = {"ActionsEnabled": True, **super().arguments(cloud, inputs)}
         if inputs.get("dimensions"):
-            told["Dimensions"] = _pairs(inputs["dimensions"])
-        for query in told.get("Metrics", []):
+            arguments["Dimensions"] = _pairs(inputs["dimensions"])
+        for query in arguments.get("Metrics", []):
             if metric := query.get("MetricStat", {}).get("Metric"):
                 metric["Dimensions"] = _pairs(metric.get("Dimensions"))
-        return told
+        return arguments
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)
@@ -146,23 +146,25 @@ class LogMetricFilter(Resource):
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
         known = self.fields["metricTransformation"].fields
-        given = inputs["metricTransformation"]
-        told = {known[name].member or name: value for name, value in given.items()}
-        if "defaultValue" in told:
-            told["defaultValue"] = float(told["defaultValue"])
-        return {**super().arguments(cloud, inputs), "metricTransformations": [told]}
+        values = inputs["metricTransformation"]
+        arguments = {known[name].member or name: value for name, value in values.items()}
+        if "defaultValue" in arguments:
+            arguments["defaultValue"] = float(arguments["defaultValue"])
+        return {**super().arguments(cloud, inputs), "metricTransformations": [arguments]}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         group, _, name = str(identifier).rpartition(":")
         group = group or props["logGroupName"]
         of = {"logGroupName": group, "filterNamePrefix": name}
-        found = self.all(cloud, "describe_metric_filters", "metricFilters", **of)
-        described = next((each for each in found if each["filterName"] == name), None)
+        filters = self.all(cloud, "describe_metric_filters", "metricFilters", **of)
+        described = next((each for each in filters if each["filterName"] == name), None)
         if described is None:
             return None
-        told = described["metricTransformations"][0]
+        values = described["metricTransformations"][0]
         known = self.fields["metricTransformation"].fields
-        made = {inner: told[each.member or inner] for inner, each in known.items() if (each.member or inner) in told}
+        made = {
+            inner: values[each.member or inner] for inner, each in known.items() if (each.member or inner) in values
+        }
         if "defaultValue" in made:
             made["defaultValue"] = f"{made['defaultValue']:g}"
         return {**self.live(cloud, described), "metricTransformation": made}

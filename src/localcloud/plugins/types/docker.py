@@ -101,8 +101,8 @@ class Image(Resource):
         digest = str(props["repoDigest"]).rpartition("@")[2]
         wanted = [{"imageDigest": digest}]
         client = cloud.server.client("ecr", _region(place["host"]))
-        found = client.describe_images(repositoryName=place["repository"], imageIds=wanted)["imageDetails"]
-        if not found or (cloud.images is not None and not cloud.images.has(str(props["repoDigest"]))):
+        images = client.describe_images(repositoryName=place["repository"], imageIds=wanted)["imageDetails"]
+        if not images or (cloud.images is not None and not cloud.images.has(str(props["repoDigest"]))):
             return None
         return {"repoDigest": props["repoDigest"]}
 
@@ -157,8 +157,8 @@ class Image(Resource):
 
     def _principal(self, cloud: Cloud, inputs: Props, host: str, name: str) -> str:
         """Whose login it is: what is pushed is judged by what they may do."""
-        given = inputs.get("registry") or {}
-        user, password = given.get("username"), given.get("password")
+        registry = inputs.get("registry") or {}
+        user, password = registry.get("username"), registry.get("password")
         login = (str(user), str(password)) if user and password else cloud.docker.login(host)
         if login is None:
             raise Refused(f"pushing {name}: no basic auth credentials (Docker has no login for {host})")
@@ -185,8 +185,8 @@ def _registry(inputs: Props) -> Any:
 
 
 def _region(host: str) -> str | None:
-    found = re.fullmatch(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\..+", host)
-    return found[1] if found else None
+    match = re.fullmatch(r"\d{12}\.dkr\.ecr\.([a-z0-9-]+)\..+", host)
+    return match[1] if match else None
 
 
 def context_digest(context: Path, dockerfile: Path) -> str:

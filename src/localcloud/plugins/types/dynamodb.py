@@ -77,22 +77,22 @@ class Table(Resource):
         return [("readCapacity", "readCapacity and writeCapacity must be given, unless billingMode is PAY_PER_REQUEST")]
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = {"BillingMode": "PROVISIONED", **to_api(self.fields, inputs, self.spelling)}
-        told |= {"KeySchema": _keys(inputs["hashKey"], inputs.get("rangeKey"))}
-        on_demand = told["BillingMode"] == "PAY_PER_REQUEST"
+        arguments = {"BillingMode": "PROVISIONED", **to_api(self.fields, inputs, self.spelling)}
+        arguments |= {"KeySchema": _keys(inputs["hashKey"], inputs.get("rangeKey"))}
+        on_demand = arguments["BillingMode"] == "PAY_PER_REQUEST"
         if not on_demand:
-            told["ProvisionedThroughput"] = _throughput(inputs)
+            arguments["ProvisionedThroughput"] = _throughput(inputs)
         if inputs.get("globalSecondaryIndexes"):
-            told["GlobalSecondaryIndexes"] = [_index(each, on_demand) for each in inputs["globalSecondaryIndexes"]]
+            arguments["GlobalSecondaryIndexes"] = [_index(each, on_demand) for each in inputs["globalSecondaryIndexes"]]
         if inputs.get("localSecondaryIndexes"):
-            told["LocalSecondaryIndexes"] = [
+            arguments["LocalSecondaryIndexes"] = [
                 _index({**each, "hashKey": inputs["hashKey"]}, True) for each in inputs["localSecondaryIndexes"]
             ]
         if inputs.get("streamEnabled"):
-            told["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": inputs["streamViewType"]}
+            arguments["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": inputs["streamViewType"]}
         if (inputs.get("serverSideEncryption") or {}).get("enabled"):
-            told["SSESpecification"] = _encryption(inputs["serverSideEncryption"])
-        return told | ({"TableClass": inputs["tableClass"]} if inputs.get("tableClass") else {})
+            arguments["SSESpecification"] = _encryption(inputs["serverSideEncryption"])
+        return arguments | ({"TableClass": inputs["tableClass"]} if inputs.get("tableClass") else {})
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         name, live = super().create(cloud, inputs)
@@ -112,10 +112,11 @@ class Table(Resource):
         if live["billingMode"] == "PROVISIONED":
             live |= _capacity(described.get("ProvisionedThroughput") or {})
         live["globalSecondaryIndexes"] = [
-            _told(each, live["billingMode"] == "PROVISIONED") for each in described.get("GlobalSecondaryIndexes") or []
+            _index_of(each, live["billingMode"] == "PROVISIONED")
+            for each in described.get("GlobalSecondaryIndexes") or []
         ]
         live["localSecondaryIndexes"] = [
-            {name: value for name, value in _told(each, False).items() if name != "hashKey"}
+            {name: value for name, value in _index_of(each, False).items() if name != "hashKey"}
             for each in described.get("LocalSecondaryIndexes") or []
         ]
         stream = described.get("StreamSpecification") or {}
@@ -196,12 +197,12 @@ class Table(Resource):
     def _settings(self, cloud: Cloud, name: str, old: Props, new: Props) -> None:
         had, want = old.get("ttl") or {}, new.get("ttl") or {}
         if had != want and (want.get("attributeName") or had.get("attributeName")):
-            told = {
+            ttl = {
                 "Enabled": bool(want.get("enabled")),
                 "AttributeName": want.get("attributeName") or had["attributeName"],
             }
-            if told["Enabled"] or had.get("enabled"):
-                self.call(cloud, "update_time_to_live", TableName=name, TimeToLiveSpecification=told)
+            if ttl["Enabled"] or had.get("enabled"):
+                self.call(cloud, "update_time_to_live", TableName=name, TimeToLiveSpecification=ttl)
         had, want = old.get("pointInTimeRecovery") or {}, new.get("pointInTimeRecovery") or {}
         enabled, days = bool(want.get("enabled")), want.get("recoveryPeriodInDays")
         if enabled != bool(had.get("enabled")) or (enabled and days and days != had.get("recoveryPeriodInDays")):
@@ -243,26 +244,26 @@ def _index(each: Props, on_demand: bool) -> Props:
     projection: Props = {"ProjectionType": each["projectionType"]}
     if each.get("nonKeyAttributes"):
         projection["NonKeyAttributes"] = each["nonKeyAttributes"]
-    told: Props = {
+    index: Props = {
         "IndexName": each["name"], "KeySchema": _keys(each["hashKey"], each.get("rangeKey")), "Projection": projection,
     }  # fmt: skip
-    return told if on_demand else {**told, "ProvisionedThroughput": _throughput(each)}
+    return index if on_demand else {**index, "ProvisionedThroughput": _throughput(each)}
 
 
-def _told(each: Mapping[str, Any], provisioned: bool) -> Props:
+def _index_of(each: Mapping[str, Any], provisioned: bool) -> Props:
     keys = {key["KeyType"]: key["AttributeName"] for key in each["KeySchema"]}
-    told: Props = {
+    index: Props = {
         "name": each["IndexName"],
         "hashKey": keys["HASH"],
         "projectionType": each["Projection"]["ProjectionType"],
     }
     if "RANGE" in keys:
-        told["rangeKey"] = keys["RANGE"]
+        index["rangeKey"] = keys["RANGE"]
     if each["Projection"].get("NonKeyAttributes"):
-        told["nonKeyAttributes"] = each["Projection"]["NonKeyAttributes"]
-    return {**told, **(_capacity(each.get("ProvisionedThroughput") or {}) if provisioned else {})}
+        index["nonKeyAttributes"] = each["Projection"]["NonKeyAttributes"]
+    return {**index, **(_capacity(each.get("ProvisionedThroughput") or {}) if provisioned else {})}
 
 
-def _encryption(given: Props) -> Props:
-    key = {"KMSMasterKeyId": given["kmsKeyArn"], "SSEType": "KMS"} if given.get("kmsKeyArn") else {}
+def _encryption(settings: Props) -> Props:
+    key = {"KMSMasterKeyId": settings["kmsKeyArn"], "SSEType": "KMS"} if settings.get("kmsKeyArn") else {}
     return {"Enabled": True, **key}

@@ -30,8 +30,8 @@ class Ec2(Resource):
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         identifier, live = super().create(cloud, inputs)
         try:
-            given = {name for name in self.attributes if inputs.get(name) is not None}
-            self._modify(cloud, identifier, inputs, {name for name in given if inputs[name] != live.get(name)})
+            names = {name for name in self.attributes if inputs.get(name) is not None}
+            self._modify(cloud, identifier, inputs, {name for name in names if inputs[name] != live.get(name)})
             live |= self.completed(cloud, identifier, inputs)
         except ClientError as error:
             raise HalfCreated(identifier, live, str(error)) from error
@@ -162,8 +162,8 @@ class InternetGateway(Ec2):
         super().delete(cloud, identifier, props)
 
     def _detach(self, cloud: Cloud, identifier: str) -> None:
-        found = self.call(cloud, "describe_internet_gateways", InternetGatewayIds=[identifier])["InternetGateways"]
-        for attachment in found[0].get("Attachments", []):
+        gateway = self.call(cloud, "describe_internet_gateways", InternetGatewayIds=[identifier])["InternetGateways"]
+        for attachment in gateway[0].get("Attachments", []):
             self.call(cloud, "detach_internet_gateway", InternetGatewayId=identifier, VpcId=attachment["VpcId"])
 
 
@@ -241,7 +241,7 @@ class RouteTable(Ec2):
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         routes = {"Routes": _declared(described.get("Routes", []))}
         inner = self.fields["routes"].fields
-        found = [
+        declared = [
             {
                 name: route[member]
                 for name, known in inner.items()
@@ -249,7 +249,7 @@ class RouteTable(Ec2):
             }
             for route in routes["Routes"]
         ]
-        return {**super().live(cloud, described), "routes": found}
+        return {**super().live(cloud, described), "routes": declared}
 
     def completed(self, cloud: Cloud, identifier: str, inputs: Props) -> Props:
         for route in inputs.get("routes") or []:
@@ -285,8 +285,8 @@ class Route(Resource):
     _destinations = ("destinationCidrBlock", "destinationIpv6CidrBlock", "destinationPrefixListId")
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
-        given = [name for name in self._destinations if inputs.get(name) is not None]
-        if len(given) == 1:
+        present = [name for name in self._destinations if inputs.get(name) is not None]
+        if len(present) == 1:
             return []
         return [("destinationCidrBlock", f"exactly one of {', '.join(self._destinations)} must be given")]
 
@@ -297,8 +297,8 @@ class Route(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         table, _, destination = identifier.partition("_")
-        found = self.call(cloud, "describe_route_tables", RouteTableIds=[table])["RouteTables"]
-        for route in found[0]["Routes"] if found else []:
+        tables = self.call(cloud, "describe_route_tables", RouteTableIds=[table])["RouteTables"]
+        for route in tables[0]["Routes"] if tables else []:
             if destination in [route.get(name) for name in _DESTINATIONS]:
                 return {"routeTableId": table, **self.live(cloud, route)}
         return None
@@ -350,8 +350,8 @@ class RouteTableAssociation(Resource):
         subnet, _, table = identifier.partition("/")
         if not table:
             return identifier
-        for found in self.call(cloud, "describe_route_tables", RouteTableIds=[table])["RouteTables"]:
-            for association in found["Associations"]:
+        for route_table in self.call(cloud, "describe_route_tables", RouteTableIds=[table])["RouteTables"]:
+            for association in route_table["Associations"]:
                 if subnet in (association.get("SubnetId"), association.get("GatewayId")):
                     return str(association["RouteTableAssociationId"])
         return identifier
@@ -385,10 +385,10 @@ class VpcEndpoint(Ec2):
     delete_call, delete_key = "delete_vpc_endpoints", "VpcEndpointIds[]"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = {"VpcEndpointType": "Gateway", **super().arguments(cloud, inputs)}
+        arguments = {"VpcEndpointType": "Gateway", **super().arguments(cloud, inputs)}
         if inputs.get("securityGroupIds"):
-            told["SecurityGroupIds"] = inputs["securityGroupIds"]
-        return told
+            arguments["SecurityGroupIds"] = inputs["securityGroupIds"]
+        return arguments
 
     def completed(self, cloud: Cloud, identifier: str, inputs: Props) -> Props:
         try:

@@ -47,14 +47,14 @@ class Repository(Resource):
         }
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         if inputs.get("encryptionConfigurations"):
             inner = self.fields["encryptionConfigurations"].fields
-            told["encryptionConfiguration"] = {
+            arguments["encryptionConfiguration"] = {
                 "encryptionType": "AES256",
                 **to_api(inner, inputs["encryptionConfigurations"][0], camel),
             }
-        return told
+        return arguments
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)

@@ -57,12 +57,12 @@ class Cluster(Resource):
         return {"arn": cloud.arn("ecs", f"cluster/{props['name']}")}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(
+        clusters = self.call(
             cloud, "describe_clusters", clusters=[identifier], include=["TAGS", "SETTINGS", "CONFIGURATIONS"]
         )["clusters"]
-        if not found or found[0]["status"] == "INACTIVE":
+        if not clusters or clusters[0]["status"] == "INACTIVE":
             return None
-        return {"tagsAll": {}, **self.live(cloud, found[0])}
+        return {"tagsAll": {}, **self.live(cloud, clusters[0])}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if {"settings", "configuration", "serviceConnectDefaults"} & changed:
@@ -99,10 +99,10 @@ class ClusterCapacityProviders(Resource):
         return inputs["clusterName"], {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "describe_clusters", clusters=[identifier])["clusters"]
-        if not found or found[0]["status"] == "INACTIVE":
+        clusters = self.call(cloud, "describe_clusters", clusters=[identifier])["clusters"]
+        if not clusters or clusters[0]["status"] == "INACTIVE":
             return None
-        return {**self.live(cloud, found[0]), "clusterName": identifier}
+        return {**self.live(cloud, clusters[0]), "clusterName": identifier}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         self.create(cloud, new)
@@ -124,11 +124,11 @@ def _sorted_containers(text: str) -> Any:
 
 
 def _container(container: dict[str, Any]) -> Any:
-    told = _without_nothing({"essential": True, **container})
+    inner = _without_nothing({"essential": True, **container})
     for name in ("environment", "secrets", "mountPoints", "portMappings", "ulimits", "volumesFrom"):
-        if isinstance(told.get(name), list):
-            told[name] = sorted((_port(item) if name == "portMappings" else item for item in told[name]), key=_order)
-    return told
+        if isinstance(inner.get(name), list):
+            inner[name] = sorted((_port(item) if name == "portMappings" else item for item in inner[name]), key=_order)
+    return inner
 
 
 def _order(item: Any) -> str:
@@ -143,8 +143,8 @@ def _port(mapping: dict[str, Any]) -> dict[str, Any]:
 
 def _without_nothing(value: Any) -> Any:
     if isinstance(value, dict):
-        told = {name: _without_nothing(item) for name, item in value.items()}
-        return {name: item for name, item in told.items() if item not in (None, "", 0, False, [], {})}
+        members = {name: _without_nothing(item) for name, item in value.items()}
+        return {name: item for name, item in members.items() if item not in (None, "", 0, False, [], {})}
     return [_without_nothing(item) for item in value] if isinstance(value, list) else value
 
 
@@ -321,17 +321,17 @@ class Service(Resource):
         return {"arn": cloud.arn("ecs", f"service/{cluster}/{props['name']}")}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = to_api(self.fields, inputs, camel, self._updatable if updating else None)
-        network = told.get("networkConfiguration", {}).get("awsvpcConfiguration")
+        arguments = to_api(self.fields, inputs, camel, self._updatable if updating else None)
+        network = arguments.get("networkConfiguration", {}).get("awsvpcConfiguration")
         if network and "assignPublicIp" in network:
             network["assignPublicIp"] = "ENABLED" if network["assignPublicIp"] else "DISABLED"
         if inputs.get("serviceRegistries") and not updating:
-            told["serviceRegistries"] = [
+            arguments["serviceRegistries"] = [
                 to_api(self.fields["serviceRegistries"].fields, inputs["serviceRegistries"], camel)
             ]
         if not updating and inputs.get("schedulingStrategy") != "DAEMON":
-            told.setdefault("desiredCount", 0)
-        return told
+            arguments.setdefault("desiredCount", 0)
+        return arguments
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         answer = self.call(
@@ -352,10 +352,10 @@ class Service(Resource):
         return live
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self._describe(cloud, identifier, props)
-        if found is None or found["status"] != "ACTIVE":
+        service = self._describe(cloud, identifier, props)
+        if service is None or service["status"] != "ACTIVE":
             return None
-        live = {"tagsAll": {}, **self.live(cloud, found)}
+        live = {"tagsAll": {}, **self.live(cloud, service)}
         declared = props.get("cluster")  # by name or by ARN: both say the same
         if isinstance(declared, str) and str(live.get("cluster")).endswith(f"/{declared}"):
             live["cluster"] = declared
@@ -389,8 +389,8 @@ class Service(Resource):
                 raise
 
         def drained() -> bool:
-            found = self._describe(cloud, identifier, props)
-            return found is None or found["status"] == "INACTIVE"
+            service = self._describe(cloud, identifier, props)
+            return service is None or service["status"] == "INACTIVE"
 
         _wait(drained, f"service {name} still has tasks that do not stop")
 
@@ -401,35 +401,35 @@ class Service(Resource):
     def _describe(self, cloud: Cloud, identifier: str, props: Props) -> dict[str, Any] | None:
         cluster = props.get("cluster") or identifier.split("/")[-2]
         try:
-            found = self.call(cloud, "describe_services", cluster=cluster, services=[identifier], include=["TAGS"])[
+            services = self.call(cloud, "describe_services", cluster=cluster, services=[identifier], include=["TAGS"])[
                 "services"
             ]
         except ClientError as error:
             if gone(error):
                 return None
             raise
-        return dict(found[0]) if found else None
+        return dict(services[0]) if services else None
 
     def _wait_steady(self, cloud: Cloud, arn: str, props: Props) -> None:
         """AWS's rule: one deployment, and as many running as desired; a deployment that was given up is a failure."""
-        found: dict[str, Any] = {}
+        service: dict[str, Any] = {}
 
         def steady() -> bool:
-            found.update(self._describe(cloud, arn, props) or {})
+            service.update(self._describe(cloud, arn, props) or {})
             wanted, failed = str(props.get("taskDefinition")), None
-            for deployment in found.get("deployments", []):
+            for deployment in service.get("deployments", []):
                 if deployment.get("rolloutState") == "FAILED":
                     failed = deployment
             if failed is not None:
                 reason = failed.get("rolloutStateReason") or "the deployment failed"
-                raise Refused(f"{reason}; {_last_event(found)}")
-            deployments = found.get("deployments", [])
-            done = len(deployments) == 1 and found.get("runningCount") == found.get("desiredCount")
-            if done and not str(found.get("taskDefinition")).endswith(wanted.split("/")[-1]):
-                raise Refused(f"it was rolled back to {found.get('taskDefinition')}; {_last_event(found)}")
+                raise Refused(f"{reason}; {_last_event(service)}")
+            deployments = service.get("deployments", [])
+            done = len(deployments) == 1 and service.get("runningCount") == service.get("desiredCount")
+            if done and not str(service.get("taskDefinition")).endswith(wanted.split("/")[-1]):
+                raise Refused(f"it was rolled back to {service.get('taskDefinition')}; {_last_event(service)}")
             return done and deployments[0].get("rolloutState", "COMPLETED") == "COMPLETED"
 
-        _wait(steady, f"the service did not become steady: {_last_event(found)}")
+        _wait(steady, f"the service did not become steady: {_last_event(service)}")
 
 
 def _cluster(props: Props) -> str:

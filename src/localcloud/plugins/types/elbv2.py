@@ -42,11 +42,11 @@ class _Attributed(Resource):
         if live is None:
             return None
         answer = self.call(cloud, f"describe_{self.kind}_attributes", **{self.argument: identifier})["Attributes"]
-        found = {item["Key"]: item.get("Value", "") for item in answer}
+        attributes = {item["Key"]: item.get("Value", "") for item in answer}
         for path, key in self.attributes.items():
             name, _, inner = path.partition(".")
             known = self.fields[name].fields[inner] if inner else self.fields[name]
-            text = found.get(key)
+            text = attributes.get(key)
             if text is None or (text == "" and inner):
                 continue
             value: Any = text == "true" if known.kind == "bool" else float(text or 0) if known.kind == "int" else text
@@ -169,9 +169,9 @@ class LoadBalancer(_Attributed):
         return {"arnSuffix": _suffix(props["arn"])} if isinstance(props.get("arn"), str) else {}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         scheme = inputs.get("internal")
-        return {**told, **({"Scheme": "internal" if scheme else "internet-facing"} if scheme is not None else {})}
+        return {**arguments, **({"Scheme": "internal" if scheme else "internet-facing"} if scheme is not None else {})}
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)
@@ -183,8 +183,8 @@ class LoadBalancer(_Attributed):
             groups = new.get("securityGroups") or []
             self.call(cloud, "set_security_groups", LoadBalancerArn=identifier, SecurityGroups=groups)
         if {"subnets", "subnetMappings"} & changed:
-            told = to_api(self.fields, new, self.spelling, ("subnets", "subnetMappings"))
-            self.call(cloud, "set_subnets", LoadBalancerArn=identifier, **told)
+            arguments = to_api(self.fields, new, self.spelling, ("subnets", "subnetMappings"))
+            self.call(cloud, "set_subnets", LoadBalancerArn=identifier, **arguments)
         if "ipAddressType" in changed:
             self.call(cloud, "set_ip_address_type", LoadBalancerArn=identifier, IpAddressType=new["ipAddressType"])
         return super().update(cloud, identifier, old, new, changed)
@@ -274,11 +274,11 @@ class TargetGroup(_Attributed):
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)
         inner = self.fields["healthCheck"].fields
-        found: Props = {name: described[member] for name, member in _CHECK.items() if member in described}
+        check: Props = {name: described[member] for name, member in _CHECK.items() if member in described}
         if described.get("Matcher"):
-            found["matcher"] = described["Matcher"].get("HttpCode") or described["Matcher"].get("GrpcCode")
+            check["matcher"] = described["Matcher"].get("HttpCode") or described["Matcher"].get("GrpcCode")
         live["healthCheck"] = {
-            name: float(value) if inner[name].kind == "int" else value for name, value in found.items()
+            name: float(value) if inner[name].kind == "int" else value for name, value in check.items()
         }
         return live
 
@@ -290,12 +290,12 @@ class TargetGroup(_Attributed):
     def _check(self, inputs: Props) -> Props:
         check = inputs.get("healthCheck") or {}
         inner = self.fields["healthCheck"].fields
-        told = {
+        arguments = {
             member: int(check[name]) if inner[name].kind == "int" else check[name]
             for name, member in _CHECK.items()
             if check.get(name) is not None
         }
         if check.get("matcher"):
             grpc = inputs.get("protocolVersion") == "GRPC"
-            told["Matcher"] = {"GrpcCode" if grpc else "HttpCode": check["matcher"]}
-        return told
+            arguments["Matcher"] = {"GrpcCode" if grpc else "HttpCode": check["matcher"]}
+        return arguments

@@ -141,8 +141,8 @@ class EventTarget(Resource):
     autoname = Autoname("targetId", limit=64)
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
-        given = [name for name in ("input", "inputPath", "inputTransformer") if inputs.get(name) is not None]
-        return [(given[1], f"only one of {' and '.join(given)} can be given")] if len(given) > 1 else []
+        present = [name for name in ("input", "inputPath", "inputTransformer") if inputs.get(name) is not None]
+        return [(present[1], f"only one of {' and '.join(present)} can be given")] if len(present) > 1 else []
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         self._put(cloud, inputs)
@@ -185,30 +185,30 @@ class EventTarget(Resource):
 
 def _ecs(known: Field, inputs: Props) -> Props:
     """A task that a rule starts; EventBridge spells parts of it as ECS does."""
-    given = inputs.get("ecsTarget")
-    if not given:
+    target = inputs.get("ecsTarget")
+    if not target:
         return {}
-    told = {"TaskCount": 1, **to_api(known.fields, given, pascal)}
-    if strategies := given.get("capacityProviderStrategies"):
+    parameters = {"TaskCount": 1, **to_api(known.fields, target, pascal)}
+    if strategies := target.get("capacityProviderStrategies"):
         inner = known.fields["capacityProviderStrategies"].fields
-        told["CapacityProviderStrategy"] = [to_api(inner, each, camel) for each in strategies]
-    if network := given.get("networkConfiguration"):
+        parameters["CapacityProviderStrategy"] = [to_api(inner, each, camel) for each in strategies]
+    if network := target.get("networkConfiguration"):
         address = "ENABLED" if network.get("assignPublicIp") else "DISABLED"
         groups = {"SecurityGroups": network["securityGroups"]} if network.get("securityGroups") else {}
         inside = {"Subnets": network["subnets"], **groups, "AssignPublicIp": address}
-        told["NetworkConfiguration"] = {"awsvpcConfiguration": inside}
-    return {"EcsParameters": told}
+        parameters["NetworkConfiguration"] = {"awsvpcConfiguration": inside}
+    return {"EcsParameters": parameters}
 
 
 def _ecs_read(known: Field, target: Mapping[str, Any]) -> Props:
-    found = target.get("EcsParameters")
-    if not found:
+    parameters = target.get("EcsParameters")
+    if not parameters:
         return {}
-    live = from_api(known.fields, found, pascal)
-    if strategies := found.get("CapacityProviderStrategy"):
+    live = from_api(known.fields, parameters, pascal)
+    if strategies := parameters.get("CapacityProviderStrategy"):
         inner = known.fields["capacityProviderStrategies"].fields
         live["capacityProviderStrategies"] = [from_api(inner, each, camel) for each in strategies]
-    if network := (found.get("NetworkConfiguration") or {}).get("awsvpcConfiguration"):
+    if network := (parameters.get("NetworkConfiguration") or {}).get("awsvpcConfiguration"):
         live["networkConfiguration"] = {
             "subnets": network["Subnets"], "securityGroups": network.get("SecurityGroups", []),
             "assignPublicIp": network.get("AssignPublicIp") == "ENABLED",

@@ -71,8 +71,8 @@ class Role(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         live = super().read(cloud, identifier, props)
         if live is not None and props.get("managedPolicyArns"):
-            found = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
-            live["managedPolicyArns"] = [policy["PolicyArn"] for policy in found]
+            attached = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
+            live["managedPolicyArns"] = [policy["PolicyArn"] for policy in attached]
         if live is not None and props.get("inlinePolicies"):
             names = self.all(cloud, "list_role_policies", "PolicyNames", RoleName=identifier)
             live["inlinePolicies"] = [
@@ -109,8 +109,8 @@ class Role(Resource):
         managed, inline = props.get("managedPolicyArns") or [], props.get("inlinePolicies") or []
         names = [policy["name"] for policy in inline]
         if props.get("forceDetachPolicies"):
-            found = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
-            managed = [policy["PolicyArn"] for policy in found]
+            attached = self.all(cloud, "list_attached_role_policies", "AttachedPolicies", RoleName=identifier)
+            managed = [policy["PolicyArn"] for policy in attached]
             names = self.all(cloud, "list_role_policies", "PolicyNames", RoleName=identifier)
         for arn in managed:
             self.call(cloud, "detach_role_policy", RoleName=identifier, PolicyArn=arn)
@@ -201,9 +201,9 @@ class Policy(Resource):
         return {"arn": cloud.arn("iam", f"policy{props.get('path', '/')}{props['name']}", regional=False)}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_policy", PolicyArn=identifier)["Policy"]
-        version = self.call(cloud, "get_policy_version", PolicyArn=identifier, VersionId=found["DefaultVersionId"])
-        return self.live(cloud, {**found, "PolicyDocument": _text(version["PolicyVersion"]["Document"])})
+        policy = self.call(cloud, "get_policy", PolicyArn=identifier)["Policy"]
+        version = self.call(cloud, "get_policy_version", PolicyArn=identifier, VersionId=policy["DefaultVersionId"])
+        return self.live(cloud, {**policy, "PolicyDocument": _text(version["PolicyVersion"]["Document"])})
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if "policy" in changed:

@@ -67,8 +67,8 @@ class InstanceProfile(Resource):
         return identifier
 
     def _empty(self, cloud: Cloud, identifier: str) -> None:
-        found = self.call(cloud, "get_instance_profile", InstanceProfileName=identifier)["InstanceProfile"]
-        for role in found["Roles"]:
+        profile = self.call(cloud, "get_instance_profile", InstanceProfileName=identifier)["InstanceProfile"]
+        for role in profile["Roles"]:
             name = role["RoleName"]
             self.call(cloud, "remove_role_from_instance_profile", InstanceProfileName=identifier, RoleName=name)
 
@@ -198,8 +198,8 @@ class OpenIdConnectProvider(Resource):
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if "thumbprintLists" in changed:
-            told = {"OpenIDConnectProviderArn": identifier, "ThumbprintList": new.get("thumbprintLists") or []}
-            self.call(cloud, "update_open_id_connect_provider_thumbprint", **told)
+            arguments = {"OpenIDConnectProviderArn": identifier, "ThumbprintList": new.get("thumbprintLists") or []}
+            self.call(cloud, "update_open_id_connect_provider_thumbprint", **arguments)
         if "clientIdLists" in changed:
             had = self.call(cloud, self.read_call, OpenIDConnectProviderArn=identifier)["ClientIDList"]
             for client in set(new["clientIdLists"]) ^ set(had):

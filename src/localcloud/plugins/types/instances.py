@@ -85,8 +85,8 @@ class LaunchTemplate(Ec2):
         return str(answer["LaunchTemplateId"]), _versions(answer)
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = dig(self.call(cloud, "describe_launch_templates", LaunchTemplateIds=[identifier]), "LaunchTemplates")
-        if not found:
+        template = dig(self.call(cloud, "describe_launch_templates", LaunchTemplateIds=[identifier]), "LaunchTemplates")
+        if not template:
             return None
         versions = self.call(
             cloud, "describe_launch_template_versions", LaunchTemplateId=identifier, Versions=["$Latest"]
@@ -95,9 +95,9 @@ class LaunchTemplate(Ec2):
         for each in data.get("TagSpecifications", []):
             each["Tags"] = Tagging().unwrap(each["Tags"])
         said = {"description": versions[0]["VersionDescription"]} if versions[0].get("VersionDescription") else {}
-        tags = {"tagsAll": Ec2Tagging().unwrap(found.get("Tags"))}
+        tags = {"tagsAll": Ec2Tagging().unwrap(template.get("Tags"))}
         live = _as_text(from_api(self.fields, data, pascal), self._flags)
-        return {"name": found["LaunchTemplateName"], **live, **said, **_versions(found), **tags}
+        return {"name": template["LaunchTemplateName"], **live, **said, **_versions(template), **tags}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if changed - {"tags", "tagsAll", "defaultVersion", "updateDefaultVersion"}:
@@ -126,10 +126,10 @@ class LaunchTemplate(Ec2):
         return dict(data)
 
 
-def _versions(found: Mapping[str, Any]) -> Props:
+def _versions(template: Mapping[str, Any]) -> Props:
     return {
-        "latestVersion": float(found["LatestVersionNumber"]),
-        "defaultVersion": float(found["DefaultVersionNumber"]),
+        "latestVersion": float(template["LatestVersionNumber"]),
+        "defaultVersion": float(template["DefaultVersionNumber"]),
     }
 
 
@@ -187,15 +187,15 @@ class AutoScalingGroup(Resource):
     read_call, read_key, read_answer = "describe_auto_scaling_groups", "AutoScalingGroupNames[]", "AutoScalingGroups"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         if inputs.get("vpcZoneIdentifiers"):
-            told["VPCZoneIdentifier"] = ",".join(sorted(inputs["vpcZoneIdentifiers"]))
-            told.pop("AvailabilityZones", None)
+            arguments["VPCZoneIdentifier"] = ",".join(sorted(inputs["vpcZoneIdentifiers"]))
+            arguments.pop("AvailabilityZones", None)
         if updating:
-            told.pop("TargetGroupARNs", None)
+            arguments.pop("TargetGroupARNs", None)
         elif inputs.get("tags"):
-            told["Tags"] = [self._tag(inputs["name"], tag) for tag in inputs["tags"]]
-        return told
+            arguments["Tags"] = [self._tag(inputs["name"], tag) for tag in inputs["tags"]]
+        return arguments
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)
@@ -223,10 +223,10 @@ class AutoScalingGroup(Resource):
         self.call(cloud, "delete_auto_scaling_group", AutoScalingGroupName=identifier, ForceDelete=True)
 
     def _retag(self, cloud: Cloud, identifier: str, new: Props) -> None:
-        found = dig(self.call(cloud, self.read_call, AutoScalingGroupNames=[identifier]), self.read_answer)
+        group = dig(self.call(cloud, self.read_call, AutoScalingGroupNames=[identifier]), self.read_answer)
         wanted = {tag["key"] for tag in new.get("tags") or []}
         old = [{"ResourceId": identifier, "ResourceType": "auto-scaling-group", "Key": tag["Key"]}
-               for tag in found.get("Tags", []) if tag["Key"] not in wanted]  # fmt: skip
+               for tag in group.get("Tags", []) if tag["Key"] not in wanted]  # fmt: skip
         if old:
             self.call(cloud, "delete_tags", Tags=old)
         if new.get("tags"):
@@ -271,10 +271,10 @@ class CapacityProvider(Resource):
         return {"arn": cloud.arn("ecs", f"capacity-provider/{props['name']}")}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = dig(
+        provider = dig(
             self.call(cloud, self.read_call, capacityProviders=[identifier], include=["TAGS"]), self.read_answer
         )
-        return self.live(cloud, {"tags": [], **found}) if found and found["status"] == "ACTIVE" else None
+        return self.live(cloud, {"tags": [], **provider}) if provider and provider["status"] == "ACTIVE" else None
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         if self.read(cloud, identifier, props) is not None:
@@ -282,7 +282,7 @@ class CapacityProvider(Resource):
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if "autoScalingGroupProvider" in changed:
-            told = self.arguments(cloud, new)["autoScalingGroupProvider"]
-            told.pop("autoScalingGroupArn", None)
-            self.call(cloud, "update_capacity_provider", name=new["name"], autoScalingGroupProvider=told)
+            arguments = self.arguments(cloud, new)["autoScalingGroupProvider"]
+            arguments.pop("autoScalingGroupArn", None)
+            self.call(cloud, "update_capacity_provider", name=new["name"], autoScalingGroupProvider=arguments)
         return {}

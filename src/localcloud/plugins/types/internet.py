@@ -42,10 +42,10 @@ class Eip(Ec2):
     delete_call, delete_key = "release_address", "AllocationId"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         return {
             "Domain": "vpc",
-            **{name: told[name] for name in told if name not in ("InstanceId", "NetworkInterfaceId")},
+            **{name: arguments[name] for name in arguments if name not in ("InstanceId", "NetworkInterfaceId")},
         }
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
@@ -74,8 +74,8 @@ class Eip(Ec2):
         super().delete(cloud, identifier, props)
 
     def _give(self, cloud: Cloud, identifier: str, inputs: Props) -> Props:
-        told = {"InstanceId": inputs.get("instance"), "NetworkInterfaceId": inputs.get("networkInterface")}
-        whom = {member: value for member, value in told.items() if value}
+        candidates = {"InstanceId": inputs.get("instance"), "NetworkInterfaceId": inputs.get("networkInterface")}
+        whom = {member: value for member, value in candidates.items() if value}
         if not whom:
             return {}
         return {
@@ -130,14 +130,14 @@ class NatGateway(Ec2):
             "allocationId": "AllocationId", "associationId": "AssociationId", "publicIp": "PublicIp",
             "networkInterfaceId": "NetworkInterfaceId", "privateIp": "PrivateIp",
         }  # fmt: skip
-        found = {name: first[member] for name, member in members.items() if first.get(member)}
+        addresses = {name: first[member] for name, member in members.items() if first.get(member)}
         absent = dict.fromkeys(("associationId", "autoProvisionZones", "autoScalingIps", "publicIp"), "")
         absent |= {"regionalNatGatewayAutoMode": "", "routeTableId": ""}
-        return {**absent, **super().live(cloud, described), **found}
+        return {**absent, **super().live(cloud, described), **addresses}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = dig(self.call(cloud, "describe_nat_gateways", NatGatewayIds=[identifier]), "NatGateways")
-        return None if not found or found.get("State") in ("deleting", "deleted") else self.live(cloud, found)
+        gateway = dig(self.call(cloud, "describe_nat_gateways", NatGatewayIds=[identifier]), "NatGateways")
+        return None if not gateway or gateway.get("State") in ("deleting", "deleted") else self.live(cloud, gateway)
 
 
 _ENTRIES = """bag ? =-
@@ -182,8 +182,8 @@ class NetworkAcl(Ec2):
         entries = [entry for entry in described.get("Entries", []) if entry["RuleNumber"] < _LAST_RULE]
         inner = self.fields["ingress"].fields
         for name, outgoing in (("ingress", False), ("egress", True)):
-            told = [_entry(inner, entry) for entry in entries if entry["Egress"] is outgoing]
-            live[name] = told
+            rules = [_entry(inner, entry) for entry in entries if entry["Egress"] is outgoing]
+            live[name] = rules
         live["subnetIds"] = [association["SubnetId"] for association in described.get("Associations", [])]
         live.setdefault("ownerId", cloud.account)
         return live
@@ -204,23 +204,23 @@ class NetworkAcl(Ec2):
         super().delete(cloud, identifier, props)
 
     def _entries(self, cloud: Cloud, identifier: str, wanted: Props, directions: set[str]) -> None:
-        found = self.call(cloud, self.read_call, NetworkAclIds=[identifier])["NetworkAcls"][0]["Entries"]
+        entries = self.call(cloud, self.read_call, NetworkAclIds=[identifier])["NetworkAcls"][0]["Entries"]
         for name, outgoing in (("ingress", False), ("egress", True)):
             if name not in directions:
                 continue
-            for entry in found:
+            for entry in entries:
                 if entry["Egress"] is outgoing and entry["RuleNumber"] < _LAST_RULE:
                     number = {"RuleNumber": entry["RuleNumber"], "Egress": outgoing}
                     self.call(cloud, "delete_network_acl_entry", NetworkAclId=identifier, **number)
             for entry in wanted.get(name) or []:
-                told = {
+                arguments = {
                     "RuleNumber": int(entry["ruleNo"]), "RuleAction": entry["action"].lower(), "Egress": outgoing,
                     "Protocol": _protocol(entry["protocol"]),
                     "PortRange": {"From": int(entry["fromPort"]), "To": int(entry["toPort"])},
                     **({"CidrBlock": entry["cidrBlock"]} if entry.get("cidrBlock") else {}),
                     **({"Ipv6CidrBlock": entry["ipv6CidrBlock"]} if entry.get("ipv6CidrBlock") else {}),
                 }  # fmt: skip
-                self.call(cloud, "create_network_acl_entry", NetworkAclId=identifier, **told)
+                self.call(cloud, "create_network_acl_entry", NetworkAclId=identifier, **arguments)
 
     def _subnets(self, cloud: Cloud, identifier: str, wanted: Props) -> None:
         """Give the list to exactly the wanted subnets."""
@@ -242,13 +242,13 @@ class NetworkAcl(Ec2):
 def _entry(inner: Mapping[str, Any], entry: Mapping[str, Any]) -> Props:
     names = {number: name for name, number in _PROTOCOLS.items() if name != "all"}
     ports = entry.get("PortRange") or {}
-    told = {
+    rule = {
         "action": entry["RuleAction"], "ruleNo": float(entry["RuleNumber"]),
         "protocol": names.get(str(entry["Protocol"]), str(entry["Protocol"])),
         "fromPort": float(ports.get("From") or 0), "toPort": float(ports.get("To") or 0),
         "cidrBlock": entry.get("CidrBlock"), "ipv6CidrBlock": entry.get("Ipv6CidrBlock"),
     }  # fmt: skip
-    return {name: value for name, value in told.items() if value is not None and name in inner}
+    return {name: value for name, value in rule.items() if value is not None and name in inner}
 
 
 @resource_type
@@ -276,8 +276,8 @@ class FlowLog(Ec2):
     _sources = {"vpcId": "VPC", "subnetId": "Subnet", "eniId": "NetworkInterface"}
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
-        given = [name for name in self._sources if inputs.get(name) is not None]
-        return [] if len(given) == 1 else [("vpcId", f"exactly one of {', '.join(self._sources)} must be given")]
+        present = [name for name in self._sources if inputs.get(name) is not None]
+        return [] if len(present) == 1 else [("vpcId", f"exactly one of {', '.join(self._sources)} must be given")]
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         source = next(name for name in self._sources if inputs.get(name))
@@ -332,12 +332,12 @@ class KeyPair(Ec2):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         answer = self.call(cloud, self.read_call, KeyNames=[identifier], IncludePublicKey=True)
-        found = dig(answer, self.read_answer)
-        if not found:
+        pair = dig(answer, self.read_answer)
+        if not pair:
             return None
-        live = self.live(cloud, found)
-        key = props.get("publicKey") or found.get("PublicKey")
-        return {**live, "tagsAll": Ec2Tagging().unwrap(found.get("Tags")), **({"publicKey": key} if key else {})}
+        live = self.live(cloud, pair)
+        key = props.get("publicKey") or pair.get("PublicKey")
+        return {**live, "tagsAll": Ec2Tagging().unwrap(pair.get("Tags")), **({"publicKey": key} if key else {})}
 
     def tagged(self, identifier: str, props: Props) -> str:
         return str(props["keyPairId"])

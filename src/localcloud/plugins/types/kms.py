@@ -60,13 +60,13 @@ class Key(Resource):
         return identifier, live
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "describe_key", KeyId=identifier)["KeyMetadata"]
-        if found["KeyState"] == "PendingDeletion":
+        metadata = self.call(cloud, "describe_key", KeyId=identifier)["KeyMetadata"]
+        if metadata["KeyState"] == "PendingDeletion":
             return None
-        live = self.live(cloud, found)
-        live["isEnabled"] = bool(found["Enabled"])
+        live = self.live(cloud, metadata)
+        live["isEnabled"] = bool(metadata["Enabled"])
         live["policy"] = self.call(cloud, "get_key_policy", KeyId=identifier, PolicyName="default")["Policy"]
-        if found.get("CustomerMasterKeySpec") == "SYMMETRIC_DEFAULT" and live["isEnabled"]:
+        if metadata.get("CustomerMasterKeySpec") == "SYMMETRIC_DEFAULT" and live["isEnabled"]:
             rotation = self.call(cloud, "get_key_rotation_status", KeyId=identifier)
             live["enableKeyRotation"] = rotation["KeyRotationEnabled"]
             if rotation["KeyRotationEnabled"]:
@@ -131,10 +131,10 @@ class Alias(Resource):
         return {**inputs, "name": f"alias/{str(inputs['name']).removeprefix('alias/')}"}
 
     def derived(self, cloud: Cloud, props: Props) -> Props:
-        told = {"arn": cloud.arn("kms", props["name"])}
+        outputs = {"arn": cloud.arn("kms", props["name"])}
         if isinstance(props.get("targetKeyId"), str):
-            told["targetKeyArn"] = cloud.arn("kms", f"key/{_last(props['targetKeyId'])}")
-        return told
+            outputs["targetKeyArn"] = cloud.arn("kms", f"key/{_last(props['targetKeyId'])}")
+        return outputs
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         for page in cloud.client("kms").get_paginator("list_aliases").paginate():

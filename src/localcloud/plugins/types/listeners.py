@@ -56,12 +56,12 @@ _ACTION = """
 """
 
 
-def _actions(told: list[Props]) -> list[Props]:
+def _actions(actions: list[Props]) -> list[Props]:
     """The API wants an order where there is more than one."""
-    if len(told) > 1:
-        for index, action in enumerate(told):
+    if len(actions) > 1:
+        for index, action in enumerate(actions):
             action.setdefault("Order", index + 1)
-    return told
+    return actions
 
 
 @resource_type
@@ -88,16 +88,16 @@ class Listener(Resource):
     delete_call, delete_key = "delete_listener", "ListenerArn"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
-        told["DefaultActions"] = _actions(told["DefaultActions"])
-        told.setdefault("Protocol", "HTTPS" if inputs.get("certificateArn") else "HTTP")
+        arguments = super().arguments(cloud, inputs)
+        arguments["DefaultActions"] = _actions(arguments["DefaultActions"])
+        arguments.setdefault("Protocol", "HTTPS" if inputs.get("certificateArn") else "HTTP")
         if inputs.get("certificateArn"):
-            told["Certificates"] = [{"CertificateArn": inputs["certificateArn"]}]
+            arguments["Certificates"] = [{"CertificateArn": inputs["certificateArn"]}]
         if inputs.get("alpnPolicy"):
-            told["AlpnPolicy"] = [inputs["alpnPolicy"]]
+            arguments["AlpnPolicy"] = [inputs["alpnPolicy"]]
         if updating:
-            told.pop("LoadBalancerArn")
-        return told
+            arguments.pop("LoadBalancerArn")
+        return arguments
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = super().live(cloud, described)
@@ -185,9 +185,9 @@ class ListenerRule(Resource):
         return problems
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
-        told["Actions"] = _actions(told["Actions"])
-        told["Conditions"] = self._conditions(inputs)
+        arguments = super().arguments(cloud, inputs)
+        arguments["Actions"] = _actions(arguments["Actions"])
+        arguments["Conditions"] = self._conditions(inputs)
         transforms = [
             {
                 "Type": item["type"],
@@ -196,12 +196,12 @@ class ListenerRule(Resource):
             for item in inputs.get("transforms") or []
         ]
         if transforms:
-            told["Transforms"] = transforms
+            arguments["Transforms"] = transforms
         elif updating:
-            told["ResetTransforms"] = True
+            arguments["ResetTransforms"] = True
         if updating:
-            told.pop("ListenerArn")
-        return told
+            arguments.pop("ListenerArn")
+        return arguments
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         priority = inputs.get("priority") or self._free_priority(cloud, inputs["listenerArn"])
@@ -299,8 +299,8 @@ class ListenerCertificate(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         listener, _, certificate = identifier.partition("_")
-        found = self.all(cloud, "describe_listener_certificates", "Certificates", ListenerArn=listener)
-        if not any(each["CertificateArn"] == certificate and not each.get("IsDefault") for each in found):
+        certificates = self.all(cloud, "describe_listener_certificates", "Certificates", ListenerArn=listener)
+        if not any(each["CertificateArn"] == certificate and not each.get("IsDefault") for each in certificates):
             return None
         return {"listenerArn": listener, "certificateArn": certificate}
 

@@ -35,9 +35,9 @@ class LogGroup(Resource):
         return {"arn": cloud.arn("logs", f"log-group:{props['name']}")}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
-        told.pop("retentionInDays", None)
-        return told
+        arguments = super().arguments(cloud, inputs)
+        arguments.pop("retentionInDays", None)
+        return arguments
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         name = inputs["name"]

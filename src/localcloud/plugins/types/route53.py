@@ -20,13 +20,13 @@ class _ZoneTagging(Tagging):
     """Both changes by one call, which also wants to know what kind of thing it is."""
 
     def change(self, client: Any, resource: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
-        told: Props = {}
+        request: Props = {}
         if gone := [name for name in old if name not in new]:
-            told["RemoveTagKeys"] = gone
+            request["RemoveTagKeys"] = gone
         if added := {name: text for name, text in new.items() if old.get(name) != text}:
-            told["AddTags"] = self.wrap(added)
-        if told:
-            client.change_tags_for_resource(ResourceType="hostedzone", ResourceId=resource, **told)
+            request["AddTags"] = self.wrap(added)
+        if request:
+            client.change_tags_for_resource(ResourceType="hostedzone", ResourceId=resource, **request)
 
     def read(self, client: Any, resource: str) -> dict[str, str]:
         answer = client.list_tags_for_resource(ResourceType="hostedzone", ResourceId=resource)
@@ -67,14 +67,14 @@ class Zone(Resource):
         return {"arn": f"arn:aws:route53:::hostedzone/{props['id']}", "zoneId": props["id"]}
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
-        told: Props = {
+        arguments: Props = {
             "Name": inputs["name"], "CallerReference": secrets.token_hex(8),
             "HostedZoneConfig": {"Comment": inputs["comment"], "PrivateZone": bool(inputs.get("vpcs"))},
         }  # fmt: skip
         first, *others = inputs.get("vpcs") or [None]
         if first:
-            told["VPC"] = self._vpc(cloud, first)
-        zone = self.call(cloud, "create_hosted_zone", **told)["HostedZone"]["Id"].rsplit("/", 1)[-1]
+            arguments["VPC"] = self._vpc(cloud, first)
+        zone = self.call(cloud, "create_hosted_zone", **arguments)["HostedZone"]["Id"].rsplit("/", 1)[-1]
         for each in others:
             self.call(cloud, "associate_vpc_with_hosted_zone", HostedZoneId=zone, VPC=self._vpc(cloud, each))
         if tags := self.all_tags(cloud, inputs):
@@ -82,12 +82,12 @@ class Zone(Resource):
         return zone, self.read(cloud, zone, {}) or {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_hosted_zone", Id=identifier)
-        servers = sorted((found.get("DelegationSet") or {}).get("NameServers") or [])
-        vpcs = [{"vpcId": each["VPCId"], "vpcRegion": each["VPCRegion"]} for each in found.get("VPCs") or []]
+        described = self.call(cloud, "get_hosted_zone", Id=identifier)
+        servers = sorted((described.get("DelegationSet") or {}).get("NameServers") or [])
+        vpcs = [{"vpcId": each["VPCId"], "vpcRegion": each["VPCRegion"]} for each in described.get("VPCs") or []]
         return {
-            "name": _plain(found["HostedZone"]["Name"]),
-            "comment": (found["HostedZone"].get("Config") or {}).get("Comment") or "",
+            "name": _plain(described["HostedZone"]["Name"]),
+            "comment": (described["HostedZone"].get("Config") or {}).get("Comment") or "",
             "vpcs": vpcs, "nameServers": servers, "primaryNameServer": servers[0] if servers else "",
             "tagsAll": _ZoneTagging().read(cloud.client("route53"), identifier),
         }  # fmt: skip
@@ -173,36 +173,36 @@ class Record(Resource):
         if not props:
             zone, name, kind, *mark = identifier.split("_")
             props = {"zoneId": zone, "name": name, "type": kind, **({"setIdentifier": mark[0]} if mark else {})}
-        found = self._find(cloud, props)
-        if found is None:
+        record = self._find(cloud, props)
+        if record is None:
             return None
         live: Props = {name: props[name] for name in ("zoneId", "name", "type")}
-        live |= {"fqdn": _plain(found["Name"]), "type": found["Type"]}
-        if "TTL" in found:
-            values = [item["Value"] for item in found.get("ResourceRecords", [])]
-            live |= {"ttl": float(found["TTL"]), "records": [_unquoted(found["Type"], value) for value in values]}
-        if target := found.get("AliasTarget"):
+        live |= {"fqdn": _plain(record["Name"]), "type": record["Type"]}
+        if "TTL" in record:
+            values = [item["Value"] for item in record.get("ResourceRecords", [])]
+            live |= {"ttl": float(record["TTL"]), "records": [_unquoted(record["Type"], value) for value in values]}
+        if target := record.get("AliasTarget"):
             live["aliases"] = [{
                 "name": _plain(target["DNSName"]), "zoneId": target["HostedZoneId"],
                 "evaluateTargetHealth": target["EvaluateTargetHealth"],
             }]  # fmt: skip
-        if found.get("SetIdentifier"):
-            live["setIdentifier"] = found["SetIdentifier"]
-        if "Weight" in found:
-            live["weightedRoutingPolicies"] = [{"weight": float(found["Weight"])}]
-        if found.get("Failover"):
-            live["failoverRoutingPolicies"] = [{"type": found["Failover"]}]
-        return {**live, **({"healthCheckId": found["HealthCheckId"]} if found.get("HealthCheckId") else {})}
+        if record.get("SetIdentifier"):
+            live["setIdentifier"] = record["SetIdentifier"]
+        if "Weight" in record:
+            live["weightedRoutingPolicies"] = [{"weight": float(record["Weight"])}]
+        if record.get("Failover"):
+            live["failoverRoutingPolicies"] = [{"type": record["Failover"]}]
+        return {**live, **({"healthCheckId": record["HealthCheckId"]} if record.get("HealthCheckId") else {})}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
-        if "type" in changed and (found := self._find(cloud, old)):
-            _change(self, cloud, new["zoneId"], "DELETE", found)
+        if "type" in changed and (record := self._find(cloud, old)):
+            _change(self, cloud, new["zoneId"], "DELETE", record)
         _change(self, cloud, new["zoneId"], "UPSERT", self._set(cloud, new))
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
-        if found := self._find(cloud, props):
-            _change(self, cloud, props["zoneId"], "DELETE", found)
+        if record := self._find(cloud, props):
+            _change(self, cloud, props["zoneId"], "DELETE", record)
 
     def _full(self, cloud: Cloud, props: Props) -> str:
         zone = _plain(self.call(cloud, "get_hosted_zone", Id=props["zoneId"])["HostedZone"]["Name"])
@@ -218,23 +218,23 @@ class Record(Resource):
         return None
 
     def _set(self, cloud: Cloud, inputs: Props) -> Props:
-        told: Props = {"Name": self._full(cloud, inputs), "Type": inputs["type"]}
+        record_set: Props = {"Name": self._full(cloud, inputs), "Type": inputs["type"]}
         if inputs.get("records") is not None:
             values = [{"Value": _quoted(inputs["type"], value)} for value in inputs["records"]]
-            told |= {"TTL": int(inputs["ttl"]), "ResourceRecords": values}
+            record_set |= {"TTL": int(inputs["ttl"]), "ResourceRecords": values}
         for each in inputs.get("aliases") or []:
-            told["AliasTarget"] = {
+            record_set["AliasTarget"] = {
                 "DNSName": each["name"], "HostedZoneId": each["zoneId"],
                 "EvaluateTargetHealth": each["evaluateTargetHealth"],
             }  # fmt: skip
         for name, member in (("setIdentifier", "SetIdentifier"), ("healthCheckId", "HealthCheckId")):
             if inputs.get(name):
-                told[member] = inputs[name]
+                record_set[member] = inputs[name]
         for each in inputs.get("weightedRoutingPolicies") or []:
-            told["Weight"] = int(each["weight"])
+            record_set["Weight"] = int(each["weight"])
         for each in inputs.get("failoverRoutingPolicies") or []:
-            told["Failover"] = each["type"]
-        return told
+            record_set["Failover"] = each["type"]
+        return record_set
 
 
 def _quoted(kind: str, value: str) -> str:

@@ -121,9 +121,9 @@ def versions(client: Any, bucket: str, key: str | None = None) -> list[tuple[str
 
 def _empty(client: Any, bucket: str) -> None:
     """Delete every version of every object, also of those that are written meanwhile."""
-    while found := versions(client, bucket):
-        for start in range(0, len(found), _A_REQUEST):
-            objects = [{"Key": key, "VersionId": version} for key, version in found[start : start + _A_REQUEST]]
+    while stored := versions(client, bucket):
+        for start in range(0, len(stored), _A_REQUEST):
+            objects = [{"Key": key, "VersionId": version} for key, version in stored[start : start + _A_REQUEST]]
             answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
             for failed in answer.get("Errors", []):
                 said = {"Code": failed["Code"], "Message": f"{failed['Key']}: {failed.get('Message', '')}"}
@@ -138,7 +138,6 @@ class Setting(Resource):
     get: ClassVar[str]
     remove: ClassVar[str]
     body: ClassVar[str] = ""  # the put call's argument
-    found: ClassVar[str] = ""  # the get call's member, where another
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         self._put(cloud, inputs)
@@ -150,7 +149,7 @@ class Setting(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         answer = self.call(cloud, self.get, Bucket=identifier)
-        return {"bucket": identifier, **self.live(cloud, answer[self.found or self.body])}
+        return {"bucket": identifier, **self.live(cloud, answer[self.body])}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, self.remove, Bucket=identifier)
@@ -200,9 +199,9 @@ class PublicAccessBlock(Setting):
     body = "PublicAccessBlockConfiguration"
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         names = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
-        return {name: told.get(name, False) for name in names}
+        return {name: arguments.get(name, False) for name in names}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         if not props.get("skipDestroy"):
@@ -338,11 +337,11 @@ class Lifecycle(Setting):
         return {"bucket": identifier, **self.live(cloud, answer)}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = to_api(self.fields, inputs, self.spelling)
-        for rule in told["Rules"]:
+        arguments = to_api(self.fields, inputs, self.spelling)
+        for rule in arguments["Rules"]:
             if "Prefix" not in rule:  # the API wants one of the two
                 rule.setdefault("Filter", {"Prefix": ""})
             both = rule.get("Filter", {}).get("And")
             if both and "Tags" in both:
                 both["Tags"] = Tagging().wrap(both["Tags"])
-        return told
+        return arguments

@@ -68,8 +68,8 @@ class ObjectV2(Resource):
     recomputed = frozenset({"versionId", "etag"})
 
     def validate(self, inputs: Props) -> list[tuple[str, str]]:
-        given = [name for name in _CONTENTS if inputs.get(name) is not None]
-        return [(given[1], f"only one of {' and '.join(given)} can be given")] if len(given) > 1 else []
+        present = [name for name in _CONTENTS if inputs.get(name) is not None]
+        return [(present[1], f"only one of {' and '.join(present)} can be given")] if len(present) > 1 else []
 
     def derived(self, cloud: Cloud, props: Props) -> Props:
         absent = dict.fromkeys((name for name in self.fields if name.startswith("checksum")), "")
@@ -80,8 +80,8 @@ class ObjectV2(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         bucket, key = (props["bucket"], props["key"]) if props else _place(identifier)
-        found = self.call(cloud, "head_object", Bucket=bucket, Key=key)
-        live = {"bucket": bucket, "key": key, **self.live(cloud, found), **_answered(found)}
+        head = self.call(cloud, "head_object", Bucket=bucket, Key=key)
+        live = {"bucket": bucket, "key": key, **self.live(cloud, head), **_answered(head)}
         live["tagsAll"] = _ObjectTagging().read(cloud.client("s3"), f"{bucket}/{key}")
         live.setdefault("storageClass", "STANDARD")
         if props.get("etag") not in (None, live["etag"]):  # what is in it was changed by somebody else
@@ -103,14 +103,14 @@ class ObjectV2(Resource):
 
     def _put(self, cloud: Cloud, inputs: Props) -> Props:
         body = _bytes(cloud, inputs)
-        told = self.arguments(cloud, inputs)
+        arguments = self.arguments(cloud, inputs)
         guessed = mimetypes.guess_type(inputs["key"])[0] or "application/octet-stream"
         for name in ("serverSideEncryption", "storageClass"):
             if inputs.get(name):
-                told[name[:1].upper() + name[1:]] = inputs[name]
+                arguments[name[:1].upper() + name[1:]] = inputs[name]
         if tags := self.all_tags(cloud, inputs):
-            told["Tagging"] = urlencode(tags)
-        answer = self.call(cloud, "put_object", **{"ContentType": guessed, **told}, Body=body)
+            arguments["Tagging"] = urlencode(tags)
+        answer = self.call(cloud, "put_object", **{"ContentType": guessed, **arguments}, Body=body)
         told_type = {"contentType": inputs.get("contentType") or guessed}
         return {"storageClass": "STANDARD", **told_type, **_answered(answer), "etag": hashlib.md5(body).hexdigest()}
 

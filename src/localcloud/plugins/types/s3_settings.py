@@ -100,17 +100,17 @@ class Notification(Setting):
     _kinds = {"queues": ("QueueConfigurations", "queueArn"), "topics": ("TopicConfigurations", "topicArn")}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told: Props = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
+        arguments: Props = {"EventBridgeConfiguration": {}} if inputs.get("eventbridge") else {}
         for name, (member, arn) in self._kinds.items():
             if inputs.get(name):
-                told[member] = [_told(each, arn) for each in inputs[name]]
-        return told
+                arguments[member] = [_target(each, arn) for each in inputs[name]]
+        return arguments
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, self.get, Bucket=identifier)
-        live: Props = {"eventbridge": "EventBridgeConfiguration" in found}
+        configuration = self.call(cloud, self.get, Bucket=identifier)
+        live: Props = {"eventbridge": "EventBridgeConfiguration" in configuration}
         for name, (member, arn) in self._kinds.items():
-            live[name] = [_said(each, arn) for each in found.get(member, [])]
+            live[name] = [_said(each, arn) for each in configuration.get(member, [])]
         nothing = not any(live.values())
         return None if nothing and not props.get("bucket") else {"bucket": identifier, **live}
 
@@ -118,16 +118,16 @@ class Notification(Setting):
         self.call(cloud, self.put, Bucket=identifier, NotificationConfiguration={})
 
 
-def _told(each: Props, arn: str) -> Props:
+def _target(each: Props, arn: str) -> Props:
     rules = [
         {"Name": kind, "Value": each[name]}
         for kind, name in (("prefix", "filterPrefix"), ("suffix", "filterSuffix"))
         if each.get(name)
     ]
-    told: Props = {arn[:1].upper() + arn[1:]: each[arn], "Events": each["events"]}
+    configuration: Props = {arn[:1].upper() + arn[1:]: each[arn], "Events": each["events"]}
     if each.get("id"):
-        told["Id"] = each["id"]
-    return {**told, "Filter": {"Key": {"FilterRules": rules}}} if rules else told
+        configuration["Id"] = each["id"]
+    return {**configuration, "Filter": {"Key": {"FilterRules": rules}}} if rules else configuration
 
 
 def _said(each: Mapping[str, Any], arn: str) -> Props:
@@ -153,8 +153,8 @@ class Logging(Setting):
         return {"LoggingEnabled": super().arguments(cloud, inputs)}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, self.get, Bucket=identifier).get("LoggingEnabled")
-        return {"bucket": identifier, **self.live(cloud, {"TargetPrefix": "", **found})} if found else None
+        logging = self.call(cloud, self.get, Bucket=identifier).get("LoggingEnabled")
+        return {"bucket": identifier, **self.live(cloud, {"TargetPrefix": "", **logging})} if logging else None
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         self.call(cloud, self.put, Bucket=identifier, BucketLoggingStatus={})
@@ -182,13 +182,13 @@ class AccountPublicAccessBlock(Resource):
         return account, {"accountId": account}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_public_access_block", AccountId=identifier)[self._member]
-        return {**self.live(cloud, found), "accountId": identifier}
+        block = self.call(cloud, "get_public_access_block", AccountId=identifier)[self._member]
+        return {**self.live(cloud, block), "accountId": identifier}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         wanted = {name: bool(new.get(name)) for name in self.fields if name != "accountId"}
-        told = {f"{name[:1].upper()}{name[1:]}": value for name, value in wanted.items()}
-        self.call(cloud, "put_public_access_block", AccountId=identifier, **{self._member: told})
+        arguments = {f"{name[:1].upper()}{name[1:]}": value for name, value in wanted.items()}
+        self.call(cloud, "put_public_access_block", AccountId=identifier, **{self._member: arguments})
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:

@@ -116,11 +116,13 @@ class Schedule(Resource):
         return {"arn": cloud.arn("scheduler", f"schedule/{props.get('groupName') or 'default'}/{props['name']}")}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
-        network = told["Target"].get("EcsParameters", {}).get("NetworkConfiguration", {}).get("awsvpcConfiguration")
+        arguments = super().arguments(cloud, inputs)
+        network = (
+            arguments["Target"].get("EcsParameters", {}).get("NetworkConfiguration", {}).get("awsvpcConfiguration")
+        )
         if network and "AssignPublicIp" in network:
             network["AssignPublicIp"] = "ENABLED" if network["AssignPublicIp"] else "DISABLED"
-        return told
+        return arguments
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         self.call(cloud, "create_schedule", **self.arguments(cloud, inputs))

@@ -43,19 +43,19 @@ class Secret(Resource):
         return arn, live
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "describe_secret", SecretId=identifier)
-        if found.get("DeletedDate"):
+        described = self.call(cloud, "describe_secret", SecretId=identifier)
+        if described.get("DeletedDate"):
             return None
-        live = {**self.live(cloud, found), "tagsAll": Tagging().unwrap(found.get("Tags"))}
+        live = {**self.live(cloud, described), "tagsAll": Tagging().unwrap(described.get("Tags"))}
         policy = self.call(cloud, "get_resource_policy", SecretId=identifier).get("ResourcePolicy")
         return {**live, "policy": policy} if policy else live
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if changed & {"description", "kmsKeyId"}:
-            told: Props = {"Description": new.get("description") or ""}
+            arguments: Props = {"Description": new.get("description") or ""}
             if new.get("kmsKeyId"):
-                told["KmsKeyId"] = new["kmsKeyId"]
-            self.call(cloud, "update_secret", SecretId=identifier, **told)
+                arguments["KmsKeyId"] = new["kmsKeyId"]
+            self.call(cloud, "update_secret", SecretId=identifier, **arguments)
         if "policy" in changed:
             if new.get("policy"):
                 self.call(cloud, "put_resource_policy", SecretId=identifier, ResourcePolicy=new["policy"])
@@ -97,19 +97,19 @@ class SecretVersion(Resource):
         return []
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
-        told = self.arguments(cloud, inputs)
+        arguments = self.arguments(cloud, inputs)
         if inputs.get("secretBinary"):
-            told["SecretBinary"] = base64.b64decode(inputs["secretBinary"])
-        answer = self.call(cloud, "put_secret_value", **told)
+            arguments["SecretBinary"] = base64.b64decode(inputs["secretBinary"])
+        answer = self.call(cloud, "put_secret_value", **arguments)
         live = {"secretArn": answer["ARN"], "versionId": answer["VersionId"], "versionStages": answer["VersionStages"]}
         return f"{answer['ARN']}|{answer['VersionId']}", {**live, "arn": answer["ARN"], "hasSecretStringWo": False}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         arn, _, version = identifier.partition("|")
-        found = self.call(cloud, "get_secret_value", SecretId=arn, VersionId=version)
-        live = self.live(cloud, found)
-        if "SecretBinary" in found:
-            live["secretBinary"] = base64.b64encode(found["SecretBinary"]).decode()
+        described = self.call(cloud, "get_secret_value", SecretId=arn, VersionId=version)
+        live = self.live(cloud, described)
+        if "SecretBinary" in described:
+            live["secretBinary"] = base64.b64encode(described["SecretBinary"]).decode()
         return {**live, "secretId": props.get("secretId") or arn, "arn": arn, "hasSecretStringWo": False}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -123,10 +123,10 @@ class SecretVersion(Resource):
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
         arn, _, version = identifier.partition("|")
-        found = self.call(cloud, "describe_secret", SecretId=arn)
-        if found.get("DeletedDate"):
+        described = self.call(cloud, "describe_secret", SecretId=arn)
+        if described.get("DeletedDate"):
             return
-        for stage in found.get("VersionIdsToStages", {}).get(version, []):
+        for stage in described.get("VersionIdsToStages", {}).get(version, []):
             if stage != "AWSCURRENT":
                 self._stage(cloud, arn, stage, RemoveFromVersionId=version)
 
@@ -203,8 +203,8 @@ class Parameter(Resource):
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
         value = inputs["value"] if inputs.get("value") is not None else inputs["insecureValue"]
-        told = {**super().arguments(cloud, inputs), "Value": value}
-        return {**told, "Overwrite": True} if updating or inputs.get("overwrite") else told
+        arguments = {**super().arguments(cloud, inputs), "Value": value}
+        return {**arguments, "Overwrite": True} if updating or inputs.get("overwrite") else arguments
 
     def creating_tags(self, cloud: Cloud, inputs: Props) -> Props:
         return {} if inputs.get("overwrite") else super().creating_tags(cloud, inputs)
@@ -219,19 +219,19 @@ class Parameter(Resource):
         return name, {"version": float(version["Version"]), "hasValueWo": False}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_parameter", Name=identifier, WithDecryption=True)["Parameter"]
+        parameter = self.call(cloud, "get_parameter", Name=identifier, WithDecryption=True)["Parameter"]
         filters = [{"Key": "Name", "Option": "Equals", "Values": [identifier]}]
         described = self.call(cloud, "describe_parameters", ParameterFilters=filters)["Parameters"]
-        live = self.live(cloud, {**(described[0] if described else {}), **found})
+        live = self.live(cloud, {**(described[0] if described else {}), **parameter})
         shown = "insecureValue" if "insecureValue" in props else "value"
         tags = _ParameterTagging().read(cloud.client("ssm"), identifier)
-        return {**live, shown: found["Value"], "hasValueWo": False, "tagsAll": tags}
+        return {**live, shown: parameter["Value"], "hasValueWo": False, "tagsAll": tags}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if not changed - {"tags", "tagsAll"}:
             return {}
-        told = {"Description": "", **self.arguments(cloud, new, updating=True)}
-        return {"version": float(self.call(cloud, "put_parameter", **told)["Version"])}
+        arguments = {"Description": "", **self.arguments(cloud, new, updating=True)}
+        return {"version": float(self.call(cloud, "put_parameter", **arguments)["Version"])}
 
     def tagged(self, identifier: str, props: Props) -> str:
         return identifier

@@ -48,19 +48,19 @@ class SecurityGroupRule(Resource):
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         if not props:
             props = self._imported(identifier)
-        found = self._found(cloud, props)
-        if not found:
+        rules = self._described(cloud, props)
+        if not rules:
             return None
-        said = {"description": found[0]["Description"]} if found[0].get("Description") else {}
+        said = {"description": rules[0]["Description"]} if rules[0].get("Description") else {}
         kept = {name: props[name] for name in self.fields if name in props and name != "description"}
-        return {**kept, **said, "securityGroupRuleId": found[0]["SecurityGroupRuleId"] if len(found) == 1 else ""}
+        return {**kept, **said, "securityGroupRuleId": rules[0]["SecurityGroupRuleId"] if len(rules) == 1 else ""}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         self._call(cloud, f"update_security_group_rule_descriptions_{new['type']}", new)
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
-        if self._found(cloud, props):
+        if self._described(cloud, props):
             self._call(cloud, "revoke", props)
 
     def _imported(self, identifier: str) -> Props:
@@ -87,7 +87,7 @@ class SecurityGroupRule(Resource):
         operation = verb if "_" in verb else f"{verb}_security_group_{props['type']}"
         self.call(cloud, operation, GroupId=group, IpPermissions=[permission(rule, group)])
 
-    def _found(self, cloud: Cloud, props: Props) -> list[dict[str, Any]]:
+    def _described(self, cloud: Cloud, props: Props) -> list[dict[str, Any]]:
         """The API's rules that these are, or none when one of them is missing."""
         group = props["securityGroupId"]
         filters = [{"Name": "group-id", "Values": [group]}]
@@ -117,8 +117,8 @@ class SecurityGroupRule(Resource):
         return chosen
 
     def _numbered(self, cloud: Cloud, props: Props) -> Props:
-        found = self._found(cloud, props)
-        return {"securityGroupRuleId": found[0]["SecurityGroupRuleId"] if len(found) == 1 else ""}
+        rules = self._described(cloud, props)
+        return {"securityGroupRuleId": rules[0]["SecurityGroupRuleId"] if len(rules) == 1 else ""}
 
 
 def _named(protocol: str) -> str:

@@ -93,12 +93,12 @@ class _Group(Ec2):
 
     def set_rules(self, cloud: Cloud, group: str, wanted: Props, directions: set[str]) -> None:
         """Make the group's rules exactly the wanted ones."""
-        found = self.call(cloud, self.read_call, GroupIds=[group])["SecurityGroups"][0]
+        described = self.call(cloud, self.read_call, GroupIds=[group])["SecurityGroups"][0]
         for name, member in _DIRECTIONS:
             if name not in directions:
                 continue
-            if found.get(member):
-                self.call(cloud, f"revoke_security_group_{name}", GroupId=group, IpPermissions=found[member])
+            if described.get(member):
+                self.call(cloud, f"revoke_security_group_{name}", GroupId=group, IpPermissions=described[member])
             if wanted.get(name):
                 permissions = [permission(rule, group) for rule in wanted[name]]
                 self.call(cloud, f"authorize_security_group_{name}", GroupId=group, IpPermissions=permissions)
@@ -149,8 +149,8 @@ class DefaultSecurityGroup(_Group):
         filters = [{"Name": "group-name", "Values": ["default"]}]
         if inputs.get("vpcId"):
             filters.append({"Name": "vpc-id", "Values": [inputs["vpcId"]]})
-        found = self.call(cloud, self.read_call, Filters=filters)["SecurityGroups"][0]
-        group, live = found["GroupId"], self.live(cloud, found)
+        described = self.call(cloud, self.read_call, Filters=filters)["SecurityGroups"][0]
+        group, live = described["GroupId"], self.live(cloud, described)
         try:
             self.set_rules(cloud, group, inputs, {"ingress", "egress"})
             if tags := self.all_tags(cloud, inputs):
@@ -208,12 +208,12 @@ class _Rule(Resource):
         return str(answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]), {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "describe_security_group_rules", SecurityGroupRuleIds=[identifier])[
+        rules = self.call(cloud, "describe_security_group_rules", SecurityGroupRuleIds=[identifier])[
             "SecurityGroupRules"
         ]
-        if not found:
+        if not rules:
             return None
-        live = self.live(cloud, found[0])
+        live = self.live(cloud, rules[0])
         if live.get("ipProtocol") == "-1":
             live.pop("fromPort", None), live.pop("toPort", None)
         return live
@@ -221,7 +221,7 @@ class _Rule(Resource):
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         """The id stays."""
         if changed & {"ipProtocol", "fromPort", "toPort", "description", *self._sources}:
-            told = {
+            rule = {
                 "IpProtocol": new["ipProtocol"],
                 **(
                     {"FromPort": int(new["fromPort"]), "ToPort": int(new["toPort"])}
@@ -240,7 +240,7 @@ class _Rule(Resource):
                 ),
                 "Description": new.get("description") or "",
             }
-            rules = [{"SecurityGroupRuleId": identifier, "SecurityGroupRule": told}]
+            rules = [{"SecurityGroupRuleId": identifier, "SecurityGroupRule": rule}]
             self.call(cloud, "modify_security_group_rules", GroupId=new["securityGroupId"], SecurityGroupRules=rules)
         return {}
 

@@ -61,8 +61,10 @@ class StateMachine(Resource):
         kind = inputs.get("type") or "STANDARD"
         answer = self.call(cloud, "validate_state_machine_definition", definition=definition, type=kind)
         if answer["result"] != "OK":
-            found = "\n".join(f"{one['severity']} ({one['code']}): {one['message']}" for one in answer["diagnostics"])
-            raise Refused(f"invalid Step Functions State Machine definition: {found}")
+            problems = "\n".join(
+                f"{one['severity']} ({one['code']}): {one['message']}" for one in answer["diagnostics"]
+            )
+            raise Refused(f"invalid Step Functions State Machine definition: {problems}")
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         live = super().read(cloud, identifier, props)
@@ -73,13 +75,15 @@ class StateMachine(Resource):
         return live
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         destination = (inputs.get("loggingConfiguration") or {}).get("logDestination")
         if destination:
-            told["loggingConfiguration"]["destinations"] = [{"cloudWatchLogsLogGroup": {"logGroupArn": destination}}]
+            arguments["loggingConfiguration"]["destinations"] = [
+                {"cloudWatchLogsLogGroup": {"logGroupArn": destination}}
+            ]
         if updating:
-            told.pop("name", None), told.pop("type", None)
-        return told
+            arguments.pop("name", None), arguments.pop("type", None)
+        return arguments
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         arn, live = super().create(cloud, inputs)
@@ -121,11 +125,11 @@ class Alias(Resource):
         return {"arn": f"{version.rpartition(':')[0]}:{props['name']}"} if isinstance(version, str) else {}
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         if updating:
-            told.pop("name", None)
-            told.setdefault("description", "")
-        return told
+            arguments.pop("name", None)
+            arguments.setdefault("description", "")
+        return arguments
 
 
 @resource_type

@@ -131,8 +131,8 @@ class TopicSubscription(Attributed):
     read_attributes, read_key, delete_call = "get_subscription_attributes", "SubscriptionArn", "unsubscribe"
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
-        found = described.get("Attributes") or {}
-        named = {name: found[member] for name, member in _SUBSCRIPTION.items() if member in found}
+        attributes = described.get("Attributes") or {}
+        named = {name: attributes[member] for name, member in _SUBSCRIPTION.items() if member in attributes}
         settled = {"confirmationWasAuthenticated": True, "pendingConfirmation": False}
         return {**settled, **super().live(cloud, described), **named}
 
