@@ -36,11 +36,11 @@ def pairs(text: str) -> Pairs:
     if text.count("&") >= MAX_PARAMETERS:
         raise Refused("MalformedQueryString", f"The form has more than {MAX_PARAMETERS} parameters.")
     try:
-        found = [each for each in parse_qsl(text, keep_blank_values=True, errors="strict") if each[0]]
+        parsed = [each for each in parse_qsl(text, keep_blank_values=True, errors="strict") if each[0]]
     except ValueError:
         raise Refused("MalformedQueryString", "The parameters are not encoded in UTF-8.") from None
-    once(name for name, _ in found)
-    return dict(found)
+    once(name for name, _ in parsed)
+    return dict(parsed)
 
 
 def once(names: Iterable[str]) -> None:
@@ -69,16 +69,16 @@ def json_object(body: bytes) -> dict[str, Any]:
     if not body:
         return {}
     try:
-        found = json.loads(
+        parsed = json.loads(
             body.decode(), object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite_number
         )
     except RecursionError:
         raise _not_json("it is nested too deeply") from None
     except ValueError as error:
         raise _not_json(str(error)) from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise _not_json("it is no object")
-    todo: list[tuple[Any, int]] = [(found, 1)]
+    todo: list[tuple[Any, int]] = [(parsed, 1)]
     while todo:
         value, depth = todo.pop()
         if depth > MAX_DEPTH:
@@ -90,14 +90,14 @@ def json_object(body: bytes) -> dict[str, Any]:
             todo += [(each, depth + 1) for each in value.values()]
         elif isinstance(value, list):
             todo += [(each, depth + 1) for each in value]
-    return found
+    return parsed
 
 
 def _object(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(items)
-    if len(found) < len(items):
+    members = dict(items)
+    if len(members) < len(items):
         raise ValueError("a name is there more than once")
-    return found
+    return members
 
 
 def _no_constant(name: str) -> Any:

@@ -57,8 +57,8 @@ def address(request: Request, account: str, default_region: str) -> Call:
 
 
 def _presigned(url: str) -> str:
-    found = re.search(r"[?&]X-Amz-Credential=([^&]*)", url)
-    return unquote_to_bytes(found[1]).decode("utf-8", "replace") if found else ""
+    match = re.search(r"[?&]X-Amz-Credential=([^&]*)", url)
+    return unquote_to_bytes(match[1]).decode("utf-8", "replace") if match else ""
 
 
 def read(request: Request, addressed: Call) -> Call:

@@ -146,10 +146,10 @@ def _is_document(method: str, key: str, parameters: Mapping[str, str]) -> bool:
 
 
 def _check_digest(headers: Mapping[str, str], body: bytes) -> None:
-    if (told := headers.get("content-md5")) is None:
+    if (digest := headers.get("content-md5")) is None:
         return
     try:
-        same = base64.b64decode(told, validate=True) == hashlib.md5(body, usedforsecurity=False).digest()
+        same = base64.b64decode(digest, validate=True) == hashlib.md5(body, usedforsecurity=False).digest()
     except (binascii.Error, ValueError):
         raise Refused("InvalidDigest", "The Content-MD5 you specified is not valid.") from None
     if not same:
