@@ -29,12 +29,15 @@ def name_is_valid(asked: Call) -> None:
 def load_balancer_is_valid(asked: Call) -> None:
     """A load balancer's name is free, and an application load balancer spans two zones at least."""
     name = asked.text("Name")
-    if any(found.name == name for found in backends.elbv2(asked.account, asked.region).load_balancers.values()):
+    if any(balancer.name == name for balancer in backends.elbv2(asked.account, asked.region).load_balancers.values()):
         message = f"A load balancer with the same name '{name}' exists, but with different settings"
         raise Refused("DuplicateLoadBalancerName", message)
-    given = asked.arguments
-    subnets = [*(given.get("Subnets") or []), *(each.get("SubnetId") for each in given.get("SubnetMappings") or [])]
-    if given.get("Type", "application") != "application":
+    arguments = asked.arguments
+    subnets = [
+        *(arguments.get("Subnets") or []),
+        *(each.get("SubnetId") for each in arguments.get("SubnetMappings") or []),
+    ]
+    if arguments.get("Type", "application") != "application":
         return
     known = backends.ec2_subnets(asked.account, asked.region)
     zones = {known[each].availability_zone for each in subnets if each in known}
@@ -45,31 +48,31 @@ def load_balancer_is_valid(asked: Call) -> None:
 
 def listener_is_valid(asked: Call) -> None:
     """Encryption needs exactly one certificate that exists, and what is not encrypted has none."""
-    given, protocol = asked.arguments, asked.text("Protocol")
-    certificates = given.get("Certificates") or []
+    arguments, protocol = asked.arguments, asked.text("Protocol")
+    certificates = arguments.get("Certificates") or []
     if protocol in SECURE and asked.operation == "CreateListener" and not certificates:
         raise Refused("CertificateNotFound", f"A certificate must be specified for {protocol} listeners")
     if len(certificates) > 1:
         raise Refused("ValidationError", "You must provide a list containing exactly one certificate")
-    if protocol and protocol not in SECURE and (certificates or given.get("SslPolicy")):
+    if protocol and protocol not in SECURE and (certificates or arguments.get("SslPolicy")):
         raise Refused("InvalidConfigurationRequest", f"A certificate cannot be specified for {protocol} listeners")
-    ssl_policy = given.get("SslPolicy")
+    ssl_policy = arguments.get("SslPolicy")
     if ssl_policy and ssl_policy not in backends.ssl_policies():
         raise Refused("SSLPolicyNotFound", f"SSL policy '{ssl_policy}' not found")
     for each in certificates:
         arn = str(each.get("CertificateArn"))
         if not backends.elbv2(asked.account, asked.region)._certificate_exists(certificate_arn=arn):
             raise Refused("CertificateNotFound", f"Certificate ARN '{arn}' is not valid")
-    actions_are_valid(given.get("DefaultActions") or [], protocol)
+    actions_are_valid(arguments.get("DefaultActions") or [], protocol)
 
 
 def rule_is_valid(asked: Call) -> None:
     """A listener has 100 rules at most; a rule has five values at most, and a priority of its own."""
-    given = asked.arguments
-    priority = given.get("Priority")
+    arguments = asked.arguments
+    priority = arguments.get("Priority")
     if priority is not None and priority not in PRIORITIES:
         raise Refused("ValidationError", f"Rule priority must be between {PRIORITIES[0]} and {PRIORITIES[-1]}")
-    values = sum(_values(condition) for condition in given.get("Conditions") or [])
+    values = sum(_values(condition) for condition in arguments.get("Conditions") or [])
     if values > CONDITION_VALUES:
         raise Refused("ValidationError", f"A rule can have up to {CONDITION_VALUES} condition values, was {values}")
     listener = _listener(asked, asked.text("ListenerArn")) if asked.operation == "CreateRule" else None
@@ -78,7 +81,7 @@ def rule_is_valid(asked: Call) -> None:
             raise Refused("TooManyRules", f"You've reached the limit on the number of rules: {RULES_LIMIT}")
         if any(str(rule.priority) == str(priority) for rule in listener.rules.values()):
             raise Refused("PriorityInUse", f"Priority '{priority}' is currently in use")
-    actions_are_valid(given.get("Actions") or [], listener.protocol if listener is not None else "")
+    actions_are_valid(arguments.get("Actions") or [], listener.protocol if listener is not None else "")
 
 
 def actions_are_valid(actions: list[Any], protocol: str) -> None:

@@ -61,7 +61,7 @@ def problem(text: str, kind: Kind) -> str | None:
     named = [each["Sid"] for each in statements if isinstance(each, dict) and each.get("Sid")]
     if len(set(map(str, named))) < len(named):
         return "Statement IDs (SID) in a single policy must be unique."
-    return next((found for each in statements for found in _statement(each, kind)), None)
+    return next((wrong for each in statements for wrong in _statement(each, kind)), None)
 
 
 def size(text: str) -> int:
@@ -88,11 +88,11 @@ def _statement(statement: Any, kind: Kind) -> Iterator[str]:
 
 
 def _actions(statement: Mapping[str, Any]) -> Iterator[str]:
-    given = [name for name in ("Action", "NotAction") if name in statement]
-    if len(given) != 1:
-        yield "Missing required field Action" if not given else "A statement has either Action or NotAction"
+    names = [name for name in ("Action", "NotAction") if name in statement]
+    if len(names) != 1:
+        yield "Missing required field Action" if not names else "A statement has either Action or NotAction"
         return
-    actions = _texts(statement[given[0]])
+    actions = _texts(statement[names[0]])
     if not actions:
         yield "Policy statement must contain actions."
         return
@@ -104,18 +104,18 @@ def _actions(statement: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _resources(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
-    given = [name for name in ("Resource", "NotResource") if name in statement]
+    names = [name for name in ("Resource", "NotResource") if name in statement]
     if kind is Kind.TRUST:
-        if given:
-            yield f"Has prohibited field {given[0]}"
+        if names:
+            yield f"Has prohibited field {names[0]}"
         return
-    if len(given) > 1:
+    if len(names) > 1:
         yield "A statement has either Resource or NotResource"
-    if not given:
+    if not names:
         if kind is Kind.IDENTITY:
             yield "Policy statement must contain resources."
         return
-    resources = _texts(statement[given[0]])
+    resources = _texts(statement[names[0]])
     if not resources:
         yield "Policy statement must contain resources."
     for resource in resources:
@@ -124,15 +124,15 @@ def _resources(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
 
 
 def _principals(statement: Mapping[str, Any], kind: Kind) -> Iterator[str]:
-    given = [name for name in ("Principal", "NotPrincipal") if name in statement]
+    names = [name for name in ("Principal", "NotPrincipal") if name in statement]
     if kind is Kind.IDENTITY:
-        if given:
+        if names:
             yield "Policy document should not specify a principal."
         return
-    if len(given) != 1:
-        yield "Missing required field Principal" if not given else "A statement has either Principal or NotPrincipal"
+    if len(names) != 1:
+        yield "Missing required field Principal" if not names else "A statement has either Principal or NotPrincipal"
         return
-    principal = statement[given[0]]
+    principal = statement[names[0]]
     if principal == "*":
         return
     if not isinstance(principal, dict) or not principal:

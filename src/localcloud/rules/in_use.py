@@ -139,8 +139,8 @@ def certificate(asked: Call) -> None:
 
 def distribution(asked: Call) -> None:
     """A distribution is disabled before it is deleted."""
-    found = backends.cloudfront(asked.account).distributions.get(asked.text("Id"))
-    if found is not None and found.distribution_config.Enabled:
+    distribution = backends.cloudfront(asked.account).distributions.get(asked.text("Id"))
+    if distribution is not None and distribution.distribution_config.Enabled:
         message = "The distribution you are trying to delete has not been disabled."
         raise Refused("DistributionNotDisabled", message, 409)
 
@@ -148,9 +148,11 @@ def distribution(asked: Call) -> None:
 def origin_access_control(asked: Call) -> None:
     """What lets distributions read goes after them."""
     number = asked.text("Id")
-    for found in backends.cloudfront(asked.account).distributions.values():
-        if any(each.get("OriginAccessControlId") == number for each in found.distribution_config.Origins["Items"]):
-            message = f"The origin access control is still in use by the distribution {found.id}."
+    for distribution in backends.cloudfront(asked.account).distributions.values():
+        if any(
+            each.get("OriginAccessControlId") == number for each in distribution.distribution_config.Origins["Items"]
+        ):
+            message = f"The origin access control is still in use by the distribution {distribution.id}."
             raise Refused("OriginAccessControlInUse", message, 409)
 
 

@@ -21,10 +21,10 @@ def name_is_valid(asked: Call) -> None:
 def definition_is_valid(asked: Call) -> None:
     """States lead to states, and integrations take what is handed to them; the grammar is the interpreter's."""
     definition = asked.text("definition")
-    found = diagnose(definition, language=False) if definition else []
-    if found:
-        told = "; ".join(f"{one.code}: {one.message} at {one.location}" for one in found)
-        raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
+    problems = diagnose(definition, language=False) if definition else []
+    if problems:
+        words = "; ".join(f"{one.code}: {one.message} at {one.location}" for one in problems)
+        raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{words}'")
 
 
 def is_new(asked: Call) -> None:

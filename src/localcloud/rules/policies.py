@@ -64,9 +64,9 @@ def attribute_is_valid(asked: Call) -> None:
 
 
 def _judge(text: str, kind: Kind, code: str) -> None:
-    found = problem(text, kind) if text else None
-    if found:
-        raise Refused(code, found)
+    wrong = problem(text, kind) if text else None
+    if wrong:
+        raise Refused(code, wrong)
 
 
 def _about_its_bucket(bucket: str, text: str) -> None:
@@ -75,10 +75,10 @@ def _about_its_bucket(bucket: str, text: str) -> None:
         for action in _texts(statement.get("Action", statement.get("NotAction"))):
             if action != "*" and not action.startswith("s3:"):
                 raise Refused("MalformedPolicy", "Policy has invalid action")
-        given = statement.get("Resource", statement.get("NotResource"))
-        if given is None:
+        resources = statement.get("Resource", statement.get("NotResource"))
+        if resources is None:
             raise Refused("MalformedPolicy", "Missing required field Resource")
-        for resource in _texts(given):
+        for resource in _texts(resources):
             name = resource.rpartition(":::")[2].partition("/")[0]
             if resource != "*" and "*" not in name and name != bucket:
                 raise Refused("MalformedPolicy", "Policy has invalid resource")
@@ -147,9 +147,9 @@ def policy_is_not_blocked(asked: Call) -> None:
 
 def acl_is_not_blocked(asked: Call) -> None:
     """A public access control list, likewise; where the owner of the bucket owns everything there are no lists."""
-    given = asked.text("ACL")
+    acl = asked.text("ACL")
     bucket = backends.s3(asked.account).buckets.get(asked.text("Bucket"))
-    if bucket is None or not given.startswith(("public-", "authenticated-")):
+    if bucket is None or not acl.startswith(("public-", "authenticated-")):
         return
     account = backends.s3control(asked.account).public_access_block
     if _set(account, "block_public_acls") or _set(bucket.public_access_block, "block_public_acls"):
@@ -210,8 +210,8 @@ def _fixed(key: str, value: str) -> bool:
 
 
 def _statements(policy: Any) -> list[dict[str, Any]]:
-    found = policy.get("Statement", []) if isinstance(policy, dict) else []
-    return [each for each in (found if isinstance(found, list) else [found]) if isinstance(each, dict)]
+    statements = policy.get("Statement", []) if isinstance(policy, dict) else []
+    return [each for each in (statements if isinstance(statements, list) else [statements]) if isinstance(each, dict)]
 
 
 def _texts(value: Any) -> list[str]:

@@ -44,11 +44,11 @@ def rule_schedule_is_valid(asked: Call) -> None:
         raise Refused("ValidationException", "ScheduleExpression is supported only on the default event bus.")
 
 
-def _parsed(expression: str, told: str) -> None:
+def _parsed(expression: str, message: str) -> None:
     try:
         cron.parse(expression)
     except cron.BadExpression as error:
-        raise Refused("ValidationException", f"{told.rstrip('.')}: {error}.") from error
+        raise Refused("ValidationException", f"{message.rstrip('.')}: {error}.") from error
 
 
 def group_is_new(asked: Call) -> None:

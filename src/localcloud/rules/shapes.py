@@ -64,8 +64,8 @@ def check(service: str, operation: str, protocol: str, arguments: Arguments) -> 
     missing = all(words.endswith("must not be null") for _, words in problems)
     wrong, absent = CODES.get(service) or (CODES_BY_PROTOCOL.get(protocol, "ValidationException"),) * 2
     errors = "error" if len(problems) == 1 else "errors"
-    told = "; ".join(words for _, words in problems)
-    raise Refused(absent if missing else wrong, f"{len(problems)} validation {errors} detected: {told}")
+    message = "; ".join(words for _, words in problems)
+    raise Refused(absent if missing else wrong, f"{len(problems)} validation {errors} detected: {message}")
 
 
 @cache
@@ -172,8 +172,8 @@ def _entries(key: Check | None, value: Check | None) -> Check | None:
     if key is None and value is None:
         return None
 
-    def check(given: Any, path: str) -> Iterator[Problem]:
-        for name, item in given.items() if isinstance(given, Mapping) else ():
+    def check(entries: Any, path: str) -> Iterator[Problem]:
+        for name, item in entries.items() if isinstance(entries, Mapping) else ():
             if key is not None:
                 yield from key(name, path)
             if value is not None:
@@ -289,15 +289,15 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
 
 def _in_python(pattern: str) -> str:
     """With Java's classes replaced: inside of brackets by what they hold, elsewhere by a set of it."""
-    told, at, inside = "", 0, False
+    translated, at, inside = "", 0, False
     while at < len(pattern):
         name = next((known for known in _CLASSES if pattern.startswith(known, at)), None)
         if name is not None:
-            told += _CLASSES[name] if inside or name.startswith("[:") else f"[{_CLASSES[name]}]"
+            translated += _CLASSES[name] if inside or name.startswith("[:") else f"[{_CLASSES[name]}]"
             at += len(name)
             continue
         step = 2 if pattern[at] == "\\" else 1
         inside = pattern[at] == "[" or (inside and pattern[at] != "]")
-        told += pattern[at : at + step]
+        translated += pattern[at : at + step]
         at += step
-    return told
+    return translated
