@@ -49,30 +49,30 @@ class Executions:
         self._thread = threading.Thread(target=self._follow, name="executions", daemon=True)
         self._thread.start()
 
-    def started(self, told: dict[str, Any]) -> None:
+    def started(self, record: dict[str, Any]) -> None:
         """Raises `Refused` when the disk takes no more: a run that would leave no trace does not begin."""
         try:
-            self._write(told, [])
+            self._write(record, [])
         except sqlite3.Error as error:
             raise Refused("ServiceUnavailable", f"the execution cannot be kept: {error}", 503) from error
         self._going.set()
 
-    def ended(self, told: dict[str, Any], history: list[Any]) -> bool:
-        self._lengths.pop(told["arn"], None)
+    def ended(self, record: dict[str, Any], history: list[Any]) -> bool:
+        self._lengths.pop(record["arn"], None)
         try:
-            self._write(told, history)
-            self._prune(told["machine"])
+            self._write(record, history)
+            self._prune(record["machine"])
         except sqlite3.Error as error:
-            log.error("%s is lost at the next restart: %s", told["arn"], error)
+            log.error("%s is lost at the next restart: %s", record["arn"], error)
             return False
         return True
 
-    def _write(self, told: dict[str, Any], history: list[Any]) -> None:
+    def _write(self, record: dict[str, Any], history: list[Any]) -> None:
         # When it began is written once, by the clock that decides how long it is kept.
         self._store.write(
             "INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (arn) DO UPDATE SET "
             "status = excluded.status, told = excluded.told, history = excluded.history",
-            (told["arn"], told["machine"], self._clock.now().timestamp(), told["status"], to_json(told),
+            (record["arn"], record["machine"], self._clock.now().timestamp(), record["status"], to_json(record),
              to_json(history)),
         )  # fmt: skip
 
@@ -105,23 +105,23 @@ class Executions:
         count = aborted = 0
         self._store.write("DELETE FROM execution WHERE status != 'RUNNING' AND started < ?", (self._oldest(),))
         for arn, text, history in self._store.read("SELECT arn, told, history FROM execution ORDER BY started"):
-            told = json.loads(text)
-            if told["status"] == "RUNNING":
+            record = json.loads(text)
+            if record["status"] == "RUNNING":
                 moment, events = stored_executions.now(), json.loads(history)
-                told |= {"status": "ABORTED", "stopped": moment.isoformat(), "cause": STOPPED}
-                self._write(told, [*events, stored_executions.aborted_event(events, STOPPED, moment)])
+                record |= {"status": "ABORTED", "stopped": moment.isoformat(), "cause": STOPPED}
+                self._write(record, [*events, stored_executions.aborted_event(events, STOPPED, moment)])
                 aborted += 1
-            if stored_executions.revive(told, self):
+            if stored_executions.revive(record, self):
                 count += 1
             elif journal_is_whole:
                 self._store.write("DELETE FROM execution WHERE arn = ?", (arn,))
             else:
-                self.homeless.append(told)
+                self.homeless.append(record)
         return count, aborted
 
     def find_again(self) -> None:
         """Put back what waits for a machine that is there now."""
-        self.homeless = [told for told in self.homeless if not stored_executions.revive(told, self)]
+        self.homeless = [record for record in self.homeless if not stored_executions.revive(record, self)]
 
     def _follow(self) -> None:
         """Write down now and then how far running executions are."""

@@ -78,8 +78,8 @@ class Objects:
             content, size = (
                 (None, 0) if stored_objects.is_marker(version) else (self._file_of(version), version.contentsize)
             )
-            told = to_json(stored_objects.describe(self._account, version))
-            rows.append((bucket, key, version.version_id, place, content, size, told))
+            record = to_json(stored_objects.describe(self._account, version))
+            rows.append((bucket, key, version.version_id, place, content, size, record))
         left = {version.version_id for version in versions}
         with self._store.changing() as file:
             which = "FROM object WHERE bucket = ? AND key = ?"
@@ -135,7 +135,7 @@ class Objects:
         Raises `Unreadable` where bytes are missing, or what files belong to, before anything is changed. A file goes
         only if the store says that nobody may refer to it.
         """
-        found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        restored: dict[tuple[str, str], list[Any]] = defaultdict(list)
         missing = [*lost(self._store, self._folder)]
         if self._store.is_whole:  # a power cut may take the store's last words and leave the file
             missing += unknown(self._store, self._folder)
@@ -143,10 +143,10 @@ class Objects:
             some = "; ".join(missing[:SHOWN]) + (f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
             raise Unreadable(self._folder, Reason.damaged, some)
         rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
-        for bucket, key, content, size, told in self._store.read(rows):
+        for bucket, key, content, size, record in self._store.read(rows):
             file = stored_objects.FileBytes(self._path(content), size) if content else None
-            found[bucket, key].append(stored_objects.revive(self._account, bucket, key, json.loads(told), file))
-        self.homeless = found
+            restored[bucket, key].append(stored_objects.revive(self._account, bucket, key, json.loads(record), file))
+        self.homeless = restored
         count = self.find_again()
         if journal_is_whole:
             for bucket, key in self.homeless:

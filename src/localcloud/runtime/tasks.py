@@ -32,8 +32,8 @@ class Tasks:
 
     def task_changed(self, task: Any) -> None:
         stopped = time.time() if task.last_status == "STOPPED" else None
-        told = to_json(stopped_tasks.describe(task))
-        self._write("INSERT OR REPLACE INTO task VALUES (?, ?, ?)", (task.task_arn, stopped, told))
+        record = to_json(stopped_tasks.describe(task))
+        self._write("INSERT OR REPLACE INTO task VALUES (?, ?, ?)", (task.task_arn, stopped, record))
 
     def task_forgotten(self, arn: str) -> None:
         self._write("DELETE FROM task WHERE arn = ?", (arn,))
@@ -46,12 +46,12 @@ class Tasks:
         rows = self._store.read("SELECT told FROM service WHERE arn = ?", (arn,))
         return dict(json.loads(rows[0][0])) if rows else None
 
-    def service_changed(self, arn: str, told: Mapping[str, Any] | None) -> None:
-        if told is None:
+    def service_changed(self, arn: str, record: Mapping[str, Any] | None) -> None:
+        if record is None:
             self._services.pop(arn, None)
             self._write("DELETE FROM service WHERE arn = ?", (arn,))
             return
-        text = to_json(told)
+        text = to_json(record)
         if self._services.get(arn) != text:
             self._services[arn] = text
             self._write("INSERT OR REPLACE INTO service VALUES (?, ?)", (arn, text))
