@@ -108,9 +108,9 @@ def check(options: argparse.Namespace) -> int:
     from localcloud import checkup
 
     gc.disable()  # it is over in a moment, most of which is the loading of modules
-    found = [problem.text for problem in checkup.problems(options.home.absolute())]
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if found else 0
+    problems = [problem.text for problem in checkup.problems(options.home.absolute())]
+    print(*problems, sep="\n", end="\n" if problems else "")
+    return 1 if problems else 0
 
 
 def set_aside(options: argparse.Namespace) -> int:

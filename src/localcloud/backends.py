@@ -249,8 +249,8 @@ def tags(account: str, region: str, arn: str) -> dict[str, str]:
     """The tags of a resource, as far as moto's tagging API or the resource itself knows them."""
     service, name = arn.split(":")[2], arn.rsplit("/", 1)[-1]
     if service == "iam":
-        found = role(account, name)
-        pairs = found.tags if found is not None else []
+        owner = role(account, name)
+        pairs = owner.tags if owner is not None else []
     elif service == "secretsmanager":
         kept = secret(account, region, arn)
         pairs = (kept.tags if kept is not None else None) or []
@@ -270,5 +270,5 @@ def session(account: str, access_key: str) -> Any | None:
 
 def session_policy(account: str, arn: str) -> str:
     """The policy that the newest session of that ARN was given by AssumeRole; "" for none."""
-    given = (one for one in reversed(_of("sts", account, "aws").assumed_roles) if one.arn == arn)
-    return str(next((one.policy for one in given), None) or "")
+    newest = (one for one in reversed(_of("sts", account, "aws").assumed_roles) if one.arn == arn)
+    return str(next((one.policy for one in newest), None) or "")

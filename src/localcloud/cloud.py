@@ -224,11 +224,11 @@ class LocalCloud:
     def _unowned(self, request: Request, owned: ExitStack) -> Answer:
         """Of one stack, or of all: what no state names, though it exists."""
         stack = f"{request['project']}/{request['stack']}" if "stack" in request else ""
-        found = [
+        entries = [
             {"stack": entry.stack, "urn": entry.urn, "id": entry.identifier, "identity": entry.identity}
             for entry in self.plugins.unowned(stack)
         ]
-        return {"unowned": found}
+        return {"unowned": entries}
 
     def _status(self, request: Request, owned: ExitStack) -> Answer:
         with self.server.lock:

@@ -68,8 +68,8 @@ class Keyring:
     def find(self, access_key: str) -> Key | None:
         """The key of this name, expired ones included: the signature check tells those apart."""
         with self._lock:
-            found = self._by_access_key.get(access_key)
-        return found or self.sessions(access_key)
+            credential = self._by_access_key.get(access_key)
+        return credential or self.sessions(access_key)
 
     def admit(self, identity: TaskIdentity) -> tuple[str, str]:
         """Begins a task's keys; returns the path that serves them and the token that the path asks for."""

@@ -126,7 +126,7 @@ def _parse_cron(body: str) -> Cron:
 
 def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> set[int]:
     """The numbers that a field such as `1,10-20/5,FRI-MON` lists."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in field.split(","):
         body, slash, step_text = part.partition("/")
         if body == "*":
@@ -140,8 +140,8 @@ def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = Non
         if not (low <= first <= high and low <= last <= high and step >= 1):
             raise BadExpression(f"{field!r} must lie between {low} and {high}")
         values = [*range(first, last + 1)] if first <= last else [*range(first, high + 1), *range(low, last + 1)]
-        found.update(values[::step])
-    return found
+        numbers.update(values[::step])
+    return numbers
 
 
 def _number(text: str, field: str, names: dict[str, int] | None = None) -> int:

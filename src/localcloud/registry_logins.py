@@ -30,8 +30,8 @@ class Logins:
     def issue(self, principal: str) -> tuple[str, datetime]:
         """A password for `principal` ("root", or the ARN of a role's session), and when it expires."""
         expires = (self._clock() + LIFETIME).replace(microsecond=0)
-        told = json.dumps({"account": self._account, "principal": principal, "expires": expires.timestamp()})
-        payload = base64.urlsafe_b64encode(told.encode()).decode()
+        claims = json.dumps({"account": self._account, "principal": principal, "expires": expires.timestamp()})
+        payload = base64.urlsafe_b64encode(claims.encode()).decode()
         return f"{payload}.{self._sign(payload)}", expires
 
     def principal(self, user: str, password: str) -> str:
@@ -39,12 +39,12 @@ class Logins:
         payload, _, signature = password.partition(".")
         if user != USER or not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
             raise NoLogin("denied: Not Authorized")
-        told = json.loads(base64.urlsafe_b64decode(payload))
-        if told["account"] != self._account:
+        claims = json.loads(base64.urlsafe_b64decode(payload))
+        if claims["account"] != self._account:
             raise NoLogin("denied: Not Authorized")
-        if self._clock().timestamp() >= told["expires"]:
+        if self._clock().timestamp() >= claims["expires"]:
             raise NoLogin("denied: Your authorization token has expired. Reauthenticate and try again.")
-        return str(told["principal"])
+        return str(claims["principal"])
 
     def _sign(self, payload: str) -> str:
         return hmac.new(self._key, payload.encode(), hashlib.sha256).hexdigest()

@@ -26,14 +26,14 @@ def set_aside(config: Config) -> Path | None:
     stays that can be read; images are built again. Raises AlreadyRunning, and LocalCloudError for what will pass.
     """
     with config.exclusively(), using(config.home):
-        found = list(checkup.problems(config.home))
-        if passing := [problem.text for problem in found if not problem.part]:
+        problems = list(checkup.problems(config.home))
+        if passing := [problem.text for problem in problems if not problem.part]:
             raise LocalCloudError("; ".join(passing))
-        if not found:
+        if not problems:
             return None
         aside = config.home / time.strftime("set-aside-%Y%m%d-%H%M%S")
         aside.mkdir(mode=0o700)
-        lost = {problem.part for problem in found}
+        lost = {problem.part for problem in problems}
         for name in FOLDERS if "all" in lost else lost & {"images"}:
             if (config.home / name).exists():
                 (config.home / name).rename(aside / name)

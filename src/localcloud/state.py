@@ -184,11 +184,11 @@ def _remove(home: Path, folders: tuple[str, ...]) -> list[Path]:
         journal.replace(home / FORGETTING)
     elif not (home / FORGETTING).exists():
         atomic.write(home / FORGETTING, "")
-    found = [home / name for name in folders if (home / name).exists()]
-    for folder in found:
+    existing = [home / name for name in folders if (home / name).exists()]
+    for folder in existing:
         shutil.rmtree(folder)
     (home / FORGETTING).unlink()
-    return found
+    return existing
 
 
 def _finish_forgetting(home: Path) -> None:
