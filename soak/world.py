@@ -116,7 +116,7 @@ class World(Sandbox):
         found = []
         for child in cloud.children() if cloud else []:
             try:
-                if "keeper.py" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                if "supervisor.py" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
                     found.append(child)
             except psutil.Error:
                 continue

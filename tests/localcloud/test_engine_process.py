@@ -376,8 +376,8 @@ def test_close_leaves_nothing(images: ImageStore, tmp_path: Path) -> None:
     eventually(lambda: not list(tmp_path.iterdir()))
 
 
-@pytest.mark.parametrize("keeper_dies_first", [False, True], ids=["alone", "after its keeper was replaced"])
-def test_containers_die_with_a_killed_cloud(images: ImageStore, tmp_path: Path, keeper_dies_first: bool) -> None:
+@pytest.mark.parametrize("supervisor_dies_first", [False, True], ids=["alone", "after its supervisor was replaced"])
+def test_containers_die_with_a_killed_cloud(images: ImageStore, tmp_path: Path, supervisor_dies_first: bool) -> None:
     """`kill -9` of the process with the engine: what it started is gone, children and scratch folders too."""
     home = images.resolve("host/app:1").folder.parent.parent
     (tmp_path / "scratch").mkdir()
@@ -393,10 +393,10 @@ engine = ProcessEngine(ImageStore(home, VenvRealiser(cache, Path("uv"))), scratc
 say = lambda line: print(line, flush=True)
 c = Container(name="m", image="host/app:1", entrypoint=("sh", "-c", "echo $$; sleep 300 & echo $!; wait"))
 engine.start(c, say, print)
-if {keeper_dies_first}:
-    [keeper] = [p for p in psutil.Process().children() if "keeper.py" in str(p.cmdline())]
-    keeper.kill()
-    keeper.wait()
+if {supervisor_dies_first}:
+    [supervisor] = [p for p in psutil.Process().children() if "supervisor.py" in str(p.cmdline())]
+    supervisor.kill()
+    supervisor.wait()
     engine.start(c, say, print)
 time.sleep(300)
 """
@@ -404,7 +404,7 @@ time.sleep(300)
     cloud = subprocess.Popen([sys.executable, "-c", code, *folders], stdout=subprocess.PIPE, text=True)
     with cloud:
         assert cloud.stdout is not None
-        pids = [int(cloud.stdout.readline()) for _ in range(4 if keeper_dies_first else 2)]
+        pids = [int(cloud.stdout.readline()) for _ in range(4 if supervisor_dies_first else 2)]
         assert all(map(is_alive, pids))
         os.kill(cloud.pid, signal.SIGKILL)
     eventually(lambda: not any(map(is_alive, pids)))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..images.store import Image
 from . import CannotStart, Container
-from .keeper import CONTAINER_VARIABLE
+from .supervisor import CONTAINER_VARIABLE
 
 _SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 """Where programs of the base image would lie: this machine's stand in for them, after everything of the image."""

@@ -2,7 +2,7 @@
 
 Each is a process group with an environment, a HOME and a TMPDIR of its own, in a folder that is removed when it ends.
 Its output arrives line by line. When its first process ends the others are killed, as in a container. A memory limit is
-kept over all its processes. Nothing survives the local cloud, however that ends (see keeper.py).
+kept over all its processes. Nothing survives the local cloud, however that ends (see supervisor.py).
 
 What this does not do: processes of one user are not isolated from each other, and what a Dockerfile does with RUN or
 USER, or takes from its base image, is not exercised. That is said once for each image in the log.
@@ -25,9 +25,9 @@ from pathlib import Path
 from ..images.dockerfile import ImageError
 from ..images.store import Image, ImageNotFound, ImageStore
 from . import OUT_OF_MEMORY, CannotStart, Container, Exit
-from .keeper import Keeper, kill_all
 from .launch import Launch, Program, prepare, prepare_program
 from .memory import MemoryWatch
+from .supervisor import Supervisor, kill_all
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class ProcessEngine:
     def __init__(self, images: ImageStore, scratch: Path | None = None) -> None:
         self._images = images
         self._scratch = scratch
-        self._keeper = Keeper()
+        self._supervisor = Supervisor()
         self._memory = MemoryWatch()
         self._lock = threading.Lock()
         self._running: set[_Run] = set()
@@ -84,8 +84,8 @@ class ProcessEngine:
             (scratch / name).mkdir()
         identity = uuid.uuid4().hex
         process = _spawn(launch(identity, scratch))
-        self._keeper.add(process.pid, identity, scratch)
-        undo.callback(self._keeper.remove, process.pid)
+        self._supervisor.add(process.pid, identity, scratch)
+        undo.callback(self._supervisor.remove, process.pid)
         run = _Run(process, identity, stop_signal, limits.stop_timeout_seconds)
         with self._lock:
             self._running.add(run)
@@ -104,7 +104,7 @@ class ProcessEngine:
             run.kill()
         for run in running:
             run.wait(_LAST_OUTPUT_SECONDS * 2)
-        self._keeper.close()
+        self._supervisor.close()
 
     def _image(self, container: Container) -> Image:
         try:

@@ -9,7 +9,7 @@ When the pipe closes, nobody is left to look after what is still on the list: it
 removed. One such process serves all containers and sleeps in between. It works wherever there are pipes and process
 groups; a parent-death signal would reach only the first process of a container, and only on Linux.
 
-Imported, this module gives `Keeper`, the engine's side of the pipe. Run, it imports the standard library only.
+Imported, this module gives `Supervisor`, the engine's side of the pipe. Run, it imports the standard library only.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def _parents() -> Iterator[tuple[int, int]]:
                 yield int(name), int(parent)
 
 
-class Keeper:
-    """The engine's side. Safe with several threads; a keeper process that dies is replaced."""
+class Supervisor:
+    """The engine's side. Safe with several threads; a supervisor process that dies is replaced."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,7 +108,7 @@ class Keeper:
                 self._say(f"- {group}\n")
 
     def close(self) -> None:
-        """End the keeper; what is still on its list ends with it."""
+        """End the supervisor; what is still on its list ends with it."""
         with self._lock:
             assert self._process.stdin is not None
             with suppress(OSError):
