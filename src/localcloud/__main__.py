@@ -105,10 +105,10 @@ def forget(options: argparse.Namespace) -> int:
 
 
 def check(options: argparse.Namespace) -> int:
-    from localcloud import checkup
+    from localcloud import integrity_check
 
     gc.disable()  # it is over in a moment, most of which is the loading of modules
-    problems = [problem.text for problem in checkup.problems(options.home.absolute())]
+    problems = [problem.text for problem in integrity_check.problems(options.home.absolute())]
     print(*problems, sep="\n", end="\n" if problems else "")
     return 1 if problems else 0
 

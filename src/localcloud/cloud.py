@@ -121,7 +121,7 @@ class LocalCloud:
             from moto.backends import get_backend
 
             from localcloud.agent.agent import Agent, FunctionParts
-            from localcloud.agent.places import Capacity
+            from localcloud.agent.slots import Capacity
             from localcloud.engines.process import ProcessEngine
             from localcloud.gateway import Gateway
             from localcloud.iam.guard import Guard
@@ -204,7 +204,7 @@ class LocalCloud:
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)
-        owned.callback(self._state.shorten)  # an update leaves many changes that later ones have replaced
+        owned.callback(self._state.compact)  # an update leaves many changes that later ones have replaced
         owned.callback(session.close)
         return {"port": session.port}
 
@@ -212,7 +212,7 @@ class LocalCloud:
         released = request.get("released") is True
         removed = self.plugins.sweep(str(request["project"]), str(request["stack"]), released)
         # With what a stack had, most of the journal's reason is gone; a cloud that others keep up may never stop.
-        self._state.shorten()
+        self._state.compact()
         return {"removed": removed}
 
     def _missing(self, request: Request, owned: ExitStack) -> Answer:

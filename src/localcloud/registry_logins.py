@@ -1,6 +1,6 @@
 """Logins to the image registry: what GetAuthorizationToken gives out, and whom a push that shows it acts for.
 
-As with ECR a login is worth what its asker may do, for twelve hours. It is sealed instead of remembered: it needs no
+As with ECR a login is worth what its asker may do, for twelve hours. It is signed instead of remembered: it needs no
 state, and one of before a restart stays good.
 """
 

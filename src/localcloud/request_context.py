@@ -1,4 +1,4 @@
-"""For whose sake requests are made: told to the journal without passing it through every call."""
+"""What the journal notes of requests beside what they say: for which resource they are made. No call passes it on."""
 
 from __future__ import annotations
 

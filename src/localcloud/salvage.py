@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from localcloud import checkup
+from localcloud import integrity_check
 from localcloud.config import Config, LocalCloudError
 from localcloud.runtime.objects import why_not_whole
 from localcloud.runtime.store import TABLES_IN_ORDER, Store, reading
@@ -26,7 +26,7 @@ def set_aside(config: Config) -> Path | None:
     stays that can be read; images are built again. Raises AlreadyRunning, and LocalCloudError for what will pass.
     """
     with config.exclusively(), using(config.home):
-        problems = list(checkup.problems(config.home))
+        problems = list(integrity_check.problems(config.home))
         if passing := [problem.text for problem in problems if not problem.part]:
             raise LocalCloudError("; ".join(passing))
         if not problems:

@@ -62,7 +62,7 @@ class Server:
     """An AWS account in one region (others work too), reachable by `handle` and by in-process boto3 clients.
 
     `endpoint` ("http://127.0.0.1:PORT") is where the gateway listens: addresses that services echo contain its port.
-    Two servers of one process share nothing as long as their accounts differ. `registry_key` seals the logins to the
+    Two servers of one process share nothing as long as their accounts differ. `registry_key` signs the logins to the
     image registry; a random one makes them end with the server. `packages` is the folder in which deployment packages
     of functions are kept that came from S3.
     """

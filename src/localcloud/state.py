@@ -24,7 +24,7 @@ from localcloud.unreadable import Reason, Unreadable, using
 
 if TYPE_CHECKING:
     from localcloud.agent.memory import Memory
-    from localcloud.journal.shortening import Shortening
+    from localcloud.journal.compactor import Compactor
     from localcloud.plugins import Plugins
     from localcloud.request import Call, Request, Response
     from localcloud.runtime import Runtime
@@ -54,7 +54,7 @@ class State:
         self._config = config
         self._clock = clock or SystemClock()
         self._runtime: Runtime | None = None
-        self._shortening: Shortening | None = None
+        self._compactor: Compactor | None = None
         self._closing = threading.Lock()
         self._closed = False
         _finish_forgetting(config.home)
@@ -99,7 +99,7 @@ class State:
 
     def restore(self, server: Server, plugins: Plugins) -> None:
         """Bring a new server to where the last one was, and record from now on."""
-        from localcloud.journal.shortening import Shortening
+        from localcloud.journal.compactor import Compactor
         from localcloud.runtime import Runtime
 
         left_out = plugins.unfinished()
@@ -114,7 +114,7 @@ class State:
             # What lies in something that the journal does not have is only then of no use when the journal is whole.
             self._runtime.restore(journal_is_whole=not self.losses)
         server.recorder = self
-        self._shortening = Shortening(self.journal, server, plugins.living)
+        self._compactor = Compactor(self.journal, server, plugins.living)
         log.info("%d requests carried out again in %.2f s", replayed.requests, replayed.seconds)
         if replayed.differing:
             log.warning("%d of them were answered otherwise than the first time", len(replayed.differing))
@@ -139,18 +139,18 @@ class State:
         if self._runtime:
             self._runtime.executions.abort_running()
 
-    def shorten(self) -> None:
+    def compact(self) -> None:
         """Forget what led to nothing that exists: at once what happened, in the background what was declared."""
         with self._closing:
-            if self._runtime and self._shortening and not self._closed:
+            if self._runtime and self._compactor and not self._closed:
                 self._runtime.tidy()
-                self._shortening.consider()
+                self._compactor.consider()
 
     def close(self) -> None:
         with self._closing:
             self._closed = True
-        if self._shortening:
-            self._shortening.close()
+        if self._compactor:
+            self._compactor.close()
         if self._runtime:
             self._runtime.close()
         self._store.close()

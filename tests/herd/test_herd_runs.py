@@ -291,7 +291,7 @@ def test_why_a_task_has_not_begun_is_said_by_workload() -> None:
         arn = f"arn:aws:ecs:eu-west-1:123456789012:task-definition/{family}:7"
         return {"taskDefinitionArn": arn, "lastStatus": status, "containers": [container]}
 
-    known = [task("herd-dev-a", "PROVISIONING", "Waiting for a place"), task("herd-dev-b", "PROVISIONING"),
+    known = [task("herd-dev-a", "PROVISIONING", "Waiting for a slot"), task("herd-dev-b", "PROVISIONING"),
              task("herd-dev-c", "RUNNING", "fine")]  # fmt: skip
     pages = [{"taskArns": ["0"]}, {"taskArns": ["1", "2"]}, {"taskArns": []}]
     ecs = SimpleNamespace(
@@ -300,5 +300,5 @@ def test_why_a_task_has_not_begun_is_said_by_workload() -> None:
     )
     exports = parsed(workloads={name: batch(task_definition=f"herd-dev-{name}") for name in "abc"})
     assert runs.waiting(cast(Any, SimpleNamespace(client=lambda _: ecs, exports=exports))) == {
-        "a": "Waiting for a place"
+        "a": "Waiting for a slot"
     }

@@ -23,13 +23,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localcloud import backends
-from localcloud.causes import caused_by
-from localcloud.journal import Journal, JournalDamaged, proof
+from localcloud.journal import Journal, JournalDamaged, compaction
 from localcloud.journal import journal as recording
-from localcloud.journal.journal import Sealed
+from localcloud.journal.journal import RequestCodec
 from localcloud.journal.lines import UNANSWERED, File, Header, Line, answer_of
 from localcloud.journal.scope import declares
 from localcloud.request import Call, Request, Response
+from localcloud.request_context import caused_by
 from localcloud.server import Server
 
 TRUST = json.dumps(
@@ -85,15 +85,15 @@ class Account:
         self.server.recorder = Recorder(self.journal)
         return replayed
 
-    def shorten(self, ended: Callable[[str], bool]) -> proof.Shortened:
+    def compact(self, ended: Callable[[str], bool]) -> compaction.Compacted:
         """As the cloud does, but in this process: the account is empty afterwards."""
         path, size = self.journal.path, self.journal.size
         header, lines = File.read(path, WAY_OUT, size)
-        sealed = Sealed(path, WAY_OUT, header)
+        codec = RequestCodec(path, WAY_OUT, header)
         self.server.recorder = None
-        found = proof.shorten(sealed, lines, self.server, ended)
+        found = compaction.compact(codec, lines, self.server, ended)
         draft = path.with_name("requests.draft")
-        proof.write(path, size, draft, lines, found)
+        compaction.write(path, size, draft, lines, found)
         self.journal.take(draft, size)
         return found
 
@@ -454,7 +454,7 @@ def test_a_full_disk_refuses_before_anything_has_changed(account: Account, monke
     assert len(account.logs.describe_log_groups()["logGroups"]) == 2
 
 
-# --- shortening ------------------------------------------------------------------------------------------------------
+# --- compactor ------------------------------------------------------------------------------------------------------
 
 
 def test_what_was_made_and_unmade_is_forgotten(account: Account) -> None:
@@ -467,7 +467,7 @@ def test_what_was_made_and_unmade_is_forgotten(account: Account) -> None:
             account.logs.delete_log_group(logGroupName=f"/{number}")
     account.logs.create_log_group(logGroupName="/nobodys")
     before = listing(account.server)
-    assert account.shorten(lambda cause: cause != "3").gone == 9
+    assert account.compact(lambda cause: cause != "3").gone == 9
     assert account.again().differing == ()
     assert (len(account.journal), listing(account.server)) == (3, before)
 
@@ -486,13 +486,13 @@ def test_revisions_are_never_given_again(account: Account) -> None:
     arns = [register(str(number)) for number in range(3)]
     for number in range(2):
         deregister(str(number), arns[number])
-    assert account.shorten(lambda cause: cause != "2").gone == 4
+    assert account.compact(lambda cause: cause != "2").gone == 4
     for _ in range(2):
         account.again()
         found = account.ecs.describe_task_definition(taskDefinition="f")["taskDefinition"]
         assert found["taskDefinitionArn"] == arns[2]
     deregister("2", arns[2])
-    account.shorten(lambda cause: True)
+    account.compact(lambda cause: True)
     account.again()
     assert register("3").endswith(":4"), "also when none of the family is left"
 
@@ -512,7 +512,7 @@ def test_a_change_that_was_made_again_is_forgotten(account: Account) -> None:
                     cluster="c", service="s", taskDefinition=definition["taskDefinitionArn"], desiredCount=count
                 )
         account.ecs.update_service(cluster="c", service="s", desiredCount=7)
-    assert account.shorten(lambda cause: False).gone == 39
+    assert account.compact(lambda cause: False).gone == 39
     account.again()
     service = account.ecs.describe_services(cluster="c", services=["s"])["services"][0]
     assert (service["desiredCount"], service["taskDefinition"]) == (7, definitions[1]["taskDefinitionArn"])
@@ -529,12 +529,12 @@ def test_a_default_that_was_changed_stays_changed(account: Account) -> None:
         answer = account.ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
         return bool(answer["EnableDnsHostnames"]["Value"])
 
-    account.shorten(lambda cause: cause != "1")
+    account.compact(lambda cause: cause != "1")
     account.again()
     assert named()
     with caused_by("1"):
         account.ec2.delete_vpc(VpcId=vpc)
-    assert account.shorten(lambda cause: True).gone == 3, "what was changed is gone, and so is its change"
+    assert account.compact(lambda cause: True).gone == 3, "what was changed is gone, and so is its change"
     assert account.again().differing == ()
     assert vpc not in {vpc["VpcId"] for vpc in account.ec2.describe_vpcs()["Vpcs"]}
 
@@ -568,8 +568,8 @@ def test_what_something_else_was_made_from_stays(account: Account) -> None:
         account.logs.create_log_group(logGroupName="/g")
         account.logs.delete_log_group(logGroupName="/g")
     before = listing(account.server)
-    found = account.shorten(lambda cause: cause in "25")
-    assert (found.gone, found.proven) == (2, True), (
+    found = account.compact(lambda cause: cause in "25")
+    assert (found.gone, found.verified) == (2, True), (
         "the log group has gone; the listener was made with the target group"
     )
     account.again()
@@ -594,8 +594,8 @@ def test_a_shorter_journal_that_answers_otherwise_is_not_used(account: Account) 
         account.logs.create_log_group(logGroupName="/h")
     before = listing(account.server)
     whole = len(account.journal)
-    found = account.shorten(lambda cause: cause != "3")
-    assert (found.gone, found.proven) == (2, True), "what nobody's request was about has gone"
+    found = account.compact(lambda cause: cause != "3")
+    assert (found.gone, found.verified) == (2, True), "what nobody's request was about has gone"
     replayed = account.again()
     assert (replayed.requests, replayed.differing) == (whole - 2, ())
     assert listing(account.server) == before
@@ -613,7 +613,7 @@ def test_no_file_stays_open_and_what_came_meanwhile_is_kept(account: Account) ->
         account.sns.create_topic(Name=f"meanwhile{number}")
         kept = [line for line in lines if not line.cause]
         draft = path.with_name("requests.draft")
-        proof.write(path, size, draft, lines, proof.Shortened(kept, len(lines) - len(kept), True))
+        compaction.write(path, size, draft, lines, compaction.Compacted(kept, len(lines) - len(kept), True))
         account.journal.take(draft, size)
         account.sns.create_topic(Name=f"afterwards{number}")
         before = before or process.num_fds()
@@ -678,7 +678,7 @@ def test_killed_between_any_two_steps_it_is_the_old_or_the_new_one(account: Acco
     _, both = File.read(path, WAY_OUT)
     tail = both[len(whole) :]
     assert len(tail) == 1
-    proof.write(path, size, path.with_name("left"), whole, proof.Shortened(whole[:2], 8, True))
+    compaction.write(path, size, path.with_name("left"), whole, compaction.Compacted(whole[:2], 8, True))
     command = [sys.executable, "-c", KILLED, str(account.folder), str(size)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=60)
     assert done.returncode == 0, done.stderr
@@ -701,7 +701,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2)), max_size=
 
 @given(STEPS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_shortening_changes_nothing_that_exists(account: Account, steps: list[tuple[str, int]]) -> None:
+def test_compaction_changes_nothing_that_exists(account: Account, steps: list[tuple[str, int]]) -> None:
     """Things are made, changed and removed in any order, each for a cause of its own."""
     living: dict[tuple[str, int], str] = {}
     account.again()
@@ -717,8 +717,8 @@ def test_shortening_changes_nothing_that_exists(account: Account, steps: list[tu
                 living[kind, name] = str(number)
         account.again()
         whole, shown = len(account.journal), listing(account.server)
-        found = account.shorten(lambda cause: cause not in living.values())
-        assert found.proven and len(account.journal) == whole - found.gone
+        found = account.compact(lambda cause: cause not in living.values())
+        assert found.verified and len(account.journal) == whole - found.gone
         assert account.again().differing == ()
         assert listing(account.server) == shown
     finally:

@@ -1,4 +1,4 @@
-"""The journal is shortened while its cloud serves; the runtime lets go of what belonged to clusters that are gone."""
+"""The journal is compacted while its cloud serves; the runtime lets go of what belonged to clusters that are gone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from localcloud import backends
-from localcloud.causes import caused_by
 from localcloud.journal import Journal
 from localcloud.journal import journal as recording
-from localcloud.journal.shortening import Shortening
+from localcloud.journal.compactor import Compactor
 from localcloud.request import Call, Request, Response
+from localcloud.request_context import caused_by
 from localcloud.runtime import Runtime
 from localcloud.server import Server
 
@@ -37,7 +37,7 @@ class Recorder:
 
 @pytest.fixture
 def journal(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(recording, "SHORTEN_AT_LEAST", PAIRS)
+    monkeypatch.setattr(recording, "COMPACT_AT_LEAST", PAIRS)
     journal = Journal(tmp_path / "journal")
     journal.replay(server)
     server.recorder = Recorder(journal)
@@ -63,22 +63,22 @@ def test_while_requests_go_on(server: Server, journal: Journal, tmp_path: Path) 
     come_and_go(server)
     with caused_by("living"):
         server.client("logs").create_log_group(logGroupName="/living")
-    shortening = Shortening(journal, server, lambda: {"living"})
-    shortening.consider()
-    shortening.consider()  # one at a time
+    compactor = Compactor(journal, server, lambda: {"living"})
+    compactor.consider()
+    compactor.consider()  # one at a time
     meanwhile = 0
-    while shortening.busy:
+    while compactor.busy:
         server.client("logs").create_log_group(logGroupName=f"/meanwhile{meanwhile}")
         meanwhile += 1
         assert meanwhile < 4000
         time.sleep(0.01)
-    shortening.wait()
+    compactor.wait()
     server.client("logs").create_log_group(logGroupName="/afterwards")
     assert meanwhile and len(journal) == meanwhile + 2
     shown = groups(server)
-    shortening.consider()
+    compactor.consider()
     assert len(journal) == meanwhile + 2, "it is not looked at again before there is more"
-    shortening.close()
+    compactor.close()
     server.recorder = None
     journal.close()
     backends.forget(server.account)
@@ -91,15 +91,15 @@ def test_while_requests_go_on(server: Server, journal: Journal, tmp_path: Path) 
 
 def test_a_cloud_that_stops_breaks_it_off(server: Server, journal: Journal) -> None:
     come_and_go(server)
-    shortening = Shortening(journal, server, set)
-    shortening.consider()
+    compactor = Compactor(journal, server, set)
+    compactor.consider()
     time.sleep(0.2)
     began = time.monotonic()
-    shortening.close()
+    compactor.close()
     assert time.monotonic() - began < 20
     assert len(journal) == 2 * PAIRS
-    assert not [one for one in psutil.Process().children() if "localcloud.journal.proof" in one.cmdline()]
-    shortening.consider()
+    assert not [one for one in psutil.Process().children() if "localcloud.journal.compaction" in one.cmdline()]
+    compactor.consider()
     assert len(journal) == 2 * PAIRS
 
 

@@ -18,7 +18,7 @@ import pytest
 from localcloud import backends
 from localcloud.agent import tasks as agent_tasks
 from localcloud.agent.agent import Agent
-from localcloud.agent.places import Capacity
+from localcloud.agent.slots import Capacity
 from localcloud.engines import Container, Exit
 from localcloud.patches import cloudwatch
 from localcloud.server import Server

@@ -588,7 +588,7 @@ def test_what_is_remembered_cannot_be_read_from_the_disk(tmp_path: Path) -> None
     key = path.with_name("ledger.key")
     own = key.read_text()
     for content, why in (
-        (base64.b64encode(b"x" * 32), "sealed with another key"),
+        (base64.b64encode(b"x" * 32), "encrypted with another key"),
         (b"\xff no key", "it holds no key"),
         (b"", "it holds no key"),
     ):

@@ -13,7 +13,7 @@ from herd.checkout.find import Checkout
 
 PURPOSES = {
     "cloud/aws/credentials": "the person's key for the local cloud",
-    "cloud/journal/key": "opens the sealed bodies of the local cloud's journal",
+    "cloud/journal/key": "decrypts the bodies in the local cloud's journal",
     "cloud/plugins/ledger.key": "opens what the local cloud's plugins remember of each resource",
     "pulumi/passphrase": "opens the secrets in Pulumi's state",
 }

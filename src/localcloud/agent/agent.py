@@ -23,10 +23,10 @@ from localcloud.agent.functions.invocations import Invocations
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.memory import Memory, NoMemory
-from localcloud.agent.places import Capacity
 from localcloud.agent.scheduled_rules import ScheduledRules
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
+from localcloud.agent.slots import Capacity
 from localcloud.agent.tasks import Tasks
 from localcloud.agent.worker import Worker
 from localcloud.engines import CannotStart, Engine

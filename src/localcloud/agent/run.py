@@ -22,7 +22,7 @@ class TaskRun:
     handles: dict[str, Handle] = field(default_factory=dict)
     exited: set[str] = field(default_factory=set)
     waiting: str = ""
-    """Why it has no place on this machine yet; empty if it has one"""
+    """Why it has no slot on this machine yet; empty if it has one"""
 
     patience: Patience | None = None
     """The time limit of the state that started it, if a state machine did"""

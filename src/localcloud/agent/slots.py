@@ -1,8 +1,8 @@
 """Who may run now: this machine is one, while Fargate has a machine for each task.
 
-Tasks of jobs get a place in the order in which they were asked for. Who has none yet waits as PROVISIONING, which is
+Tasks of jobs get a slot in the order in which they were asked for. Who has none yet waits as PROVISIONING, which is
 what a task does on AWS while capacity is found for it, and says so as its containers' reason. Tasks of services take no
-place and wait for none: a service that jobs keep from starting would be down.
+slot and wait for none: a service that jobs keep from starting would be down.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Capacity:
         return cls(tasks or max(LEAST_TASKS, TASKS_PER_CORE * cores), memory)
 
 
-class Places:
-    """Hands places out. Hold the server's lock."""
+class Slots:
+    """Hands slots out. Hold the server's lock."""
 
     def __init__(self, capacity: Capacity):
         self.capacity = capacity
@@ -52,7 +52,7 @@ class Places:
         self._waiting.append(run)
 
     def admit(self) -> list[TaskRun]:
-        """Who has a place from now on. Nobody overtakes: who waits for memory is not passed by who needs less."""
+        """Who has a slot from now on. Nobody overtakes: who waits for memory is not passed by who needs less."""
         admitted = []
         while self._waiting and not (why := self._full(self._waiting[0])):
             run = self._waiting.popleft()
@@ -71,7 +71,7 @@ class Places:
         return admitted
 
     def leave(self, run: TaskRun) -> None:
-        """It needs no place any more, whether it had one or waited."""
+        """It needs no slot any more, whether it had one or waited."""
         if self._taken.pop(run, None) is None and run in self._waiting:
             self._waiting.remove(run)
 
@@ -80,12 +80,12 @@ class Places:
         return run in self._waiting
 
     def _full(self, run: TaskRun) -> str:
-        """Why there is no place for a task now; empty if there is one. Whoever is alone always finds one."""
+        """Why there is no slot for a task now; empty if there is one. Whoever is alone always finds one."""
         if not self._taken:
             return ""
         if len(self._taken) >= self.capacity.tasks:
             return (
-                f"Waiting for a place: {self.capacity.tasks} tasks of jobs run at once on this machine, in the order "
+                f"Waiting for a slot: {self.capacity.tasks} tasks of jobs run at once on this machine, in the order "
                 f"in which they were started ({TASKS_AT_ONCE} changes the number when the local cloud starts)"
             )
         if sum(self._taken.values()) + wanted_memory(run) > self.capacity.memory_mb:

@@ -24,8 +24,8 @@ from localcloud.agent.containers import CannotPrepare, Plan, Planner
 from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment, TaskIdentity
 from localcloud.agent.memory import Memory
-from localcloud.agent.places import Capacity, Places, is_of_service
 from localcloud.agent.run import TaskRun
+from localcloud.agent.slots import Capacity, Slots, is_of_service
 from localcloud.engines import CannotStart, Engine, Exit
 from localcloud.patches.ecs.api import family_of
 from localcloud.patches.stepfunctions.patience import of_this_thread
@@ -71,7 +71,7 @@ class Tasks:
         self._bus = bus
         self._memory = memory
         self._clock = clock
-        self._places = Places(capacity)
+        self._slots = Slots(capacity)
         self._runs: dict[str, TaskRun] = {}
         self._stopped: deque[tuple[datetime, TaskRun]] = deque()
         self._starters = ThreadPoolExecutor(STARTS_AT_ONCE, thread_name_prefix="task-start")
@@ -91,7 +91,7 @@ class Tasks:
         if is_of_service(run):
             self._service_starters.submit(self._guarded, self._start, run)
         else:
-            self._places.queue(run)
+            self._slots.queue(run)
             run.patience = of_this_thread()
             if run.patience is not None:
                 run.patience.pause()
@@ -129,8 +129,8 @@ class Tasks:
     # --- starting ---
 
     def _admit(self) -> None:
-        """Start those who have a place now."""
-        for run in self._places.admit():
+        """Start those who have a slot now."""
+        for run in self._slots.admit():
             if run.patience is not None:
                 run.patience.go_on()
             self._starters.submit(self._guarded, self._start, run)
@@ -211,8 +211,8 @@ class Tasks:
         if run.stopping:
             return
         run.stopping = True
-        if self._places.is_waiting(run):
-            self._places.leave(run)
+        if self._slots.is_waiting(run):
+            self._slots.leave(run)
             run.starting = False  # it never will
         task = run.task
         task.desired_status, task.stopping_at = "STOPPED", utcnow()
@@ -251,9 +251,9 @@ class Tasks:
         run.forget_process()
 
     def _release(self, run: TaskRun) -> None:
-        """Give back what the task held: its place, ports, network interface, credentials."""
+        """Give back what the task held: its slot, ports, network interface, credentials."""
         task = run.task
-        self._places.leave(run)
+        self._slots.leave(run)
         self._admit()
         self._planner.ports.release(b["hostPort"] for c in task.containers for b in c.network_bindings)
         for attachment in task.attachments:

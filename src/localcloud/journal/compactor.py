@@ -1,4 +1,4 @@
-"""Keeps a journal short while its cloud serves: `proof` finds the shorter one, the cloud puts it in its place."""
+"""Compacts the journal while its cloud serves: `compaction` finds the shorter one, the cloud puts it in its place."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 
 
-class Shortening:
-    """Shortens the journal of a server now and then, when there is enough to gain. `living` tells the causes of what
+class Compactor:
+    """Compacts the journal of a server now and then, when there is enough to gain. `living` returns the causes of what
     exists.
     """
 
@@ -34,9 +34,9 @@ class Shortening:
     def consider(self) -> None:
         """Begin if it is worth while and not under way. Returns at once."""
         with self._lock:
-            if self._closed or self._thread is not None or not self._journal.worth_shortening:
+            if self._closed or self._thread is not None or not self._journal.is_worth_compacting:
                 return
-            self._thread = threading.Thread(target=self._run, name="shortening", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="compactor", daemon=True)
             self._thread.start()
 
     @property
@@ -59,14 +59,14 @@ class Shortening:
 
     def _run(self) -> None:
         try:
-            self._shorten()
+            self._compact()
         except (OSError, ValueError) as error:
             log.warning("the journal stays as long as it is: %s", error)
         finally:
             with self._lock:
                 self._thread = self._process = None
 
-    def _shorten(self) -> None:
+    def _compact(self) -> None:
         journal, server = self._journal, self._server
         # In this order: what comes to its end between the two lies behind the part that is looked at.
         with server.lock:
@@ -80,21 +80,21 @@ class Shortening:
             if self._closed:
                 return
             self._process = process = subprocess.Popen(
-                [sys.executable, "-m", "localcloud.journal.proof"],
+                [sys.executable, "-m", "localcloud.journal.compaction"],
                 cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             )  # fmt: skip
         try:
             said, _ = process.communicate(json.dumps(request) + "\n")
             if process.returncode or not said:
                 if not self._closed:
-                    log.warning("the journal could not be shortened: status %s", process.returncode)
+                    log.warning("the journal could not be compacted: status %s", process.returncode)
                 return
             result = json.loads(said)
             with server.lock, self._lock:
                 if not self._closed:
                     journal.take(draft, size)
             log.info("%s: %d lines were no longer needed", journal.path, result["gone"])
-            if not result["proven"]:
+            if not result["verified"]:
                 log.info("%s: nothing shorter answers the same", journal.path)
         finally:
             draft.unlink(missing_ok=True)

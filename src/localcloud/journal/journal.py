@@ -16,10 +16,10 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from localcloud import atomic, causes
-from localcloud.journal.compaction import operation_of, undone
+from localcloud import atomic, request_context
 from localcloud.journal.lines import UNANSWERED, File, Header, JournalDamaged, Line, answer_of, sync_folder
 from localcloud.journal.scope import declares
+from localcloud.journal.superseded import operation_of, undone
 from localcloud.patches import determinism
 from localcloud.request import Call, Refused, Request, Response, address, read
 from localcloud.server import Server
@@ -31,8 +31,8 @@ SYNC_SECONDS = 1.0
 """A power cut loses at most so much. A killed process loses nothing: a line is in the kernel's hands before its request
 is carried out."""
 
-SHORTEN_AT_LEAST = 400
-SHORTEN_FACTOR = 1.5
+COMPACT_AT_LEAST = 400
+COMPACT_FACTOR = 1.5
 """A look at what is still needed is worth while at so many lines, and so many times those of the last look."""
 
 KEPT_HEADERS = re.compile(r"host|content-type|content-md5|x-amz-(?!date$|security-token$|content-sha256$).*", re.I)
@@ -68,13 +68,13 @@ class Journal:
                 if not (folder / "key").exists():
                     atomic.write(folder / "key", base64.b64encode(secrets.token_bytes(32)).decode())
                 header = Header(secrets.token_hex(16), round(time.time(), 6))
-                self._sealed = Sealed(self._path, way_out, header)
+                self._codec = RequestCodec(self._path, way_out, header)
                 self._file = File.create(self._path, header, [])
                 self._lines: list[Line] = []
             else:
                 self._file, self._lines = File.open(self._path, way_out)
                 try:
-                    self._sealed = Sealed(self._path, way_out, self._file.header)
+                    self._codec = RequestCodec(self._path, way_out, self._file.header)
                 except BaseException:
                     self._file.close()
                     raise
@@ -126,9 +126,9 @@ class Journal:
 
         Not task definitions: the next one is counted from those before it, also from those that are gone.
         """
-        kept = {line.cause for line in self._lines if operation_of(line, self._sealed.call) == "RegisterTaskDefinition"}
+        kept = {line.cause for line in self._lines if operation_of(line, self._codec.call) == "RegisterTaskDefinition"}
         gone = {line.cause for line in self._lines if line.cause} - {*living, *kept}
-        return gone - undone(self._lines, gone.__contains__, self._sealed.call)
+        return gone - undone(self._lines, gone.__contains__, self._codec.call)
 
     def skip_to(self, number: int) -> None:
         """Give no number up to this one: requests that are lost may have had them, and what follows from them."""
@@ -154,7 +154,7 @@ class Journal:
             raise Refused("ServiceUnavailable", message, 503) from error
         self._busy = True
         try:
-            with determinism.deterministic(self._sealed.seed(line), line.time):
+            with determinism.deterministic(self._codec.seed(line), line.time):
                 response = carry_out(request)
         except (NotImplementedError, Refused):
             self._file.take_back()
@@ -186,8 +186,8 @@ class Journal:
             region=call.region,
             operation=call.operation,
             principal=request.principal,
-            body=self._sealed.close(number, request.body),
-            cause=causes.current(),
+            body=self._codec.encrypt(number, request.body),
+            cause=request_context.current(),
         )
 
     # --- carrying out again ---
@@ -202,7 +202,7 @@ class Journal:
             self._lines = [line for line in self._lines if line.cause not in unfinished]
             self._rewrite(self._lines)
         began, differing = time.monotonic(), []
-        for line, answer in carry_out(self._sealed, server, self._lines):
+        for line, answer in carry_out(self._codec, server, self._lines):
             if line.answer not in (UNANSWERED, answer) and not (line.loose and answer.startswith("4")):
                 differing.append(line.number)
                 what = f"{line.method} {line.url} of {line.service}"
@@ -210,12 +210,12 @@ class Journal:
         count, self._lines = len(self._lines), []
         return Replayed(count, time.monotonic() - began, tuple(differing))
 
-    # --- shortening (`shortening`, `proof`) ---
+    # --- compaction (`compactor`, `compaction`) ---
 
     @property
-    def worth_shortening(self) -> bool:
+    def is_worth_compacting(self) -> bool:
         """Has it grown enough since it was looked at last?"""
-        return len(self) >= SHORTEN_AT_LEAST and len(self) >= SHORTEN_FACTOR * self._file.header.whole
+        return len(self) >= COMPACT_AT_LEAST and len(self) >= COMPACT_FACTOR * self._file.header.whole
 
     @property
     def size(self) -> int:
@@ -287,8 +287,8 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-class Sealed:
-    """What a journal's requests are sealed with, and what their identifiers follow from."""
+class RequestCodec:
+    """Lines of a journal as requests: their bodies are encrypted, their identifiers follow from its header."""
 
     def __init__(self, path: Path, way_out: str, header: Header):
         self.path, self.header, self._way_out = path, header, way_out
@@ -303,22 +303,22 @@ class Sealed:
                 raise
             raise JournalDamaged(f"{key_file} is missing, without which {path} cannot be read. {way_out}") from None
 
-    def close(self, number: int, body: bytes) -> str:
+    def encrypt(self, number: int, body: bytes) -> str:
         """A body as its line keeps it."""
         if not body:
             return ""
         nonce = secrets.token_bytes(12)
         return base64.b64encode(nonce + self._cipher.encrypt(nonce, body, str(number).encode())).decode()
 
-    def open(self, line: Line) -> bytes:
+    def decrypt(self, line: Line) -> bytes:
         """The body of a line. Raises `JournalDamaged`."""
         if not line.body:
             return b""
-        sealed = base64.b64decode(line.body)
+        encrypted = base64.b64decode(line.body)
         try:
-            return self._cipher.decrypt(sealed[:12], sealed[12:], str(line.number).encode())
+            return self._cipher.decrypt(encrypted[:12], encrypted[12:], str(line.number).encode())
         except InvalidTag:
-            problem = f"{self.path}: request {line.number} was sealed with another key than the one beside it"
+            problem = f"{self.path}: request {line.number} was encrypted with another key than the one beside it"
             raise JournalDamaged(f"{problem}. {self._way_out}") from None
 
     def call(self, line: Line, account: str = "") -> Call:
@@ -326,26 +326,26 @@ class Sealed:
 
         Raises `JournalDamaged`, and `Refused` for what the reader takes no more.
         """
-        request = _request(line, self.open(line))
+        request = _request(line, self.decrypt(line))
         return read(request, address(request, account, line.region))
 
     def seed(self, line: Line) -> str:
         return f"{self.header.identity}/{line.number}"
 
 
-def carry_out(sealed: Sealed, server: Server, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
+def carry_out(codec: RequestCodec, server: Server, lines: Iterable[Line]) -> Iterator[tuple[Line, str]]:
     """Carry lines out again on a server that nobody has used yet; each with its answer now."""
-    determinism.settle(server.account, sealed.header.identity, sealed.header.born)
+    determinism.settle(server.account, codec.header.identity, codec.header.born)
     for line in lines:
         try:
-            call = sealed.call(line, server.account)
+            call = codec.call(line, server.account)
         except Refused as refused:
             log.warning(
                 "request %d (%s of %s) is not carried out again: %s", line.number, line.url, line.service, refused
             )
             yield line, answer_of(refused.status, b"")
             continue
-        with server.lock, determinism.deterministic(sealed.seed(line), line.time, line.count):
+        with server.lock, determinism.deterministic(codec.seed(line), line.time, line.count):
             answer = _repeat(server, call)
         yield line, answer
 

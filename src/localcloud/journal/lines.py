@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 """Of the file. A journal of format 1 holds requests as they came, without their operation. The same reader reads them
-(`journal.Sealed.call`), so that lines of both may stand in one file; a file keeps the format it was begun with.
+(`journal.RequestCodec.call`), so that lines of both may stand in one file; a file keeps the format it was begun with.
 """
 READABLE = (1, FORMAT)
 CUT_OFF = "cut-off"
@@ -46,7 +46,7 @@ OMITTED = ("body", "cause", "count", "loose", "operation")
 @dataclass(frozen=True)
 class Header:
     """What identifies a journal: `identity` is 32 hex digits, `born` seconds since 1970, `next` the first number that
-    no line has had, `whole` how many lines it had when it was shortened last.
+    no line has had, `whole` how many lines it had when it was compacted last.
     """
 
     identity: str
@@ -59,9 +59,9 @@ class Header:
 class Line:
     """A request that declared something, in the form that moto got.
 
-    `time` is seconds since 1970; `body` is sealed; `cause` is whatever asked for it, "" if nobody said. `count` is the
-    number that what it makes must get, if lines before it are gone that were counted; `loose` says that what it changed
-    may be gone. `answer` is `status:crc32` or UNANSWERED.
+    `time` is seconds since 1970; `body` is encrypted; `cause` is whatever asked for it, "" if nobody said. `count` is
+    the number that what it makes must get, if lines before it are gone that were counted; `loose` says that what it
+    changed may be gone. `answer` is `status:crc32` or UNANSWERED.
     """
 
     number: int

@@ -4,7 +4,7 @@ Lines of one cause made, changed and removed one thing. Once that thing is gone 
 undid the first. Of a thing that lives, a change can go that a later one has replaced whole. Revisions of task
 definitions count those before them: they are told their number.
 
-Whether nothing else hung on what is left out is not decided here: `proof` carries both journals out.
+Whether nothing else hung on what is left out is not decided here: `compaction` carries both journals out.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ CallOf = Callable[[Line], Call]
 """Reads the request that a line keeps. Raises `Refused`."""
 
 
-def compacted(
+def remaining(
     lines: list[Line], ended: Callable[[str], bool], call_of: CallOf, needed: Collection[str] = ()
 ) -> list[Line]:
     """The lines that are still needed, in order: not those of causes that have `ended` and left no trace, but for

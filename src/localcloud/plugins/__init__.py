@@ -21,7 +21,6 @@ import grpc
 from botocore.exceptions import ClientError
 
 from localcloud import atomic
-from localcloud.causes import caused_by
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
@@ -30,6 +29,7 @@ from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, Serve
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
 from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+from localcloud.request_context import caused_by
 
 NOWHERE = Backend()
 """A state that nobody can read: nothing is adopted."""

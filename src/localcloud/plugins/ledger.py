@@ -12,8 +12,8 @@ entry of the stack is held against the last state (`settle`), and stands then in
 - `lost`: the whole state is gone that held it, and somebody has said that what the stack had is to be taken up again.
   Create adopts it; what is not declared any more stays.
 
-Kept in memory and in a small SQLite file; sealed there, for inputs may hold secrets. An entry's number is never given
-again: the journal of requests knows by it which of them were for one resource.
+Kept in memory and in a small SQLite file; encrypted there, for inputs may hold secrets. An entry's number is never
+given again: the journal of requests knows by it which of them were for one resource.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from localcloud.encryption import FileCipher
 from localcloud.plugins.resource import REGISTRY, identity_of
 from localcloud.plugins.states import Known, State
 from localcloud.plugins.values import Props
-from localcloud.sealing import Seal
 from localcloud.unreadable import using
 
 Standing = Literal["new", "held", "released", "lost"]
@@ -123,7 +123,7 @@ class Ledger:
 
     def _open(self, path: Path | None) -> None:
         self._file = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
-        self._seal = Seal(path.with_name("ledger.key")) if path is not None else None
+        self._cipher = FileCipher(path.with_name("ledger.key")) if path is not None else None
         if path is not None:
             path.chmod(0o600)
         self._file.execute("PRAGMA journal_mode=WAL")
@@ -134,7 +134,7 @@ class Ledger:
         highest = self._file.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'").fetchone()
         self._next = highest[0] + 1 if highest else 1
         for number, text in self._file.execute("SELECT number, entry FROM ledger ORDER BY number").fetchall():
-            kept = json.loads(self._seal.open(text, _place(number)) if self._seal else text)
+            kept = json.loads(self._cipher.decrypt(text, _place(number)) if self._cipher else text)
             entry = Entry(number, **{**kept, "includes": tuple(kept.get("includes", ()))})
             if entry.identity and (token := type_of(entry.urn)) in REGISTRY:
                 # Another version of this program may have told two of this type apart by something else.
@@ -403,8 +403,8 @@ class Ledger:
     def _write(self, entry: Entry) -> None:
         self._keep(entry)
         text = json.dumps({name: value for name, value in vars(entry).items() if name != "number"})
-        if self._seal is not None:
-            text = self._seal.close(text, _place(entry.number))
+        if self._cipher is not None:
+            text = self._cipher.encrypt(text, _place(entry.number))
         self._file.execute("INSERT OR REPLACE INTO ledger VALUES (?, ?)", (entry.number, text))
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.causes import caused_by
 from localcloud.plugins import ledger as ledgers
 from localcloud.plugins.acceptance import Problem, accept
 from localcloud.plugins.comparison import covers, paths_of_change, same
@@ -23,6 +22,7 @@ from localcloud.plugins.ledger import Entry, Ledger, Origin
 from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone, identity_of
 from localcloud.plugins.states import Backend
 from localcloud.plugins.values import UNKNOWN, Props
+from localcloud.request_context import caused_by
 
 T = TypeVar("T")
 _DEFAULTS: Final = "__defaults"

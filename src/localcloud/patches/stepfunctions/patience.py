@@ -1,7 +1,7 @@
-"""A state's time limit does not run while its task waits for a place on this machine.
+"""A state's time limit does not run while its task waits for a slot on this machine.
 
 On Fargate a task has a machine within a minute, so a job's limit is about the job. Here tasks wait for one another
-(agent/places.py): with a hundred jobs due at once the last ones would be over their limits before they had begun.
+(agent/slots.py): with a hundred jobs due at once the last ones would be over their limits before they had begun.
 """
 
 from __future__ import annotations
