@@ -32,7 +32,8 @@ from typing import Any
 from moto.backends import get_backend
 
 from localcloud.plugins import Plugins
-from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.provider import Provider
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.states import Backend
 from localcloud.plugins.values import Props
 from localcloud.server import Server

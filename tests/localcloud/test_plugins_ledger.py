@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from localcloud.config import LocalCloudError
 from localcloud.plugins import Plugins, SweepIncomplete
 from localcloud.plugins.ledger import Ledger, Origin, name_of, stack_of, type_of
-from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.provider import Provider
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.types.iam import Role
 from localcloud.plugins.values import Props
 from localcloud.server import Server

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localcloud.plugins import Plugins
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.states import Backend, State
 from localcloud.plugins.values import Props
 from tests.localcloud.plugins_state import StateFiles

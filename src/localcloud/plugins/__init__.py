@@ -24,7 +24,8 @@ from localcloud import atomic
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
-from localcloud.plugins.provider import Provider, Refused, identity_now
+from localcloud.plugins.provider import Provider, identity_now
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, ServerLike, gone
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types

@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from localcloud.plugins.acceptance import Problem
-from localcloud.plugins.provider import Provider, Refused
+from localcloud.plugins.provider import Provider
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.values import UNKNOWN, Props
 
 _TAKEN = {"aws": {"region", "defaultTags", "allowedAccountIds", "forbiddenAccountIds"}, "docker": set[str]()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from localcloud.plugins import lookups, lookups_adopted
 from localcloud.plugins.policy_document import policy_document
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.values import Props
 

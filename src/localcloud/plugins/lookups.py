@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.values import Props

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from localcloud.plugins.lookups import _client, _only, _region, _single
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Cloud
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props

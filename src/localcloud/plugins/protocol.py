@@ -17,7 +17,9 @@ from google.protobuf import empty_pb2
 
 from localcloud.plugins.configuration import configure, problems_of
 from localcloud.plugins.functions import FUNCTIONS
-from localcloud.plugins.provider import Autonaming, Incomplete, Provider, Refused
+from localcloud.plugins.naming import Autonaming
+from localcloud.plugins.provider import Provider
+from localcloud.plugins.refusals import Incomplete, Refused
 from localcloud.plugins.values import UnsupportedValue, dump, load
 from localcloud.plugins.wire import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from localcloud.plugins.words import NotOne, said

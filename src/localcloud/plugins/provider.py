@@ -7,50 +7,28 @@ from __future__ import annotations
 
 import functools
 import re
-import secrets
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from localcloud.plugins import ledger as ledgers
+from localcloud.plugins import properties
 from localcloud.plugins.acceptance import Problem, accept
-from localcloud.plugins.comparison import covers, paths_of_change, same
-from localcloud.plugins.ledger import Entry, Ledger, Origin
-from localcloud.plugins.resource import Cloud, HalfCreated, Resource, gone, identity_of
+from localcloud.plugins.comparison import paths_of_change, same
+from localcloud.plugins.ledger import Entry, Ledger, Origin, name_of, stack_of, type_of
+from localcloud.plugins.naming import DEFAULTS, Autonaming, new_name
+from localcloud.plugins.refusals import Incomplete, Refused, asking, said, unless_gone
+from localcloud.plugins.resource import Cloud, HalfCreated, Resource, identity_of
 from localcloud.plugins.states import Backend
 from localcloud.plugins.values import UNKNOWN, Props
 from localcloud.request_context import caused_by
 
-T = TypeVar("T")
-_DEFAULTS: Final = "__defaults"
 _MADE_AGAIN: Final = (
     "{} is gone, and an interrupted update has made `{}` again as {}. `pulumi refresh`, or `herd up` once more, "
     "brings the state up to date"
 )
-
-
-class Refused(Exception):
-    """The request was understood and nothing was done; the text is for the person."""
-
-
-class Incomplete(Exception):
-    """A resource exists but is not as declared: the engine keeps it in its state with the reason."""
-
-    def __init__(self, identifier: str, inputs: Props, outputs: Props, reason: str):
-        super().__init__(reason)
-        self.identifier, self.inputs, self.outputs, self.reason = identifier, inputs, outputs, reason
-
-
-@dataclass(frozen=True)
-class Autonaming:
-    """Pulumi's project-wide settings for names that nobody gave."""
-
-    proposed: str = ""
-    enforced: bool = False
-    disabled: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,7 +71,7 @@ class Provider:
 
     def type_of(self, urn: str) -> Resource:
         """The type of a URN; refused by name when it is none of ours."""
-        token = ledgers.type_of(urn)
+        token = type_of(urn)
         known = self.types.get(token)
         if known is None:
             supported = ", ".join(sorted(self.types))
@@ -106,7 +84,7 @@ class Provider:
         """Inputs in their proper kinds, with a name where none was given, and all that is wrong with them."""
         kind = self.type_of(urn)
         self._origin(urn)
-        declared = {name: value for name, value in news.items() if name != _DEFAULTS}
+        declared = {name: value for name, value in news.items() if name != DEFAULTS}
         inputs, problems = accept(kind.fields, declared, of=kind.token)
         problems = [
             Problem(each.path, f"{each.reason}. Declare {kind.instead[each.path]} instead")
@@ -138,7 +116,7 @@ class Provider:
             details += [(path, how, name in replaces) for path, how in paths]
         shown = {*ignored, *changed}
         retagged = "tagsAll" in kind.fields and kind.all_tags(self.cloud, news) != (olds.get("tagsAll") or {})
-        if retagged and not {"tags", "tagsAll"} & shown and not _unknown_tags(news):
+        if retagged and not {"tags", "tagsAll"} & shown and not properties.has_unknown_tags(news):
             changed.append("tagsAll")
             details.append(("tagsAll", "update", False))
         return Difference(tuple(changed), replaces, self._delete_first(kind, old_inputs, news), tuple(details))
@@ -149,9 +127,9 @@ class Provider:
         """Make a resource, or adopt the one that a killed update made for the same URN."""
         kind = self.type_of(urn)
         cloud = self._cloud(inputs)
-        self._asking(kind, urn, "planning", lambda: kind.planned(cloud, {}, inputs))
+        asking(kind, urn, "planning", lambda: kind.planned(cloud, {}, inputs))
         if preview:
-            return "", self._foreseen(kind, cloud, inputs)
+            return "", properties.foreseen(kind, cloud, inputs)
         self._refuse_blind(urn)
         origin = self._origin(urn)
         with self.ledger.creating(urn):
@@ -167,17 +145,17 @@ class Provider:
         cloud = self._cloud({**olds, **old_inputs})
         origin = self._origin(urn)
         if not olds:
-            identifier = self._asking(kind, urn, "reading", lambda: kind.import_id(cloud, identifier))
-        live = self._asking(kind, urn, "reading", lambda: _unless_gone(lambda: kind.read(cloud, identifier, olds)))
+            identifier = asking(kind, urn, "reading", lambda: kind.import_id(cloud, identifier))
+        live = asking(kind, urn, "reading", lambda: unless_gone(lambda: kind.read(cloud, identifier, olds)))
         if live is None or (olds and self._is_anothers(kind, cloud, urn, identifier, olds)):
             # A refresh then drops it from the state and asks for no Delete: nobody else would tell the ledger.
             self._removed(urn, identity_of(kind.token, identifier, olds))
             return None
-        inputs = _refreshed(kind, cloud, old_inputs, live)
-        shown = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        inputs = properties.refreshed(kind, cloud, old_inputs, live)
+        shown = properties.declared(inputs)
         kept = {name: value for name, value in olds.items() if name not in old_inputs or name in shown}
         outputs = {**kept, **live, **shown}
-        outputs |= {"id": identifier, **_derived(kind, cloud, outputs)}
+        outputs |= {"id": identifier, **properties.derived(kind, cloud, outputs)}
         if olds:
             if self.ledger.find(urn, identity_of(kind.token, identifier, olds)) is None:
                 # A killed `destroy` may have deleted what deletion does not remove (an image, a default's settings),
@@ -193,29 +171,32 @@ class Provider:
         cloud = self._cloud({**olds, **news})
         if (namesake := self._namesake(kind, cloud, urn, identifier, olds)) is not None:
             words = _MADE_AGAIN.format(identity_of(kind.token, identifier, olds), identifier, namesake.identity)
-            raise Refused(_said(kind, urn, "updating", words))
-        self._asking(kind, urn, "planning", lambda: kind.planned(cloud, olds, news))
+            raise Refused(said(kind, urn, "updating", words))
+        asking(kind, urn, "planning", lambda: kind.planned(cloud, olds, news))
         changed = set(kind.differences(old_inputs, olds, news)) | {"tagsAll"}
-        declared = {name: value for name, value in news.items() if not name.startswith("__")}
+        declared = properties.declared(news)
         kept = {name: value for name, value in olds.items() if name not in old_inputs or name in declared}
         if preview:
             for name in kind.recomputed & set(kind.fields):
                 kept[name] = UNKNOWN
-            return {**kept, **declared, **_derived(kind, cloud, {**kept, **declared}), **self._tags(kind, cloud, news)}
+            return {
+                **kept,
+                **declared,
+                **properties.derived(kind, cloud, {**kept, **declared}),
+                **properties.tags(kind, cloud, news),
+            }
         try:
             with caused_by(self._cause(urn, identifier, olds)):
-                live = self._asking(
-                    kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed)
-                )
+                live = asking(kind, urn, "updating", lambda: self._update(kind, cloud, identifier, olds, news, changed))
         except HalfCreated as half:  # with the old inputs, so that the next update sees the difference again
             outputs = {**kept, **declared, **half.live}
-            raise Incomplete(identifier, old_inputs, outputs, _said(kind, urn, "updating", half.reason)) from half
+            raise Incomplete(identifier, old_inputs, outputs, said(kind, urn, "updating", half.reason)) from half
         outputs = {
             **kept,
             **declared,
             **live,
-            **_derived(kind, cloud, {**kept, **declared, **live}),
-            **self._tags(kind, cloud, news),
+            **properties.derived(kind, cloud, {**kept, **declared, **live}),
+            **properties.tags(kind, cloud, news),
         }
         self.ledger.changed(urn, identity_of(kind.token, identifier, olds), news, outputs)
         return outputs
@@ -231,7 +212,7 @@ class Provider:
 
         def remove() -> None:
             with caused_by(self._cause(urn, identifier, olds)):
-                self._asking(kind, urn, "deleting", lambda: _unless_gone(lambda: kind.delete(cloud, identifier, olds)))
+                asking(kind, urn, "deleting", lambda: unless_gone(lambda: kind.delete(cloud, identifier, olds)))
 
         try:
             remove()
@@ -250,7 +231,7 @@ class Provider:
         rule = kind.autoname
         if rule is None or inputs.get(rule.property) is not None:
             return []
-        if rule.property in olds.get(_DEFAULTS, []) and rule.property in olds:
+        if rule.property in olds.get(DEFAULTS, []) and rule.property in olds:
             name = olds[rule.property]
         elif (known := self._known_name(urn, rule.property)) is not None:
             name = known
@@ -261,14 +242,14 @@ class Provider:
                 )
             ]
         else:
-            name = _new_name(rule, ledgers.name_of(urn), inputs.get(rule.prefix), seed, naming)
+            name = new_name(rule, name_of(urn), inputs.get(rule.prefix), seed, naming)
         inputs[rule.property] = name
-        inputs[_DEFAULTS] = [rule.property]
+        inputs[DEFAULTS] = [rule.property]
         return []
 
     def _known_name(self, urn: str, name: str) -> Any:
         for entry in self.ledger.of(urn):
-            if entry.is_adoptable and entry.number not in self.own and name in entry.inputs.get(_DEFAULTS, []):
+            if entry.is_adoptable and entry.number not in self.own and name in entry.inputs.get(DEFAULTS, []):
                 return entry.inputs[name]
         return None
 
@@ -276,7 +257,7 @@ class Provider:
 
     def _origin(self, urn: str) -> Origin:
         """The state that the update of this stack began from; the first time, the ledger is held against it."""
-        stack = ledgers.stack_of(urn)
+        stack = stack_of(urn)
         with self._looking:
             if stack not in self._origins:
                 state = self.backend.state(stack)
@@ -291,7 +272,7 @@ class Provider:
 
     def _removed(self, urn: str, identity: str) -> None:
         # Noted first: a session that begins in between must not take it for something that was not made here.
-        self.deleted |= {(ledgers.type_of(urn), each) for each in self.ledger.identities(urn, identity)}
+        self.deleted |= {(type_of(urn), each) for each in self.ledger.identities(urn, identity)}
         self.ledger.removed(urn, identity)
 
     def _namesake(self, kind: Resource, cloud: Cloud, urn: str, identifier: str, olds: Props) -> Entry | None:
@@ -300,14 +281,14 @@ class Provider:
         others = self.ledger.namesakes(urn, identifier, identity, cloud.region) if self._origin(urn).backend else []
         if not others:
             return None
-        now = self._asking(kind, urn, "reading", lambda: identity_now(kind, cloud, identifier, olds))
+        now = asking(kind, urn, "reading", lambda: identity_now(kind, cloud, identifier, olds))
         return next((entry for entry in others if entry.identity == now), None)
 
     def _is_anothers(self, kind: Resource, cloud: Cloud, urn: str, identifier: str, olds: Props) -> bool:
         """Does what has this id by now belong to another: to one of the state, or of another stack?"""
         namesake = self._namesake(kind, cloud, urn, identifier, olds)
         return namesake is not None and (
-            namesake.standing == "held" or namesake.stack != ledgers.stack_of(urn) and namesake.standing != "released"
+            namesake.standing == "held" or namesake.stack != stack_of(urn) and namesake.standing != "released"
         )
 
     def _refuse_blind(self, urn: str) -> None:
@@ -316,7 +297,7 @@ class Provider:
         """
         if self.backend.skips_checkpoints and not self._origin(urn).backend:
             raise Refused(
-                f"PULUMI_SKIP_CHECKPOINTS is set, and the local cloud cannot read the state of {ledgers.stack_of(urn)} "
+                f"PULUMI_SKIP_CHECKPOINTS is set, and the local cloud cannot read the state of {stack_of(urn)} "
                 f"({self.backend}): an update that is killed could not be put right. "
                 "Unset PULUMI_SKIP_CHECKPOINTS, or use the variables of `herd env`"
             )
@@ -329,10 +310,10 @@ class Provider:
             return
         yield from (entry for entry in self.ledger.of(urn) if entry.is_adoptable)
         rule = kind.autoname
-        if rule is None or rule.property in inputs.get(_DEFAULTS, []):
+        if rule is None or rule.property in inputs.get(DEFAULTS, []):
             return
-        for left in self._left.get(ledgers.stack_of(urn), ()):
-            same = ledgers.type_of(left.urn) == kind.token and left.urn != urn
+        for left in self._left.get(stack_of(urn), ()):
+            same = type_of(left.urn) == kind.token and left.urn != urn
             if same and left.inputs.get(rule.property) == inputs.get(rule.property):
                 entry = self.ledger.now(left)
                 if entry is not None and entry.is_adoptable:
@@ -349,11 +330,11 @@ class Provider:
         """Take over what a killed update left and bring it to the present inputs; None if there is nothing to take."""
         live = None
         if entry.identity:
-            live = self._asking(
+            live = asking(
                 kind,
                 urn,
                 "adopting",
-                lambda: _unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs)),
+                lambda: unless_gone(lambda: kind.read(cloud, entry.identifier, entry.outputs)),
             )
         if live is None:
             self.ledger.drop(entry)
@@ -364,16 +345,16 @@ class Provider:
                 self._remove(kind, entry)
             return None
         olds = {**entry.inputs, **entry.outputs}
-        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
+        declared = properties.declared(inputs)
         with caused_by(entry.cause):
-            update = self._asking(
+            update = asking(
                 kind,
                 urn,
                 "adopting",
                 lambda: self._update(kind, cloud, entry.identifier, olds, inputs, changed | {"tagsAll"}),
             )
         outputs = {**live, **update, **declared, "id": entry.identifier}
-        outputs |= {**_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
+        outputs |= {**properties.derived(kind, cloud, outputs), **properties.tags(kind, cloud, inputs)}
         adopted = replace(entry, urn=urn, inputs=inputs, standing="new")
         self.ledger.made(adopted, entry.identity, entry.identifier, outputs)
         return entry.identifier, outputs
@@ -386,7 +367,7 @@ class Provider:
         cloud = replace(self.cloud, region=entry.region)
         try:
             with caused_by(entry.cause):
-                _unless_gone(lambda: kind.delete(cloud, entry.identifier, entry.outputs))
+                unless_gone(lambda: kind.delete(cloud, entry.identifier, entry.outputs))
         except (ClientError, Refused):
             self.ledger.supersede(entry.urn, {entry.identity})
         else:
@@ -398,8 +379,8 @@ class Provider:
         The engine deletes what refers to a resource before the resource itself. What it has not mentioned by then, it
         does not know: it was killed, or this cloud was, before the answer to a Create arrived.
         """
-        for entry in self.ledger.of_stack(ledgers.stack_of(urn)):
-            kind = self.types.get(ledgers.type_of(entry.urn))
+        for entry in self.ledger.of_stack(stack_of(urn)):
+            kind = self.types.get(type_of(entry.urn))
             if kind and entry.identity and entry.is_leftover and _mentions(entry.inputs, names) and self._claim(entry):
                 self._remove_forgotten(entry.urn, {entry.identifier, entry.identity})
                 self._remove(kind, entry)
@@ -409,45 +390,25 @@ class Provider:
         self._claim(entry)
         try:
             with caused_by(entry.cause):
-                identifier, live = self._asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
+                identifier, live = asking(kind, urn, "creating", lambda: kind.create(cloud, inputs))
         except HalfCreated as half:
-            done = _surely_done(kind, inputs)
-            outputs = self._outputs(kind, cloud, done, half.identifier, half.live)
+            done = properties.surely_done(kind, inputs)
+            outputs = properties.complete(kind, cloud, done, half.identifier, half.live)
             outputs |= {"tagsAll": {}} if "tagsAll" in kind.fields else {}
             entry = replace(entry, inputs=done)
             self.ledger.made(entry, identity_of(kind.token, half.identifier, outputs), half.identifier, outputs)
-            raise Incomplete(half.identifier, done, outputs, _said(kind, urn, "creating", half.reason)) from half
+            raise Incomplete(half.identifier, done, outputs, said(kind, urn, "creating", half.reason)) from half
         except BaseException:
             self.ledger.drop(entry)
             raise
-        outputs = self._outputs(kind, cloud, inputs, identifier, live)
+        outputs = properties.complete(kind, cloud, inputs, identifier, live)
         self.ledger.made(entry, identity_of(kind.token, identifier, outputs), identifier, outputs)
         return identifier, outputs
 
     def _cause(self, urn: str, identifier: str, olds: Props) -> str:
         """What the journal is told: nothing about a resource that was not made here."""
-        entry = self.ledger.find(urn, identity_of(ledgers.type_of(urn), identifier, olds))
+        entry = self.ledger.find(urn, identity_of(type_of(urn), identifier, olds))
         return entry.cause if entry else ""
-
-    # ── outputs ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _foreseen(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
-        """What a preview can say: inputs, what follows from them, and "unknown" for what only AWS can answer."""
-        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
-        asked = {name: UNKNOWN for name, known in kind.fields.items() if known.output or known.chosen}
-        region = {"region": cloud.region} if "region" in kind.fields else {}
-        return {**asked, **region, **declared, **_derived(kind, cloud, declared), **self._tags(kind, cloud, inputs)}
-
-    def _outputs(self, kind: Resource, cloud: Cloud, inputs: Props, identifier: str, live: Props) -> Props:
-        declared = {name: value for name, value in inputs.items() if not name.startswith("__")}
-        region = {"region": cloud.region} if "region" in kind.fields else {}
-        outputs = {**live, **region, **declared, "id": identifier}
-        return {**outputs, **_derived(kind, cloud, outputs), **self._tags(kind, cloud, inputs)}
-
-    def _tags(self, kind: Resource, cloud: Cloud, inputs: Props) -> Props:
-        if "tagsAll" not in kind.fields:
-            return {}
-        return {"tagsAll": UNKNOWN if _unknown_tags(inputs) else kind.all_tags(cloud, inputs)}
 
     # ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -469,23 +430,12 @@ class Provider:
                 kind.tagging.change(cloud.client(kind.service), kind.tagged(identifier, {**olds, **live}), old, new)
         return live
 
-    def _asking(self, kind: Resource, urn: str, doing: str, action: Callable[[], Any]) -> Any:
-        """Run an action; AWS's refusals become one line that names the resource and keeps AWS's words."""
-        try:
-            return action()
-        except ClientError as error:
-            details = error.response.get("Error", {})
-            words = f"{error.operation_name}: {details.get('Code', '')}: {details.get('Message', '')}"
-            raise Refused(_said(kind, urn, doing, words)) from error
-        except BotoCoreError as error:
-            raise Refused(_said(kind, urn, doing, str(error))) from error
-
     def _delete_first(self, kind: Resource, old: Props, new: Props) -> bool:
         """Two of one name cannot exist: with a name that was given and stays, the old one must go first."""
         rule = kind.autoname
         if kind.delete_first or rule is None:
             return kind.delete_first
-        return rule.property not in new.get(_DEFAULTS, []) and same(
+        return rule.property not in new.get(DEFAULTS, []) and same(
             kind.fields[rule.property], old.get(rule.property), new.get(rule.property)
         )
 
@@ -499,85 +449,10 @@ def _mentions(value: Any, names: set[str]) -> bool:
     return isinstance(value, str) and value in names
 
 
-def _said(kind: Resource, urn: str, doing: str, words: str) -> str:
-    return f'{doing} {kind.token} "{ledgers.name_of(urn)}": {words}'
-
-
-def _surely_done(kind: Resource, inputs: Props) -> Props:
-    """The inputs of something half-made that its first step took; the rest is a difference for the next update."""
-    fields = kind.fields
-    return {
-        name: value
-        for name, value in inputs.items()
-        if name.startswith("__") or fields[name].replaces or fields[name].required
-    }
-
-
 def identity_now(kind: Resource, cloud: Cloud, identifier: str, props: Props) -> str:
     """What tells apart the resource to which an id leads now; "" where there is none."""
-    live = _unless_gone(lambda: kind.read(cloud, identifier, props))
+    live = unless_gone(lambda: kind.read(cloud, identifier, props))
     if live is None:
         return ""
     outputs = {**props, **live}
-    return identity_of(kind.token, identifier, {**outputs, **_derived(kind, cloud, outputs)})
-
-
-def _unless_gone(action: Callable[[], T]) -> T | None:
-    try:
-        return action()
-    except ClientError as error:
-        if gone(error):
-            return None
-        raise
-
-
-def _derived(kind: Resource, cloud: Cloud, props: Props) -> Props:
-    """Derived outputs; one that was made with something unknown is unknown."""
-    mark = repr(UNKNOWN)
-    derived = kind.derived(cloud, props)
-    return {name: UNKNOWN if isinstance(value, str) and mark in value else value for name, value in derived.items()}
-
-
-def _unknown_tags(inputs: Props) -> bool:
-    tags = inputs.get("tags")
-    return tags is UNKNOWN or (isinstance(tags, dict) and UNKNOWN in tags.values())
-
-
-def _refreshed(kind: Resource, cloud: Cloud, old_inputs: Props, live: Props) -> Props:
-    """The inputs that would describe what exists: as they were where that still holds, what AWS says where not."""
-    inputs = {name: value for name, value in old_inputs.items() if name.startswith("__")}
-    live = dict(live)
-    if isinstance(live.get("tagsAll"), dict):
-        own = old_inputs.get("tags") or {}
-        live["tags"] = {
-            key: text for key, text in live["tagsAll"].items() if key in own or cloud.default_tags.get(key) != text
-        }
-    for name, known in kind.fields.items():
-        if known.output:
-            continue
-        if name in old_inputs and covers(known, live.get(name), old_inputs[name]):
-            inputs[name] = old_inputs[name]
-        elif (
-            name in live
-            and not same(known, live[name], None)
-            and (name in old_inputs or not known.chosen or not old_inputs)
-        ):
-            inputs[name] = live[name]
-    return inputs
-
-
-def _new_name(rule: Any, logical: str, prefix: Any, seed: bytes, naming: Autonaming | None) -> str:
-    """`<logical>-<7 hex>` within AWS's limits; Pulumi's own proposal where the project configures one."""
-    if naming is not None and naming.enforced:
-        return naming.proposed
-    if not rule.random:
-        return logical
-    tail = (seed.hex() or secrets.token_hex(4))[:7]
-    if isinstance(prefix, str):
-        proposed = f"{prefix}{tail}"
-    else:
-        proposed = naming.proposed if naming is not None and naming.proposed else f"{logical}-{tail}"
-    name = re.sub(rule.forbidden, "-", proposed)
-    if len(name) > rule.limit:
-        name = f"{name[: rule.limit - 8].rstrip('-_.')}-{tail}"
-    return name.lower() if rule.lower else name
+    return identity_of(kind.token, identifier, {**outputs, **properties.derived(kind, cloud, outputs)})

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.images.context import Context, ContextError
 from localcloud.images.dockerfile import ImageError
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Cloud, Resource, resource_type
 from localcloud.plugins.values import UNKNOWN, Props
 from localcloud.registry_logins import NoLogin

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localcloud.plugins.conversion import camel, to_api
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, gone, resource_type
 from localcloud.plugins.tags import LOWER, Tagging
 from localcloud.plugins.values import Props

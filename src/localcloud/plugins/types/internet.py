@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Autoname, Cloud, dig, resource_type
 from localcloud.plugins.tags import Ec2Tagging
 from localcloud.plugins.types.ec2 import Ec2
