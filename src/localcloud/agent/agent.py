@@ -1,4 +1,4 @@
-"""The agent as a whole: it listens to what moto's models were told and hands it to whoever makes it true."""
+"""The agent as a whole: it listens to changes of moto's models and hands them to the part that reconciles them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _NoPrograms:
 
 
 class Agent:
-    """Makes an account's tasks, services, schedules and events come true. A `hooks.Listener`."""
+    """Runs an account's tasks, services, schedules and events. A `hooks.Listener`."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""EventBridge Scheduler comes true: schedules fire, failed targets are tried again, and what is left goes to a queue.
+"""EventBridge Scheduler: schedules fire, failed targets are retried, and what is left goes to a queue.
 
 The agent's worker looks at them when the next one is due by the agent's clock, or when one has changed. Deliveries are
 made in a pool, because a target may take its time. A computer that slept fires each overdue schedule once, not once for

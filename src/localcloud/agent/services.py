@@ -1,4 +1,4 @@
-"""Services come true: the desired number of healthy tasks, rolled over to a new definition without a gap.
+"""Services are reconciled: the desired number of healthy tasks, rolled over to a new definition without a gap.
 
 `reconcile` looks at what is declared and at what runs, and takes the next step. The agent's worker calls it whenever
 something changed and when a restart is due, not by the clock.

@@ -1,4 +1,4 @@
-"""Tasks come true: started through an engine, followed, stopped with grace, and told in ECS's words.
+"""Tasks are run: started through an engine, followed, stopped with grace, and described in ECS's words.
 
 A task goes PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPING, STOPPED. Each change is made under the server's
 lock; an engine is called without it, because it calls back from threads of its own.

@@ -56,7 +56,7 @@ class Functions(Protocol):
 
 
 class Listener(Protocol):
-    """Who makes come true what moto only writes down. Each call is made while the server's lock is held."""
+    """Runs what moto only writes down. Each call is made while the server's lock is held."""
 
     @property
     def functions(self) -> Functions:
@@ -94,7 +94,7 @@ def connect_site(account: str, site: Site) -> None:
 
 
 def connect_listener(account: str, listener: Listener) -> None:
-    """From now on this listener makes the account's models come true."""
+    """From now on this listener runs what the account's models declare."""
     _listeners[account] = listener
 
 
@@ -105,7 +105,7 @@ def disconnect(account: str) -> None:
 
 
 def disconnect_listener(account: str) -> None:
-    """Nobody makes the account's models come true any more."""
+    """Nobody runs what the account's models declare any more."""
     _listeners.pop(account, None)
 
 
@@ -115,5 +115,5 @@ def site(account: str) -> Site | None:
 
 
 def listener(account: str) -> Listener | None:
-    """Who makes the account's models come true, or None."""
+    """Who runs what the account's models declare, or None."""
     return _listeners.get(account)
