@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.plugins.archives import BadArchive, zipped
-from localcloud.plugins.provider import Refused
+from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, resource_type
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import NO_FILES, UNKNOWN, Props
