@@ -86,9 +86,9 @@ def _command(image: Image, container: Container) -> tuple[str, ...]:
 
 
 def _environment(image: Image, container: Container, container_id: str, scratch: Path, paths: _Paths) -> dict[str, str]:
-    given = {**image.config.environment, **container.environment}
-    search = paths.search_path(given.pop("PATH", ""))
-    mapped = {name: paths.value(value) for name, value in given.items()}
+    variables = {**image.config.environment, **container.environment}
+    search = paths.search_path(variables.pop("PATH", ""))
+    mapped = {name: paths.value(value) for name, value in variables.items()}
     return {**_surroundings(scratch), **mapped, **_own(search, container_id, scratch)}
 
 

@@ -68,8 +68,8 @@ def _role(account: str, region: str, resource: str) -> str | None:
 
 
 def _function(account: str, region: str, resource: str) -> str | None:
-    found = backends.function(account, region, resource.removeprefix("function:").partition(":")[0])
-    statements = found.policy.statements if found is not None else []
+    function = backends.function(account, region, resource.removeprefix("function:").partition(":")[0])
+    statements = function.policy.statements if function is not None else []
     return json.dumps({"Statement": statements}) if statements else None
 
 

@@ -119,8 +119,8 @@ def _function(call: Call, judge: Judge) -> None:
     try:
         judge.trust(role, "lambda.amazonaws.com", arn)
     except CannotAssume as refused:
-        told = f"The role defined for the function cannot be assumed by Lambda. {refused}"
-        raise Refused("InvalidParameterValueException", told, 400) from refused
+        message = f"The role defined for the function cannot be assumed by Lambda. {refused}"
+        raise Refused("InvalidParameterValueException", message, 400) from refused
     letters = str((call.arguments.get("DeadLetterConfig") or {}).get("TargetArn") or "")
     needed = {"sqs": ("SendMessage", "SQS"), "sns": ("Publish", "SNS")}.get("".join(letters.split(":")[2:3]))
     if needed:
@@ -128,8 +128,8 @@ def _function(call: Call, judge: Judge) -> None:
 
 
 def _event_source(call: Call, judge: Judge) -> None:
-    given = str(call.arguments.get("FunctionName") or "")
-    name = (given.partition("function:")[2] or given).partition(":")[0]
+    named = str(call.arguments.get("FunctionName") or "")
+    name = (named.partition("function:")[2] or named).partition(":")[0]
     model = backends.function(call.account, call.region, name)
     source = str(call.arguments.get("EventSourceArn") or "")
     if model is not None and source.split(":")[2:3] == ["sqs"]:
@@ -142,8 +142,8 @@ def _function_may(role: str, name: str, arn: str, service: str, actions: tuple[s
         try:
             judge.demand(principals.session_of(role, name), Access(f"{service.lower()}:{action}", arn))
         except Denied as denied:
-            told = f"The provided execution role does not have permissions to call {action} on {service}. {denied}"
-            raise Refused("InvalidParameterValueException", told, 400) from denied
+            message = f"The provided execution role does not have permissions to call {action} on {service}. {denied}"
+            raise Refused("InvalidParameterValueException", message, 400) from denied
 
 
 RULES: Mapping[tuple[str, str], Callable[[Call, Judge], None]] = {
