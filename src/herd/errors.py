@@ -1,20 +1,20 @@
-"""What the command line says when something is wrong: in the person's words, with what to do, and an exit status."""
+"""The errors that the command line prints without a traceback, each with its exit status."""
 
 from __future__ import annotations
 
 
 class HerdError(Exception):
-    """Something failed. The text is shown as it is; there is no traceback. Exit status 1."""
+    """Something failed. The text is printed as it is, with what to do. Exit status 1."""
 
     status = 1
 
 
 class Interrupted(HerdError):
-    """The person pressed Ctrl-C, and what was under way was ended in order. Exit status 1."""
+    """The person pressed Ctrl-C, and running operations were ended in order. Exit status 1."""
 
 
 class WrongInput(HerdError):
-    """What the person wrote, on the command line or in a settings file, cannot be used: nothing was touched.
+    """An argument or a settings file is wrong: nothing was changed.
 
     Exit status 2.
     """
@@ -23,7 +23,7 @@ class WrongInput(HerdError):
 
 
 FEW = 12
-"""So many names are all listed beside a suggestion."""
+"""Up to so many names are all listed beside a suggestion."""
 
 
 def unknown(name: str, known: list[str], what: str) -> str:

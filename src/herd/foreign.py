@@ -1,8 +1,8 @@
-"""What programs, services and files say, as a person may see it: shown, never obeyed.
+"""Escapes control characters in text from programs, services and files before it is printed.
 
-A terminal takes orders from the text that it shows: to clear itself, to change its title, to fill the clipboard, to
-turn the direction of writing, to hide an address behind another. So control characters become visible escapes
-(`\\x1b`), in one place, before anything that Herd did not write itself is printed.
+A terminal obeys escape sequences in the text that it shows: they clear it, change its title, fill the clipboard, turn
+the direction of writing or hide an address. So control characters become visible escapes (`\\x1b`), here and nowhere
+else, before anything that Herd did not write itself is printed.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ OBEYED = re.compile(
 """Joiners and soft hyphens are not among them: people's languages and emoji need those."""
 
 ENDS = re.compile(r"\r*\n|\r+")
-"""A carriage return alone goes back to the line's beginning, where the next text hides what was there."""
+"""A carriage return alone returns to the beginning of the line, where the next text overwrites it."""
 
 SHOWN_EVERY_SECONDS = 1.0
-"""Of a line that is rewritten over and over, such as a progress bar."""
+"""Interval at which a line that is rewritten, such as a progress bar, is printed."""
 
 
 def shown(text: str) -> str:
-    """Text of any number of lines."""
+    """Escape a text of any number of lines."""
     if "\r" in text:
         text = ENDS.sub("\n", text.strip("\r"))
     return _escaped(text)
 
 
 def on_one_line(text: str) -> str:
-    """Text that must not begin a line of its own: a name, a file's path, a cell of a table."""
+    """Escape a text that must stay on one line: a name, a path, a cell of a table."""
     return _escaped(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -45,9 +45,9 @@ def _escaped(text: str) -> str:
 
 
 class Printed:
-    """What a program prints, as it comes: bytes in, harmless text out to `write`.
+    """Escapes a program's output as it arrives: bytes in, escaped text out to `write`.
 
-    A line that is not ended yet, such as a question, is shown at once; one that is rewritten, now and then.
+    A line without an end, such as a question, is written at once; one that is rewritten, every SHOWN_EVERY_SECONDS.
     """
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,7 +60,7 @@ class Printed:
         self._seen = -SHOWN_EVERY_SECONDS
 
     def feed(self, data: bytes, last: bool = False) -> None:
-        """More of it; `last`: there is no more."""
+        """Add output; `last`: the program has ended."""
         text = self._line + self._decoder.decode(data, last)
         self._line = ""
         # A carriage return at the end may be the first half of an end of line.

@@ -284,7 +284,7 @@ ROWS = {
     "empty passphrase": Row(lose_the_passphrases_words, "Pulumi's state", "passphrase is missing or empty", False),
     "port file without a port": Row(spoil_the_port, "port", "port holds no number", False),
     "other packages": Row(change_the_packages, "packages", "`make up` installs them", False),
-    "pending operation": Row(leave_a_pending_operation, "Pulumi's state", "in the middle of dev: data", False),
+    "pending operation": Row(leave_a_pending_operation, "Pulumi's state", "during dev: data", False),
     "spoilt state": Row(spoil_the_state, "Pulumi's state", "dev.json, Pulumi's state, cannot be read", False),
     "spoilt credentials": Row(spoil_the_credentials, "credentials", "or remove it, and the next start", False),
     "taken port": Row(take_the_port, "port", f"is taken by another program (process {os.getpid()}", True),
@@ -303,7 +303,7 @@ ROWS = {
     "no settings of the stack": Row(lose_the_settings, "stack settings", "Pulumi.dev.yaml is missing", True),
     "disk nearly full": Row(fill_the_disk, "disk", "GB free", False),
     "wrong settings": Row(misspell, "settings", "did you mean 'schedule'", False),
-    "left-over task": Row(leave_a_task, "processes", "tasks of a local cloud that is dead", True),
+    "left-over task": Row(leave_a_task, "processes", "tasks of a local cloud that ended", True),
     "shell of another checkout": Row(use_a_foreign_shell, "this shell", "variables of another environment", False),
 }
 

@@ -66,7 +66,7 @@ def test_pending_operations_are_resolved(driver: Driver) -> None:
     ]
     file.write_text(json.dumps(told))
     done = world.herd("up", "--no-run")
-    assert "was killed in the middle of" in done.stderr, done.stderr
+    assert "was killed during" in done.stderr, done.stderr
     world.assert_whole(None)
 
 

@@ -71,7 +71,7 @@ def test_what_a_power_cut_took_is_made_again_by_up(team: Sandbox, name: str) -> 
         assert run.returncode == 1 and "`herd up`" in said(run)
         assert "to create" in said(team.herd("preview"))
     up = said(team.herd("up"))
-    assert "made again, because they were gone: " in up, up
+    assert "made again, because they were missing: " in up, up
     assert team.status("tick")["last_run"] == before, "history is back, and nothing was run again"
     assert "table.txt" in said(team.herd("outputs", "tick")) and "worked" in said(team.herd("logs", "tick"))
     again = said(team.herd("up"))

@@ -182,7 +182,7 @@ def test_what_may_not_be_read_is_said_and_is_no_error(cli: Any, aws: Aws) -> Non
     aws.denied = {"service-quotas", "acm", "s3control", "stepfunctions"}
     result = cli("doctor", "--aws", "--stack", "prod")
     assert result.exit_code == 0
-    assert result.stdout.count("could not be looked at: AccessDenied") == 6
+    assert result.stdout.count("could not be checked: AccessDenied") == 6
 
 
 def test_only_a_certificate_of_the_stacks_own_domain_is_missed(cli: Any, aws: Aws, root: Path) -> None:

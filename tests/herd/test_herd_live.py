@@ -125,7 +125,7 @@ def test_a_cloud_that_lost_what_it_held_is_noticed_and_the_environment_made_agai
     )
     assert "is not running; `herd up` starts it" in team.herd("status", check=False).stderr
     done = team.herd("up", "--no-run")
-    assert "has lost what it held" in done.stderr
+    assert "was restarted without its state" in done.stderr
     assert team.status("counts")["state"] == "never-run"
 
 

@@ -118,7 +118,7 @@ def test_a_record_stays_until_nothing_is_left(checkout: Checkout) -> None:
 def test_two_at_once_do_not_meet(checkout: Checkout) -> None:
     with (
         environment.verification_lock(checkout),
-        pytest.raises(HerdError, match="at work"),
+        pytest.raises(HerdError, match="is running"),
         environment.verification_lock(checkout),
     ):
         pass
@@ -237,7 +237,7 @@ def steps(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setenv("HERD_CHECKOUT", str(checkout.root))
     monkeypatch.setattr(verify, "find_checkout", lambda: checkout)
-    monkeypatch.setattr(verify.up, "up", call("up"))
+    monkeypatch.setattr(verify.up, "bring_up", call("up"))
     monkeypatch.setattr(environment, "take_down", call("down"))
     monkeypatch.setattr(verify, "_is_deployed", lambda target: said.exports)
     promise = promises.Promise("ran", "it ran", lambda target, word: None)
@@ -278,7 +278,7 @@ def test_it_is_taken_down_and_told_whatever_happens(
     if kept[-1] == "yes":
         assert left == [], "nothing is remembered of what is gone"
         return
-    assert "again removes what is left" in file.read_text()
+    assert "again removes the leftovers" in file.read_text()
     steps.down, steps.calls = (lambda: None), []
     assert verify.verify_environment(None, None, yes=False, file=file) is True
     assert steps.calls == ["down", "up", "down"] and environment.left_behind(checkout) == []

@@ -113,7 +113,7 @@ def test_what_a_killed_one_has_left_is_removed_by_the_next_which_ctrl_c_ends_in_
     assert folder.is_dir() and processes_below(folder), "the local cloud goes on without it"
 
     second = team.start()
-    said = reached(second, "an earlier verification was cut short")
+    said = reached(second, "an earlier verification was interrupted")
     said += reached(second, "the environment verify-")
     assert not folder.exists() and processes_below(folder) == []
     said += reached(second, "starting the local cloud")
@@ -121,7 +121,7 @@ def test_what_a_killed_one_has_left_is_removed_by_the_next_which_ctrl_c_ends_in_
     os.killpg(second.pid, signal.SIGINT)
     rest, _ = second.communicate(timeout=180)
     assert second.returncode == 1, said + rest
-    assert "interrupted: taking down" in rest, rest
+    assert "interrupted: removing" in rest, rest
     assert "Traceback" not in said + rest
     assert team.kept["it is removed, and nothing of it is left"] == "yes", rest
     team.nothing_left(folders)

@@ -1,1 +1,1 @@
-"""The commands, by concern: deploy, run, inspect, develop, machine. Thin: they read arguments, call, and show."""
+"""The commands, one function each: they parse arguments, call the other rooms, and print."""

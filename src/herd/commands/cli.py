@@ -41,7 +41,7 @@ class Commands(TyperGroup):
             raise
 
     def __init__(self, **attributes: Any) -> None:
-        """As they are written below: the way of a day's work, not the alphabet, nor groups of commands first."""
+        """Commands in the order of ORDER, which is that of their use, and not alphabetical."""
         super().__init__(**attributes)
         self.commands = {name: self.commands[name] for name in ORDER if name in self.commands}
 
@@ -50,7 +50,7 @@ class Commands(TyperGroup):
 
 
 def _make_harmless(error: Exception) -> None:
-    """What others print of it, Typer and Python, repeats what was typed or what a service said."""
+    """Escape control characters in an error that Typer or Python prints, with what was typed or a service answered."""
     error.args = tuple(shown(value) if isinstance(value, str) else value for value in error.args)
     if isinstance(message := getattr(error, "message", None), str):
         error.message = on_one_line(message)  # type: ignore[attr-defined]

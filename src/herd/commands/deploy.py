@@ -1,4 +1,4 @@
-"""`herd up`, `preview`, `down`, `stop`: make an environment, look before, remove it, stop the local cloud."""
+"""`herd up`, `preview`, `down`, `stop`: deploy an environment, preview it, remove it, stop the local cloud."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def up(
 
 
 def next_steps(environment: str | None, stack: str | None) -> list[str]:
-    """What a person may do with an environment that is up."""
+    """Lines with the commands that are useful next."""
     option = f" -e {environment}" if environment else f" --stack {stack}" if stack else ""
     return [
         "",
@@ -96,7 +96,7 @@ def preview(
         review = up.preview(target)
     except HerdError as error:
         if format_ is Format.markdown:
-            known = error.review if isinstance(error, up.Unfit) else None
+            known = error.review if isinstance(error, up.PreviewFailed) else None
             more = (
                 comment.comment(known.plan, known.public_services, known.due)
                 if known and known.plan.only_refused

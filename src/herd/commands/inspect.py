@@ -178,7 +178,7 @@ def explain(name: Name, environment: Environment = None) -> None:
 
 
 def _shown(value: object) -> str:
-    """A value as one would write it in TOML, near enough to be read."""
+    """A value nearly as in TOML."""
     import json
 
     if hasattr(value, "text"):

@@ -1,4 +1,4 @@
-"""The options and arguments that several commands share, so that they are called and explained the same everywhere."""
+"""Options and arguments that several commands share, with the same name and help."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def set_(
     from herd.targets.choose import choose
 
     if context.args:
-        # Not repeated here: it would stand in the terminal, and in the log of whoever called us.
+        # The message must not repeat it, for the terminal and logs.
         raise WrongInput("the value is never an argument: it would be seen in the list of processes. Leave it out")
     target = choose(environment, stack)
     value = secret_store.ask(name, file)

@@ -1,4 +1,4 @@
-"""How states and versions look on a terminal."""
+"""Tables of states and versions for the terminal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STYLES = {
     "never-run": "dim",
     "stopped": "yellow",
 }
-"""Of a word in a table."""
+"""State or status -> its style in a table."""
 
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
 """From the least to the greatest; the second for terminals that know no other characters."""
@@ -44,7 +44,7 @@ TROUBLE = frozenset({"failing", "unhealthy", "rolled-back"})
 
 
 def status(target: Target, workloads: list[WorkloadState]) -> None:
-    """A line for each workload; below, what is wrong, in full."""
+    """Print a row for each workload; below, failures with their reason and last log lines, and review dates."""
     now = datetime.now(UTC)
     rows = [[w.name, w.kind, w.state, _last(w, now), _when(w.next_run, now), w.url or ""] for w in workloads]
     console.table(["NAME", "KIND", "STATE", "LAST RUN", "NEXT RUN", "ADDRESS"], rows, STYLES)
@@ -119,7 +119,7 @@ def curve(numbers: Sequence[float | None], passed: Sequence[bool]) -> str:
 
 
 def version(version: Version) -> None:
-    """The files of a version."""
+    """Print the files of a version."""
     console.table(["FILE", "SIZE"], [[file.path, size(file.bytes)] for file in version.files])
     when = f", published {version.published}" if version.published else ", not published"
     console.note(f"run {version.run_id}{when}")
@@ -150,7 +150,7 @@ def _when(moment: datetime | None, now: datetime) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time as people say it: `12 s`, `3 min`, `5 h`, `2 d`."""
+    """A duration: `12 s`, `3 min`, `5 h`, `2 d`."""
     for limit, length, unit in ((100, 1, "s"), (6000, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
             return f"{max(seconds, 0) / length:.0f} {unit}"

@@ -1,1 +1,1 @@
-"""Bringing environments up and down, and what is left of them."""
+"""`herd up`, `herd down`, `herd verify` and `herd bootstrap`: deploy and remove stacks, and check what is left."""

@@ -1,7 +1,7 @@
-"""`herd bootstrap`: make an account ready, with the project in bootstrap/, and move its state into the bucket it makes.
+"""`herd bootstrap`: deploy the project in bootstrap/ into an AWS account, and move its state into the bucket it makes.
 
-The state holds nothing secret (no resource of the project has a secret), so its passphrase is empty: whoever comes next
-needs none. Until the bucket is there the state lies below `.herd/bootstrap/`; a run that was cut short goes on from it.
+No resource of the project has a secret, so its passphrase is empty and the next person needs none. Until the bucket
+exists the state lies below `.herd/bootstrap/`; an interrupted run continues from it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ SETTINGS = f"bootstrap/Pulumi.{STACK}.yaml"
 
 
 class Account(Stack):
-    """An AWS account as the bootstrap project sees it: its one stack, in the bucket or, before that is there, here."""
+    """The one stack of the bootstrap project in an account. Its backend is the bucket, before that a local folder."""
 
     _kind = "aws"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         checkout = find_checkout()
-        # Pulumi runs in the project's own folder; what the command leaves behind lies below the checkout's `.herd/`.
+        # Pulumi runs in the project's own folder; the command writes below the checkout's `.herd/` only.
         super().__init__(replace(checkout, root=PACKAGE / "bootstrap"), STACK)
         self.config = {**config}
         self.folder = checkout.folder("bootstrap", self._kind)
@@ -52,12 +52,12 @@ class Account(Stack):
 
     @property
     def bucket(self) -> str:
-        """Where all states of the account lie (src/herd/bootstrap/permissions.py makes the name)."""
+        """The bucket for the state of the account's stacks (src/herd/bootstrap/permissions.py has the name too)."""
         return f"{self.config.get(f'{PROJECT}:project', 'herd')}-{self.config[f'{PROJECT}:account']}-state"
 
     @property
     def is_moved(self) -> bool:
-        """Is the bucket there, with this project's state in it?"""
+        """Whether the bucket exists and has this project's state."""
         s3, state = self.client("s3"), f".pulumi/stacks/{PROJECT}/{STACK}.json"
         try:
             return bool(s3.list_objects_v2(Bucket=self.bucket, Prefix=state).get("KeyCount"))
@@ -66,7 +66,7 @@ class Account(Stack):
 
     @property
     def backend(self) -> str:
-        """The bucket as Pulumi is told."""
+        """PULUMI_BACKEND_URL of the bucket."""
         return f"s3://{self.bucket}?region={self.region}"
 
     @abstractmethod
@@ -83,15 +83,15 @@ class Account(Stack):
             "PULUMI_CONFIG_PASSPHRASE_FILE": None,
             "PULUMI_OPTION_STACK": STACK,
             "PULUMI_OPTION_CONFIG_FILE": str(self._settings()),
-            # The rules are about environments; the roles here are wide by nature.
+            # The policy pack is for environments; the roles here have wide permissions on purpose.
             "PULUMI_OPTION_POLICY_PACK": "",
         }
         if not backend.startswith("file://"):
-            own["PULUMI_SKIP_CHECKPOINTS"] = None  # nobody here can read that state (docs/decisions/0004)
+            own["PULUMI_SKIP_CHECKPOINTS"] = None  # no ledger covers a state in a bucket (docs/decisions/0004)
         return pulumi_env.apply({**self.base(), **own})
 
     def _settings(self) -> Path:
-        """A copy: Pulumi writes the salt of its encryption into the file that it is given."""
+        """A copy of the settings file, because Pulumi writes its encryption salt into the file that it uses."""
         import yaml
 
         copy = self.folder / f"Pulumi.{STACK}.yaml"
@@ -152,7 +152,7 @@ class LocalAccount(Account):
         return self._base
 
     def approve(self, action: str, yes: bool) -> None:
-        """On the laptop nothing needs to be confirmed."""
+        """The local cloud needs no confirmation."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,10 @@ class Options:
 
 
 def choose(options: Options, here: bool) -> Account:
-    """The account to make ready; `here`: the local cloud's. Writes the tracked settings where there are none."""
+    """The account to deploy into; `here`: the local cloud's. Writes the tracked settings file if they change.
+
+    Raises WrongInput where neither the file nor the options name the account and region.
+    """
     checkout = find_checkout()
     path = checkout.root / SETTINGS
     config = dict((stack_config.read(path) if path.exists() else {}).get("config") or {})
@@ -200,7 +203,7 @@ _NEEDED = {"account": f"{PROJECT}:account", "region": "aws:region"}
 
 
 def make_ready(account: Account, yes: bool) -> AccountExports:
-    """Show what is to be made, have it confirmed, make it, move the state; what the project exports."""
+    """Preview, confirm, deploy, move the state into the bucket; the project's outputs."""
     engine = Engine(account)
     variables = account.pulumi_environment()
     if STACK not in _stacks(account, variables):
@@ -217,7 +220,7 @@ def make_ready(account: Account, yes: bool) -> AccountExports:
 
 
 def advice(made: AccountExports) -> str:
-    """What to put where, from what the project exports."""
+    """The settings and variables to write down, as text, from the project's outputs."""
     lines = [
         f"the account {made.account} is ready; in the file of each environment that is kept (Pulumi.prod.yaml):",
         *(f"    herd:data_bucket: {bucket}    # of {name}" for name, bucket in sorted(made.data_buckets.items())),
@@ -238,7 +241,7 @@ def advice(made: AccountExports) -> str:
 
 
 def _move(account: Account, variables: dict[str, str]) -> None:
-    """Take the state from the folder into the bucket; the folder's is removed only once the bucket has it."""
+    """Move the state from the local folder into the bucket; the local one is removed last."""
     with console.step(f"moving its state into {account.bucket}"):
         exported = account.folder / "moved.json"
         run(account, variables, "stack", "export", "--file", str(exported))
@@ -250,16 +253,16 @@ def _move(account: Account, variables: dict[str, str]) -> None:
 
 
 def _init(account: Account, variables: dict[str, str]) -> None:
-    """Make the stack from another folder: its salt is written beside a Pulumi.yaml, whatever file is configured."""
+    """`pulumi stack init` in another folder, because it writes its salt beside Pulumi.yaml, whatever is configured."""
     (account.folder / "Pulumi.yaml").write_text(f"name: {PROJECT}\nruntime: python\n")
     run(account, variables, "stack", "init", STACK, folder=account.folder)
 
 
 def run(account: Account, variables: dict[str, str], *arguments: str, folder: Path | None = None) -> str:
-    """One command of Pulumi in the project's folder; what it prints. Raises HerdError with its reason."""
+    """Run one command of Pulumi in the project's folder; its stdout. Raises HerdError with its stderr."""
     environment = {**variables, "PULUMI_OPTION_NON_INTERACTIVE": "true", "PULUMI_OPTION_COLOR": "never"}
     if arguments[:2] in (("stack", "init"), ("stack", "ls")):
-        # These name the stack themselves, or none, and refuse to be told twice.
+        # These commands fail if the stack is named by the variable too.
         environment.pop("PULUMI_OPTION_STACK", None)
     command = [str(account.pulumi), "-C", str(folder or account.checkout.root), *arguments]
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""The state machines that a stack's files make, and what Step Functions says of them before there is one of them."""
+"""The state machine definitions of a stack's files, and their validation by Step Functions before any is deployed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from herd.infra.spec.load import Specs
 
 NOWHERE = ("subnet-00000000", "subnet-00000001")
-"""Networks have no numbers before they are there; a definition is as valid with others."""
+"""Placeholders for ids of subnets that are not deployed yet; they do not affect whether a definition is valid."""
 
 
 def all_of(
     checkout: Checkout, environment: str, specs: Specs, account: str, region: str, partition: str
 ) -> dict[str, str]:
-    """Workload, or pipeline -> its definition as `herd up` would make it, but for the numbers of networks."""
+    """Workload or `pipeline NAME` -> its definition (ASL, JSON) as `herd up` deploys it, with placeholder networks."""
     from herd.infra.naming import Naming
     from herd.infra.states.asl import Target
     from herd.infra.states.job import job_definition
@@ -38,7 +38,7 @@ def all_of(
 
 
 def refused(client: Any, definitions: dict[str, str]) -> Iterator[str]:
-    """A sentence for each thing that Step Functions would refuse: workload, state, what. Makes nothing."""
+    """Validate definitions with Step Functions; one line for each error, with workload and state. Creates nothing."""
     for name, definition in definitions.items():
         answer = client.validate_state_machine_definition(definition=definition)
         for diagnostic in answer["diagnostics"]:

@@ -1,4 +1,4 @@
-"""Taking an environment down: confirm, stop what runs, destroy, prove that nothing is left."""
+"""`herd down`: confirm, stop runs, destroy, and check that nothing is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from herd.targets.target import Target
 
 @dataclass(frozen=True)
 class Keep:
-    """What stays: its secrets, buckets that it adopted; `released`: what no state names goes all the same."""
+    """What stays: `secrets` if protected, adopted `buckets`. `released`: retained resources are removed too."""
 
     secrets: bool
     buckets: frozenset[str]
@@ -26,10 +26,10 @@ class Keep:
 
 
 def take_down(target: Target, yes: bool, confirmed: str | None = None, retained: bool = False) -> None:
-    """Stop what runs, destroy, sweep, prove that nothing is left, and stop the local cloud with its last environment.
+    """Stop runs, destroy, sweep, check that nothing is left, and stop the local cloud with its last environment.
 
-    A protected one only if `confirmed` is its name, or that is typed. What no state names stays, unless `retained` says
-    that it goes too. Raises HerdError that names what is left.
+    A protected environment needs `confirmed`, its name, or asks for it. `retained`: also remove resources that were
+    retained or removed from the state. Raises HerdError that names leftovers, WrongInput for a wrong name.
     """
     if retained and not target.can_remove_retained:
         raise WrongInput("--retained is for local environments: on AWS remove with `aws` what was retained there")
@@ -44,7 +44,7 @@ def _remove_environment(target: Target, guarded: list[str], keep: Keep) -> None:
     secret_store.clear(target, keep.secrets)
     left = leftovers.look(target, keep.secrets, keep.buckets)
     if left.unseen:
-        console.note(f"could not be looked at: {', '.join(left.unseen)}")
+        console.note(f"could not be listed: {', '.join(left.unseen)}")
     leftovers.raise_if_any(target, left)
     Engine(target).remove()
 
@@ -53,15 +53,15 @@ def _remove_environment(target: Target, guarded: list[str], keep: Keep) -> None:
 def _(target: LocalTarget, guarded: list[str], keep: Keep) -> None:
     with target.locked():
         left = _empty(target, guarded, keep)
-    # Once the environment's lock is free: of two that take theirs down at once, the last must see that it is the last.
+    # After the environment's lock is released: of two concurrent `down`, the last must see that it is the last.
     local_stack.stop_when_empty(target.checkout, left)
 
 
 def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
-    """Remove an environment from the local cloud; what is left there, or None where there is no local cloud."""
+    """Remove an environment from the local cloud; the leftovers, or None where there is no local cloud."""
     was_up = target.state_file.exists()
     if was_up or local_cloud.has_state(target.checkout):
-        # Also if it is not running: only the local cloud can say whether it still holds what the state describes.
+        # Also if it is not running: only the local cloud knows whether it still has what the state describes.
         local_stack.start_to_take_down(target)
     if was_up:
         lost = losses.is_another_cloud(target)
@@ -75,7 +75,7 @@ def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
         secret_store.clear(target, keep.secrets)
         left = leftovers.look(target, keep.secrets, keep.buckets, unmanaged.all_of(cloud))
         unmanaged.mention(left.retained, target)
-    # Also where there was no stack yet: an `up` that was killed may have written its settings.
+    # Also without a stack: a killed `up` may have written the settings file.
     local_stack.forget(target)
     if left is not None:
         leftovers.raise_if_any(target, left)
@@ -83,14 +83,14 @@ def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
     if not was_up:
         console.say(f"{target.name} was not up")
     elif lost:
-        console.say(f"{target.name} is removed; the local cloud had already lost what it held")
+        console.say(f"{target.name} is removed; the local cloud had already lost its resources")
     else:
         console.say(f"{target.name} is removed")
     return left
 
 
 def _approve(target: Target, yes: bool, confirmed: str | None) -> list[str]:
-    """Have it confirmed that an environment goes; the URNs of what cannot be deleted before it is unprotected."""
+    """Confirm that an environment is removed; the URNs of resources whose deletion protection must be turned off."""
     resources = protection.resources_of(target)
     if not resources or not target.is_protected:
         if confirmed not in (None, target.name):
@@ -114,7 +114,7 @@ def _destroy(target: Target, guarded: list[str]) -> None:
 
 
 def _stop_runs(target: Target) -> None:
-    """Stop every run of the environment, so that nothing starts or writes while it is taken away."""
+    """Stop every run of the environment, so that nothing starts or writes while it is destroyed."""
     if target.deployed is None:
         return
     going = runs.running(target)

@@ -1,8 +1,8 @@
-"""What exists in an account, listed service by service through the AWS API, and whose it is.
+"""The resources of an account, listed service by service through the AWS API, with the environment of each.
 
-`herd down` holds one listing against another to prove that nothing is left. What AWS only remembers for a while
-(inactive task definitions, deleted endpoints, ended executions) and what AWS itself makes in every account (its own
-log and schedule groups, default networks) does not count.
+`herd down` compares two listings to prove that nothing is left. Resources that AWS keeps listing for a while after
+their deletion (inactive task definitions, deleted endpoints, ended executions) and those that AWS makes in every
+account (its own log and schedule groups, default networks) are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TAG = "herd:environment"
 
 @dataclass(frozen=True, order=True)
 class Item:
-    """One thing that exists. `environment` is whose it is; None for what no environment made, or does not say so."""
+    """One resource. `environment`: by its tag, name or parent; None for a resource of no environment."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Listing:
-    """A whole account: what there is, and which kinds could not be looked at, with AWS's reason."""
+    """All resources of an account and region. `unseen`: kinds that could not be listed, with AWS's error code."""
 
     items: frozenset[Item]
     unseen: tuple[str, ...] = ()
@@ -42,11 +42,11 @@ class Listing:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of thing and the call that lists it.
+    """One kind of resource and the call that lists it.
 
-    `each` finds the things in an answer: objects with `name`, and where the name does not say whose it is, `tags`,
-    `parent` (the name of the thing it belongs to and goes with), `default` (AWS made it, and what belongs to it).
-    `within` is for what can only be listed of one thing at a time: the argument that takes each thing of another kind.
+    `each`: a JMESPath expression over the response; it gives objects with `name` and, where the name does not have the
+    environment, `tags`, `parent` (the resource it belongs to) or `default` (AWS made it and what belongs to it).
+    `within`: for resources that are listed per resource of another kind, the argument and the label of that kind.
     """
 
     label: str
@@ -158,7 +158,7 @@ KINDS = (
         within=("HostedZoneId", "hosted zone"),
     ),
 )
-"""A service, listener, policy or object goes with the cluster, load balancer, role or bucket that it belongs to."""
+"""Services, listeners, policies and objects are not listed: they go with their cluster, load balancer, role, bucket."""
 
 
 def take(target: Target) -> Listing:
@@ -210,7 +210,7 @@ def _followed(call: Any, arguments: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 
 def _owned(project: str, things: list[tuple[Kind, dict[str, Any]]]) -> frozenset[Item]:
-    """Whose each thing is: its tag says so, or its name, or what it belongs to."""
+    """Every resource with its environment: by its tag, its name, or its parent."""
     defaults = {str(thing["name"]) for _, thing in things if thing.get("default")}
     owners = {str(thing["name"]): _owner(project, thing) for _, thing in things}
     return frozenset(
@@ -227,7 +227,7 @@ def _owner(project: str, thing: Mapping[str, Any]) -> str | None:
 
 
 def environment_of(project: str, name: str) -> str | None:
-    """Whose a physical name is, by `herd.infra.naming`'s rules: `/herd-pr-17/ingest` -> `pr-17`; None if nobody's."""
+    """The environment in a physical name, by `herd.infra.naming`: `/herd-pr-17/ingest` -> `pr-17`; else None."""
     match = re.search(
         rf"(?<![a-z0-9-])(?:internal-)?{re.escape(project)}-([a-z][a-z0-9]{{0,15}}(?:-[0-9]{{1,6}})?)(?![a-z0-9])", name
     )

@@ -1,8 +1,7 @@
-"""Proof that `herd down` has left nothing: resources in the account, processes, files of the environment.
+"""Leftovers of `herd down`: resources in the account, processes, files.
 
-Resources are held against a listing from before the environment was made, so that also what carries no name or tag of
-the environment is found. On AWS, where others work in the same account, only what says that it is the environment's
-counts.
+In the local cloud resources are compared with a listing from before the environment was made, so that leftovers without
+its name or tag are seen too. On AWS, where others use the same account, only resources with its name or tag count.
 """
 
 from __future__ import annotations
@@ -26,16 +25,16 @@ STAYS = {
     "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
     "pulumi": (".pulumi", "Pulumi.yaml", "passphrase", "set-aside-"),
 }
-"""Beginnings of names below `.herd/` that stay after the last environment: the local cloud's address, keys and log,
-what a person set aside, Pulumi's passphrase and the backend's own settings.
+"""Folder below `.herd/` -> prefixes of the names that stay after the last environment: the local cloud's address, keys
+and log, copies that were set aside, Pulumi's passphrase and the backend's own settings.
 """
 
 
 @dataclass(frozen=True)
 class Left:
-    """What there still is: `own` should not be there. `strangers` are nobody's, by no environment of Herd's; those that
-    `came` were not there before the environment was made. `unseen` could not be looked at. `secrets` of protected
-    environments are to stay, and so is what is `kept`: retained, or removed from Pulumi's state by hand.
+    """What still exists after a removal. `own`: the environment's, which should be gone. `others`: of no environment;
+    `added`: those of them that were made after the environment. `unseen`: kinds that could not be listed. `secrets`: of
+    protected environments. `retained`: declared so, or removed from Pulumi's state by hand.
     """
 
     own: list[Item]
@@ -47,7 +46,7 @@ class Left:
 
 
 def record_existing(target: Target) -> None:
-    """Note what there is before an environment is made."""
+    """Record the account's resources before an environment is made."""
     names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
     atomic.write(_memory(target), json.dumps(sorted(names)))
 
@@ -55,8 +54,9 @@ def record_existing(target: Target) -> None:
 def look(
     target: Target, keeps_secrets: bool = False, adopted: Collection[str] = (), retained: tuple[Unmanaged, ...] = ()
 ) -> Left:
-    """What the environment has left in the account, once what goes by itself has gone. `adopted` buckets were never its
-    own, though they may be called or tagged like it; what is `kept` stays on purpose.
+    """The leftovers of an environment; waits up to `pace.gone` for dependent resources to disappear.
+
+    `adopted`: buckets that are not its own, though they may have its name or tag.
     """
     names = {name for one in retained for name in one.names}
     whole = target.owns_account
@@ -78,7 +78,7 @@ def look(
 
 
 def raise_if_any(target: Target, left: Left) -> None:
-    """Raise HerdError that names what is left, if anything is."""
+    """Raise HerdError that names the environment's leftovers, if there are any."""
     if not left.own:
         return
     again = f"herd down {' '.join(target.option)}"
@@ -96,7 +96,7 @@ def raise_if_any(target: Target, left: Left) -> None:
 
 
 def clear_files(target: Target) -> None:
-    """Remove the files of an environment that is gone: its staged images; Pulumi's history, backups and locks of it."""
+    """Remove the files of a removed environment: build contexts of its images; Pulumi's history, backups and locks."""
     backend = target.checkout.pulumi / ".pulumi"
     project = target.checkout.project
     _memory(target).unlink(missing_ok=True)
@@ -110,9 +110,9 @@ def clear_files(target: Target) -> None:
 
 
 def files(checkout: Checkout) -> list[str]:
-    """What is below `.herd/` that should have gone with the last environment; paths relative to it.
+    """Files below `.herd/` that should be gone after the last environment; paths relative to it.
 
-    Staged images of others than local environments may stay: a preview of one on AWS or `herd check` made them.
+    Build contexts of stacks on AWS may stay: a preview or `herd check` made them.
     """
     paths = [
         path

@@ -1,6 +1,5 @@
-"""The local cloud and the stack in it, beside the update itself: ready before it, settled after it, at rest at the end.
-
-On AWS there is nothing of the kind to do: there these steps are empty.
+"""Steps around an update of a local stack: start the local cloud and prepare the stack before it, sweep after it, stop
+the local cloud with the last environment. On AWS these steps do nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from herd.targets.local import LocalTarget
 from herd.targets.target import Target
 
 AGAIN = "`herd up` makes them again"
-"""What becomes of what the local cloud has lost, where nothing is done about it now."""
+"""End of the message about lost resources, for commands that do not make them again themselves."""
 
 
 @singledispatch
 def prepare(target: Target, then: str = AGAIN) -> None:
-    """The local cloud, and a stack in a state that an engine can start from.
+    """Start the local cloud, and prepare the stack so that an engine can use it.
 
-    `then` says what becomes of what the local cloud has lost.
+    `then`: end of the message about lost resources.
     """
 
 
@@ -41,14 +40,14 @@ def _(target: LocalTarget, then: str = AGAIN) -> None:
 
 
 def prepare_locked(target: Target) -> None:
-    """`prepare`, once whoever is at work on the environment has ended."""
+    """`prepare`, holding the environment's lock."""
     with target.locked():
         prepare(target)
 
 
 @singledispatch
 def settle(target: Target) -> None:
-    """After an update that went well: nothing is left of earlier ones, and nothing counts as lost."""
+    """After a successful update: remove orphans of interrupted updates, and record the count of losses."""
 
 
 @settle.register
@@ -58,34 +57,34 @@ def _(target: LocalTarget) -> None:
 
 
 def settle_lock(target: LocalTarget) -> None:
-    """Remove the engine's lock that a killed update has left."""
+    """Remove Pulumi's lock that a killed update has left."""
     if lock.settle(target):
         console.note("an earlier update was killed; its lock is removed")
 
 
 def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
-    """The local cloud of the target's checkout, if it is not running; `anywhere`: also at another port."""
+    """Start the local cloud of the target's checkout; `anywhere`: at another port if its own is taken."""
     with console.step("starting the local cloud", quiet=True) as step:
-        # Also where it seems to run: another command may be about to stop it.
+        # Also if it answers: another command may be stopping it.
         step.result = local_cloud.start(target.checkout, anywhere).endpoint
 
 
 def _prepare_stack(target: LocalTarget, then: str) -> None:
-    """Make the stack if there is none, and forget one whose resources went with an earlier local cloud.
+    """Make the stack if there is none, and forget one whose local cloud no longer exists.
 
-    Where the cloud may have lost something the engine looks first; `then` says what becomes of what is lost.
+    After losses, the next update refreshes first. `then`: end of the message about lost resources.
     """
     settle_lock(target)
     if target.state_file.exists() and losses.is_another_cloud(target):
         aside = _set_state_aside(target)
         console.note(
-            "the local cloud was restarted and has lost what it held: making the environment again "
-            f"(Pulumi's state of before: {aside})"
+            "the local cloud was restarted without its state: making the environment again "
+            f"(Pulumi's state from before: {aside})"
         )
         forget(target)
     if not target.state_file.exists():
         leftovers.record_existing(target)
-        # First: an engine that finds the new state would be right to say that nothing is in it.
+        # Before the new, empty state exists: resources without any state are adopted by the next update.
         unmanaged.adopt_resources(target)
         Engine(target).init(target.checkout.pulumi)
         losses.record(target, target.cloud.losses)
@@ -95,19 +94,19 @@ def _prepare_stack(target: LocalTarget, then: str) -> None:
     losses.record(target)
     if pending := target.pending:
         names = ", ".join(urn.rsplit("::", 1)[-1] for urn in pending)
-        with console.step(f"an earlier update was killed in the middle of {names}: looking how that ended"):
+        with console.step(f"an earlier update was killed during {names}: refreshing the state"):
             Engine(target).forget_pending()
 
 
 def _set_state_aside(target: LocalTarget) -> Path:
-    """Keep what Pulumi's state said: who puts the local cloud's files back needs it too."""
+    """Keep a copy of Pulumi's state, for a person who restores the local cloud's files; its folder."""
     aside = target.checkout.folder("pulumi", time.strftime("set-aside-%Y%m%d-%H%M%S"))
     shutil.copy2(target.state_file, aside / target.state_file.name)
     return aside
 
 
 def forget(target: LocalTarget) -> None:
-    """Remove the stack from the state backend, whatever it lists: its resources have gone."""
+    """Remove the stack's files from the state backend; its resources no longer exist."""
     for file in target.state_file.parent.glob(f"{target.name}.json*"):
         file.unlink()
     losses.forget(target)
@@ -123,7 +122,7 @@ def environments(checkout: Checkout) -> list[str]:
 
 
 def start_to_take_down(target: LocalTarget) -> None:
-    """Start the local cloud. Where a part of it is lost that nobody else needs, the rest is enough to take down."""
+    """Start the local cloud for `herd down`; without a lost part of its state, if no other environment exists."""
     try:
         start_cloud(target, anywhere=True)
     except local_cloud.Lost as lost:
@@ -135,28 +134,33 @@ def start_to_take_down(target: LocalTarget) -> None:
 
 
 def stop_when_empty(checkout: Checkout, left: Left | None) -> None:
-    """Stop the local cloud when it has nothing more to hold, and see that nothing of it is left."""
+    """Stop the local cloud if no environment, secret or other resource is left in it, and check for leftovers.
+
+    Raises HerdError that names processes, files or a port that are left.
+    """
     if left and left.added:
         things = "\n".join(f"    {item}" for item in left.added)
-        console.note(f"not removed, because no environment made it:\n{things}")
+        console.note(f"not removed, because they belong to no environment:\n{things}")
     with local_cloud.start_lock(checkout):
         if environments(checkout) or environment_lock.holders(checkout):
             _leave_foreign_port(checkout)
             return
         if left and left.retained:
-            console.note("the local cloud stays up, for what no state of Pulumi's names; `herd stop` stops it")
+            console.note("the local cloud stays up, because it holds retained resources; `herd stop` stops it")
             return
         if left and left.secrets:
-            console.note("the local cloud stays up, for the secrets of protected environments; `herd stop` stops it")
+            console.note(
+                "the local cloud stays up, because it holds secrets of protected environments; `herd stop` stops it"
+            )
             return
         if left and left.others:
-            console.note("the local cloud stays up, for what no environment made; `herd stop` stops it")
+            console.note("the local cloud stays up, because it holds resources of no environment; `herd stop` stops it")
             return
         cloud = local_cloud.running(checkout)
         if others := _others(cloud):
             console.note(
-                f"the local cloud stays up: it holds resources of {', '.join(others)}, whose state is not in "
-                f"{checkout.pulumi} any more; put that back, or remove them with `herd down -e NAME`"
+                f"the local cloud stays up: it holds resources of {', '.join(others)}, whose state is no longer in "
+                f"{checkout.pulumi}; put that back, or remove them with `herd down -e NAME`"
             )
             return
         with console.step("stopping the local cloud", quiet=True):
@@ -178,13 +182,13 @@ def stop_when_empty(checkout: Checkout, left: Left | None) -> None:
 
 
 def _others(cloud: local_cloud.LocalCloud | None) -> list[str]:
-    """Environments of which the local cloud has resources: their state may be missing, they are not."""
+    """Environments that have resources in the local cloud, whether or not they have a state file."""
     stacks: dict[str, int] = cloud.ask({"do": "status"}).get("stacks", {}) if cloud else {}
     return sorted(name.rpartition("/")[2] for name, count in stacks.items() if count)
 
 
 def _leave_foreign_port(checkout: Checkout) -> None:
-    """End a local cloud that had to start at another port: the addresses of what is still up contain its own."""
+    """Stop a local cloud that runs at another port than its own, which is in the addresses of its environments."""
     cloud, own = local_cloud.running(checkout), local_cloud.port(checkout)
     if cloud and cloud.port != own and not environment_lock.holders(checkout):
         local_cloud.stop(checkout)

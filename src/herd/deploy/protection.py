@@ -1,4 +1,4 @@
-"""Taking down a protected environment: say what goes and what stays, have its name typed, turn the protection off."""
+"""`herd down` of a protected environment: list what is removed, ask for its name, turn the protection off."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GUARDS = {
     "aws:s3:Bucket": ("forceDestroy", True),
     "aws:ecr:Repository": ("forceDelete", True),
 }
-"""By type, the property that keeps a resource from being deleted, and the value with which it can be."""
+"""Type -> the property that prevents its deletion, and the value that allows it."""
 
 ADOPTED = {
     "data_bucket": "the data bucket",
@@ -35,12 +35,12 @@ ADOPTED = {
     "dns_zone": "the DNS zone",
     "certificate": "the certificate",
 }
-"""What an environment may have adopted, by setting, in words."""
+"""Setting -> the resource that an environment adopts by it, in words."""
 
 
 @dataclass(frozen=True)
 class ManagedResource:
-    """A resource as Pulumi's state has it."""
+    """A resource in Pulumi's state."""
 
     type: str
     name: str
@@ -54,7 +54,7 @@ class ManagedResource:
 
 
 def adopted_buckets(target: Target) -> frozenset[str]:
-    """Buckets that it uses and did not make: they stay. As deployed, else as its file says."""
+    """Names of adopted buckets, which stay. As deployed, else as the settings file says."""
     if target.deployed:
         adopted: Mapping[str, Any] = target.deployed.adopted
     else:
@@ -67,7 +67,7 @@ def adopted_buckets(target: Target) -> frozenset[str]:
 
 
 def resources_of(target: Target) -> list[ManagedResource]:
-    """Everything that the environment's state lists, without components and providers."""
+    """The resources in the environment's state, without components and providers."""
     resources = []
     for entry in target.state_resources():
         type_, name = type_and_name(entry["urn"])
@@ -77,7 +77,7 @@ def resources_of(target: Target) -> list[ManagedResource]:
 
 
 def approve(target: Target, resources: list[ManagedResource], confirmed: str | None) -> None:
-    """Say what taking it down means and have the environment's name typed. Raises HerdError if it is not."""
+    """Print what the removal means and ask for the environment's name. Raises HerdError if it is not typed."""
     if confirmed is not None and confirmed != target.name:
         raise WrongInput(f"--confirm {confirmed}: this environment is called {target.name}; nothing was done")
     target.announce()
@@ -94,7 +94,7 @@ def approve(target: Target, resources: list[ManagedResource], confirmed: str | N
 
 
 def explain(target: Target, resources: list[ManagedResource]) -> list[str]:
-    """What taking it down removes, what is lost with that, what is turned off before, what stays."""
+    """Lines for a person: what is removed, what is lost with it, which protection is turned off, what stays."""
     lines = [f"{target.name} is protected. Taking it down removes all of its {len(resources)} resources, and with them"]
     counted = Counter(resource.type for resource in resources if resource.type in LOST)
     for type_, count in sorted(counted.items()):
@@ -112,8 +112,8 @@ def explain(target: Target, resources: list[ManagedResource]) -> list[str]:
 
 @contextlib.contextmanager
 def unprotected_settings(target: Target) -> Iterator[Path]:
-    """A copy of the stack's settings in which the environment is not protected, and else as it runs: it has to go also
-    where its file by now asks for what no running environment can be given.
+    """A temporary copy of the stack's settings, unprotected, with the values it was deployed with: its file may have
+    changes since then that a running environment refuses.
     """
     import yaml
 

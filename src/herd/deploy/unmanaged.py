@@ -1,9 +1,9 @@
-"""What a local cloud holds of an environment that no state of Pulumi's names.
+"""Resources in the local cloud that Pulumi's state does not know.
 
-An update that was killed leaves what no state ever named: the next one takes it up, and what the files do not declare
-any more is swept. What was retained (`retain_on_delete`) or removed from the state by hand is a person's decision, as
-on AWS: it stays, also after `herd down`, until it is removed with `aws` or by `herd down --retained`. The local cloud's
-plugins tell the two apart (docs/decisions/0016).
+A killed update leaves resources that no state ever had: the next update adopts them, and those that are no longer
+declared are swept. Resources that were retained (`retain_on_delete`) or removed from the state by hand are a person's
+decision, as on AWS: they stay, also after `herd down`, until `aws` or `herd down --retained` removes them. The local
+cloud's plugins distinguish the two (docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from herd.targets.local_cloud import LocalCloud
 from herd.targets.target import DEFAULT
 
 SWEEP_SECONDS = 600.0
-"""A bucket with many objects takes its time."""
+"""Time limit of a sweep: a bucket with many objects takes long."""
 
 
 @dataclass(frozen=True)
 class Unmanaged:
-    """One resource that exists and belongs to nobody. `stack` is `project/environment`; `names`: its id and its ARN."""
+    """A resource that was retained or removed from the state. `stack`: `project/environment`; `names`: id and ARN."""
 
     stack: str
     urn: str
@@ -34,13 +34,13 @@ class Unmanaged:
 
 
 def all_of(cloud: LocalCloud) -> tuple[Unmanaged, ...]:
-    """What a local cloud holds for nobody, of all environments."""
+    """The retained resources of all environments in a local cloud."""
     entries = cloud.ask({"do": "unowned"}, SWEEP_SECONDS)["unowned"]
     return tuple(Unmanaged(one["stack"], one["urn"], (one["id"], one["identity"])) for one in entries)
 
 
 def sweep(target: LocalTarget, retained: bool = False) -> None:
-    """Remove what interrupted updates have left, and no later one took up; with `retained` also what was to stay."""
+    """Remove orphans of interrupted updates that no later update adopted; with `retained` also retained resources."""
     request = {"do": "sweep", "project": target.checkout.project, "stack": target.name, "released": retained}
     swept = target.cloud.ask(request, SWEEP_SECONDS)["removed"]
     if swept:
@@ -49,7 +49,7 @@ def sweep(target: LocalTarget, retained: bool = False) -> None:
 
 
 def tidy(target: LocalTarget) -> None:
-    """Sweep after an update that went well. What is still in use waits for the next one."""
+    """Sweep after a successful update. Resources that are still in use are left for the next update."""
     try:
         sweep(target)
     except HerdError as error:
@@ -57,7 +57,7 @@ def tidy(target: LocalTarget) -> None:
 
 
 def mention(kept: tuple[Unmanaged, ...], target: LocalTarget) -> None:
-    """Say what of an environment stays, and how it goes."""
+    """Print which resources of an environment were retained, and how to remove them."""
     mine = [one for one in kept if one.stack == f"{target.checkout.project}/{target.name}"]
     if mine:
         again = "herd down --retained" + ("" if target.name == DEFAULT else f" -e {target.name}")
@@ -68,10 +68,10 @@ def mention(kept: tuple[Unmanaged, ...], target: LocalTarget) -> None:
 
 
 def adopt_resources(target: LocalTarget) -> None:
-    """Where a stack's whole state is lost and the local cloud still holds what it had, let the next update have it."""
+    """Where a stack's state file is lost, let the next update adopt the resources that the local cloud still has."""
     request = {"do": "take-up", "project": target.checkout.project, "stack": target.name}
     if taken := target.cloud.ask(request)["taken"]:
         console.note(
             f"Pulumi's state of {target.name} is gone, and the local cloud holds {len(taken)} resources that it named: "
-            "those that the files declare are taken up again"
+            "those that the files declare are adopted"
         )

@@ -1,4 +1,4 @@
-"""Bringing an environment up, and what would change if it were: check, deploy, wait for services, start first runs."""
+"""`herd up` and `herd preview`: check the files, deploy, wait for services, start first runs."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Review:
-    """What a preview has to show: the plan, which services are to be public, whose review is due."""
+    """The result of a preview: the plan, names of services with public access, review dates that are near or past."""
 
     plan: Plan
     public_services: frozenset[str]
     due: tuple[review_dates.Review, ...]
 
 
-class Unfit(HerdError):
-    """What would change cannot be done; `review` has what is known of it all the same."""
+class PreviewFailed(HerdError):
+    """The preview failed; `review` has what is known of the plan."""
 
     def __init__(self, message: str, review: Review) -> None:
         super().__init__(message)
@@ -41,10 +41,10 @@ class Unfit(HerdError):
 
 
 def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
-    """Check, start the local cloud, deploy, wait for services, first runs, addresses.
+    """Check the files, start the local cloud, deploy, wait for services, follow first runs, print addresses.
 
-    With `expected`, a list that `preview` saved, only if that is still what would change. Raises HerdError when any
-    of it failed.
+    `run`: start what has never succeeded. `yes`: do not ask. `expected`: a list that `herd preview --save` wrote;
+    nothing is deployed if the plan differs from it. Raises HerdError if any step fails.
     """
     specs = look_over(target)
     if expected is not None:
@@ -54,7 +54,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         engine = Engine(target)
         target.announce()
         if expected is not None or target.is_shared:
-            # Where it costs money and others work on it, a person sees first what would change.
+            # On AWS, where it costs money and others use it, the plan is shown and confirmed first.
             planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
             show_changes(planned)
             if expected is not None:
@@ -65,13 +65,12 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         show_changes(changes)
         local_stack.settle(target)
         if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
-            console.note(f"made again, because they were gone: {losses.listed(again)}")
-        # What was exported may have changed with the update.
+            console.note(f"made again, because they were missing: {losses.listed(again)}")
         target.forget_exports()
-        # Services come up while the first run is on its way: they do not need its results to start.
+        # Before waiting for services, which do not need the first run's results to start.
         started = _start_first_runs(target, specs) if run else []
         problems = [*services.wait(target), *secret_store.use_key(target)]
-    # Others may change it while this one looks on.
+    # Without the lock: other commands may change the environment while this one follows the runs.
     if started:
         _follow(target, started)
     failed = [describe(entry) for following in started for entry in following.failed]
@@ -82,11 +81,11 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
     for line in review_dates.summary(review_dates.due(specs)):
         console.note(f"! {line}", style="red")
     if problems or failed:
-        raise HerdError("\n".join(["the environment is up, but not everything in it is well:", *problems, *failed]))
+        raise HerdError("\n".join(["the environment is up, with failures:", *problems, *failed]))
 
 
 def preview(target: Target) -> Review:
-    """What `up` would do."""
+    """The plan of `herd up`. Raises PreviewFailed with what is known of it."""
     specs = look_over(target)
     local_stack.prepare_locked(target)
     public = frozenset(name for name, service in specs.services.items() if service.access == "public")
@@ -97,12 +96,12 @@ def preview(target: Target) -> Review:
     try:
         Engine(target).preview(review.plan)
     except HerdError as error:
-        raise Unfit(str(error), review) from None
+        raise PreviewFailed(str(error), review) from None
     return review
 
 
 def look_over(target: Target) -> Specs:
-    """Read the team's files and the calendar, and say whose review is due soon or overdue: its schedule will be off."""
+    """Read and check the workloads' settings; print review dates that are near or past, and set `target.expired`."""
     specs = team_files.load(target.checkout, target.name)
     for review in review_dates.due(specs):
         console.note(f"! {review}", style="red" if review.expired else "yellow")
@@ -111,7 +110,7 @@ def look_over(target: Target) -> Specs:
 
 
 def show_changes(changes: Changes) -> None:
-    """The changes on stdout, what the program and the engine said on stderr."""
+    """Print the changes to stdout, messages of the program and the engine to stderr."""
     for line in changes.lines():
         console.say(line)
     for message in changes.messages:
@@ -121,7 +120,7 @@ def show_changes(changes: Changes) -> None:
 
 
 def _known(target: Target) -> frozenset[tuple[str, str, str]]:
-    """What a change of a resource would be called that Pulumi's state has, and that has to be made all the same."""
+    """Sign, type and name that a change has which creates a resource although Pulumi's state has it: it was lost."""
     names = (type_and_name(resource["urn"]) for resource in target.state_resources())
     return frozenset(("+", short(type_), name) for type_, name in names)
 
@@ -129,7 +128,7 @@ def _known(target: Target) -> frozenset[tuple[str, str, str]]:
 def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
     """Start each pipeline, and each job outside of one, that has never succeeded and does not run now.
 
-    Also what has expired: somebody is there, and without its results others cannot be what they are to be.
+    Expired workloads too: a person is present, and other workloads need their results.
     """
     exports = target.exports
     expired = set(review_dates.expired(specs))
@@ -153,7 +152,7 @@ def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
 
 def _mention_expired(names: set[str]) -> None:
     if names:
-        console.note(f"{', '.join(sorted(names))}: started this once although expired, because of what never succeeded")
+        console.note(f"{', '.join(sorted(names))}: expired, and started this once because it has never succeeded")
 
 
 def _follow(target: Target, started: list[Following]) -> None:
@@ -167,7 +166,7 @@ def _follow(target: Target, started: list[Following]) -> None:
 
 
 def _mention_failing(target: Target, started: list[Following]) -> None:
-    """Say what has been failing since before: that this update went well must not hide it."""
+    """Print which workloads were failing before this update, which a successful update would hide."""
     shown = {name for following in started for name in following.machines}
     for workload in status.collect(target):
         if workload.state == "failing" and workload.last_run and workload.name not in shown:

@@ -1,1 +1,1 @@
-"""What may be broken on this machine, in this checkout or in an AWS account, and its repair."""
+"""`herd doctor`: checks of this machine, this checkout and an AWS account, and their repairs."""

@@ -1,7 +1,7 @@
-"""What `herd doctor --aws` looks at before a stack meets its account: who one is there, where, what would be missing.
+"""`herd doctor --aws`: checks of an AWS account before a stack is deployed: credentials, region, quotas, definitions.
 
-Nothing is changed and nothing is needed but permissions to read. What may not be read is said, and is no error: the
-role that deploys may well be allowed to do it.
+It changes nothing and needs permissions to read only. What may not be read is a note and no error, because the role
+that deploys may have more permissions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MANAGED = "https://docs.aws.amazon.com/servicequotas/latest/userguide/request-qu
 
 @dataclass(frozen=True)
 class Quota:
-    """A limit of the account that an environment counts towards. Source: the service's endpoints-and-quotas page."""
+    """A quota of the account: name, service code and quota code of Service Quotas. Source: AWS's endpoints-and-quotas
+    page of the service.
+    """
 
     what: str
     service: str
@@ -38,7 +40,10 @@ ADDRESSES = Quota("Elastic IP addresses", "ec2", "L-0263D0A3")
 
 
 class Account:
-    """The account that a stack's file names, seen with the credentials that are here."""
+    """The account of a stack's settings file, and the stack's workloads; clients with this machine's credentials.
+
+    Raises WrongInput for a stack without a file.
+    """
 
     def __init__(self, target: AwsTarget) -> None:
         if not (target.checkout.root / f"Pulumi.{target.name}.yaml").exists():
@@ -48,7 +53,7 @@ class Account:
         self.settings = team_files.settings(target.checkout, target.name)
         self.region = str(stack_config.values(target.checkout, target.name).get("aws:region") or "")
         if self.region:
-            # As the file says: Pulumi, which would be asked otherwise, may have no login yet.
+            # From the file, because Pulumi may have no login yet.
             target.region = self.region
         self.specs = team_files.load(target.checkout, target.name)
 
@@ -64,7 +69,7 @@ Check = Callable[[Account], Finding]
 
 
 def run_checks(target: AwsTarget) -> list[Finding]:
-    """Everything, in the order in which one thing needs the other; nothing more where nobody is signed in."""
+    """All checks in order; without a region or credentials the rest is left out."""
     account = Account(target)
     first = _region(account)
     if not first.good:
@@ -81,7 +86,7 @@ def _run_check(what: str, check: Callable[[Account], Finding], account: Account)
     try:
         return check(account)
     except (BotoCoreError, ClientError) as error:
-        return Finding(what, True, f"could not be looked at: {_reason(error)}", note=True)
+        return Finding(what, True, f"could not be checked: {_reason(error)}", note=True)
 
 
 def _reason(error: Exception) -> str:
@@ -101,7 +106,7 @@ def _credentials(account: Account) -> Finding:
         identity = account.client("sts").get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         advice = f"sign in first (`aws sso login`, AWS_PROFILE): {error}"
-        return Finding("credentials", False, "none that AWS knows", advice)
+        return Finding("credentials", False, "none, or AWS rejected them", advice)
     wanted = str(account.settings.get("account") or "")
     state = f"{identity['Arn']} in account {identity['Account']}"
     if not wanted:
@@ -111,7 +116,7 @@ def _credentials(account: Account) -> Finding:
 
 
 def _engine(account: Account) -> Finding:
-    """Pulumi itself: who runs the program, and whether its plugins are there or have to be downloaded."""
+    """Pulumi: its language host, and whether its plugins are installed or have to be downloaded."""
     pulumi = pulumi_cli.find(account.target.checkout.cache)
     if pulumi is None:
         return Finding("Pulumi", True, "none; `make tools` builds it, once", note=True)
@@ -155,7 +160,7 @@ def _public_access(account: Account) -> Finding:
 
 
 def _state_machines(account: Account) -> Finding:
-    """Asks Step Functions about each definition that `herd up` would make."""
+    """Let Step Functions validate each definition that `herd up` would deploy."""
     identity = account.client("sts").get_caller_identity()
     partition, number = str(identity["Arn"]).split(":")[1], str(identity["Account"])
     checkout, name = account.target.checkout, account.target.name
@@ -192,7 +197,7 @@ def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Acc
 
 
 def _vcpus(hardware: str) -> Callable[[Account], float]:
-    """If all jobs with all their items, and all copies of services, ran at once."""
+    """vCPUs on this hardware if all jobs with all their items, and all copies of services, ran at the same time."""
 
     def needed(account: Account) -> float:
         specs = account.specs
@@ -205,7 +210,7 @@ def _vcpus(hardware: str) -> Callable[[Account], float]:
 
 
 def _balancers_needed(account: Account) -> float:
-    """One for the world, one for the environment's network; each if a service needs it."""
+    """One internet-facing and one internal load balancer, each if a service needs it."""
     return float(len({spec.access == "internal" for spec in account.specs.services.values()}))
 
 
@@ -214,13 +219,13 @@ def _network_needed(account: Account) -> float:
 
 
 def _addresses_needed(account: Account) -> float:
-    """The NAT gateway's: zones share it."""
+    """One for the NAT gateway, which all zones share."""
     nat = account.setting("network", "public", "nat") == "nat" and not account.settings.get("vpc")
     return 1.0 if nat else 0.0
 
 
 def _nothing(account: Account) -> float:
-    """What runs elsewhere in the account is not counted: tasks come and go."""
+    """Zero: tasks of others in the account are not counted, because they change all the time."""
     return 0.0
 
 

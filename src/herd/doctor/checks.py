@@ -1,5 +1,4 @@
-"""What `herd doctor` looks at on this machine; the states that a checkout may be broken in are in
-`herd.doctor.local_state`."""
+"""The checks of `herd doctor` on this machine; those of the checkout's state are in `herd.doctor.local_state`."""
 
 from __future__ import annotations
 
@@ -19,13 +18,13 @@ from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
 
 
 def run_checks() -> list[Finding]:
-    """Everything, in the order in which one thing needs the other. Changes nothing."""
+    """All checks, in the order in which they depend on each other. Changes nothing."""
     checkout = find_checkout()
     return [look(checkout) for look in CHECKS]
 
 
 def fix(findings: list[Finding]) -> list[str]:
-    """Repair what can be repaired without losing anything; a line for each thing that was done, or why not."""
+    """Run the repairs, which lose no data; a line for each, with what was done or why it failed."""
     done = []
     for finding in findings:
         if finding.good or finding.repair is None:
@@ -44,9 +43,9 @@ def _python(checkout: Checkout) -> Finding:
 
 def _packages(checkout: Checkout) -> Finding:
     lock, installed = checkout.root / LOCK, checkout.root / ".venv" / LOCK
-    if lock.is_file():  # a project that has Herd from wheels: its Makefile installs, and keeps what it installed
+    if lock.is_file():  # a project that has Herd from wheels: its Makefile installs, and keeps a copy of the lock
         if (checkout.root / UNDER_WAY).exists():
-            return Finding("packages", False, "an upgrade was cut short", "`herd upgrade` finishes it")
+            return Finding("packages", False, "an upgrade was interrupted", "`herd upgrade` finishes it")
         good = installed.is_file() and installed.read_bytes() == lock.read_bytes()
         return Finding("packages", good, "as locked" if good else f"not as {LOCK} says", "`make tools` installs them")
     good = packages.is_current(checkout.root, packages.RUN)

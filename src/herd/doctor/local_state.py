@@ -1,6 +1,7 @@
-"""The states in which a kill, a full disk or a stranger may leave a checkout: recognised, explained, repaired if safe.
+"""Checks of a checkout's state after a kill, a full disk or another program, and repairs where they are safe.
 
-Safe is what loses nothing and disturbs nobody at work. What would lose the local cloud's state is left to the person.
+A repair is safe if it loses no data and disturbs no other command. What would lose the local cloud's state is left to
+the person.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ GRACE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `advice` is given when it is not good; `repair` says what it did.
+    """The result of one check. `what`: its subject; `state`: in words; `advice`: what to do if it is not `good`.
 
-    A `note` is good enough, yet worth a word.
+    `repair`: repairs it and returns what it did. `note`: good, but shown with a mark.
     """
 
     what: str
@@ -45,7 +46,7 @@ class Finding:
 
 
 def stack_settings(checkout: Checkout) -> Finding:
-    """The tracked settings of the default environment."""
+    """Whether the tracked settings of the default environment exist."""
     path = checkout.root / f"Pulumi.{DEFAULT}.yaml"
     if path.exists():
         return Finding("stack settings", True, path.name)
@@ -61,24 +62,26 @@ def stack_settings(checkout: Checkout) -> Finding:
 
 
 def cloud(checkout: Checkout) -> Finding:
-    """The local cloud's process, and whether `endpoint.json` tells the truth of it."""
+    """Whether the local cloud's process answers, and whether `endpoint.json` is its own."""
     what = "local cloud"
     if running := local_cloud.running(checkout):
         status = running.ask({"do": "status"})
         return Finding(what, True, f"{running.endpoint}, process {running.pid}, {status.get('memory_mb', '?')} MB")
     file = checkout.cloud / "endpoint.json"
     if holder := _holder(checkout.cloud / "lock"):
-        advice = "wait a moment; if it stays so, `herd up` ends it, even a suspended one, and brings back what it held"
+        advice = (
+            "wait a moment; if it stays so, `herd up` ends it, even a suspended one, and restarts it with its state"
+        )
         return Finding(what, False, f"process {holder} does not answer", advice)
     if not file.exists():
         return Finding(what, True, "not running; `herd up` starts it")
 
     def clear() -> str:
         file.unlink(missing_ok=True)
-        return "endpoint.json is removed; `herd up` starts it with what it held"
+        return "endpoint.json is removed; `herd up` starts it with its state"
 
     if _answers_for_another(file):
-        state = "endpoint.json leads to the local cloud of another checkout, of which this one is a copy"
+        state = "endpoint.json is that of another checkout, of which this one is a copy"
         advice = f"`herd doctor --fix`; for an environment of its own also remove {checkout.state}"
         return Finding(what, False, state, advice, clear)
     pid = _read(file).get("pid", "?")
@@ -86,7 +89,7 @@ def cloud(checkout: Checkout) -> Finding:
 
 
 def port(checkout: Checkout) -> Finding:
-    """The port that addresses contain, when the local cloud does not hold it."""
+    """Whether the local cloud's port, which is in all addresses, is free while it does not run."""
     file = checkout.cloud / "port"
     if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") or not file.exists():
         return Finding("port", True, "the local cloud's own" if file.exists() else "chosen at the first start")
@@ -117,7 +120,7 @@ def port(checkout: Checkout) -> Finding:
 
 
 def credentials(checkout: Checkout) -> Finding:
-    """Your key for the local cloud."""
+    """Whether the person's key for the local cloud can be read."""
     from localcloud.config import LocalCloudError
     from localcloud.credentials import kept_root
 
@@ -129,7 +132,7 @@ def credentials(checkout: Checkout) -> Finding:
 
 
 def kept_state(checkout: Checkout) -> Finding:
-    """What the local cloud keeps between its starts."""
+    """Whether the state of a stopped local cloud can be read."""
     what = "kept state"
     if local_cloud.running(checkout) or not local_cloud.has_state(checkout):
         return Finding(what, True, "in use" if local_cloud.has_state(checkout) else "none")
@@ -141,7 +144,7 @@ def kept_state(checkout: Checkout) -> Finding:
 
 
 def processes(checkout: Checkout) -> Finding:
-    """Tasks that a killed local cloud has left running."""
+    """Processes of tasks that a killed local cloud has left running."""
     what = "processes"
     left = [] if local_cloud.running(checkout) or _holder(checkout.cloud / "lock") else list(_tasks(checkout))
     if not left:
@@ -157,19 +160,19 @@ def processes(checkout: Checkout) -> Finding:
         return f"{len(left)} ended"
 
     numbers = ", ".join(str(process.pid) for process in left)
-    return Finding(what, False, f"tasks of a local cloud that is dead: {numbers}", "`herd doctor --fix` ends them", end)
+    return Finding(what, False, f"tasks of a local cloud that ended: {numbers}", "`herd doctor --fix` ends them", end)
 
 
 def locks(checkout: Checkout) -> Finding:
-    """Pulumi's locks of engines that were killed."""
+    """Whether locks of engines are left that were killed, or that run on another machine."""
     held = [lock for name in _lock_names(checkout) for lock in read_locks(LocalTarget(checkout, name))]
     dead = [lock for lock in held if lock.is_dead]
     foreign = [lock for lock in held if lock not in dead and lock.host != socket.gethostname()]
     if foreign and not dead:
         holders = "; ".join(map(str, foreign))
         files = shlex.join(str(lock.file) for lock in foreign)
-        advice = f"if it is not at work any more (or this machine had another name then): rm {files}"
-        return Finding("locks", False, f"held from another machine, where nobody can look: {holders}", advice)
+        advice = f"if that engine does not run any more (or this machine had another name then): rm {files}"
+        return Finding("locks", False, f"held from another machine, which cannot be checked: {holders}", advice)
     if not dead:
         return Finding("locks", True, f"held by {held[0]}" if held else "none")
 
@@ -183,10 +186,10 @@ def locks(checkout: Checkout) -> Finding:
 
 
 def pending(checkout: Checkout) -> Finding:
-    """Resources of which Pulumi does not know whether they were made."""
+    """Whether Pulumi's state can be read, and has pending operations of a killed update."""
     resources = []
     if trouble := pulumi_env.lost_passphrase(checkout):
-        return Finding("Pulumi's state", False, "cannot be opened", trouble)
+        return Finding("Pulumi's state", False, "cannot be decrypted", trouble)
     for name in _stacks(checkout):
         try:
             resources += [f"{name}: {urn.rsplit('::', 1)[-1]}" for urn in LocalTarget(checkout, name).pending]
@@ -194,29 +197,29 @@ def pending(checkout: Checkout) -> Finding:
             return Finding("Pulumi's state", False, f"that of {name} cannot be read", str(error))
     if not resources:
         return Finding("Pulumi's state", True, "whole" if any(_stacks(checkout)) else "none")
-    state = f"an update was killed in the middle of {', '.join(resources)}"
-    return Finding("Pulumi's state", False, state, "`herd up` looks how that ended, and goes on")
+    state = f"an update was killed during {', '.join(resources)}"
+    return Finding("Pulumi's state", False, state, "`herd up` refreshes them and continues")
 
 
 def unmanaged_resources(checkout: Checkout) -> Finding:
-    """What exists in the local cloud and no state of Pulumi's names."""
+    """Resources in the local cloud that Pulumi's state does not know: retained, or removed from it by hand."""
     what = "unmanaged"
     running = local_cloud.running(checkout)
     if running is None:
-        return Finding(what, True, "seen when the local cloud runs" if local_cloud.has_state(checkout) else "none")
+        return Finding(what, True, "known while the local cloud runs" if local_cloud.has_state(checkout) else "none")
     resources = unmanaged.all_of(running)
     if not resources:
         return Finding(what, True, "none")
     listed = ", ".join(f"{one} of {one.stack.rpartition('/')[2]}" for one in resources)
     state = (
-        f"retained, or removed from Pulumi's state: {listed}; `pulumi import` takes one up again, `aws` or "
+        f"retained, or removed from Pulumi's state: {listed}; `pulumi import` adopts one, `aws` or "
         "`herd down --retained` removes it"
     )
     return Finding(what, True, state, note=True)
 
 
 def half_built(checkout: Checkout) -> Finding:
-    """Images, environments and tools whose making was cut short. They are never used, and take room."""
+    """Images, virtual environments and tools whose build was interrupted. They are never used, and take disk space."""
     paths = [path for path, lock in _drafts(checkout) if not _is_held(lock)]
     if not paths:
         return Finding("half-built", True, "nothing")
@@ -232,7 +235,7 @@ def half_built(checkout: Checkout) -> Finding:
 
 
 def permissions(checkout: Checkout) -> Finding:
-    """Files with secrets are their owner's only."""
+    """Whether files with secrets are readable by their owner only."""
     files = list(private_files.exposed(checkout))
     if not files:
         return Finding("permissions", True, "secrets are readable by you only")
@@ -247,7 +250,7 @@ def permissions(checkout: Checkout) -> Finding:
 
 
 def _drafts(checkout: Checkout) -> Iterator[tuple[Path, Path]]:
-    """What is only there while it is made, and the file that its maker holds locked meanwhile."""
+    """Paths that exist only during a build, each with the file that the build holds locked."""
     images = checkout.cloud / "images" / "images"
     for path in images.glob("*.partial"):
         yield path, images / "images.lock"
@@ -267,7 +270,7 @@ def _drafts(checkout: Checkout) -> Iterator[tuple[Path, Path]]:
 
 
 def _is_held(lock: Path) -> bool:
-    """Does a living process hold this flock?"""
+    """Whether a process holds this flock."""
     try:
         with lock.open("r+") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -279,7 +282,7 @@ def _is_held(lock: Path) -> bool:
 
 
 def _holder(lock: Path) -> str:
-    """The process that holds the local cloud's home, "" if none does."""
+    """The id of the process that holds the lock of the local cloud's folder, as text; "" if it is free."""
     return (lock.read_text(errors="replace").strip() or "of unknown number") if _is_held(lock) else ""
 
 

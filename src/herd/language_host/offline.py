@@ -1,9 +1,9 @@
-"""Runs the program without an engine and without any cloud: `python -P offline.py '<what to run as JSON>' <result>`.
+"""Runs the program without an engine and without a cloud: `python -P offline.py '<settings as JSON>' <result file>`.
 
-Like `program.py` it belongs to the program's interpreter. Every resource that the program asks for is written down and
-answered as in a first preview: what only AWS can know stays unknown. Look-ups are answered as by an account in which
-everything that the settings name is there. The result is JSON, `{"resources": […], "error": null or text}`, with
-inputs as Pulumi's protocol carries them.
+Like `program.py` it runs with the program's interpreter. Every resource that the program registers is recorded and
+answered as in a first preview: outputs that only AWS can know stay unknown. Look-ups are answered as by an account that
+has everything that the settings name. The settings are `program` (its folder), `project`, `stack`, `account`, `region`
+and `vpc`. The result is JSON, `{"resources": […], "error": null or text}`, with inputs in Pulumi's wire format.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pulumi.runtime.stack import run_pulumi_func
 
 
 class Cloud(mocks.Mocks):
-    """Answers with as little as the program needs to go on."""
+    """Pulumi's mocks with the fewest outputs that the program needs."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.account, self.region, self.vpc = settings["account"], settings["region"], settings["vpc"]
@@ -46,7 +46,7 @@ class Cloud(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         asked = args.args
         name = next((str(asked[key]) for key in ("id", "name", "bucket", "arn", "repositoryName") if key in asked), "x")
-        # Whatever is looked up exists, where and as it should be.
+        # Every look-up succeeds, with a resource in this account and region.
         result = {
             "id": name,
             "arn": name if name.startswith("arn:") else f"arn:aws:x:{self.region}:{self.account}:{name}",
@@ -77,7 +77,7 @@ class Cloud(mocks.Mocks):
 
 
 class Monitor(mocks.MockMonitor):
-    """Keeps what was registered, with parents and with what each input came from."""
+    """Records the registered resources, with their parents and the dependencies of each input."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -102,7 +102,7 @@ class Monitor(mocks.MockMonitor):
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
-    """Run the program that `told` names; what it registered, and why it stopped if it did."""
+    """Run the program; the resources that it registered, and the error with which it ended, or None."""
     pulumi.runtime.set_all_config(pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env())
     cloud = Cloud(settings)
     monitor = Monitor(cloud)

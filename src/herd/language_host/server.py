@@ -34,7 +34,7 @@ OWN_PACK = Path(__file__).parents[1] / "policy"
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
-    """Answers the engine. Required plugins and packages are none on purpose: then nothing is looked up remotely."""
+    """The service that the engine calls. It requires no plugins and packages, so that the engine downloads nothing."""
 
     def __init__(self, engine: str) -> None:
         self.engine = engine
@@ -176,7 +176,7 @@ def _stream(child: subprocess.Popen[bytes]) -> Iterator[Any]:
 
 
 def serve(engine: str) -> None:
-    """Serve until the engine ends it: by a signal, or by dying without a word (then nobody else would)."""
+    """Serve until the engine ends the host by a signal, or ends itself."""
     host = LanguageHost(engine)
     server = grpc.server(ThreadPoolExecutor(8), options=NO_MESSAGE_LIMIT)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)

@@ -1,1 +1,1 @@
-"""What a pull request shows: changes, permissions, exposure; and the check of the files before it."""
+"""The review of a change: the comment on a pull request (plan, permissions, exposure, losses) and `herd check`."""

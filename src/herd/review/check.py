@@ -1,4 +1,6 @@
-"""`herd check`: the files, and the rules of policy/ over everything that they would make. No engine, no cloud."""
+"""`herd check`: validates all settings files and runs the policy rules over the declared resources, without an engine
+and without a cloud.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ PROGRAM_SECONDS = 120
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check of one environment found: lines for a person, those that refuse it apart from the rest."""
+    """The result for one environment: the number of `resources`; violations as lines, mandatory (`refused`) and
+    advisory (`advised`); `due`: review dates that are near or past.
+    """
 
     environment: str
     resources: int
@@ -42,13 +46,13 @@ class Checked:
 
 
 def environments(checkout: Checkout) -> list[str]:
-    """Those that have a file of their own, the local one first."""
+    """Names of the environments with a settings file, and the local one, which comes first."""
     named = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in checkout.root.glob("Pulumi.*.yaml")]
     return sorted({stack_config.TEMPLATE, *named}, key=lambda name: (name != stack_config.TEMPLATE, name))
 
 
 def check_environment(checkout: Checkout, environment: str) -> Checked:
-    """Settings of workloads, settings of the stack, and the rules. Raises WrongInput for a file that is wrong."""
+    """Check the settings of workloads and stack, and the rules. Raises WrongInput for a wrong settings file."""
     specs = team_files.load(checkout, environment)
     config, resources = _declared(checkout, environment, specs)
     stack = Stack(environment, checkout.project, config)
@@ -69,12 +73,12 @@ def check_environment(checkout: Checkout, environment: str) -> Checked:
 
 
 def declared(checkout: Checkout, environment: str) -> list[Resource]:
-    """What the program declares, under Pulumi's mocks. Raises WrongInput for a file that is wrong."""
+    """The resources that the program declares, under Pulumi's mocks. Raises WrongInput for a wrong settings file."""
     return _declared(checkout, environment, team_files.load(checkout, environment))[1]
 
 
 def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[str, str], list[Resource]]:
-    """The settings that the program gets, and the resources that it asks for."""
+    """The configuration that the program gets, and the resources that it declares."""
     config, secret = configuration(checkout, environment)
     config[config_key("expired")] = json.dumps(review_dates.expired(specs))
     made = _run(checkout, environment, config, secret)
@@ -84,10 +88,10 @@ def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[
 
 
 def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str], list[str]]:
-    """The settings as Pulumi hands them to a program: texts, with Pulumi.yaml's defaults where the file says nothing;
-    and which of them are encrypted, wholly or in a part.
+    """The configuration as Pulumi passes it to a program, key -> text with Pulumi.yaml's defaults; and the keys of
+    secrets.
 
-    What is encrypted cannot be read here; it is some text. So is the account of an environment that names none.
+    Encrypted values have a placeholder, because they cannot be decrypted here; so has an account that is not set.
     """
     import yaml
 
@@ -109,7 +113,7 @@ def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str],
 
 
 def _readable(value: Any) -> Any:
-    """The value with some text in place of each encrypted one, at every depth."""
+    """The value with a placeholder for each encrypted one, at every depth."""
     if isinstance(value, dict):
         if value.keys() == {"secure"}:
             return "encrypted"
@@ -118,7 +122,10 @@ def _readable(value: Any) -> Any:
 
 
 def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
-    """Run the program on its own interpreter; what it asked for."""
+    """Run the program with the checkout's interpreter; the result of `language_host/offline.py`.
+
+    Raises HerdError where it cannot be run.
+    """
     arguments = {
         "account": config[config_key("account")],
         "region": config.get("aws:region", stack_config.LOCAL_REGION),
@@ -132,7 +139,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
         variables = {
             "PULUMI_CONFIG": json.dumps(config),
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(secret),
-            # This Herd, whichever checkout the interpreter belongs to.
+            # This Herd, even if another one is installed in the interpreter's environment.
             "PYTHONPATH": str(PACKAGE.parent),
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
         }

@@ -1,7 +1,7 @@
-"""The comment on a pull request: what merging it would do to an environment, for somebody who has to approve it.
+"""The comment on a pull request: the plan of its deployment into one environment, in Markdown, for the reviewer.
 
-What needs a decision comes first; the list of all resources is folded at the end. It has no time of day and no value
-that the engine knows to be secret; the same plan gives the same text.
+Public access, losses and permissions come first; the list of all resources is folded at the end. The text depends on
+the plan only (no time of day), and has no value that the engine knows to be secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_BYTES = 65_000
 """GitHub takes 65,536 characters. Bytes are never fewer."""
 
 LIMITS = (400, 200, 100, 50, 25, 10, 5)
-"""So many entries a section has at most; fewer until the comment fits."""
+"""Most entries of a section, tried in this order until the comment fits."""
 
 VERBS = {"create": "create", "import": "import", "update": "change", "replace": "replace", "delete": "delete"}
 
@@ -54,16 +54,16 @@ TELLING = frozenset(
         "forceDestroy",
     }
 )
-"""Properties whose values say something, and are never secret."""
+"""Properties whose values are shown; none of them is ever secret."""
 
 
 def marker(environment: str) -> str:
-    """The first line, by which the comment is found again."""
+    """The first line of the comment, by which a later run identifies it."""
     return f"<!-- herd preview of {environment} -->"
 
 
 def failed(environment: str, error: object, known: str = "") -> str:
-    """The comment where something is wrong; `known` is the comment on what would change otherwise, as far as known."""
+    """The comment for a preview that failed. `known`: the comment on the plan, as far as it is known."""
     lines = [marker(environment), f"### {code(environment)} cannot be deployed like this", "", *block(str(error)), ""]
     _, _, rest = known.partition("\n")
     text = "\n".join(lines) + (f"\n{rest}" if rest else "")
@@ -71,7 +71,7 @@ def failed(environment: str, error: object, known: str = "") -> str:
 
 
 def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: Sequence[Review] = ()) -> str:
-    """The whole comment, at most as long as GitHub takes."""
+    """The comment on a plan, at most MOST_BYTES long."""
     text = ""
     for limit in LIMITS:
         text = _render(plan, public_services, reviews, limit)
@@ -81,7 +81,7 @@ def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: 
 
 
 def _cut(text: str) -> str:
-    """What is still too long with the fewest entries has enormous ones: whole lines go, from the end."""
+    """Cut lines from the end of a comment that is too long even with the fewest entries."""
     left = MOST_BYTES - 200
     kept: list[str] = []
     fence, opened = "", 0
@@ -90,7 +90,7 @@ def _cut(text: str) -> str:
         if left < 0:
             break
         kept.append(line)
-        if fence:  # foreign text, whatever it looks like
+        if fence:  # within a code block, whatever the line looks like
             fence = "" if line == fence else fence
         elif line.startswith("```"):
             fence = line.removesuffix("text")
@@ -163,7 +163,7 @@ def _finding(finding: Finding) -> str:
 
 
 def _permissions(entries: list[Permission], limit: int) -> list[str]:
-    """What existing roles may do more is a list; what new ones may do is folded: a new workload has to have some."""
+    """Permissions that existing roles gain are listed; those of new roles are folded, as each new workload has some."""
     wider = [entry for entry in entries if entry.step.operation != "create"]
     new = [entry for entry in entries if entry.step.operation == "create"]
     lines = _section("Permissions that widen", wider, _permission, limit, "🔑")

@@ -1,7 +1,4 @@
-"""What a planned change opens to everybody, what it loses, and what it permits: the questions of a reviewer.
-
-Pure functions of steps, so that a test can ask them without an engine.
-"""
+"""What a plan makes public, what it loses, and which permissions it widens. Pure functions of the plan's steps."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from herd.review.iam_changes import DOCUMENTS, UNKNOWN, Widening, widened
 BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 NARROWING = ("aws:SourceAccount", "aws:SourceArn", "aws:PrincipalOrgID", "aws:PrincipalAccount", "aws:SourceVpc")
-"""Conditions that make a policy for everybody one for few."""
+"""Condition keys that restrict a policy for principal `*` to few."""
 
 LOST = {
     "aws:s3:Bucket": "every object in it",
@@ -42,26 +39,26 @@ LOST = {
     "aws:efs:FileSystem": "every file in it",
     "aws:dynamodb:Table": "every item in it",
 }
-"""What goes with a resource, by its type. Of those that are not here nothing is lost but themselves."""
+"""Type -> what is lost with a resource. With other types nothing is lost but the resource itself."""
 
 
 @dataclass(frozen=True)
 class Permission:
-    """What becomes permitted by one document; `widenings` is None if that is known only once the update runs."""
+    """What one policy document newly permits; `widenings` is None if that is unknown before the update."""
 
     step: Step
     widenings: tuple[Widening, ...] | None
 
 
 def losses(steps: Iterable[Step]) -> Iterator[tuple[Step, str]]:
-    """Each resource that is deleted or replaced, with what is lost with it; an empty text where that is nothing."""
+    """Each resource that is deleted or replaced, with what is lost with it; "" for nothing."""
     for step in steps:
         if step.operation in ("delete", "replace"):
             yield step, LOST.get(step.type, "")
 
 
 def exposed(steps: Iterable[Step], public_services: frozenset[str] = frozenset()) -> Iterator[tuple[Step, str]]:
-    """Each change by which something can be reached or read by everybody that could not before."""
+    """Each change by which something becomes reachable or readable for everybody, with a text that says what."""
     for step in steps:
         if step.operation == "delete":
             continue
@@ -124,7 +121,7 @@ def _sources(rule: Inputs) -> list[Any]:
 
 
 def _everybody(document: Any) -> Iterator[str]:
-    """What a resource's policy lets everybody do."""
+    """A text for each statement of a resource policy that allows everybody something."""
     try:
         policy = json.loads(document) if isinstance(document, str) else document or {}
         statements = policy.get("Statement") or []
@@ -140,7 +137,7 @@ def _everybody(document: Any) -> Iterator[str]:
 
 
 def permissions(steps: Iterable[Step]) -> Iterator[Permission]:
-    """Each document of permissions that becomes wider, and each attachment of a policy."""
+    """Each policy document that becomes wider, and each attachment of a policy."""
     for step in steps:
         if step.operation == "delete":
             continue
@@ -165,7 +162,7 @@ def _widened(old: Any, new: Any) -> list[Widening] | None:
 
 
 def _role(step: Step) -> Iterator[Permission]:
-    """What a role gains beside its own document: it loses its boundary, or is handed policies directly."""
+    """What a role gains beside its trust policy: by losing its boundary, by inline and by managed policies."""
     before, after = step.old.get("permissionsBoundary"), step.new.get("permissionsBoundary")
     if before and before != after:
         what = f"another boundary, {_text(after)}" if after else "no boundary any more"

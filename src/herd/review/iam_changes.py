@@ -1,8 +1,8 @@
-"""What a change of an IAM document allows that was not allowed before. Pure: two documents in, lines for people out.
+"""What a change of an IAM policy document allows that was not allowed before. Pure functions of two documents.
 
-A document is taken apart into single grants (who, action, resource, condition). One that some earlier grant covers, by
-its wildcards or by having had no condition, is not news. Where that cannot be told it counts as wider: a reviewer who
-looks in vain loses a minute.
+A document is split into single grants (principal, action, resource, condition). A grant that an earlier one covers, by
+wildcards or by having had no condition, is not new. Where that cannot be decided it counts as new: better one needless
+line in a review than one that is missing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine has in place of a text that is known only once the update runs."""
+"""The engine's placeholder for a text that is unknown before the update."""
 
 DOCUMENTS = {
     "aws:iam:RolePolicy": "policy",
@@ -30,15 +30,15 @@ DOCUMENTS = {
     "aws:secretsmanager:SecretPolicy": "policy",
     "aws:ec2:VpcEndpoint": "policy",
 }
-"""Where a type of resource has its policy document."""
+"""Type of resource -> the property with its policy document."""
 
 MOST_GRANTS = 5000
-"""Of documents that come apart into more than this many grants it is only said that they changed."""
+"""Documents with more grants are not compared; the comment says only that they changed."""
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """One thing that is allowed, or (`denied`) forbidden. Empty `who`: whoever has the policy."""
+    """One action that is allowed, or (`denied`) denied. `who`: the principal; "" for an identity policy."""
 
     denied: bool
     who: str
@@ -47,7 +47,7 @@ class Grant:
     condition: str
 
     def covers(self, other: Grant) -> bool:
-        """Is `other` no wider than this?"""
+        """Whether this grant includes everything that `other` grants."""
         return (
             self.who in (other.who, "*")
             and _matches(self.action.lower(), other.action.lower())
@@ -58,7 +58,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Widening:
-    """What became possible, for the same actions together."""
+    """Newly allowed `actions` on `resources`, for principal `who` under `condition`."""
 
     actions: tuple[str, ...]
     resources: tuple[str, ...]
@@ -68,7 +68,7 @@ class Widening:
 
 
 def widened(old: Any, new: Any) -> list[Widening] | None:
-    """What `new` allows beyond `old` (JSON texts or None). None: that cannot be known, or not be read."""
+    """What `new` allows beyond `old` (JSON texts or None). None: a document is unknown yet, or not a valid policy."""
     try:
         before, after = set(_grants(old)), set(_grants(new))
     except (ValueError, TypeError, AttributeError):
@@ -88,7 +88,7 @@ def _beyond(wide: set[Grant], narrow: set[Grant], denied: bool) -> list[Grant]:
 
 
 def _together(grants: Iterable[Grant]) -> list[Widening]:
-    """Grants that differ in the resource only as one, then those that differ in the action only."""
+    """Merge grants that differ in the resource only, then those that differ in the action only."""
     by_action: dict[tuple[bool, str, str, str], set[str]] = {}
     for grant in grants:
         by_action.setdefault((grant.denied, grant.who, grant.condition, grant.action), set()).add(grant.resource)

@@ -1,4 +1,4 @@
-"""The accepted values that `max_drop` and `max_rise` compare with: a run's own, taken over by a person."""
+"""The baseline: accepted values that `max_drop` and `max_rise` compare with. `herd accept` sets it to a run's values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from herd.targets.target import Target
 
 @dataclass(frozen=True)
 class Value:
-    """What one check saw in a run, beside what was accepted until now."""
+    """The value of one check in a run (`observed`), and in the present baseline (`accepted`)."""
 
     item: str | None
     file: str
@@ -31,7 +31,7 @@ class Value:
 
 
 def values(target: Target, workload: str, run_id: str) -> list[Value]:
-    """The values that a run's checks saw. Raises WrongInput for a run without a record, HerdError without values."""
+    """The values of a run's checks. Raises WrongInput for a run without a record, HerdError without values."""
     record = runs.read_record(target, workload, run_id)
     if record is None:
         raise WrongInput(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
@@ -48,9 +48,9 @@ def values(target: Target, workload: str, run_id: str) -> list[Value]:
 
 
 def accept(target: Target, workload: str, run_id: str, accepted: list[Value]) -> None:
-    """Make them the baseline. From the next run on `max_drop` and `max_rise` compare with these values.
+    """Write these values as the baseline, which `max_drop` and `max_rise` compare with from the next run on.
 
-    The history that `trend` looks back on begins anew: it would go on rejecting the level that was accepted.
+    The history that `trend` compares with begins anew, because it would reject the level that was accepted.
     """
     values = {(one.item, one.file, one.value): one.observed for one in accepted}
     documents = {baseline_key(workload): Baseline(run_id, values).to_json()}

@@ -1,4 +1,4 @@
-"""Following runs until they have ended: what starts, what it prints, how it ended and why."""
+"""Follows runs until they end: prints changes of their status, log lines, and the reason of a failure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from herd.targets.target import Target
 TAIL_LINES = 10
 
 LONG_SECONDS = 3.0
-"""After so long somebody wonders why nothing is printed; so often it is looked at whether a task waits."""
+"""After so long, and at this interval, check whether the task of a silent run waits for capacity."""
 
 
 @dataclass
 class Following:
-    """One start: a job's machine, or a pipeline's (`parent`) with the machines of its jobs."""
+    """A started run: `machines`, job -> the ARN of its state machine; `parent`: the pipeline's ARN, if it is one."""
 
     run_id: str
     machines: Mapping[str, str]
@@ -30,7 +30,7 @@ class Following:
     ended: bool = False
 
     def poll(self, target: Target) -> list[Run]:
-        """Look once; the runs whose status has changed, in order."""
+        """Request the status once; the runs whose status has changed."""
         parent = runs.execution(target, self.parent, self.run_id) if self.parent else None
         changed = []
         for name, machine in self.machines.items():
@@ -67,9 +67,9 @@ class Following:
 
 
 def follow(target: Target, following: list[Following], show_logs: bool, raw: bool = False) -> None:
-    """Show what happens until all have ended; log lines word for word if `raw`.
+    """Print what happens until all have ended; log lines unescaped if `raw`.
 
-    KeyboardInterrupt goes through: the runs go on without us.
+    Raises KeyboardInterrupt on Ctrl-C; the runs continue.
     """
     groups = {name: target.exports.workloads[name].log_group for entry in following for name in entry.machines}
     readers: dict[str, Reader] = {}
@@ -95,14 +95,14 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
 
 
 class _Patience:
-    """Says once of each run that its task waits, and for what."""
+    """Prints once for each run that its task waits, and for what."""
 
     def __init__(self) -> None:
         self._noted: set[str] = set()
         self._looked = time.monotonic()
 
     def look(self, target: Target, running: list[Run]) -> None:
-        """Look whether one of these waits, now and then."""
+        """Check whether one of these runs waits, at most every LONG_SECONDS."""
         wondered = [run for run in running if run.seconds > LONG_SECONDS and run.workload not in self._noted]
         if not wondered or time.monotonic() < self._looked + LONG_SECONDS:
             return
@@ -128,7 +128,7 @@ def _print_change(target: Target, run: Run, group: str, logs_shown: bool) -> Non
 
 
 def describe(run: Run) -> str:
-    """One line about a run, as a person would say it."""
+    """One line about a run: its status, attempts, exit code and reason."""
     code = f", exit code {run.exit_code}" if run.exit_code and f"exit code {run.exit_code}" not in run.reason else ""
     tries = f" after {run.attempts} attempts" if run.attempts and run.attempts > 1 else ""
     why = f": {run.reason}" if run.reason else ""
@@ -144,5 +144,5 @@ def describe(run: Run) -> str:
 
 
 def last_lines(target: Target, run: Run, group: str, count: int = TAIL_LINES) -> list[str]:
-    """The end of what the failed task printed."""
+    """The last log lines of the task that failed."""
     return [line.text for line in logs.tail(target, run.workload, group, count, run.task, run.started)]

@@ -10,12 +10,12 @@ from typing import Any
 from herd.targets.target import Target
 
 OVERLAP_MS = 10_000
-"""How far back each look goes again: lines of several tasks do not arrive in the order of their times."""
+"""Overlap of two polls: lines of several tasks do not arrive in the order of their timestamps."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: when, from which task, and the text."""
+    """One log line: `at`, an aware datetime; `stream`, which has the task's id; `text`."""
 
     at: datetime
     stream: str
@@ -23,7 +23,7 @@ class Line:
 
 
 class Reader:
-    """Reads a workload's log from a moment on; each `new()` gives the lines that came since."""
+    """Reads a workload's log from `since` on; each `new()` returns the lines that were added."""
 
     def __init__(self, target: Target, group: str, since: datetime) -> None:
         self._logs = target.client("logs")
@@ -32,7 +32,7 @@ class Reader:
         self._seen: dict[str, int] = {}
 
     def new(self) -> list[Line]:
-        """Lines not given before, oldest first; empty if the log does not exist yet."""
+        """Lines that were not returned before, oldest first; empty if the log group does not exist yet."""
         lines = []
         for event in _events(self._logs, self._group, self._since):
             if event["eventId"] not in self._seen:
@@ -47,7 +47,7 @@ class Reader:
 def tail(
     target: Target, workload: str, group: str, count: int, task: str | None = None, since: datetime | None = None
 ) -> list[Line]:
-    """The last `count` lines: of a task if it is known, else of the newest task that wrote since then."""
+    """The last `count` lines: of `task` (id or ARN), else of the newest task that wrote since `since`."""
     logs = target.client("logs")
     if task:
         return _last(logs, group, f"{workload}/main/{task.rsplit('/', 1)[-1]}", count)
@@ -56,13 +56,13 @@ def tail(
 
 
 def by_task(target: Target, group: str, count: int, since: datetime) -> list[list[Line]]:
-    """The last lines of each task that wrote since then (attempts, items of a fan-out), in the order they began."""
+    """The last `count` lines of each task that wrote since `since` (attempts, items), in the order of their starts."""
     logs = target.client("logs")
     return [_last(logs, group, stream, count) for stream in _streams(logs, group, since)]
 
 
 def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
-    """Streams that were written to since then, the one that began first first."""
+    """Names of the streams that were written to since `since`, in the order of their first line."""
     earliest = int(since.timestamp() * 1000) if since else 0
     written: list[dict[str, Any]] = []
     pages = logs.get_paginator("describe_log_streams")
@@ -71,7 +71,7 @@ def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
             recent = [stream for stream in page["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
             written += recent
             if not since or len(recent) < len(page["logStreams"]):
-                break  # what follows was written to before
+                break  # the streams are sorted: the rest is older
     except logs.exceptions.ResourceNotFoundException:
         return []
     return [entry["logStreamName"] for entry in sorted(written, key=lambda entry: entry.get("firstEventTimestamp", 0))]

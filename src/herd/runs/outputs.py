@@ -1,4 +1,4 @@
-"""What a job or report has published: versions of its outputs in the data bucket."""
+"""Published outputs of a job or report: versions in the data bucket."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Version:
 
 
 def find(target: Target, workload: str, run_id: str | None) -> Version:
-    """The current version, or that of a run. Raises HerdError if there is none."""
+    """The current version (`run_id` None), or that of a run, also a rejected one. Raises HerdError if there is none."""
     manifest = runs.read_json(target, keys.latest_key(workload))
     if run_id is None:
         if manifest is None:
@@ -55,7 +55,7 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
 
 
 def _listed(target: Target, prefix: str) -> Iterator[File]:
-    """What lies below a prefix of the data bucket; the record of a rejected run names no files."""
+    """Files below a prefix of the data bucket; the record of a rejected run does not list them."""
     pages = (
         target.client("s3").get_paginator("list_objects_v2").paginate(Bucket=target.exports.data_bucket, Prefix=prefix)
     )
@@ -70,7 +70,7 @@ def _version(workload: str, manifest: dict[str, Any], prefix: str) -> Version:
 
 
 def copy(target: Target, version: Version, folder: Path, progress: Callable[[str], None]) -> None:
-    """Copy every file below `folder`. Raises HerdError for a path that would leave it, or a file that has expired."""
+    """Download every file into `folder`. Raises HerdError for a path outside of it, or a file that has expired."""
     from botocore.exceptions import ClientError
 
     bucket = target.exports.data_bucket
@@ -90,7 +90,7 @@ def copy(target: Target, version: Version, folder: Path, progress: Callable[[str
 
 
 def inside(folder: Path, path: str) -> Path:
-    """Where a published path goes below `folder`. Raises HerdError if that would be somewhere else, links followed."""
+    """The local path of a published file. Raises HerdError if it is not below `folder`, symbolic links followed."""
     parts = PurePosixPath(path).parts
     destination = folder.joinpath(*parts)
     if (

@@ -20,7 +20,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 AT_ONCE = 8
-"""Requests under way at the same time: an environment of fifty jobs is asked about in seconds, also across an ocean."""
+"""Concurrent requests to AWS, so that `herd status` of fifty jobs takes seconds, also to a distant region."""
 
 STATUS_OF_EXECUTION = {
     "RUNNING": "running",
@@ -35,7 +35,9 @@ OUT_OF_MEMORY = "OutOfMemoryError"
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one workload. Times are aware; `status` is how it ended (`contract.statuses`), or `running`."""
+    """One run of one workload. `started`, `ended`: aware datetimes; `status`: of `contract.statuses`, or `running`;
+    `attempts`: how many there were; `task`: the ARN of the last one's ECS task.
+    """
 
     workload: str
     id: str
@@ -47,7 +49,7 @@ class Run:
     attempts: int | None = None
     task: str | None = None
     ran_before: bool = False
-    """Of a skipped run: whether the job has ever run."""
+    """For a skipped run: whether the job has an earlier run."""
 
     @property
     def failed(self) -> bool:
@@ -55,7 +57,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """How long it took, or has taken so far."""
+        """Its duration in seconds, up to now while it runs."""
         if self.started is None:
             return 0.0
         return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
@@ -67,7 +69,7 @@ def new_id(trigger: str) -> str:
 
 
 def start(target: Target, machine: str, trigger: str, **more: Any) -> str:
-    """Start a job's or pipeline's machine; the run's id."""
+    """Start an execution of a job's or pipeline's state machine (`machine`: its ARN); the run's id."""
     run_id = new_id(trigger)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     execution_input = {"trigger": trigger, "scheduled_time": now, **more}
@@ -93,7 +95,7 @@ def execution(target: Target, machine: str, run_id: str) -> dict[str, Any] | Non
 
 
 def run_of(workload: str, described: Mapping[str, Any]) -> Run:
-    """What an execution of a job's machine says about the run."""
+    """The run of an execution that `DescribeExecution` returned."""
     status, cause = _outcome(described)
     details = cause if isinstance(cause, dict) else {}
     return Run(
@@ -110,7 +112,7 @@ def run_of(workload: str, described: Mapping[str, Any]) -> Run:
 
 
 def _outcome(described: Mapping[str, Any]) -> tuple[str, Any]:
-    """Its status in Herd's words, and the output or cause, parsed if it is JSON."""
+    """The run's status, and the execution's output or cause, parsed if it is JSON."""
     state = described["status"]
     if state == "SUCCEEDED":
         output = _parsed(described.get("output"))
@@ -129,14 +131,14 @@ def _parsed(text: str | None) -> Any:
 
 
 def job_statuses(described: Mapping[str, Any]) -> dict[str, str]:
-    """What an ended execution of a pipeline says about its jobs: `{"clean": "failed", "train": "skipped", …}`."""
+    """Job -> status, from the output or cause of a pipeline's execution: `{"clean": "failed", "train": "skipped"}`."""
     _, said = _outcome(described)
     jobs = said.get("jobs") if isinstance(said, dict) else None
     return {str(name): str(status) for name, status in jobs.items()} if isinstance(jobs, dict) else {}
 
 
 def latest(target: Target, machine: str, status: str | None = None) -> dict[str, Any] | None:
-    """The newest execution of a machine (name, status, dates), or None; `status` is one of AWS's words."""
+    """The newest execution of a state machine (name, status, dates), or None; `status`: filter, in AWS's words."""
     wanted = {"statusFilter": status} if status else {}
     states = target.client("stepfunctions")
     try:
@@ -171,7 +173,7 @@ def _last(target: Target, name: str, machine: str) -> dict[str, Any] | None:
 
 
 def _add_skipped(last: dict[str, Run], described: Mapping[str, Any]) -> None:
-    """A job that its pipeline skipped has no execution of its own; only the pipeline knows."""
+    """Add jobs that were skipped: they have no execution of their own, only an entry in the pipeline's output."""
     for name, status in job_statuses(described).items():
         known = last.get(name)
         if status == "skipped" and (known is None or known.started is None or known.started < described["startDate"]):
@@ -179,7 +181,7 @@ def _add_skipped(last: dict[str, Run], described: Mapping[str, Any]) -> None:
 
 
 def skipped(workload: str, described: Mapping[str, Any]) -> Run:
-    """The run that did not take place, of the pipeline's execution `described`."""
+    """The run of a job that the pipeline's execution `described` skipped."""
     return Run(
         workload,
         described["name"],
@@ -191,7 +193,7 @@ def skipped(workload: str, described: Mapping[str, Any]) -> Run:
 
 
 def _with_record(target: Target, run: Run) -> Run:
-    """With what only the record knows: which check failed with which value, and the program's own last attempt."""
+    """A failed run with the details of its record: the check that failed and its value, the exit code."""
     if not run.failed:
         return run
     workload = target.exports.workloads.get(run.workload)
@@ -200,7 +202,7 @@ def _with_record(target: Target, run: Run) -> Run:
 
 
 def completed(run: Run, record: Mapping[str, Any]) -> Run:
-    """A failed run with what its record adds. A record of an earlier attempt than the last one explains nothing."""
+    """A failed run with the details of its record; unchanged if the record is of an earlier attempt."""
     outdated = (
         run.attempts is not None
         and (record.get("attempt") or run.attempts) < run.attempts
@@ -211,13 +213,13 @@ def completed(run: Run, record: Mapping[str, Any]) -> Run:
     failed = [check["message"] for check in record.get("checks") or [] if not check["passed"] and check.get("message")]
     reason = "; ".join(failed) or record.get("reason") or run.reason
     if OUT_OF_MEMORY in run.reason:
-        reason = run.reason  # of which the task itself knows nothing
+        reason = run.reason  # ECS's own; the task could not record it
     code = run.exit_code if run.exit_code is not None else record.get("exit_code")
     return replace(run, reason=reason, exit_code=code)
 
 
 def placed(run: Run, kind: Kind | None) -> Run:
-    """With the file in which the setting stands that its reason names."""
+    """The run with the settings file added to a reason that names a setting."""
     setting = re.search(r"\b(timeout_minutes|memory_gb) = [0-9.]*[0-9]", run.reason)
     if setting is None or kind is None:
         return run
@@ -226,12 +228,12 @@ def placed(run: Run, kind: Kind | None) -> Run:
 
 
 def explained(target: Target, workload: str, described: Mapping[str, Any]) -> Run:
-    """`run_of` and what the record adds."""
+    """The run of an execution, with the details of its record."""
     return _with_record(target, run_of(workload, described))
 
 
 def read_record(target: Target, workload: str, run_id: str, item: str | None = None) -> dict[str, Any] | None:
-    """A run's record; None if nothing was recorded."""
+    """A run's record, or that of one item of a fan-out; None if there is none."""
     return read_json(target, record_key(workload, run_id, item))
 
 
@@ -252,7 +254,7 @@ def read_json(target: Target, key: str) -> dict[str, Any] | None:
 
 
 def stop(target: Target, machine: str, run_id: str) -> bool:
-    """Stop an execution and with it its tasks; False if it was not running."""
+    """Stop an execution and its tasks; False if it was not running."""
     described = execution(target, machine, run_id)
     if described is None or described["status"] != "RUNNING":
         return False
@@ -263,7 +265,7 @@ def stop(target: Target, machine: str, run_id: str) -> bool:
 
 
 def running(target: Target) -> list[tuple[str, str]]:
-    """Machine and run id of everything that runs now; pipelines first, so that stopping them starts nothing more."""
+    """ARN of the state machine and run id of each running execution; pipelines first: stopping them starts no job."""
     states = target.client("stepfunctions")
 
     def ask(machine: str) -> list[tuple[str, str]]:
@@ -277,15 +279,15 @@ def running(target: Target) -> list[tuple[str, str]]:
 
 
 def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """`function` of each item, in order, several at once."""
+    """The results of `function` for all items, in their order, AT_ONCE at a time."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(function, items))
 
 
 def waiting(target: Target) -> dict[str, str]:
-    """Why tasks have not begun, by workload, as far as the platform says: the local cloud does, Fargate does not."""
+    """Workload -> why its task has not started yet. The local cloud gives such a reason, Fargate does not."""
     ecs, cluster = target.client("ecs"), target.exports.cluster
-    # A page of the listing is as much as one description takes: a hundred.
+    # ListTasks returns pages of a hundred, as many as DescribeTasks takes.
     pages = [page["taskArns"] for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster)]
     tasks = [task for arns in pages if arns for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]]
     reasons = {

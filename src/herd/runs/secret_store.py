@@ -1,7 +1,7 @@
-"""The secrets of an environment: kept in Secrets Manager, handed to tasks by ECS, shown to nobody.
+"""The secrets of an environment in Secrets Manager; ECS passes them to tasks, and no command shows a value.
 
-A value comes from the terminal without an echo, from a pipe or from a file, never from the command line, which other
-users of a machine can read. Names of the environment's secrets begin with its prefix: `herd-dev/weather-key`.
+A value is read from the terminal without echo, from a pipe or from a file, never from an argument, which other users of
+the machine can read. Names in Secrets Manager begin with the environment's prefix: `herd-dev/weather-key`.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ RECOVERY_DAYS = 30
 
 @dataclass(frozen=True)
 class Secret:
-    """What may be known of a secret. `used_by`: workloads that name it in their files, or that are deployed with it.
-    `key`: the ARN of what encrypts it; None is AWS's own key for secrets.
+    """A secret without its value. `used_by`: workloads that name it in their settings or are deployed with it.
+    `key`: the ARN of its KMS key; None: AWS's own key for Secrets Manager.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Secret:
 
 
 def ask(name: str, file: Path | None) -> str:
-    """The value, without the line break at its end. Raises WrongInput if there is none, or it cannot be one."""
+    """Read a value, without the line break at its end. Raises WrongInput if it is empty, too large or not text."""
     where = "standard input"
     if file is not None:
         where = str(file)
@@ -71,7 +71,7 @@ def ask(name: str, file: Path | None) -> str:
 
 
 def put(target: Target, name: str, value: str) -> bool:
-    """Keep the value; whether the secret is new. One that waits for its deletion is brought back."""
+    """Write a value; True if the secret is new. One that is scheduled for deletion is restored."""
     client, full = target.client("secretsmanager"), _naming(target).secret(name)
     key = {"KmsKeyId": arn} if (arn := _key(target)) else {}
     secret = _described(client, full)
@@ -86,9 +86,9 @@ def put(target: Target, name: str, value: str) -> bool:
 
 
 def use_key(target: Target) -> list[str]:
-    """Encrypt with the environment's own key what was kept before it had one; what could not be, in lines to people.
+    """Encrypt secrets from before the environment had a key of its own with that key; a line for each failure.
 
-    Secrets Manager does it without anybody reading the values.
+    Secrets Manager encrypts them again; the values are not read.
     """
     from botocore.exceptions import ClientError
 
@@ -116,13 +116,13 @@ def listed(target: Target) -> list[Secret]:
 
 
 def missing(target: Target) -> dict[str, tuple[str, ...]]:
-    """Secrets that workloads name and that are not there -> those workloads."""
+    """Names of secrets that do not exist -> the workloads that need them."""
     there = {secret.name for secret in listed(target)}
     return {name: users for name, users in sorted(_users(target).items()) if name not in there}
 
 
 def remove(target: Target, name: str) -> None:
-    """Remove a secret: for good where the environment is disposable, else it can be brought back for a while."""
+    """Remove a secret. Of a protected environment it can be restored for RECOVERY_DAYS. Raises WrongInput."""
     known = [secret.name for secret in listed(target)]
     if name not in known:
         raise WrongInput(unknown(name, known, "secret"))
@@ -130,7 +130,7 @@ def remove(target: Target, name: str) -> None:
 
 
 def clear(target: Target, keep: bool) -> None:
-    """With the environment go its secrets; those of a protected one stay."""
+    """Remove the environment's secrets; with `keep` (it is protected) only print that they stay."""
     names = sorted(secret.name for secret in _stored(target))
     if names and keep:
         console.note(
@@ -143,8 +143,9 @@ def clear(target: Target, keep: bool) -> None:
 
 
 def restart(target: Target, name: str) -> list[str]:
-    """Let the services that have this secret start again, copy by copy, because each reads it only once; which these
-    are. Jobs get the new value with their next run.
+    """Deploy the services that use this secret again, because ECS passes it at the start of a task; their names.
+
+    Jobs get the new value with their next run.
     """
     restarted = []
     if target.deployed is None:
@@ -159,7 +160,7 @@ def restart(target: Target, name: str) -> list[str]:
 
 
 def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
-    """The variables that ECS would give to `spec` of its secrets: for `herd try`. Raises HerdError for missing ones."""
+    """For `herd try`: the variables that ECS would set from secrets. Raises HerdError for missing secrets."""
 
     connections = team_files.offer(target.checkout, target.name).connections
     wanted = dict(spec.secrets) | {connection_secret(name): connections[name].secret for name in spec.connects}
@@ -183,10 +184,10 @@ def variables(target: LocalTarget, spec: AnySpec) -> dict[str, str]:
 
 
 def is_protected(target: Target) -> bool:
-    """Is what it holds not to be deleted by mistake? As deployed, else as the stack's file says."""
+    """Whether the environment is protected against deletion; False for one without a settings file."""
     try:
         return target.is_protected
-    except HerdError:  # an environment that never was, without a file
+    except HerdError:  # never deployed, and without a settings file
         return False
 
 
@@ -217,7 +218,7 @@ def _stored(target: Target) -> Iterator[Secret]:
 
 
 def _users(target: Target) -> dict[str, tuple[str, ...]]:
-    """Secret -> workloads, from the files as they are and from what is deployed."""
+    """Secret -> workloads that use it, by the settings files and by the stack's outputs."""
     connections = team_files.offer(target.checkout, target.name).connections
     users: dict[str, set[str]] = {}
     for spec in team_files.load(target.checkout, target.name).workloads.values():
@@ -254,7 +255,7 @@ def _naming(target: Target) -> Naming:
 
 
 def _key(target: Target) -> str | None:
-    """The environment's own key, once it has one; until then AWS's own for Secrets Manager."""
+    """The ARN of the environment's KMS key; None if it has none, so that AWS's own is used."""
     if target.deployed and target.deployed.encryption_key:
         return target.deployed.encryption_key
     setting = str(team_files.settings(target.checkout, target.name).get("encryption_key", ""))

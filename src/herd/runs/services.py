@@ -1,4 +1,4 @@
-"""Services (APIs): which task definition runs, how many copies, and whether the load balancer finds them healthy."""
+"""Services: the task definition that runs, the number of copies, their health at the load balancer, and failures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from herd.targets.target import Target
 
 USUAL_START_SECONDS = 60
 COPIES_TRIED = 3
-"""How many copies ECS lets fail before it gives a deployment up."""
+"""Copies that may fail before ECS's circuit breaker fails the deployment."""
 
 TAIL_LINES = 10
 LOOKED_THROUGH = 200
-"""Lines of the log that are searched for what the runner said of the service's health."""
+"""Log lines that are searched for the runner's message about the service's health."""
 
 _ADVICE = re.compile(r"herd: ((?:GET /\S* (?:still )?answers (?!200\b)|nothing answers on port ).*)")
 _UNHEALTHY = re.compile(r"is unhealthy in .*due to \(reason (.+?)\)\.?$")
@@ -42,7 +42,7 @@ class Service:
 
 
 def look(target: Target, name: str, export: ServiceExport) -> Service:
-    """How the service of workload `name` is."""
+    """The present state of the service of workload `name`."""
     ecs = target.client("ecs")
     try:
         services = ecs.describe_services(cluster=target.exports.cluster, services=[export.service])["services"]
@@ -71,7 +71,7 @@ def _state(
 ) -> tuple[str, str]:
     runs, intended = primary.get("taskDefinition") or service["taskDefinition"], _intended(target, export)
     if intended and runs != intended:
-        # Pulumi says nothing of it: to ECS a rollback that went well is a success.
+        # Pulumi does not report it: for ECS a rollback that succeeded is a success.
         wrong = f"runs {_revision(runs)}, wanted is {_revision(intended)}"
         return "rolled-back", f"{wrong}: {why}" if (why := _why(service)) else wrong
     if service["desiredCount"] == 0:
@@ -80,13 +80,13 @@ def _state(
     if rollout == "FAILED":
         return ("rolled-back" if good else "unhealthy"), primary.get("rolloutStateReason", "")
     if rollout != "COMPLETED":
-        # Whatever the old copies do, what was deployed last is not there yet.
+        # Whatever the old copies do, the last deployment is not complete.
         return "deploying", ""
     return ("healthy", "") if good else ("unhealthy", _why(service))
 
 
 def _intended(target: Target, export: ServiceExport) -> str | None:
-    """The revision that the program deployed last; where its exports do not say, the newest one of the family."""
+    """The revision that the program deployed last, by the stack's outputs, else the newest one of the family."""
     if export.task_definition_arn:
         return export.task_definition_arn
     ecs = target.client("ecs")
@@ -102,7 +102,7 @@ def _revision(arn: str) -> str:
 
 
 def _targets(target: Target, service: dict[str, Any]) -> list[dict[str, str]]:
-    """The health of each of its targets, in the load balancer's words: State, Reason, Description."""
+    """The TargetHealth of each of the service's targets: State, Reason, Description."""
     balancing = target.client("elbv2")
     return [
         entry["TargetHealth"]
@@ -114,13 +114,13 @@ def _targets(target: Target, service: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _complaint(targets: list[dict[str, str]]) -> str:
-    """What the load balancer says of a target that it does not send requests to, if that is a complaint."""
+    """The load balancer's description of an unhealthy target; "" if there is none."""
     said = (health.get("Description", "") for health in targets if health["State"] == "unhealthy")
     return next(filter(None, said), "")
 
 
 def _complained(service: dict[str, Any], since: Any = None) -> str:
-    """What the load balancer said of the copies of the last deployment that failed, if nothing has worked since."""
+    """The load balancer's reason in the events of the last failed deployment, if no steady state has followed."""
     events = service.get("events", [])
     messages = [str(event["message"]) for event in events if since is None or event["createdAt"] >= since]
     failed = next((number for number, message in enumerate(messages) if "deployment failed" in message), 0)
@@ -133,7 +133,7 @@ def _complained(service: dict[str, Any], since: Any = None) -> str:
 
 
 def _health_words(name: str, export: ServiceExport, said: str) -> str:
-    """The load balancer's complaint in the words of a workload's settings."""
+    """The load balancer's reason in terms of the workload's settings."""
     path = export.health
     if not path:
         return said
@@ -150,7 +150,7 @@ def _health_words(name: str, export: ServiceExport, said: str) -> str:
 
 
 def _why(service: dict[str, Any]) -> str:
-    """The newest event of the service that says what went wrong."""
+    """The newest event of the service that reports a failure; "" if there is none."""
     words = ("unable", "failed", "unhealthy", "stopped")
     return next((e["message"] for e in service.get("events", []) if any(word in e["message"] for word in words)), "")
 
@@ -168,7 +168,7 @@ def last_stop(target: Target, export: ServiceExport) -> str:
 
 
 def _last_stopped(target: Target, export: ServiceExport) -> dict[str, Any] | None:
-    """The task of the service that stopped last; ECS knows of it for an hour."""
+    """The task of the service that stopped last; ECS lists it for an hour."""
     ecs = target.client("ecs")
     cluster = target.exports.cluster
     arns = ecs.list_tasks(cluster=cluster, serviceName=export.service, desiredStatus="STOPPED")["taskArns"]
@@ -177,9 +177,9 @@ def _last_stopped(target: Target, export: ServiceExport) -> dict[str, Any] | Non
 
 
 def explain(target: Target, name: str, export: ServiceExport, reason: str) -> tuple[str, list[str]]:
-    """Why a service is not as it should be, and the last lines of the copy that failed last.
+    """The reason why a service is not healthy, and the last log lines of the copy that failed last.
 
-    What the runner has seen of the service's health from inside says more than the load balancer's complaint.
+    The runner's own message about the service's health is preferred to the load balancer's.
     """
     task = _last_stopped(target, export)
     logged = logs.tail(target, name, export.log_group, LOOKED_THROUGH, task["taskArn"] if task else None)
@@ -193,7 +193,7 @@ def explain(target: Target, name: str, export: ServiceExport, reason: str) -> tu
 
 
 def wait(target: Target) -> list[str]:
-    """Wait until every service runs what was deployed, and is healthy; what is wrong with those that do not."""
+    """Wait until every service runs the last deployment and is healthy; a text for each that does not in time."""
     deployed = target.exports.services
     if not deployed:
         return []
@@ -216,7 +216,7 @@ def wait(target: Target) -> list[str]:
 
 
 def longest_start(deployed: Iterable[ServiceExport]) -> float:
-    """The most seconds that a copy of one of these services may take to start."""
+    """The longest start time of these services' copies, in seconds."""
     return max((float(entry.start_seconds or 0) for entry in deployed), default=0.0) or USUAL_START_SECONDS
 
 

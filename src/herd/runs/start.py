@@ -1,4 +1,4 @@
-"""From what the person asked to run, to one start of a state machine; everything is checked before anything starts."""
+"""`herd run`: checks the name and parameters, then starts one execution of a job's or pipeline's state machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from herd.targets.target import Target
 
 @dataclass(frozen=True)
 class Start:
-    """What to start: a job's machine, or its pipeline's with the jobs that are to take part."""
+    """An execution to start: the state machine's ARN and input; `machines`: job -> ARN, for the jobs that will run."""
 
     machine: str
     input: dict[str, Any]
@@ -27,7 +27,7 @@ class Start:
 
 
 def plan(target: Target, name: str, params: list[str], with_dependants: bool) -> Start:
-    """What `herd run NAME` means here. Raises WrongInput for a name, kind or parameter that cannot be."""
+    """The execution of `herd run NAME`. Raises WrongInput for a wrong name, kind or parameter."""
     specs = team_files.load(target.checkout, target.name)
     deployed = target.deployed.workloads if target.deployed else {}
     spec = specs.workloads.get(name)
@@ -56,13 +56,13 @@ def plan(target: Target, name: str, params: list[str], with_dependants: bool) ->
 
 
 def begin(target: Target, start: Start) -> Following:
-    """Start it."""
+    """Start the execution."""
     run_id = runs.start(target, start.machine, "manual", **start.input)
     return Following(run_id, start.machines, start.machine if start.is_pipeline else None)
 
 
 def with_those_after(name: str, after: Mapping[str, set[str]]) -> set[str]:
-    """`name` and everything that runs after it, directly or not. `after` is per job what it waits for."""
+    """`name` and all jobs that run after it, directly or not. `after`: job -> the jobs that it waits for."""
     wanted = {name}
     while True:
         more = {job for job, before in after.items() if before & wanted} - wanted

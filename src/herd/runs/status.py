@@ -18,7 +18,7 @@ from herd.targets.target import Target
 
 @dataclass(frozen=True)
 class WorkloadState:
-    """One line of `herd status`. `healthy` is None for what is not a service."""
+    """One line of `herd status`. `healthy` is None for jobs and reports; states: docs/guide/contract.md."""
 
     name: str
     kind: str
@@ -31,7 +31,7 @@ class WorkloadState:
     reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that the manual promises to scripts."""
+        """The entry of `herd status --json`, which scripts rely on."""
         run = self.last_run
         return {
             "name": self.name,
@@ -55,7 +55,7 @@ class WorkloadState:
 
 
 def collect(target: Target) -> list[WorkloadState]:
-    """The state of everything that is deployed, by name."""
+    """The state of every deployed workload, sorted by name."""
     exports = target.require_exports()
     for service in ("ecs", "elbv2", "s3", "scheduler", "stepfunctions"):
         target.client(service)  # made before the threads: making clients is not thread-safe
@@ -93,7 +93,7 @@ def _of_service(service: Service, export: ServiceExport) -> WorkloadState:
 
 
 def _end(export: BatchExport) -> datetime:
-    """When a workload's last day is over, where it is at home."""
+    """The end of a workload's last day, in its time zone."""
     from herd.infra.spec.schedule import end_of
 
     return end_of(export.review_by, export.timezone)
@@ -107,7 +107,7 @@ def _of_job(
     now: datetime,
     members: Mapping[str, BatchExport] = MappingProxyType({}),
 ) -> WorkloadState:
-    """`members`: the jobs of its pipeline, if it is in one: the first `review_by` among them ends their schedule."""
+    """`members`: the jobs of its pipeline, whose schedule ends with the earliest `review_by` among them."""
     whose, first = min([(name, export), *members.items()], key=lambda item: _end(item[1]))
     expired = _end(first) < now
     scheduled = export.schedule is not None
@@ -137,7 +137,7 @@ def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
 
 
 def _armed(target: Target) -> set[str]:
-    """The machines that an enabled schedule of the environment starts, by ARN."""
+    """ARNs of the state machines that an enabled schedule of the environment starts."""
     from herd.infra.naming import Naming
 
     naming = Naming(target.exports.project, target.exports.environment)

@@ -1,4 +1,4 @@
-"""`herd try`: the runner from this checkout, over the workload's folder as it is on disk, on this machine."""
+"""`herd try`: runs a workload from its folder on disk, by the runner of this checkout, on this machine."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from herd.infra.spec.load import AnySpec
 
 LAST_WORDS_SECONDS = 5
-"""How long is waited for what a program printed, once it has ended."""
+"""How long to wait for remaining output of a program that has ended."""
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 def spec_of(target: LocalTarget, name: str) -> AnySpec:
-    """The workload's settings on disk. Raises WrongInput if any are wrong, or there is no such workload."""
+    """The settings of a workload on disk. Raises WrongInput if any file is wrong, or there is no such workload."""
     specs = team_files.load(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
@@ -47,7 +47,7 @@ def spec_of(target: LocalTarget, name: str) -> AnySpec:
 
 
 def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
-    """Which items of a fan-out to run; `[None]` for a workload without. Raises WrongInput for one it does not have."""
+    """The items of a fan-out to run; `[None]` for a workload without. Raises WrongInput for an unknown item."""
     known = list(getattr(spec, "fan_out", ()))
     if wanted is not None and wanted not in known:
         raise WrongInput(unknown(wanted, known, f"item in fan_out of {spec.name}"))
@@ -62,7 +62,7 @@ def run(
     inputs: Path | None,
     raw: bool = False,
 ) -> int:
-    """Run it once; its exit status. What it prints is shown and not obeyed, unless `raw`."""
+    """Run it once; its exit status. Escape sequences in its output are shown as text, unless `raw`."""
     checkout = target.checkout
     venv = environment_of(checkout, _lock_of(checkout, spec))
     runner = environment_of(checkout, PACKAGE / "runner" / "requirements.lock")
@@ -70,7 +70,7 @@ def run(
     folder = checkout.folder("try", spec.name, *([item] if item else []))
     environment = {
         "PATH": f"{venv / 'bin'}:{SYSTEM_PATH}",
-        # Not the person's home: a task has none of their files and settings, so neither has its trial.
+        # Not the person's home folder, whose files and settings a task would not have.
         "HOME": str(checkout.folder("try", ".home")),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
@@ -95,7 +95,7 @@ def run(
     command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
     if raw:
         return _wait(subprocess.Popen(command, env=environment, cwd=folder))
-    # One pipe where both lead to the same terminal, so that lines stay in the order in which they were printed.
+    # One pipe where both are the same terminal, so that lines stay in the order in which they were printed.
     merged = sys.stdout.isatty() and sys.stderr.isatty()
     error = subprocess.STDOUT if merged else subprocess.PIPE
     process = subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=error)
@@ -106,7 +106,7 @@ def run(
             reader.start()
         status = _wait(process)
         for reader in readers:
-            # Not for ever: what it started and left behind may hold the pipe open.
+            # With a time limit: processes that it left running may hold the pipe open.
             reader.join(LAST_WORDS_SECONDS)
     return status
 
@@ -118,9 +118,8 @@ def _hand_on(pipe: IO[bytes], to: Printed) -> None:
 
 
 def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> TaskSettings:
-    """As in its task definition, but that nothing is published or tried again, and nobody limits its memory here.
-
-    A service is mounted at the root: there is no load balancer in front of it that takes a prefix away.
+    """The settings of its task definition, without retries and memory limit. A service is mounted at the root, because
+    no load balancer strips a prefix.
     """
     from herd.infra.workloads.task import task_settings
 
@@ -128,7 +127,7 @@ def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer)
 
 
 def environment_of(checkout: Checkout, lock: Path) -> Path:
-    """The virtual environment of a lock file, made if absent. Which one it is, is remembered by the file's content."""
+    """The virtual environment of a lock file, built if absent; its folder is cached by the lock file's SHA-256."""
     known_file = checkout.folder("try") / ".environments.json"
     known: dict[str, str] = {}
     with suppress(OSError, ValueError):
@@ -166,7 +165,7 @@ def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
 
 
 def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:
-    """Where its inputs are; None when it needs none. Raises HerdError when it does and the environment is not up."""
+    """The data bucket with its inputs; None if it needs none. Raises HerdError if the environment is not up."""
     datasets = team_files.offer(target.checkout, target.name).datasets
     needed = [
         read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
@@ -192,7 +191,7 @@ def _aws(checkout: Checkout) -> dict[str, str]:
 
 
 def _free_port(wanted: int) -> int:
-    """`wanted` if nobody has it, else any that is free."""
+    """`wanted` if it is free, else any free port."""
     for port in (wanted, 0):
         with closing(socket.socket()) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -201,7 +200,7 @@ def _free_port(wanted: int) -> int:
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Its status. Ctrl-C reaches it as well; it is given the time to end by itself."""
+    """Its exit status. Ctrl-C reaches the process too, so this one ignores it and waits."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         status = process.wait()

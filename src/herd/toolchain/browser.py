@@ -1,6 +1,6 @@
-"""A browser and the driver of its version, which the tests look at pages with.
+"""A browser and the driver of its version, for tests of pages.
 
-From PATH; else by Selenium's own manager, where the network lets it; else Debian's packages, where this user is root.
+From PATH; else installed by Selenium's own manager, if the network allows it; else Debian's packages, as root.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGES = ("chromium", "chromium-driver", "fonts-liberation")
 SWITCH = "HERD_NO_BROWSER"
 
 SOURCES = ("https://googlechromelabs.github.io/chrome-for-testing/", "https://storage.googleapis.com/")
-"""What Selenium's manager asks for versions, and where it takes Chrome and its driver from."""
+"""Where Selenium's manager gets the list of versions, and Chrome with its driver."""
 
 REACH_SECONDS = 3.0
 
@@ -41,19 +41,19 @@ print(json.dumps(SeleniumManager().binary_paths(sys.argv[1:])))
 
 @dataclass(frozen=True)
 class Browser:
-    """Two programs of one version."""
+    """A browser and its driver, of the same version."""
 
     program: Path
     driver: Path
 
 
 def is_unwanted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Has the person said that the tests which look at pages are to be skipped?"""
+    """Whether HERD_NO_BROWSER=1 skips the tests of pages."""
     return environment.get(SWITCH) == "1"
 
 
 def find(cache: Path) -> Browser | None:
-    """The browser that would be used: PATH's, else one that was brought earlier; None where neither starts."""
+    """The browser on PATH, else one that was installed earlier; None where neither starts."""
     program, driver = _first(PROGRAMS), _first(DRIVERS)
     if program and driver and _fit(browser := Browser(program, driver)):
         return browser
@@ -66,7 +66,7 @@ def find(cache: Path) -> Browser | None:
 
 
 def is_reachable() -> bool:
-    """Can Selenium's manager get at what it brings? Known within REACH_SECONDS, whatever the network does."""
+    """Whether Selenium's manager can reach its sources; answered within REACH_SECONDS, whatever the network does."""
     answers: list[bool] = []
     # In threads: looking up a name has no time limit of its own.
     threads = [threading.Thread(target=lambda url=url: answers.append(_answers(url)), daemon=True) for url in SOURCES]
@@ -78,7 +78,7 @@ def is_reachable() -> bool:
 
 
 def ensure(cache: Path, python: Path, reachable: bool) -> Browser:
-    """A browser, brought if need be; `python` has Selenium. Raises ToolMissing with what was tried and what to type."""
+    """A browser, installed if necessary; `python` has Selenium. Raises ToolMissing with reasons and advice."""
     if browser := find(cache):
         return browser
     with machine.exclusive(cache / "browser.lock", lambda: print("another process brings a browser …")):
@@ -99,7 +99,7 @@ def ensure(cache: Path, python: Path, reachable: bool) -> Browser:
 
 
 def advice() -> str:
-    """What a person can do where none can be brought."""
+    """Advice where no browser can be installed."""
     return (
         f"The tests look at pages in a browser: Chromium or Chrome, and chromedriver of the same version.\n{_seen()}"
         "Install both, or leave those tests out:\n"
@@ -157,13 +157,13 @@ def _first(names: tuple[str, ...]) -> Path | None:
 
 
 def _fit(browser: Browser) -> bool:
-    """Do both start, and are they of one version? Another driver refuses the browser."""
+    """Whether both start and are of the same major version; a driver refuses other versions."""
     versions = {_version(browser.program), _version(browser.driver)}
     return len(versions) == 1 and "" not in versions
 
 
 def _version(program: Path) -> str:
-    """Its major version; empty if it does not start."""
+    """Its major version; "" if it does not start."""
     match = re.search(r"\b(\d+)\.\d+\.\d+", _say(program))
     return match[1] if match else ""
 
@@ -186,7 +186,7 @@ def _answers(url: str) -> bool:
     try:
         urllib.request.urlopen(url, timeout=REACH_SECONDS).close()
     except urllib.error.HTTPError as error:
-        return error.code in (400, 404)  # theirs to such an address; others are a proxy's that lets nothing through
+        return error.code in (400, 404)  # the server's own answer; others are those of a proxy that blocks
     except (OSError, ValueError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""Debian's packages: installed where this user is root, without a question, and not while another process does."""
+"""Debian's packages: installed without a question where this user is root, after other installations have ended."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ OPTIONS = [
     *("-q", "-y", "--no-install-recommends"),
     *("-o", "DPkg::Lock::Timeout=600", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"),
 ]
-"""Short time limits: where no mirror is reached, that is to be known before somebody has gone for a coffee."""
+"""With short time limits, so that an unreachable mirror is reported soon."""
 
 
 def can_install() -> bool:
-    """Is this a Debian, or one of its kind, whose root we are?"""
+    """Whether this is Debian or a derivative, and this user is root."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def line(packages: Sequence[str]) -> str:
-    """What a person types to have them."""
+    """The command line that installs them."""
     sudo = "" if os.geteuid() == 0 else "sudo "
     return f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(packages)}"
 
 
 def install(packages: Sequence[str]) -> None:
-    """Install packages of whatever sources this machine has. Raises ToolMissing with apt's last lines."""
+    """Install packages from the sources of this machine. Raises ToolMissing with apt's last lines."""
     with Progress(f"installing {' '.join(packages)}") as progress:
         unreached: ToolMissing | None = None
         try:
             _apt("update", progress=progress)
         except ToolMissing as error:
-            # One source of several that is not reached does not mean that the package cannot be had.
+            # Another source may have the package.
             unreached = error
         try:
             _apt("install", *packages, progress=progress)

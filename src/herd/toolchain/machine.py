@@ -1,4 +1,4 @@
-"""Folders, locks and processes of this machine: what the other modules of the toolchain share."""
+"""Folders, locks and processes, shared by the other modules of the toolchain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class ToolMissing(Exception):
-    """Something cannot be found or made; the text says what to do about it."""
+    """A tool is neither installed nor can be; the text says what to do."""
 
 
 def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
@@ -27,7 +27,7 @@ def user_cache(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def unusable(folder: Path) -> str:
-    """Why tools that Herd uses would misread this folder's name; empty if they do not."""
+    """Why tools that Herd uses would misread this folder's name, with advice; "" if they do not."""
     name = str(folder)
     variable = re.search(r"\$(\w+|\{[^}]*\})", name)
     if ":" in name:
@@ -44,7 +44,7 @@ def unusable(folder: Path) -> str:
 
 
 def disk_error(error: BaseException) -> str | None:
-    """What a disk that takes no more means for the person; None if the error is of another kind."""
+    """A message for a full or read-only disk; None if the error is of another kind."""
     if isinstance(error, shutil.Error):  # one of many files: source, target and the words of the reason
         for _, target, words in error.args[0] if isinstance(error.args[0], list) else ():
             number = next((number for number in TAKES_NO_MORE if os.strerror(number) in str(words)), None)
@@ -60,7 +60,7 @@ def disk_error(error: BaseException) -> str | None:
 
 @contextmanager
 def exclusive(lock: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Let one process in at a time; the lock goes with its holder, however that ends. `on_wait`: somebody is in."""
+    """Hold a lock file (flock), which the kernel releases however its holder ends. `on_wait`: called before waiting."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a") as file:
         try:
@@ -77,7 +77,7 @@ def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run a tool to its end, handing on each line that it prints. Raises ToolMissing with the last if it fails."""
+    """Run a tool to its end; `on_line` gets each line that it prints. Raises ToolMissing with the last lines."""
     try:
         process = subprocess.Popen(
             command,

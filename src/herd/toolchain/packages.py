@@ -1,7 +1,7 @@
-"""The project's own packages: `.venv` from a lock file of hashes, and this checkout on its path.
+"""The project's own packages: `.venv` from a lock file with hashes, and this checkout on its path.
 
-Unpacking is quick, compiling thousands of modules is not. So an environment is made once per lock file and interpreter
-in the user's cache, and a checkout's `.venv` is made of hard links to its files: the second one has it in a second.
+Compiling thousands of modules takes long. So an environment is built once per lock file and interpreter in the user's
+cache, and a checkout's `.venv` consists of hard links to its files, which takes a second.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from herd.toolchain.progress import Progress
 
 RUN = "requirements.lock"
 DEVELOP = "requirements-dev.lock"
-"""Holds everything of RUN and what tests need, so an environment made from it serves both."""
+"""Has everything of RUN and what tests need, so that an environment made from it serves both."""
 
 AUDIT = "requirements-audit.lock"
-"""Programs that tests start in an environment of their own, because they pin what the project pins otherwise."""
+"""Programs that tests start from an environment of their own, because their pins conflict with the project's."""
 
 STAMP = ".herd-packages.json"
 
@@ -38,10 +38,7 @@ sys.exit(main())
 
 
 def ensure(root: Path, cache: Path, lock: str) -> bool:
-    """Make `.venv` what `lock` says; True if something had to be done. Costs two hashes when nothing has changed.
-
-    Raises ToolMissing.
-    """
+    """Install `.venv` from `lock`; True if it was not current. Raises ToolMissing."""
     if is_current(root, lock):
         return False
     tool = uv.ensure(cache)
@@ -53,7 +50,7 @@ def ensure(root: Path, cache: Path, lock: str) -> bool:
 
 
 def made_for(root: Path, cache: Path, lock: str) -> Path:
-    """Where the environment of a lock file is, or would be, in the user's cache."""
+    """The folder in the user's cache for the environment of a lock file."""
     return cache / "checkouts" / _identity(root / lock)
 
 
@@ -112,13 +109,13 @@ def _link(source: str, target: str) -> None:
 
 
 def _identity(lock: Path) -> str:
-    """A name for what is made: by the lock file's content and the interpreter."""
+    """A digest of the lock file's content, the interpreter and the platform."""
     content = f"{lock.read_text()}\n{sys.version}\n{os.path.realpath(sys.executable)}\n{platform.platform()}"
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _add_checkout(root: Path, venv: Path) -> None:
-    """What an editable installation does, without a build backend: one path file and one launcher."""
+    """Install the checkout in editable mode, without a build backend: one path file and one launcher."""
     site = next((venv / "lib").glob("python3.*/site-packages"))
     (site / "herd.pth").write_text(f"{root / 'src'}\n")
     launcher = venv / "bin" / "herd"
@@ -127,7 +124,7 @@ def _add_checkout(root: Path, venv: Path) -> None:
 
 
 def is_current(root: Path, lock: str) -> bool:
-    """Is `.venv` what `lock`, or the lock file that holds all of it, says?"""
+    """Whether `.venv` was installed from `lock`, or from DEVELOP, which includes it."""
     try:
         stamp = json.loads((root / ".venv" / STAMP).read_text())
     except (OSError, ValueError):

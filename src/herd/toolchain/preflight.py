@@ -1,6 +1,6 @@
-"""What only the machine can give, looked at in the first seconds: nobody is to learn after half an hour what lacks.
+"""Checks in the first seconds that the machine has what the build needs, so that nothing fails half an hour later.
 
-Where this user is root on a Debian, what is missing is installed.
+As root on Debian it installs what is missing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ LEAST_FREE_GB = 3
 
 @dataclass(frozen=True)
 class Need:
-    """Something of the machine's, and Debian's package that has it."""
+    """A program or module of the machine, and Debian's package for it. `why`: what it is needed for."""
 
     what: str
     why: str
     package: str
     is_there: Callable[[Path], bool]
-    """By the user's cache."""
+    """Whether it is installed; the argument is the user's cache."""
 
 
 def _program(name: str, why: str, package: str) -> Need:
@@ -43,7 +43,7 @@ NEEDS = (
         lambda cache: uv.find(cache) is not None or importlib.util.find_spec("ensurepip") is not None,
     ),
 )
-"""Of every command."""
+"""Needed by every command."""
 
 NEEDS_OF_TESTS = (
     _program("git", "lists the files that the tests copy", "git"),
@@ -53,10 +53,10 @@ NEEDS_OF_TESTS = (
 
 
 def look(root: Path, cache: Path, tests: bool) -> bool:
-    """See that the machine has what it takes, bringing what can be brought before there are packages.
+    """Check the machine, and install what can be installed before there are packages.
 
-    Raises ToolMissing with everything that is missing and what to type. Is a browser to be brought by Selenium, once
-    it is installed?
+    Returns whether Selenium's manager is to install a browser later. Raises ToolMissing with everything that is
+    missing, and the commands that install it.
     """
     if misread := [why for why in map(machine.unusable, (root, cache)) if why]:
         raise ToolMissing("\n".join(misread))
@@ -97,7 +97,7 @@ def _bring(needs: tuple[Need, ...], cache: Path) -> list[str]:
 
 
 def _git(root: Path) -> list[str]:
-    """Git's own words where it will not list this checkout: it came as an archive, or belongs to another user."""
+    """A line with Git's reason if it does not list this checkout: an archive, or another user's folder."""
     if not shutil.which("git"):
         return []
     done = subprocess.run(["git", "-C", str(root), "ls-files", "Makefile"], capture_output=True, text=True)
@@ -117,14 +117,14 @@ def _disk(root: Path, cache: Path) -> list[str]:
 
 
 def existing(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that there is."""
+    """The folder itself, or its nearest parent that exists."""
     while not path.exists():
         path = path.parent
     return path
 
 
 def _skipped() -> list[str]:
-    """What the tests leave out on this machine, and the way to have it."""
+    """What the tests leave out on this machine, with the reason."""
     left_out = {
         f"pages in a browser ({browser.SWITCH}=1)": browser.is_unwanted(),
         "the workflows by actionlint, which Go builds (https://go.dev/doc/install)": shutil.which("go") is None,

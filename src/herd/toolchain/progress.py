@@ -1,4 +1,4 @@
-"""Saying what takes long, without any package: a line that is rewritten on a terminal, one now and then elsewhere."""
+"""A progress line without any package: rewritten on a terminal, elsewhere printed at intervals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Progress:
         return f"{minutes}:{seconds:02d}"
 
     def note(self, text: str) -> None:
-        """Say how far it is; cheap enough to be called for every line of a build."""
+        """Show progress; cheap enough to be called for every line of a build."""
         now = time.monotonic()
         if now - self._shown >= (0.1 if self._terminal else QUIET_SECONDS):
             self._shown = now

@@ -1,6 +1,6 @@
-"""Pulumi: the one on PATH if it will do, else one that is built once from its Go modules into the user's cache.
+"""Pulumi: the one on PATH if its version suffices, else one that is built once from its Go modules into the cache.
 
-Building needs nothing but Go and its module proxy, so it works in networks that reach package registries only.
+The build needs Go and its module proxy only, so it works in networks that reach nothing but package registries.
 `pulumi/go.mod` and `go.sum` beside this file pin every module with its hash.
 """
 
@@ -20,7 +20,7 @@ from herd.toolchain.progress import Progress
 
 VERSION = "3.259.0"
 OWN_HOST = Path(__file__).parents[1] / "language_host"
-"""The folder of Herd's own language host, which the engine finds when it is on PATH."""
+"""The folder of Herd's own language host; it must be on PATH for the engine."""
 MODULE = Path(__file__).parent / "pulumi"
 COMMAND = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 
@@ -45,7 +45,7 @@ HOW_TO_INSTALL = (
 
 
 def find(cache: Path, path: str | None = None) -> Path | None:
-    """The Pulumi that would be used: PATH's if it is of the pinned minor version or newer, else one built earlier."""
+    """Pulumi on PATH if it is of the pinned minor version or newer, else one that was built earlier; None: neither."""
     on_path = shutil.which("pulumi", path=path)
     if on_path and _suits(version_of(Path(on_path))):
         return Path(on_path)
@@ -54,12 +54,12 @@ def find(cache: Path, path: str | None = None) -> Path | None:
 
 
 def ensure(cache: Path) -> Path:
-    """Pulumi, built if need be. Raises ToolMissing when it can be neither found nor built."""
+    """Pulumi, built if necessary. Raises ToolMissing if it is neither installed nor can be built."""
     return find(cache) or _build(cache)
 
 
 def version_of(pulumi: Path) -> tuple[int, ...]:
-    """`(3, 259, 0)`; empty when it does not say, as a build without a version does."""
+    """`(3, 259, 0)`; () if it prints no version."""
     quiet = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         said = subprocess.run([pulumi, "version"], capture_output=True, text=True, timeout=30, env=quiet).stdout
@@ -70,7 +70,7 @@ def version_of(pulumi: Path) -> tuple[int, ...]:
 
 
 def has_language_host(pulumi: Path) -> bool:
-    """Does this Pulumi come with the official Python language host, as every official distribution does?"""
+    """Whether this Pulumi has the official Python language host beside it, as every official distribution does."""
     return (pulumi.resolve().parent / "pulumi-language-python").exists()
 
 
@@ -81,7 +81,7 @@ def path_with_host(path: str) -> str:
 
 
 def missing_plugins(packages: Sequence[str], base: Mapping[str, str] = os.environ) -> list[str]:
-    """Which official plugins a person's Pulumi lacks, `aws 7.51.1`: as the program's packages need them, exactly."""
+    """Official plugins that are not installed, in the exact versions that the packages need: `aws 7.51.1`."""
     home = Path(base.get("PULUMI_HOME") or Path(base.get("HOME") or "~").expanduser() / ".pulumi")
     needed = [(package, metadata.version(f"pulumi-{package}")) for package in packages]
     return [
@@ -93,7 +93,7 @@ def missing_plugins(packages: Sequence[str], base: Mapping[str, str] = os.enviro
 
 
 def plugin_install_advice(missing: Sequence[str]) -> str:
-    """One sentence for who has no network that leads to Pulumi's plugins."""
+    """Advice for networks that cannot download Pulumi's plugins."""
     names = " and ".join(missing)
     commands = " and ".join(f"`pulumi plugin install resource {entry} --file FILE`" for entry in missing)
     return (
@@ -138,6 +138,6 @@ def _build(cache: Path) -> Path:
                 raise ToolMissing(
                     f"the Pulumi that was built does not say that it is {VERSION}; remove {target.parent}"
                 )
-        # A build that is cut short leaves a file of another name: what is found under this one is whole.
+        # Renamed at the end, so that an interrupted build is never used.
         half_built.replace(target)
         return target

@@ -1,4 +1,4 @@
-"""The terminal's encoding: what it cannot show becomes something like it, never an error. Standard library only."""
+"""The terminal's encoding: characters that it lacks are replaced by similar ones. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import sys
 
 ENCODING = "HERD_TERMINAL_ENCODING"
-"""Hands the terminal's encoding over to ourselves, started again."""
+"""Passes the terminal's encoding to this program when it starts itself again."""
 
 LIKE = str.maketrans(
     {"✓": "+", "✗": "x", "–": "-", "—": "-", "─": "-", "│": "|", "▸": ">", "·": "*", "…": "...", "→": "->", "’": "'"}
 )
-"""What Herd prints itself: a tick and a cross must not look the same."""
+"""Replacements for the characters that Herd prints; a tick and a cross must not look the same."""
 
 
 def prepare() -> None:

@@ -1,4 +1,4 @@
-"""uv, which installs packages here and for workloads: from PATH, or from its own Python package."""
+"""uv, which installs packages for Herd and for workloads: from PATH, or from its own Python package."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from herd.toolchain.machine import ToolMissing
 from herd.toolchain.progress import Progress
 
 LOCK = Path(__file__).with_name("uv.lock")
-"""The one package, with its hashes, so that what is run is what was reviewed."""
+"""Lock file of the one package, with its hashes."""
 
 
 def find(cache: Path) -> Path | None:
-    """The uv that would be used, or None where there is none yet."""
+    """uv on PATH, else the one in the cache; None: neither."""
     if on_path := shutil.which("uv"):
         return Path(on_path)
     own = _own(cache)
@@ -48,7 +48,7 @@ def _install(cache: Path) -> Path:
                     f"uv is not on PATH and could not be installed from its Python package.\n{error}\n"
                     "Install uv by hand (https://docs.astral.sh/uv/), or `apt install python3-venv`, then try again."
                 ) from None
-        # Moved in one step, so a half-installed uv is never found. It is one program and does not mind being moved.
+        # Renamed at the end, so that an incomplete installation is never used. uv is one program and can be moved.
         shutil.rmtree(cache / "tools" / "uv", ignore_errors=True)
         made.rename(cache / "tools" / "uv")
         return _own(cache)

@@ -1,7 +1,7 @@
-"""`herd verify`: a small environment of its own, each promise tried on it, taken down, and one file about it.
+"""`herd verify`: deploy a small environment, test each promise on it, remove it, and write a report file.
 
-It uses what `herd up` and `herd down` use, so what is verified is what a team deploys. Whatever happens in between, the
-environment is taken down; what a killed verification has left is removed by the next.
+It uses the code of `herd up` and `herd down`, so that what is verified is what a team deploys. The environment is
+removed whatever happens; leftovers of a killed verification are removed by the next one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ REMOVED = ("removed", "it is removed, and nothing of it is left")
 
 
 def verify_environment(stack: str | None, account: str | None, yes: bool, file: Path) -> bool:
-    """Do it; was every promise kept? Raises HerdError where it could not be begun, WrongInput for what cannot be."""
+    """Verify this machine, or the settings and account of `stack`; True if every promise was kept. Writes `file`.
+
+    Raises HerdError where it cannot begin, WrongInput for an account that is not the stack's.
+    """
     checkout = find_checkout()
     verified = AwsTarget(checkout, stack) if stack else None
     if verified:
@@ -47,12 +50,12 @@ def verify_environment(stack: str | None, account: str | None, yes: bool, file: 
         console.note(f"the environment {record.name} is made, looked at and removed")
         environment.note(checkout, record)
         target = environment.stage(checkout, record)
-        # Worked out while its files are there.
+        # Before its files are removed.
         redact, settings = _redaction(checkout, target, record, verified), _settings(target)
         try:
             _look(checkout, target, record, outcomes)
         except (KeyboardInterrupt, Interrupted):
-            console.note("interrupted: taking down what was made; press Ctrl-C again to leave it to the next one")
+            console.note("interrupted: removing the environment; press Ctrl-C again to leave that to the next run")
             outcomes += _not_tried(outcomes, "interrupted")
         outcomes.append(_take_down(checkout, target, record))
         done = report.Verified(_where(verified), settings, outcomes, target.pulumi)
@@ -62,7 +65,7 @@ def verify_environment(stack: str | None, account: str | None, yes: bool, file: 
 
 
 def _not_tried(outcomes: list[Outcome], why: str) -> list[Outcome]:
-    """Those that there was no time for."""
+    """Outcomes of the promises that were not tested; the first of them failed if there is a reason (`why`)."""
     known = {outcome.key for outcome in outcomes}
     every = [DEPLOYED, *((promise.key, promise.says) for promise in promises.PROMISES)]
     missing = [(key, says) for key, says in every if key not in known]
@@ -73,7 +76,7 @@ def _not_tried(outcomes: list[Outcome], why: str) -> list[Outcome]:
 
 
 def _look(checkout: Checkout, target: Target, record: Record, outcomes: list[Outcome]) -> None:
-    """Make it and try each promise."""
+    """Deploy the environment and test each promise; appends to `outcomes`."""
     noted = replace(record, made=True)
     environment.note(checkout, noted)
 
@@ -104,7 +107,7 @@ def _is_deployed(target: Target) -> bool:
 
 
 def _take_down(checkout: Checkout, target: Target, record: Record) -> Outcome:
-    """Remove it; the record stays as long as anything may be left, so that the next verification goes on with it."""
+    """Remove the environment. Its record stays while anything may be left, so that the next verification continues."""
 
     def remove() -> None:
         target.forget_exports()
@@ -116,12 +119,12 @@ def _take_down(checkout: Checkout, target: Target, record: Record) -> Outcome:
     except (KeyboardInterrupt, Interrupted):
         outcome = Outcome(*REMOVED, "no", 0.0, "interrupted")
     if outcome.kept == "no":
-        return replace(outcome, why=f"{outcome.why}\n`herd verify` again removes what is left")
+        return replace(outcome, why=f"{outcome.why}\nrunning `herd verify` again removes the leftovers")
     return outcome
 
 
 def _remove_left(checkout: Checkout, record: Record) -> None:
-    console.note(f"an earlier verification was cut short; removing its environment {record.name}")
+    console.note(f"an earlier verification was interrupted; removing its environment {record.name}")
     if record.made:
         target = environment.stage(checkout, record)
         target.announce()
@@ -130,9 +133,9 @@ def _remove_left(checkout: Checkout, record: Record) -> None:
 
 
 def _approve(target: AwsTarget, account: str | None, yes: bool) -> None:
-    """Say what it does, what it costs and how long it takes, and have the account's number said."""
+    """Print what it does, its cost and duration, and ask for the account's number. Raises HerdError if not given."""
     if yes and account is None:
-        raise WrongInput("--yes needs --account with the account's 12 digits: it is there that things are made")
+        raise WrongInput("--yes needs --account with the 12 digits of the account that the environment is made in")
     target.announce()
     if account not in (None, target.account):
         raise WrongInput(f"--account {account}: your credentials are of {target.account}; nothing was done")
@@ -157,7 +160,7 @@ def _approve(target: AwsTarget, account: str | None, yes: bool) -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Being asked to end is like Ctrl-C, which a terminal sends to everything that this command has started."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, which a terminal sends to the child processes too."""
 
     def interrupt(*_: object) -> None:
         import psutil

@@ -1,7 +1,7 @@
-"""The small environment that `herd verify` makes: the checkout's own program and settings, other workloads.
+"""The small environment of `herd verify`: the checkout's own program and settings, with other workloads.
 
-It is staged as a checkout of its own in the user's cache and known by a record, which is written before anything is
-made and goes when nothing is left: so a later `herd verify` finds what a killed one has left.
+It is written as a checkout of its own in the user's cache. A record of it is written before anything is made and
+removed last, so that a later `herd verify` finds the leftovers of a killed one.
 """
 
 from __future__ import annotations
@@ -36,66 +36,68 @@ FILES = ("Pulumi.yaml", "pyproject.toml", "requirements.lock", "requirements-dev
 IMAGE = "python"
 
 NOT_TAKEN = ("data_bucket", "log_bucket", "sign_in", "connections", "datasets", "pools")
-"""Settings of the stack that its verification has no use for, or whose owner lets only the stack itself in."""
+"""Settings of the stack that are left out: not needed, or granted to the stack itself only."""
 
 LASTS_DAYS = 90
-"""The review date of its workloads: far beyond the minutes that they are there."""
+"""Days until the review date of its workloads, which exist for minutes."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is enough to take the environment down again. `stack`: the one on AWS it verifies; None: the laptop."""
+    """What is needed to remove the environment. `stack`: the stack on AWS that is verified; None: this machine.
+    `word`: a random text that its job publishes.
+    """
 
     name: str
     folder: str
     stack: str | None
     word: str
     made: bool = False
-    """Pulumi may know a stack of that name."""
+    """True once Pulumi may have a stack of that name."""
 
 
 @contextmanager
 def verification_lock(checkout: Checkout) -> Iterator[None]:
-    """Be the only verification of this checkout. Raises HerdError where another is at work."""
+    """Hold the lock of verifications in this checkout. Raises HerdError where another one runs."""
     with (checkout.folder("verify") / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise HerdError("another `herd verify` of this checkout is at work; wait until it has ended") from None
+            raise HerdError("another `herd verify` of this checkout is running; wait until it has ended") from None
         yield
 
 
 def plan(checkout: Checkout, stack: str | None) -> Record:
-    """A new one, with a name that no environment has yet: `verify-48213`."""
+    """A new record with a random name: `verify-48213`."""
     name = f"verify-{secrets.randbelow(90000) + 10000}"
     return Record(name, str(checkout.cache / "verify" / name), stack, secrets.token_hex(8))
 
 
 def note(checkout: Checkout, record: Record) -> None:
-    """Write it down, before anything is made."""
+    """Write the record."""
     path = checkout.folder("verify") / f"{record.name}.json"
     atomic.write(path, json.dumps(asdict(record)))
 
 
 def forget(checkout: Checkout, record: Record) -> None:
-    """Nothing is left of it: its files go, the record last."""
+    """Remove the files of a removed environment, the record last."""
     shutil.rmtree(record.folder, ignore_errors=True)
     (checkout.folder("verify") / f"{record.name}.json").unlink(missing_ok=True)
 
 
 def left_behind(checkout: Checkout) -> list[Record]:
-    """Environments of verifications that did not get to their end."""
+    """Records of verifications that were killed."""
     records = []
     for path in sorted(checkout.folder("verify").glob("verify-*.json")):
         try:
             records.append(Record(**json.loads(path.read_text())))
         except (ValueError, TypeError):
-            path.unlink()  # cut short while it was written, so nothing was made yet
+            path.unlink()  # incomplete, so it was killed before anything was made
     return records
 
 
 def stage(checkout: Checkout, record: Record) -> Target:
-    """The environment's own checkout, made anew; the target in it."""
+    """Write the environment's own checkout, anew; its target."""
     folder = Path(record.folder)
     source = checkout.root / f"Pulumi.{_own(record.stack)}.yaml" if record.stack else None
     file = stack_config.read(source) if source and source.exists() else _local(checkout)
@@ -126,7 +128,7 @@ def _local(checkout: Checkout) -> dict[str, Any]:
 
 
 def _own(stack: str | None) -> str:
-    """`acme/prod`, as Pulumi Cloud has it, is described in Pulumi.prod.yaml."""
+    """The stack's name without Pulumi Cloud's organization: `acme/prod` -> `prod`, of Pulumi.prod.yaml."""
     return (stack or "").rpartition("/")[2]
 
 
@@ -135,11 +137,11 @@ def _settings(checkout: Checkout, file: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dict[str, Any]:
-    """The stack's settings for an environment that is like it in all but what it must not touch.
+    """The settings of the verification's environment: the stack's, but where they lead to the stack's own resources.
 
-    Its profile is written out, because prod's asks for data that outlives it. It is not protected and keeps no logs. A
-    certificate is made for a name of its own: the record that proves the stack's own must stay. A key that the company
-    made lets in the stack's own logs only, so it has one of its own.
+    The profile is expanded, because prod's requires an adopted data bucket. Protection and logs are off. It has a
+    certificate for a domain of its own, so that the stack's validation record stays, and a key of its own, because the
+    policy of a company's key admits the stack's own logs only.
     """
     from herd.infra.settings.schema import PROFILES
 
@@ -156,7 +158,7 @@ def settings(checkout: Checkout, record: Record, file: Mapping[str, Any]) -> dic
 
 
 def _has_secret(value: Any) -> bool:
-    """Encrypted with the stack's own key, which another stack does not have."""
+    """Whether the value has a part that is encrypted with the stack's own key, which another stack does not have."""
     if isinstance(value, dict):
         return "secure" in value or any(map(_has_secret, value.values()))
     return isinstance(value, list) and any(map(_has_secret, value))
@@ -169,7 +171,7 @@ def _write_settings(checkout: Checkout, folder: Path, record: Record, file: Mapp
     others = {key: value for key, value in (file.get("config") or {}).items() if key.startswith("aws:")}
     path = folder / f"Pulumi.{record.name}.yaml"
     config = {**others, **{config_key(key): value for key, value in own.items()}}
-    # What `stack init` wrote: with another salt or key the stack's state could not be read.
+    # As `stack init` wrote it: with another provider the stack's state could not be decrypted.
     encryption = {key: file[key] for key in ("secretsprovider",) if key in file}
     path.write_text(yaml.safe_dump({**encryption, "config": config}, sort_keys=False))
 
@@ -184,7 +186,7 @@ def _write_workloads(checkout: Checkout, folder: Path, record: Record, is_public
         # The runner's own packages: boto3, pinned, and made in every image already.
         shutil.copy2(PACKAGE / "runner" / "requirements.lock", target.parent / "requirements.lock")
     if not (checkout.root / "images" / IMAGE / "Dockerfile").exists():
-        raise WrongInput(f"images/{IMAGE}/Dockerfile is missing: what is tried is written in Python")
+        raise WrongInput(f"images/{IMAGE}/Dockerfile is missing: the workloads of the verification need it")
     review = date.today() + timedelta(days=LASTS_DAYS)
     (folder / "defaults.toml").write_text(
         f'owner = "verify@example.com"\nreview_by = {review}\nimage = "{IMAGE}"\ntimezone = "UTC"\n'
@@ -192,13 +194,13 @@ def _write_workloads(checkout: Checkout, folder: Path, record: Record, is_public
 
 
 def make_stack(target: Target, record: Record) -> None:
-    """Make the stack, encrypted as the one that is verified."""
+    """Create the stack with the secrets provider of the stack that is verified."""
     file = stack_config.read(target.checkout.root / f"Pulumi.{record.name}.yaml")
     target.init_stack(file.get("secretsprovider"))
 
 
 def take_down(target: Target, record: Record) -> None:
-    """Remove all of it and prove that nothing is left. Raises HerdError that names what is."""
+    """Remove the environment and check that nothing is left. Raises HerdError that names leftovers."""
     if not target.may_exist():
         return
     pushed = _shared_images(target)
@@ -207,7 +209,7 @@ def take_down(target: Target, record: Record) -> None:
 
 
 def _shared_images(target: Target) -> list[tuple[str, str]]:
-    """Repository and tag of each image that it pushed where others keep theirs: those stay when an environment goes."""
+    """Repository and tag of each image that it pushed into shared repositories, which `herd down` does not remove."""
     images = []
     for entry in target.state_resources():
         if entry["type"] == "docker:index/image:Image" and entry.get("retainOnDelete"):

@@ -1,4 +1,4 @@
-"""What Herd promises of an environment, each tried from outside: by AWS's API, as a visitor, or by a job's own code."""
+"""The promises of an environment, each tested from outside: by AWS's API, as a visitor, or by a job's own code."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 
 
 class Broken(HerdError):
-    """A promise is not kept; the text says what was seen instead."""
+    """A promise is not kept; the text says what was observed instead."""
 
 
 class NotTried(HerdError):
-    """It cannot be seen from here, or the settings do not ask for it."""
+    """A promise cannot be tested from this machine, or the settings exclude it."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A sentence, and how it is tried."""
+    """A promise as a sentence (`says`), and its test, which raises Broken or NotTried."""
 
     key: str
     says: str
@@ -41,7 +41,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a promise came out: `kept` is yes, no or not tried; `why` is in the cloud's words, not yet redacted."""
+    """The result of a test. `kept`: "yes", "no" or "not tried"; `why`: the reason, not yet redacted."""
 
     key: str
     says: str
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def attempt(key: str, says: str, look: Callable[[], None]) -> Outcome:
-    """Try one; what it raises is its outcome, and the next one is tried all the same. Ctrl-C alone goes through."""
+    """Run one test; an exception becomes its outcome, so that the next test runs. Only an interrupt goes through."""
     started = time.monotonic()
     kept, why = "yes", ""
     try:
@@ -187,7 +187,7 @@ PROMISES = (
     Promise("armed", "its schedule is armed", _armed),
     Promise("tagged", "its resources say whose they are", _tagged),
 )
-"""Tried once the environment is up. Before them stands `deployed`, after them `removed`."""
+"""In the order in which they are tested, after `deployed` and before `removed`."""
 
 
 def _read(target: Target, file: str) -> bytes:
@@ -198,7 +198,7 @@ def _read(target: Target, file: str) -> bytes:
 
 
 def _visit(url: str) -> tuple[int, str]:
-    """GET as a visitor without any key. Names below `.localhost` are this machine, which not every resolver knows."""
+    """GET without credentials; status and body. Names below `.localhost` go to this machine without a resolver."""
     parts = urlsplit(url)
     if (parts.hostname or "").endswith(".localhost"):
         connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=20)
@@ -216,7 +216,10 @@ def _visit(url: str) -> tuple[int, str]:
 
 
 def _wait(target: Target, what: str, look: Callable[[], Any], wanted: Any) -> None:
-    """Until it is so: a page that has the wanted status and word, or the wanted value."""
+    """Poll until `look` returns `wanted`, or (status, text) with the wanted status and a text that contains the word.
+
+    Raises Broken after `pace.visible`.
+    """
     deadline = time.monotonic() + target.pace.visible
     while True:
         try:

@@ -1,7 +1,7 @@
-"""What a person may show to strangers: texts without account numbers, names, addresses, keys and paths.
+"""Redacts texts for publication: no account numbers, names, addresses, keys and paths.
 
-Two nets. Words that are known (the stack's settings, the person's name, the machine's) are taken out wherever they
-stand; and whatever has the form of an identifier goes, known or not. Too much goes rather than too little.
+Known words (the stack's settings, the names of the person and the machine) are replaced wherever they occur, and so is
+everything that has the form of an identifier. It replaces too much rather than too little.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORMS: tuple[tuple[str, str], ...] = (
     (r"[A-Za-z0-9+/=_-]{20,}", "<id>"),
     (r"[0-9]{9,}", "<number>"),
 )
-"""Patterns, and what is put in their place; in this order, so that the whole of a thing goes before its parts."""
+"""Patterns and their replacements, in this order: whole identifiers before their parts."""
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
@@ -54,20 +54,20 @@ OWN_WORDS = frozenset(
     }
     | {"on", "off", "dev", "prod", "aws", "verify", "python"}
 )
-"""Values of settings that everybody has. A stack that is called so is a name all the same, and is told as one."""
+"""Values of settings that identify nobody. A stack with such a name is redacted all the same."""
 
 
 class Redaction:
-    """`Redaction(words)(text)`: the text without them, and without what has the form of an identifier."""
+    """`Redaction(words)(text)`: the text without these words and without identifiers."""
 
     def __init__(self, words: Mapping[str, str]) -> None:
-        """`words`: each with what is put in its place, like `{"acme": "<name>"}`."""
+        """`words`: word -> its replacement, like `{"acme": "<name>"}`."""
         ordered = sorted((word for word in words if word.strip()), key=len, reverse=True)
         self._places = {word.lower(): words[word] for word in ordered}
         self._known = re.compile("|".join(map(_anywhere, ordered)) or r"(?!)", re.IGNORECASE)
 
     def __call__(self, text: str) -> str:
-        # First: control characters could hide a part of a word, or drive the terminal of whoever reads the file.
+        # First: control characters could hide a part of a word, or control the terminal of a reader.
         text = "".join(letter for letter in ANSI.sub("", text) if letter.isprintable() or letter == "\n")
         text = self._known.sub(lambda match: self._places.get(match[0].lower(), "<name>"), text)
         for form, place in FORMS:
@@ -76,16 +76,16 @@ class Redaction:
 
 
 def _anywhere(word: str) -> str:
-    """A long word is taken out also within another; a short one would tear holes everywhere."""
+    """A pattern for a word: a long one matches within other words too, a short one only by itself."""
     escaped = re.escape(word)
     return escaped if len(word) > 3 else rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])"
 
 
 def words_of_settings(values: Any) -> Iterator[str]:
-    """Every text and number in a stack's settings that could tell whose they are."""
+    """Every text in a stack's settings that could identify its owner."""
     if isinstance(values, Mapping):
         for key, value in values.items():
-            # Names of tags are the company's as well; those of settings are everybody's.
+            # Names of tags are the company's own, names of settings are Herd's.
             yield from words_of_settings([*value, *value.values()] if key == "tags" and value else value)
     elif isinstance(values, list | tuple):
         for value in values:
@@ -95,7 +95,7 @@ def words_of_settings(values: Any) -> Iterator[str]:
 
 
 def words_of_this_machine(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The person's and the machine's names, the home folder, and what secret variables hold."""
+    """Word -> replacement: the person's and the machine's names, the home folder, values of secret variables."""
     words = {
         value: "<secret>" for name, value in environment.items() if SECRET_VARIABLES.search(name) and len(value) > 5
     }
@@ -108,5 +108,5 @@ def words_of_this_machine(environment: Mapping[str, str] = os.environ) -> dict[s
 def _person() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a user of a container whom no file names
+    except (KeyError, OSError):  # a container's user without an entry in passwd
         return ""

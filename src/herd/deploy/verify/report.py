@@ -1,4 +1,4 @@
-"""The one file that a verification writes: what was kept and what was not, for an issue that strangers read."""
+"""The report file of a verification, in Markdown, redacted so that it can be attached to a public issue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from herd.deploy.verify.redaction import Redaction
 from herd.toolchain import pulumi_cli
 
 WHY_LETTERS = 1500
-"""Of one promise's words: an issue is read by people."""
+"""Most characters of a promise's reason."""
 
 CHOICES = (
     "network",
@@ -26,7 +26,7 @@ CHOICES = (
     "allow_public",
     "zones",
 )
-"""Settings whose values everybody has; of others only whether they are set."""
+"""Settings whose values are shown; of others only whether they are set."""
 
 VALUES = frozenset({"true", "false", "public", "nat", "endpoints", "bucket", "cloudfront", "none", "2", "3"})
 
@@ -35,7 +35,7 @@ ADOPTED = ("vpc", "boundary", "image_repositories", "domain", "dns_zone", "certi
 
 @dataclass(frozen=True)
 class Verified:
-    """A verification that has ended."""
+    """The result of a verification. `where`: a region of AWS, or the local cloud."""
 
     where: str
     settings: dict[str, Any]
@@ -48,7 +48,7 @@ class Verified:
 
 
 def render(verified: Verified, redact: Redaction) -> str:
-    """The file's text, in Markdown."""
+    """The file's text."""
     broken = [outcome for outcome in verified.outcomes if outcome.kept == "no"]
     result = "every promise was kept" if not broken else f"{len(broken)} of {len(verified.outcomes)} were not kept"
     lines = [f"## herd verify: {result}", ""]
@@ -84,7 +84,7 @@ def _about(verified: Verified) -> list[tuple[str, str]]:
 
 
 def _plain(value: Any) -> str:
-    """A choice that everybody has; what is wrong in a settings file is somebody's own text."""
+    """The value if it is one of VALUES, else "set": a wrong value in a settings file may identify its owner."""
     text = str(value).lower()
     return text if text in VALUES else "set"
 
