@@ -18,7 +18,7 @@ from herd.infra.imports import single_modules
 from herd.infra.naming import Naming
 from herd.infra.offer import Offer
 from herd.infra.settings.frozen import Running, values
-from herd.infra.settings.load import load as load_settings
+from herd.infra.settings.load import load_settings
 from herd.infra.settings.schema import ADOPTABLE, Settings
 from herd.infra.spec.load import (
     AnySpec,

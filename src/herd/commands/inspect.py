@@ -47,12 +47,12 @@ def checks(
 ) -> None:
     """Show what each check of a job or report saw in its last 30 runs, and how the last one ended."""
     from herd.commands import tables
-    from herd.runs import checks as seen_checks
+    from herd.runs.checks import last_seen
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     target.require_exports().workload(name)
-    last = seen_checks.last_seen(target, name)
+    last = last_seen(target, name)
     if as_json:
         import json
         from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The baseline: accepted values that `max_drop` and `max_rise` compare with. `herd accept` sets it to a run's values."""
+"""The baseline: accepted values that `max_drop` and `max_rise` compare with; `herd accept` replaces them."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def test_load_reads_what_pulumi_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(PLACE | {"herd:schedules": "false"}))
     monkeypatch.setattr(pulumi, "get_project", lambda: "herd")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
-    assert settings.load() == Settings("herd", "dev", "eu-west-1", ACCOUNT, schedules=False)
+    assert settings.load_settings() == Settings("herd", "dev", "eu-west-1", ACCOUNT, schedules=False)
 
 
 REFUSED = {

@@ -24,7 +24,7 @@ class SettingsError(pulumi.RunError):
     """One line per problem. Pulumi prints a RunError without a traceback."""
 
 
-def load() -> Settings:
+def load_settings() -> Settings:
     """The settings of the stack that Pulumi runs; raises SettingsError."""
     # pulumi.Config answers for one key at a time; only the runtime knows which keys there are.
     config = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
