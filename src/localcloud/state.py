@@ -1,5 +1,5 @@
-"""What of a local cloud survives its process: everything below `journal/`, `runtime/`, `plugins/` and `images/`
-of its home.
+"""What of a local cloud survives its process: everything below `journal/`, `runtime/`, `plugins/`, `images/` and
+`functions/` of its home.
 
 `State` opens it before the server is made, and brings the server back to it. `forget` removes it, `set_aside` moves it
 out of the way.

@@ -88,6 +88,25 @@ def queues(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
     assert json.loads(message(engine, outputs["queue"])) == {"order": 7}
 
 
+def functions(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
+    answer = engine.client("lambda").invoke(FunctionName=outputs["function"], Payload=b'{"a": 1}')
+    greeting = "good bye" if changed else "hello"
+    assert json.loads(answer["Payload"].read()) == {
+        "greeting": greeting, "files": sorted(path.name for path in (PROGRAMS / "service_app").iterdir()),
+        "event": {"a": 1}, "changed": changed,
+    }  # fmt: skip
+    number = "2" if changed else "1"
+    event = {"Source": "shop", "DetailType": "order", "Detail": json.dumps({"order": f"by-rule-{number}"})}
+    engine.client("events").put_events(Entries=[event])
+    engine.client("sqs").send_message(QueueUrl=outputs["queue"], MessageBody=f"by-queue-{number}")
+    group, deadline, lines = f"/aws/lambda/{outputs['function']}", time.monotonic() + 120, ""
+    while not (f"by-rule-{number}" in lines and f"by-queue-{number}" in lines):
+        assert time.monotonic() < deadline, lines
+        time.sleep(0.2)
+        events = engine.client("logs").filter_log_events(logGroupName=group)["events"]
+        lines = "\n".join(each["message"] for each in events)
+
+
 def network(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
     assert outputs["data_subnets"] == 2 and outputs["nat_address"]
 
@@ -115,7 +134,7 @@ def instances(engine: Engine, outputs: dict[str, Any], changed: bool) -> None:
 
 
 CHECKS: list[Callable[[Engine, dict[str, Any], bool], None]] = [
-    website, service, machine, queues, network, store, names, instances,
+    website, service, machine, queues, functions, network, store, names, instances,
 ]  # fmt: skip
 
 

@@ -101,6 +101,7 @@ def apply() -> None:
         if name.startswith("moto."):
             _redirect(name, vars(module))
     sys.meta_path.insert(0, _Finder())
+    loading.catch_up()
     _patch_birth()
 
 

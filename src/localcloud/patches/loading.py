@@ -16,6 +16,12 @@ def when_loaded(module: str, apply: Callable[[], None]) -> None:
         _waiting.setdefault(module, []).append(apply)
 
 
+def catch_up() -> None:
+    """Apply what waits for modules that were imported before anybody noticed."""
+    for module in [name for name in _waiting if name in sys.modules]:
+        loaded(module)
+
+
 def loaded(module: str) -> None:
     """A module has just been imported."""
     for apply in _waiting.pop(module, ()):

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.localcloud.functions.conftest import Functions
-from tests.localcloud.iam.acting import allow
+from tests.localcloud.iam.acting import allow, document, trust
 
 FAILS = "def handler(event, context):\n    print('attempt', event)\n    raise RuntimeError('no good')\n"
 WORKS = "import json\ndef handler(event, context):\n    print('got', json.dumps(event, sort_keys=True))\n    return 7\n"
@@ -190,8 +190,6 @@ def test_a_rule_every_minute(functions: Functions) -> None:
 
 
 def test_a_schedule_invokes_by_its_role(functions: Functions) -> None:
-    from tests.localcloud.iam.acting import trust
-
     arn = functions.make(WORKS)
     scheduler = functions.server.client("scheduler")
     role = functions.make_role("scheduler", trusted=trust("scheduler.amazonaws.com"))
@@ -204,8 +202,6 @@ def test_a_schedule_invokes_by_its_role(functions: Functions) -> None:
     functions.agent.tick()
     functions.settle()
     assert got(functions) == []
-    from tests.localcloud.iam.acting import document
-
     functions.iam.put_role_policy(
         RoleName="scheduler", PolicyName="p", PolicyDocument=document(allow("lambda:InvokeFunction", arn))
     )
@@ -269,3 +265,26 @@ def test_who_may_invoke(functions: Functions) -> None:
         invoke(stranger, InvocationType="Event")
     functions.api.add_permission(FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", Principal=stranger)
     assert invoke(stranger) == b"7"
+
+
+def test_a_state_machine_invokes_by_its_role(functions: Functions, wait_until: Any) -> None:
+    arn = functions.make("def handler(event, context):\n    return 10 / event['n']\n")
+    role = functions.make_role("machine", trusted=trust("states.amazonaws.com"))
+    states = functions.server.client("stepfunctions")
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True,
+            "Parameters": {"FunctionName": arn, "Payload.$": "$"}, "OutputPath": "$.Payload"}  # fmt: skip
+    machine = states.create_state_machine(
+        name="m", roleArn=role, definition=json.dumps({"StartAt": "A", "States": {"A": task}})
+    )["stateMachineArn"]
+
+    def ends(n: int) -> Any:
+        execution = states.start_execution(stateMachineArn=machine, input=json.dumps({"n": n}))["executionArn"]
+        wait_until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+        return states.describe_execution(executionArn=execution)
+
+    assert ends(5)["error"] == "Lambda.AccessDeniedException"
+    policy = document(allow("lambda:InvokeFunction", arn))
+    functions.iam.put_role_policy(RoleName="machine", PolicyName="p", PolicyDocument=policy)
+    assert json.loads(ends(5)["output"]) == 2
+    failed = ends(0)
+    assert (failed["error"], json.loads(failed["cause"])["errorMessage"]) == ("ZeroDivisionError", "division by zero")
