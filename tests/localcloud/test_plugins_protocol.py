@@ -93,10 +93,13 @@ def test_a_package_that_is_none_of_ours(plugins: Plugins) -> None:
 
 
 def test_an_unknown_type_is_named(provider: Provider) -> None:
-    urn = "urn:pulumi:dev::proj::aws:lambda/function:Function::f"
+    urn = "urn:pulumi:dev::proj::aws:appsync/graphQLApi:GraphQLApi::f"
     code, text = error_of(provider.check, urn, {})
     assert code is grpc.StatusCode.FAILED_PRECONDITION
-    assert "does not support resources of type aws:lambda/function:Function" in text and "aws:s3/bucket:Bucket" in text
+    assert (
+        "does not support resources of type aws:appsync/graphQLApi:GraphQLApi" in text
+        and "aws:s3/bucket:Bucket" in text
+    )
 
 
 def test_an_unknown_property_is_named(provider: Provider) -> None:
