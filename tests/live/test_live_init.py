@@ -25,7 +25,7 @@ from herd.toolchain.machine import user_cache
 from herd.version import VERSION
 from tests.live.support import fetch, processes_below
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-init"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parents[2]
 
@@ -128,11 +128,15 @@ def is_up_and_tested(project: Project, *jobs: str) -> None:
     assert all(path.startswith(str(project.root / ".venv/lib")) for path in where.stdout.split())
 
 
+NO_NETWORK = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+
+
 def takes(project: Project, *release: str, version: str) -> None:
     """A release, with a resource of the team's own in the program, which comes with the next `herd up`."""
     program = project.root / "infra/__main__.py"
     program.write_text(program.read_text() + OWN_RESOURCE)
-    upgraded = project.herd("upgrade", *release)
+    # What has not changed is installed already, and Herd itself is in the project: nothing is fetched.
+    upgraded = project.run(".venv/bin/herd", "upgrade", *release, env=NO_NETWORK)
     assert "~ Makefile" in upgraded.stdout
     assert "1 to create" in upgraded.stdout
     assert "to replace" not in upgraded.stdout and "to delete" not in upgraded.stdout
@@ -149,6 +153,15 @@ def takes(project: Project, *release: str, version: str) -> None:
     assert "-dev-orders" in project.run(".venv/bin/python", "-c", asked, env=variables).stdout
 
 
+def cannot_take(project: Project, release: Path) -> None:
+    """A release that needs a package of which there is none: everything is as it was, what is installed too."""
+    before = {path: (project.root / path).read_bytes() for path in files(project.root)}
+    with pytest.raises(AssertionError, match="everything is as it was"):
+        project.run(".venv/bin/herd", "upgrade", "--to", str(release), env=NO_NETWORK)
+    assert {path: (project.root / path).read_bytes() for path in files(project.root)} == before
+    assert "installing" not in project.run("make", "tools").stdout
+
+
 def goes_down(project: Project) -> None:
     assert "nothing is left" in project.run("make", "down").stderr
     assert processes_below(project.root) == []
@@ -160,14 +173,19 @@ CHANGES = {
 }
 
 
+@pytest.mark.xdist_group("live-init")
 def test_in_an_empty_folder(project: Project, installed: Path, wheels: Path, tmp_path: Path) -> None:
     """Taken is a build of the same number, as whoever works on Herd has it."""
     project.run(str(installed), "init")
     is_up_and_tested(project)
+    needed = (ROOT / "requirements.lock").read_text().split(" ")[0]
+    lock = {f"{TEMPLATES}/requirements.lock": (needed, f"{needed.partition('==')[0]}==999")}
+    cannot_take(project, later(wheels, tmp_path / "impossible", lock))
     takes(project, "--to", str(later(wheels, tmp_path / "build", CHANGES, VERSION)), version=VERSION)
     goes_down(project)
 
 
+@pytest.mark.xdist_group("live-init-foreign")
 def test_in_a_small_foreign_repository(
     project: Project, installed: Path, wheels: Path, releases: Path, tmp_path: Path
 ) -> None:
