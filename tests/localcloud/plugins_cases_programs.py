@@ -371,7 +371,10 @@ NETWORK = [
             "tags": {"a": "1"},
         },
         {"tags": {"b": "2"}},
-        {"name": "another"},
+        {
+            "name": "another",
+            "autoScalingGroupProvider": {"autoScalingGroupArn": "arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:x"},
+        },
     ),
 ]
 

@@ -103,6 +103,19 @@ def changes(fields: Fields, old: Mapping[str, Any], new: Mapping[str, Any]) -> l
     ]
 
 
+def replaces(known: Field, old: Any, new: Any) -> bool:
+    """Whether a property that has changed makes the resource anew: for its own sake, or for that of one inside."""
+    if known.replaces:
+        return True
+    if known.kind != "object":
+        return False
+    before, after = (value if isinstance(value, Mapping) else {} for value in (old, new))
+    return any(
+        not same(inner, before.get(name), after.get(name)) and replaces(inner, before.get(name), after.get(name))
+        for name, inner in known.fields.items()
+    )
+
+
 def covers(known: Field, live: Any, declared: Any) -> bool:
     """Whether what exists is as declared; parts of objects that were not declared, or not answered, do not count."""
     if declared is None or live is None:

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.plugins import properties
 from localcloud.plugins.acceptance import Problem, accept
-from localcloud.plugins.comparison import paths_of_change, same
+from localcloud.plugins.comparison import paths_of_change, replaces, same
 from localcloud.plugins.ledger import Entry, Ledger, Origin, name_of, stack_of, type_of
 from localcloud.plugins.naming import DEFAULTS, Autonaming, new_name
 from localcloud.plugins.refusals import Incomplete, Refused, asking, said, unless_gone
@@ -109,17 +109,17 @@ class Provider:
         kind = self.type_of(urn)
         ignored = {re.split(r"[.\[]", path)[0] for path in ignore}
         changed = [name for name in kind.differences(old_inputs, olds, news) if name not in ignored]
-        replaces = tuple(name for name in changed if kind.fields[name].replaces)
+        replacing = tuple(name for name in changed if replaces(kind.fields[name], old_inputs.get(name), news.get(name)))
         details = []
         for name in changed:
             paths = paths_of_change(old_inputs.get(name), news.get(name), name) or [(name, "update")]
-            details += [(path, how, name in replaces) for path, how in paths]
+            details += [(path, how, name in replacing) for path, how in paths]
         shown = {*ignored, *changed}
         retagged = "tagsAll" in kind.fields and kind.all_tags(self.cloud, news) != (olds.get("tagsAll") or {})
         if retagged and not {"tags", "tagsAll"} & shown and not properties.has_unknown_tags(news):
             changed.append("tagsAll")
             details.append(("tagsAll", "update", False))
-        return Difference(tuple(changed), replaces, self._delete_first(kind, old_inputs, news), tuple(details))
+        return Difference(tuple(changed), replacing, self._delete_first(kind, old_inputs, news), tuple(details))
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -340,7 +340,8 @@ class Provider:
             self.ledger.drop(entry)
             return None
         changed = set(kind.differences(entry.inputs, entry.outputs, inputs))
-        if any(kind.fields[name].replaces for name in changed) or entry.region != cloud.region:
+        replaced = (replaces(kind.fields[name], entry.inputs.get(name), inputs.get(name)) for name in changed)
+        if any(replaced) or entry.region != cloud.region:
             if entry.is_leftover:
                 self._remove(kind, entry)
             return None

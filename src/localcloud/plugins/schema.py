@@ -2,7 +2,7 @@
 
     name        string           # a line a property: its name, its kind (string when left out), its flags
     subnets     set !            # `!` must be given
-    vpcId       ^                # `^` a change replaces the resource
+    vpcId       ^                # `^` a change replaces the resource, also inside of an object
     cidrBlock   ?                # `?` AWS chooses a value when none is given
     arn         ~                # `~` never given, only answered
     placement   objects =placementConstraints    # `=` the API's name for it, where the convention does not give it

@@ -246,7 +246,7 @@ class CapacityProvider(Resource):
     table = """
         name ^
         autoScalingGroupProvider object
-            autoScalingGroupArn !
+            autoScalingGroupArn ! ^
             managedDraining ?
             managedTerminationProtection ?
             managedScaling object ?
