@@ -14,6 +14,7 @@ from herd.checkout import stack_config, team_files
 from herd.deploy import definitions
 from herd.doctor.local_state import Finding
 from herd.errors import WrongInput
+from herd.infra import capacity
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
 from herd.targets.aws import AwsTarget
 from herd.toolchain import pulumi_cli
@@ -32,8 +33,7 @@ class Quota:
     code: str
 
 
-FARGATE = Quota("Fargate vCPUs", "fargate", "L-3032A538")
-SPOT = Quota("Fargate Spot vCPUs", "fargate", "L-36FBB829")
+FARGATE_QUOTAS = {name: entry.quota for name, entry in capacity.MANAGED.items()}
 NETWORKS = Quota("VPCs", "vpc", "L-F678F1CE")
 BALANCERS = Quota("application load balancers", "elasticloadbalancing", "L-53DA6B97")
 ADDRESSES = Quota("Elastic IP addresses", "ec2", "L-0263D0A3")
@@ -248,8 +248,10 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     *(
         (quota.what, _quota(quota, needed, used))
         for quota, needed, used in (
-            (FARGATE, _vcpus("fargate"), _nothing),
-            (SPOT, _vcpus("fargate-spot"), _nothing),
+            *(
+                (Quota(e.quota[0], "fargate", e.quota[1]), _vcpus(name), _nothing)
+                for name, e in capacity.MANAGED.items()
+            ),
             (NETWORKS, _network_needed, _networks_used),
             (BALANCERS, _balancers_needed, _balancers_used),
             (ADDRESSES, _addresses_needed, _addresses_used),

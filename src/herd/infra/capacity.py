@@ -6,7 +6,11 @@ for ever, which is worse.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from herd.infra.prices import SPOT_DISCOUNT_PERCENT
 
 
 class Bounds(NamedTuple):
@@ -19,15 +23,6 @@ class Bounds(NamedTuple):
 DISK_GB = Bounds(21, 200)
 """Ephemeral storage that can be asked for; 20 GB come with every task and cannot be asked for."""
 
-FARGATE: dict[str, str] = {"fargate": "FARGATE", "fargate-spot": "FARGATE_SPOT"}
-"""Hardware that AWS runs for us -> its capacity provider."""
-
-
-def is_fargate(hardware: str) -> bool:
-    """Whether AWS runs the machines: a pool may be called `fargate-gpu` and is none of these."""
-    return hardware in FARGATE
-
-
 FARGATE_MEMORY_GB: dict[float, tuple[float, ...]] = {
     0.25: (0.5, 1, 2),
     0.5: (1, 2, 3, 4),
@@ -38,6 +33,77 @@ FARGATE_MEMORY_GB: dict[float, tuple[float, ...]] = {
     16: tuple(range(32, 121, 8)),
 }
 """vCPU -> memory sizes in GB."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What ECS does with a task on a kind of hardware.
+
+    `compatibility`: of its task definition. `memory_gb`: vCPU -> the sizes that go with it; None: whatever fits.
+    `own_disk`: a task has a disk of the size that it asks for; else tasks share their machine's. `own_address`: it can
+    have a public address. `endpoints`: what its machine calls besides, by the last part of the endpoint's name.
+    `start_minutes`: how much later than the task's own limit the state machine gives up: for a machine to be there, and
+    for the task to end itself.
+    """
+
+    compatibility: Literal["FARGATE", "EC2"]
+    memory_gb: Mapping[float, tuple[float, ...]] | None
+    own_disk: bool
+    own_address: bool
+    endpoints: tuple[str, ...]
+    start_minutes: int
+
+
+ON_FARGATE = Placement("FARGATE", FARGATE_MEMORY_GB, own_disk=True, own_address=True, endpoints=(), start_minutes=10)
+
+ON_VMS = Placement(
+    "EC2",
+    memory_gb=None,
+    own_disk=False,
+    # Tasks on EC2 have addresses of the network only. Source: "awsvpc network mode", ECS developer guide.
+    own_address=False,
+    # Source: "Amazon ECS interface VPC endpoints", ECS developer guide.
+    endpoints=("ecs", "ecs-agent", "ecs-telemetry"),
+    # A pool that rests has to start a machine first; a GPU may be hard to get.
+    start_minutes=30,
+)
+
+
+@dataclass(frozen=True)
+class Managed:
+    """Hardware whose machines AWS runs: there is nothing to make for it.
+
+    `provider`: ECS's capacity provider. `about`: what a person is told of it. `quota`: its name, and its code among the
+    service quotas of `fargate`.
+    """
+
+    provider: str
+    about: str
+    quota: tuple[str, str]
+    placement: Placement = ON_FARGATE
+
+
+MANAGED: Mapping[str, Managed] = {
+    "fargate": Managed("FARGATE", "", ("Fargate vCPUs", "L-3032A538")),
+    "fargate-spot": Managed(
+        "FARGATE_SPOT",
+        f"about {SPOT_DISCOUNT_PERCENT} % cheaper, and AWS may stop it with two minutes' notice",
+        ("Fargate Spot vCPUs", "L-36FBB829"),
+    ),
+}
+"""By the name that `hardware` has. All else is a pool: one may be called `fargate-gpu` and is none of these."""
+
+PROVIDERS = tuple(entry.provider for entry in MANAGED.values())
+
+
+def choices() -> str:
+    """Managed hardware as the reference has it."""
+    return "; ".join(f"`{name}`{': ' if entry.about else ''}{entry.about}" for name, entry in MANAGED.items())
+
+
+def placement(hardware: str) -> Placement:
+    """How tasks run on it."""
+    return MANAGED[hardware].placement if hardware in MANAGED else ON_VMS
 
 
 MOST_CPU = 192

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from herd.infra.capacity import FARGATE
+from herd.infra.capacity import MANAGED
 from herd.infra.settings.tables import Connection, Dataset, Pool
 
 ZONES_WITHOUT_FARGATE = ("apne1-az3", "cac1-az3", "cnn1-az3", "use1-az3", "usw1-az2")
@@ -51,7 +51,7 @@ class Offer:
     @property
     def hardware(self) -> tuple[str, ...]:
         """Everything that `hardware` may be."""
-        return (*FARGATE, VM, *sorted(set(self.pools) - {VM}))
+        return (*MANAGED, VM, *sorted(set(self.pools) - {VM}))
 
     def pool(self, hardware: str) -> Pool | None:
         """The machines of that hardware; None where AWS runs them, or where there is no such hardware."""

@@ -19,7 +19,7 @@ from pulumi_aws.ecs.cluster import Cluster as EcsCluster
 from pulumi_aws.ecs.cluster_capacity_providers import ClusterCapacityProviders
 from pulumi_aws.iam.instance_profile import InstanceProfile
 
-from herd.infra.capacity import FARGATE
+from herd.infra.capacity import PROVIDERS
 from herd.infra.context import Component, Context
 from herd.infra.hardware.network import Network
 from herd.infra.offer import Offer
@@ -73,7 +73,10 @@ class Cluster(Component):
         self.capacity = ClusterCapacityProviders(
             self.child("capacity"),
             cluster_name=self.cluster.name,
-            capacity_providers=[*FARGATE.values(), *(pool.provider.name for pool in self.pools.values())],
+            capacity_providers=[
+                *PROVIDERS,
+                *(pool.provider.name for pool in self.pools.values()),
+            ],
             default_capacity_provider_strategies=[{"capacity_provider": "FARGATE", "weight": 1}],
             opts=self.options(),
         )

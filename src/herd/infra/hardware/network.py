@@ -30,7 +30,7 @@ from pulumi_aws.get_availability_zones import get_availability_zones
 from pulumi_aws.vpc.security_group_egress_rule import SecurityGroupEgressRule
 from pulumi_aws.vpc.security_group_ingress_rule import SecurityGroupIngressRule
 
-from herd.infra.capacity import is_fargate
+from herd.infra.capacity import placement
 from herd.infra.context import Component, Context, LogBucket
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
 from herd.infra.spec.load import WorkloadSpec
@@ -49,7 +49,6 @@ FIRST_BLOCK: dict[Tier, int] = {"public": 0, "private": 8}
 
 ALWAYS = ("ecr.api", "ecr.dkr", "logs")
 FOR_SECRETS = ("secretsmanager",)
-FOR_VMS = ("ecs", "ecs-agent", "ecs-telemetry")
 """AWS's services that a task calls before its own code runs, by the last part of their endpoint's name. Credentials
 come by a link-local address. Source: "Amazon ECS interface VPC endpoints", ECS developer guide."""
 
@@ -60,8 +59,7 @@ def endpoint_services(workloads: Iterable[WorkloadSpec]) -> list[str]:
     for spec in workloads:
         if spec.secrets or spec.connects:
             needed |= set(FOR_SECRETS)
-        if not is_fargate(spec.hardware):
-            needed |= set(FOR_VMS)
+        needed |= set(placement(spec.hardware).endpoints)
     return sorted(needed)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from herd.infra.capacity import FARGATE
+from herd.infra.capacity import MANAGED
 from herd.infra.messages import show
 from herd.infra.settings import values
 from herd.infra.settings.reading import NOT_SHOWN, IfMissing
@@ -141,7 +141,7 @@ def _pool(pool: Pool) -> Pool:
 
 
 def _pool_name(value: str) -> str:
-    if value in FARGATE:
+    if value in MANAGED:
         raise ValueError("is hardware that every environment has; give the pool another name")
     return values.entry_name(value)
 

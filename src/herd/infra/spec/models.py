@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator
 
 from herd.infra import capacity
-from herd.infra.prices import SPOT_DISCOUNT_PERCENT
 from herd.infra.spec import schedule
 from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, AnyCheck
@@ -89,9 +88,8 @@ class WorkloadSpec(Strict):
     )
     hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
         default="fargate",
-        description=f"`fargate`; `fargate-spot`: about {SPOT_DISCOUNT_PERCENT} % cheaper, and AWS may stop it with two "
-        "minutes' notice; "
-        "`vm`: machines of its own that go when nothing runs; or one of the `pools` in the stack's settings",
+        description=f"{capacity.choices()}; `vm`: machines of its own that go when nothing runs; or one of the `pools` "
+        "in the stack's settings",
     )
     cpu: Annotated[float, AfterValidator(capacity.possible_cpu)] = Field(default=1, description="vCPU")
     memory_gb: Finite = Field(default=2, description="memory in GB; which are possible depends on `cpu`")

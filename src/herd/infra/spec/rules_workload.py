@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from herd.infra import capacity
-from herd.infra.capacity import is_fargate
+from herd.infra.capacity import placement
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, ServiceSpec, WorkloadSpec
 from herd.infra.states import limits
@@ -54,12 +54,13 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
 
 
 def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
-    if not is_fargate(spec.hardware):
+    sizes = placement(spec.hardware).memory_gb
+    if sizes is None:
         if not 0.125 <= spec.memory_gb <= 32_768:
             yield ("memory_gb",), f"memory_gb = {spec.memory_gb:g} is out of range; allowed: 0.125 or more"
         return
     try:
-        allowed = capacity.FARGATE_MEMORY_GB[capacity.known_cpu(spec.cpu)]
+        allowed = sizes[capacity.known_cpu(spec.cpu)]
     except ValueError as unknown:
         yield ("cpu", "hardware"), f"cpu = {spec.cpu:g} {unknown}"
         return

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
+from herd.infra.capacity import MANAGED
 from herd.infra.messages import nearest
 from herd.runner.contract import names
 
@@ -151,7 +152,7 @@ def env_name(value: str) -> str:
 
 def hardware_name(value: str) -> str:
     """Which there are, the stack's settings say (`herd.infra.spec.rules_offer`)."""
-    return _match(value, FOLDER_NAME, "is not a name of hardware; allowed: fargate, fargate-spot, vm or a pool's")
+    return _match(value, FOLDER_NAME, f"is not a name of hardware; allowed: {', '.join(MANAGED)}, vm or a pool's")
 
 
 def secret_name(value: str) -> str:

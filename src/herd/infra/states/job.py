@@ -16,7 +16,7 @@ developer guide). So then there is no further attempt: it would write where the 
 
 from typing import Any
 
-from herd.infra.capacity import FARGATE, is_fargate
+from herd.infra.capacity import MANAGED, placement
 from herd.infra.states.asl import (
     RUN_ID,
     Batch,
@@ -45,12 +45,6 @@ from herd.runner.contract.statuses import (
 )
 
 CONTAINER = "main"
-
-NET_MINUTES = 10
-"""From a task's own time limit to the machine's: for Fargate to bring it up, and for the task to end itself."""
-
-POOL_NET_MINUTES = 30
-"""The same on machines of a pool, which may have to be started first."""
 
 FIRST_WAIT_SECONDS = 5
 MAX_PARALLEL_ITEMS = 10
@@ -92,7 +86,7 @@ def job_definition(spec: Batch, family: str, target: Target) -> dict[str, Any]:
 
 def net_minutes(spec: Batch) -> int:
     """How much later than the task the machine gives up."""
-    return NET_MINUTES if is_fargate(spec.hardware) else POOL_NET_MINUTES
+    return placement(spec.hardware).start_minutes
 
 
 def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -> State:
@@ -105,7 +99,7 @@ def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -
         **({variables.ITEM: "$.item"} if label == "Item" else {}),
     }
     overrides: list[State] = [{"Name": name, "Value.$": value} for name, value in environment.items()]
-    provider = target.capacity_provider or FARGATE[spec.hardware]
+    provider = target.capacity_provider or MANAGED[spec.hardware].provider
     if label == "Publish":
         overrides.append({"Name": variables.STEP, "Value": variables.PUBLISH})
     return {

@@ -16,7 +16,7 @@ from pulumi_aws.ecs.task_definition import TaskDefinition
 from pulumi_aws.scheduler.schedule_group import ScheduleGroup
 from pulumi_aws.sqs.queue import Queue
 
-from herd.infra.capacity import FARGATE, cpu_units, is_fargate, memory_mib
+from herd.infra.capacity import MANAGED, cpu_units, memory_mib, placement
 from herd.infra.context import Component, Context
 from herd.infra.hardware.cluster import Cluster
 from herd.infra.hardware.connections import Connections
@@ -97,11 +97,10 @@ class Platform:
 
     def place(self, spec: WorkloadSpec) -> "Place":
         """Where tasks of `spec` run, and what they reach."""
-        fargate = is_fargate(spec.hardware)
-        provider = FARGATE[spec.hardware] if fargate else self.cluster.pools[spec.hardware].provider.name
+        managed = MANAGED.get(spec.hardware)
+        provider = managed.provider if managed else self.cluster.pools[spec.hardware].provider.name
         groups = [self.connections[name].id for name in spec.connects if name in self.connections]
-        # Tasks on EC2 have addresses of the network only. Source: "awsvpc network mode", ECS developer guide.
-        return Place(provider, groups, self.network.assign_public_ip and fargate)
+        return Place(provider, groups, self.network.assign_public_ip and placement(spec.hardware).own_address)
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class Workload(Component):
 
     def _task_definition(self, spec: WorkloadSpec, platform: Platform) -> TaskDefinition:
         image, context = self.image, self.context
-        pool = context.offer.pool(spec.hardware)
+        pool, placed = context.offer.pool(spec.hardware), placement(spec.hardware)
         containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
             lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1])])
         )
@@ -158,10 +157,9 @@ class Workload(Component):
             container_definitions=containers,
             cpu=str(cpu_units(spec.cpu)),
             memory=str(memory_mib(spec.memory_gb)),
-            # On a machine of a pool tasks share its disk.
-            ephemeral_storage={"size_in_gib": spec.disk_gb} if is_fargate(spec.hardware) else None,
+            ephemeral_storage={"size_in_gib": spec.disk_gb} if placed.own_disk else None,
             network_mode="awsvpc",
-            requires_compatibilities=["FARGATE" if is_fargate(spec.hardware) else "EC2"],
+            requires_compatibilities=[placed.compatibility],
             runtime_platform={"operating_system_family": "LINUX", "cpu_architecture": ARCHITECTURES[is_arm64(pool)]},
             execution_role_arn=self.execution_role.role.arn,
             task_role_arn=self.task_role.role.arn,

@@ -1,4 +1,4 @@
-"""A kind of workload touches three files of the product: done once with a pretend kind, in a copy of it."""
+"""What the recipes of docs/contributing.md say: done once, with a pretend kind, in a copy of the product."""
 
 from __future__ import annotations
 
@@ -105,6 +105,37 @@ def test_a_kind_of_workload_is_three_files(tmp_path: Path) -> None:
     (team / "apps/board/workload.toml").write_text('greting = "good day"\n')
     done = subprocess.run([sys.executable, "-m", "herd", "up"], env=env, cwd=team, capture_output=True, text=True)
     assert done.returncode == 2 and "unknown setting 'greting'; did you mean 'greeting'?" in done.stderr
+
+
+HARDWARE = """
+import json, sys
+from pathlib import Path
+
+import herd
+from tests.herd.infra.program.mocks import run_program
+
+assert Path(herd.__file__).is_relative_to(sys.argv[1]), herd.__file__
+program = run_program(Path(sys.argv[2]))
+(machine,) = [one for one in program.of("sfn/stateMachine:StateMachine") if one.name.startswith("lonely")]
+print("FARGATE_BURST" in machine.inputs["definition"])
+task = program.one("ecs/taskDefinition:TaskDefinition", "lonely-task").inputs
+print(task["requiresCompatibilities"], "ephemeralStorage" in task)
+(providers,) = program.of("ecs/clusterCapacityProviders:ClusterCapacityProviders")
+print("FARGATE_BURST" in providers.inputs["capacityProviders"])
+"""
+
+
+def test_hardware_that_aws_runs_is_one_file(tmp_path: Path) -> None:
+    product, team = tmp_path / "src", write_team(tmp_path / "team", TEAM | {"Pulumi.yaml": "name: herd\n"})
+    shutil.copytree(ROOT / "src" / "herd", product / "herd", ignore=shutil.ignore_patterns("__pycache__"))
+    row = '    "fargate-burst": Managed("FARGATE_BURST", "for bursts", ("Fargate bursts", "L-0")),\n'
+    edited(product / "herd/infra/capacity.py", [('    "fargate-spot": Managed(', f'{row}    "fargate-spot": Managed(')])
+    (team / "jobs/lonely/workload.toml").write_text('hardware = "fargate-burst"\n')
+    search = os.pathsep.join(map(str, (product, ROOT / "src", ROOT)))
+    command = [sys.executable, "-c", HARDWARE, str(product), str(team)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": search}, cwd=team, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["True", "['FARGATE'] True", "True"]
 
 
 def test_the_recipe_names_these_files() -> None:
