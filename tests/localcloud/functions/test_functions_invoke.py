@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,6 +215,33 @@ def test_reserved_concurrency(functions: Functions) -> None:
     assert functions.invoke(5) == 5
 
 
+WAITS = """
+import os, time
+def handler(event, context):
+    open(event + ".began", "w").close()
+    while not os.path.exists(event):
+        time.sleep(0.01)
+    return os.getpid()
+"""
+
+
+def test_events_at_the_same_time(functions: Functions, tmp_path: Path, wait_until: Any) -> None:
+    """Each has an environment of its own, and the rest of the cloud goes on meanwhile."""
+    functions.make(WAITS)
+    functions.api.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=2)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(functions.invoke, str(tmp_path / name)) for name in "ab"]
+        wait_until(lambda: len(list(tmp_path.glob("*.began"))) == 2)
+        with pytest.raises(ClientError, match="TooManyRequestsException"):
+            functions.invoke(str(tmp_path / "c"))
+        assert functions.iam.list_roles()["Roles"]
+        for name in "ab":
+            (tmp_path / name).touch()
+        assert len({answer.result() for answer in answers}) == 2
+    (tmp_path / "c").touch()
+    assert functions.invoke(str(tmp_path / "c")) in {answer.result() for answer in answers}
+
+
 def test_what_invoke_refuses(functions: Functions) -> None:
     functions.make(ECHO)
     functions.make(ECHO, name="ruby", Runtime="ruby3.3")
@@ -240,6 +269,7 @@ def test_versions_and_aliases(functions: Functions) -> None:
     assert functions.invoke({}) == ["new", "$LATEST"]
     assert functions.invoke({}, Qualifier="1") == ["old", f"{arn}:1"]
     assert functions.invoke({}, name=f"{arn}:live") == ["old", f"{arn}:live"]
+    assert functions.invoke({}, name=f"{functions.server.account}:function:f:live") == ["old", f"{arn}:live"]
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="a machine without Node.js")

@@ -112,6 +112,7 @@ class Functions:
 
     def find(self, region: str, name: str, qualifier: str = "") -> Target:
         """The function that a name, an ARN or a part of one means. Raises `Failed`."""
+        name = name if name.startswith("arn:") else name.rpartition("function:")[2]
         with self._server.lock:
             model = backends.function(self._server.account, region, name, qualifier)
             if model is None:
