@@ -203,8 +203,8 @@ class Environment:
             if exit.code == 0:
                 text = "Runtime exited without providing a reason"
             self._log(f"RequestId: {event.request_id} Error: {text}\n{kind}")
-        told = {"errorType": kind, "errorMessage": f"RequestId: {event.request_id} Error: {text}"}
-        return json.dumps(told).encode(), UNHANDLED
+        report = {"errorType": kind, "errorMessage": f"RequestId: {event.request_id} Error: {text}"}
+        return json.dumps(report).encode(), UNHANDLED
 
     def _wait_for_lines(self) -> None:
         """What the function has printed is on its way through a pipe."""
@@ -238,7 +238,7 @@ class Environment:
     def _report(self, event: Event, seconds: float) -> None:
         self._most_memory = max(self._most_memory, memory_of_tree(self._handle.pid) if self._exit is None else 0)
         duration = seconds * 1000
-        told = [
+        parts = [
             f"REPORT RequestId: {event.request_id}",
             f"Duration: {duration:.2f} ms",
             f"Billed Duration: {int(duration) + 1} ms",
@@ -246,10 +246,10 @@ class Environment:
             f"Max Memory Used: {self._most_memory >> 20} MB",
         ]
         if self._init_ms is not None:
-            told.append(f"Init Duration: {self._init_ms:.2f} ms")
+            parts.append(f"Init Duration: {self._init_ms:.2f} ms")
             self._init_ms = None
         self._log(f"END RequestId: {event.request_id}")
-        self._log("\t".join(told))
+        self._log("\t".join(parts))
 
     # --- the process: a `runtime_api.Caller` ---
 
@@ -276,8 +276,8 @@ class Environment:
     def respond(self, request_id: str, body: bytes) -> bool:
         if len(body) > MAX_RESPONSE_BYTES:
             text = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
-            told = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": text}
-            return self._answered(request_id, json.dumps(told).encode(), UNHANDLED)
+            report = {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": text}
+            return self._answered(request_id, json.dumps(report).encode(), UNHANDLED)
         return self._answered(request_id, body, "")
 
     def fail(self, request_id: str, body: bytes, kind: str) -> bool:
@@ -307,7 +307,7 @@ class Environment:
 def _error_body(body: bytes, kind: str) -> bytes:
     """What the runtime says about an error, as it says it; something in its place if it is no JSON."""
     try:
-        told: Any = json.loads(body)
+        report: Any = json.loads(body)
     except ValueError:
-        told = None
-    return body if isinstance(told, dict) else json.dumps({"errorType": kind, "errorMessage": ""}).encode()
+        report = None
+    return body if isinstance(report, dict) else json.dumps({"errorType": kind, "errorMessage": ""}).encode()

@@ -69,15 +69,15 @@ class Invocations:
         try:
             return self._answer(region, name, qualifier, kind, payload, with_log)
         except Failed as failed:
-            told = {
+            fields = {
                 "Type": "User" if failed.status < 500 else "Service",
                 "Message": str(failed),
                 "message": str(failed),
             }
             if failed.reason:
-                told["Reason"] = failed.reason
+                fields["Reason"] = failed.reason
             headers = {"x-amzn-errortype": failed.code, "content-type": "application/json"}
-            return failed.status, headers, json.dumps(told).encode()
+            return failed.status, headers, json.dumps(fields).encode()
 
     def _answer(
         self, region: str, name: str, qualifier: str, kind: str, payload: bytes, with_log: bool

@@ -157,18 +157,18 @@ class Queues:
         messages: list[dict[str, Any]] = []
         deadline = time.monotonic() + mapping.window_seconds
         while len(messages) < mapping.batch_size and not self._closed:
-            found = sqs.receive_message(
+            received = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=min(MOST_AT_A_TIME, mapping.batch_size - len(messages)),
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
                 WaitTimeSeconds=0,
             ).get("Messages", [])
-            messages += found
+            messages += received
             left = deadline - time.monotonic()
-            if not found and (left <= 0 or not messages):
+            if not received and (left <= 0 or not messages):
                 break
-            if not found:
+            if not received:
                 time.sleep(min(left, 0.1))
         return messages
 
@@ -180,8 +180,8 @@ def failures(outcome: Outcome, ids: set[str], partial: bool) -> set[str]:
     if not partial:
         return set()
     try:
-        told = json.loads(outcome.payload)
-        reported = [] if told is None else told.get("batchItemFailures") or []
+        answer = json.loads(outcome.payload)
+        reported = [] if answer is None else answer.get("batchItemFailures") or []
         failed = {str(each["itemIdentifier"]) for each in reported}
     except (ValueError, TypeError, KeyError, AttributeError):
         return ids

@@ -25,11 +25,11 @@ def command(function: Function, package: Path, mark: str) -> tuple[str, ...]:
     output after an invocation's last line. Raises `CannotRun`.
     """
     if re.fullmatch(r"python3\.\d+", function.runtime):
-        found = importlib.util.find_spec("boto3")
-        assert found is not None and found.origin is not None
+        spec = importlib.util.find_spec("boto3")
+        assert spec is not None and spec.origin is not None
         # Without site-packages: what is installed beside the local cloud is not on AWS.
         bootstrap = str(BOOTSTRAPS / "python3.py")
-        return (sys.executable, "-s", "-S", bootstrap, str(Path(found.origin).parents[1]), mark)
+        return (sys.executable, "-s", "-S", bootstrap, str(Path(spec.origin).parents[1]), mark)
     if re.fullmatch(r"nodejs\d+\.x", function.runtime):
         return (_node(function), "--enable-source-maps", str(BOOTSTRAPS / "node.mjs"), mark)
     if function.runtime.startswith("provided"):
@@ -46,11 +46,11 @@ def command(function: Function, package: Path, mark: str) -> tuple[str, ...]:
 
 def _node(function: Function) -> str:
     search = os.pathsep.join([os.environ.get("PATH", ""), *_NODE_FOLDERS])
-    found = shutil.which("node", path=search)
-    if found is None:
+    program = shutil.which("node", path=search)
+    if program is None:
         raise CannotRun(f"The runtime {function.runtime} needs `node`, and there is none on this machine's PATH. "
                         "Install Node.js, for example with your system's package manager")  # fmt: skip
-    return found
+    return program
 
 
 def execution_environment(runtime: str) -> str:

@@ -165,7 +165,7 @@ def _patch_topics() -> None:
     models.Subscription.publish = publish
 
 
-def _of_topic(subscription: Any, message: str, message_id: str, subject: str | None, given: dict[str, Any]) -> Any:
+def _of_topic(subscription: Any, message: str, message_id: str, subject: str | None, attributes: dict[str, Any]) -> Any:
     """Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html"""
     from moto.core.utils import iso_8601_datetime_with_milliseconds
 
@@ -180,7 +180,7 @@ def _of_topic(subscription: Any, message: str, message_id: str, subject: str | N
         "Signature": "EXAMPLE",
         "SigningCertUrl": "EXAMPLE",
         "UnsubscribeUrl": "EXAMPLE",
-        "MessageAttributes": given,
+        "MessageAttributes": attributes,
     }
     record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription.arn}
     return {"Records": [{**record, "Sns": notification}]}
@@ -332,9 +332,9 @@ def _check_and_keep_code(models: Any, exceptions: Any) -> None:
     backend.update_function_code = update_function_code
 
 
-def _zip(given: str | bytes, exceptions: Any) -> bytes:
+def _zip(archive: str | bytes, exceptions: Any) -> bytes:
     try:
-        return base64.b64decode(given, validate=True)
+        return base64.b64decode(archive, validate=True)
     except (binascii.Error, ValueError) as error:
         raise exceptions.InvalidParameterValueException(f"Could not unzip uploaded file: {error}") from None
 
@@ -346,14 +346,14 @@ def _from_s3(account: str, spec: dict[str, Any], name: str, exceptions: Any) -> 
     if kept is not None and functions(account) is None and kept.exists():
         return kept.read_bytes()
     bucket, key, version = spec["S3Bucket"], spec["S3Key"], spec.get("S3ObjectVersion") or ""
-    found = backends.s3_object(account, bucket, key, version)
-    if found is None:
+    stored = backends.s3_object(account, bucket, key, version)
+    if stored is None:
         code = "NoSuchKey" if bucket in backends.s3(account).buckets else "NoSuchBucket"
         text = "The specified key does not exist." if code == "NoSuchKey" else "The specified bucket does not exist"
         raise exceptions.InvalidParameterValueException(
             f"Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {text}"
         )
-    content = bytes(found.value)
+    content = bytes(stored.value)
     if kept is not None:
         atomic.write(kept, content)
     return content

@@ -99,8 +99,8 @@ class Function(Resource):
 
     def create(self, cloud: Cloud, inputs: Props) -> tuple[str, Props]:
         code = self._code(cloud, inputs)
-        told = {**self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)}
-        self.call(cloud, "create_function", Code=code, Publish=bool(inputs.get("publish")), **told)
+        arguments = {**self.arguments(cloud, inputs), **self.creating_tags(cloud, inputs)}
+        self.call(cloud, "create_function", Code=code, Publish=bool(inputs.get("publish")), **arguments)
         name = inputs["name"]
         try:
             self._reserve(cloud, name, inputs)
@@ -110,14 +110,14 @@ class Function(Resource):
         return name, {**live, **self._version(cloud, name, inputs)}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_function", FunctionName=identifier)
-        live = self.live(cloud, found["Configuration"])
-        reserved = (found.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
+        described = self.call(cloud, "get_function", FunctionName=identifier)
+        live = self.live(cloud, described["Configuration"])
+        reserved = (described.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
         if reserved is None:
             answer = self.call(cloud, "get_function_concurrency", FunctionName=identifier)
             reserved = answer.get("ReservedConcurrentExecutions")
         live["reservedConcurrentExecutions"] = -1.0 if reserved is None else float(reserved)
-        live["tagsAll"] = dict(found.get("Tags") or {})
+        live["tagsAll"] = dict(described.get("Tags") or {})
         live["arn"] = cloud.arn("lambda", f"function:{identifier}")
         if props:
             live |= self._version(cloud, identifier, props)
@@ -134,18 +134,18 @@ class Function(Resource):
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if changed - _CODE - _APART:
-            told = self.arguments(cloud, new, updating=True)
+            arguments = self.arguments(cloud, new, updating=True)
             for name in ("PackageType", "Architectures"):
-                told.pop(name, None)
+                arguments.pop(name, None)
             # What is left out would stay as it is.
             nothing: Props = {"Description": "", "Environment": {"Variables": {}}, "KMSKeyArn": "",
                               "DeadLetterConfig": {"TargetArn": ""}, "MemorySize": 128, "Timeout": 3}  # fmt: skip
             if old.get("vpcConfig"):
                 nothing["VpcConfig"] = {"SubnetIds": [], "SecurityGroupIds": []}
-            self.call(cloud, "update_function_configuration", **{**nothing, **told, "FunctionName": identifier})
+            self.call(cloud, "update_function_configuration", **{**nothing, **arguments, "FunctionName": identifier})
         if changed & _CODE:
-            given = {"Architectures": new["architectures"]} if new.get("architectures") else {}
-            self.call(cloud, "update_function_code", FunctionName=identifier, **self._code(cloud, new), **given)
+            platform = {"Architectures": new["architectures"]} if new.get("architectures") else {}
+            self.call(cloud, "update_function_code", FunctionName=identifier, **self._code(cloud, new), **platform)
         if "reservedConcurrentExecutions" in changed:
             self._reserve(cloud, identifier, new, before=old)
         if new.get("publish") and changed - _APART | changed & {"publish"}:
@@ -217,10 +217,10 @@ class Permission(Resource):
         function, qualifier, statement_id = self._place(identifier, props)
         answer = self.call(cloud, "get_policy", FunctionName=function, **_qualified(qualifier))
         statements = json.loads(answer["Policy"])["Statement"]
-        found = next((each for each in statements if each.get("Sid") == statement_id), None)
-        if found is None:
+        statement = next((each for each in statements if each.get("Sid") == statement_id), None)
+        if statement is None:
             return None
-        return {**_of_statement(found), "function": function, "statementId": statement_id, **(
+        return {**_of_statement(statement), "function": function, "statementId": statement_id, **(
             {"qualifier": qualifier} if qualifier else {})}  # fmt: skip
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
@@ -256,14 +256,14 @@ def _of_statement(statement: Mapping[str, Any]) -> Props:
     conditions = {
         key.lower(): value for block in (statement.get("Condition") or {}).values() for key, value in block.items()
     }
-    told = {
+    permission = {
         "action": statement.get("Action"),
         "principal": principal,
         "sourceArn": conditions.get("aws:sourcearn"),
         "sourceAccount": conditions.get("aws:sourceaccount"),
         "principalOrgId": conditions.get("aws:principalorgid"),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in permission.items() if value is not None}
 
 
 @resource_type
@@ -292,8 +292,8 @@ class Alias(Resource):
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
         function, _, name = identifier.partition("function:")[2].partition(":")
-        found = self.call(cloud, "get_alias", FunctionName=function, Name=name)
-        live = {"description": "", **self.live(cloud, found)}
+        described = self.call(cloud, "get_alias", FunctionName=function, Name=name)
+        live = {"description": "", **self.live(cloud, described)}
         return {**live, "functionName": props.get("functionName") or function}
 
     def key(self, argument: str, identifier: str, props: Props) -> dict[str, Any]:
@@ -301,8 +301,8 @@ class Alias(Resource):
         return {"FunctionName": function, "Name": name}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
-        told = {"FunctionVersion": new["functionVersion"], "Description": new.get("description") or ""}
-        self.call(cloud, "update_alias", **self.key("", identifier, old), **told)
+        arguments = {"FunctionVersion": new["functionVersion"], "Description": new.get("description") or ""}
+        self.call(cloud, "update_alias", **self.key("", identifier, old), **arguments)
         return {}
 
     def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
@@ -358,12 +358,12 @@ class EventSourceMapping(Resource):
         return []
 
     def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
-        told = super().arguments(cloud, inputs)
+        arguments = super().arguments(cloud, inputs)
         if updating:
-            told.pop("EventSourceArn", None)
+            arguments.pop("EventSourceArn", None)
             nothing: Props = {"FunctionResponseTypes": [], "ScalingConfig": {}, "Enabled": True, "BatchSize": 10}
-            told = {**nothing, "MaximumBatchingWindowInSeconds": 0, **told}
-        return told
+            arguments = {**nothing, "MaximumBatchingWindowInSeconds": 0, **arguments}
+        return arguments
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
         live = {"lastProcessingResult": "", "functionResponseTypes": [], **super().live(cloud, described)}
@@ -408,8 +408,8 @@ class FunctionEventInvokeConfig(Resource):
         return inputs["functionName"], {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
-        found = self.call(cloud, "get_function_event_invoke_config", FunctionName=identifier)
-        live = self.live(cloud, found)
+        described = self.call(cloud, "get_function_event_invoke_config", FunctionName=identifier)
+        live = self.live(cloud, described)
         return {"maximumRetryAttempts": 2.0, **live, "functionName": identifier}
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:

@@ -162,9 +162,9 @@ def serve(api: Api, handler: Handler, mark: str) -> NoReturn:
         try:
             body = handled(handler, event, headers)
         except Exception as error:
-            told = failure(error, request_id)
+            report = failure(error, request_id)
             end_output(mark)
-            api.error(f"invocation/{request_id}/error", told)
+            api.error(f"invocation/{request_id}/error", report)
         else:
             end_output(mark)
             api.answer(request_id, body)
@@ -191,9 +191,9 @@ def main() -> None:
     try:
         handler = load_handler(os.environ["_HANDLER"])
     except Exception as error:
-        told = failure(error)
+        report = failure(error)
         end_output(mark)
-        api.error("init/error", told)
+        api.error("init/error", report)
         sys.exit(1)
     serve(api, handler, mark)
 
