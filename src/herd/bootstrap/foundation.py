@@ -27,6 +27,7 @@ from herd.bootstrap.scope import Scope
 from herd.bootstrap.settings import Settings
 from herd.infra.context import Account, Document
 from herd.infra.images.image import CLEAN_UP
+from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
 from herd.infra.permissions.workload import document
 from herd.infra.storage.buckets import encryption_rule, lifecycle_rules, tls_only
 
@@ -72,7 +73,7 @@ class Foundation(pulumi.ComponentResource):
             settings.iam_path,
             settings.adopted_buckets,
         )
-        self._tags = {**settings.tags, "herd:project": settings.project}
+        self._tags = {**settings.tags, PROJECT_TAG: settings.project}
         self._state()
         self.data_buckets = {name: self._data(name) for name in settings.environments}
         self.repositories = {image: self._repository(image) for image in settings.images}
@@ -109,7 +110,7 @@ class Foundation(pulumi.ComponentResource):
 
     def _data(self, environment: str) -> Bucket:
         """S3's own encryption: with a key of the environment its data could not outlive it."""
-        tags = {**self._tags, "herd:environment": environment}
+        tags = {**self._tags, ENVIRONMENT_TAG: environment}
         rules = lifecycle_rules(keep_days=400)
         return self._bucket(f"data-{environment}", self.scope.data_bucket(environment), tags, rules, None)
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import jmespath
 
+from herd.infra.naming import ENVIRONMENT_TAG
 from herd.runs.runs import in_parallel
 from herd.targets.target import Target
 
-TAG = "herd:environment"
+TAG = ENVIRONMENT_TAG
 
 
 @dataclass(frozen=True, order=True)

@@ -19,6 +19,9 @@ from herd.runner.contract import names
 
 # AWS keeps for itself: load balancers `internal-…`, security groups `sg-…`, buckets `sthree-…`, capacity providers
 # `aws…`, `ecs…`, `fargate…`.
+PROJECT_TAG, ENVIRONMENT_TAG = "herd:project", "herd:environment"
+"""Whose a resource is: permissions, clean-up and what is adopted go by these."""
+
 PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
 
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
@@ -139,8 +142,8 @@ class Naming:
     ) -> dict[str, str]:
         """Herd's tags win over the company's: permissions and clean-up rely on them."""
         own = {
-            "herd:project": self.project,
-            "herd:environment": self.environment,
+            PROJECT_TAG: self.project,
+            ENVIRONMENT_TAG: self.environment,
             "herd:workload": workload,
             "herd:kind": kind,
             "herd:owner": owner,

@@ -25,13 +25,15 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks
 from pulumi.runtime.stack import run_pulumi_func
 
+from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
+
 
 class Cloud(mocks.Mocks):
     """Pulumi's mocks with the fewest outputs that the program needs."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.account, self.region, self.vpc = settings["account"], settings["region"], settings["vpc"]
-        self.tags = {"herd:project": settings["project"], "herd:environment": settings["stack"]}
+        self.tags = {PROJECT_TAG: settings["project"], ENVIRONMENT_TAG: settings["stack"]}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         # These go into the task definitions, which could not be looked at without them.

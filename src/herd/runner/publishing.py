@@ -27,18 +27,13 @@ from .contract.keys import (
     report_version_prefix,
     version_prefix,
 )
+from .contract.tags import PUBLISHED, REJECTED, SUPERSEDED
 from .errors import say
 from .published import current_version, history_of
 from .record import Progress
 from .storage import CONNECTIONS, Storage
 from .task import DeployedTask, format_time
 from .workspace import opened
-
-# Lifecycle rules of the data and the reports bucket expire what has one of these tags (with the value "true").
-SUPERSEDED = "herd:superseded"
-REJECTED = "herd:rejected"
-PUBLISHED = "herd:published"
-"""Takes the place of the mark that a file had until then."""
 
 NOT_PUBLISHED = f"{REJECTED.replace(':', '%3A')}=true"
 """The tag of what is not, or not yet, part of a published version, as a header has it."""

@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -146,3 +147,16 @@ def test_tags() -> None:
         "herd:kind": "job",
         "herd:owner": "me",
     }
+
+
+def test_tags_that_others_look_for_are_spelt_by_their_owners_alone() -> None:
+    """The rules of policy stand alone, so they have words of their own."""
+    source = Path(__file__).parents[3] / "src" / "herd"
+    owners = {"infra/naming.py", "runner/contract/tags.py"}
+    words = re.compile(r"""["'{]herd:(project|environment|superseded|rejected|published)["'}]""")
+    spelt = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if words.search(path.read_text(encoding="utf-8"))
+    }
+    assert {path for path in spelt if not path.startswith("policy/")} == owners

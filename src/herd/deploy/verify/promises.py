@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from herd.errors import HerdError, Interrupted
+from herd.infra.naming import ENVIRONMENT_TAG
 from herd.runner.contract.keys import latest_key
 from herd.runs import outputs, runs
 from herd.targets.target import Target
@@ -172,8 +173,8 @@ def _tagged(target: Target, word: str) -> None:
     }
     for what, listed in tags.items():
         values = {str(tag.get("Key", tag.get("key"))): tag.get("Value", tag.get("value")) for tag in listed}
-        if values.get("herd:environment") != target.name:
-            raise Broken(f"{what} has herd:environment = {values.get('herd:environment')}")
+        if values.get(ENVIRONMENT_TAG) != target.name:
+            raise Broken(f"{what} has {ENVIRONMENT_TAG} = {values.get(ENVIRONMENT_TAG)}")
 
 
 PROMISES = (

@@ -10,7 +10,7 @@ from pulumi_aws.resourcegroupstaggingapi.get_resources import get_resources
 from pulumi_aws.s3.get_bucket import get_bucket
 
 from herd.infra.context import Account
-from herd.infra.naming import Naming
+from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG, Naming
 from herd.infra.offer import ZONES_WITHOUT_FARGATE
 from herd.infra.settings.load import SettingsError
 from herd.infra.settings.schema import Settings
@@ -131,7 +131,7 @@ def _owner_problems(settings: Settings, account: Account) -> Iterator[str]:
 
 
 def _owner(tags: Mapping[str, str]) -> str:
-    project, environment = tags.get("herd:project"), tags.get("herd:environment")
+    project, environment = tags.get(PROJECT_TAG), tags.get(ENVIRONMENT_TAG)
     if not (project and environment):
         return "belongs to no environment"
     return f"belongs to the environment {environment} of the project {project}"

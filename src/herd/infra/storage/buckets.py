@@ -20,9 +20,7 @@ from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServ
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
 
 from herd.infra.context import Component, Context, LogBucket, Statement
-
-EXPIRING_TAGS = ("herd:superseded", "herd:rejected")
-"""Set to "true" by the runner on what is no longer, or never was, the current version."""
+from herd.runner.contract import tags
 
 Purpose = Literal["data", "reports", "logs"]
 
@@ -239,7 +237,7 @@ def lifecycle_rules(keep_days: int) -> list[Any]:
             "filter": {"tag": {"key": tag, "value": "true"}},
             "expiration": {"days": keep_days},
         }
-        for tag in EXPIRING_TAGS
+        for tag in tags.EXPIRING
     ]
     overwritten = {
         "id": "overwritten",

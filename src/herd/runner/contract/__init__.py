@@ -6,6 +6,7 @@ by the program and the command line (as `herd.runner.contract`), which import no
     task        HERD_TASK: its one type, writer and reader
     variables   the names of the environment variables of a task
     keys        every key in the two buckets
+    tags        the tags by which their lifecycle rules know what expires
     documents   what lies there: versions, files, accepted values
     statuses    exit statuses of the runner, and the words for how a run ended
     kinds       the kinds of workloads and the folders they lie in
