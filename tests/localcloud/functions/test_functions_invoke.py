@@ -260,6 +260,14 @@ def test_what_invoke_refuses(functions: Functions) -> None:
     assert functions.api.invoke(FunctionName="f", InvocationType="DryRun")["StatusCode"] == 204
 
 
+def test_variables_that_lambda_does_not_take(functions: Functions) -> None:
+    with pytest.raises(ClientError, match="reserved keys .* in this request: AWS_REGION, LAMBDA_TASK_ROOT"):
+        functions.make(ECHO, Environment={"Variables": {"LAMBDA_TASK_ROOT": "x", "AWS_REGION": "x", "MINE": "y"}})
+    functions.make(ECHO, Environment={"Variables": {"TEXT": "é" * 2042}})
+    with pytest.raises(ClientError, match="exceeded the 4KB limit"):
+        functions.api.update_function_configuration(FunctionName="f", Environment={"Variables": {"TEXT": "é" * 2043}})
+
+
 def test_versions_and_aliases(functions: Functions) -> None:
     arn = functions.make("def handler(event, context):\n    return ['old', context.invoked_function_arn]\n")
     functions.api.publish_version(FunctionName="f")
