@@ -25,6 +25,7 @@ RUNS = {value for name, value in vars(statuses).items() if name.endswith("_RUN")
 KEYS = [
     keys.latest_key("<workload>"),
     keys.baseline_key("<workload>"),
+    keys.history_key("<workload>"),
     keys.version_prefix("<workload>", "<run id>"),
     keys.rejected_prefix("<workload>", "<run id>"),
     keys.report_page_key("<workload>"),
