@@ -59,11 +59,11 @@ def resume(root: Path) -> Change | None:
     log = root / UNDER_WAY
     try:
         change = json.loads((log / CHANGE).read_text())
-        found = Change(change["release"], change["write"], change["remove"])
+        interrupted = Change(change["release"], change["write"], change["remove"])
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(log, ignore_errors=True)  # nothing had been touched yet
         return None
-    return _carry_out(root, found)
+    return _carry_out(root, interrupted)
 
 
 def _carry_out(root: Path, change: Change) -> Change:

@@ -112,12 +112,12 @@ def expired_in(checkout: Checkout, environment: str) -> tuple[str, ...] | None:
 
 def due(specs: Specs) -> list[Review]:
     """Reviews of the team's files that are due within 30 days or overdue, the earliest first."""
-    found = []
+    reviews = []
     for name, spec in specs.workloads.items():
         starts = name in specs.batch and bool(specs.batch[name].schedule or specs.batch[name].after)
         place = _place(specs, name)
-        found += _review(name, spec.review_by, _timezone(spec), starts, f"look it over, then edit {place}", place)
-    return _by_date(found)
+        reviews += _review(name, spec.review_by, _timezone(spec), starts, f"look it over, then edit {place}", place)
+    return _by_date(reviews)
 
 
 def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, Deployed]) -> list[Review]:
@@ -128,7 +128,7 @@ def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, Deplo
         specs = team_files.read(checkout, environment)
     except SpecErrors:
         specs = None
-    found = []
+    reviews = []
     for name, workload in workloads.items():
         review_by = workload.review_by
         if specs is None or name not in specs.workloads:
@@ -137,14 +137,14 @@ def deployed(checkout: Checkout, environment: str, workloads: Mapping[str, Deplo
             advice = f"`herd up` brings the new date, {specs.workloads[name].review_by}"
         else:
             advice = f"look it over, then edit {_place(specs, name)}"
-        found += _review(name, review_by, workload.timezone, workload.starts_by_itself, advice)
-    return _by_date(found)
+        reviews += _review(name, review_by, workload.timezone, workload.starts_by_itself, advice)
+    return _by_date(reviews)
 
 
-def summary(found: Sequence[Review]) -> list[str]:
+def summary(reviews: Sequence[Review]) -> list[str]:
     """A line for each place with a date that has passed: whose it is and that it is to be moved."""
     places: dict[str, list[str]] = {}
-    for review in found:
+    for review in reviews:
         if review.expired:
             places.setdefault(review.place, []).append(review.name)
     return [
@@ -169,5 +169,5 @@ def _place(specs: Specs, name: str) -> str:
     return f"{origin}, line {origin.line}" if origin.line else str(origin)
 
 
-def _by_date(found: list[Review]) -> list[Review]:
-    return sorted(found, key=lambda review: (review.days, review.name))
+def _by_date(reviews: list[Review]) -> list[Review]:
+    return sorted(reviews, key=lambda review: (review.days, review.name))

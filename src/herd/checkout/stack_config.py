@@ -31,8 +31,8 @@ def path_of(checkout: Checkout, environment: str) -> Path:
 
 def tracked(checkout: Checkout, environment: str) -> Path | None:
     """The file in the checkout that the copy is made from."""
-    found = (checkout.root / f"Pulumi.{name}.yaml" for name in (environment, TEMPLATE))
-    return next((path for path in found if path.exists()), None)
+    candidates = (checkout.root / f"Pulumi.{name}.yaml" for name in (environment, TEMPLATE))
+    return next((path for path in candidates if path.exists()), None)
 
 
 def prepare(
@@ -83,8 +83,8 @@ def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) 
     import yaml
 
     # A person may have told Pulumi of another file.
-    told = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
-    source = Path(told) if told else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    configured = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
+    source = Path(configured) if configured else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     key = config_key("expired")
     settings = read(source) if expired is not None and source.exists() else {}
     config = settings.get("config") or {}
@@ -120,8 +120,8 @@ def values(checkout: Checkout, environment: str) -> dict[str, Any]:
     copy, source = path_of(checkout, environment), tracked(checkout, environment)
     copied = _without_earlier(checkout.project, read(copy)) if copy.exists() else {}
     files = [copied, read(source) if source else {}]
-    found = [file.get("config") or {} for file in files]
-    return {key: value for config in found for key, value in config.items()}
+    configs = [file.get("config") or {} for file in files]
+    return {key: value for config in configs for key, value in config.items()}
 
 
 def _without_earlier(project: str, file: dict[str, Any]) -> dict[str, Any]:

@@ -90,19 +90,19 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
     def AnalyzeStack(self, request: Any, context: Any) -> Any:
         resources = [_resource(entry, entry.parent) for entry in request.resources]
         with self._lock:
-            found = list(self._exceptions.remaining(look_at_all(resources, self._stack)))
-            found += self._exceptions.problems(self._not_known)
+            findings = list(self._exceptions.remaining(look_at_all(resources, self._stack)))
+            findings += self._exceptions.problems(self._not_known)
             if self._complaint:
                 named = Resource(type="", name=exceptions.FILE, props={})
-                found += [Finding(EXCEPTIONS_HOLD, named, line) for line in self._complaint.splitlines()]
-            return _answer(found)
+                findings += [Finding(EXCEPTIONS_HOLD, named, line) for line in self._complaint.splitlines()]
+            return _answer(findings)
 
 
 def _resource(entry: Any, parent: str) -> Resource:
     props = plain(json_format.MessageToDict(entry.properties))
     links = {}
     if isinstance(entry, analyzer_pb2.AnalyzerResource):
-        links = {key: frozenset(found.urns) for key, found in entry.propertyDependencies.items()}
+        links = {key: frozenset(dependencies.urns) for key, dependencies in entry.propertyDependencies.items()}
     return Resource(entry.type, entry.name, props, entry.urn, parent, links)
 
 

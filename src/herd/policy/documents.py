@@ -53,11 +53,11 @@ def tests(statement: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
 def tested(statement: dict[str, Any], key: str) -> list[str]:
     """The values that a condition demands for `key`; none if it demands nothing, also where `…IfExists` lets it be
     absent or a negative test lets everything else through."""
-    found: list[str] = []
+    demanded: list[str] = []
     for operator, name, values in tests(statement):
         if name == key.lower() and operator in ("StringEquals", "StringLike", "ArnEquals", "ArnLike"):
-            found += values
-    return found
+            demanded += values
+    return demanded
 
 
 def everybody(statement: dict[str, Any]) -> bool:

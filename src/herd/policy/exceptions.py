@@ -69,10 +69,10 @@ def read(root: Path, known: Iterable[str]) -> list[Accepted]:
     if not isinstance(entries, list):
         raise ExceptionsError(f"{FILE}: write each exception below [[exception]]")
     problems: list[str] = []
-    found = [_entry(number, entry, set(known), problems) for number, entry in enumerate(entries, start=1)]
+    accepted = [_entry(number, entry, set(known), problems) for number, entry in enumerate(entries, start=1)]
     if problems:
         raise ExceptionsError("\n".join(f"{FILE}: {problem}" for problem in problems))
-    return [entry for entry in found if entry is not None]
+    return [entry for entry in accepted if entry is not None]
 
 
 def _entry(number: int, entry: Any, known: set[str], problems: list[str]) -> Accepted | None:

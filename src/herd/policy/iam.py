@@ -199,8 +199,8 @@ def no_users(resource: Resource, stack: Stack) -> Iterator[str]:
     control="IAM.1",
 )
 def own_policies(resource: Resource, stack: Stack) -> Iterator[str]:
-    given = [resource.props.get("policyArn"), *listed(resource.props.get("managedPolicyArns"))]
-    for arn in given:
+    policies = [resource.props.get("policyArn"), *listed(resource.props.get("managedPolicyArns"))]
+    for arn in policies:
         if isinstance(arn, str) and ":iam::aws:policy/" in arn:
             name = arn.split(":policy/", 1)[1]
             if name not in MANAGED_BY_AWS:
@@ -213,7 +213,7 @@ def _allowing(resource: Resource, key: str) -> list[dict[str, Any]]:
 
 def _granting(resource: Resource) -> list[dict[str, Any]]:
     """What a policy allows, wherever it is written: as a resource of its own or within its role."""
-    return [found for text in (resource.props.get("policy"), *_inline(resource)) for found in _statements(text)]
+    return [statement for text in (resource.props.get("policy"), *_inline(resource)) for statement in _statements(text)]
 
 
 def _inline(resource: Resource) -> list[Any]:

@@ -85,8 +85,8 @@ class Stack:
 
     def setting(self, name: str, *, dev: str = "", prod: str = "") -> str:
         """A setting's text; where the stack leaves it to its profile, that profile's."""
-        given = self.config.get(f"herd:{name}", "profile")
-        return (prod if self.is_prod else dev) if given == "profile" else given
+        value = self.config.get(f"herd:{name}", "profile")
+        return (prod if self.is_prod else dev) if value == "profile" else value
 
     def on(self, name: str) -> bool:
         """A setting that is off in dev and on in prod, unless the stack says otherwise."""

@@ -142,8 +142,8 @@ def balancers_hardened(balancer: Resource, stack: Stack) -> Iterator[str]:
 )
 def balancers_protected(balancer: Resource, stack: Stack) -> Iterator[str]:
     wanted = stack.on("protect")
-    given = balancer.props.get("enableDeletionProtection")
-    if given is UNKNOWN or bool(given) == wanted:
+    protection = balancer.props.get("enableDeletionProtection")
+    if protection is UNKNOWN or bool(protection) == wanted:
         return
     yield (
         "can be deleted by mistake; turn enableDeletionProtection on"

@@ -91,8 +91,8 @@ def tls_only(policy: Resource, stack: Stack) -> Iterator[str]:
     link="https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html",
 )
 def broken_uploads_end(lifecycle: Resource, stack: Stack) -> Iterator[str]:
-    given = lifecycle.props.get("rules")
-    if given is not UNKNOWN and not any(rule.get("abortIncompleteMultipartUpload") for rule in given or []):
+    rules = lifecycle.props.get("rules")
+    if rules is not UNKNOWN and not any(rule.get("abortIncompleteMultipartUpload") for rule in rules or []):
         yield "keeps the parts of broken uploads for ever; add abortIncompleteMultipartUpload"
 
 
@@ -107,12 +107,12 @@ def broken_uploads_end(lifecycle: Resource, stack: Stack) -> Iterator[str]:
 def kept_as_the_profile_says(resource: Resource, stack: Stack) -> Iterator[str]:
     key = "forceDestroy" if resource.type == BUCKET else "forceDelete"
     protected = stack.on("protect")
-    given = resource.props.get(key)
-    if given is UNKNOWN:
+    value = resource.props.get(key)
+    if value is UNKNOWN:
         return
-    if protected and given:
+    if protected and value:
         yield f"would be removed with all that is in it although this environment is protected; turn {key} off"
-    if not protected and not given:
+    if not protected and not value:
         yield f"could not be removed while something is in it; turn {key} on"
 
 
@@ -225,10 +225,12 @@ def encrypted_with_own_key(resource: Resource, stack: Stack) -> Iterator[str]:
     if stack.setting("encryption_key", dev="none", prod="create") == "none":
         return
     if resource.type == REPOSITORY:
-        given = all(c.get("encryptionType") == "KMS" for c in resource.props.get("encryptionConfigurations") or [{}])
+        encrypted = all(
+            c.get("encryptionType") == "KMS" for c in resource.props.get("encryptionConfigurations") or [{}]
+        )
     else:
-        given = any(resource.has(key) for key in ("kmsKeyId", "kmsMasterKeyId"))
-    if not given:
+        encrypted = any(resource.has(key) for key in ("kmsKeyId", "kmsMasterKeyId"))
+    if not encrypted:
         yield "is not encrypted with the environment's key"
 
 

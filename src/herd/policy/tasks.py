@@ -255,10 +255,10 @@ def private(service: Resource, stack: Stack) -> Iterator[str]:
 
 def _named(task: Resource) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
-        found = containers(task.props.get("containerDefinitions"))
+        definitions = containers(task.props.get("containerDefinitions"))
     except ValueError:
         return
-    for container in found:
+    for container in definitions:
         yield str(container.get("name", "?")), container
 
 

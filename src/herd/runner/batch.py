@@ -283,9 +283,9 @@ def _publish_items(attempt: DeployedRun, settle: Settle) -> str:
 
     task, storage, progress = attempt.task, attempt.storage, attempt.progress
     bucket = task.data_bucket
-    found = {item: record.read(storage, bucket, task.workload, task.run_id, item) for item in task.fan_out}
-    records = [entry for entry in found.values() if entry is not None and entry["status"] == SUCCEEDED_RUN]
-    lacking = [item for item, entry in found.items() if entry is None or entry["status"] != SUCCEEDED_RUN]
+    by_item = {item: record.read(storage, bucket, task.workload, task.run_id, item) for item in task.fan_out}
+    records = [entry for entry in by_item.values() if entry is not None and entry["status"] == SUCCEEDED_RUN]
+    lacking = [item for item, entry in by_item.items() if entry is None or entry["status"] != SUCCEEDED_RUN]
     if lacking:
         raise RunFailed(f"not published: {', '.join(lacking)} did not succeed", 1)
     progress.started = min(str(entry["started"]) for entry in records)

@@ -42,14 +42,14 @@ def living() -> list[int]:
                 # The name, in parentheses, may itself have any character.
                 state, parent = stream.read().rpartition(b")")[2].split()[:2]
                 parents[int(name)] = (int(parent), state == b"Z")
-    found: list[int] = []
+    descendants: list[int] = []
     grown = True
     while grown:
         more = [pid for pid, (parent, _) in parents.items() if parent in below and pid not in below]
         grown = bool(more)
         below.update(more)
-        found += more
-    return [pid for pid in found if not parents[pid][1]]
+        descendants += more
+    return [pid for pid in descendants if not parents[pid][1]]
 
 
 def kill_all() -> None:

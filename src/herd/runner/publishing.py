@@ -59,16 +59,16 @@ def streamed(storage: Storage, bucket: str, prefix: str, uploaded: Sequence[File
     Names that readers could not fetch into a folder are left out, and said.
     """
     known = {file.path for file in uploaded}
-    found: list[File] = []
+    files: list[File] = []
     for stored in storage.list(bucket, prefix):
         path = stored.key.removeprefix(prefix)
         if path in known or not path or path.endswith("/"):  # "folders" that some programs write as empty objects
             continue
         try:
-            found.append(File(check_path(path), stored.bytes, None))
+            files.append(File(check_path(path), stored.bytes, None))
         except BadPath as error:
             say(f"not published: {error}")
-    return tuple(found)
+    return tuple(files)
 
 
 def clear(storage: Storage, bucket: str, prefix: str) -> None:

@@ -126,14 +126,14 @@ def merge_params(defaults: Mapping[str, Param], overrides: str) -> dict[str, Par
     >>> merge_params({"month": 2}, '{"month": "3"}')
     {'month': 3}
     """
-    given = json.loads(overrides) if overrides else {}
-    if not isinstance(given, dict):
+    params = json.loads(overrides) if overrides else {}
+    if not isinstance(params, dict):
         raise ValueError("HERD_PARAMS is not a JSON object")
-    unknown = sorted(set(given) - set(defaults))
+    unknown = sorted(set(params) - set(defaults))
     if unknown:
         known = ", ".join(sorted(defaults)) or "none"
         raise ValueError(f"unknown parameter {', '.join(map(repr, unknown))}; [params] has: {known}")
-    return {**defaults, **{name: _as_type_of(defaults[name], value, name) for name, value in given.items()}}
+    return {**defaults, **{name: _as_type_of(defaults[name], value, name) for name, value in params.items()}}
 
 
 def _as_type_of(default: Param, value: object, name: str) -> Param:

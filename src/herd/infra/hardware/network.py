@@ -200,10 +200,10 @@ class Network(Component):
 
     def _tier(self, tier: Tier, vpc: Vpc) -> list[pulumi.Input[str]]:
         """A subnet in each zone; their ids."""
-        found = get_availability_zones(
+        available = get_availability_zones(
             state="available", filters=REGIONAL, exclude_zone_ids=list(ZONES_WITHOUT_FARGATE)
         )
-        zones = found.names[: self.context.settings.zones]
+        zones = available.names[: self.context.settings.zones]
         blocks = list(IPv4Network(self.cidr).subnets(prefixlen_diff=4))[FIRST_BLOCK[tier] :]
         return [
             Subnet(

@@ -199,13 +199,13 @@ def write(tree: Tree, context: Path) -> None:
 
 def _is_right(path: Path, file: File) -> bool:
     try:
-        found = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return False
     return (
-        found.st_mtime == SAME_TIME
-        and found.st_mode & 0o777 == file.mode
-        and found.st_size == len(file.content)
+        status.st_mtime == SAME_TIME
+        and status.st_mode & 0o777 == file.mode
+        and status.st_size == len(file.content)
         and path.read_bytes() == file.content
     )
 

@@ -26,7 +26,7 @@ class Kept:
 
     setting: str
     why: str
-    while_: Callable[[Values, Values], bool] = lambda runs, given: True
+    while_: Callable[[Values, Values], bool] = lambda runs, wanted: True
 
 
 KEPT = (
@@ -36,17 +36,17 @@ KEPT = (
     Kept(
         "vpc_cidr",
         "subnets and target groups are in use, and AWS gives other addresses to none of them",
-        lambda runs, given: not (runs["vpc"] or given["vpc"]),
+        lambda runs, wanted: not (runs["vpc"] or wanted["vpc"]),
     ),
     Kept(
         "encryption_key",
         "the image repositories would be made anew, without the images that tasks start from",
-        lambda runs, given: not (runs["image_repositories"] or given["image_repositories"]),
+        lambda runs, wanted: not (runs["image_repositories"] or wanted["image_repositories"]),
     ),
     Kept(
         "encryption_key",
         "that key would go, and with it what only it can open: logs, secrets, data",
-        lambda runs, given: runs["encryption_key"] == "create",
+        lambda runs, wanted: runs["encryption_key"] == "create",
     ),
 )
 """What would end half-way, or leave less than there was. All other settings can change while the environment runs."""
@@ -64,13 +64,13 @@ def values(settings: Settings) -> dict[str, str]:
     }
 
 
-def changed(runs: Values, given: Values) -> dict[str, str]:
+def changed(runs: Values, wanted: Values) -> dict[str, str]:
     """Setting -> why it cannot change as it would, one reason for each."""
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for kept in KEPT:
-        if runs and runs[kept.setting] != given[kept.setting] and kept.while_(runs, given):
-            found.setdefault(kept.setting, kept.why)
-    return found
+        if runs and runs[kept.setting] != wanted[kept.setting] and kept.while_(runs, wanted):
+            reasons.setdefault(kept.setting, kept.why)
+    return reasons
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class Running:
     def look_up(cls, settings: Settings) -> "Running":
         """Asks Pulumi; raises SettingsError where the settings would change what has to be kept."""
         stack = "/".join(filter(None, (pulumi.get_organization(), pulumi.get_project(), pulumi.get_stack())))
-        found = invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value or {}
-        exports: Mapping[str, Any] = found.get("outputs") or {}
+        response = invoke("pulumi:pulumi:readStackOutputs", {"name": stack}).value or {}
+        exports: Mapping[str, Any] = response.get("outputs") or {}
         runs = exports.get("runs_with") or {}
         # An earlier Herd may not have told of all that is kept today.
         known = {**values(settings), **runs} if runs else {}
@@ -106,14 +106,14 @@ class Running:
         return running
 
     def _problems(self, settings: Settings) -> Iterator[str]:
-        runs, given, environment = self.settings, values(settings), settings.environment
-        found = changed(runs, given)
-        for setting, why in found.items():
+        runs, wanted, environment = self.settings, values(settings), settings.environment
+        reasons = changed(runs, wanted)
+        for setting, why in reasons.items():
             key = setting if ":" in setting else f"herd:{setting}"
-            now = f"is {given[setting]}" if given[setting] else "is not set"
+            now = f"is {wanted[setting]}" if wanted[setting] else "is not set"
             was = f"with {runs[setting]}" if runs[setting] else "without one"
             yield f"Pulumi.{environment}.yaml: {key} {now}, but {environment} runs {was}: {why}"
-        if found:
+        if reasons:
             yield (
                 f"nothing was changed; put back what {environment} runs with, or take it down and make it anew "
                 "(`herd down`, then `herd up`), or make another environment beside it"
@@ -131,9 +131,9 @@ def _images(stack: str) -> dict[str, Pushed]:
     # Not by `invoke`, which would make resources of the references that a team's own components export. Unless they are
     # asked for, the engine answers with their names.
     monitor: Any = get_monitor()
-    found = MessageToDict(getattr(monitor.Invoke(request), "return"))
+    response = MessageToDict(getattr(monitor.Invoke(request), "return"))
     images = {}
-    for resource in (found.get("outputs") or {}).values():
+    for resource in (response.get("outputs") or {}).values():
         outputs = resource.get("outputs") or {}
         if resource.get("type") == "docker:index/image:Image" and not outputs.get("registryServer"):
             name = str(outputs.get("imageName")).partition("/")[2]

@@ -35,11 +35,11 @@ class Check(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _asks_one_thing(cls, given: Any) -> Any:
-        asked = [kind for kind in contract.KINDS if kind in given and kind != "file"] if isinstance(given, dict) else []
+    def _asks_one_thing(cls, table: Any) -> Any:
+        asked = [kind for kind in contract.KINDS if kind in table and kind != "file"] if isinstance(table, dict) else []
         if len(asked) > 1:
             raise ValueError(f"asks for {' and '.join(asked)}: write a [[check]] for each")
-        return given
+        return table
 
     def problems(self) -> Iterator[str]:
         """What is wrong with the settings together."""

@@ -16,7 +16,7 @@ from herd.infra import capacity
 from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
 from herd.infra.spec import files, rules_workload
 from herd.infra.spec.checks import CHECKS
-from herd.infra.spec.files import DEFAULTS, SETTINGS, Found, Layer, Origin
+from herd.infra.spec.files import DEFAULTS, SETTINGS, Layer, Origin, WorkloadFolder
 from herd.infra.spec.models import DEFAULTABLE, KINDS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names
 
@@ -41,7 +41,7 @@ _PLACEHOLDERS = {"owner": "nobody", "review_by": date.max, "command": ["true"]}
 class Draft:
     """One workload in one environment, as far as it could be understood. `wrong`: settings that were left out."""
 
-    found: Found
+    entry: WorkloadFolder
     spec: AnySpec
     origins: Mapping[str, Origin]
     problems: list[Problem]
@@ -54,7 +54,7 @@ class Draft:
         if not self.wrong.intersection(keys):
             layers = [self.source[(key,)] for key in keys if (key,) in self.source]
             # The narrowest place that had a say: an [environments.x] table before the file, the file before defaults.
-            layer = max(layers, key=_narrowness, default=Layer(self.found.file, {}))
+            layer = max(layers, key=_narrowness, default=Layer(self.entry.file, {}))
             if self.source.get((keys[0],), layer) is not layer:
                 message += f"; {keys[0]} stands in {self.origins[keys[0]]}"
             self.problems.append(layer.problem(keys[0], message))
@@ -72,23 +72,23 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
     layer = files.read(root, DEFAULTS, problems)
     layer = _known(layer, DEFAULTABLE, "defaults.toml", problems)
     # A job has every setting that can be a default: so a wrong one is found even where no workload takes it.
-    given = {**_PLACEHOLDERS, "name": "no-name", "folder": Path(), **layer.values}
-    _validated(JobSpec, given, {(key,): layer for key in layer.values}, problems, DEFAULTS)
+    settings = {**_PLACEHOLDERS, "name": "no-name", "folder": Path(), **layer.values}
+    _validated(JobSpec, settings, {(key,): layer for key in layer.values}, problems, DEFAULTS)
     return layer, problems
 
 
-def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
+def workload(root: Path, entry: WorkloadFolder, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
     """The draft for `environment`, and the problems of the file; the tables of other environments are checked too."""
     problems: list[Problem] = []
-    if files.astray(root, root / found.folder):
+    if files.astray(root, root / entry.folder):
         return None, problems  # told with the other links
-    if not os.path.lexists(root / found.folder / SETTINGS):
-        folder = printable(found.folder.as_posix())
-        problems.append(Problem(found.file, "", f"is missing; an empty file is enough to make {folder} a {found.kind}"))
-    whole = files.read(root, f"{found.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
+    if not os.path.lexists(root / entry.folder / SETTINGS):
+        folder = printable(entry.folder.as_posix())
+        problems.append(Problem(entry.file, "", f"is missing; an empty file is enough to make {folder} a {entry.kind}"))
+    whole = files.read(root, f"{entry.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
     if not whole or problems:
         return None, problems
-    known, place = settings_of(KINDS[found.kind].model), KINDS[found.kind].article
+    known, place = settings_of(KINDS[entry.kind].model), KINDS[entry.kind].article
     base = whole.but({key: value for key, value in whole.values.items() if key != "environments"})
     base = _known(base, known, place, problems)
     layers = {
@@ -97,7 +97,7 @@ def workload(root: Path, found: Found, common: Layer, environment: str) -> tuple
     }
     common = common.but({key: value for key, value in common.values.items() if key in known})
     drafts = {
-        name: _draft(root, found, [common, base, *([layers[name]] if name in layers else [])])
+        name: _draft(root, entry, [common, base, *([layers[name]] if name in layers else [])])
         for name in [environment, *(other for other in layers if other != environment)]
     }
     problems += [problem for draft in drafts.values() for problem in draft.problems]
@@ -156,9 +156,9 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
     return {key: inner for key, inner in value.items() if key not in slipped}
 
 
-def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
+def _draft(root: Path, entry: WorkloadFolder, layers: list[Layer]) -> Draft:
     """Merges the layers into a spec; what is wrong is left out, and the rest still looked at."""
-    model = KINDS[found.kind].model
+    model = KINDS[entry.kind].model
     values, source = files.merge(layers)
     origins = {".".join(path): layer.origin(path) for path, layer in source.items()}
     problems: list[Problem] = []
@@ -167,16 +167,16 @@ def _draft(root: Path, found: Found, layers: list[Layer]) -> Draft:
         values["memory_gb"], origins["memory_gb"] = memory, Origin(f"the least for cpu = {values['cpu']:g}")
     if "command" not in values:
         try:
-            values["command"], file = rules_workload.default_command(root / found.folder, found.kind)
+            values["command"], file = rules_workload.default_command(root / entry.folder, entry.kind)
             origins["command"] = Origin(f"{file} is there")
         except ValueError as missing:
-            problems.append(Problem(found.file, "command", str(missing)))
+            problems.append(Problem(entry.file, "command", str(missing)))
             values["command"] = _PLACEHOLDERS["command"]
             wrong.add("command")
-    values |= {"name": found.name or "no-name", "folder": found.folder}
-    spec, more = _validated(model, values, source, problems, found.file)
+    values |= {"name": entry.name or "no-name", "folder": entry.folder}
+    spec, more = _validated(model, values, source, problems, entry.file)
     wrong |= more
-    draft = Draft(found, spec, origins, problems, source, frozenset(wrong))
+    draft = Draft(entry, spec, origins, problems, source, frozenset(wrong))
     for finding in rules_workload.findings(root, spec):
         draft.accept(finding)
     return draft

@@ -62,7 +62,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Found:
+class WorkloadFolder:
     """A workload's folder. `name` is None when the folder's name cannot be one."""
 
     kind: Kind
@@ -74,17 +74,17 @@ class Found:
         return printable(f"{self.folder.as_posix()}/{SETTINGS}")
 
 
-def discover(root: Path) -> tuple[list[Found], list[Problem]]:
+def discover(root: Path) -> tuple[list[WorkloadFolder], list[Problem]]:
     """Every workload folder, in order; folders without a visible file in them are not workloads."""
-    found: list[Found] = []
+    entries: list[WorkloadFolder] = []
     problems: list[Problem] = []
     for top, kind in KIND_OF_FOLDER.items():
         for path in _folders(root / top):
             if not any(_visible(root / top / path)):
                 continue
             name = path if names.WORKLOAD.fullmatch(path) else None
-            entry = Found(kind, Path(top, path), name)
-            found.append(entry)
+            entry = WorkloadFolder(kind, Path(top, path), name)
+            entries.append(entry)
             if name is None:
                 problems.append(_bad_name(entry))
     for top in _folders(root):
@@ -95,10 +95,10 @@ def discover(root: Path) -> tuple[list[Found], list[Problem]]:
                 if (root / top / path / SETTINGS).exists()
                 for hint in [did_you_mean(top, KIND_OF_FOLDER)]
             ]
-    return found, problems
+    return entries, problems
 
 
-def _bad_name(entry: Found) -> Problem:
+def _bad_name(entry: WorkloadFolder) -> Problem:
     name = entry.folder.name
     better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     hint = f"; rename it to '{better}'" if names.WORKLOAD.fullmatch(better) else ""
@@ -138,15 +138,15 @@ def links_astray(root: Path, folder: Path) -> list[tuple[Path, str]]:
     """Symbolic links in `root/folder` (or that folder itself) that may not be followed, relative to `root`, and why."""
     if why := astray(root, root / folder):
         return [(folder, why)]
-    found, todo = [], [root / folder]
+    links, todo = [], [root / folder]
     while todo:
         for entry in _visible(todo.pop()):
             if entry.is_symlink():
                 if why := astray(root, Path(entry.path)):
-                    found.append((Path(entry.path).relative_to(root), why))
+                    links.append((Path(entry.path).relative_to(root), why))
             elif entry.is_dir(follow_symlinks=False):
                 todo.append(Path(entry.path))
-    return sorted(found)
+    return sorted(links)
 
 
 def read(root: Path, file: str, problems: list[Problem]) -> Layer:
@@ -199,15 +199,15 @@ def _toml_message(text: str) -> str:
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
     """(table, key) -> line, for hints: `("", "cpu")`, `("env", "TARGET")`; `(table, "")` is the table's header."""
-    found: dict[tuple[str, str], int] = {}
+    lines: dict[tuple[str, str], int] = {}
     table = ""
     for number, line in enumerate(text.split("\n"), 1):
         if header := re.match(r"\s*\[{1,2}\s*([^\[\]]{1,200}?)\s*\]", line):
             table = header[1]
-            found.setdefault((table, ""), number)
+            lines.setdefault((table, ""), number)
         elif key := re.match(r"\s*[\"']?([A-Za-z0-9_-]{1,100})[\"']?\s*=", line):
-            found.setdefault((table, key[1]), number)
-    return found
+            lines.setdefault((table, key[1]), number)
+    return lines
 
 
 def merge(layers: list[Layer]) -> tuple[dict[str, Any], dict[tuple[str, ...], Layer]]:

@@ -145,13 +145,13 @@ def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list[Problem]]:
-    found, problems = files.discover(root)
+    entries, problems = files.discover(root)
     common, more = spec_draft.defaults(root)
     problems += more
     drafts: dict[str, Draft] = {}
     kinds: dict[str, Kind] = {}
     folders: dict[str, Path] = {}
-    for entry in found:
+    for entry in entries:
         draft, more = spec_draft.workload(root, entry, common, environment)
         problems += more
         if not entry.name:
@@ -167,7 +167,7 @@ def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list
     for name, finding in [*rules_graph.findings(specs, kinds, offer.datasets), *rules_offer.findings(specs, offer)]:
         drafts[name].accept(finding)
     problems += [problem for draft in drafts.values() for problem in draft.problems]
-    problems += _links(root, [entry.folder for entry in found], specs.values())
+    problems += _links(root, [entry.folder for entry in entries], specs.values())
     return list(drafts.values()), problems
 
 

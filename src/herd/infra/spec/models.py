@@ -250,14 +250,14 @@ KINDS: Mapping[Kind, KindOfWorkload] = {
 }
 """`infra/outputs.py`, which is the team's, makes the components."""
 
-GIVEN = frozenset({"name", "kind", "folder"})
+FROM_FOLDER = frozenset({"name", "kind", "folder"})
 """Fields that no settings file contains."""
 
 
 def settings_of(model: type[BaseModel]) -> dict[str, str]:
     """Setting as written in a file -> field, for one kind or one table: `{"check": "checks", "cpu": "cpu", …}`."""
-    given = GIVEN if issubclass(model, WorkloadSpec) else ()
-    return {field.alias or name: name for name, field in model.model_fields.items() if name not in given}
+    excluded = FROM_FOLDER if issubclass(model, WorkloadSpec) else ()
+    return {field.alias or name: name for name, field in model.model_fields.items() if name not in excluded}
 
 
 TABLES: dict[str, type[BaseModel]] = {"reads": Read, "replicas": Replicas, **CHECKS}

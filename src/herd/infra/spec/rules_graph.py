@@ -128,7 +128,7 @@ def _components(specs: Mapping[str, AnySpec]) -> list[list[BatchSpec]]:
 def pipelines(specs: Mapping[str, AnySpec]) -> tuple[Pipeline, ...]:
     """The pipelines of workloads without findings, ordered by name."""
     edges = _edges(specs)
-    found = []
+    ordered = []
     for component in _components(specs):
         names = [spec.name for spec in component]
         level: dict[str, int] = {}
@@ -136,5 +136,5 @@ def pipelines(specs: Mapping[str, AnySpec]) -> tuple[Pipeline, ...]:
             level[name] = 1 + max((level[other] for other in edges[name]), default=-1)
         levels = tuple(tuple(n for n in names if level[n] == depth) for depth in range(max(level.values()) + 1))
         root = next(spec for spec in component if spec.name == levels[0][0])
-        found.append(Pipeline(root.name, levels, root.schedule, root.timezone))
-    return tuple(sorted(found, key=lambda pipeline: pipeline.name))
+        ordered.append(Pipeline(root.name, levels, root.schedule, root.timezone))
+    return tuple(sorted(ordered, key=lambda pipeline: pipeline.name))

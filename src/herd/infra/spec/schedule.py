@@ -68,7 +68,7 @@ class _Field:
 
     def values(self, text: str) -> set[int]:
         """`1-5`, `*/15`, `22-2`, `MON,WED` -> the numbers meant. A range may pass the end: `FRI-MON`."""
-        found: set[int] = set()
+        numbers: set[int] = set()
         for part in text.split(","):
             body, slash, step_text = part.partition("/")
             first, dash, last = body.partition("-")
@@ -82,8 +82,8 @@ class _Field:
                 raise ValueError(f"has {part!r} as {self.name}: a step needs a range; write {body}-{self.high}/{step}")
             if end < start:
                 end += self.size
-            found |= {self.low + (value - self.low) % self.size for value in range(start, end + 1, step)}
-        return found
+            numbers |= {self.low + (value - self.low) % self.size for value in range(start, end + 1, step)}
+        return numbers
 
     def _step(self, text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,2}", text) or not 1 <= int(text) <= self.size:

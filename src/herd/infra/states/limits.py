@@ -83,7 +83,7 @@ def _next(state: Mapping[str, Any]) -> Iterator[str]:
 
 def _backs(states: States, start: str) -> set[tuple[str, str]]:
     """The steps that lead back to a state on the way here."""
-    found: set[tuple[str, str]] = set()
+    steps: set[tuple[str, str]] = set()
     done: set[str] = set()
 
     def walk(name: str, way: tuple[str, ...]) -> None:
@@ -91,10 +91,10 @@ def _backs(states: States, start: str) -> set[tuple[str, str]]:
             return
         for after in _next(states[name]):
             if after in (*way, name):
-                found.add((name, after))
+                steps.add((name, after))
             else:
                 walk(after, (*way, name))
         done.add(name)
 
     walk(start, ())
-    return found
+    return steps

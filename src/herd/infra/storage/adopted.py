@@ -57,20 +57,20 @@ def _vpc(settings: Settings, problems: list[str]) -> str:
 
 def _subnet_problems(key: str, subnets: Sequence[str], vpc: str) -> Iterator[str]:
     zones: dict[str, str] = {}
-    for subnet in subnets:
+    for id_ in subnets:
         try:
-            found = get_subnet(id=subnet)
+            subnet = get_subnet(id=id_)
         except Exception as error:
-            yield f"{key}: {subnet} cannot be looked up: {_reason(error)}"
+            yield f"{key}: {id_} cannot be looked up: {_reason(error)}"
             continue
-        if key == "private_subnets" and found.availability_zone_id in ZONES_WITHOUT_FARGATE:
-            zone = f"{found.availability_zone} ({found.availability_zone_id})"
-            yield f"{key}: {subnet} lies in {zone}, where Fargate starts no task; take one in another zone"
-        if found.vpc_id != vpc:
-            yield f"{key}: {subnet} lies in {found.vpc_id}, not in {vpc}"
-        elif found.availability_zone in zones:
-            yield f"{key}: {subnet} and {zones[found.availability_zone]} lie in one zone, {found.availability_zone}"
-        zones[found.availability_zone] = subnet
+        if key == "private_subnets" and subnet.availability_zone_id in ZONES_WITHOUT_FARGATE:
+            zone = f"{subnet.availability_zone} ({subnet.availability_zone_id})"
+            yield f"{key}: {id_} lies in {zone}, where Fargate starts no task; take one in another zone"
+        if subnet.vpc_id != vpc:
+            yield f"{key}: {id_} lies in {subnet.vpc_id}, not in {vpc}"
+        elif subnet.availability_zone in zones:
+            yield f"{key}: {id_} and {zones[subnet.availability_zone]} lie in one zone, {subnet.availability_zone}"
+        zones[subnet.availability_zone] = id_
 
 
 def _repositories(settings: Settings, images: Iterable[str], problems: list[str]) -> dict[str, str]:
@@ -113,11 +113,11 @@ def _owner_problems(settings: Settings, account: Account) -> Iterator[str]:
     }
     data = account.bucket_arn(settings.data_bucket) if settings.data_bucket else None
     try:
-        found = get_resources(resource_arn_lists=[*own, *([data] if data else [])]).resource_tag_mapping_lists
+        mappings = get_resources(resource_arn_lists=[*own, *([data] if data else [])]).resource_tag_mapping_lists
     except Exception as error:
         yield f"environment: the tags of what bears its name cannot be looked up: {_reason(error)}"
         return
-    tags = {resource.resource_arn: resource.tags for resource in found}
+    tags = {resource.resource_arn: resource.tags for resource in mappings}
     mine = naming.tags()
     if data and not mine.items() <= tags.get(data, {}).items():
         wanted = ", ".join(f"{key} = {value}" for key, value in mine.items())

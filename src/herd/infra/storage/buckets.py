@@ -175,18 +175,18 @@ def log_writers(context: Context, logs: LogBucket) -> list[Statement]:
             "Condition": condition,
         }
 
-    found = []
+    statements = []
     if context.settings.access_logs:
-        found += [
+        statements += [
             writes("Buckets", "logging.s3", "s3:PutObject", anywhere, buckets),
             writes("Balancers", "logdelivery.elasticloadbalancing", "s3:PutObject", of_balancers, balancers),
         ]
     if context.settings.flow_logs:
-        found += [
+        statements += [
             writes("Flows", "delivery.logs", "s3:PutObject", anywhere, flows),
             writes("FlowsCheck", "delivery.logs", "s3:GetBucketAcl", logs.arn, flows),
         ]
-    return found
+    return statements
 
 
 def encryption_rule(key: pulumi.Input[str] | None) -> Any:
