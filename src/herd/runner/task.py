@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import connections
-from .contract import variables as names
+from .contract import variables
 from .contract.keys import Keys, check_segment
 from .contract.statuses import BAD_SETTINGS
 from .contract.task import Param, TaskSettings
@@ -78,11 +78,11 @@ AnyTask = DeployedTask | Trial
 
 def task_of(environ: Mapping[str, str]) -> AnyTask:
     """The task that the variables describe. Raises RunFailed (78) with what is wrong in which one."""
-    if names.TASK not in environ:
-        raise RunFailed(f"{names.TASK} is not set: {STARTED_BY}", BAD_SETTINGS)
+    if variables.TASK not in environ:
+        raise RunFailed(f"{variables.TASK} is not set: {STARTED_BY}", BAD_SETTINGS)
     try:
-        settings = TaskSettings.from_json(environ[names.TASK])
-        if environ.get(names.TRY_DIR):
+        settings = TaskSettings.from_json(environ[variables.TASK])
+        if environ.get(variables.TRY_DIR):
             return Trial(**_attempt(settings, environ), **_places(settings, environ))
         if settings.data_bucket is None:
             raise ValueError(f"HERD_TASK has no data_bucket, where a task publishes: {STARTED_BY}")
@@ -96,24 +96,24 @@ def _attempt(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, An
     now = datetime.now(UTC)
     home = Path(__file__).resolve().parents[1]
     return {field.name: getattr(settings, field.name) for field in fields(settings)} | {
-        "params": merge_params(settings.params, environ.get(names.PARAMS, "")),
-        "run_id": check_segment(environ.get(names.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
-        "scheduled_time": environ.get(names.SCHEDULED_TIME) or format_time(now),
-        "trigger": environ.get(names.TRIGGER) or "manual",
-        "attempt": int(environ.get(names.ATTEMPT) or 1),
-        "item": check_segment(environ[names.ITEM]) if environ.get(names.ITEM) else None,
-        "step": environ.get(names.STEP) or None,
-        "workload_dir": Path(environ.get(names.WORKLOAD_DIR) or home / "workload"),
-        "lib_dir": Path(environ.get(names.LIB_DIR) or home / "lib"),
-        "refresh_seconds": float(environ.get(names.REFRESH_SECONDS) or 15),
+        "params": merge_params(settings.params, environ.get(variables.PARAMS, "")),
+        "run_id": check_segment(environ.get(variables.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
+        "scheduled_time": environ.get(variables.SCHEDULED_TIME) or format_time(now),
+        "trigger": environ.get(variables.TRIGGER) or "manual",
+        "attempt": int(environ.get(variables.ATTEMPT) or 1),
+        "item": check_segment(environ[variables.ITEM]) if environ.get(variables.ITEM) else None,
+        "step": environ.get(variables.STEP) or None,
+        "workload_dir": Path(environ.get(variables.WORKLOAD_DIR) or home / "workload"),
+        "lib_dir": Path(environ.get(variables.LIB_DIR) or home / "lib"),
+        "refresh_seconds": float(environ.get(variables.REFRESH_SECONDS) or 15),
     }
 
 
 def _places(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, Any]:
     """Where a trial works, and those of its inputs that lie on this machine."""
-    folders = Path(environ[names.TRY_INPUTS]).absolute() if environ.get(names.TRY_INPUTS) else None
+    folders = Path(environ[variables.TRY_INPUTS]).absolute() if environ.get(variables.TRY_INPUTS) else None
     return {
-        "folder": Path(environ[names.TRY_DIR]).absolute(),
+        "folder": Path(environ[variables.TRY_DIR]).absolute(),
         "inputs": {read.name: folders / read.name for read in settings.reads if (folders / read.name).is_dir()}
         if folders
         else {},
@@ -159,35 +159,37 @@ def workload_environment(
     task: AnyTask, environ: Mapping[str, str], inputs: Path, outputs: Path, input_uris: Mapping[str, str]
 ) -> dict[str, str]:
     """The workload's variables (those of `contract.variables`): the container's own, less the runner's, and these."""
-    hidden = names.FOR_THE_RUNNER | {names.connection_secret(connection.name) for connection in task.connections}
-    variables = {name: value for name, value in environ.items() if name not in hidden}
-    variables |= {
-        names.ENVIRONMENT: task.environment,
-        names.WORKLOAD: task.workload,
-        names.RUN_ID: task.run_id,
-        names.SCHEDULED_TIME: task.scheduled_time,
-        names.INPUTS: str(inputs),
-        names.OUTPUTS: str(outputs),
+    hidden = variables.FOR_THE_RUNNER | {
+        variables.connection_secret(connection.name) for connection in task.connections
     }
-    variables |= {names.param(name): variable_text(value) for name, value in task.params.items()}
-    variables |= {names.input_uri(name): uri for name, uri in input_uris.items()}
-    variables |= {names.connection_url(one.name): connections.url(one, environ) for one in task.connections}
+    environment = {name: value for name, value in environ.items() if name not in hidden}
+    environment |= {
+        variables.ENVIRONMENT: task.environment,
+        variables.WORKLOAD: task.workload,
+        variables.RUN_ID: task.run_id,
+        variables.SCHEDULED_TIME: task.scheduled_time,
+        variables.INPUTS: str(inputs),
+        variables.OUTPUTS: str(outputs),
+    }
+    environment |= {variables.param(name): variable_text(value) for name, value in task.params.items()}
+    environment |= {variables.input_uri(name): uri for name, uri in input_uris.items()}
+    environment |= {variables.connection_url(one.name): connections.url(one, environ) for one in task.connections}
     if task.is_service:
         # The platform may have chosen a port (several containers on one host); the setting is its value on AWS.
-        variables[names.PORT] = environ.get(names.PORT) or str(task.port)
-        variables[names.BASE_PATH] = task.base_path or ""
-        variables = server_variables(task) | variables
+        environment[variables.PORT] = environ.get(variables.PORT) or str(task.port)
+        environment[variables.BASE_PATH] = task.base_path or ""
+        environment = server_variables(task) | environment
     elif isinstance(task, DeployedTask):
-        variables[names.OUTPUT_URI] = f"s3://{task.data_bucket}/{task.keys.outputs}"
+        environment[variables.OUTPUT_URI] = f"s3://{task.data_bucket}/{task.keys.outputs}"
     else:
-        variables[names.OUTPUT_URI] = outputs.as_uri()
+        environment[variables.OUTPUT_URI] = outputs.as_uri()
     if task.item is not None:
-        variables[names.ITEM] = task.item
+        environment[variables.ITEM] = task.item
     search = [str(task.lib_dir)] + ([environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else [])
-    variables["PYTHONPATH"] = os.pathsep.join(search)
+    environment["PYTHONPATH"] = os.pathsep.join(search)
     # A log that arrives when the program ends is no log.
-    variables.setdefault("PYTHONUNBUFFERED", "1")
-    return variables
+    environment.setdefault("PYTHONUNBUFFERED", "1")
+    return environment
 
 
 def server_variables(task: Task) -> dict[str, str]:
@@ -198,15 +200,15 @@ def server_variables(task: Task) -> dict[str, str]:
     just being sent with a reset, which callers see as 502. uvicorn puts the root path, which the load balancer has
     taken away, before each path again: so redirects, mounts and static files come out right.
     """
-    variables = {"FORWARDED_ALLOW_IPS": ",".join(PRIVATE_NETWORKS)}
+    environment = {"FORWARDED_ALLOW_IPS": ",".join(PRIVATE_NETWORKS)}
     # gunicorn takes no networks; of these headers it believes only the scheme.
     gunicorn = ["--forwarded-allow-ips=*"]
     if task.keep_alive_seconds is not None:
-        variables["UVICORN_TIMEOUT_KEEP_ALIVE"] = f"{task.keep_alive_seconds:.0f}"
+        environment["UVICORN_TIMEOUT_KEEP_ALIVE"] = f"{task.keep_alive_seconds:.0f}"
         gunicorn.append(f"--keep-alive={task.keep_alive_seconds:.0f}")
     if task.base_path:
-        variables["UVICORN_ROOT_PATH"] = task.base_path
-    return {**variables, "GUNICORN_CMD_ARGS": " ".join(gunicorn)}
+        environment["UVICORN_ROOT_PATH"] = task.base_path
+    return {**environment, "GUNICORN_CMD_ARGS": " ".join(gunicorn)}
 
 
 def format_time(moment: datetime) -> str:

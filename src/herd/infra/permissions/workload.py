@@ -20,7 +20,7 @@ from herd.infra.offer import Offer
 from herd.infra.settings.tables import Dataset
 from herd.infra.spec.checks import Measured
 from herd.infra.spec.load import BatchSpec, WorkloadSpec
-from herd.infra.storage import secrets as vault
+from herd.infra.storage import secrets
 from herd.infra.storage.keys import key_use
 from herd.runner.contract import keys
 
@@ -88,9 +88,9 @@ def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
     """Pull this image, write this log, hand out these secrets. The log group exists, so nobody need create it."""
     account, naming = context.account, context.naming
     # Six characters that AWS chooses follow the name. Source: "What's in a Secrets Manager secret?", user guide.
-    secrets = [
+    arns = [
         account.arn("secretsmanager", f"secret:{naming.secret(secret)}-??????")
-        for secret in sorted(vault.needed(spec, context.settings.connections))
+        for secret in sorted(secrets.needed(spec, context.settings.connections))
     ]
     return document(
         # The token call knows no resources (ECR, service authorization reference).
@@ -103,8 +103,8 @@ def execution_permissions(spec: WorkloadSpec, context: Context) -> Document:
             ["logs:CreateLogStream", "logs:PutLogEvents"],
             account.arn("logs", f"log-group:{naming.log_group(spec.name)}:*"),
         ),
-        *([allow("secretsmanager:GetSecretValue", secrets)] if secrets else []),
-        *(key_use(context, "kms:Decrypt", "secretsmanager") if secrets else []),
+        *([allow("secretsmanager:GetSecretValue", arns)] if arns else []),
+        *(key_use(context, "kms:Decrypt", "secretsmanager") if arns else []),
     )
 
 

@@ -11,8 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, 
 
 from herd.infra.spec import values
 from herd.infra.spec.strict import Finite, Strict
-from herd.runner.contract import checks as contract
-from herd.runner.contract.checks import Otherwise
+from herd.runner.contract.checks import KINDS, Otherwise, kind_of
 
 Amount = Annotated[Finite, Field(ge=0)]
 Bytes = Annotated[int, Field(ge=0)]
@@ -36,7 +35,7 @@ class Check(Strict):
     @model_validator(mode="before")
     @classmethod
     def _asks_one_thing(cls, table: Any) -> Any:
-        asked = [kind for kind in contract.KINDS if kind in table and kind != "file"] if isinstance(table, dict) else []
+        asked = [kind for kind in KINDS if kind in table and kind != "file"] if isinstance(table, dict) else []
         if len(asked) > 1:
             raise ValueError(f"asks for {' and '.join(asked)}: write a [[check]] for each")
         return table
@@ -179,7 +178,7 @@ def _tag(kind: str) -> str:
 
 def _tag_of(entry: Any) -> str:
     names: Mapping[str, Any] = entry if isinstance(entry, Mapping) else {}
-    kind = entry.kind if isinstance(entry, Check) else contract.kind_of(names)
+    kind = entry.kind if isinstance(entry, Check) else kind_of(names)
     # Whoever gives limits to a number and forgets which is told so.
     return _tag("value" if kind == "file" and {"min", "max", "max_drop", "max_rise", "trend"} & set(names) else kind)
 

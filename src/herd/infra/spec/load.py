@@ -6,8 +6,8 @@
 files give the same Specs, whatever the day. What depends on the day is the command line's
 (src/herd/checkout/review_dates.py).
 
-spec_models is the schema, spec_files finds and reads, spec_draft makes one workload of it, spec_rules and spec_graph
-look at settings together, spec_errors words the messages. Nothing here imports Pulumi.
+models is the schema, files finds and reads, draft makes one workload of it, rules_workload, rules_graph and rules_offer
+compare settings, herd.infra.messages has the texts. Nothing here imports Pulumi.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,8 +17,7 @@ from typing import Any
 
 from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, quoted
 from herd.infra.offer import Offer
-from herd.infra.spec import draft as spec_draft
-from herd.infra.spec import files, rules_graph, rules_offer
+from herd.infra.spec import draft, files, rules_graph, rules_offer
 from herd.infra.spec.checks import Check
 from herd.infra.spec.draft import Draft
 from herd.infra.spec.files import Origin
@@ -146,13 +145,13 @@ def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list[Problem]]:
     entries, problems = files.discover(root)
-    common, more = spec_draft.defaults(root)
+    common, more = draft.defaults(root)
     problems += more
     drafts: dict[str, Draft] = {}
     kinds: dict[str, Kind] = {}
     folders: dict[str, Path] = {}
     for entry in entries:
-        draft, more = spec_draft.workload(root, entry, common, environment)
+        made, more = draft.workload(root, entry, common, environment)
         problems += more
         if not entry.name:
             continue
@@ -161,12 +160,12 @@ def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list
             problems.append(Problem(entry.file, "name", f"{taken}: names are unique over all kinds"))
             continue
         folders[entry.name], kinds[entry.name] = entry.folder, entry.kind
-        if draft:
-            drafts[entry.name] = draft
-    specs = {name: draft.spec for name, draft in drafts.items()}
+        if made:
+            drafts[entry.name] = made
+    specs = {name: made.spec for name, made in drafts.items()}
     for name, finding in [*rules_graph.findings(specs, kinds, offer.datasets), *rules_offer.findings(specs, offer)]:
         drafts[name].accept(finding)
-    problems += [problem for draft in drafts.values() for problem in draft.problems]
+    problems += [problem for made in drafts.values() for problem in made.problems]
     problems += _links(root, [entry.folder for entry in entries], specs.values())
     return list(drafts.values()), problems
 

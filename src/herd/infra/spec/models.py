@@ -14,12 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator
 
 from herd.infra import capacity
-from herd.infra.spec import schedule
-from herd.infra.spec import values as words
+from herd.infra.spec import schedule, values
 from herd.infra.spec.checks import CHECKS, AnyCheck
 from herd.infra.spec.schedule import Schedule
 from herd.infra.spec.strict import Finite, Strict
-from herd.runner.contract.kinds import PAGES as KINDS_OF_PAGES
+from herd.runner.contract import kinds
 from herd.runner.contract.kinds import Kind
 
 Scalar = bool | int | float | str
@@ -37,7 +36,7 @@ def _as_schedule(value: Any) -> Any:
     return None if value == "none" else schedule.parse(value)
 
 
-Name = Annotated[str, AfterValidator(words.workload_name)]
+Name = Annotated[str, AfterValidator(values.workload_name)]
 
 
 class Read(Strict):
@@ -67,26 +66,26 @@ class WorkloadSpec(Strict):
     @property
     def is_page(self) -> bool:
         """Is its result published as a page?"""
-        return self.kind in KINDS_OF_PAGES
+        return self.kind in kinds.PAGES
 
-    owner: Annotated[str, AfterValidator(words.owner)] = Field(
+    owner: Annotated[str, AfterValidator(values.owner)] = Field(
         description="who answers for it; a tag on all that it has", examples=["data@example.com"]
     )
     review_by: date = Field(
         description="the last day it runs unless somebody looks it over and moves the date", examples=["2027-06-30"]
     )
-    image: Annotated[str, AfterValidator(words.folder_name)] = Field(
+    image: Annotated[str, AfterValidator(values.folder_name)] = Field(
         default="python", description="a folder below `images/`: the system it runs on"
     )
     command: Annotated[
-        tuple[Annotated[str, AfterValidator(words.argument)], ...],
+        tuple[Annotated[str, AfterValidator(values.argument)], ...],
         Field(strict=False, min_length=1, max_length=200),
-        BeforeValidator(words.as_command, json_schema_input_type=str | list[str]),
+        BeforeValidator(values.as_command, json_schema_input_type=str | list[str]),
     ] = Field(
         description="a list is run as it is, a string goes through `bash -e -o pipefail`",
         examples=['["python", "train.py"]'],
     )
-    hardware: Annotated[str, AfterValidator(words.hardware_name)] = Field(
+    hardware: Annotated[str, AfterValidator(values.hardware_name)] = Field(
         default="fargate",
         description=f"{capacity.choices()}; `vm`: machines of its own that go when nothing runs; or one of the `pools` "
         "in the stack's settings",
@@ -99,7 +98,7 @@ class WorkloadSpec(Strict):
     reads: Annotated[
         tuple[Annotated[Read, BeforeValidator(_as_read, json_schema_input_type=str | Read)], ...],
         Field(strict=False),
-        AfterValidator(words.unique),
+        AfterValidator(values.unique),
     ] = Field(
         default=(),
         description='jobs and reports whose outputs are in `inputs/<name>/`; `{ name = "x", fetch = false }` gives '
@@ -107,14 +106,14 @@ class WorkloadSpec(Strict):
         examples=['["ingest-flights"]'],
     )
     uses: Annotated[
-        tuple[Annotated[str, AfterValidator(words.package_name)], ...],
+        tuple[Annotated[str, AfterValidator(values.package_name)], ...],
         Field(strict=False),
-        AfterValidator(words.unique),
+        AfterValidator(values.unique),
     ] = Field(default=(), description="folders of `lib/`: shared code that can be imported", examples=['["features"]'])
     params: Annotated[
         Mapping[
-            Annotated[str, AfterValidator(words.param_name)],
-            Annotated[Scalar, PlainValidator(words.scalar, json_schema_input_type=Scalar)],
+            Annotated[str, AfterValidator(values.param_name)],
+            Annotated[Scalar, PlainValidator(values.scalar, json_schema_input_type=Scalar)],
         ],
         Field(max_length=50),
     ] = Field(
@@ -122,18 +121,18 @@ class WorkloadSpec(Strict):
         description="parameters and their defaults; `month` is `HERD_PARAM_MONTH`, `--param month=3` changes it",
     )
     env: Annotated[
-        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.text_value)]],
+        Mapping[Annotated[str, AfterValidator(values.env_name)], Annotated[str, AfterValidator(values.text_value)]],
         Field(max_length=100),
     ] = Field(default={}, description="environment variables, upper-case names only; no secrets here")
     secrets: Annotated[
-        Mapping[Annotated[str, AfterValidator(words.env_name)], Annotated[str, AfterValidator(words.secret_name)]],
+        Mapping[Annotated[str, AfterValidator(values.env_name)], Annotated[str, AfterValidator(values.secret_name)]],
         Field(max_length=50),
     ] = Field(
         default={},
         description='environment variables that get the value of a secret: `KEY = "weather-key"`, after '
         "`herd secret set weather-key`",
     )
-    connects: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
+    connects: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(values.unique)] = Field(
         default=(),
         description="`connections` in the stack's settings; `warehouse` is ready in `HERD_CONNECTION_WAREHOUSE_URL`",
         examples=['["warehouse"]'],
@@ -149,16 +148,16 @@ class BatchSpec(WorkloadSpec):
         'or `"none"`: by hand only',
         examples=['"0 6 * * 1-5"'],
     )
-    timezone: Annotated[str, AfterValidator(words.timezone)] = Field(
+    timezone: Annotated[str, AfterValidator(values.timezone)] = Field(
         default="UTC", description="IANA time zone of the schedule", examples=["Europe/Amsterdam"]
     )
-    after: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(words.unique)] = Field(
+    after: Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(values.unique)] = Field(
         default=(), description="instead of a schedule: runs when these have succeeded", examples=['["ingest-flights"]']
     )
     fan_out: Annotated[
-        tuple[Annotated[str, AfterValidator(words.item)], ...],
+        tuple[Annotated[str, AfterValidator(values.item)], ...],
         Field(strict=False, max_length=200),
-        AfterValidator(words.unique_items),
+        AfterValidator(values.unique_items),
     ] = Field(
         default=(), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]']
     )
@@ -192,7 +191,7 @@ class ServiceSpec(WorkloadSpec):
     port: Annotated[int, Field(ge=1024, le=65_535)] = Field(
         default=8000, description="where the program listens on AWS; it always reads `$PORT`"
     )
-    health: Annotated[str, AfterValidator(words.url_path)] = Field(
+    health: Annotated[str, AfterValidator(values.url_path)] = Field(
         default="/health", description="the path that answers 200 while the process is up"
     )
     start_minutes: Annotated[int, Field(ge=1, le=60)] = Field(

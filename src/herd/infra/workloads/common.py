@@ -28,10 +28,10 @@ from herd.infra.permissions.workload import PlatformRoles, workload_role
 from herd.infra.spec.load import Schedule, ServiceSpec, WorkloadSpec
 from herd.infra.states.asl import Target
 from herd.infra.states.job import CONTAINER
-from herd.infra.storage import secrets as vault
+from herd.infra.storage import secrets
 from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.task import task_settings
-from herd.runner.contract import variables as names
+from herd.runner.contract import variables
 from herd.runner.contract.task import STOP_SECONDS, TaskSettings
 
 USER = "10001:10001"
@@ -118,7 +118,7 @@ class Workload(Component):
     def __init__(self, kind: str, spec: WorkloadSpec, platform: Platform, parent: pulumi.Resource) -> None:
         super().__init__(kind, spec.name, parent)
         self.context = platform.context
-        self.secrets = sorted(vault.needed(spec, self.context.settings.connections))
+        self.secrets = sorted(secrets.needed(spec, self.context.settings.connections))
         self.image = platform.images.build(spec, self)
         self.log_group = LogGroup(
             self.child("log"),
@@ -192,14 +192,14 @@ def container(
     Not root, nothing but /tmp to write on, no capabilities. Jobs wait for their log to be taken; a service must not,
     so it may lose lines when the log is slow (`mode`, Amazon ECS "awslogs" options).
     """
-    variables = {
+    environment = {
         **spec.env,
         # Fargate says by itself where a task runs; a machine of a pool does not, and SDKs refuse to work then.
         "AWS_REGION": context.settings.region,
         "AWS_DEFAULT_REGION": context.settings.region,
-        names.ENVIRONMENT: context.settings.environment,
-        names.WORKLOAD: spec.name,
-        names.TASK: task(spec, context, image, content_hash, reports_url).to_json(),
+        variables.ENVIRONMENT: context.settings.environment,
+        variables.WORKLOAD: spec.name,
+        variables.TASK: task(spec, context, image, content_hash, reports_url).to_json(),
     }
     service = spec if isinstance(spec, ServiceSpec) else None
     mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if service else {"mode": "blocking"}
@@ -209,8 +209,8 @@ def container(
         "name": CONTAINER,
         "image": image,
         "essential": True,
-        "environment": [{"name": name, "value": variables[name]} for name in sorted(variables)],
-        **({"secrets": secrets} if (secrets := injected(spec, context)) else {}),
+        "environment": [{"name": name, "value": environment[name]} for name in sorted(environment)],
+        **({"secrets": references} if (references := injected(spec, context)) else {}),
         "user": USER,
         "readonlyRootFilesystem": True,
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
@@ -233,7 +233,9 @@ def container(
 def injected(spec: WorkloadSpec, context: Context) -> list[dict[str, str]]:
     """The variables whose values ECS fetches when a task starts; the definition holds their addresses only."""
     connections = context.settings.connections
-    wanted = {names.connection_secret(name): connections[name].secret for name in spec.connects} | dict(spec.secrets)
+    wanted = {variables.connection_secret(name): connections[name].secret for name in spec.connects} | dict(
+        spec.secrets
+    )
     return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
 
 

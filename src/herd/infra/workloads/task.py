@@ -2,7 +2,7 @@
 
 from herd.infra.offer import Offering
 from herd.infra.spec.load import BatchSpec, ServiceSpec, WorkloadSpec
-from herd.runner.contract.checks import KINDS as CHECKS
+from herd.runner.contract import checks
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
 
@@ -24,7 +24,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         ),
         connections=tuple(_connection(name, offer) for name in spec.connects),
         params=dict(spec.params),
-        checks=tuple(CHECKS[check.kind](**check.model_dump()) for check in batch.checks) if batch else (),
+        checks=tuple(checks.KINDS[check.kind](**check.model_dump()) for check in batch.checks) if batch else (),
         fan_out=batch.fan_out if batch else (),
         retries=batch.retries if batch else 0,
         timeout_seconds=batch.timeout_minutes * 60 if batch else None,
