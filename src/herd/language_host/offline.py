@@ -2,8 +2,9 @@
 
 Like `program.py` it runs with the program's interpreter. Every resource that the program registers is recorded and
 answered as in a first preview: outputs that only AWS can know stay unknown. Look-ups are answered as by an account that
-has everything that the settings name. The settings are `program` (its folder), `project`, `stack`, `account`, `region`
-and `vpc`. The result is JSON, `{"resources": […], "error": null or text}`, with inputs in Pulumi's wire format.
+has everything that the settings name. The settings are `program` (its folder), `project`, `stack`, `account`, `region`,
+`vpc` and `tags` (of adopted resources). The result is JSON, `{"resources": […], "error": null or text}`, with inputs in
+Pulumi's wire format.
 """
 
 from __future__ import annotations
@@ -25,15 +26,13 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks
 from pulumi.runtime.stack import run_pulumi_func
 
-from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
-
 
 class Cloud(mocks.Mocks):
     """Pulumi's mocks with the fewest outputs that the program needs."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self.account, self.region, self.vpc = settings["account"], settings["region"], settings["vpc"]
-        self.tags = {PROJECT_TAG: settings["project"], ENVIRONMENT_TAG: settings["stack"]}
+        self.tags = settings["tags"]
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         # These go into the task definitions, which could not be looked at without them.

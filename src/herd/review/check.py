@@ -17,6 +17,7 @@ from herd import PACKAGE
 from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
 from herd.infra.settings.keys import config_key
 from herd.policy import exceptions
 from herd.policy.catalogue import RULES, examine
@@ -133,6 +134,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
         "stack": environment,
         "program": str(checkout.root / "infra"),
         "vpc": config.get(config_key("vpc"), ""),
+        "tags": {PROJECT_TAG: checkout.project, ENVIRONMENT_TAG: environment},
     }
     with tempfile.TemporaryDirectory(prefix="herd-check-") as folder:
         result = Path(folder) / "result.json"
