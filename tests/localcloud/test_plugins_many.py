@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud import backends
 from localcloud.plugins import Plugins
 from localcloud.plugins.values import Props
 from localcloud.server import Server
@@ -38,8 +39,11 @@ def test_a_bucket_with_thousands_of_versions_and_markers_goes_at_once(world: Wor
     s3, bucket = world.server.client("s3"), made.id
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     keys = [f"job/versions/{number:04}" for number in range(3000)]
-    at_once(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b""), keys)
-    at_once(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b"again"), keys[:100])
+    with world.server.lock:
+        for key in keys:  # as many requests would take ten times as long as what is to be shown
+            backends.s3(world.server.account).put_object(bucket, key, b"")
+    for key in keys[:100]:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"again")
     for start in range(0, len(keys), 1000):
         gone = [{"Key": key} for key in keys[start : start + 1000]]
         s3.delete_objects(Bucket=bucket, Delete={"Objects": gone, "Quiet": True})
