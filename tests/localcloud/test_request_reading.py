@@ -457,6 +457,8 @@ REFUSED = {
         "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers", FORM_TYPE),
     "a form of a version that no API has": signed(
         "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers&Version=2015-12-02", FORM_TYPE),
+    "a selection without a body": signed("s3", "POST", "/own/own?select"),
+    "a restoration without a body": signed("s3", "POST", "/own/own?restore"),
     "a body that is no text": signed(
         "scheduler", "PUT", "/schedules/own", b"\xe9", ("Content-Type", "text/plain")),
 }  # fmt: skip
@@ -469,9 +471,15 @@ def test_what_moto_fails_at_is_refused(server: Server, case: str) -> None:
 
 
 SAME = {
+    "an object that is put as a form": signed("s3", "PUT", "/own/own?versionId=own", b"versionId=other", FORM_TYPE),
+    "a list of keys that is sent as a form": signed(
+        "s3", "POST", "/own?delete", b"<Delete><Object><Key>own</Key></Object></Delete>", FORM_TYPE),
     "values without a name": signed("s3", "GET", "/own?encryption&&&=&=x"),
     "a target, for a bucket": signed("s3", "GET", "/own?policy", b"", ("X-Amz-Target", "x.DeleteSecret")),
     "a target, for an object": signed("s3", "GET", "/own/own", b"", ("X-Amz-Target", "x.DeleteSecret")),
+    "an action in the address, for S3 Control": signed(
+        "s3", "GET", "/v20180820/configuration/publicAccessBlock?Action=DeleteUser", b"",
+        ("x-amz-account-id", ACCOUNT)),
     "a target, for S3 Control": signed(
         "s3", "GET", "/v20180820/configuration/publicAccessBlock", b"", ("X-Amz-Target", "x.DeleteSecret"),
         ("x-amz-account-id", ACCOUNT)),
@@ -484,3 +492,26 @@ def test_what_says_nothing_is_left_out(server: Server, case: str) -> None:
     call = read(SAME[case], address(SAME[case], ACCOUNT, REGION))
     assert "" not in call.query and "x-amz-target" not in call.headers
     assert call.protocol == "rest-xml" and call.operation != "DeleteSecret"
+
+
+def test_an_object_that_is_put_as_a_form_is_its_bytes(server: Server) -> None:
+    """As curl sends data; the fields are no parameters of the request."""
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="forms", CreateBucketConfiguration={"LocationConstraint": REGION})
+    for body in (b"a=b&c=d", b"key=x&file=y", b"\xff=1"):
+        s3.put_object(Bucket="forms", Key="k", Body=body, ContentType=FORM_TYPE[1])
+        answer = s3.get_object(Bucket="forms", Key="k")
+        assert (answer["Body"].read(), answer["ContentType"]) == (body, FORM_TYPE[1])
+    mine, other = (s3.create_multipart_upload(Bucket="forms", Key="k")["UploadId"] for _ in range(2))
+    part = signed("s3", "PUT", f"/forms/k?uploadId={mine}&partNumber=1", f"uploadId={other}".encode(), FORM_TYPE)
+    assert server.handle(part).status == 200
+    parts = [len(s3.list_parts(Bucket="forms", Key="k", UploadId=each).get("Parts", [])) for each in (mine, other)]
+    assert parts == [1, 0]
+
+
+def test_an_upload_is_not_completed_without_its_parts(server: Server) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="parts", CreateBucketConfiguration={"LocationConstraint": REGION})
+    upload = s3.create_multipart_upload(Bucket="parts", Key="k")["UploadId"]
+    assert server.handle(signed("s3", "POST", f"/parts/k?uploadId={upload}")).status == 400
+    assert "Contents" not in s3.list_objects_v2(Bucket="parts")

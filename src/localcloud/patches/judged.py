@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from botocore.exceptions import UnknownServiceError
 from moto.core import responses
+from moto.core.request import Request as MotoRequest
 from moto.core.utils import get_service_model
 from moto.s3 import models as s3_models
 from moto.s3 import responses as s3_responses
@@ -120,7 +121,15 @@ def apply() -> None:
     _hold_s3()
 
 
+def _takes_form(self: Any) -> bool:
+    """Forms come by POST. An object that is put as one (curl calls all data so) would be stored empty, and its fields
+    taken for parameters of the request (moto 5.2.5, core/responses.py:222).
+    """
+    return self.method == "POST" and bool(self.environ.get("CONTENT_TYPE"))
+
+
 def _read_parameters_where_they_belong() -> None:
+    MotoRequest.want_form_data_parsed = property(_takes_form)
     # core/responses.py:266 takes a JSON body for a form where there is no query: `{"x": "&Action=DeleteSecret&"}` is
     # another action then, and parameters of a form come before those of the JSON (:594). The region is taken from the
     # address or from a word of the user agent (:316) before the signature's.

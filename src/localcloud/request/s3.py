@@ -48,7 +48,18 @@ def read(call: Call) -> Call:
     _check_query(query)
     body = call.body if call.method in ("PUT", "POST") else b""  # passed over, and moto would look into it
     headers, source = _headers(call)
+    if call.method == "POST" and (key or "delete" in query):  # moto would read a form
+        if "uploads" in query:
+            body = b""
+        elif not body and ("select" in query or "restore" in query):
+            raise Refused("MissingRequestBodyError", "Request Body is empty")
+        elif not body and "uploadId" in query:
+            body = b"<CompleteMultipartUpload/>"
+        else:
+            headers["content-type"] = "application/xml"
     is_control = path.startswith(CONTROL)
+    if is_control:
+        query.pop("Action", None)  # moto would look for the operation there first
     if is_control and call.method in ("PUT", "POST") or _is_document(call.method, key, query):
         _check_digest(headers, body)
         if (written := documents.xml(body)) != body:
