@@ -44,6 +44,7 @@ ADDED = {
     "StateTaskServiceEcs._from_error",
     "StateTaskServiceSfn._eval_sync",
     "Task.advance",
+    "Request.want_form_data_parsed",  # forms come by POST only
 }
 """What patches add to moto rather than replace there."""
 

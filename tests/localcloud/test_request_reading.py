@@ -122,6 +122,9 @@ class Arguments:
 REAL = {"Bucket": "own", "CopySource": "own/own", "ChecksumAlgorithm": "CRC32"}
 """Arguments that are read strictly, and what they may be."""
 
+NEEDED = ("RestoreRequest",)
+"""Arguments that S3 asks for although its model does not."""
+
 WRITTEN = ("ContentMD5",)
 """Arguments that botocore works out itself."""
 
@@ -457,6 +460,7 @@ REFUSED = {
         "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers", FORM_TYPE),
     "a form of a version that no API has": signed(
         "elasticloadbalancing", "POST", "/", b"Action=DescribeLoadBalancers&Version=2015-12-02", FORM_TYPE),
+    "a plus in a bucket's name": signed("s3", "GET", "/o%2Bwn"),
     "a selection without a body": signed("s3", "POST", "/own/own?select"),
     "a restoration without a body": signed("s3", "POST", "/own/own?restore"),
     "a body that is no text": signed(

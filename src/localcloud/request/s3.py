@@ -92,7 +92,7 @@ def _names(path: str) -> tuple[str, str, str]:
         if any(unquote_to_bytes(part) in (b"", b".", b"..") for part in segments[1:-1]):
             raise Refused("InvalidURI", "Couldn't parse the specified URI.")
         return "", "", "/".join(quote(unquote_to_bytes(part), safe="~:@") for part in segments)
-    if f"/{bucket}/" == CONTROL or any(character.isspace() or character in "%?#;\\/" for character in bucket):
+    if f"/{bucket}/" == CONTROL or any(character.isspace() or character in "%?#;\\/+" for character in bucket):
         raise Refused("InvalidBucketName", "The specified bucket is not valid.")
     if len(key.encode()) > 1024:
         raise Refused("KeyTooLongError", "Your key is too long")
