@@ -99,7 +99,7 @@ class Arguments:
         return {
             name: REAL[name] if name in REAL and member.type_name == "string" else self(member, depth + 1)
             for name, member in shape.members.items()
-            if name in shape.required_members or name not in WRITTEN and self._wants(member, depth)
+            if name in (*shape.required_members, *NEEDED) or name not in WRITTEN and self._wants(member, depth)
         }
 
     def _wants(self, member: Any, depth: int) -> bool:
