@@ -35,7 +35,7 @@ class S3:
     """moto's S3 on a port of its own, one request at a time (moto is not thread-safe).
 
     `hook(method, path, moment)` is called for each request with moment "before" and "after": where tests kill runners.
-    `stalled`: a method and a path's end; such requests get no answer until `go_on` is set.
+    `stalled`: a method and a path's end; such requests set `is_stalled` and get no answer until `go_on` is set.
     """
 
     def __init__(self) -> None:
@@ -45,6 +45,7 @@ class S3:
         self.hook: Callable[[str, str, str], None] | None = None
         self.stalled: tuple[str, str] | None = None
         self.go_on = threading.Event()
+        self.is_stalled = threading.Event()
         self._server = make_server("127.0.0.1", 0, self._handle, threaded=True, request_handler=_Quiet)
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -73,6 +74,7 @@ class S3:
     def _handle(self, environ: dict[str, Any], start_response: Any) -> Any:
         hook, about = self.hook, (environ["REQUEST_METHOD"], environ["PATH_INFO"])
         if self.stalled and about[0] == self.stalled[0] and about[1].endswith(self.stalled[1]):
+            self.is_stalled.set()
             self.go_on.wait(60)
         with self._lock:
             if hook:

@@ -40,6 +40,7 @@ def stall(s3: Any) -> Iterator[Callable[[str, str], None]]:
 
     def begin(method: str, path: str) -> None:
         s3.go_on.clear()
+        s3.is_stalled.clear()
         s3.stalled = (method, path)
 
     yield begin
@@ -126,10 +127,12 @@ def test_what_hangs_after_the_command_counts(make: Make, kind: str, stall: Calla
 
 
 def test_what_is_being_published_is_not_torn_apart(make: Make, s3: Any, stall: Callable[[str, str], None]) -> None:
-    job = make("job", "echo hello > outputs/f", timeout_seconds=1.5, stop_seconds=0.3)
+    limit_seconds, started = 5.0, time.monotonic()  # long enough to come to its publishing on a busy machine
+    job = make("job", "echo hello > outputs/f", timeout_seconds=limit_seconds, stop_seconds=0.3)
     stall("PUT", "job/latest.json")
     process = job.start("r1")
-    time.sleep(3)  # twice the limit
+    assert s3.is_stalled.wait(60)
+    time.sleep(max(0.0, started + limit_seconds + 1 - time.monotonic()))
     assert process.poll() is None
     s3.go_on.set()
     log, _ = process.communicate(timeout=60)
