@@ -45,6 +45,11 @@ def _console(stderr: bool) -> Console:
     return Console(file=stream, stderr=stderr, highlight=False, soft_wrap=True, width=WIDTH_WHEN_PIPED)
 
 
+def knows_blocks() -> bool:
+    """Can stdout show characters such as `▅` and `✗`?"""
+    return out().encoding.startswith("utf")
+
+
 def say(text: str = "", style: str | None = None) -> None:
     """A line of result, or several. The text is data, never markup: a log line may hold brackets."""
     out().print(_text(text), style=style)

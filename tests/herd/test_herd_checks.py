@@ -71,10 +71,10 @@ def test_records_without_checks_have_none() -> None:
     ],
 )
 def test_a_curve(numbers: list[float | None], passed: list[bool], curve: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herd.console.out", lambda: type("Out", (), {"encoding": "utf-8"})())
+    monkeypatch.setattr("herd.console.knows_blocks", lambda: True)
     assert tables.curve(numbers, passed) == curve
 
 
 def test_a_curve_for_a_terminal_of_another_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("herd.console.out", lambda: type("Out", (), {"encoding": "iso-8859-1"})())
+    monkeypatch.setattr("herd.console.knows_blocks", lambda: False)
     assert tables.curve([1, 2, 3], [True, True, False]) == "_=x"

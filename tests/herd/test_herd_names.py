@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FREE = {"--param", "--lines", "--format", "kind"}
 """Options whose values are no names: texts with a form of their own, numbers, one of a few words."""
 
-STANDS_IN = {"NAME": "hello", "RUN": "r1", "KIND": "job"}
+STANDS_IN = {"NAME": "hello", "RUN": "r1", "JOB|REPORT|API": "job"}
 """A good value for an argument that is not looked at."""
 
 

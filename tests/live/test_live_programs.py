@@ -146,7 +146,7 @@ def stack(engine: Engine, name: str, program: str) -> Iterator[None]:
     try:
         yield
         engine("destroy", "--yes", "--skip-preview")
-        assert f"proj/{name}" not in engine.ask(do="status")["stacks"]
+        assert f"proj/{name}" not in engine.ask(do="status")["stacks"], engine.ask(do="unowned")
         engine("stack", "rm", "--yes", name)
     except BaseException:
         with suppress(AssertionError):

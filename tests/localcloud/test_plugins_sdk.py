@@ -43,10 +43,8 @@ def properties(cls: type) -> dict[str, str]:
 
 
 def kind_of(annotation: str) -> set[str]:
-    if "pulumi.asset.Archive" in annotation:
-        return {"archive"}
     if "pulumi.asset" in annotation:
-        return {"asset"}
+        return {name.lower() for name in ("Asset", "Archive") if f"pulumi.asset.{name}" in annotation}
     if "Sequence[" in annotation:
         return {"list", "set", "objects", "bag"}
     if "Mapping[str" in annotation:

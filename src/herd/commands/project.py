@@ -67,6 +67,7 @@ def upgrade(
         typer.Option(
             "--to",
             metavar="RELEASE",
+            callback=names.some,
             show_default="the newest where this one came from",
             help="A tag like v0.2.0, REPOSITORY@TAG, a repository, a wheel (the other one beside it), a folder of "
             "wheels, or a checkout of Herd.",

@@ -105,7 +105,7 @@ def curve(numbers: Sequence[float | None], passed: Sequence[bool]) -> str:
     >>> curve([1, 2, None, 3], [True, True, False, True])
     '▁▅✗█'
     """
-    bars, failed = (BARS, "✗") if console.out().encoding.startswith("utf") else (ASCII_BARS, "x")
+    bars, failed = (BARS, "✗") if console.knows_blocks() else (ASCII_BARS, "x")
     known = [number for number in numbers if number is not None]
     # Halves, because the distance of two doubles may be no double.
     low, span = min(known, default=0) / 2, max(known, default=0) / 2 - min(known, default=0) / 2

@@ -93,6 +93,7 @@ class Supervisor:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[int, str] = {}
+        self._closed = False
         self._process = self._start()
 
     def add(self, group: int, container: str, scratch: Path) -> None:
@@ -102,14 +103,15 @@ class Supervisor:
             self._say(self._kept[group])
 
     def remove(self, group: int) -> None:
-        """It has ended."""
+        """It has ended. One that ended too late for `close` was ended by it."""
         with self._lock:
-            if self._kept.pop(group, None):
+            if self._kept.pop(group, None) and not self._closed:
                 self._say(f"- {group}\n")
 
     def close(self) -> None:
         """End the supervisor; what is still on its list ends with it."""
         with self._lock:
+            self._closed = True
             assert self._process.stdin is not None
             with suppress(OSError):
                 self._process.stdin.close()

@@ -23,6 +23,8 @@ from tests.herd.bootstrap.conftest import run_bootstrap
 from tests.herd.policy.program import ENVIRONMENTS, LINTED, resources
 from tests.herd.policy.terraform_plan import address, plan, snake
 
+pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
+
 ROOT = Path(__file__).parents[3]
 GOLDEN = Path(__file__).with_name("checkov.toml")
 
@@ -147,7 +149,6 @@ import json, sys, warnings
 warnings.simplefilter("ignore")
 import parliament
 
-pytestmark = pytest.mark.xdist_group("program-environments")  # the runs of tests.herd.policy.program
 found = {}
 for name, text in json.load(sys.stdin).items():
     found[name] = [[f.issue, f.detail] for f in parliament.analyze_policy_string(text).findings]

@@ -3,8 +3,8 @@
 The program holds no registry credentials: as inputs of a resource they would lie in Pulumi's state, which the role that
 previews pull requests can decrypt (docs/decisions/0019). pulumi-docker asks Docker's configuration itself when it
 pushes. Here it is only looked whether that can be: before anything is made, and never at the credentials.
-`localcloud.plugins.docker_config` reads the same files, for the credentials themselves. The two share nothing on
-purpose: the local cloud is a distribution of its own that knows nothing of herd, and stands where AWS does.
+The plugin for docker that stands in on a laptop reads the same files, for the credentials themselves. The two share
+nothing on purpose: that is a distribution of its own, and knows nothing of herd.
 """
 
 import json
