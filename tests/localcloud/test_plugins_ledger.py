@@ -89,6 +89,25 @@ def test_what_a_killed_destroy_has_not_removed_is_taken_up_again(
     assert plugins.stacks() == {}
 
 
+def test_what_goes_while_a_session_begins_is_not_brought_back(plugins: Plugins, states: StateFiles) -> None:
+    """The late session has asked what is deleted, and not yet looked at the entries."""
+    _, identifier, outputs = a_role_in_state(plugins, states)
+    first = states.session(plugins)
+    checked(first, INPUTS)  # it has begun
+    removal = threading.Thread(target=first.delete, args=(ROLE, identifier, outputs))
+
+    def deleted() -> set[tuple[str, str]]:
+        known = set(first.deleted)
+        removal.start()
+        removal.join(0.5)
+        return known
+
+    late = replace(states.session(plugins), deleted_by_all=deleted)
+    checked(late, INPUTS, urn=ROLE.replace("worker", "another"))
+    removal.join()
+    assert plugins.stacks() == {}
+
+
 def test_adoption_brings_the_present_inputs(server: Server, plugins: Plugins, states: StateFiles) -> None:
     killed = states.session(plugins)
     name, _ = killed.create(ROLE, checked(killed, INPUTS), preview=False)

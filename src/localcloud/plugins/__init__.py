@@ -107,7 +107,7 @@ class Plugins:
 
     def _deleted(self) -> set[tuple[str, str]]:
         """What the engines at work have deleted: their state holds it until they write it."""
-        return {each for provider in list(self._open.values()) for each in provider.deleted}
+        return {each for provider in list(self._open.values()) for each in provider.deleted.copy()}
 
     def stacks(self) -> dict[str, int]:
         """`project/stack` → number of resources that exist."""
@@ -200,7 +200,7 @@ class Plugins:
             state = backend.state(stack)
             if state is not None:
                 past = functools.partial(backend.past, stack)
-                self._ledger.settle(stack, place, state, past, self._server.region, self._deleted())
+                self._ledger.settle(stack, place, state, past, self._server.region, self._deleted)
             elif backend.file(stack) is not None:
                 unreadable.add(place)
         return unreadable

@@ -225,18 +225,19 @@ class Ledger:
         state: State,
         past: Callable[[], Iterable[State]],
         region: str,
-        deleted: Collection[tuple[str, str]] = (),
+        deleted: Callable[[], Collection[tuple[str, str]]] = tuple,
     ) -> None:
         """Hold a stack's entries against its last state; `past` gives earlier ones, `region` is where it lives.
 
-        `deleted`: type and identity of what updates that go on have deleted. The state holds it until they end.
+        `deleted`: type and identity of what updates that go on have deleted. The state holds it until they end. It is
+        asked here, where nothing can be removed between its answer and the look at the entries.
         Of earlier ones only those count that are younger than what an entry's update began from: an older one may have
         held another resource of the same name.
         """
         with self._lock, self._at_once():
-            in_state = set()
+            in_state, gone = set(), deleted()
             for known, match in list(self._matched(state.resources)):
-                if match is None and (type_of(known.urn), known.identity) in deleted:
+                if match is None and (type_of(known.urn), known.identity) in gone:
                     continue
                 entry = match or self._unmade(known, region)
                 urn = known.urn if known.identity else entry.urn

@@ -263,7 +263,7 @@ class Provider:
                 state = self.backend.state(stack)
                 if state is not None:
                     past = functools.partial(self.backend.past, stack)
-                    self.ledger.settle(stack, self.place, state, past, self.cloud.region, self.deleted_by_all())
+                    self.ledger.settle(stack, self.place, state, past, self.cloud.region, self.deleted_by_all)
                     self._left[stack] = [entry for entry in self.ledger.of_stack(stack) if entry.is_leftover]
                 else:
                     self.ledger.lose_sight(stack)
