@@ -244,13 +244,15 @@ def _starter(attempt: Run, command: Command, variables: Mapping[str, str]) -> ch
 
 def _finish(attempt: Run, workspace: Workspace, start: checks.Start, settle: Settle) -> None:
     """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
+    from .checks.evaluation import evaluate
+
     task, progress = attempt.task, attempt.progress
     files = collect(workspace.outputs)
     if task.is_page:
         from . import pages
 
         pages.entry(list(files))
-    progress.checks = checks.evaluate(task.checks, _subject(attempt, workspace, start))
+    progress.checks = evaluate(task.checks, _subject(attempt, workspace, start))
     failed = [result for result in progress.checks if result.rejects]
     for result in progress.checks:
         outcome = "passed" if result.passed else "FAILED" if result.rejects else "WARNS"

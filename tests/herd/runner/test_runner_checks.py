@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from herd.runner.checks import LARGEST_FILE, Result, Subject, evaluate
+from herd.runner.checks import Result, Subject
+from herd.runner.checks.evaluation import evaluate
+from herd.runner.checks.files import LARGEST_FILE
 from herd.runner.contract.checks import ChangedCheck, Check, FileCheck, ValueCheck
 from herd.runner.contract.documents import Baseline, History
 

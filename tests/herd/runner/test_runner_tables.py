@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from herd.runner.checks import Result, Subject, evaluate
+from herd.runner.checks import Result, Subject
+from herd.runner.checks.evaluation import evaluate
 from herd.runner.contract.checks import (
     Check,
     ColumnsCheck,

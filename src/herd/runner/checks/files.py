@@ -36,27 +36,35 @@ def number_at(outputs: Path, file: str, value: str) -> float:
 
 def size_of(outputs: Path, file: str) -> int:
     """The bytes of a file, or of all files below a folder."""
-    path = _inside(outputs, file)
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else []
-    if not files:
-        raise Unanswered(_MISSING if not path.is_dir() else "is missing: the folder has no files")
-    return sum(each.stat().st_size for each in files)
+    return sum(path.stat().st_size for path in _files(outputs, file).values())
 
 
-def differs(outputs: Path, file: str, published: Mapping[str, str | None]) -> bool:
-    """Whether a file is another one than that of the last version, whose `published` are path -> SHA-256.
+def has_changed(outputs: Path, file: str, published: Mapping[str, str | None] | None) -> bool:
+    """Whether a file is another one than that of the last version, whose `published` are path -> SHA-256; None: before
+    the first version, everything is new.
 
-    A folder differs if one of its files does, or is new, or is gone.
+    A folder has changed if one of its files has, or is new, or is gone.
     """
-    path = _inside(outputs, file)
+    now = _files(outputs, file)
+    if published is None:
+        return True
     below = f"{file.rstrip('/')}/"
     earlier = {name: sha256 for name, sha256 in published.items() if name == file or name.startswith(below)}
+    return {name: _sha256(path) for name, path in now.items()} != earlier
+
+
+def _files(outputs: Path, file: str) -> dict[str, Path]:
+    """The file, or all files below the folder, by their paths below outputs/."""
+    path = _inside(outputs, file)
     if path.is_file():
-        now = {file: _sha256(path)}
-    else:
-        size_of(outputs, file)
-        now = {below + each.relative_to(path).as_posix(): _sha256(each) for each in path.rglob("*") if each.is_file()}
-    return now != earlier
+        return {file: path}
+    if not path.is_dir():
+        raise Unanswered(_MISSING)
+    below = f"{file.rstrip('/')}/"
+    inside = {below + each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_file()}
+    if not inside:
+        raise Unanswered("is missing: the folder has no files")
+    return inside
 
 
 def _inside(outputs: Path, file: str) -> Path:

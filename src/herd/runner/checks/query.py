@@ -82,14 +82,15 @@ class Tables:
 
     def nulls(self, question: Mapping[str, Any]) -> float:
         table = self._table(question["file"])
-        column, kind = self._column(table, question["nulls"])
+        column, kind = _column(self._columns(table), question["nulls"])
         # pandas writes a missing number as not-a-number.
         empty = f"{column} IS NULL" + (f" OR isnan({column})" if kind in ("DOUBLE", "FLOAT") else "")
         return self._number(f"SELECT coalesce(count(*) FILTER ({empty}) / nullif(count(*), 0), 0) FROM {table}")
 
     def unique(self, question: Mapping[str, Any]) -> float:
         table = self._table(question["file"])
-        columns = ", ".join(self._column(table, name)[0] for name in question["unique"])
+        there = self._columns(table)
+        columns = ", ".join(_column(there, name)[0] for name in question["unique"])
         # A row without any value is compared like every other: two of them repeat each other.
         return self._number(
             f"SELECT count(*) - (SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {table})) FROM {table}"
@@ -97,7 +98,7 @@ class Tables:
 
     def newest(self, question: Mapping[str, Any]) -> float:
         table, name = self._table(question["file"]), question["newest"]
-        column, kind = self._column(table, name)
+        column, kind = _column(self._columns(table), name)
         if kind == "VARCHAR":
             column = f"try_cast({column} AS TIMESTAMP)"
         elif not kind.startswith(("DATE", "TIMESTAMP")):
@@ -184,13 +185,6 @@ class Tables:
     def _columns(self, table: str) -> dict[str, str]:
         return {row[0]: row[1] for row in self._connection.execute(f"DESCRIBE SELECT * FROM {table}").fetchall()}
 
-    def _column(self, table: str, name: str) -> tuple[str, str]:
-        """A column as SQL has it, and its type. Raises `Problem`."""
-        there = self._columns(table)
-        if name not in there:
-            raise Problem(f"cannot be checked: the table has no column {name!r}; it has {_some(list(there))}")
-        return '"' + name.replace('"', '""') + '"', there[name]
-
 
 QUESTIONS: Mapping[str, Callable[[Tables, Mapping[str, Any]], float]] = {
     "rows": Tables.rows,
@@ -201,6 +195,13 @@ QUESTIONS: Mapping[str, Callable[[Tables, Mapping[str, Any]], float]] = {
     "query": Tables.query,
 }
 """The setting that makes a check one of this kind -> what answers it."""
+
+
+def _column(there: Mapping[str, str], name: str) -> tuple[str, str]:
+    """A column of a table as SQL has it, and its type. Raises `Problem`."""
+    if name not in there:
+        raise Problem(f"cannot be checked: the table has no column {name!r}; it has {_some(list(there))}")
+    return '"' + name.replace('"', '""') + '"', there[name]
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
