@@ -27,12 +27,12 @@ from herd.infra import capacity
 from herd.infra.settings.keys import config_key
 from herd.infra.settings.reading import Declared, declared
 from herd.infra.settings.schema import PROFILES, SETTINGS, Prod
-from herd.infra.spec import models, schedule
+from herd.infra.spec import models
 from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, Check, Measured
 from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, WorkloadSpec, settings_of
-from herd.infra.spec.schedule import parse
-from herd.runner.contract import names
+from herd.runner.contract import names, schedule
+from herd.runner.contract.schedule import parse
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"

@@ -15,7 +15,7 @@ from herd.checkout import review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.deploy.up import look_over
 from herd.errors import WrongInput
-from herd.infra.spec.schedule import end_of
+from herd.runner.contract.schedule import end_of
 from herd.runs import start, status
 from herd.targets.aws import AwsTarget
 from herd.targets.exports import BatchExport

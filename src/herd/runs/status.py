@@ -94,7 +94,7 @@ def _of_service(service: Service, export: ServiceExport) -> WorkloadState:
 
 def _end(export: BatchExport) -> datetime:
     """The end of a workload's last day, in its time zone."""
-    from herd.infra.spec.schedule import end_of
+    from herd.runner.contract.schedule import end_of
 
     return end_of(export.review_by, export.timezone)
 
@@ -130,7 +130,7 @@ def _of_job(
 
 
 def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
-    from herd.infra.spec.schedule import Schedule, next_runs
+    from herd.runner.contract.schedule import Schedule, next_runs
 
     upcoming = next_runs(Schedule(schedule.expression, schedule.text), schedule.timezone, now, 1)
     return upcoming[0] if upcoming else None

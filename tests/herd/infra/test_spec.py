@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from herd.infra.spec import models, values
 from herd.infra.spec.checks import ValueCheck
 from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec, SpecErrors, explain, load_specs
-from herd.infra.spec.schedule import Schedule
 from herd.runner.contract import kinds
+from herd.runner.contract.schedule import Schedule
 
 Write = Callable[[Mapping[str, str | bytes | None]], Path]
 

@@ -34,8 +34,8 @@ from herd.infra.spec.models import (
     settings_of,
 )
 from herd.infra.spec.rules_graph import Pipeline
-from herd.infra.spec.schedule import Schedule
 from herd.runner.contract.kinds import Kind
+from herd.runner.contract.schedule import Schedule
 
 EVERYWHERE = Offer()
 """What every environment offers."""

@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator
 
 from herd.infra import capacity
-from herd.infra.spec import schedule, values
+from herd.infra.spec import values
 from herd.infra.spec.checks import CHECKS, AnyCheck
-from herd.infra.spec.schedule import Schedule
 from herd.infra.spec.strict import Finite, Strict
-from herd.runner.contract import kinds
+from herd.runner.contract import kinds, schedule
 from herd.runner.contract.kinds import Kind
+from herd.runner.contract.schedule import Schedule
 
 Scalar = bool | int | float | str
 

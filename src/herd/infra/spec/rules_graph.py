@@ -7,8 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.models import KINDS, AnySpec, BatchSpec
 from herd.infra.spec.rules_workload import Finding
-from herd.infra.spec.schedule import Schedule
 from herd.runner.contract.kinds import Kind
+from herd.runner.contract.schedule import Schedule
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from pulumi_aws.sfn.state_machine import StateMachine
 
 from herd.infra.context import Component
 from herd.infra.spec.load import BatchSpec, Schedule
-from herd.infra.spec.schedule import end_of
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
 from herd.infra.workloads.common import Place, Platform, Workload, schedule_export
+from herd.runner.contract.schedule import end_of
 
 START_RETRIES = 3
 """How often Scheduler tries to start a machine, within the hour; a start that is later than that is of no use."""

@@ -7,6 +7,8 @@ data bucket (private)
     <workload>/history.json                         the values of the last published runs, for `trend`
     <workload>/rejected/<run id>/[<item>/]<path>    outputs that failed a check
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
+    _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
+    _watch/memory.json                              what the watch remembers
 reports bucket (public)
     <workload>/index.html, <workload>/<run id>/<path>
 """
@@ -24,6 +26,8 @@ HISTORY: Final = "history.json"
 VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
 RECORDS: Final = "_runs"
+DUE: Final = "_due"
+WATCH: Final = "_watch"
 
 # S3 allows 1024 bytes of UTF-8 for a key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 LONGEST_KEY = 1024
@@ -121,6 +125,23 @@ def record_key(workload: str, run_id: str, item: str | None = None) -> str:
     return f"{RECORDS}/{workload}/{run_id}/{item}.json" if item is not None else f"{RECORDS}/{workload}/{run_id}.json"
 
 
+def due_prefix(workload: str) -> str:
+    """The markers of a workload or pipeline; their names sort by time."""
+    return f"{DUE}/{workload}/"
+
+
+def due_key(workload: str, scheduled_time: str) -> str:
+    """The marker of one due time, which is as Scheduler writes it.
+
+    >>> due_key("churn", "2027-01-31T06:00:00Z")
+    '_due/churn/2027-01-31T06:00:00Z.json'
+    """
+    return f"{due_prefix(workload)}{check_segment(scheduled_time)}.json"
+
+
+WATCH_MEMORY: Final = f"{WATCH}/memory.json"
+
+
 def report_page_key(workload: str, page: str = INDEX) -> str:
     """A page's lasting address in the reports bucket."""
     return f"{workload}/{page}"
@@ -134,6 +155,7 @@ def report_version_prefix(workload: str, run_id: str) -> str:
 # Patterns for permissions, and for S3's listings: `*` stands for anything.
 
 ALL_RECORDS: Final = f"{RECORDS}/*"
+ALL_DUE: Final = f"{DUE}/*"
 
 
 def all_of(workload: str) -> str:
@@ -151,3 +173,7 @@ def all_rejected(workload: str) -> str:
 
 def all_records(workload: str) -> str:
     return f"{RECORDS}/{workload}/*"
+
+
+def all_due(workload: str) -> str:
+    return f"{due_prefix(workload)}*"

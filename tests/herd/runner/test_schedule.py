@@ -10,7 +10,7 @@ from aws_croniter import AwsCroniter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from herd.infra.spec.schedule import Schedule, next_runs, parse
+from herd.runner.contract.schedule import Schedule, next_runs, parse
 
 TRANSLATIONS = {
     "0 6 * * 1-5": "cron(0 6 ? * MON-FRI *)",

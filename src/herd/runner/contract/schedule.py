@@ -13,6 +13,8 @@ Clock changes follow EventBridge Scheduler: a wall time that does not exist in s
 in autumn runs once; a rate counts elapsed time and does not care.
 """
 
+from __future__ import annotations
+
 import re
 from calendar import monthrange
 from collections.abc import Iterator
