@@ -18,9 +18,9 @@ from typing import Any, Self
 
 import boto3
 import botocore.session
-import psutil
 from botocore.config import Config as BotoConfig
 
+from harness.processes import runs
 from herd.checkout.find import Checkout
 from herd.runs.status import collect
 from herd.targets.local import LocalTarget
@@ -190,7 +190,7 @@ class Sandbox:
             endpoint = (self.folder / ".herd/cloud/endpoint.json").read_bytes()
         except FileNotFoundError:
             return None
-        return endpoint if psutil.pid_exists(json.loads(endpoint)["pid"]) else None
+        return endpoint if runs(json.loads(endpoint)["pid"]) else None
 
     def wait_for(self, what: str, condition: Any, timeout_seconds: float = 120) -> Any:
         """Poll until `condition()` is true and return its value; a wait that ends says what it waited for."""

@@ -21,6 +21,7 @@ from typing import Literal
 
 import psutil
 
+from harness.processes import ENDED, variables_of, words_of
 from soak.reader import Reader
 from soak.world import World
 
@@ -178,7 +179,7 @@ class Driver:
 
     def _kill(self, process: subprocess.Popen[bytes], victim: Victim) -> bool:
         """Kill it if it is there. False also when there is none yet."""
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        with suppress(*ENDED):
             if victim == "herd":
                 os.killpg(process.pid, signal.SIGKILL)
                 return True
@@ -188,8 +189,8 @@ class Driver:
             if victim == "engine":
                 children = psutil.Process(process.pid).children()
                 return any(_killed(child) for child in children if child.name() == "pulumi")
-            tasks = [task for task in self.world.containers() if "/opt/herd/runner" in " ".join(task.cmdline())]
-            workers = [task for task in tasks if task.environ().get("HERD_RUN_ID")]
+            tasks = [task for task in self.world.containers() if "/opt/herd/runner" in " ".join(words_of(task))]
+            workers = [task for task in tasks if variables_of(task).get("HERD_RUN_ID")]
             if not workers:
                 return False
             chosen = self._chance.choice(workers)

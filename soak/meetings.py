@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from harness.processes import variables_of
 from herd.deploy import inventory
 from herd.deploy.inventory import Item
 from soak.world import Command, World
@@ -137,9 +138,8 @@ def _look(world: World, name: str) -> _Seen:
     assert cloud is not None
     items = frozenset(item for item in inventory.take(world.target(name)).items if item.environment == name)
     family = world.target(name).exports.workloads["gamma"].task_definition
-    mine = [
-        one.pid for one in world.containers() if family in one.environ().get("HERD_TASK", "") + _family(one.environ())
-    ]
+    running = {one.pid: variables_of(one) for one in world.containers()}
+    mine = [pid for pid, variables in running.items() if family in variables.get("HERD_TASK", "") + _family(variables)]
     return _Seen(items, frozenset(mine), cloud.pid)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from harness.processes import ENDED, words_of
 from harness.sandbox import Sandbox
 from herd.checkout.find import Checkout
 from herd.deploy import inventory
@@ -115,11 +116,9 @@ class World(Sandbox):
         cloud = self.cloud_process()
         found = []
         for child in cloud.children() if cloud else []:
-            try:
-                if "supervisor.py" not in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-                    found.append(child)
-            except psutil.Error:
-                continue
+            words = words_of(child)  # none of a zombie
+            if words and not any("supervisor.py" in word for word in words):
+                found.append(child)
         return found
 
     def processes(self) -> list[str]:
@@ -136,7 +135,7 @@ class World(Sandbox):
                     process.cwd(),
                     *(f"{k}={v}" for k, v in process.environ().items() if k in ("TMPDIR", "HOME")),
                 ]
-            except psutil.Error:
+            except ENDED:
                 continue
             if any(mark in place for place in places for mark in marks):
                 found.append(f"{process.pid}: {line[:160]}")

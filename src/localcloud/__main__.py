@@ -87,11 +87,19 @@ def stop(options: argparse.Namespace) -> int:
     except NotRunning:
         return 0
     deadline = time.monotonic() + STOP_SECONDS
-    while psutil.pid_exists(endpoint.pid) and Endpoint.read(options.home / "endpoint.json") == endpoint:
+    while _runs(endpoint.pid) and Endpoint.read(options.home / "endpoint.json") == endpoint:
         if time.monotonic() > deadline:
             raise LocalCloudError(f"process {endpoint.pid} has not ended after {STOP_SECONDS:.0f} s")
         time.sleep(0.05)
     return 0
+
+
+def _runs(pid: int) -> bool:
+    """A zombie does not: where nobody waits for orphans, as in some containers, it stays for ever."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def forget(options: argparse.Namespace) -> int:

@@ -193,8 +193,8 @@ def holder_of(port: int) -> str:
                 one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in process.net_connections("tcp4")
             )
             command = process.cmdline() if taken else []
-        except psutil.Error:
-            continue
+        except (psutil.Error, OSError):
+            continue  # it has ended
         if taken and "localcloud" in command and "--home" in command[:-1]:
             return f"the local cloud of {command[command.index('--home') + 1]} (process {process.pid})"
         if taken:

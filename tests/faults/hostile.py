@@ -17,6 +17,7 @@ import boto3
 import psutil
 from botocore.config import Config as BotoConfig
 
+from harness.processes import variables_of
 from harness.sandbox import Sandbox
 from localcloud.credentials import Key
 
@@ -220,15 +221,6 @@ class Estate:
             if variables.get("HERD_WORKLOAD") == workload and "AWS_CONTAINER_AUTHORIZATION_TOKEN" in variables:
                 return variables
         raise AssertionError(f"no task of {workload} runs")
-
-
-def variables_of(process: psutil.Process) -> dict[str, str]:
-    """The environment of a process; empty if it has just ended."""
-    try:
-        found: dict[str, str] = process.environ()
-        return found
-    except (psutil.NoSuchProcess, ProcessLookupError):
-        return {}
 
 
 def raise_open_files() -> None:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from harness.processes import variables_of, words_of
 from herd.checkout.find import Checkout
 from herd.checkout.private_files import PURPOSES, exposed
 from tests.faults.hostile import (
@@ -30,7 +31,6 @@ from tests.faults.hostile import (
     PERSONS_TOKEN,
     Estate,
     eventually,
-    variables_of,
 )
 from tests.live.support import LOGINS
 
@@ -58,10 +58,7 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         while not self.over.wait(0.1):
             for process in psutil.process_iter():
-                try:
-                    self.seen.add("\0".join(process.cmdline()))
-                except psutil.Error:
-                    continue
+                self.seen.add("\0".join(words_of(process)))
 
 
 @pytest.fixture(scope="module")

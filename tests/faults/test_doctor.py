@@ -25,7 +25,7 @@ import pytest
 from herd import console
 from herd.checkout.find import Checkout
 from herd.commands import machine
-from herd.doctor import checks
+from herd.doctor import checks, local_state
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
 from herd.toolchain import packages, preflight
@@ -348,6 +348,15 @@ def test_what_somebody_works_on_is_left_alone(patient: Patient) -> None:
         lock.touch()
         fcntl.flock(patient.undo.enter_context(lock.open("r+")), fcntl.LOCK_EX)
     assert findings()["half-built"].good
+
+
+def test_a_task_that_ends_before_it_is_ended_is_no_failure(patient: Patient) -> None:
+    leave_a_task(patient)
+    [task] = local_state._tasks(patient.checkout)
+    found = findings()["processes"]
+    task.kill()
+    task.wait()
+    assert checks.fix([found]) == ["processes: 1 ended"]
 
 
 def test_a_torn_last_line_of_the_journal_is_no_damage_and_stays(patient: Patient) -> None:

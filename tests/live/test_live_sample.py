@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.processes import runs, variables_of
 from harness.sandbox import Sandbox
 from tests.live.support import CANARY, browser, fetch, is_free, listening_addresses, processes_below
 
@@ -161,10 +162,7 @@ def test_the_persons_own_account_was_never_used(sandbox: Sandbox) -> None:
     log = (sandbox.folder / ".herd/cloud/cloud.log").read_text()
     assert CANARY not in log
     for process in psutil.Process(endpoint(sandbox)["pid"]).children(recursive=True):
-        try:
-            environment = process.environ()
-        except psutil.NoSuchProcess:
-            continue
+        environment = variables_of(process)
         assert CANARY not in " ".join(environment.values())
         if "AWS_ENDPOINT_URL" in environment:  # a task, not what keeps watch over the tasks
             assert not environment["HOME"].startswith(str(sandbox.home))
@@ -178,7 +176,7 @@ def test_tracked_files_stay_clean(sandbox: Sandbox) -> None:
 def test_down_leaves_nothing(sandbox: Sandbox) -> None:
     cloud = endpoint(sandbox)
     sandbox.herd("down", "--yes")
-    sandbox.wait_for("the local cloud to end", lambda: not psutil.pid_exists(cloud["pid"]))
+    sandbox.wait_for("the local cloud to end", lambda: not runs(cloud["pid"]))
     sandbox.wait_for("its port to be free", lambda: is_free(cloud["port"]))
     sandbox.wait_for("its processes to end", lambda: processes_below(sandbox.folder) == [])
     status = sandbox.herd("status", check=False)

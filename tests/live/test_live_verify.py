@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from harness.processes import ENDED
 from harness.sandbox import Sandbox
 from herd.deploy.verify.promises import PROMISES
 from tests.live.support import processes_below
@@ -105,8 +107,9 @@ def test_what_a_killed_one_has_left_is_removed_by_the_next_which_ctrl_c_ends_in_
     (record,) = team.records
     folder = team.cache / record.stem
     for process in (*psutil.Process(killed.pid).children(recursive=True), psutil.Process(killed.pid)):
-        if os.getpgid(process.pid) == killed.pid:
-            process.kill()
+        with suppress(*ENDED):
+            if os.getpgid(process.pid) == killed.pid:
+                process.kill()
     assert killed.stdout is not None
     killed.stdout.close()
     killed.wait()

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import psutil
 import pytest
 
+from harness.processes import runs
 from localcloud.engines import CannotStart, Container, Engine, Exit, Handle
 from localcloud.engines.memory import memory_of_tree
 from localcloud.engines.process import MAX_LINE_BYTES, ProcessEngine
@@ -288,7 +288,7 @@ def test_a_kill_reaches_what_has_a_session_and_an_environment_of_its_own(engine:
     run.until("ready")
     run.handle.stop()
     assert run.ended() == Exit(137)
-    eventually(lambda: not is_alive(int(run.lines[0])))
+    eventually(lambda: not runs(int(run.lines[0])))
 
 
 def test_stop_takes_the_whole_group_and_then_kills(engine: ProcessEngine) -> None:
@@ -320,14 +320,7 @@ def test_grandchildren_go_with_the_first_process(engine: ProcessEngine, script: 
     started = time.monotonic()
     assert run.ended() == Exit(0)
     assert time.monotonic() - started < 30, "long before the other one would have ended"
-    eventually(lambda: not is_alive(int(run.lines[0])))
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    eventually(lambda: not runs(int(run.lines[0])))
 
 
 HOG = "import time; data = b'x' * (300 << 20); print('got it', flush=True); time.sleep(60)"
@@ -405,9 +398,9 @@ time.sleep(300)
     with cloud:
         assert cloud.stdout is not None
         pids = [int(cloud.stdout.readline()) for _ in range(4 if supervisor_dies_first else 2)]
-        assert all(map(is_alive, pids))
+        assert all(map(runs, pids))
         os.kill(cloud.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(is_alive, pids)))
+    eventually(lambda: not any(map(runs, pids)))
     eventually(lambda: not list((tmp_path / "scratch").iterdir()))
 
 

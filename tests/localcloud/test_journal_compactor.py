@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.processes import words_of
 from localcloud import backends
 from localcloud.journal import Journal
 from localcloud.journal import journal as recording
@@ -98,7 +99,7 @@ def test_a_cloud_that_stops_breaks_it_off(server: Server, journal: Journal) -> N
     compactor.close()
     assert time.monotonic() - began < 20
     assert len(journal) == 2 * PAIRS
-    assert not [one for one in psutil.Process().children() if "localcloud.journal.compaction" in one.cmdline()]
+    assert not [one for one in psutil.Process().children() if "localcloud.journal.compaction" in words_of(one)]
     compactor.consider()
     assert len(journal) == 2 * PAIRS
 

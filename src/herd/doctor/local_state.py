@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,9 +155,11 @@ def processes(checkout: Checkout) -> Finding:
         import psutil
 
         for process in left:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         for process in psutil.wait_procs(left, GRACE_SECONDS)[1]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         return f"{len(left)} ended"
 
     numbers = ", ".join(str(process.pid) for process in left)

@@ -378,15 +378,12 @@ def run_offline(checkout: Checkout, command: str) -> subprocess.CompletedProcess
 
 def _alive(pid: int) -> bool:
     """Whether the process runs. A zombie, which stays listed until its parent reaps it, does not."""
-    import psutil
-
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             return True
-    except psutil.NoSuchProcess:
-        return False
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)  # its parent may be this very process; its last threads end within milliseconds
+    for process in [one for one in _outliving_us if one.pid == pid]:
+        process.wait()  # its last threads end within milliseconds
+        _outliving_us.remove(process)
     return False
 
 

@@ -192,7 +192,7 @@ def _without_those_in_use(folders: list[Path]) -> list[Path]:
     """
     left = list(folders)
     for process in psutil.process_iter() if left else ():
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, OSError):  # it has ended
             words = [*process.cmdline(), *process.environ().values()]
             left = [folder for folder in left if not any(folder.name in word for word in words)]
     return left

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
@@ -16,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.processes import runs
 from herd.runner.descendants import can_be_listed
 
 Make = Callable[..., Any]
@@ -49,10 +49,7 @@ def stall(s3: Any) -> Iterator[Callable[[str, str], None]]:
 
 
 def gone(pid_file: Path) -> bool:
-    pid = int(pid_file.read_text())
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    return True
+    return not runs(int(pid_file.read_text()))
 
 
 @pytest.mark.parametrize(
