@@ -15,6 +15,9 @@ from herd.infra.spec.load import WorkloadSpec
 class Connections(Component):
     """For each connection a SecurityGroup and its one SecurityGroupEgressRule; none for HTTPS, which all tasks may.
 
+        connections = Connections(project.context, project, project.workloads, network)
+        connections.security_groups["warehouse"].id
+
     The other side can let in exactly those who are meant, by naming the group `<prefix>-to-<connection>`. The way leads
     to the connection's `cidr`, else to the host where that is an address; what a name stands for may change, so there
     the port alone is limited.

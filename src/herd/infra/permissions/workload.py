@@ -320,8 +320,12 @@ def _policy(name: str, role: Role, permissions: Document | None, parent: Compone
 
 
 class PlatformRoles(Component):
-    """The roles of AWS's own services, made once an environment and bounded to its name prefix; that of the machines in
-    pools only if one of `hardware` is a pool.
+    """The roles of AWS's own services, made once an environment and bounded to its name prefix.
+
+        roles = PlatformRoles(project.context, project, (spec.hardware for spec in project.workloads))
+        roles.states.role.arn, roles.scheduler.role.arn
+
+    `instances`: that of the machines in pools, only if one of `hardware` is a pool.
     """
 
     def __init__(self, context: Context, parent: pulumi.Resource, hardware: Iterable[str] = ()) -> None:

@@ -41,7 +41,15 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True)
 class Platform:
-    """What the workloads of one environment share. `target` is where state machines act."""
+    """What the workloads of one environment share.
+
+        platform = Platform.of(
+            project.context, project, network=network, cluster=cluster, images=images, roles=roles,
+            schedule_group=project.schedule_group, site=site, connections=connections, has_schedules=True,
+        )
+
+    `target` is where state machines act.
+    """
 
     context: Context
     network: Network
@@ -113,7 +121,12 @@ class Place:
 
 
 class Workload(Component):
-    """The part that all kinds have in common. Six to seven resources with the component itself."""
+    """The part that all kinds have in common: a Job, a Report and an Api are one. It is not made by itself.
+
+        outputs.workloads["train"].task_role.role.name, outputs.workloads["train"].log_group.name
+
+    Six to seven resources with the component itself.
+    """
 
     def __init__(self, kind: str, spec: WorkloadSpec, platform: Platform, parent: pulumi.Resource) -> None:
         super().__init__(kind, spec.name, parent)

@@ -15,7 +15,10 @@ from herd.infra.workloads.common import Platform, schedule_export
 
 
 class PipelineMachine(Component):
-    """`PipelineMachine("ingest-flights")`: StateMachine, and a Schedule if its roots have one.
+    """Jobs joined by `after`: StateMachine, and a Schedule if its roots have one.
+
+        pipeline = PipelineMachine(project.specs.pipelines[0], jobs, platform, project)
+        pipeline.machine.arn
 
     It starts nothing more once the first `review_by` among its jobs has passed: running on without one of them would
     publish results that nobody vouches for.
