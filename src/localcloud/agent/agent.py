@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -139,16 +140,27 @@ class Agent:
         self._deliverers.submit(self._deliver, rule, dict(target), payload)
 
     def _deliver(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
+        acting = OnBehalf("events.amazonaws.com", str(rule.arn))
         try:
-            acting = OnBehalf("events.amazonaws.com", str(rule.arn))
-            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36], acting=acting)
+            # What takes a role is done by that role; everything else by what the target's own policy permits.
+            by_role = target["Arn"].split(":")[2] in ("ecs", "states")
+            role = target.get("RoleArn") if by_role else None
+            principal = self._server.assume(role, acting.service, acting.source_arn, str(uuid.uuid4()))
+            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36], principal, acting)
             self._count(rule, "Invocations")
         except Exception as error:
             self._count(rule, "FailedInvocations")
             log.warning("rule %s could not deliver to %s: %s", rule.name, target["Arn"], error)
             queue = (target.get("DeadLetterConfig") or {}).get("Arn")
             if queue:
-                self._delivery.to_queue(queue, payload, {"RULE_ARN": rule.arn, "ERROR_MESSAGE": str(error)})
+                attributes = {"RULE_ARN": rule.arn, "TARGET_ARN": target["Arn"], "ERROR_MESSAGE": str(error)[:1024]}
+                self._bury(queue, payload, attributes, acting)
+
+    def _bury(self, queue: str, payload: str, attributes: Mapping[str, str], acting: OnBehalf) -> None:
+        try:
+            self._delivery.to_queue(queue, payload, attributes, acting=acting)
+        except Exception as error:
+            log.warning("an event of %s is lost, its queue takes nothing: %s", acting.source_arn, error)
 
     def _count(self, rule: Any, metric: str) -> None:
         """Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html"""

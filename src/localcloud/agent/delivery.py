@@ -59,20 +59,41 @@ class Delivery:
             case "states":
                 client.start_execution(stateMachineArn=arn, name=name or str(uuid.uuid4()), input=payload or "{}")
             case "sqs":
+                self._demand(acting, "sqs:SendMessage", arn)
                 self._send(client, arn, payload, (target.get("SqsParameters") or {}).get("MessageGroupId"), {})
             case "sns":
+                self._demand(acting, "sns:Publish", arn)
                 client.publish(TopicArn=arn, Message=payload)
             case "logs":
-                self._write(client, arn, payload)
+                self._write(client, arn, payload, acting)
             case "ecs":
                 self._run_task(client, target, payload, started_by)
             case "lambda":
-                self._invoke(client, arn, payload, acting)
+                self._demand(acting, "lambda:InvokeFunction", arn)
+                client.invoke(FunctionName=arn, InvocationType="Event", Payload=(payload or "{}").encode())
             case _:
                 raise NoSuchTarget(f"the local cloud does not deliver to {service}: {arn}")
 
-    def to_queue(self, arn: str, payload: str, attributes: Mapping[str, str], principal: str = "root") -> None:
+    def publish(self, topic_arn: str, principal: str, source_arn: str, subject: str, message: str) -> None:
+        """Publish to a topic as one of AWS's services (`principal` is `cloudwatch.amazonaws.com` …) for `source_arn`.
+
+        The topic's policy and that of its key decide. Raises `Denied`, and botocore's ClientError. Without `subject`
+        there is none.
+        """
+        self._demand(OnBehalf(principal, source_arn), "sns:Publish", topic_arn)
+        titled = {"Subject": subject} if subject else {}
+        self._server.client("sns", topic_arn.split(":")[3]).publish(TopicArn=topic_arn, Message=message, **titled)
+
+    def to_queue(
+        self,
+        arn: str,
+        payload: str,
+        attributes: Mapping[str, str],
+        principal: str = "root",
+        acting: OnBehalf | None = None,
+    ) -> None:
         """Send to a queue with message attributes, as to a dead-letter queue."""
+        self._demand(acting, "sqs:SendMessage", arn)
         self._send(self._server.client("sqs", arn.split(":")[3], principal), arn, payload, None, attributes)
 
     def _send(self, client: Any, arn: str, payload: str, group: str | None, attributes: Mapping[str, str]) -> None:
@@ -82,16 +103,16 @@ class Delivery:
         extra: dict[str, Any] = {"MessageGroupId": group} if group else {}
         client.send_message(QueueUrl=queue, MessageBody=payload, MessageAttributes=values, **extra)
 
-    def _invoke(self, client: Any, arn: str, payload: str, acting: OnBehalf | None) -> None:
-        """Raises `Denied` if the function does not permit it."""
+    def _demand(self, acting: OnBehalf | None, action: str, arn: str) -> None:
+        """Raise `Denied` if what is reached does not permit it to the service that acts without a role."""
         if acting is not None and self._server.guard is not None:
             with self._server.lock:
-                access = Access("lambda:InvokeFunction", arn)
-                self._server.guard.demand_service(acting.service, access, acting.source_arn)
-        client.invoke(FunctionName=arn, InvocationType="Event", Payload=(payload or "{}").encode())
+                self._server.guard.demand_service(acting.service, Access(action, arn), acting.source_arn)
 
-    def _write(self, client: Any, arn: str, payload: str) -> None:
+    def _write(self, client: Any, arn: str, payload: str, acting: OnBehalf | None) -> None:
         group, stream = arn.split(":log-group:")[1].removesuffix(":*"), str(uuid.uuid4())
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
+            self._demand(acting, action, f"{arn.removesuffix(':*')}:log-stream:{stream}")
         client.create_log_stream(logGroupName=group, logStreamName=stream)
         event = {"timestamp": int(time.time() * 1000), "message": payload}
         client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])

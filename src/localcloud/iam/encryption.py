@@ -43,6 +43,38 @@ def accesses(access: Access, call: Call) -> Iterator[Access]:
         yield Access(action, key.arn, context, {"StringEquals": {"kms:ViaService": via}})
 
 
+MANAGED = "alias/aws/"
+
+
+def managed_key(access: Access) -> str:
+    """The alias of AWS's own key that encrypts the queue or topic of `access`; "" if none does."""
+    name = _of_messages(access)
+    return name[name.index(MANAGED) :] if MANAGED in name else ""
+
+
+def of_service(access: Access) -> Iterator[Access]:
+    """What a service that puts a message into a queue or topic needs of the key that encrypts it."""
+    _, _, service, region, account, _ = access.resource.split(":", 5)
+    name = _of_messages(access)
+    key = backends.key(account, region, name) if name and MANAGED not in name else None
+    if key is not None:
+        via = f"{service}.{region}.amazonaws.com"
+        context: dict[str, Value] = {"kms:viaservice": via, "kms:resourcealiases": list(key.aliases)}
+        yield from (Access(action, key.arn, context) for action in QUEUE_USES[access.action])
+
+
+def _of_messages(access: Access) -> str:
+    """The name of the key that encrypts what `access` puts into a queue or topic."""
+    _, _, _, region, account, name = access.resource.split(":", 5)
+    if access.action == "sqs:SendMessage":
+        keeper = backends.queue(account, region, name)
+    elif access.action == "sns:Publish":
+        keeper = backends.topic(account, region, access.resource)
+    else:
+        return ""
+    return str(getattr(keeper, "kms_master_key_id", None) or "")
+
+
 def _of_object(access: Access, call: Call) -> str:
     bucket_name, _, key = access.resource.split(":", 5)[5].partition("/")
     bucket = backends.s3(call.account).buckets.get(bucket_name)

@@ -36,6 +36,10 @@ DENIED_BY_PROTOCOL: Mapping[str, tuple[str, int]] = {
     "rest-json": ("AccessDeniedException", 403),
 }
 
+NAMES_OWNER = frozenset({"cloudwatch.amazonaws.com"})
+"""Services that say by aws:SourceOwner for whom they act, which is what a topic's default policy asks for: an alarm may
+publish to a topic without a policy, a rule may not. Source: "Example cases for Amazon SNS access control"."""
+
 
 class Guard:
     """Judges the requests to one account's server. Its lock is held in every call."""
@@ -101,10 +105,24 @@ class Guard:
             )
 
     def demand_service(self, service: str, access: Access, source_arn: str) -> None:
-        """Raise `Denied` unless the resource's own policy lets one of AWS's services have it for `source_arn`."""
+        """Raise `Denied` unless the resource's own policy lets one of AWS's services have it for `source_arn`, and so
+        does the policy of the key that encrypts the resource.
+        """
+        self._demand_of_policy(service, access, source_arn)
+        if managed := encryption.managed_key(access):
+            raise Denied(
+                f"{access.resource} is encrypted with {managed}, whose policy nobody can change and which admits no "
+                f"service: {service} cannot use it. Encrypt it with a key of your own that admits {service}, or with "
+                f"none",
+                access,
+            )
+        for needed in encryption.of_service(access):
+            self._demand_of_policy(service, needed, source_arn)
+
+    def _demand_of_policy(self, service: str, access: Access, source_arn: str) -> None:
         account = source_arn.split(":")[4] or access.resource.split(":")[4]
         policies = Policies(resource=resources.policy(access.resource, account) or (), resource_decides=True)
-        context = _of_service(service, account, source_arn)
+        context = {**_of_service(service, account, source_arn), **access.context}
         decision = decide(access, Who(service=service), policies, context)
         if decision.allowed:
             return
@@ -216,8 +234,10 @@ def circumstances() -> dict[str, Value]:
 
 def _of_service(service: str, account: str, source_arn: str) -> dict[str, Value]:
     """Condition keys of what a service does for a resource of an account."""
+    owner: dict[str, Value] = {"aws:sourceowner": account} if service in NAMES_OWNER else {}
     return {
         **circumstances(),
+        **owner,
         "aws:sourceaccount": account,
         "aws:sourcearn": source_arn,
         "aws:principalisawsservice": "true",

@@ -44,6 +44,18 @@ def _topic(account: str, region: str, resource: str) -> str | None:
     return json.dumps(topic._policy_json) if topic is not None and topic._policy_json else None
 
 
+def _log_group(account: str, region: str, resource: str) -> str | None:
+    """What all policies of a region's CloudWatch Logs say together: each names the groups that it is about."""
+    policies = backends.logs(account, region).resource_policies.values()
+    documents_of_region = [json.loads(policy.policy_document) for policy in policies]
+    statements = [
+        each
+        for document in documents_of_region
+        for each in (document["Statement"] if isinstance(document["Statement"], list) else [document["Statement"]])
+    ]
+    return json.dumps({"Statement": statements}) if statements else None
+
+
 def _secret(account: str, region: str, resource: str) -> str | None:
     secret = backends.secret(account, region, resource.removeprefix("secret:"))
     return getattr(secret, "policy", None)
@@ -78,6 +90,7 @@ KINDS: Mapping[str, Callable[[str, str, str], str | None]] = {
     "iam": _role,
     "kms": _key,
     "lambda": _function,
+    "logs": _log_group,
     "s3": _bucket,
     "secretsmanager": _secret,
     "sns": _topic,
