@@ -11,17 +11,7 @@ SOURCES = Path(__file__).parents[1] / "src"
 NAMELESS = frozenset({"told", "found", "given"})
 """That a value was told, found or given says where it came from, never what it is: `identity`, `match`, `options`."""
 
-NAMED_LATER = ("localcloud/iam", "localcloud/images", "localcloud/rules")
-"""Rooms whose values still have such names. Nothing is added here."""
-
-IMPORTED_LATER = ("localcloud",)
-"""Rooms whose modules are still imported under other names than theirs. Nothing is added here."""
-
 ROOMS = sorted({path.relative_to(SOURCES).parent.as_posix() for path in SOURCES.rglob("*.py")})
-
-
-def finished(unfinished: tuple[str, ...]) -> list[str]:
-    return [room for room in ROOMS if not f"{room}/".startswith(tuple(f"{other}/" for other in unfinished))]
 
 
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -52,7 +42,7 @@ def of_room(room: str) -> Iterator[tuple[str, ast.AST]]:
         yield path.relative_to(SOURCES).as_posix(), ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("room", finished(NAMED_LATER))
+@pytest.mark.parametrize("room", ROOMS)
 def test_values_are_named_by_what_they_are(room: str) -> None:
     nameless = [
         f"{file}:{line}: {name}"
@@ -63,7 +53,7 @@ def test_values_are_named_by_what_they_are(room: str) -> None:
     assert not nameless
 
 
-@pytest.mark.parametrize("room", finished(IMPORTED_LATER))
+@pytest.mark.parametrize("room", ROOMS)
 def test_a_module_has_one_name(room: str) -> None:
     aliases = [f"{file}:{line}: {alias}" for file, tree in of_room(room) for line, alias in other_names(tree)]
     assert not aliases

@@ -119,7 +119,7 @@ class Dockerfile:
     stages: tuple[Stage, ...]
     escape: str
     arguments: Mapping[str, str]
-    given: Mapping[str, str]
+    build_args: Mapping[str, str]
 
     def find(self, name: str, before: int | None = None) -> int | None:
         """The number of the last stage of that name (or number) before stage `before`; None if there is none."""

@@ -22,15 +22,15 @@ MAX_BYTES = 4096
 
 def variables_are_allowed(asked: Call) -> None:
     """A function's variables are none of those that Lambda sets itself, and have 4 KB at most."""
-    given: Mapping[str, str] = (asked.arguments.get("Environment") or {}).get("Variables") or {}
-    if reserved := sorted(RESERVED & given.keys()):
+    variables: Mapping[str, str] = (asked.arguments.get("Environment") or {}).get("Variables") or {}
+    if reserved := sorted(RESERVED & variables.keys()):
         raise Refused(
             "InvalidParameterValueException",
             "Lambda was unable to configure your environment variables because the environment variables you have "
             "provided contains reserved keys that are currently not supported for modification. Reserved keys used in "
             f"this request: {', '.join(reserved)}",
         )
-    size = len(json.dumps(dict(given), separators=(",", ":"), ensure_ascii=False).encode())
+    size = len(json.dumps(dict(variables), separators=(",", ":"), ensure_ascii=False).encode())
     if size > MAX_BYTES:
         raise Refused(
             "InvalidParameterValueException",
