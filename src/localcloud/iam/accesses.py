@@ -88,11 +88,11 @@ def accesses(call: Call) -> Iterator[Access]:
         yield from also(ask)
 
 
-Found = tuple[list[str], Mapping[str, Value]]
+ResourcesAndKeys = tuple[list[str], Mapping[str, Value]]
 """Resources (none: `*`) and condition keys."""
 
 
-def _unknown(ask: Ask) -> Found:
+def _unknown(ask: Ask) -> ResourcesAndKeys:
     values = _texts(ask.arguments) if ask.call.protocol in ("query", "ec2") else ask.arguments.values()
     return [v for v in values if isinstance(v, str) and v.startswith(f"arn:aws:{ask.service}:")], {}
 
@@ -127,7 +127,7 @@ def _cluster_name(ask: Ask) -> str:
     return (ask.text("cluster") or "default").rsplit("/", 1)[-1]
 
 
-def _ecs(ask: Ask) -> Found:
+def _ecs(ask: Ask) -> ResourcesAndKeys:
     cluster = _cluster_name(ask)
     within = {"ecs:cluster": ask.arn(f"cluster/{cluster}")}
     match ask.action:
@@ -212,7 +212,7 @@ def _pass_target_roles(ask: Ask) -> Iterator[Access]:
 # --- the others ------------------------------------------------------------------------------------------------------
 
 
-def _states(ask: Ask) -> Found:
+def _states(ask: Ask) -> ResourcesAndKeys:
     if ask.action in ("CreateStateMachine", "CreateActivity"):
         kind = "stateMachine" if ask.action == "CreateStateMachine" else "activity"
         return [ask.arn(f"{kind}:{ask.text('name')}")], {}
@@ -225,7 +225,7 @@ def _states(ask: Ask) -> Found:
     return [arn] if arn else [], {}
 
 
-def _logs(ask: Ask) -> Found:
+def _logs(ask: Ask) -> ResourcesAndKeys:
     named = ask.many("logGroupName", "logGroupIdentifier", "resourceArn", "logGroupNames", "logGroupIdentifiers")
     groups = [name.split(":log-group:")[-1].removesuffix(":*") for name in named]
     if ask.action in ("DescribeLogGroups", "DescribeQueries", "GetQueryResults", "StopQuery"):
@@ -235,7 +235,7 @@ def _logs(ask: Ask) -> Found:
     return [ask.arn(f"log-group:{group}:log-stream:{stream}") for group in groups], {}
 
 
-def _secrets(ask: Ask) -> Found:
+def _secrets(ask: Ask) -> ResourcesAndKeys:
     if ask.action in ("CreateSecret", "GetRandomPassword", "ListSecrets", "BatchGetSecretValue"):
         name = ask.text("Name") if ask.action == "CreateSecret" else ""
         return [ask.arn(f"secret:{name}-AAAAAA")] if name else [], {"secretsmanager:name": name} if name else {}
@@ -253,7 +253,7 @@ def _secrets_of_batch(ask: Ask) -> Iterator[Access]:
         yield Access("secretsmanager:GetSecretValue", secret_arn(ask, identifier))
 
 
-def _ssm(ask: Ask) -> Found:
+def _ssm(ask: Ask) -> ResourcesAndKeys:
     if "Parameter" not in ask.action:
         return _unknown(ask)
     if ask.action == "DescribeParameters":
@@ -262,19 +262,19 @@ def _ssm(ask: Ask) -> Found:
     return [n if n.startswith("arn:") else ask.arn(f"parameter/{n.removeprefix('/')}") for n in names], {}
 
 
-def _sqs(ask: Ask) -> Found:
+def _sqs(ask: Ask) -> ResourcesAndKeys:
     address = ask.text("QueueUrl", "QueueName").rsplit("/", 1)[-1]  # as moto reads it (sqs/responses.py:46)
     return [ask.arn(address)] if address else ask.many("SourceArn", "DestinationArn"), {}
 
 
-def _sns(ask: Ask) -> Found:
+def _sns(ask: Ask) -> ResourcesAndKeys:
     if ask.action == "CreateTopic":
         return [ask.arn(ask.text("Name"))], {}
     arns = ask.many("TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn")
     return [":".join(arn.split(":")[:6]) for arn in arns], {}
 
 
-def _kms(ask: Ask) -> Found:
+def _kms(ask: Ask) -> ResourcesAndKeys:
     identifiers = ask.many("KeyId", "TargetKeyId")
     if ask.action == "Decrypt":  # whatever key is named, it is the one that it was encrypted with
         identifiers = [backends.key_of_ciphertext(ask.arguments.get("CiphertextBlob") or b"")] + identifiers
@@ -295,7 +295,7 @@ def key_arn(ask: Ask, identifier: str) -> str:
     return str(key.arn) if key is not None else ask.own(identifier, "key/")
 
 
-def _dynamodb(ask: Ask) -> Found:
+def _dynamodb(ask: Ask) -> ResourcesAndKeys:
     tables = [*ask.many("TableName"), *(ask.arguments.get("RequestItems") or {})]
     for item in ask.arguments.get("TransactItems") or []:
         tables += [entry["TableName"] for entry in item.values() if "TableName" in entry]
@@ -303,7 +303,7 @@ def _dynamodb(ask: Ask) -> Found:
     return [ask.own(table, "table/") + index for table in dict.fromkeys(tables)], {}
 
 
-def _events(ask: Ask) -> Found:
+def _events(ask: Ask) -> ResourcesAndKeys:
     if ask.action == "PutEvents":
         buses = [entry.get("EventBusName") or "default" for entry in ask.arguments.get("Entries") or []]
         return [ask.own(bus, "event-bus/") for bus in dict.fromkeys(buses)], {}
@@ -315,7 +315,7 @@ def _events(ask: Ask) -> Found:
     return [ask.own(name, "event-bus/")] if name else ask.many("ResourceARN"), {}
 
 
-def _scheduler(ask: Ask) -> Found:
+def _scheduler(ask: Ask) -> ResourcesAndKeys:
     name = ask.text("Name")
     if "ScheduleGroup" in ask.action:
         return [ask.arn(f"schedule-group/{name}")] if name else [], {}
@@ -323,7 +323,7 @@ def _scheduler(ask: Ask) -> Found:
     return [ask.arn(f"schedule/{group}/{name}")] if name else ask.many("ResourceArn"), {}
 
 
-def _iam(ask: Ask) -> Found:
+def _iam(ask: Ask) -> ResourcesAndKeys:
     """IAM has no regions, paths are part of its ARNs, and the action tells which parameter it is about."""
     whole, path = f"arn:aws:iam::{ask.call.account}:", ask.text("Path") or "/"
     kind, parameter = next(((kind, parameter) for word, kind, parameter in _IAM_KINDS if word in ask.action), ("", ""))
@@ -349,7 +349,7 @@ _IAM_KINDS = (
 """Word in an action's name -> what it is about, and the parameter that names it."""
 
 
-def _iam_role(ask: Ask, name: str, whole: str, path: str) -> Found:
+def _iam_role(ask: Ask, name: str, whole: str, path: str) -> ResourcesAndKeys:
     role = backends.role(ask.call.account, name)
     context: dict[str, Value] = {}
     if policy := ask.text("PolicyArn"):
@@ -360,7 +360,7 @@ def _iam_role(ask: Ask, name: str, whole: str, path: str) -> Found:
     return [role.arn if role is not None else f"{whole}role{path}{name}"], context
 
 
-def _lambda(ask: Ask) -> Found:
+def _lambda(ask: Ask) -> ResourcesAndKeys:
     name = ask.text("FunctionName")
     context: dict[str, Value] = {}
     if name:
@@ -382,21 +382,21 @@ def _lambda(ask: Ask) -> Found:
     return ask.many("Resource"), {}
 
 
-def _sts(ask: Ask) -> Found:
+def _sts(ask: Ask) -> ResourcesAndKeys:
     return ask.many("RoleArn"), {"sts:rolesessionname": ask.text("RoleSessionName")}
 
 
-def _ecr(ask: Ask) -> Found:
+def _ecr(ask: Ask) -> ResourcesAndKeys:
     return [ask.arn(f"repository/{name}") for name in ask.many("repositoryName", "repositoryNames")], {}
 
 
-def _cloudwatch(ask: Ask) -> Found:
+def _cloudwatch(ask: Ask) -> ResourcesAndKeys:
     if ask.action == "PutMetricData":
         return [], {"cloudwatch:namespace": ask.text("Namespace")}
     return [ask.arn(f"alarm:{name}", "cloudwatch") for name in ask.many("AlarmName", "AlarmNames")], {}
 
 
-RESOURCES: Mapping[str, Callable[[Ask], Found]] = {
+RESOURCES: Mapping[str, Callable[[Ask], ResourcesAndKeys]] = {
     "dynamodb": _dynamodb,
     "ecr": _ecr,
     "ecs": _ecs,

@@ -168,7 +168,9 @@ class _Planner:
             case "ARG":
                 names = (arg.partition("=")[0] for arg in instruction.args)
                 inherited = {n: v for n in names if (v := self._dockerfile.arguments.get(n)) is not None}
-                built.scope.args.update({**inherited, **declared(instruction, built.scope, self._dockerfile.build_args)})
+                built.scope.args.update(
+                    {**inherited, **declared(instruction, built.scope, self._dockerfile.build_args)}
+                )
             case "RUN":
                 self.left_out.append(shortened(instruction.text))
             case "USER":
