@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, environment, gateway, prod, tasks, wide
+from bench import checks, engine, environment, gateway, prod, tasks, wide
 from bench.measure import Result
 from harness.sandbox import POLICY_PACK
 
@@ -23,6 +23,7 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "make-up": environment.make_up,
     "task": tasks.start_of_a_task,
     "try": tasks.herd_try,
+    "checks": checks.tables,
     "gateway": gateway.through_the_gateway,
     "growth": environment.growth,
     "idle": environment.at_rest,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -22,6 +24,7 @@ from herd.runner.contract.checks import (
     RowsCheck,
     UniqueCheck,
 )
+from herd.runner.contract.statuses import NOT_RETRIED
 
 FLIGHTS = "flight,delay,day\n1,5,2026-01-01\n2,,2026-01-02\n2,7,2026-01-02\n3,,\n"
 NOW = datetime.now(UTC)
@@ -209,3 +212,26 @@ def test_a_command_of_one_s_own(root: Path, status: int, passed: bool) -> None:
     [result] = evaluate([check], Subject(root, start=start))
     assert result.passed is passed
     assert result.message.startswith(f'command "sh -c exit {status}" ') and ("status 3" in result.message) is not passed
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["no-such-program", "-v"], "'no-such-program' is not there"),
+        (["./check.py"], "'./check.py', or what it is run by, is not there"),
+        (["./main.sh"], "'./main.sh' cannot be started"),
+    ],
+)
+def test_a_command_that_cannot_be_started_is_a_wrong_setting_and_not_retried(
+    make: Callable[..., Any], command: list[str], words: str
+) -> None:
+    job = make("load", "echo x > outputs/x.csv", checks=[{"command": command}], retries=2)
+    run = job.run("r1")
+    assert run.status == 78 and run.status in NOT_RETRIED
+    assert f"[[check]] command = {json.dumps(command)}: the command {words}" in run.log
+    assert job.record("r1")["status"] == "failed" and job.latest is None
+
+
+def test_a_check_of_no_kind_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Check()  # type: ignore[abstract]

@@ -6,6 +6,7 @@ has limits of its own, one in `_judge`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from ..contract.checks import (
     UniqueCheck,
     ValueCheck,
 )
+from ..contract.statuses import BAD_SETTINGS, CANNOT_EXECUTE, NOT_FOUND
+from ..errors import RunFailed
 from . import Result, Subject, files, limits
 from .files import Unanswered
 from .limits import show
@@ -135,9 +138,16 @@ def _short(text: str) -> str:
 
 
 def _command(check: Any, subject: Subject) -> float:
+    """Raises RunFailed (78) for a program that cannot be started: no other attempt would find it."""
     if subject.start is None:
         raise Unanswered("cannot be run here")
-    return subject.start(check.command, None, subject.root)
+    try:
+        return subject.start(check.command, None, subject.root)
+    except RunFailed as error:
+        if error.status not in (NOT_FOUND, CANNOT_EXECUTE):
+            raise
+        setting = f"[[check]] command = {json.dumps(list(check.command), ensure_ascii=False)}"
+        raise RunFailed(f"{setting}: {error}; nothing is published", BAD_SETTINGS) from error
 
 
 _ANSWERS: Mapping[type[Check], Callable[[Any, Subject], float]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, get_args
@@ -11,7 +12,7 @@ Otherwise = Literal["reject", "warn"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(ABC):
     """One [[check]] of any kind. Paths are relative to outputs/; `inputs/<name>/…` is what the run has read."""
 
     otherwise: Otherwise = "reject"
@@ -25,9 +26,9 @@ class Check:
         return next(kind for kind, type_ in KINDS.items() if isinstance(self, type_))
 
     @property
+    @abstractmethod
     def key(self) -> tuple[str, str]:
         """What tells its value from other checks' in a baseline: the file, and what is asked of it."""
-        raise NotImplementedError
 
     @property
     def is_compared(self) -> bool:
