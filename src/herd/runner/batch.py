@@ -59,7 +59,7 @@ class Run(Protocol):
         """Why nothing is left to do; empty where there is."""
 
     def write(self, status: int, reason: str) -> None:
-        """Leave a record of how it ended."""
+        """Leave a record of how it ended, and where it was due and has succeeded, its marker."""
 
     def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
         """The command has ended, and its outputs were judged."""
@@ -133,6 +133,8 @@ class DeployedRun:
 
     def write(self, status: int, reason: str) -> None:
         record.write(self.task, self.storage, self.progress, status, reason)
+        if status == 0:
+            record.complete_due_time(self.task, self.storage, self.progress)
 
     def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
         """What was written is in the record."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from .checks import Result
 from .contract.documents import SCHEMA, File, InputVersion, from_json, to_json
-from .contract.keys import record_key
+from .contract.due import BY_SCHEDULE, Marker
+from .contract.keys import BadPath, due_key, record_key
 from .contract.statuses import CHECK_FAILED, status_of
 from .errors import say
 from .storage import Storage, StorageError
@@ -72,6 +73,27 @@ def write(task: DeployedTask, storage: Storage, progress: Progress, exit_code: i
             storage.put(task.data_bucket, record_key(task.workload, task.run_id), to_json(whole), only_if_absent=True)
     except StorageError as error:
         say(f"the record of this run could not be written: {error}")
+
+
+def complete_due_time(task: DeployedTask, storage: Storage, progress: Progress) -> None:
+    """A run that was due has done what it is for: its marker says so. An item of a fan-out has not, alone.
+
+    The marker is written whole, as the machine's own may be missing. That it cannot be written must not change what
+    becomes of the run: the watch then says that the run is late, and the log why.
+    """
+    if task.trigger != BY_SCHEDULE or task.item is not None:
+        return
+    marker = Marker(
+        workload=task.workload,
+        scheduled_time=task.scheduled_time,
+        run_id=task.run_id,
+        started=progress.started,
+        completed=format_time(datetime.now(UTC)),
+    )
+    try:
+        storage.put(task.data_bucket, due_key(task.workload, task.scheduled_time), marker.to_json())
+    except (StorageError, BadPath) as error:
+        say(f"that the run due at {task.scheduled_time} is done could not be written down: {error}")
 
 
 def read(storage: Storage, bucket: str, workload: str, run_id: str, item: str | None = None) -> dict[str, Any] | None:

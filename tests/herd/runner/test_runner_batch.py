@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from herd.infra.spec.values import SHELL
+from herd.runner.contract.due import Marker
+from herd.runner.contract.keys import due_key
 from herd.runner.errors import RunFailed
 from herd.runner.workspace import collect, opened
 
@@ -57,6 +59,55 @@ def test_the_variables_and_folders_of_a_run(make: Make) -> None:
     assert record["status"] == "succeeded" and record["exit_code"] == 0 and record["trigger"] == "schedule"
     assert record["params"]["month"] == 3 and record["files"] == latest["files"]
     assert record["started"] <= record["ended"] and record["ended"].endswith("Z")
+
+
+DUE = "2027-01-02T03:04:05Z"
+
+
+def marker(job: Any) -> Marker | None:
+    try:
+        body = job.s3.client.get_object(Bucket=job.bucket, Key=due_key("train", DUE))["Body"].read()
+    except job.s3.client.exceptions.NoSuchKey:
+        return None
+    return Marker.from_json(body)
+
+
+@pytest.mark.parametrize(
+    ("script", "trigger", "completes"),
+    [
+        ("echo 1 > outputs/f", "schedule", True),
+        ("true", "schedule", True),
+        ("exit 3", "schedule", False),
+        ("exit 65", "schedule", False),
+        ("echo 1 > outputs/f", "manual", False),
+        ("echo 1 > outputs/f", "pipeline", False),
+    ],
+    ids=["published", "writes to a database only", "fails", "a check fails", "by hand", "in a pipeline"],
+)
+def test_what_was_due_is_marked_as_done_once_it_is_published(
+    make: Make, script: str, trigger: str, completes: bool
+) -> None:
+    job = make("train", script)
+    job.run("r1", HERD_TRIGGER=trigger, HERD_SCHEDULED_TIME=DUE)
+    done = marker(job)
+    assert (done is not None) == completes
+    if done is not None:
+        assert (done.workload, done.scheduled_time, done.run_id) == ("train", DUE, "r1")
+        assert done.completed is not None and done.started <= done.completed
+
+
+def test_a_retry_marks_what_the_killed_attempt_had_published(make: Make) -> None:
+    job = make("train", "echo 1 > outputs/f", retries=1)
+    due = {"HERD_TRIGGER": "schedule", "HERD_SCHEDULED_TIME": DUE}
+    job.run("r1", **due)
+    job.s3.client.delete_object(Bucket=job.bucket, Key=due_key("train", DUE))
+    assert job.run("r1", HERD_ATTEMPT="2", **due).status == 0
+    assert marker(job) is not None
+
+
+def test_a_marker_that_cannot_be_written_fails_no_run(make: Make) -> None:
+    run = make("train", "echo 1 > outputs/f").run("r1", HERD_TRIGGER="schedule", HERD_SCHEDULED_TIME="../x")
+    assert run.status == 0 and "due at ../x is done could not be written down" in run.log
 
 
 def test_a_reader_gets_what_was_published_and_names_it(make: Make) -> None:

@@ -32,6 +32,17 @@ def test_items_are_published_together_or_not_at_all(make: Make) -> None:
     assert "a\nb\n" in make("reader", "cat inputs/train/*/name", reads=["train"]).run("r2").log
 
 
+def test_only_the_last_step_marks_what_was_due_as_done(make: Make) -> None:
+    job = make("train", SCRIPT, fan_out=["a"])
+    due = {"HERD_TRIGGER": "schedule", "HERD_SCHEDULED_TIME": "2027-01-02T03:04:05Z"}
+    marker = "_due/train/2027-01-02T03:04:05Z.json"
+    assert job.run("r1", HERD_ITEM="a", **due).status == 0
+    keys = job.keys()
+    assert keys and marker not in keys
+    assert job.run("r1", HERD_STEP="publish", **due).status == 0
+    assert job.get(marker)["completed"] is not None
+
+
 def test_the_run_says_which_item_failed_which_check(make: Make) -> None:
     job = make("train", SCRIPT, fan_out=["a", "b"], checks=CHECKS, retries=3)
     failed = job.run("r1", HERD_ITEM="a", AUC="0.4")

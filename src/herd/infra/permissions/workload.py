@@ -148,7 +148,8 @@ def _dataset(dataset: Dataset, context: Context) -> list[Statement]:
 
 
 def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
-    """Its versions, its switch `latest.json`, its rejects and its records; deleting only files of its versions.
+    """Its versions, its switch `latest.json`, its rejects, its records and the markers of its due times; deleting only
+    files of its versions.
 
     The baseline may be made by whoever has checks, but only where there is none: `s3:if-none-match` is in a request's
     context exactly when the write depends on that (S3, "Conditional writes"). Changing it is a person's decision.
@@ -156,9 +157,9 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     name, bucket, arn = spec.name, context.data_bucket, context.account.bucket_arn
     versions, rejected = arn(bucket, keys.all_versions(name)), arn(bucket, keys.all_rejected(name))
     latest, records = arn(bucket, keys.latest_key(name)), arn(bucket, keys.all_records(name))
-    baseline = arn(bucket, keys.baseline_key(name))
+    baseline, due = arn(bucket, keys.baseline_key(name)), arn(bucket, keys.all_due(name))
     statements = [
-        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records]),
+        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records, due]),
         allow("s3:GetObject", [versions, latest, records, *([baseline] if spec.checks else [])]),
         allow("s3:PutObjectTagging", [versions, rejected]),
         # A retry clears what a failed attempt of the same run has left behind.
@@ -184,7 +185,9 @@ def _publisher(spec: WorkloadSpec, context: Context) -> list[Statement]:
 
 
 def states_permissions(context: Context) -> Document:
-    """Run and watch tasks of this environment in its cluster, start and stop its machines, write run records."""
+    """Run and watch tasks of this environment in its cluster, start and stop its machines, write run records and
+    the markers of due times.
+    """
     account, prefix = context.account, context.naming.prefix
     in_cluster = {"ecs:cluster": context.cluster_arn}
     return document(
@@ -208,7 +211,9 @@ def states_permissions(context: Context) -> Document:
         ),
         allow(["states:StartExecution", "states:ListExecutions"], context.machine_arn(f"{prefix}-*")),
         allow(["states:DescribeExecution", "states:StopExecution"], account.arn("states", f"execution:{prefix}-*:*")),
-        allow("s3:PutObject", account.bucket_arn(context.data_bucket, keys.ALL_RECORDS)),
+        allow(
+            "s3:PutObject", [account.bucket_arn(context.data_bucket, key) for key in (keys.ALL_RECORDS, keys.ALL_DUE)]
+        ),
         *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3"),
     )
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from herd.runner.contract.documents import SCHEMA
-from herd.runner.contract.keys import record_key
+from herd.runner.contract.due import BY_SCHEDULE
+from herd.runner.contract.keys import due_key, record_key
 
 State = dict[str, Any]
 States = dict[str, State]
@@ -108,6 +109,46 @@ def read_input(then: str, **more: object) -> States:
             "Parameters": {"run.$": "States.JsonMerge($, $$.Execution.Input, false)", **more},
             "Next": then,
         },
+    }
+
+
+def when_due(label: str, marks: State, then: str) -> States:
+    """A state of its own for a start that was due, and a step over it for every other one."""
+    name = f"{label}: was due?"
+    return {
+        name: choice(when("$.run.trigger", "StringEquals", BY_SCHEDULE, label), default=then),
+        label: marks,
+    }
+
+
+def put_marker(target: Target, of: str, then: str, *, completed: bool = False) -> State:
+    """Writes the marker of the due time of this run: of a job, report or pipeline `of`.
+
+    At the start only where there is none: a start that is delivered twice, or replaces another, must not take back what
+    the first one has completed. That it cannot be written changes nothing for the run: the watch then says that the run
+    is late, which is better than no run.
+    """
+    return {
+        "Type": "Task",
+        "Resource": target.integration("aws-sdk:s3:putObject"),
+        "TimeoutSeconds": 60,
+        "Parameters": {
+            "Bucket": target.data_bucket,
+            "Key.$": f"States.Format('{due_key(of, '{}')}', $.run.scheduled_time)",
+            "ContentType": "application/json",
+            **({} if completed else {"IfNoneMatch": "*"}),
+            "Body": {
+                "schema": SCHEMA,
+                "workload": of,
+                "scheduled_time.$": "$.run.scheduled_time",
+                "run_id.$": RUN_ID,
+                "started.$": "$$.Execution.StartTime",
+                **({"completed.$": "$$.State.EnteredTime"} if completed else {"completed": None}),
+            },
+        },
+        "ResultPath": None,
+        "Catch": catch_all(then, None),
+        "Next": then,
     }
 
 

@@ -1,8 +1,11 @@
 """The state machine of a job or a report: from "start" to "published" or a recorded failure.
 
-    Defaults → Input → [overlap] → Run ⟲ retries → Succeeded
-                                    └→ Record the failure → Failed
-    with fan_out:        Items (a Run ⟲ each) → Publish ⟲ → Succeeded
+    Defaults → Input → [Begun] → [overlap] → Run ⟲ retries → Succeeded
+                                              └→ Record the failure → Failed
+    with fan_out:                  Items (a Run ⟲ each) → Publish ⟲ → Succeeded
+
+A start that was due leaves its marker before anything can skip it (`Begun`); the task completes that once its result is
+published.
 
 A task's exit code decides: 65 means that a check failed, 124 that the attempt passed its time limit; 137, 143 or none
 at all mean that the task was killed or never started. Anything else is the program's own failure. What trying again
@@ -26,9 +29,11 @@ from herd.infra.states.asl import (
     catch_all,
     choice,
     present,
+    put_marker,
     put_record,
     read_input,
     when,
+    when_due,
 )
 from herd.runner.contract import variables
 from herd.runner.contract.statuses import (
@@ -68,8 +73,11 @@ def job_definition(spec: Batch, family: str, target: Target) -> dict[str, Any]:
     """
     begin = "Items" if spec.fan_out else "Run: first attempt"
     overlap = _overlap(spec, target, then=begin)
+    first = next(iter(overlap), begin)
+    begun = when_due("Begun", put_marker(target, spec.name, first), first)
     states: States = {
-        **read_input(next(iter(overlap), begin), **({"items": list(spec.fan_out)} if spec.fan_out else {})),
+        **read_input(next(iter(begun)), **({"items": list(spec.fan_out)} if spec.fan_out else {})),
+        **begun,
         **overlap,
         **(_fan_out(spec, family, target) if spec.fan_out else {}),
         **_attempts(spec, family, target, "Publish" if spec.fan_out else "Run", "Succeeded", "Record the failure"),

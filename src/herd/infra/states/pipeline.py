@@ -2,7 +2,8 @@
 
 Each level is a Parallel whose branches start the machines of the jobs; the next level begins when all have ended. A
 branch catches its job's failure, because Parallel would stop the siblings. A job runs only if all its `after` have
-succeeded, else it is skipped, and its record says so. The pipeline fails at its end if any of its jobs failed.
+succeeded, else it is skipped, and its record says so. The pipeline fails at its end if any of its jobs failed. One that
+was due leaves its own marker when it starts, and completes it when all have succeeded.
 """
 
 from collections.abc import Mapping
@@ -18,9 +19,11 @@ from herd.infra.states.asl import (
     catch_all,
     choice,
     present,
+    put_marker,
     put_record,
     read_input,
     when,
+    when_due,
 )
 from herd.runner.contract.statuses import ABORTED_RUN, FAILED_ERROR, FAILED_RUN, STATUS_OF_ERROR, SUCCEEDED_RUN
 
@@ -38,9 +41,13 @@ def pipeline_definition(
     """
     place = {name: f"$.level_{i}[{j}]" for i, level in enumerate(pipeline.levels) for j, name in enumerate(level)}
     names = [f"Level {number}" for number in range(1, len(pipeline.levels) + 1)]
+    parameters = "Parameters of the jobs"
+    begun = when_due("Begun", put_marker(target, pipeline.name, parameters), parameters)
+    completed = when_due("Completed", put_marker(target, pipeline.name, "Succeeded", completed=True), "Succeeded")
     states: States = {
-        **read_input("Parameters of the jobs", params={name: {} for name in place}),
-        "Parameters of the jobs": {
+        **read_input(next(iter(begun)), params={name: {} for name in place}),
+        **begun,
+        parameters: {
             "Type": "Pass",
             "Parameters": {
                 "run.$": "$.run",
@@ -59,7 +66,7 @@ def pipeline_definition(
     return {
         "Comment": f"pipeline {pipeline.name}",
         "StartAt": "Defaults",
-        "States": states | _ending(place),
+        "States": states | _ending(place, next(iter(completed))) | completed,
     }
 
 
@@ -128,12 +135,12 @@ def _result(status: str, *, blocks: bool, failed: bool = False) -> State:
     return {"Type": "Pass", "Result": {"status": status, "blocks": blocks, "failed": failed}, "End": True}
 
 
-def _ending(place: Mapping[str, str]) -> States:
+def _ending(place: Mapping[str, str], success: str) -> States:
     statuses = {f"{job}.$": f"{path}.status" for job, path in place.items()}
     return {
         "Outcome": choice(
             {"Or": [when(f"{path}.failed", "BooleanEquals", True) for path in place.values()], "Next": "What failed"},
-            default="Succeeded",
+            default=success,
         ),
         "What failed": {
             "Type": "Pass",

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from herd.infra.states.asl import Target
+from herd.runner.contract.due import Marker
+from herd.runner.contract.keys import due_key
 from localcloud.agent.agent import Agent
 from localcloud.engines import CannotStart, Container, Exit
 from localcloud.server import Server
@@ -146,6 +148,13 @@ class Cloud:
 
     def put_record(self, key: str, record: Mapping[str, Any]) -> None:
         self._s3.put_object(Bucket=self._bucket, Key=f"_runs/{key}.json", Body=json.dumps(record))
+
+    def marker(self, of: str, due: str) -> Marker:
+        return Marker.from_json(self._s3.get_object(Bucket=self._bucket, Key=due_key(of, due))["Body"].read())
+
+    def put_marker(self, marker: Marker) -> None:
+        key = due_key(marker.workload, marker.scheduled_time)
+        self._s3.put_object(Bucket=self._bucket, Key=key, Body=marker.to_json())
 
     def records(self) -> list[str]:
         return [found["Key"] for found in self._s3.list_objects_v2(Bucket=self._bucket).get("Contents", [])]

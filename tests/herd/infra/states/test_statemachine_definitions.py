@@ -64,8 +64,23 @@ def test_machines_of_jobs(job: Jobs, settings: dict[str, Any]) -> None:
 
 def records(definition: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The states that write a run's record."""
+    return puts(definition, "_runs/")
+
+
+def puts(definition: dict[str, Any], prefix: str) -> dict[str, dict[str, Any]]:
     states = {name: state for scope in scopes(definition) for name, state in scope["States"].items()}
-    return {name: state for name, state in states.items() if "s3:putObject" in state.get("Resource", "")}
+    put = {name: state for name, state in states.items() if "s3:putObject" in state.get("Resource", "")}
+    return {name: state for name, state in put.items() if prefix in state["Parameters"]["Key.$"]}
+
+
+@pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
+def test_a_start_that_was_due_is_marked_before_anything_can_skip_it(job: Jobs, settings: dict[str, Any]) -> None:
+    definition = job_definition(job("train", **settings), "f", TARGET)
+    ((name, marks),) = puts(definition, "_due/train/").items()
+    assert definition["States"]["Input"]["Next"] == "Begun: was due?"
+    assert followers(definition["States"]["Begun: was due?"]) == {name, marks["Next"]}
+    assert followers(marks) == {marks["Next"]}, "whether it can be written or not"
+    assert marks["Parameters"]["IfNoneMatch"] == "*", "what is delivered twice takes nothing back"
 
 
 def test_only_where_a_task_ran_may_a_record_be_there_already(job: Jobs) -> None:

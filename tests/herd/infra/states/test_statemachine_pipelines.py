@@ -42,6 +42,14 @@ def test_all_succeed(cloud: Cloud, pipeline: str) -> None:
     for task in cloud.engine.started:
         assert (task["HERD_RUN_ID"], task["HERD_TRIGGER"]) == ("run-9", "pipeline")
         assert task["HERD_SCHEDULED_TIME"] == "2027-01-02T03:04:05Z"
+    assert cloud.records() == ["_due/ingest/2027-01-02T03:04:05Z.json"], "the pipeline's marker, and none of its jobs"
+    marker = cloud.marker("ingest", "2027-01-02T03:04:05Z")
+    assert marker.run_id == "run-9" and marker.completed is not None and marker.started <= marker.completed
+
+
+def test_a_pipeline_that_fails_does_not_complete_what_was_due(cloud: Cloud, pipeline: str) -> None:
+    ran(cloud, failing={"report": 1}, pipeline=pipeline, trigger="schedule", scheduled_time="2027-01-02T03:04:05Z")
+    assert cloud.marker("ingest", "2027-01-02T03:04:05Z").completed is None
 
 
 @pytest.mark.parametrize(

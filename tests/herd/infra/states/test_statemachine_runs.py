@@ -1,6 +1,7 @@
 """The machines of jobs, run for real in the local cloud's Step Functions, with tasks that end as the test says."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from herd.infra.spec.load import JobSpec
 from herd.infra.states import job as statemachine
 from herd.infra.states import limits
 from herd.infra.states.job import job_definition
+from herd.runner.contract.due import Marker
 from tests.herd.infra.states.cloud import CannotStart, Cloud, Exit, wait_until
 
 Jobs = Callable[..., JobSpec]
@@ -46,6 +48,33 @@ def test_a_run_that_ends_well(cloud: Cloud, job: Jobs) -> None:
         "HERD_ATTEMPT": "1",
     }
     assert cloud.records() == [], "the task writes its own record"
+
+
+DUE = "2027-01-02T03:04:05Z"
+
+
+def test_a_run_that_was_due_leaves_a_marker_and_the_task_completes_it(cloud: Cloud, job: Jobs) -> None:
+    assert cloud.run(deploy(cloud, job("train")), trigger="schedule", scheduled_time=DUE).status == "SUCCEEDED"
+    assert cloud.records() == [f"_due/train/{DUE}.json"]
+    marker = cloud.marker("train", DUE)
+    assert (marker.workload, marker.scheduled_time, marker.run_id, marker.completed) == ("train", DUE, "run-1", None)
+    assert marker.started
+
+
+@pytest.mark.parametrize("overlap", ["skip", "replace", "allow"])
+def test_a_start_that_comes_twice_takes_nothing_back(cloud: Cloud, job: Jobs, overlap: str) -> None:
+    machine = deploy(cloud, job("train", overlap=overlap))
+    completed = Marker("train", DUE, "run-1", DUE, "2027-01-02T03:20:00Z")
+    cloud.put_marker(completed)
+    assert cloud.run(machine, "run-2", trigger="schedule", scheduled_time=DUE).status == "SUCCEEDED"
+    assert cloud.marker("train", DUE) == completed
+
+
+def test_a_marker_that_cannot_be_written_does_not_fail_the_run(cloud: Cloud, job: Jobs) -> None:
+    definition = job_definition(job("train"), "herd-dev-train", replace(cloud.target, data_bucket="not-there"))
+    cloud.define("herd-dev-train")
+    machine = cloud.machine("herd-dev-train", definition)
+    assert cloud.run(machine, trigger="schedule", scheduled_time=DUE).status == "SUCCEEDED"
 
 
 def test_a_start_by_hand_needs_no_input(cloud: Cloud, job: Jobs) -> None:
