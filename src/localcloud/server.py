@@ -34,6 +34,7 @@ from localcloud.patches import hooks
 from localcloud.patches.sts import PRINCIPAL_HEADER
 from localcloud.registry_logins import Logins
 from localcloud.request import Call, Refused, Request, Response, address, read, render
+from localcloud.request.access import Access
 from localcloud.request.judged import Judged, carrying_out
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,14 @@ class Server:
         hooks.connect_site(
             account,
             hooks.Site(
-                port=port, lock=self.lock, client=self.client, assume=self.assume, logins=self.logins, packages=packages
-            ),
+                port=port,
+                lock=self.lock,
+                client=self.client,
+                assume=self.assume,
+                logins=self.logins,
+                permit=self.permit,
+                packages=packages,
+            ),  # fmt: skip
         )
         self._app = werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -163,6 +170,12 @@ class Server:
             return "root"
         with self.lock:
             return self.guard.assume(role_arn, service, source_arn, session)
+
+    def permit(self, service: str, action: str, arn: str, source_arn: str) -> None:
+        """Raise `Denied` unless what one of AWS's services reaches for `source_arn`, without a role, lets it."""
+        if self.guard is not None:
+            with self.lock:
+                self.guard.demand_service(service, Access(action, arn), source_arn)
 
     def _client(self, service: str, region: str) -> Any:
         key = (service, region)

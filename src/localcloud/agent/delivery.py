@@ -12,7 +12,6 @@ from typing import Any
 from botocore import xform_name
 from botocore.model import Shape
 
-from localcloud.request.access import Access
 from localcloud.server import Server
 
 UNIVERSAL_TARGET = "arn:aws:scheduler:::aws-sdk:"
@@ -105,9 +104,8 @@ class Delivery:
 
     def _demand(self, acting: OnBehalf | None, action: str, arn: str) -> None:
         """Raise `Denied` if what is reached does not permit it to the service that acts without a role."""
-        if acting is not None and self._server.guard is not None:
-            with self._server.lock:
-                self._server.guard.demand_service(acting.service, Access(action, arn), acting.source_arn)
+        if acting is not None:
+            self._server.permit(acting.service, action, arn, acting.source_arn)
 
     def _write(self, client: Any, arn: str, payload: str, acting: OnBehalf | None) -> None:
         group, stream = arn.split(":log-group:")[1].removesuffix(":*"), str(uuid.uuid4())

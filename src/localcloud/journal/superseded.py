@@ -32,6 +32,7 @@ UNDONE_BY = {
     "Register": "Deregister",
     "Request": "Delete",
     "Run": "Terminate",
+    "Subscribe": "Unsubscribe",
     "Tag": "Untag",
 }
 """First word of an action -> first word of the one that undoes it. `BatchDelete…` undoes as `Delete…` does."""

@@ -46,6 +46,7 @@ MODULES = (
     "logs.metric_filters",
     "cloudwatch",
     "s3.notifications",
+    "sns.api",
     "sqs",
     "cloudfront",
     "elbv2.certificates",

@@ -29,6 +29,9 @@ class Site:
     """role, service that takes it on, for which resource (None: it does not matter), session -> principal"""
 
     logins: Logins
+    permit: Callable[[str, str, str, str], None]
+    """service, action, ARN of what it reaches, ARN for which it acts: raises `Denied`"""
+
     packages: Path | None = None
     """where deployment packages of functions are kept that lay in S3; None: nowhere"""
 

@@ -1,4 +1,4 @@
-"""What happened, kept beside what is declared: objects, log events, executions, tasks, deployments.
+"""What happened, kept beside what is declared: objects, log events, executions, tasks, deployments, mail.
 
 `Runtime` is opened with the journal and brought back after it. What was running when the process ended is over: its
 executions are ABORTED and its tasks STOPPED, with the reason.
@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from localcloud import mail
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.patches.logs import log_streams
 from localcloud.patches.stepfunctions import stored_executions
 from localcloud.request import Call, Request, Response
 from localcloud.runtime.executions import Executions
+from localcloud.runtime.inbox import Inbox
 from localcloud.runtime.logs import Logs
 from localcloud.runtime.objects import Objects
 from localcloud.runtime.store import Store
@@ -39,6 +41,7 @@ class Runtime:
         self.logs = Logs(server.account, self._store, clock)
         self.executions = Executions(server.account, self._store, server.lock, clock)
         self.tasks = Tasks(server.account, self._store)
+        self.inbox = Inbox(self._store, clock)
 
     def restore(self, journal_is_whole: bool = True) -> None:
         """Bring back what is kept, and keep from now on.
@@ -54,6 +57,7 @@ class Runtime:
             tasks, stopped = self.tasks.restore(journal_is_whole)
             log_streams.connect(account, self.logs)
             stored_executions.connect(account, self.executions)
+            mail.connect(account, self.inbox)
         log.info(
             "%d objects, %d log events, %d executions (%d aborted) and %d tasks (%d stopped) brought back in %.2f s",
             objects, events, executions, aborted, tasks, stopped, time.monotonic() - began,
@@ -81,6 +85,7 @@ class Runtime:
         """Keep nothing from now on."""
         log_streams.connect(self._server.account, None)
         stored_executions.connect(self._server.account, None)
+        mail.connect(self._server.account, None)
         self.executions.close()
         if self._owns_store:
             self._store.close()

@@ -53,10 +53,14 @@ CREATE TABLE IF NOT EXISTS event (
     timestamp INTEGER, ingested INTEGER, message TEXT
 );
 CREATE INDEX IF NOT EXISTS event_stream ON event (stream, id);
+CREATE TABLE IF NOT EXISTS mail (
+    id INTEGER PRIMARY KEY, arrived REAL, sender TEXT, recipients TEXT, subject TEXT, size INTEGER, message BLOB
+);
+CREATE TABLE IF NOT EXISTS followed_link (token TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-TABLES_IN_ORDER = ("object", "execution", "task", "service", "stream", "event")
+TABLES_IN_ORDER = ("object", "execution", "task", "service", "stream", "event", "mail", "followed_link")
 """What happened, by what refers to what."""
 
 OPEN, LAST_REQUEST, LOSSES, USED_UP = "open", "last request", "losses", "used up"

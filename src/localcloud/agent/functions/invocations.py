@@ -19,7 +19,6 @@ from localcloud.agent.functions.queues import Queues
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.worker import Worker
 from localcloud.iam.errors import Denied
-from localcloud.request.access import Access
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ class Invocations:
 
     def called_by(self, service: str, source_arn: str, arn: str, payload: bytes) -> None:
         try:
-            permit(self._server, service, source_arn, arn)
+            self._server.permit(service, ACTION, arn, source_arn)
             self.events.submit(self.functions.find(arn.split(":")[3], arn), payload)
         except (Denied, Failed) as error:
             log.warning("%s could not invoke %s for %s: %s", service, arn, source_arn, error)
@@ -115,13 +114,6 @@ class Invocations:
 
     def check_code(self, content: bytes) -> None:
         code.check(content)
-
-
-def permit(server: Server, service: str, source_arn: str, arn: str) -> None:
-    """Raise `Denied` unless a function's policy lets a service invoke it for `source_arn`."""
-    if server.guard is not None:
-        with server.lock:
-            server.guard.demand_service(service, Access(ACTION, arn), source_arn)
 
 
 def _check_payload(payload: bytes, most: int) -> None:

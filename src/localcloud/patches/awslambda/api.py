@@ -27,7 +27,6 @@ def apply() -> None:
     """Wait for moto's parts."""
     when_loaded("moto.awslambda.models", _patch_models)
     when_loaded("moto.awslambda.responses", _patch_responses)
-    when_loaded("moto.sns.models", _patch_topics)
     when_loaded("moto.s3.notifications", _patch_buckets)
 
 
@@ -129,61 +128,6 @@ def _as(service: str, source_arn: str) -> Iterator[None]:
             del _acting.as_service
         else:
             _acting.as_service = before
-
-
-def _patch_topics() -> None:
-    # sns/models.py:316: what a function gets of a message has example values in place of the topic and the message.
-    from moto.sns import models
-
-    stock = models.Subscription.publish
-
-    @wraps(stock)
-    def publish(
-        self: Any,
-        message: str,
-        message_id: str,
-        subject: str | None = None,
-        message_attributes: dict[str, Any] | None = None,
-        *args: Any,
-        message_structure: str | None = None,
-        **kwargs: Any,
-    ) -> None:
-        if self.protocol != "lambda":
-            kwargs["message_structure"] = message_structure
-            stock(self, message, message_id, subject, message_attributes, *args, **kwargs)
-            return
-        matcher = self._filter_policy_matcher
-        if matcher is not None and not matcher.matches(message_attributes, message):
-            return
-        if message_structure == "json":
-            message = self._parse_message_structure(message, self.protocol)
-        runner = functions(self.account_id)
-        if runner is not None:
-            event = _of_topic(self, message, message_id, subject, message_attributes or {})
-            runner.called_by("sns.amazonaws.com", self.topic.arn, self.endpoint, json.dumps(event).encode())
-
-    models.Subscription.publish = publish
-
-
-def _of_topic(subscription: Any, message: str, message_id: str, subject: str | None, attributes: dict[str, Any]) -> Any:
-    """Source: https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html"""
-    from moto.core.utils import iso_8601_datetime_with_milliseconds
-
-    notification = {
-        "Type": "Notification",
-        "MessageId": message_id,
-        "TopicArn": subscription.topic.arn,
-        "Subject": subject,
-        "Message": message,
-        "Timestamp": iso_8601_datetime_with_milliseconds(),
-        "SignatureVersion": "1",
-        "Signature": "EXAMPLE",
-        "SigningCertUrl": "EXAMPLE",
-        "UnsubscribeUrl": "EXAMPLE",
-        "MessageAttributes": attributes,
-    }
-    record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": subscription.arn}
-    return {"Records": [{**record, "Sns": notification}]}
 
 
 def _patch_buckets() -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.types.attributes import Attributed
@@ -105,7 +107,9 @@ def _owners_policy(topic: str, account: str) -> str:
 
 @resource_type
 class TopicSubscription(Attributed):
-    """Where a topic's messages go; its id is its ARN. Here subscriptions need no confirmation."""
+    """Where a topic's messages go; its id is its ARN. One by e-mail waits until its owner has followed a link, and one
+    that still waits cannot be ended: deleting it only forgets it, and it goes with its topic.
+    """
 
     token = "aws:sns/topicSubscription:TopicSubscription"
     service = "sns"
@@ -135,6 +139,16 @@ class TopicSubscription(Attributed):
         named = {name: attributes[member] for name, member in _SUBSCRIPTION.items() if member in attributes}
         settled = {"confirmationWasAuthenticated": True, "pendingConfirmation": False}
         return {**settled, **super().live(cloud, described), **named}
+
+    def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
+        return {**super().arguments(cloud, inputs, updating), "ReturnSubscriptionArn": True}
+
+    def delete(self, cloud: Cloud, identifier: str, props: Props) -> None:
+        try:
+            super().delete(cloud, identifier, props)
+        except ClientError as error:
+            if "pending confirmation" not in str(error):
+                raise
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         for name, text in self.attributes(new, changed).items():

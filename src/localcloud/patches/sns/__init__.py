@@ -1,0 +1,1 @@
+"""SNS: subscriptions that wait for a click, filters, and delivery by what the other side permits."""
