@@ -8,13 +8,13 @@ import json
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import default
 
 from localcloud.agent.clock import Clock
-from localcloud.mail_content import header
+from localcloud.mail import Letter
+from localcloud.mail.content import header
 from localcloud.runtime.store import Store, to_json
 
 log = logging.getLogger(__name__)
@@ -22,18 +22,6 @@ log = logging.getLogger(__name__)
 MESSAGES_KEPT = 1_000
 BYTES_KEPT = 256 * 2**20
 """Of more than these the oldest are forgotten; the newest message stays however large it is."""
-
-
-@dataclass(frozen=True)
-class Letter:
-    """What a list shows of a message. Numbers grow and are never given again while one is kept."""
-
-    number: int
-    arrived: datetime
-    sender: str
-    recipients: tuple[str, ...]
-    subject: str
-    size: int
 
 
 class Inbox:
@@ -56,7 +44,6 @@ class Inbox:
             log.error("a message to %s is lost: %s", ", ".join(recipients), error)
 
     def letters(self, to: str = "", after: int = 0) -> list[Letter]:
-        """What is kept, oldest first: with `to` what went to that address, with `after` what came after a number."""
         rows = self._store.read(
             "SELECT id, arrived, sender, recipients, subject, size FROM mail WHERE id > ? ORDER BY id", (after,)
         )
@@ -67,7 +54,6 @@ class Inbox:
         return [each for each in letters if not to or to.lower() in (one.lower() for one in each.recipients)]
 
     def message(self, number: int) -> tuple[Letter, bytes] | None:
-        """A message whole; None if it is not kept (any more)."""
         letter = next((each for each in self.letters(after=number - 1) if each.number == number), None)
         rows = self._store.read("SELECT message FROM mail WHERE id = ?", (number,)) if letter else []
         return (letter, bytes(rows[0][0])) if letter and rows else None

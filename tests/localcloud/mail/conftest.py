@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from localcloud import mail
-from localcloud.mail_content import Content, read
+from localcloud.mail.content import Content, read
 from localcloud.runtime.inbox import Inbox
 from localcloud.runtime.store import Store
 from localcloud.server import Server

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a list shows of a message. Numbers grow and are never given again while one is kept; sizes are bytes."""
+
+    number: int
+    arrived: datetime
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    size: int
 
 
 class Mailbox(Protocol):
@@ -18,6 +32,12 @@ class Mailbox(Protocol):
 
     def keep(self, sender: str, recipients: Sequence[str], message: bytes) -> None:
         """A message as it goes over the wire (RFC 5322), with the addresses on its envelope."""
+
+    def letters(self, to: str = "", after: int = 0) -> list[Letter]:
+        """What is kept, oldest first: with `to` what went to that address, with `after` what came after a number."""
+
+    def message(self, number: int) -> tuple[Letter, bytes] | None:
+        """A message whole; None if it is not kept (any more)."""
 
     def follow(self, token: str) -> None:
         """Somebody has followed the link with this token."""
