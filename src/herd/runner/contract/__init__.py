@@ -10,6 +10,7 @@ by the program and the command line (as `herd.runner.contract`), which import no
     documents   what lies there: versions, files, accepted values
     schedule    when a job runs: what people write, what AWS is given, when that will be
     due         what is known of a due time: the marker that a scheduled run leaves
+    alarms      the names of the alarms of services
     plan        what the watch knows of an environment: its workloads, deadlines and recipients
     statuses    exit statuses of the runner, and the words for how a run ended
     kinds       the kinds of workloads and the folders they lie in

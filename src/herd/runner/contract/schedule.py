@@ -16,11 +16,13 @@ in autumn runs once; a rate counts elapsed time and does not care.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
+from functools import lru_cache
+from itertools import count, islice
 from zoneinfo import ZoneInfo
 
 WORDS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
@@ -211,26 +213,67 @@ def next_runs(schedule: Schedule, timezone: str, after: datetime, count: int) ->
 
     AWS counts a rate from the moment the schedule was made, which is not known here: a rate is counted from `after`.
     """
-    kind, _, body = schedule.expression.removesuffix(")").partition("(")
-    if kind == "rate":
-        number, unit = body.split()
-        step = timedelta(**{f"{unit.removesuffix('s')}s": int(number)})
-        return [after.astimezone(UTC) + step * (i + 1) for i in range(count)]
-    return list(islice(_cron_runs(body.split(), ZoneInfo(timezone), after), count))
+    return list(islice(runs(schedule, timezone, after), count))
 
 
-def _cron_runs(fields: list[str], zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    minute, hour, day, month, weekday, _year = fields
-    times = [time(h, m) for h in sorted(_aws_values(HOUR, hour)) for m in sorted(_aws_values(MINUTE, minute))]
-    days, months, weekdays = _aws_values(DAY, day), _aws_values(MONTH, month), _aws_values(AWS_WEEKDAY, weekday)
-    first = after.astimezone(zone).date()
+def runs(schedule: Schedule, timezone: str, after: datetime) -> Iterator[datetime]:
+    """All starts after `after`, as `next_runs` has them, one by one."""
+    step = rate_of(schedule.expression)
+    if step is not None:
+        first = after.astimezone(UTC)
+        return (first + step * (i + 1) for i in count())
+    return _cron_runs(schedule.expression.removesuffix(")").partition("(")[2], ZoneInfo(timezone), after)
+
+
+def rate_of(expression: str) -> timedelta | None:
+    """The step of `rate(2 hours)`; None for a cron.
+
+    >>> rate_of("rate(2 hours)")
+    datetime.timedelta(seconds=7200)
+    """
+    kind, _, body = expression.removesuffix(")").partition("(")
+    if kind != "rate":
+        return None
+    number, unit = body.split()
+    return timedelta(**{f"{unit.removesuffix('s')}s": int(number)})
+
+
+@dataclass(frozen=True)
+class _Cron:
+    """What AWS's fields mean. `times`: of a day, in order."""
+
+    times: tuple[time, ...]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+
+
+@lru_cache(maxsize=1024)
+def _cron_of(body: str) -> _Cron:
+    minute, hour, day, month, weekday, _year = body.split()
+    minutes, hours = sorted(_aws_values(MINUTE, minute)), sorted(_aws_values(HOUR, hour))
+    return _Cron(
+        tuple(time(h, m) for h in hours for m in minutes),
+        frozenset(_aws_values(DAY, day)),
+        frozenset(_aws_values(MONTH, month)),
+        frozenset(_aws_values(AWS_WEEKDAY, weekday)),
+    )
+
+
+def _cron_runs(body: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
+    cron = _cron_of(body)
+    local = after.astimezone(zone)
+    first = local.date()
+    # Of two wall times of a day the later one never comes earlier: those before `after`'s own need no look.
+    today_from = bisect_left(cron.times, local.time())
     for offset in range(_HORIZON_DAYS):
         today = first + timedelta(days=offset)
-        if today.month in months and today.day in days and today.isoweekday() % 7 + 1 in weekdays:
+        if today.month in cron.months and today.day in cron.days and today.isoweekday() % 7 + 1 in cron.weekdays:
+            times = cron.times if offset else cron.times[today_from:]
             yield from (run for run in _times_of_day(today, times, zone) if run > after)
 
 
-def _times_of_day(day: date, times: list[time], zone: ZoneInfo) -> Iterator[datetime]:
+def _times_of_day(day: date, times: Sequence[time], zone: ZoneInfo) -> Iterator[datetime]:
     for wall_time in times:
         local = datetime.combine(day, wall_time, zone)
         run = local.astimezone(UTC)

@@ -1,0 +1,107 @@
+"""What is said of runs and due times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from . import failures
+from .call import Call, Who
+from .failures import Failure
+from .known import Execution, RunKey
+from .messages import KINDS, SWINGS, Account, age, counted
+from .troubles import Telling
+
+
+def tell_failure(
+    call: Call,
+    who: Who,
+    failure: Failure,
+    key: RunKey,
+    execution: Execution,
+    what: str,
+    history: Sequence[str],
+) -> None:
+    at = execution.ended or call.now
+    by = {"schedule": "started by its schedule", "pipeline": "started by its pipeline", "manual": "started by hand"}
+    trigger = by.get(failures.trigger_of(execution), "")
+    run = f"Run {key.run_id}{f', {trigger},' if trigger else ''} failed at {call.when(at, who)}"
+    tries = f", after {counted(failure.attempts, 'attempt')}" if failure.attempts else ""
+    tell_run(call, who, failure.kind, what, [f"{run}{tries}.", *history, KINDS[failure.kind].advice], key, failure.task)
+
+
+def tell_run(
+    call: Call,
+    who: Who,
+    kind: str,
+    what: str,
+    paragraphs: Sequence[str],
+    key: RunKey | None,
+    task: str | None = None,
+) -> None:
+    log: tuple[str, ...] = ()
+    meanwhile = ""
+    if not who.is_pipeline:
+        meanwhile = _meanwhile(call, who)
+        if key is not None:
+            log = call.lookup.log(who.name, key, who.log_group, task)
+    commands = (
+        (call.command("status"),) if who.is_pipeline else (call.command("logs", who.name), call.command("status"))
+    )
+    of_jobs = f"Its jobs: {', '.join(who.jobs)}." if who.jobs else ""
+    texts = tuple(text for text in (*paragraphs, of_jobs, meanwhile) if text)
+    call.tell_of(who, kind, Account("", what, texts, log, who.readers, "", commands))
+
+
+def _meanwhile(call: Call, who: Who) -> str:
+    """What readers see, and how old it is."""
+    published = call.lookup.published(who.name)
+    if published is None:
+        return "Nothing has been published yet."
+    old = age(call.now - published.at)
+    return f"Readers see what run {published.run_id} published at {call.when(published.at, who)}, {old} ago."
+
+
+def history_of(call: Call, who: Who, telling: Telling, what: str) -> tuple[str, tuple[str, ...]]:
+    """The first line's rest, and since when and how often."""
+    trouble = telling.trouble
+    assert trouble is not None
+    if telling.why == "swings":
+        return what, (SWINGS,)
+    if trouble.times == 1:
+        return what, ()
+    since = call.when(trouble.since, who)
+    times = counted(trouble.times, "time")
+    if telling.why == "again":
+        return f"{KINDS[trouble.kind].goes_on} since {since}, {times}: {what}", ()
+    return what, (f"It has been in trouble since {since}, {times}.",)
+
+
+def tell_still(call: Call, who: Who, telling: Telling) -> None:
+    """What goes on is told again though nothing new has happened, or what swings after a day of it."""
+    trouble, swings = telling.trouble, telling.swings
+    if telling.why == "steady":
+        account = Account("", "has been well for a day", ("It had been going back and forth before that.",))
+        call.tell_of(who, "failed", replace(account, commands=(call.command("status"),)))
+        return
+    if telling.why == "still-swings" and swings is not None:
+        now = f"now in trouble: {trouble.what}" if trouble else "now well"
+        what = f"goes back and forth: {counted(swings.falls, 'failure')} and {counted(swings.rises, 'recovery')} since "
+        what += f"{call.when(swings.told, who)}; {now}"
+        tell_run(call, who, trouble.kind if trouble else "failed", what, [], None)
+        return
+    assert trouble is not None
+    what, _ = history_of(call, who, telling, trouble.what)
+    if trouble.times == 1:
+        what = f"{KINDS[trouble.kind].goes_on} since {call.when(trouble.since, who)}: {trouble.what}"
+    last = f"The last time was at {call.when(trouble.last, who)}." if trouble.last > trouble.since else ""
+    tell_run(call, who, trouble.kind, what, [last, KINDS[trouble.kind].advice], None)
+
+
+def tell_better(call: Call, who: Who, telling: Telling, how: str) -> None:
+    trouble = telling.trouble
+    assert trouble is not None
+    times = f" {counted(trouble.times, 'time')}" if trouble.times > 1 else ""
+    before = f"Before that{times}, since {call.when(trouble.since, who)}: {trouble.what}."
+    account = Account("", "has recovered", (how, before), (), who.readers, "", (call.command("status"),))
+    call.tell_of(who, trouble.kind, account)
