@@ -25,7 +25,9 @@ from localcloud.gateway.aws_api import AwsApi
 from localcloud.gateway.distributions import Distributions
 from localcloud.gateway.errors import too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
+from localcloud.gateway.inbox import InboxPage
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
+from localcloud.gateway.mail_links import MailLinks
 from localcloud.gateway.pages import Pages
 from localcloud.gateway.website import Websites
 from localcloud.request import Response
@@ -76,6 +78,7 @@ class Gateway:
         self._keyring = keyring
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
+        self._inbox, self._mail_links = InboxPage(server.account), MailLinks(server)
         self._websites = Websites(server, self._pages)
         self._distributions = Distributions(self._pages, distributions)
         self._table = RoutingTable(server.lock, backends, zones)
@@ -164,6 +167,12 @@ class Gateway:
             case hosts.Distribution(domain):
                 message = _message(request)
                 return _reply(await self._in_worker(lambda: self._distributions.answer(message, domain)), request)
+            case hosts.Inbox():
+                message = _message(request)
+                return _reply(await self._in_worker(lambda: self._inbox.answer(message)), request)
+            case hosts.MailLink(service, region):
+                message = _message(request)
+                return _reply(await self._in_worker(lambda: self._mail_links.answer(message, service, region)), request)
             case hosts.Website(name, region):
                 message = _message(request)
                 return _reply(await self._in_worker(lambda: self._websites.answer(message, name, region)), request)

@@ -14,6 +14,8 @@ _WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
 _DISTRIBUTION = re.compile(r"[a-z0-9]+\.cloudfront\.localhost")
 _DECLARED = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
+_MAIL = re.compile(r"(sns|email)\.([a-z]{2}-[a-z-]+-\d)\.localhost")
+INBOX = "inbox.localhost"
 _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 
 
@@ -58,6 +60,19 @@ class Registry:
 
 
 @dataclass(frozen=True)
+class Inbox:
+    """The page that shows the account's mail."""
+
+
+@dataclass(frozen=True)
+class MailLink:
+    """Where the links in mail of SNS (`sns`) and SES (`email`) lead."""
+
+    service: str
+    region: str
+
+
+@dataclass(frozen=True)
 class Declared:
     """A name that may have been given to a load balancer by a record in Route 53. Names below `.localhost` are this
     machine's by themselves, so nobody else can lead a browser here by one.
@@ -66,7 +81,7 @@ class Declared:
     name: str
 
 
-Site = Api | Bucket | Website | LoadBalancer | Distribution | Registry | Declared
+Site = Api | Bucket | Website | LoadBalancer | Distribution | Registry | Inbox | MailLink | Declared
 
 
 def site_of(host: str, port: int) -> Site | None:
@@ -86,4 +101,8 @@ def site_of(host: str, port: int) -> Site | None:
         return Distribution(f"{name}:{port}")
     if _REGISTRY.fullmatch(name):
         return Registry()
+    if name == INBOX:
+        return Inbox()
+    if match := _MAIL.fullmatch(name):
+        return MailLink(match[1], match[2])
     return Declared(name) if _DECLARED.fullmatch(name) else None
