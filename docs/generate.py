@@ -55,7 +55,8 @@ def pages() -> dict[Path, str]:
 
 def settings_page() -> str:
     common = list(settings_of(WorkloadSpec))
-    batch = [setting for setting in settings_of(JobSpec) if setting not in common]
+    batch = [setting for setting in settings_of(BatchSpec) if setting not in common]
+    job = [setting for setting in settings_of(JobSpec) if setting not in (*common, *batch)]
     api = [setting for setting in settings_of(ApiSpec) if setting not in common]
     return "\n".join(
         [
@@ -77,6 +78,10 @@ def settings_page() -> str:
             "## Jobs and reports",
             "",
             *table(BatchSpec, batch),
+            "",
+            "## Jobs",
+            "",
+            *table(JobSpec, job),
             "",
             "## APIs",
             "",

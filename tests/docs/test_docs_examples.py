@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from herd.bootstrap import settings as bootstrap_settings
+from herd.infra.offer import Offer
 from herd.infra.settings import load as settings
 from herd.infra.spec.load import load_specs
 from herd.policy import exceptions
@@ -37,6 +38,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("page", WITH_EXAMPLES, ids=name_of)
 def test_examples_are_accepted_as_they_stand(page: Path, project: Path) -> None:
     """Written one after the other, as a reader would."""
+    offer = Offer()
     for block in blocks(page):
         match block.language:
             case "toml":
@@ -44,13 +46,13 @@ def test_examples_are_accepted_as_they_stand(page: Path, project: Path) -> None:
                 exceptions.read(project, BY_ID)
                 if (block.file or "").endswith("workload.toml"):
                     with_script(project / Path(block.file or "").parent)
-                load_specs(project, "dev")
-                load_specs(project, "prod")
+                load_specs(project, "dev", offer)
+                load_specs(project, "prod", offer)
             case "python":
                 write(block, project)
                 compile(block.text, name_of(page), "exec")
             case "yaml":
-                accept_stack(block)
+                offer = accept_stack(block) or offer
 
 
 def write(block: Block, project: Path) -> None:
@@ -62,20 +64,23 @@ def write(block: Block, project: Path) -> None:
 
 def with_script(folder: Path) -> None:
     """A page may show settings without code: then whatever they start is there."""
-    command = tomllib.loads((folder / "workload.toml").read_text()).get("command", ["python", "main.py"])
-    script = folder / (command[1] if isinstance(command, list) else "main.py")
-    if not script.exists():
-        script.write_text("")
+    settings = tomllib.loads((folder / "workload.toml").read_text())
+    for command in (settings.get("command", ["python", "main.py"]), settings.get("publish", [])):
+        script = folder / (command[1] if isinstance(command, list) and command else "main.py")
+        if not script.exists():
+            script.write_text("")
 
 
-def accept_stack(block: Block) -> None:
+def accept_stack(block: Block) -> Offer | None:
+    """What it offers to workloads; None for the settings of something else than a stack."""
     given: dict[str, Any] = yaml.safe_load(block.text)["config"]
     if block.file == "bootstrap/Pulumi.main.yaml":
         bootstrap_settings.parse("herd-bootstrap", as_told(given))
-        return
+        return None
     assert block.file and block.file.startswith("Pulumi.")
     account = {"aws:region": "eu-west-1", "aws:allowedAccountIds": ["123456789012"], "herd:account": "123456789012"}
-    settings.parse("herd", block.file.split(".")[1], as_told({**account, **given}))
+    parsed = settings.parse("herd", block.file.split(".")[1], as_told({**account, **given}))
+    return Offer(parsed.pools, parsed.connections, parsed.datasets)
 
 
 def as_told(given: dict[str, Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from .command import Command, describe_exit
 from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
 from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
+from .contract.variables import connection_url
 from .errors import RunFailed, say
 from .limit import Limit
 from .published import DataBucket, Published, published_for
@@ -67,8 +69,8 @@ class Run(Protocol):
     def reject(self, files: Mapping[str, Path]) -> list[str]:
         """A check failed: keep what was written; lines that say where."""
 
-    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
-        """Every check passed."""
+    def publish(self, files: Mapping[str, Path], swap: Callable[[], None], settle: Settle) -> None:
+        """Every check passed. `swap` is the workload's own part of it."""
 
 
 class TrialRun:
@@ -95,8 +97,10 @@ class TrialRun:
     def reject(self, files: Mapping[str, Path]) -> list[str]:
         return []
 
-    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
-        """A trial leaves its outputs where they are."""
+    def publish(self, files: Mapping[str, Path], swap: Callable[[], None], settle: Settle) -> None:
+        """A trial leaves its outputs, and what it staged, where they are."""
+        if self.task.publish:
+            say(f"every check has passed: a run would now publish with {shlex.join(self.task.publish)}")
 
 
 class DeployedRun:
@@ -145,7 +149,7 @@ class DeployedRun:
         address = publishing.reject(self.storage, self.task, files)
         return [f"the outputs are kept at {address}; what was published before stays"]
 
-    def publish(self, files: Mapping[str, Path], settle: Settle) -> None:
+    def publish(self, files: Mapping[str, Path], swap: Callable[[], None], settle: Settle) -> None:
         from . import publishing
 
         task, storage, progress = self.task, self.storage, self.progress
@@ -154,7 +158,11 @@ class DeployedRun:
         progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
         if task.item is not None:
             return
+        # Between the uploads, which nobody reads yet, and the switch: what may fail has been done.
+        swap()
         if not progress.files:
+            settle()
+            publishing.remember(task, storage, progress)
             say("the run wrote no files to outputs/: there is nothing to publish")
             return
         publishing.publish(task, storage, progress, files, settle)
@@ -223,7 +231,7 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
             raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
         if status != 0:
             raise RunFailed(describe_exit(status, task.memory_gb), status)
-        _finish(attempt, workspace, _starter(attempt, command, variables), settle)
+        _finish(attempt, workspace, command, variables, settle)
         return ""
     finally:
         workspace.close()
@@ -244,17 +252,20 @@ def _starter(attempt: Run, command: Command, variables: Mapping[str, str]) -> ch
     return start
 
 
-def _finish(attempt: Run, workspace: Workspace, start: checks.Start, settle: Settle) -> None:
+def _finish(attempt: Run, workspace: Workspace, command: Command, variables: Mapping[str, str], settle: Settle) -> None:
     """Judge the outputs and publish them, or keep them aside. Raises RunFailed (65) when a check failed."""
     from .checks.evaluation import evaluate
 
     task, progress = attempt.task, attempt.progress
+    start = _starter(attempt, command, variables)
     files = collect(workspace.outputs)
     if task.is_page:
         from . import pages
 
         pages.entry(list(files))
-    progress.checks = evaluate(task.checks, _subject(attempt, workspace, start))
+    progress.checks = evaluate(task.checks, _subject(attempt, workspace, start, variables))
+    if command.stopped:
+        raise RunFailed("the run was stopped while its outputs were being checked", STOPPED)
     failed = [result for result in progress.checks if result.rejects]
     for result in progress.checks:
         outcome = "passed" if result.passed else "FAILED" if result.rejects else "WARNS"
@@ -264,13 +275,25 @@ def _finish(attempt: Run, workspace: Workspace, start: checks.Start, settle: Set
         # Ending with the checks: the log's last lines are what people see first.
         lines = [*attempt.reject(files), "nothing is published, because a check failed:"]
         raise RunFailed("\n".join([*lines, *(result.message for result in failed)]), CHECK_FAILED)
-    attempt.publish(files, settle)
+    attempt.publish(files, lambda: _swap(attempt, workspace, start), settle)
 
 
-def _subject(attempt: Run, workspace: Workspace, start: checks.Start) -> checks.Subject:
+def _swap(attempt: Run, workspace: Workspace, start: checks.Start) -> None:
+    """The workload's own part of publishing. Raises RunFailed if it fails: then nothing is published."""
+    task = attempt.task
+    if not task.publish:
+        return
+    say(f"every check has passed: running publish, {shlex.join(task.publish)}")
+    if status := start(task.publish, None, workspace.root):
+        words = describe_exit(status, task.memory_gb).replace("the command", "publish", 1)
+        raise RunFailed(f"{words}: nothing is published", status)
+
+
+def _subject(attempt: Run, workspace: Workspace, start: checks.Start, variables: Mapping[str, str]) -> checks.Subject:
     """What the checks see: the run's folder, and as far as they ask for it what earlier runs have left."""
     task, published = attempt.task, attempt.published
-    subject = checks.Subject(workspace.root, task.item, memory_gb=task.memory_gb, start=start)
+    urls = {one.name: variables[connection_url(one.name)] for one in task.connections}
+    subject = checks.Subject(workspace.root, task.item, memory_gb=task.memory_gb, start=start, connections=urls)
     measured = [check for check in task.checks if isinstance(check, Measured)]
     if any(check.has_baseline for check in measured):
         subject = replace(subject, baseline=published.baseline(task.workload))

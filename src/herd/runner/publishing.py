@@ -105,9 +105,7 @@ def publish(
         inputs=progress.inputs,
         previous=superseded,
     )
-    accepted = accepted_values(task.run_id, progress.checks)
-    if accepted.values:
-        storage.put(bucket, baseline_key(workload), accepted.to_json(), only_if_absent=True)
+    _accept(task, storage, progress)
     if task.is_page and task.reports_bucket is not None:
         pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
     # What the workload itself streamed has no mark: its manifest entries have no sum.
@@ -115,15 +113,33 @@ def publish(
     before_switch()
     storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
     # After the switch: a run that nobody can read is none of those to compare with.
-    if any(isinstance(check, Measured) and check.trend is not None for check in task.checks):
-        history = history_of(storage, bucket, workload).after(task.run_id, values_of(progress.checks))
-        storage.put(bucket, history_key(workload), history.to_json())
+    _add_to_history(task, storage, progress)
     # The version before the last is marked again, in case that the last run was killed right here.
     before_last = old.previous if old is not None else None
     for run_id in {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}:
         _mark(storage, bucket, version_prefix(workload, run_id))
         if task.is_page and task.reports_bucket is not None:
             _mark(storage, task.reports_bucket, report_version_prefix(workload, run_id))
+
+
+def remember(task: DeployedTask, storage: Storage, progress: Progress) -> None:
+    """Of a run without files, which has published elsewhere: what the next ones are compared with."""
+    _accept(task, storage, progress)
+    _add_to_history(task, storage, progress)
+
+
+def _accept(task: DeployedTask, storage: Storage, progress: Progress) -> None:
+    """The first run that passes its checks gives the baseline."""
+    accepted = accepted_values(task.run_id, progress.checks)
+    if accepted.values:
+        storage.put(task.data_bucket, baseline_key(task.workload), accepted.to_json(), only_if_absent=True)
+
+
+def _add_to_history(task: DeployedTask, storage: Storage, progress: Progress) -> None:
+    if any(isinstance(check, Measured) and check.trend is not None for check in task.checks):
+        history = history_of(storage, task.data_bucket, task.workload)
+        later = history.after(task.run_id, values_of(progress.checks))
+        storage.put(task.data_bucket, history_key(task.workload), later.to_json())
 
 
 def _mark(storage: Storage, bucket: str, prefix: str) -> None:

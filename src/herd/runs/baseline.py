@@ -26,7 +26,7 @@ class Value:
     def __str__(self) -> str:
         where = f"{self.item}: " if self.item else ""
         before = "nothing was accepted before" if self.accepted is None else f"was {self.accepted:g}"
-        asked = f"{self.file}: {self.value}" if self.file else " ".join(self.value.split())
+        asked = " ".join((f"{self.file}: {self.value}" if self.file else self.value).split())
         return f"{where}{asked} = {self.observed:g} ({before})"
 
 

@@ -26,6 +26,7 @@ WRITTEN = {
     "unique": 'file = "data.csv"\nunique = ["id"]',
     "newest": 'file = "data.csv"\nnewest = "day"\nmax_age_hours = 36',
     "query": 'query = "SELECT count(*) FROM \'data.csv\' WHERE x > 1"\nmax = 0\notherwise = "warn"',
+    "connection": 'connection = "warehouse"\nquery = "SELECT count(*) FROM staged"\nmin = 1\nmax_drop = 10',
     "command": 'command = ["python", "check.py"]',
     "command as a line": 'command = "python check.py && test -s outputs/x"',
 }
@@ -101,6 +102,12 @@ WRONG = {
     "a trend of nothing": ('file = "m.json"\nvalue = "a"\ntrend = 0', "trend = 0 is"),
     "a drop below nothing": ('file = "m.json"\nvalue = "a"\nmax_drop = -1', "max_drop = -1 is out of range"),
     "not a SELECT": ('query = "DROP TABLE x"\nmax = 0', "must be one SELECT"),
+    "a connection without a query": ('connection = "warehouse"\nmin = 1', "[[check]] no. 1: query is missing"),
+    "a connection and a file": (
+        'connection = "w"\nfile = "m.csv"\nrows = true\nmin = 1',
+        "asks for rows and connection: write a",
+    ),
+    "a change in a database": ('connection = "warehouse"\nquery = "DELETE FROM x"\nmax = 0', "must be one SELECT"),
     "another word": ('file = "m"\notherwise = "ignore"', 'otherwise = "ignore" is not allowed; allowed: reject, warn'),
     "no table": ("file = 3", "[[check]] no. 1: file = 3 must be text in quotes"),
 }

@@ -18,7 +18,8 @@ Write = Callable[[Mapping[str, str | bytes | None]], Path]
 JOB = "jobs/churn/workload.toml"
 OFFER = Offer(
     pools={"gpu": Pool("g5.xlarge", max=2, gpu=1), "tiny": Pool("t3.small"), "novel": Pool("x99zz.huge")},
-    connections={name: Connection("postgresql", f"{name}-login", 5432) for name in ("warehouse", "mart")},
+    connections={name: Connection("postgresql", f"{name}-login", 5432) for name in ("warehouse", "mart")}
+    | {"old": Connection("mysql", "old-login", 3306)},
     datasets={"lake": Dataset("s3://lake/raw/"), "ingest": Dataset("s3://lake/ingest/")},
 )
 TYPES = Path(moto.__file__).parent / "ec2/resources/instance_types.json.gz"
@@ -66,6 +67,35 @@ def test_what_is_offered_can_be_taken(settings: str, write_project: Write) -> No
         (
             'connects = ["warehose"]',
             ["connects: \"warehose\" is not a connection in the stack's settings; did you mean 'warehouse'?"],
+        ),
+        (
+            '[[check]]\nconnection = "warehouse"\nquery = "SELECT 1"\nmin = 1',
+            ['[[check]] no. 1: connection = "warehouse" is not in connects; write: connects = ["warehouse"]'],
+        ),
+        (
+            'connects = ["warehouse"]\n[[check]]\nconnection = "warehose"\nquery = "SELECT 1"\nmin = 1',
+            [
+                "[[check]] no. 1: connection = \"warehose\" is not in connects; did you mean 'warehouse'?; "
+                'write: connects = ["warehouse", "warehose"]'
+            ],
+        ),
+        (
+            'connects = ["old"]\n[[check]]\nconnection = "old"\nquery = "SELECT 1"\nmin = 1',
+            [
+                '[[check]] no. 1: a check cannot ask a connection with driver = "mysql"; allowed: postgresql, '
+                "redshift; a check with `command` can run a program that asks it"
+            ],
+        ),
+        (
+            'fan_out = ["a", "b"]\npublish = ["python", "main.pi"]',
+            [
+                "publish and fan_out exclude each other: items end one by one, so none of them can publish for all; "
+                "let a job that comes `after` this one check and publish what its items have staged"
+            ],
+        ),
+        (
+            'publish = ["python", "mian.py"]',
+            ["publish: \"mian.py\" is not a file of jobs/churn; did you mean 'main.py'?"],
         ),
         ('reads = ["laker"]', ["reads: \"laker\" is not a job, report or dataset; did you mean 'lake'?"]),
         (

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from herd.policy import model
 from herd.runner.contract import keys, kinds, names, statuses, variables
-from herd.runner.contract.checks import ColumnsCheck, FileCheck, NullsCheck, QueryCheck, ValueCheck
+from herd.runner.contract.checks import ColumnsCheck, ConnectionCheck, FileCheck, NullsCheck, QueryCheck, ValueCheck
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
 SOURCES = Path(__file__).parents[3] / "src"
@@ -183,6 +183,7 @@ CHECKS = st.one_of(
     st.builds(FileCheck, file=TEXT, min_bytes=st.none() | st.integers(), otherwise=OTHERWISE),
     st.builds(ColumnsCheck, file=TEXT, columns=st.lists(TEXT).map(tuple), otherwise=OTHERWISE),
     st.builds(NullsCheck, file=TEXT, nulls=TEXT, max=LIMIT, trend=LIMIT),
+    st.builds(ConnectionCheck, connection=TEXT, query=TEXT, max_drop=LIMIT),
     st.builds(QueryCheck, query=TEXT, max_rise=LIMIT, otherwise=OTHERWISE),
 )
 SETTINGS = st.builds(
@@ -198,6 +199,7 @@ SETTINGS = st.builds(
     connections=st.lists(st.builds(Connection, NAME, TEXT, TEXT, st.integers(1, 65535)), max_size=2).map(tuple),
     params=st.dictionaries(TEXT, PARAM, max_size=3),
     checks=st.lists(CHECKS, max_size=2).map(tuple),
+    publish=st.lists(TEXT, max_size=3).map(tuple),
     fan_out=st.lists(NAME, max_size=3).map(tuple),
     retries=st.integers(0, 10),
     timeout_seconds=NUMBER,

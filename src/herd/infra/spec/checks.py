@@ -36,6 +36,8 @@ class Check(Strict):
     @classmethod
     def _asks_one_thing(cls, table: Any) -> Any:
         asked = [kind for kind in KINDS if kind in table and kind != "file"] if isinstance(table, dict) else []
+        if "connection" in asked:  # whose question is a query too
+            asked = [kind for kind in asked if kind != "query"]
         if len(asked) > 1:
             raise ValueError(f"asks for {' and '.join(asked)}: write a [[check]] for each")
         return table
@@ -154,6 +156,20 @@ class QueryCheck(Measured):
     )
 
 
+class ConnectionCheck(Measured):
+    """The one number that a SELECT answers in a database."""
+
+    kind = "connection"
+    connection: Annotated[str, AfterValidator(values.workload_name)] = Field(
+        description="one of the workload's `connects`: a database that speaks PostgreSQL's protocol",
+        examples=['"warehouse"'],
+    )
+    query: Annotated[str, AfterValidator(values.query)] = Field(
+        description="one SELECT, in a read-only transaction; it may take five minutes",
+        examples=['"SELECT count(*) FROM staging.sales WHERE amount < 0"'],
+    )
+
+
 class CommandCheck(Check):
     """A program of one's own, which passes by exit status 0."""
 
@@ -167,7 +183,7 @@ class CommandCheck(Check):
 
 _KINDS: tuple[type[Check], ...] = (
     ValueCheck, FileCheck, ChangedCheck, RowsCheck, ColumnsCheck, NullsCheck, UniqueCheck, NewestCheck, QueryCheck,
-    CommandCheck,
+    ConnectionCheck, CommandCheck,
 )  # fmt: skip
 
 
@@ -196,6 +212,7 @@ AnyCheck = Annotated[
     | Annotated[UniqueCheck, Tag(_tag("unique"))]
     | Annotated[NewestCheck, Tag(_tag("newest"))]
     | Annotated[QueryCheck, Tag(_tag("query"))]
+    | Annotated[ConnectionCheck, Tag(_tag("connection"))]
     | Annotated[CommandCheck, Tag(_tag("command"))],
     Discriminator(_tag_of),
 ]

@@ -178,6 +178,17 @@ class JobSpec(BatchSpec):
 
     kind: Literal["job"] = "job"
 
+    publish: Annotated[
+        tuple[Annotated[str, AfterValidator(values.argument)], ...],
+        Field(strict=False, max_length=200),
+        BeforeValidator(values.as_command, json_schema_input_type=str | list[str]),
+    ] = Field(
+        default=(),
+        description="run when every check has passed: makes current what `command` has staged elsewhere, in a "
+        "database say; if it fails, so does the run, and nothing is published",
+        examples=['["python", "swap.py"]'],
+    )
+
 
 class ReportSpec(BatchSpec):
     """Rendered from code and published as a page."""

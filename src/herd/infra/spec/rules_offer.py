@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from herd.infra import capacity
 from herd.infra.messages import did_you_mean, show
 from herd.infra.offer import Offer
-from herd.infra.spec.models import AnySpec, WorkloadSpec
+from herd.infra.spec.checks import ConnectionCheck
+from herd.infra.spec.models import AnySpec, BatchSpec, WorkloadSpec
 from herd.infra.spec.rules_workload import Finding
+from herd.runner.contract.checks import CONNECTION_DRIVERS, dialect
 
 MOST_CONNECTIONS = 4
 """A network interface has five security groups: that of all tasks, and one a connection.
@@ -41,6 +43,14 @@ def _connections(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
         if name not in offer.connections:
             hint = did_you_mean(name, offer.connections) or "; it has none"
             yield ("connects",), f"connects: {show(name)} is not a connection in the stack's settings{hint}"
+    for number, check in enumerate(spec.checks if isinstance(spec, BatchSpec) else (), 1):
+        connection = offer.connections.get(check.connection) if isinstance(check, ConnectionCheck) else None
+        if connection and dialect(connection.driver) not in CONNECTION_DRIVERS:
+            yield (
+                ("check", "connects"),
+                f"[[check]] no. {number}: a check cannot ask a connection with driver = {show(connection.driver)}; "
+                f"allowed: {', '.join(CONNECTION_DRIVERS)}; a check with `command` can run a program that asks it",
+            )
     if len(spec.connects) > MOST_CONNECTIONS:
         yield ("connects",), f"connects has {len(spec.connects)} entries; allowed: up to {MOST_CONNECTIONS}"
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 from herd.infra import capacity
 from herd.infra.capacity import placement
 from herd.infra.messages import did_you_mean, show
-from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, ServiceSpec, WorkloadSpec
+from herd.infra.spec.checks import ConnectionCheck
+from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, JobSpec, ServiceSpec, WorkloadSpec
 from herd.infra.states import limits
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -43,7 +44,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
     for name in sorted(spec.env.keys() & spec.secrets.keys()):
         yield ("secrets", "env"), f"[secrets] {name} stands in [env] too; a variable has one value: remove one of them"
     yield from _folders(root, spec)
-    yield from _script(root, spec)
+    yield from _script(root, spec, "command", spec.command)
     match spec:
         case ServiceSpec():
             if spec.replicas.min > spec.replicas.max:
@@ -51,6 +52,14 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
                 yield ("replicas",), f"replicas.min = {low} is above replicas.max = {high}"
         case BatchSpec():
             yield from _batch(spec)
+    if isinstance(spec, JobSpec):
+        yield from _script(root, spec, "publish", spec.publish)
+        if spec.publish and spec.fan_out:
+            yield (
+                ("publish", "fan_out"),
+                "publish and fan_out exclude each other: items end one by one, so none of them can publish for all; "
+                "let a job that comes `after` this one check and publish what its items have staged",
+            )
 
 
 def _memory(spec: WorkloadSpec) -> Iterator[Finding]:
@@ -87,16 +96,16 @@ def _folders(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
             yield ("uses",), f"uses: {show(name)} is not a folder of lib/{hint}"
 
 
-def _script(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
+def _script(root: Path, spec: WorkloadSpec, setting: str, command: tuple[str, ...]) -> Iterator[Finding]:
     """`["python", "trian.py"]` would be found out minutes later, in the cloud."""
-    if len(spec.command) < 2 or spec.command[0] not in ("python", "python3", "Rscript"):
+    if len(command) < 2 or command[0] not in ("python", "python3", "Rscript"):
         return
-    script = PurePosixPath(spec.command[1])
-    if script.suffix in (".py", ".R", ".r") and not script.is_absolute() and spec.command[1].isprintable():
+    script = PurePosixPath(command[1])
+    if script.suffix in (".py", ".R", ".r") and not script.is_absolute() and command[1].isprintable():
         folder = root / spec.folder
         if ".." in script.parts or not (folder / script).is_file():
             hint = did_you_mean(script.name, (path.name for path in folder.glob(f"*{script.suffix}")))
-            yield ("command",), f"command: {show(spec.command[1])} is not a file of {spec.folder.as_posix()}{hint}"
+            yield (setting,), f"{setting}: {show(command[1])} is not a file of {spec.folder.as_posix()}{hint}"
 
 
 def _events(spec: BatchSpec) -> Iterator[Finding]:
@@ -126,3 +135,10 @@ def _batch(spec: BatchSpec) -> Iterator[Finding]:
     for number, check in enumerate(spec.checks, 1):
         for problem in check.problems():
             yield ("check",), f"[[check]] no. {number}: {problem}"
+        if isinstance(check, ConnectionCheck) and check.connection not in spec.connects:
+            hint = did_you_mean(check.connection, spec.connects)
+            yield (
+                ("check", "connects"),
+                f"[[check]] no. {number}: connection = {show(check.connection)} is not in connects{hint}; write: "
+                f"connects = [{', '.join(show(name) for name in (*spec.connects, check.connection))}]",
+            )

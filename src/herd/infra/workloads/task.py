@@ -2,12 +2,14 @@
 
 from herd.infra.offer import Offering
 from herd.infra.spec.load import BatchSpec, ServiceSpec, WorkloadSpec
+from herd.infra.spec.models import JobSpec
 from herd.runner.contract import checks
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
 
 def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bucket: str | None) -> TaskSettings:
     """What the runner needs to know of `spec`; who starts it fills in what depends on where it runs."""
+    job = spec if isinstance(spec, JobSpec) else None
     batch = spec if isinstance(spec, BatchSpec) else None
     service = spec if isinstance(spec, ServiceSpec) else None
     return TaskSettings(
@@ -25,6 +27,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         connections=tuple(_connection(name, offer) for name in spec.connects),
         params=dict(spec.params),
         checks=tuple(checks.KINDS[check.kind](**check.model_dump()) for check in batch.checks) if batch else (),
+        publish=job.publish if job else (),
         fan_out=batch.fan_out if batch else (),
         retries=batch.retries if batch else 0,
         timeout_seconds=batch.timeout_minutes * 60 if batch else None,

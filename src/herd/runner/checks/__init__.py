@@ -49,6 +49,7 @@ class Subject:
     """What is judged: a run's folder, with what earlier runs have left to compare with.
 
     `published`: the files of the last version below this item, path -> SHA-256; None before the first.
+    `connections`: the addresses of databases, passwords included.
     """
 
     root: Path
@@ -57,6 +58,7 @@ class Subject:
     history: History = field(default_factory=History)
     published: Mapping[str, str | None] | None = None
     memory_gb: float | None = None
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)
     start: Start | None = None
 
     @property

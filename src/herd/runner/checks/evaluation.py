@@ -15,6 +15,7 @@ from ..contract.checks import (
     Check,
     ColumnsCheck,
     CommandCheck,
+    ConnectionCheck,
     FileCheck,
     Measured,
     NewestCheck,
@@ -36,9 +37,17 @@ _LONGEST_LABEL = 80
 
 
 def evaluate(checks: Sequence[Check], subject: Subject) -> list[Result]:
-    """Hold each check against what the run wrote. Never raises for what a workload may have written."""
+    """Hold each check against what the run wrote. Never raises for what a workload may have written.
+
+    Raises RunFailed if a database cannot be asked.
+    """
     tables = _ask_tables([check for check in checks if check.reads_tables], subject)
-    return [_evaluate(check, subject, next(tables) if check.reads_tables else None) for check in checks]
+    numbers = _ask_databases([check for check in checks if isinstance(check, ConnectionCheck)], subject)
+
+    def answer(check: Check) -> float | Unanswered | None:
+        return next(tables) if check.reads_tables else next(numbers) if isinstance(check, ConnectionCheck) else None
+
+    return [_evaluate(check, subject, answer(check)) for check in checks]
 
 
 def _ask_tables(checks: Sequence[Check], subject: Subject) -> Iterator[float | Unanswered]:
@@ -48,6 +57,14 @@ def _ask_tables(checks: Sequence[Check], subject: Subject) -> Iterator[float | U
     from .tables import ask
 
     return iter(ask(checks, subject.root, subject.memory_gb, subject.start))
+
+
+def _ask_databases(checks: Sequence[ConnectionCheck], subject: Subject) -> Iterator[float | Unanswered]:
+    if not checks:
+        return iter(())
+    from .database import ask
+
+    return iter(ask(checks, subject.connections))
 
 
 def _evaluate(check: Check, subject: Subject, answer: float | Unanswered | None) -> Result:
@@ -121,6 +138,8 @@ def _label(check: Check) -> str:
     match check:
         case QueryCheck(query=text):
             return f"query {_short(text)}"
+        case ConnectionCheck(connection=name, query=text):
+            return f"{name}: query {_short(text)}"
         case CommandCheck():
             return f"command {_short(check.key[1])}"
         case NullsCheck(nulls=column):
@@ -156,4 +175,4 @@ _ANSWERS: Mapping[type[Check], Callable[[Any, Subject], float]] = {
     ChangedCheck: lambda check, subject: files.has_changed(subject.outputs, check.file, subject.published),
     CommandCheck: _command,
 }
-"""Where the number of a check comes from, if no table is read."""
+"""Where the number of a check comes from, if neither a table nor a database is asked."""

@@ -120,7 +120,7 @@ class Tables:
         rows = result.fetchmany(2)
         if len(rows) != 1:
             raise Problem(f"must answer one number; it answers {'no row' if not rows else 'more than one row'}")
-        return _number(rows[0][0])
+        return number(rows[0][0])
 
     def _confined(self, query: str) -> str:
         """The query with its files as absolute paths: DuckDB allows none that is relative. Raises `Problem`."""
@@ -215,14 +215,22 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             todo += node
 
 
-def _number(value: object) -> float:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+def number(value: object) -> float:
+    """A value of a database as a finite number. Whole ones stay whole. Raises `Problem`."""
+    if isinstance(value, Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else _nearest(value)
+    elif isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Problem(f"is not a number but {'NULL' if value is None else repr(value)[:40]}")
     if not math.isfinite(value):
         raise Problem(f"is not a finite number but {value}")
     return value
+
+
+def _nearest(value: Decimal) -> float:
+    """A fraction as floating point: next to nothing is not nothing."""
+    return float(value) or math.copysign(math.ulp(0.0), value)
 
 
 def _literally(path: str) -> str:

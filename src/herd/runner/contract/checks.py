@@ -186,6 +186,31 @@ class QueryCheck(Measured):
         return "", self.query
 
 
+CONNECTION_DRIVERS: Mapping[str, int] = {"postgresql": 5432, "redshift": 5439}
+"""The databases that a check can ask, and their ports: those that speak PostgreSQL's protocol."""
+
+
+def dialect(driver: str) -> str:
+    """The database of a driver as connections name it.
+
+    >>> dialect("postgresql+psycopg")
+    'postgresql'
+    """
+    return driver.partition("+")[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionCheck(Measured):
+    """The one number that a SELECT answers in the database of a connection."""
+
+    connection: str
+    query: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return f"connection {self.connection}", self.query
+
+
 @dataclass(frozen=True, kw_only=True)
 class CommandCheck(Check):
     """A program of the workload's own, run beside its outputs/; exit status 0 passes."""
@@ -205,6 +230,7 @@ KINDS: Mapping[str, type[Check]] = {
     "nulls": NullsCheck,
     "unique": UniqueCheck,
     "newest": NewestCheck,
+    "connection": ConnectionCheck,
     "query": QueryCheck,
     "command": CommandCheck,
     "file": FileCheck,

@@ -47,6 +47,7 @@ class TaskSettings:
 
     `data_bucket` is None where nothing is read or published; `reports_bucket` and `reports_url` are set for a report
     that is published. `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
+    `publish` is what makes current what the command has staged outside of outputs/, once the checks have passed.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
     """
@@ -62,6 +63,7 @@ class TaskSettings:
     connections: tuple[Connection, ...] = ()
     params: Mapping[str, Param]
     checks: tuple[Check, ...] = ()
+    publish: tuple[str, ...] = ()
     fan_out: tuple[str, ...] = ()
     retries: int = 0
     timeout_seconds: float | None = None
@@ -93,6 +95,8 @@ class TaskSettings:
         value["connections"] = [asdict(connection) for connection in self.connections]
         value["params"] = dict(self.params)
         value["checks"] = [to_entry(check) for check in self.checks]
+        if not self.publish:  # a later field: so what earlier releases have written stays the same text
+            del value["publish"]
         return json.dumps(value, separators=(",", ":"))
 
     @classmethod
@@ -213,6 +217,7 @@ _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "reads": _reads,
     "connections": _entries(Connection),
     "checks": _checks,
+    "publish": _texts,
     "fan_out": lambda value, name: tuple(check_segment(item) for item in _texts(value, name)),
     "retries": _whole,
     "timeout_seconds": _positive,
