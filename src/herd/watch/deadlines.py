@@ -56,7 +56,7 @@ def look(call: Call, one: Scheduled, look_again: bool) -> None:
 
 def _judge_all(call: Call, who: Who, one: Scheduled, memory: DueMemory, markers: Sequence[Marker]) -> DueMemory:
     """The memory with what could be judged; unchanged as long as something has yet to be looked up."""
-    by_time = dict(zip(due_times.times_of(markers), markers, strict=False))
+    by_time = due_times.by_time(markers)
     times = due_times.overdue(memory, one, call.now, markers)
     if any(time not in by_time for time in times):
         schedules = call.lookup.schedules()
@@ -118,11 +118,14 @@ def _tell_outcomes(
             late.append(outcome)
         elif outcome.is_ in ("done", "failed"):
             if late:
-                _tell_late(call, who, one, late, outcome.is_ == "done", by_time)
+                _tell_late(call, who, one, late, outcome.is_ == "done")
                 late = []
             _settle(call, who, outcome)
     if late:
-        _tell_late(call, who, one, late, False, by_time, due_times.is_latest(one, late[-1].time, call.now))
+        newer = [marker for time, marker in by_time.items() if time > late[-1].time]
+        is_over = any(marker.completed for marker in newer)
+        is_latest = not newer and due_times.is_latest(one, late[-1].time, call.now)
+        _tell_late(call, who, one, late, is_over, is_latest)
 
 
 def _settle(call: Call, who: Who, outcome: Outcome) -> None:
@@ -148,28 +151,27 @@ def _tell_late(
     who: Who,
     one: Scheduled,
     late: Sequence[Outcome],
-    over: bool,
-    by_time: Mapping[datetime, Marker],
+    is_over: bool,
     is_latest: bool = False,
 ) -> None:
-    """`over`: a later due time came about. `is_latest`: no other has come since."""
+    """`is_over`: a later due time came about. `is_latest`: no other has come since."""
     first, last = late[0], late[-1]
     text, detail = _late_words(call, who, one, last)
     if len(late) > 1:
-        nothing = f"{len(late)} starts since {call.when(first.time, who)} came to nothing"
-        text = f"late: {nothing}; {text.removeprefix('late: ')}"
-    paragraphs = [detail]
+        detail = f"The last of them: {text.removeprefix('late: ')}. {detail}"
+        text = f"late: {len(late)} starts since {call.when(first.time, who)} came to nothing"
+    sentences = [detail]
     if last.is_ == "not-started":
-        paragraphs += [_of_the_schedule(call, one), _make_up(call, who, one, last.time, over, is_latest)]
-    if over:
-        paragraphs.append("A later start has come about since: nothing is left to be done.")
-        tell_run(call, who, last.is_, f"{text} (it has run since)", paragraphs, None)
+        sentences += [_of_the_schedule(call, one), _make_up(call, who, one, last.time, is_over, is_latest)]
+    if is_over:
+        sentences.append("A later start has come about since: nothing is left to be done.")
+        tell_run(call, who, last.is_, f"{text} (it has run since)", sentences, None)
         return
-    telling = call.worse(one.topic, last.is_, text, at=call.now, times=len(late), due=last.time)
+    telling = call.worse(one.topic, last.is_, text, at=last.time, since=first.time, times=len(late), due=last.time)
     if telling is not None:
         what, history = history_of(call, who, telling, text)
         key = RunKey(who.machine, last.marker.run_id) if last.marker else None
-        tell_run(call, who, last.is_, what, [*paragraphs, *history], key)
+        tell_run(call, who, last.is_, what, [*sentences, *(history if len(late) == 1 else ())], key)
 
 
 def _late_words(call: Call, who: Who, one: Scheduled, last: Outcome) -> tuple[str, str]:
@@ -200,12 +202,13 @@ def _of_the_schedule(call: Call, one: Scheduled) -> str:
     return ""
 
 
-def _make_up(call: Call, who: Who, one: Scheduled, time: datetime, over: bool, is_latest: bool) -> str:
+def _make_up(call: Call, who: Who, one: Scheduled, time: datetime, is_over: bool, is_latest: bool) -> str:
     """Starts what is to be made up for; what was done, in words."""
-    if over:
+    if is_over:
         return ""
     if one.due.catch_up != "latest":
-        return f"It is not made up for by itself; `{call.command('run', who.name)}` starts it."
+        more = ("--with-dependants",) if who.is_pipeline else ()
+        return f"It is not made up for by itself; `{call.command('run', who.name, *more)}` starts it."
     if not is_latest:
         return "It is not made up for: a later start is due already."
     run_id = f"{time.strftime(RUN_NAME)}-catch-up-{one.name}"[:80]

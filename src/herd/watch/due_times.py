@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -106,7 +107,7 @@ def overdue(memory: DueMemory, one: Scheduled, now: datetime, marks: Iterable[Ma
     if step is None:
         times = _cron_times(one.due.expression, one.due.timezone, memory.settled)
     else:
-        times = _rate_times(step, memory, sorted(times_of(marks)), until)
+        times = _rate_times(step, memory, sorted(by_time(marks)), until)
     past = takewhile(lambda time: time <= until, times)
     return list(deque((time for time in past if time > memory.settled), maxlen=MOST_JUDGED))
 
@@ -123,17 +124,17 @@ def settled(memory: DueMemory, judged: Iterable[datetime], marks: Iterable[Marke
     return replace(
         memory,
         settled=max([memory.settled, *judged]),
-        anchor=max((time for time in times_of(marks) if time > memory.since), default=memory.anchor),
+        anchor=max((time for time in by_time(marks) if time > memory.since), default=memory.anchor),
     )
 
 
-def times_of(marks: Iterable[Marker]) -> Iterator[datetime]:
-    """The due times of markers; what is none is passed over."""
+def by_time(marks: Iterable[Marker]) -> dict[datetime, Marker]:
+    """The markers by their due times; one without any is passed over."""
+    timed: dict[datetime, Marker] = {}
     for mark in marks:
-        try:
-            yield due_time(mark.scheduled_time)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            timed[due_time(mark.scheduled_time)] = mark
+    return timed
 
 
 def _until(one: Scheduled, now: datetime) -> datetime:

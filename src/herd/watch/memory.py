@@ -44,8 +44,8 @@ class DueMemory:
 class Trouble:
     """What is wrong and goes on. `what` is the first line of its last message, `news` how often it happened since.
 
-    `run_started`: of the last failed run. `due`: the last due time that was missed. `told` is None while it is kept
-    back because the topic goes back and forth.
+    `run_id`, `run_started`: of the last run that failed. `due`: the last due time that was missed. `told` is None while
+    it is kept back because the topic goes back and forth.
     """
 
     kind: str
@@ -55,6 +55,7 @@ class Trouble:
     times: int = 1
     news: int = 0
     told: datetime | None = None
+    run_id: str | None = None
     run_started: datetime | None = None
     due: datetime | None = None
 

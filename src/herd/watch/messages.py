@@ -51,13 +51,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not-started": Kind("late", "is late", lasts=True),
     "not-done": Kind("late", "is late", lasts=True),
     "skipped": Kind("late", "is late", lasts=True),
-    "schedule-off": Kind("late", "is switched off", lasts=True),
-    "schedule-gone": Kind("late", "has no schedule", lasts=True),
+    "schedule-off": Kind("late", "is switched off"),
+    "schedule-gone": Kind("late", "has no schedule"),
     "deployment-failed": Kind("failures", "is not deployed"),
     "rolling-back": Kind("failures", "is not deployed"),
     "copies": Kind("failures", "lacks healthy copies", lasts=True),
     "errors": Kind("failures", "answers with errors", lasts=True),
-    "warning": Kind("warnings", "warns", 'It was published all the same: the check says otherwise = "warn".'),
+    "warning": Kind("warnings", "warns"),
     "review": Kind("warnings", ""),
     "subscription-gone": Kind("failures", "gets no mail", lasts=True),
     "watch": Kind("failures", ""),
@@ -79,11 +79,11 @@ class Message:
 
 @dataclass(frozen=True)
 class Account:
-    """What there is to say of one thing. `paragraphs`: of sentences. `log`: last lines, the oldest first."""
+    """What there is to say of one thing. `sentences`: each on a line. `log`: last lines, the oldest first."""
 
     name: str
     what: str
-    paragraphs: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     owner: str = ""
@@ -95,7 +95,7 @@ def first_line(plan: Plan, account: Account) -> str:
 
 
 def body(plan: Plan, account: Account) -> str:
-    parts = [first_line(plan, account), *account.paragraphs]
+    parts = [first_line(plan, account), "\n".join(filter(None, account.sentences))]
     if account.log:
         lines = (clean(line)[:LONGEST_LOG_LINE] for line in account.log)
         parts.append("\n".join(("The last lines of its log:", *(f"    {line}" for line in lines))))
@@ -117,6 +117,8 @@ def digest(plan: Plan, lines: Iterable[str], left_out: int, more: str) -> tuple[
     count = len(told) + left_out
     head = f"[{plan.project} {plan.environment}] {counted(count, 'message')} within ten minutes"
     rest = f"\n… and {left_out} more." if left_out else ""
+    if count == 1 and told:
+        head = told[0]
     text = f"{head}\n\n" + "\n".join(f"- {line}" for line in told) + rest + f"\n\nMore:\n    {more}\n"
     return subject(head), shortened(text)
 
@@ -179,3 +181,4 @@ SWINGS: Final = (
     "This is the third time within a day that it got into trouble. From now on there is one message a day, until it "
     "has been well, or in trouble, for a whole day."
 )
+STILL_SWINGS: Final = "There is one message a day of it, until it has been well, or in trouble, for a whole day."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from . import failures
 from .call import Call, Who
 from .failures import Failure
 from .known import Execution, RunKey
-from .messages import KINDS, SWINGS, Account, age, counted
+from .memory import Trouble
+from .messages import KINDS, STILL_SWINGS, SWINGS, Account, age, counted
 from .troubles import Telling
 
 
@@ -35,7 +35,7 @@ def tell_run(
     who: Who,
     kind: str,
     what: str,
-    paragraphs: Sequence[str],
+    sentences: Sequence[str],
     key: RunKey | None,
     task: str | None = None,
 ) -> None:
@@ -45,11 +45,10 @@ def tell_run(
         meanwhile = _meanwhile(call, who)
         if key is not None:
             log = call.lookup.log(who.name, key, who.log_group, task)
-    commands = (
-        (call.command("status"),) if who.is_pipeline else (call.command("logs", who.name), call.command("status"))
-    )
+    status = call.command("status")
+    commands = (call.command("logs", who.name), status) if key is not None and not who.is_pipeline else (status,)
     of_jobs = f"Its jobs: {', '.join(who.jobs)}." if who.jobs else ""
-    texts = tuple(text for text in (*paragraphs, of_jobs, meanwhile) if text)
+    texts = tuple(text for text in (*sentences, of_jobs, meanwhile) if text)
     call.tell_of(who, kind, Account("", what, texts, log, who.readers, "", commands))
 
 
@@ -68,40 +67,45 @@ def history_of(call: Call, who: Who, telling: Telling, what: str) -> tuple[str, 
     assert trouble is not None
     if telling.why == "swings":
         return what, (SWINGS,)
-    if trouble.times == 1:
-        return what, ()
-    since = call.when(trouble.since, who)
-    times = counted(trouble.times, "time")
     if telling.why == "again":
-        return f"{KINDS[trouble.kind].goes_on} since {since}, {times}: {what}", ()
-    return what, (f"It has been in trouble since {since}, {times}.",)
+        return goes_on(call, who, trouble, what), ()
+    if trouble.since == trouble.last:
+        return what, ()
+    return what, (f"It has been {'late' if trouble.due else 'failing'} since {call.when(trouble.since, who)}.",)
+
+
+def goes_on(call: Call, who: Who, trouble: Trouble, what: str) -> str:
+    """`fails since Tue 2 Feb 2027 06:12 UTC, 5 times: check …`."""
+    often = f", {counted(trouble.times, 'time')}" if trouble.times > 1 else ""
+    since = call.when(trouble.since, who)
+    return f"{KINDS[trouble.kind].goes_on} since {since}{often}: {what.removeprefix('late: ')}"
 
 
 def tell_still(call: Call, who: Who, telling: Telling) -> None:
     """What goes on is told again though nothing new has happened, or what swings after a day of it."""
     trouble, swings = telling.trouble, telling.swings
     if telling.why == "steady":
-        account = Account("", "has been well for a day", ("It had been going back and forth before that.",))
-        call.tell_of(who, "failed", replace(account, commands=(call.command("status"),)))
-        return
-    if telling.why == "still-swings" and swings is not None:
-        now = f"now in trouble: {trouble.what}" if trouble else "now well"
+        _tell_well(call, who, "failed", "has been well for a day", ("It had been going back and forth before that.",))
+    elif telling.why == "still-swings" and swings is not None:
+        now = f"now {trouble.what}" if trouble else "now well"
         what = f"goes back and forth: {counted(swings.falls, 'failure')} and {counted(swings.rises, 'recovery')} since "
         what += f"{call.when(swings.told, who)}; {now}"
-        tell_run(call, who, trouble.kind if trouble else "failed", what, [], None)
-        return
-    assert trouble is not None
-    what, _ = history_of(call, who, telling, trouble.what)
-    if trouble.times == 1:
-        what = f"{KINDS[trouble.kind].goes_on} since {call.when(trouble.since, who)}: {trouble.what}"
-    last = f"The last time was at {call.when(trouble.last, who)}." if trouble.last > trouble.since else ""
-    tell_run(call, who, trouble.kind, what, [last, KINDS[trouble.kind].advice], None)
+        tell_run(call, who, trouble.kind if trouble else "failed", what, [STILL_SWINGS], None)
+    elif trouble is not None:
+        last = f"The last time was at {call.when(trouble.last, who)}." if trouble.last > trouble.since else ""
+        sentences = [last, KINDS[trouble.kind].advice]
+        key = RunKey(who.machine, trouble.run_id) if trouble.run_id else None
+        tell_run(call, who, trouble.kind, goes_on(call, who, trouble, trouble.what), sentences, key)
 
 
 def tell_better(call: Call, who: Who, telling: Telling, how: str) -> None:
     trouble = telling.trouble
     assert trouble is not None
-    times = f" {counted(trouble.times, 'time')}" if trouble.times > 1 else ""
-    before = f"Before that{times}, since {call.when(trouble.since, who)}: {trouble.what}."
-    account = Account("", "has recovered", (how, before), (), who.readers, "", (call.command("status"),))
-    call.tell_of(who, trouble.kind, account)
+    after = f", {counted(trouble.times, 'time')}" if trouble.times > 1 else ""
+    before = f"Before that, since {call.when(trouble.since, who)}{after}: {trouble.what.rstrip('.')}."
+    what = f"has recovered, after {age(call.now - trouble.since)}"
+    _tell_well(call, who, trouble.kind, what, (how, before))
+
+
+def _tell_well(call: Call, who: Who, kind: str, what: str, sentences: tuple[str, ...]) -> None:
+    call.tell_of(who, kind, Account("", what, sentences, (), who.readers, "", (call.command("status"),)))

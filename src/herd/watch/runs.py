@@ -12,7 +12,7 @@ from . import failures
 from .call import Call, Who
 from .events import RunEnded
 from .known import Execution, RunKey
-from .messages import KINDS, Account
+from .messages import Account
 from .run_messages import history_of, tell_better, tell_failure
 from .troubles import LATE
 
@@ -60,7 +60,13 @@ def failed(call: Call, who: Who, key: RunKey, execution: Execution) -> None:
         tell_failure(call, who, failure, key, execution, f"{failure.text} (it has succeeded since)", (since,))
         return
     telling = call.worse(
-        who.topic, failure.kind, failure.text, at=at, run_started=execution.started, due=moment_of(due)
+        who.topic,
+        failure.kind,
+        failure.text,
+        at=at,
+        run_id=key.run_id,
+        run_started=execution.started,
+        due=moment_of(due),
     )
     if telling is not None:
         what, history = history_of(call, who, telling, failure.text)
@@ -99,9 +105,8 @@ def _look_for_warnings(call: Call, who: Who, key: RunKey) -> None:
     telling = call.worse(topic, "warning", what, at=call.now)
     if telling is not None:
         what, history = history_of(call, who, telling, what)
-        account = Account(
-            "", what, (*history, KINDS["warning"].advice), (), who.readers, "", (call.command("checks", who.name),)
-        )
+        run = f'Run {key.run_id} was published all the same: the check says otherwise = "warn".'
+        account = Account("", what, (run, *history), (), who.readers, "", (call.command("checks", who.name),))
         call.tell_of(who, "warning", account)
 
 

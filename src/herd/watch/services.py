@@ -80,7 +80,7 @@ def _before(telling: Telling) -> str:
     trouble = telling.trouble
     assert trouble is not None
     often = f" ({counted(trouble.times, 'time')})" if trouble.times > 1 else ""
-    return f"Before that{often}: {trouble.what}."
+    return f"Before that{often}: {trouble.what.rstrip('.')}."
 
 
 def tell_still(call: Call, who: Who, telling: Telling) -> None:
@@ -97,6 +97,6 @@ def tell_still(call: Call, who: Who, telling: Telling) -> None:
         _tell(call, who, trouble.kind, f"{since}: {trouble.what}")
 
 
-def _tell(call: Call, who: Who, kind: str, what: str, *paragraphs: str) -> None:
+def _tell(call: Call, who: Who, kind: str, what: str, *sentences: str) -> None:
     commands = (call.command("status"), call.command("logs", who.name))
-    call.tell_of(who, kind, Account("", what, paragraphs, (), who.readers, "", commands))
+    call.tell_of(who, kind, Account("", what, sentences, (), who.readers, "", commands))

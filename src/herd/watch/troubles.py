@@ -40,15 +40,20 @@ def worse(
     what: str,
     *,
     at: datetime,
+    since: datetime | None = None,
     times: int = 1,
+    run_id: str | None = None,
     run_started: datetime | None = None,
     due: datetime | None = None,
 ) -> tuple[Topic, Telling | None]:
-    """It happened (again) at `at`. `kind` is that of the message; a failure tells more than that something is late."""
+    """It happened (again) at `at`, for the first of so many times at `since`.
+
+    `kind` is that of the message; a failure tells more than that something is late.
+    """
     old = topic.trouble
     if old is None:
         falls = (*(fall for fall in topic.falls if now - fall < DAY), now)[-MOST_FALLS:]
-        new = Trouble(kind, what, at, at, times, 0, now, run_started, due)
+        new = Trouble(kind, what, since or at, at, times, 0, now, run_id, run_started, due)
         if topic.swings is not None:
             swings = replace(topic.swings, falls=topic.swings.falls + times)
             return replace(topic, trouble=replace(new, told=None), falls=falls, swings=swings), None
@@ -62,6 +67,7 @@ def worse(
         last=max(old.last, at),
         times=old.times + times,
         news=old.news + 1,
+        run_id=run_id,
         run_started=run_started or old.run_started,
         due=due or old.due,
     )

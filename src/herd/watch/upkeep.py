@@ -14,13 +14,13 @@ from .due_times import Scheduled
 from .known import ScheduleSeen
 from .memory import Memory, Review
 from .messages import KINDS, Account, counted
-from .troubles import Telling
+from .troubles import DAY, Telling
 
 SLOW_LOOK: Final = timedelta(hours=1)
 CONFIRMED_AFTER: Final = timedelta(minutes=25)
 """A schedule that is not as it was made is looked at again before it is told: a deployment may be under way."""
 REVIEW_DAYS: Final = 30
-NEARLY_A_WEEK: Final = timedelta(days=6, hours=23)
+REVIEW_PAUSE: Final = timedelta(days=7)
 
 
 def is_due(memory: Memory, call: Call) -> bool:
@@ -43,7 +43,13 @@ def schedules(call: Call, all_scheduled: Sequence[Scheduled], seen: Mapping[str,
         if entry is not None and entry.enabled:
             telling = call.better(key)
             if telling is not None:
-                _tell(call, who, "schedule-off", "its schedule is on again", f"Schedule {one.due.schedule}.")
+                _tell(
+                    call,
+                    who,
+                    "schedule-off",
+                    "its schedule is on again",
+                    f"{one.due.schedule} starts it again ({one.due.text}).",
+                )
             continue
         since = call.memory.suspects.get(one.due.schedule, call.now)
         suspects[one.due.schedule] = since
@@ -121,7 +127,7 @@ def tell_subscription(call: Call, address: str, what: str) -> None:
         "Anybody who is sent one of its mails can unsubscribe it with the link below the text. `herd up` subscribes it "
         "again, and the address then has to confirm."
     )
-    account = Account("notifications", what, (hint,), commands=(call.command("doctor"),))
+    account = Account("notifications", what, (hint,), commands=(call.command("doctor", "--aws"),))
     call.tell("subscription-gone", account, tuple(others))
 
 
@@ -140,7 +146,7 @@ def reviews(call: Call) -> dict[str, Review]:
         if left > timedelta(days=REVIEW_DAYS):
             continue
         passed = left <= timedelta(0)
-        again = last is None or (last.told <= end if passed else call.now - last.told >= NEARLY_A_WEEK)
+        again = last is None or (last.told <= end if passed else call.now - last.told >= REVIEW_PAUSE)
         if not again:
             assert last is not None
             told[workload.name] = last
@@ -151,7 +157,7 @@ def reviews(call: Call) -> dict[str, Review]:
             what = f"its review date {workload.review_by} has passed"
             effect = "Its schedule has ended: it does not run any more." if workload.machine else "It goes on running."
         else:
-            what = f"is to be reviewed by {workload.review_by}, in {counted(max(1, left.days), 'day')}"
+            what = f"is to be reviewed by {workload.review_by}, in {counted(-(-left // DAY), 'day')}"
             effect = "After that day its schedule ends." if workload.machine else "After that day it counts as expired."
         how = "Look whether it is still needed and right; then set review_by in its workload.toml to a later day."
         _tell(call, who, "review", what, effect, how)
@@ -166,5 +172,5 @@ def tell_still(call: Call, who: Who, telling: Telling) -> None:
         _tell(call, who, trouble.kind, f"{since}: {trouble.what}")
 
 
-def _tell(call: Call, who: Who, kind: str, what: str, *paragraphs: str) -> None:
-    call.tell_of(who, kind, Account("", what, paragraphs, (), who.readers, "", (call.command("status"),)))
+def _tell(call: Call, who: Who, kind: str, what: str, *sentences: str) -> None:
+    call.tell_of(who, kind, Account("", what, sentences, (), who.readers, "", (call.command("status"),)))

@@ -23,5 +23,5 @@ def test_a_day_on_which_nothing_starts_then_fails_then_recovers() -> None:
     assert [(f"{when:%H:%M}", message.to, message.subject) for when, message in world.sent] == [
         ("07:15", (ANA, OPS, BOSS), "[herd prod] load: late: has not started, due at Mon 1 Feb 2027 06:00 UTC"),
         ("09:05", (ANA, OPS, BOSS), "[herd prod] load: failed: exit code 1"),
-        ("09:10", (ANA, OPS, BOSS), "[herd prod] load: has recovered"),
+        ("09:10", (ANA, OPS, BOSS), "[herd prod] load: has recovered, after 3 hours"),
     ]

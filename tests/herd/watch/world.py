@@ -1,13 +1,13 @@
 """A world for the watch: what AWS would answer, and a shell that asks for no more than `questions` names.
 
-The clock is virtual. The memory and the plan pass through their JSON at each call, as they do in the function.
+The clock is virtual. The memory passes through its JSON whenever a call has changed it, as it does in the function.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from herd.watch.call import Start
 from herd.watch.decision import Decision
 from herd.watch.events import Event, Tick
 from herd.watch.known import Execution, Known, Published, RunKey, ScheduleSeen
+from herd.watch.memory import Memory
 from herd.watch.messages import Message
 from herd.watch.questions import ROUNDS, Questions
 
@@ -34,6 +35,7 @@ class World:
     plan: Plan
     now: datetime
     stored: str | None = None
+    """The memory as it is kept; set it to change what the next call finds."""
     markers: dict[str, dict[str, Marker]] = field(default_factory=dict)
     executions: dict[RunKey, Execution] = field(default_factory=dict)
     records: dict[RunKey, Mapping[str, Any]] = field(default_factory=dict)
@@ -44,6 +46,7 @@ class World:
     sent: list[tuple[datetime, Message]] = field(default_factory=list)
     started: list[Start] = field(default_factory=list)
     asked: int = 0
+    _last: tuple[str | None, Memory] | None = None
 
     def __post_init__(self) -> None:
         whats = [*self.plan.workloads, *self.plan.pipelines]
@@ -56,8 +59,7 @@ class World:
         """One call of the function, at `now` or the world's time."""
         now = now or self.now
         event = event or Tick()
-        plan = Plan.from_json(self.plan.to_json())
-        kept = memory.read(self.stored)
+        plan, kept = self.plan, self._read()
         known = Known()
         for _ in range(ROUNDS):
             wanted = decision.questions(plan, kept, now, event, known)
@@ -67,11 +69,28 @@ class World:
         else:
             raise AssertionError(f"still asks after {ROUNDS} rounds: {wanted}")
         decided = decision.decide(plan, kept, now, event, known)
-        self.stored = decided.memory.to_json()
-        assert memory.read(self.stored) == decided.memory
+        self._keep(kept, decided.memory)
         self.sent += [(now, message) for message in decided.messages]
         self.started += decided.starts
         return decided
+
+    def _read(self) -> Memory:
+        if self._last is None or self.stored is not self._last[0]:
+            self._last = (self.stored, memory.read(self.stored))
+        return self._last[1]
+
+    def _keep(self, before: Memory, after: Memory) -> None:
+        if replace(before, at=after.at) != after:
+            self.stored = after.to_json()
+            assert memory.read(self.stored) == after
+        self._last = (self.stored, after)
+
+    def until(self, text: str, step: timedelta = timedelta(minutes=5)) -> None:
+        """Calls every five minutes up to a time, which is then now."""
+        while self.now + step <= at(text):
+            self.now += step
+            self.call()
+        self.now = at(text)
 
     def answers(self, wanted: Questions) -> Known:
         self.asked += 1
