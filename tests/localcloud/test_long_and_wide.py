@@ -15,12 +15,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from localcloud import backends
 from localcloud.agent import tasks as agent_tasks
 from localcloud.agent.agent import Agent
 from localcloud.agent.slots import Capacity
 from localcloud.engines import Container, Exit
-from localcloud.patches import cloudwatch
+from localcloud.metrics.series import KEPT_SECONDS
 from localcloud.server import Server
 from tests.localcloud import long_run
 from tests.localcloud.conftest import AnyImage, Cloud, CommandEngine, PlainEnvironment
@@ -98,26 +97,17 @@ def test_of_very_many_stopped_tasks_the_first_are_forgotten(cloud: Any, monkeypa
     assert cloud.ecs.list_tasks(cluster="c", desiredStatus="STOPPED")["taskArns"] == arns[-4:]
 
 
-def test_old_metrics_are_forgotten(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_metrics_are_forgotten(server: Server) -> None:
     metrics = server.client("cloudwatch")
     now = datetime.now(UTC)
-
-    def put(value: float, moment: datetime) -> None:
-        point = {"MetricName": "m", "Value": value, "Timestamp": moment}
-        metrics.put_metric_data(Namespace="n", MetricData=[point])
-
-    def kept() -> list[float]:
-        (backend,) = [backend for _, backend in backends.regions("cloudwatch", server.account) if backend.metric_data]
-        return [point.value for point in backend.metric_data]
-
-    put(1, now - cloudwatch.KEPT_FOR - timedelta(minutes=1))
-    put(2, now - cloudwatch.KEPT_FOR + timedelta(hours=1))
-    put(3, now)
-    assert kept() == [2, 3]
-    monkeypatch.setattr(cloudwatch, "MOST_POINTS", 10)
-    for number in range(4, 20):
-        put(number, now)
-    assert kept()[-1] == 19 and 10 <= len(kept()) <= 11
+    ages = {
+        "old": timedelta(seconds=KEPT_SECONDS + 60),
+        "kept": timedelta(seconds=KEPT_SECONDS - 3600),
+        "new": timedelta(),
+    }
+    for name, age in ages.items():
+        metrics.put_metric_data(Namespace="n", MetricData=[{"MetricName": name, "Value": 1, "Timestamp": now - age}])
+    assert sorted(metric["MetricName"] for metric in metrics.list_metrics()["Metrics"]) == ["kept", "new"]
 
 
 # --- wide ------------------------------------------------------------------------------------------------------------

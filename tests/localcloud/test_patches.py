@@ -32,6 +32,8 @@ ADDED = {
     "ApplicationAutoScalingResponse.tag_resource",
     "ApplicationAutoScalingResponse.untag_resource",
     "ApplicationAutoscalingBackend.resource_tags",
+    "CloudWatchResponse.describe_alarm_history",
+    "CloudWatchResponse.put_composite_alarm",
     "FakeDeleteMarker.dispose",
     "FakeRule.transforms",
     "IamResponse.add_client_id_to_open_id_connect_provider",

@@ -8,12 +8,11 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from moto.core.utils import utcnow
-
-from localcloud import backends
+from localcloud.agent.alarms import Alarms
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Images, Planner
 from localcloud.agent.delivery import Delivery, OnBehalf
@@ -24,6 +23,7 @@ from localcloud.agent.functions.invocations import Invocations
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.memory import Memory, NoMemory
+from localcloud.agent.meters import Meters
 from localcloud.agent.scheduled_rules import ScheduledRules
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
@@ -31,6 +31,7 @@ from localcloud.agent.slots import Capacity
 from localcloud.agent.tasks import Tasks
 from localcloud.agent.worker import Worker
 from localcloud.engines import CannotStart, Engine
+from localcloud.metrics.series import Series
 from localcloud.patches import hooks
 from localcloud.server import Server
 
@@ -73,7 +74,9 @@ class Agent:
         memory, clock = memory or NoMemory(), clock or SystemClock()
         capacity = capacity or Capacity.of_this_machine()
         self._server = server
-        self._bus = EventBus(server.account)
+        self._clock = clock
+        self._bus = EventBus(server.account, clock)
+        self.meters = Meters(server, clock)
         self._worker = Worker("agent")
         self._shipper = LogShipper(server, self._worker)
         self._delivery = Delivery(server)
@@ -83,10 +86,11 @@ class Agent:
         self.services = Services(server, self.tasks, self._bus, memory, self._worker)
         self.schedules = Schedules(server, self._delivery, clock, self._worker)
         self.rules = ScheduledRules(server, self.event_matched, clock, self._worker)
+        self.alarms = Alarms(server, self._bus, self._delivery, clock, self._worker)
         functions = functions or FunctionParts()
         self.functions = Invocations(
             server, functions.programs or _NoPrograms(), functions.credentials or task_environment, self._shipper,
-            self._delivery, clock, self._worker, functions.folder,
+            self.meters, self._delivery, clock, self._worker, functions.folder,
         )  # fmt: skip
         hooks.connect_listener(server.account, self)
 
@@ -100,6 +104,7 @@ class Agent:
         hooks.disconnect_listener(self._server.account)
         self.schedules.stop()
         self.rules.stop()
+        self.alarms.stop()
         self.functions.stop()
         self.services.stop()
         self.tasks.stop_all(timeout)
@@ -113,7 +118,15 @@ class Agent:
         self.rules.tick()
         self.functions.tick()
         self.services.reconcile()
+        self.alarms.tick()
         self._shipper.flush()
+
+    def settle(self) -> None:
+        """Wait until what has happened so far is delivered: events to their targets, alarms to whom they tell. Not
+        with the server's lock held.
+        """
+        self.alarms.settle()
+        self._deliverers.submit(lambda: None).result()
 
     # --- hooks.Listener: called with the server's lock held ---
 
@@ -131,6 +144,15 @@ class Agent:
 
     def schedules_changed(self) -> None:
         self.schedules.changed()
+
+    def measured(self, region: str, series: Series) -> None:
+        self.alarms.measured(region, series)
+
+    def alarm_changed(self, region: str, name: str, what: str) -> None:
+        self.alarms.changed(region, name, what)
+
+    def now(self) -> datetime:
+        return self._clock.now()
 
     def rules_changed(self) -> None:
         self.rules.changed()
@@ -163,8 +185,4 @@ class Agent:
             log.warning("an event of %s is lost, its queue takes nothing: %s", acting.source_arn, error)
 
     def _count(self, rule: Any, metric: str) -> None:
-        """Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html"""
-        point = {"MetricName": metric, "Value": 1, "Unit": "Count", "Timestamp": utcnow(),
-                 "Dimensions": [{"Name": "RuleName", "Value": rule.name}]}  # fmt: skip
-        with self._server.lock:
-            backends.cloudwatch(self._server.account, rule.region_name).put_metric_data("AWS/Events", [point])
+        self.meters.count(rule.region_name, "AWS/Events", metric, {"RuleName": rule.name})

@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow
 
 from localcloud import backends
+from localcloud.agent.clock import Clock, SystemClock
 
 log = logging.getLogger(__name__)
+
+ECS = "aws.ecs"
 
 
 class EventBus:
     """Puts events on the account's default buses. Hold the server's lock."""
 
-    def __init__(self, account: str):
+    def __init__(self, account: str, clock: Clock | None = None):
         self._account = account
+        self._clock = clock or SystemClock()
 
     def task_changed(self, task: Any) -> None:
         """The task's status, or its desired status, is another one now."""
         if self._anybody_listens(task.region_name):
-            self._put(task.region_name, "ECS Task State Change", [task.task_arn], task_detail(task))
+            self.put(task.region_name, ECS, "ECS Task State Change", [task.task_arn], task_detail(task))
 
     def deployment_changed(self, service: Any, name: str, kind: str, deployment_id: str, reason: str) -> None:
         """`name` is SERVICE_DEPLOYMENT_IN_PROGRESS, _COMPLETED or _FAILED; `kind` is INFO or ERROR."""
@@ -37,7 +42,7 @@ class EventBus:
             "updatedAt": _iso(utcnow()),
             "reason": reason,
         }
-        self._put(service.region_name, "ECS Deployment State Change", [service.arn], detail)
+        self.put(service.region_name, ECS, "ECS Deployment State Change", [service.arn], detail)
 
     def service_acted(self, service: Any, name: str, kind: str) -> None:
         """`name` is SERVICE_STEADY_STATE, SERVICE_TASK_START_IMPAIRED …; `kind` is INFO, WARN or ERROR."""
@@ -47,15 +52,31 @@ class EventBus:
             "clusterArn": service.cluster_arn,
             "createdAt": _iso(utcnow()),
         }
-        self._put(service.region_name, "ECS Service Action", [service.arn], detail)
+        self.put(service.region_name, ECS, "ECS Service Action", [service.arn], detail)
 
     def _anybody_listens(self, region: str) -> bool:
         return any(bus.rules for bus in backends.events(self._account, region).event_buses.values())
 
-    def _put(self, region: str, kind: str, resources: list[str], detail: dict[str, Any]) -> None:
+    def put(
+        self,
+        region: str,
+        source: str,
+        kind: str,
+        resources: list[str],
+        detail: Mapping[str, Any],
+        time: datetime | None = None,
+    ) -> None:
+        """Tell the default bus of a region what happened, now unless it says when."""
         if not self._anybody_listens(region):
             return
-        event = {"Source": "aws.ecs", "DetailType": kind, "Resources": resources, "Detail": json.dumps(detail)}
+        moment = (time or self._clock.now()).timestamp()
+        event = {
+            "Source": source,
+            "DetailType": kind,
+            "Resources": resources,
+            "Detail": json.dumps(detail),
+            "Time": moment,
+        }
         try:
             backends.events(self._account, region).put_events([event])
         except Exception:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from moto.core.utils import utcnow
+
+from localcloud.metrics.series import Series
 from localcloud.registry_logins import Logins
 
 KEPT_PACKAGES = "functions/packages"
@@ -83,6 +87,15 @@ class Listener(Protocol):
     def rules_changed(self) -> None:
         """A rule was made, changed or removed."""
 
+    def measured(self, region: str, series: Series) -> None:
+        """CloudWatch was given a measurement of this metric."""
+
+    def alarm_changed(self, region: str, name: str, what: str) -> None:
+        """An alarm was put ("put"), removed ("deleted"), or its state was set by hand ("set")."""
+
+    def now(self) -> datetime:
+        """The time by which services go."""
+
     def event_matched(self, rule: Any, target: dict[str, Any], payload: str) -> None:
         """An enabled event rule matched: `payload` is to be delivered to this target of it."""
 
@@ -120,3 +133,9 @@ def site(account: str) -> Site | None:
 def listener(account: str) -> Listener | None:
     """Who runs what the account's models declare, or None."""
     return _listeners.get(account)
+
+
+def now(account: str) -> datetime:
+    """The time by which an account's services go."""
+    listens = _listeners.get(account)
+    return utcnow().replace(tzinfo=UTC) if listens is None else listens.now()  # the journal's where it is repeated

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from localcloud.request import Call, models
 from localcloud.rules import (
+    alarms,
     balancing,
     buckets,
     ecs,
@@ -32,6 +33,8 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("autoscaling", "DeleteAutoScalingGroup"): (in_use.scaling_group,),
     ("cloudfront", "DeleteDistribution"): (in_use.distribution,),
     ("cloudfront", "DeleteOriginAccessControl"): (in_use.origin_access_control,),
+    ("cloudwatch", "PutCompositeAlarm"): (alarms.composite_alarm_is_valid,),
+    ("cloudwatch", "PutMetricAlarm"): (alarms.metric_alarm_is_valid,),
     ("ec2", "AuthorizeSecurityGroupEgress"): (groups.rule_words_are_valid,),
     ("ec2", "AuthorizeSecurityGroupIngress"): (groups.rule_words_are_valid,),
     ("ec2", "CreateSecurityGroup"): (groups.words_are_valid,),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from localcloud import backends
 from localcloud.agent.agent import Agent, FunctionParts
 from localcloud.engines.process import ProcessEngine
 from localcloud.iam.guard import Guard
@@ -110,15 +111,12 @@ class Functions:
         self.clock.advance(minutes=minutes)
         self.settle()
 
-    def metric(self, name: str, function: str = "f", namespace: str = "AWS/Lambda") -> list[float]:
-        from localcloud import backends
-
-        points = backends.cloudwatch(self.server.account, REGION).metric_data
-        return [
-            point.value
-            for point in points
-            if point.name == name and point.namespace == namespace and point.dimensions[0].value == function
-        ]
+    def metric(self, name: str, of: str = "f", namespace: str = "AWS/Lambda") -> list[float]:
+        """How often a function or a rule was measured, and the sum; nothing if never."""
+        dimensions = {"RuleName" if namespace == "AWS/Events" else "FunctionName": of}
+        points = backends.cloudwatch(self.server.account, REGION).points
+        values = points.values(namespace, name, dimensions, 0, 2**40)
+        return [values.count, values.total] if values.count else []
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,7 @@ def test_two_retries_after_one_and_two_minutes_then_the_dead_letter_queue(functi
     assert attributes == {"RequestID": request_id, "ErrorCode": "200", "ErrorMessage": "no good"}
     functions.pass_minutes(60)
     assert attempts(functions) == 3
-    assert functions.metric("Invocations") == functions.metric("Errors") == [1.0, 1.0, 1.0]
+    assert functions.metric("Invocations") == functions.metric("Errors") == [3, 3]
     assert list(Path(functions.agent.functions.functions.folder / "events").iterdir()) == []
 
 
@@ -105,7 +105,7 @@ def test_a_role_that_may_not_send_loses_the_dead_letter(functions: Functions) ->
     send(functions, {})
     functions.settle()
     assert functions.messages(url) == []
-    assert functions.metric("DeadLetterErrors") == [1.0]
+    assert functions.metric("DeadLetterErrors") == [1, 1]
 
 
 def test_events_wait_for_the_next_process(functions: Functions, clock: Any) -> None:
@@ -164,7 +164,7 @@ def test_a_rule_invokes_a_function_that_permits_it(functions: Functions, permiss
     put(functions)
     permitted = permission == "this rule"
     assert [event["detail"] for event in got(functions)] == ([{"n": 5}] if permitted else [])
-    assert functions.metric("FailedInvocations", "r", "AWS/Events") == ([] if permitted else [1.0])
+    assert functions.metric("FailedInvocations", "r", "AWS/Events") == ([] if permitted else [1, 1])
 
 
 def test_a_rule_every_minute(functions: Functions) -> None:

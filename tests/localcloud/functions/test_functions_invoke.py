@@ -143,7 +143,7 @@ def test_how_functions_fail(functions: Functions) -> None:
         assert failed["error"] == "Unhandled", name
         assert {key: failed.get(key) for key in expected} == expected, name
         assert functions.invoke({}, name=f"f{place}")["error"] == "Unhandled", f"{name}, a second time"
-    assert functions.metric("Errors", "f0") == [1.0, 1.0]
+    assert functions.metric("Errors", "f0") == [2, 2]
 
 
 def test_a_stack_trace_is_the_functions_own(functions: Functions) -> None:
@@ -210,7 +210,7 @@ def test_reserved_concurrency(functions: Functions) -> None:
     assert error["Error"]["Message"] == "Rate Exceeded."
     assert error["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 429
-    assert functions.metric("Throttles") == [1.0]
+    assert functions.metric("Throttles") == [1, 1]
     functions.api.delete_function_concurrency(FunctionName="f")
     assert functions.invoke(5) == 5
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from botocore.exceptions import ClientError
 
@@ -27,6 +27,7 @@ from localcloud.agent.functions.runtime_api import RuntimeApi
 from localcloud.agent.functions.runtimes import CannotRun
 from localcloud.agent.identity import TaskIdentity
 from localcloud.agent.logs import LogShipper, Stream
+from localcloud.agent.meters import Meters
 from localcloud.agent.worker import Worker
 from localcloud.engines import CannotStart
 from localcloud.iam.errors import CannotAssume, Denied
@@ -86,6 +87,7 @@ class Functions:
         programs: Programs,
         credentials: Credentials,
         shipper: LogShipper,
+        meters: Meters,
         worker: Worker,
         folder: Path | None = None,
     ):
@@ -93,6 +95,7 @@ class Functions:
         self._programs = programs
         self._credentials = credentials
         self._shipper = shipper
+        self._meters = meters
         self._scratch = tempfile.TemporaryDirectory(prefix="functions-") if folder is None else None
         self.folder = folder or Path(self._scratch.name if self._scratch else "")
         self.packages = Packages(self.folder / "code")
@@ -170,9 +173,9 @@ class Functions:
                 self._unreserved += target.reserved is None
             busy = self._busy[name]
         if reason:
-            self._put_metrics(target.function, {"Throttles": (1, "Count")})
+            self._put_metrics(target.function, {"Throttles": 1})
             raise Failed("TooManyRequestsException", "Rate Exceeded.", 429, reason)
-        self._put_metrics(target.function, {"ConcurrentExecutions": (busy, "Count")})
+        self._put_metrics(target.function, {"ConcurrentExecutions": busy})
 
     def _take(self, target: Target) -> Environment:
         with self._lock:
@@ -249,28 +252,19 @@ class Functions:
         self._put_metrics(
             function,
             {
-                "Invocations": (1, "Count"),
-                "Errors": (1 if outcome.error else 0, "Count"),
-                "Duration": (outcome.duration_ms, "Milliseconds"),
+                "Invocations": 1,
+                "Errors": 1 if outcome.error else 0,
+                "Duration": outcome.duration_ms,
             },
         )
 
     def count(self, function: Function, metric: str) -> None:
         """Something happened once more."""
-        self._put_metrics(function, {metric: (1, "Count")})
+        self._put_metrics(function, {metric: 1})
 
-    def _put_metrics(self, function: Function, values: Mapping[str, tuple[float, str]]) -> None:
-        dimensions = [{"Name": "FunctionName", "Value": function.name}]
-        now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
-        data: list[dict[str, Any]] = [
-            {"MetricName": name, "Value": value, "Unit": unit, "Timestamp": now, "Dimensions": dimensions}
-            for name, (value, unit) in values.items()
-        ]
-        try:
-            with self._server.lock:
-                backends.cloudwatch(function.account, function.region).put_metric_data("AWS/Lambda", data)
-        except Exception:
-            log.exception("metrics of the function %s are lost", function.name)
+    def _put_metrics(self, function: Function, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._meters.record(function.region, "AWS/Lambda", name, {"FunctionName": function.name}, value)
 
     # --- environments that nobody needs ---
 

@@ -17,6 +17,7 @@ from localcloud.agent.functions.environment import Programs
 from localcloud.agent.functions.functions import Credentials, Failed, Functions
 from localcloud.agent.functions.queues import Queues
 from localcloud.agent.logs import LogShipper
+from localcloud.agent.meters import Meters
 from localcloud.agent.worker import Worker
 from localcloud.iam.errors import Denied
 from localcloud.server import Server
@@ -40,13 +41,14 @@ class Invocations:
         programs: Programs,
         credentials: Credentials,
         shipper: LogShipper,
+        meters: Meters,
         delivery: Delivery,
         clock: Clock,
         worker: Worker,
         folder: Path | None = None,
     ):
         self._server = server
-        self.functions = Functions(server, programs, credentials, shipper, worker, folder)
+        self.functions = Functions(server, programs, credentials, shipper, meters, worker, folder)
         self.events = Asynchronous(server, self.functions, delivery, clock, worker, self.functions.folder / "events")
         self.queues = Queues(server, self.functions, worker)
 

@@ -1,0 +1,1 @@
+"""CloudWatch: metrics as they are kept and asked for, and alarms."""
