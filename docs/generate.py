@@ -30,6 +30,7 @@ from herd.infra.settings.schema import PROFILES, SETTINGS, Prod
 from herd.infra.spec import models
 from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, Check, Measured
+from herd.infra.spec.deadlines import SPARE_MINUTES
 from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, WorkloadSpec, settings_of
 from herd.runner.contract import names, schedule
 from herd.runner.contract.schedule import parse
@@ -174,6 +175,7 @@ def default_of(setting: str, value: Any, required: bool = False) -> str:
         "command": "by what is there, see below",
         "memory_gb": "the least that goes with `cpu`",
         "schedule": '`"none"`',
+        "deadline_minutes": f"what time limits and retries can take, and {SPARE_MINUTES} minutes",
     }
     if setting in calculated and not required:
         return calculated[setting]
@@ -256,7 +258,8 @@ def stack_default(key: str, one: Declared) -> str:
         return " / ".join(f"`{json.dumps(defaults[key])}`" for defaults in PROFILES.values())
     if one.default is MISSING:
         return "by `driver`" if key == "port" else "must be given"
-    return f"`{json.dumps(one.written)}`" if one.written not in ("", [], {}, None) else "–"
+    empty = one.written in ("", [], {}, None) or isinstance(one.written, dict) and not any(one.written.values())
+    return "–" if empty else f"`{json.dumps(one.written)}`"
 
 
 def stack_schema() -> dict[str, Any]:

@@ -43,7 +43,9 @@ def offer(checkout: Checkout, environment: str) -> Offer:
         except ValueError:
             return {}
 
-    return Offer(of("pools"), of("connections"), of("datasets"))
+    notifications = of("notifications")
+    teams = notifications.owners if notifications != {} else None
+    return Offer(of("pools"), of("connections"), of("datasets"), teams)
 
 
 def settings(checkout: Checkout, environment: str) -> dict[str, Any]:

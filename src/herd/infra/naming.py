@@ -108,6 +108,10 @@ class Naming:
     def schedule(self, workload: str) -> str:
         return fit(f"{self.prefix}-{workload}", SCHEDULE)
 
+    def pipeline_schedule(self, root: str) -> str:
+        """Not that of a job: when a job that had a schedule becomes a root, the new one is made before the old goes."""
+        return self.schedule(f"{root}_pipeline")
+
     def role(self, workload: str, purpose: Literal["task", "execution"]) -> str:
         return fit(f"{self.prefix}-{workload}-{purpose}", ROLE)
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from herd.infra import addresses
 from herd.infra.capacity import MANAGED
-from herd.infra.settings.tables import Connection, Dataset, Pool
+from herd.infra.settings.tables import Connection, Dataset, Notifications, Pool
 
 ZONES_WITHOUT_FARGATE = ("apne1-az3", "cac1-az3", "cnn1-az3", "use1-az3", "usw1-az2")
 """Zones by the ids that are the same in every account: a task that is put there never starts. Source: "Linux containers
@@ -36,6 +37,13 @@ class Offering(Protocol):
     def datasets(self) -> Mapping[str, Dataset]: ...
 
 
+class OfferingWithTeams(Offering, Protocol):
+    """The same, and who is told."""
+
+    @property
+    def notifications(self) -> Notifications: ...
+
+
 @dataclass(frozen=True)
 class Offer:
     """What there is in one environment. `Offer()`: what every environment has."""
@@ -43,10 +51,19 @@ class Offer:
     pools: Mapping[str, Pool] = field(default_factory=dict)
     connections: Mapping[str, Connection] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    teams: Mapping[str, tuple[str, ...]] | None = None
+    """Who can own a workload beside an address, and their addresses; None: not known, so that no owner is refused."""
 
     @classmethod
-    def of(cls, settings: Offering) -> "Offer":
-        return cls(settings.pools, settings.connections, settings.datasets)
+    def of(cls, settings: OfferingWithTeams) -> "Offer":
+        return cls(settings.pools, settings.connections, settings.datasets, settings.notifications.owners)
+
+    def owners(self, owner: str) -> tuple[str, ...]:
+        """The addresses of an owner, each in its mailbox's one form; none where it is neither address nor team."""
+        teams = self.teams or {}
+        if owner in teams:
+            return teams[owner]
+        return (addresses.canonical(owner),) if addresses.is_address(owner) else ()
 
     @property
     def hardware(self) -> tuple[str, ...]:

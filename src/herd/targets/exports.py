@@ -54,11 +54,16 @@ class WorkloadExport(Part):
 
 
 class BatchExport(WorkloadExport):
-    """A job or a report. `machine` is the ARN of its state machine, `pipeline` the name of what it is a part of."""
+    """A job or a report. `machine` is the ARN of its state machine, `pipeline` the name of what it is a part of.
+
+    `deadline_minutes`: of what its own schedule starts, after each due time. `paused`: why its schedule rests.
+    """
 
     machine: str
     schedule: ScheduleExport | None = None
     pipeline: str | None = None
+    deadline_minutes: int | None = None
+    paused: str | None = None
 
     @property
     def starts_by_itself(self) -> bool:
@@ -83,6 +88,8 @@ class PipelineExport(Part):
     machine: str
     levels: tuple[tuple[str, ...], ...]
     schedule: ScheduleExport | None = None
+    deadline_minutes: int | None = None
+    paused: str | None = None
 
     @property
     def members(self) -> tuple[str, ...]:

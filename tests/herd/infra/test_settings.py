@@ -19,7 +19,7 @@ from herd.infra.settings import load as settings
 from herd.infra.settings.keys import config_key, misplaced, own
 from herd.infra.settings.load import SettingsError, parse
 from herd.infra.settings.schema import BY_PROFILE, PROFILES, SETTINGS, Settings
-from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
+from herd.infra.settings.tables import Connection, Dataset, Notifications, Pool, SignIn
 from herd.infra.settings.values import is_arm64
 from herd.runner.contract import names
 
@@ -143,6 +143,18 @@ VALUES: dict[str, tuple[Any, Any]] = {
         {"warehouse": Connection("postgresql+psycopg", "warehouse", 5432, cidr="10.1.0.0/16")},
     ),
     "datasets": ({"weather": {"uri": "s3://acme-open/weather"}}, {"weather": Dataset("s3://acme-open/weather/")}),
+    "notifications": (
+        {
+            "owners": {"Data Science": ["Ada@Example.com", "grace+herd@example.com"], "ops": "ops@example.com"},
+            "addresses": {"platform@example.com": ["failures", "late"], "boss@example.com": "all"},
+            "mail_from": "Reports@example.com",
+        },
+        Notifications(
+            {"Data Science": ("ada@example.com", "grace+herd@example.com"), "ops": ("ops@example.com",)},
+            {"platform@example.com": ("failures", "late"), "boss@example.com": ("all",)},
+            "reports@example.com",
+        ),
+    ),
     "tags": ({"cost-centre": "research"}, {"cost-centre": "research"}),
 }
 """Setting -> as it is written, as it is read."""

@@ -8,6 +8,7 @@ annotation, and here its findings become lines in the words of the file:
     pools.big.instance_type = "large" must be the name of an EC2 instance type, like m7i.large
 """
 
+import re
 from collections.abc import Container, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cached_property
@@ -26,6 +27,9 @@ class IfMissing:
 
     hint: str
 
+
+WEB_ADDRESSES_NOT_SHOWN = "addresses of the web are not shown"
+"""Of a setting: people write the address of a webhook in it, which is a secret, so messages show its server only."""
 
 NOT_SHOWN = "not shown"
 """Of a field of a table: people write secrets where this belongs, so no message shows the value."""
@@ -112,6 +116,9 @@ def read(
 
 def _line(name: str, one: Declared, error: ErrorDetails, secret: bool) -> str:
     location, value = error["loc"], error["input"]
+    if WEB_ADDRESSES_NOT_SHOWN in one.info.metadata:
+        location = tuple(without_path(part) if isinstance(part, str) else part for part in location)
+        value = without_path(value) if isinstance(value, str) else value
     path = [name, *(quoted(str(part))[1:-1] for part in location if isinstance(part, str) and part != "[key]")]
     place, table = ".".join(path), one.table
     if secret and not (table and _is_partly_secret(table)):
@@ -134,6 +141,12 @@ def _line(name: str, one: Declared, error: ErrorDetails, secret: bool) -> str:
     if not location or not isinstance(value, str | int | float) or table and str(location[-1]) in _hidden(table):
         return f"{place} {words}"
     return f"{place} = {show(value)} {words}"
+
+
+def without_path(text: str) -> str:
+    """An address of the web without what may be secret in it: `https://hooks.slack.com/…`."""
+    match = re.match(r"\s*(?P<server>([a-z][a-z0-9+.-]*:)?//[^/?#@\s]*|[^/?#@\s]+)[/?#]", text, re.IGNORECASE)
+    return f"{match['server']}/…" if match else text
 
 
 def _table(hint: Any) -> type[Any] | None:

@@ -12,8 +12,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from herd.infra.settings import values
-from herd.infra.settings.reading import Declared, declared
-from herd.infra.settings.tables import Connections, Datasets, OptionalSignIn, Pools
+from herd.infra.settings.reading import WEB_ADDRESSES_NOT_SHOWN, Declared, declared
+from herd.infra.settings.tables import (
+    Connections,
+    Datasets,
+    Notifications,
+    OptionalNotifications,
+    OptionalSignIn,
+    Pools,
+)
 
 Profile = Literal["dev", "prod"]
 
@@ -258,6 +265,14 @@ class Settings:
         Datasets,
         Field(description='Data made elsewhere, by name: uri is s3://bucket/prefix/. Workloads say reads = ["name"]'),
     ] = field(default_factory=dict)
+    notifications: Annotated[
+        OptionalNotifications,
+        WEB_ADDRESSES_NOT_SHOWN,
+        Field(
+            description="Who is told when something fails, is late or warns: owners (team -> addresses), addresses "
+            "(address -> failures, late, warnings or all) and mail_from, by which reports are mailed"
+        ),
+    ] = field(default_factory=Notifications)
     tags: Annotated[
         values.Tags,
         Field(description="The company's own tags, on every resource that takes tags"),

@@ -10,11 +10,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from herd.infra import addresses
 from herd.infra.capacity import MANAGED
 from herd.infra.messages import show
 from herd.infra.settings import values
 from herd.infra.settings.reading import NOT_SHOWN, IfMissing
 from herd.runner.contract import names
+from herd.runner.contract.plan import Wanted
 
 DRIVER_PORTS = {
     "clickhouse": 8443,
@@ -28,6 +30,9 @@ DRIVER_PORTS = {
     "trino": 443,
 }
 """Driver -> the port that its server listens on where nobody chose another. The part before a `+` counts."""
+
+MOST_ADDRESSES = 50
+"""More people are a mailing list; and a filter of the topic takes 150 values (SNS, "Filter policy constraints")."""
 
 NO_OTHERS = ConfigDict(extra="forbid")
 
@@ -124,6 +129,50 @@ class SignIn:
     )
 
 
+Address = Annotated[str, AfterValidator(values.address)]
+Addresses = Annotated[
+    tuple[Address, ...],
+    Field(min_length=1, max_length=MOST_ADDRESSES),
+    values.UNIQUE,
+    BeforeValidator(values.one_or_more, json_schema_input_type=str | list[str]),
+]
+WantedMessages = Annotated[
+    tuple[Wanted, ...],
+    Field(min_length=1),
+    values.UNIQUE,
+    BeforeValidator(values.one_or_more, json_schema_input_type=Wanted | list[Wanted]),
+]
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """Who is told what of an environment. Workloads name their owner: an address, or one of the teams in `owners`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHERS
+
+    owners: Annotated[
+        dict[Annotated[str, AfterValidator(values.team_name)], Addresses],
+        AfterValidator(values.different_keys),
+        Field(
+            description="team -> its address, or a list; `owner` of a workload may then name the team",
+            examples=["{analytics: [ada@example.com, grace@example.com]}"],
+        ),
+    ] = field(default_factory=dict)
+    addresses: Annotated[
+        dict[Address, WantedMessages],
+        Field(
+            max_length=MOST_ADDRESSES,
+            description="address -> what it hears of every workload: `failures`, `late`, `warnings`, `all` or a list",
+            examples=["{platform@example.com: [failures, late]}"],
+        ),
+    ] = field(default_factory=dict)
+    mail_from: Annotated[
+        str,
+        AfterValidator(values.optional_address),
+        Field(description="the sender of reports by e-mail, an identity of Amazon SES", examples=["data@example.com"]),
+    ] = ""
+
+
 # --- entries as they are written ------------------------------------------------------------------------------------
 
 
@@ -153,6 +202,15 @@ def _with_port(table: Any) -> Any:
     return {"port": port, **table} if port else table
 
 
+def _notifications(value: Any) -> Any:
+    """Addresses that differ in capital letters are one mailbox, which pydantic would give one of the two entries."""
+    table = values.from_json(value)
+    written = table.get("addresses") if isinstance(table, Mapping) else None
+    if isinstance(written, Mapping):
+        values.different_keys({str(key): None for key in written if not addresses.is_web_address(str(key))})
+    return table
+
+
 def _sign_in(value: Any) -> Any:
     """An empty table: there is none."""
     table = values.from_json(value)
@@ -171,4 +229,5 @@ Connections = Annotated[
     dict[Name, Annotated[Connection, BeforeValidator(_with_port, json_schema_input_type=Connection)]], values.FROM_JSON
 ]
 Datasets = Annotated[dict[Name, Dataset], values.FROM_JSON]
+OptionalNotifications = Annotated[Notifications, BeforeValidator(_notifications, json_schema_input_type=Notifications)]
 OptionalSignIn = Annotated[SignIn | None, BeforeValidator(_sign_in, json_schema_input_type=SignIn)]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from herd.infra import addresses
 from herd.runner.contract import names
 
 BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -193,6 +194,41 @@ def dataset_uri(value: Any) -> Any:
     if re.search(r"[*?$\s]|//|(^|/)\.\.?(/|$)", prefix) or len(prefix) > 512 or not prefix.isprintable():
         raise ValueError("is not allowed: it is an exact prefix, without * ? $ or spaces")
     return value if value.endswith("/") else f"{value}/"
+
+
+def address(value: str) -> str:
+    """An e-mail address, in the one form that its mailbox has everywhere."""
+    return addresses.canonical(value)
+
+
+def optional_address(value: str) -> str:
+    return addresses.canonical(value) if value else ""
+
+
+def team_name(value: str) -> str:
+    """As it may stand in `owner`, which becomes a tag."""
+    if addresses.is_web_address(value):
+        raise ValueError(addresses.WEB_ADDRESS)
+    if "@" in value:
+        raise ValueError("is an address; a workload can name it as its owner, and only teams are mapped here")
+    if not 0 < len(value) <= 128 or not TAG.fullmatch(value) or value != value.strip():
+        raise ValueError(f"is not a name of a team; allowed: up to 128 {TAG_LETTERS}")
+    return value
+
+
+def one_or_more(value: Any) -> Any:
+    """One word is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+def different_keys(value: dict[str, Any]) -> dict[str, Any]:
+    """Two spellings of a name would be two entries, of which people mean one."""
+    seen: dict[str, str] = {}
+    for key in value:
+        if key.lower() in seen:
+            raise ValueError(f"has {seen[key.lower()]!r} and {key!r}, which differ in capital letters only")
+        seen[key.lower()] = key
+    return value
 
 
 def is_arm64(instance_type: str) -> bool:

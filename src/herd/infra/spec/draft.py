@@ -17,7 +17,7 @@ from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
 from herd.infra.spec import files, rules_workload
 from herd.infra.spec.checks import CHECKS
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Layer, Origin, WorkloadFolder
-from herd.infra.spec.models import DEFAULTABLE, KINDS, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
+from herd.infra.spec.models import DEFAULTABLE, KINDS, OF_DUE_TIMES, TABLES, AnySpec, JobSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names
 
 AnyModel = TypeVar("AnyModel", bound=WorkloadSpec)
@@ -159,7 +159,7 @@ def _placed(layer: Layer, table: str, value: Any, problems: list[Problem]) -> An
 def _draft(root: Path, entry: WorkloadFolder, layers: list[Layer]) -> Draft:
     """Merges the layers into a spec; what is wrong is left out, and the rest still looked at."""
     model = KINDS[entry.kind].model
-    values, source = files.merge(layers)
+    values, source = files.merge(_without_due_times(layers))
     origins = {".".join(path): layer.origin(path) for path, layer in source.items()}
     problems: list[Problem] = []
     wrong: set[str] = set()
@@ -180,6 +180,15 @@ def _draft(root: Path, entry: WorkloadFolder, layers: list[Layer]) -> Draft:
     for finding in rules_workload.findings(root, spec):
         draft.accept(finding)
     return draft
+
+
+def _without_due_times(layers: list[Layer]) -> list[Layer]:
+    """An environment whose table says `schedule = "none"` need not take back what only a schedule gives a meaning."""
+    *wider, last = layers
+    if not (last.section and last.values.get("schedule") == "none"):
+        return layers
+    kept = [{key: value for key, value in layer.values.items() if key not in OF_DUE_TIMES} for layer in wider]
+    return [*(layer.but(values, layer.section) for layer, values in zip(wider, kept, strict=True)), last]
 
 
 def _least_memory(cpu: object) -> float | None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, quoted
 from herd.infra.offer import Offer
-from herd.infra.spec import draft, files, rules_graph, rules_offer
+from herd.infra.spec import deadlines, draft, files, rules_graph, rules_offer
 from herd.infra.spec.checks import Check
 from herd.infra.spec.draft import Draft
 from herd.infra.spec.files import Origin
@@ -83,9 +83,19 @@ class Specs:
         """What always runs."""
         return {name: spec for name, spec in self.workloads.items() if isinstance(spec, ServiceSpec)}
 
+    def pause(self, workload: str) -> str | None:
+        """Why nothing starts `workload` by the clock: its own reason, or that of its pipeline."""
+        spec, pipeline = self.workloads[workload], self.pipeline_with(workload)
+        return pipeline.paused if pipeline else spec.paused if isinstance(spec, BatchSpec) else None
+
+    def pipeline_with(self, workload: str) -> Pipeline | None:
+        """The pipeline that runs `workload`; None where it runs by itself."""
+        return next((one for one in self.pipelines if any(workload in level for level in one.levels)), None)
+
     def pipeline_of(self, workload: str) -> str | None:
-        """The name of the pipeline that runs `workload`; None where it runs by itself."""
-        return next((one.name for one in self.pipelines if any(workload in level for level in one.levels)), None)
+        """The name of that pipeline."""
+        pipeline = self.pipeline_with(workload)
+        return pipeline.name if pipeline else None
 
 
 @dataclass(frozen=True)
@@ -114,11 +124,28 @@ def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) 
         message = f"no workload is called {quoted(name)}{did_you_mean(name, specs.workloads)}"
         raise SpecErrors([Problem("jobs, reports, apis", "name", message)])
     spec, origins = specs.workloads[name], specs.origins[name]
+    derived = {one.key: one for one in _of_due_times(specs, name)}
     return [
-        Explained(key, value, str(origins.get(key, "default")))
+        derived[key] if key in derived else Explained(key, value, str(origins.get(key, "default")))
         for setting, field_name in settings_of(type(spec)).items()
         for key, value in _plain(setting, getattr(spec, field_name))
     ]
+
+
+def _of_due_times(specs: Specs, name: str) -> Iterator[Explained]:
+    """What a workload has of its pipeline, and a deadline that nobody wrote."""
+    spec = specs.workloads[name]
+    pipeline = specs.pipeline_with(name)
+    if pipeline is not None:
+        source = f"of the pipeline {pipeline.name}"
+        if pipeline.schedule:
+            yield Explained("deadline_minutes", pipeline.deadline_minutes, source)
+            yield Explained("catch_up", pipeline.catch_up, source)
+        if pipeline.paused:
+            yield Explained("paused", pipeline.paused, source)
+    elif isinstance(spec, BatchSpec) and spec.schedule and spec.deadline_minutes is None:
+        minutes = deadlines.deadline_minutes(spec)
+        yield Explained("deadline_minutes", minutes, f"what its limits can take, and {deadlines.SPARE_MINUTES} min")
 
 
 def _plain(setting: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainVal
 from herd.infra import capacity
 from herd.infra.spec import values
 from herd.infra.spec.checks import CHECKS, AnyCheck
+from herd.infra.spec.deadlines import LONGEST_MINUTES
 from herd.infra.spec.strict import Finite, Strict
 from herd.runner.contract import kinds, schedule
 from herd.runner.contract.kinds import Kind
@@ -37,6 +38,8 @@ def _as_schedule(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(values.workload_name)]
+
+CatchUp = Literal["none", "latest"]
 
 
 class Read(Strict):
@@ -69,7 +72,9 @@ class WorkloadSpec(Strict):
         return self.kind in kinds.PAGES
 
     owner: Annotated[str, AfterValidator(values.owner)] = Field(
-        description="who answers for it; a tag on all that it has", examples=["data@example.com"]
+        description="who answers for it and is told when it fails: an e-mail address, or a team that "
+        "`notifications.owners` in the stack's settings maps to addresses; a tag on all that it has",
+        examples=["data@example.com"],
     )
     review_by: date = Field(
         description="the last day it runs unless somebody looks it over and moves the date", examples=["2027-06-30"]
@@ -167,6 +172,23 @@ class BatchSpec(WorkloadSpec):
     retries: Annotated[int, Field(ge=0, le=10)] = Field(default=2, description="further attempts after a failure")
     overlap: Literal["skip", "replace", "allow"] = Field(
         default="skip", description="what a start does while the last run still goes on"
+    )
+    deadline_minutes: Annotated[int | None, Field(ge=1, le=LONGEST_MINUTES)] = Field(
+        default=None,
+        description="how long after each due time its result must be published, or its owner is told that it is late; "
+        "of a pipeline the largest of those of its roots",
+        examples=["90"],
+    )
+    catch_up: CatchUp = Field(
+        default="none",
+        description="what becomes of due times that never started, because the machine slept or the schedule failed: "
+        "`latest` starts the last of them, once",
+    )
+    paused: Annotated[str | None, BeforeValidator(values.reason, json_schema_input_type=str)] = Field(
+        default=None,
+        description="why its schedule rests and until when; `herd run` starts it all the same. A pipeline rests with "
+        'any of its roots; `"none"`: it does not rest',
+        examples=['"the source is rebuilt, until 2027-03-01"'],
     )
     checks: Annotated[tuple[AnyCheck, ...], Field(strict=False, max_length=50)] = Field(
         default=(), alias="check", description="the output gate: what must hold before a result is published"
@@ -269,6 +291,9 @@ def settings_of(model: type[BaseModel]) -> dict[str, str]:
     excluded = FROM_FOLDER if issubclass(model, WorkloadSpec) else ()
     return {field.alias or name: name for name, field in model.model_fields.items() if name not in excluded}
 
+
+OF_DUE_TIMES = ("deadline_minutes", "catch_up", "paused")
+"""Settings that mean something only beside a schedule."""
 
 TABLES: dict[str, type[BaseModel]] = {"reads": Read, "replicas": Replicas, **CHECKS}
 """Settings whose entries are tables with settings of their own; those of `check` by their kind."""

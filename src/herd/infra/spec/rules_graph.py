@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from herd.infra.messages import did_you_mean, show
-from herd.infra.spec.models import KINDS, AnySpec, BatchSpec
+from herd.infra.spec.deadlines import pipeline_deadline_minutes
+from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, CatchUp
 from herd.infra.spec.rules_workload import Finding
 from herd.runner.contract.kinds import Kind
 from herd.runner.contract.schedule import Schedule
@@ -16,13 +17,18 @@ class Pipeline:
     """Jobs and reports joined by `after`: one connected component, named after its first root.
 
     `levels`: what can run at the same time, in order. Only the roots (those without `after`) have a schedule, all the
-    same one; None: started by hand.
+    same one; None: started by hand. `deadline_minutes` after each due time all of it is to be published; `paused`: why
+    nothing starts it. Its roots set these: the latest deadline and the first reason of several, and what any of them
+    wants to be made up for is.
     """
 
     name: str
     levels: tuple[tuple[str, ...], ...]
     schedule: Schedule | None
     timezone: str
+    deadline_minutes: int = 0
+    catch_up: CatchUp = "none"
+    paused: str | None = None
 
 
 def findings(
@@ -135,6 +141,17 @@ def pipelines(specs: Mapping[str, AnySpec]) -> tuple[Pipeline, ...]:
         for name in TopologicalSorter({name: edges[name] for name in names}).static_order():
             level[name] = 1 + max((level[other] for other in edges[name]), default=-1)
         levels = tuple(tuple(n for n in names if level[n] == depth) for depth in range(max(level.values()) + 1))
-        root = next(spec for spec in component if spec.name == levels[0][0])
-        ordered.append(Pipeline(root.name, levels, root.schedule, root.timezone))
+        members = {spec.name: spec for spec in component}
+        roots = [members[name] for name in levels[0]]
+        ordered.append(
+            Pipeline(
+                roots[0].name,
+                levels,
+                roots[0].schedule,
+                roots[0].timezone,
+                pipeline_deadline_minutes(levels, members),
+                "latest" if any(root.catch_up == "latest" for root in roots) else "none",
+                next((root.paused for root in roots if root.paused), None),
+            )
+        )
     return tuple(sorted(ordered, key=lambda pipeline: pipeline.name))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from herd.infra import capacity
-from herd.infra.messages import did_you_mean, show
+from herd.infra import addresses, capacity
+from herd.infra.messages import did_you_mean, nearest, show
 from herd.infra.offer import Offer
 from herd.infra.spec.checks import ConnectionCheck
 from herd.infra.spec.models import AnySpec, BatchSpec, WorkloadSpec
@@ -19,8 +19,31 @@ Source: "Amazon VPC quotas", security groups per network interface.
 def findings(specs: Mapping[str, AnySpec], offer: Offer) -> Iterator[tuple[str, Finding]]:
     """(workload, finding) for everything that a workload names and its stack does not have."""
     for name, spec in specs.items():
-        for finding in [*_hardware(spec, offer), *_connections(spec, offer), *_datasets(spec, specs, offer)]:
-            yield name, finding
+        for rule in (_owner, _hardware, _connections):
+            yield from ((name, finding) for finding in rule(spec, offer))
+        yield from ((name, finding) for finding in _datasets(spec, specs, offer))
+
+
+def _owner(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
+    """Whoever it is must be reached: a team that nobody mapped to an address would be told nothing."""
+    teams, owner = offer.teams, spec.owner
+    if teams is None or offer.owners(owner):
+        return
+    try:
+        addresses.canonical(owner)
+    except ValueError as wrong:
+        if addresses.is_web_address(owner):
+            yield ("owner",), f"owner {wrong}"
+        elif "@" in owner:
+            yield ("owner",), f"owner = {show(owner)} {wrong}"
+        else:
+            near = nearest(owner, teams)
+            known = f"; did you mean '{near}'?" if near else f"; mapped are {', '.join(sorted(teams))}" if teams else ""
+            yield (
+                ("owner",),
+                f"owner = {show(owner)} is neither an e-mail address nor a team that the stack's settings map to one "
+                f"(notifications.owners){known}",
+            )
 
 
 def _hardware(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from herd.infra import capacity
 from herd.infra.capacity import placement
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.checks import ConnectionCheck
-from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, JobSpec, ServiceSpec, WorkloadSpec
+from herd.infra.spec.models import KINDS, OF_DUE_TIMES, AnySpec, BatchSpec, JobSpec, ServiceSpec, WorkloadSpec
 from herd.infra.states import limits
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -123,12 +123,36 @@ def _events(spec: BatchSpec) -> Iterator[Finding]:
         )
 
 
+def _needs_a_schedule(spec: BatchSpec) -> Iterator[Finding]:
+    """Settings of due times, where there are none."""
+    if spec.schedule:
+        return
+    for setting in OF_DUE_TIMES:
+        value = getattr(spec, setting)
+        if value in (None, "none"):
+            continue
+        written = f"{setting} = {show(value)}"
+        if spec.after:
+            first = spec.after[0]
+            yield (
+                (setting, "after"),
+                f"{written} means nothing beside after: its pipeline starts it, and what that begins with has the "
+                f"{setting} of all; move it there (look at {show(first)} first), or remove it",
+            )
+        else:
+            yield (
+                (setting, "schedule"),
+                f"{written} means nothing without a schedule: it is started by hand only; add a schedule or remove it",
+            )
+
+
 def _batch(spec: BatchSpec) -> Iterator[Finding]:
     if spec.schedule and spec.after:
         yield (
             ("after", "schedule"),
             "schedule and after exclude each other: a workload starts by the clock or after others; remove one",
         )
+    yield from _needs_a_schedule(spec)
     yield from _events(spec)
     if spec.name in spec.after:
         yield ("after",), f"after: {show(spec.name)} is this workload itself"

@@ -24,6 +24,7 @@ URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
 OWNER = re.compile(r"[\w.:/=+@-]([\w .:/=+@-]{0,126}[\w.:/=+@-])?")
 
 LONGEST_VALUE = 2_000
+LONGEST_REASON = 200
 TAKEN_VARIABLES = ("PATH", "PORT", "HOME", "TMPDIR", "PYTHONPATH")
 TAKEN_PREFIXES = ("HERD_", "AWS_", "ECS_")
 
@@ -66,6 +67,17 @@ def owner(value: str) -> str:
     return _match(
         value, OWNER, "must say who answers for it: an address or a team, up to 128 letters, digits and .:/=+@-_"
     )
+
+
+def reason(value: Any) -> str | None:
+    """Why something rests. It stands in tables, in a mail's first line and in the console of EventBridge Scheduler."""
+    if value is None or value == "none":
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError('must say why, and until when, in quotes, like "the source is rebuilt, until 2027-03-01"')
+    if not value.isprintable() or len(value) > LONGEST_REASON:
+        raise ValueError(f"must be one line of up to {LONGEST_REASON} characters that can be printed")
+    return value.strip()
 
 
 SHELL = ("bash", "-e", "-o", "pipefail", "-c")

@@ -97,6 +97,11 @@ def net_minutes(spec: Batch) -> int:
     return placement(spec.hardware).start_minutes
 
 
+def waits_seconds(retries: int) -> list[int]:
+    """How long it waits before each further attempt: 5 s, 10 s, 20 s …"""
+    return [FIRST_WAIT_SECONDS * 2**number for number in range(retries)]
+
+
 def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -> State:
     environment = {
         variables.RUN_ID: RUN_ID,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pulumi
@@ -10,6 +10,7 @@ from pulumi_aws.scheduler.schedule import Schedule as AwsSchedule
 from pulumi_aws.sfn.state_machine import StateMachine
 
 from herd.infra.context import Component
+from herd.infra.spec.deadlines import deadline_minutes
 from herd.infra.spec.load import BatchSpec, Schedule
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -54,7 +55,8 @@ class BatchWorkload(Workload):
         )
         self.pipeline = pipeline
         if spec.schedule is not None and pipeline is None:
-            schedule(spec.name, spec.schedule, spec.timezone, (spec,), self.machine, platform, self)
+            when = When(spec.schedule, spec.timezone, spec.paused)
+            schedule(self.context.naming.schedule(spec.name), when, (spec,), self.machine, platform, self)
 
     def exports(self) -> dict[str, Any]:
         return super().exports() | {
@@ -64,6 +66,8 @@ class BatchWorkload(Workload):
             "pipeline": self.pipeline,
             "review_by": self.spec.review_by.isoformat(),
             "timezone": self.spec.timezone,
+            "deadline_minutes": deadline_minutes(self.spec) if self.spec.schedule and not self.pipeline else None,
+            "paused": self.spec.paused,
         }
 
 
@@ -77,19 +81,28 @@ def at(place: Place, target: Target, provider: str, *groups: str) -> Target:
     )
 
 
+@dataclass(frozen=True)
+class When:
+    """`paused`: why it rests."""
+
+    schedule: Schedule
+    timezone: str
+    paused: str | None = None
+
+
 def schedule(
-    of: str,
-    when: Schedule,
-    timezone: str,
+    name: str,
+    when: When,
     vouched: Collection[BatchSpec],
     machine: StateMachine,
     platform: Platform,
     parent: Component,
 ) -> AwsSchedule:
-    """Starts `machine`, that of the job or pipeline `of`, at `when`, while each of `vouched` is looked over in time.
+    """Starts `machine`, that of a job or pipeline, at `when`, while each of `vouched` is looked over in time.
 
     It ends with the first of their days. One that is known to have expired turns it off; an end that lies in the past
-    is then not sent, because only who knows a clock can say whether AWS would take it.
+    is then not sent, because only who knows a clock can say whether AWS would take it. One that is paused is off too,
+    and not removed: whoever looks at it on AWS finds the reason, and a rate goes on counting from where it began.
     """
     context = platform.context
     settings = context.settings
@@ -97,12 +110,13 @@ def schedule(
     end = min(end_of(spec.review_by, spec.timezone) for spec in vouched)
     return AwsSchedule(
         parent.child("schedule"),
-        name=context.naming.schedule(of),
+        name=name,
+        description=f"paused: {when.paused}" if when.paused else None,
         group_name=platform.schedule_group.name,
-        schedule_expression=when.expression,
-        schedule_expression_timezone=timezone,
+        schedule_expression=when.schedule.expression,
+        schedule_expression_timezone=when.timezone,
         end_date=None if expired else end.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        state="ENABLED" if settings.schedules and not expired else "DISABLED",
+        state="ENABLED" if settings.schedules and not expired and not when.paused else "DISABLED",
         flexible_time_window={"mode": "OFF"},
         target={
             "arn": machine.arn,

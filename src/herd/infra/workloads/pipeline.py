@@ -10,7 +10,7 @@ from pulumi_aws.sfn.state_machine import StateMachine
 from herd.infra.context import Component
 from herd.infra.spec.load import Pipeline
 from herd.infra.states.pipeline import pipeline_definition
-from herd.infra.workloads.batch import BatchWorkload, schedule
+from herd.infra.workloads.batch import BatchWorkload, When, schedule
 from herd.infra.workloads.common import Platform, schedule_export
 
 
@@ -48,9 +48,9 @@ class PipelineMachine(Component):
             opts=self.options(depends_on=[*platform.roles.states.ready, *(member.machine for member in members)]),
         )
         if pipeline.schedule is not None:
-            # A name of its own: when a job that had a schedule becomes a root, the new one is made before the old goes.
-            name = f"{pipeline.name}_pipeline"
-            schedule(name, pipeline.schedule, pipeline.timezone, specs.values(), self.machine, platform, self)
+            name = context.naming.pipeline_schedule(pipeline.name)
+            when = When(pipeline.schedule, pipeline.timezone, pipeline.paused)
+            schedule(name, when, specs.values(), self.machine, platform, self)
         self.register_outputs({})
 
     def exports(self) -> dict[str, Any]:
@@ -58,4 +58,6 @@ class PipelineMachine(Component):
             "machine": self.machine.arn,
             "levels": [list(level) for level in self.pipeline.levels],
             "schedule": schedule_export(self.pipeline.schedule, self.pipeline.timezone),
+            "deadline_minutes": self.pipeline.deadline_minutes if self.pipeline.schedule else None,
+            "paused": self.pipeline.paused,
         }

@@ -12,10 +12,12 @@ from typing import Any
 import pulumi
 import pytest
 
+from herd.infra.offer import Offer
 from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection
 from herd.infra.spec.checks import ValueCheck
-from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec
+from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec, load_specs
+from herd.infra.watching.plan import plan_of
 from herd.targets import exports
 from herd.targets.exports import Exports
 from tests.herd.infra.program.mocks import ACCOUNT, PROGRAM, REGION, SETTINGS, TEAM, Program, run_program, write_team
@@ -49,6 +51,9 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "timeout_minutes": (JOB, "timeout_minutes = 5", {}),
     "retries": (JOB, "retries = 3", {}),
     "overlap": (JOB, 'overlap = "replace"', {}),
+    "deadline_minutes": (JOB, "deadline_minutes = 90", {}),
+    "catch_up": (JOB, 'catch_up = "latest"', {}),
+    "paused": (JOB, 'paused = "the source is rebuilt, until 2027-03-01"', {}),
     "checks": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5', {}),
     "Check.file": (JOB, '[[check]]\nfile = "n.json"\nvalue = "auc"\nmin = 0.5', {}),
     "Check.value": (JOB, '[[check]]\nfile = "m.json"\nvalue = "loss"\nmin = 0.5', {}),
@@ -83,7 +88,10 @@ def deployed(root: Path, file: str, line: str = "", more: Mapping[str, str] | No
     wanted = (*NEEDED, str(Path(file).parent))
     files = {path: text for path, text in TEAM.items() if path.startswith(wanted)}
     files |= {**(more or {}), file: toml({**tomllib.loads(files[file]), **tomllib.loads(line)})}
-    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED)).everything()
+    settings = replace(SETTINGS, **OFFERED)
+    resources = run_program(write_team(root, files), settings).everything()
+    # What the watch reads is a part of what is deployed.
+    return {**resources, "plan": plan_of(load_specs(root, "dev", Offer.of(settings)), settings)}
 
 
 def toml(values: dict[str, Any]) -> str:
@@ -154,7 +162,7 @@ def test_what_has_expired_is_made_with_its_schedule_off(team: Path, expired: tup
     assert {name for name, inputs in schedules.items() if inputs["state"] == "DISABLED"} == off
     assert {name for name, inputs in schedules.items() if not inputs.get("endDate")} == off
     told, before = (
-        {resource.name: resource.inputs for resource in of.resources if resource.name not in off}
+        {(one.type, one.name): one.inputs for one in of.resources if one.name not in off}
         for of in (program, run_program(team))
     )
     assert told == before

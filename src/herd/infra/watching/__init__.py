@@ -1,0 +1,1 @@
+"""The watch of an environment: what it knows, what it is made of."""
