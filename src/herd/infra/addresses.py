@@ -15,9 +15,9 @@ LONGEST = 254
 
 RULE = 'must be an e-mail address, like "data@example.com"'
 WEB_ADDRESS = (
-    "is the address of a web page: whoever knows that of a webhook can write to it, so it is a secret and does not "
-    "belong into a file. Messages go by e-mail only; Slack, Teams and the like give a channel an e-mail address, which "
-    "can stand here"
+    "is the address of a web page. Whoever knows a webhook's address can write to it: it is a secret, and EventBridge "
+    "would keep and show it in clear. Messages go by e-mail today; Slack and Teams give a channel an e-mail address, "
+    "which can stand here (a bot's token, which is not part of the address, would be the other way)"
 )
 
 # What IDNA of 2003, which Python has, and of 2008, which registries have, make different names of.

@@ -272,6 +272,33 @@ REFUSED = {
         '{"x": "R&D"}',
     ): 'herd:tags.x = "R&D" is not allowed; allowed: text of up to 256 characters in',
     ("herd:tags", '{"Team": "a", "team": "b"}'): "has a tag twice, in small and in capital letters",
+    ("herd:notifications", '{"owners": {"ops": "ops"}}'): 'owners.ops: "ops" must be an e-mail address, like "data@exa',
+    ("herd:notifications", '{"owners": {"ops": []}}'): "herd:notifications.owners.ops must not be empty",
+    ("herd:notifications", '{"owners": {"ops": 3}}'): "herd:notifications.owners.ops = 3 must be a list",
+    ("herd:notifications", '{"owners": {"ops": ["a@b.org", "A@B.org"]}}'): "owners.ops names 'a@b.org' twice",
+    ("herd:notifications", '{"owners": {"Ops": "a@b.org", "ops": "c@d.org"}}'): "which differ in capital letters only",
+    ("herd:notifications", '{"owners": {"a@b.org": "c@d.org"}}'): "owners: 'a@b.org' is an address; a workload can",
+    ("herd:notifications", '{"owners": {" ops": "c@d.org"}}'): "owners: ' ops' is not a name of a team; allowed: up to",
+    ("herd:notifications", '{"addresses": {"a@b.org": "failure"}}'): "allowed: failures, late, warnings, all",
+    ("herd:notifications", '{"addresses": {"a@b.org": ["all", "all"]}}'): "addresses.a@b.org names 'all' twice",
+    ("herd:notifications", '{"addresses": {"a@b.org": "all", "A@b.org": "late"}}'): "differ in capital letters only",
+    ("herd:notifications", '{"adresses": {}}'): "unknown setting 'adresses'; did you mean 'addresses'?",
+    (
+        "herd:notifications",
+        '{"mail_from": "a@b.org\\r\\nBcc: c@d.org"}',
+    ): r'mail_from = "a@b.org\r\nBcc: c@d.org" must be',
+    ("herd:notifications", "x"): "herd:notifications must be a table",
+    ("herd:notifications", '{"addresses": {"https://hooks.slack.com/services/hunter2": "everything"}}'): (
+        "herd:notifications.addresses: 'https://hooks.slack.com/…' is the address of a web page. Whoever knows a"
+    ),
+    ("herd:notifications", '{"addresses": {"https://a.b/hunter2": "all", "HTTPS://a.b/hunter2": "all"}}'): "web page",
+    (
+        "herd:notifications",
+        '{"owners": {"ops": "https://hooks.slack.com/services/hunter2"}}',
+    ): "https://hooks.slack.com/…",
+    ("herd:notifications", '{"owners": {"https://hooks.slack.com/hunter2": "a@b.org"}}'): "https://hooks.slack.com/…",
+    ("herd:notifications", '{"mail_from": "https://hooks.slack.com/hunter2"}'): "https://hooks.slack.com/…",
+    ("herd:notifications", '{"addresses": {"a@b.org": "https://hooks.slack.com/hunter2"}}'): "hooks.slack.com/…",
     ("herd:tags", '{"x": 1}'): "herd:tags.x = 1 is not allowed; allowed: text of up to 256 characters in quotes",
 }
 

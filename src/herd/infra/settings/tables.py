@@ -132,14 +132,14 @@ class SignIn:
 Address = Annotated[str, AfterValidator(values.address)]
 Addresses = Annotated[
     tuple[Address, ...],
-    Field(min_length=1, max_length=MOST_ADDRESSES),
     values.UNIQUE,
+    values.NOT_EMPTY,
     BeforeValidator(values.one_or_more, json_schema_input_type=str | list[str]),
 ]
 WantedMessages = Annotated[
     tuple[Wanted, ...],
-    Field(min_length=1),
     values.UNIQUE,
+    values.NOT_EMPTY,
     BeforeValidator(values.one_or_more, json_schema_input_type=Wanted | list[Wanted]),
 ]
 

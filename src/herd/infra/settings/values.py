@@ -109,6 +109,16 @@ def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
 
 UNIQUE = AfterValidator(_unique)
 
+
+def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Not by a least length, which pydantic also misses where each entry is wrong."""
+    if not values:
+        raise ValueError("must not be empty")
+    return values
+
+
+NOT_EMPTY = AfterValidator(_not_empty)
+
 Bucket = Annotated[str, form(BUCKET, "must be the name of a bucket")]
 Domain = Annotated[str, form(DOMAIN, "must be the name of a domain, like data.example.com")]
 IamPath = Annotated[str, form(IAM_PATH, 'must be a path of IAM that begins and ends with "/", like /acme/')]
