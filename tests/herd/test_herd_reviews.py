@@ -132,7 +132,7 @@ def test_what_has_expired_is_said_by_the_place_of_its_date(checkout: Checkout, m
         (checkout.root / "jobs" / name).mkdir()
         (checkout.root / "jobs" / name / "main.py").touch()
         (checkout.root / "jobs" / name / "workload.toml").touch()
-    (checkout.root / "defaults.toml").write_text('owner = "t"\nimage = "python"\nreview_by = 2026-12-31\n')
+    (checkout.root / "defaults.toml").write_text('owner = "t@example.com"\nimage = "python"\nreview_by = 2026-12-31\n')
     set_date(checkout.root, "review_by = 2028-01-30")
     assert review_dates.summary(review_dates.due(team_files.load(checkout, "dev"))) == [
         "expired, so no schedule starts them: other, third; look them over, then move review_by in defaults.toml, "
