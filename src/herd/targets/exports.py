@@ -37,7 +37,9 @@ class ScheduleExport(Part):
 
 
 class WorkloadExport(Part):
-    """What every kind of workload exports. `task_definition` is a family; `secrets` are names, never values."""
+    """What every kind of workload exports. `task_definition` is a family; `secrets` are names, never values. `owners`
+    are the addresses of `owner`; `reads` are workloads and datasets.
+    """
 
     kind: Kind
     log_group: str
@@ -46,6 +48,9 @@ class WorkloadExport(Part):
     timezone: str = "UTC"
     url: str | None = None
     secrets: tuple[str, ...] = ()
+    owner: str = ""
+    owners: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     @property
     def starts_by_itself(self) -> bool:

@@ -131,6 +131,8 @@ class Workload(Component):
     def __init__(self, kind: str, spec: WorkloadSpec, platform: Platform, parent: pulumi.Resource) -> None:
         super().__init__(kind, spec.name, parent)
         self.context = platform.context
+        self.owner, self.owners = spec.owner, self.context.offer.owners(spec.owner)
+        self.reads = sorted(read.name for read in spec.reads)
         self.secrets = sorted(secrets.needed(spec, self.context.settings.connections))
         self.image = platform.images.build(spec, self)
         self.log_group = LogGroup(
@@ -155,6 +157,9 @@ class Workload(Component):
             "pipeline": None,
             "service": None,
             "secrets": self.secrets,
+            "owner": self.owner,
+            "owners": list(self.owners),
+            "reads": self.reads,
             "task_definition": self.task_definition.family,
         }
 

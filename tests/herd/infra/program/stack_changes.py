@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from herd.infra.settings.schema import PROFILES, Profile, Settings
-from herd.infra.settings.tables import Connection, Dataset, Pool, SignIn
+from herd.infra.settings.tables import Connection, Dataset, Notifications, Pool, SignIn
 from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types import load_types
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Program, run_program, write_team
@@ -29,7 +29,8 @@ HEAD = """\
 
 SMALL = ("defaults.toml", "images/", "runner/", "lib/", "apis/inside/", "apis/answers/serve.py")
 WIDE_TEAM = {path: text for path, text in TEAM.items() if path.startswith(SMALL)} | {
-    "jobs/copy/workload.toml": 'schedule = "@daily"\nconnects = ["warehouse"]\nreads = ["weather"]\n',
+    "jobs/copy/workload.toml": 'owner = "analytics"\nschedule = "@daily"\n'
+    'connects = ["warehouse"]\nreads = ["weather"]\n',
     "jobs/copy/main.py": "print(7)\n",
     "reports/page/workload.toml": 'reads = ["copy"]\n',
     "reports/page/main.py": "print(4)\n",
@@ -47,6 +48,7 @@ COMMON: Mapping[str, Any] = {
     "connections": {"warehouse": Connection("postgresql", "warehouse", 5432, "db.example.com")},
     "datasets": {"weather": Dataset("s3://acme-open/weather/")},
     "pools": {"big": Pool("m7i.large")},
+    "notifications": Notifications({"analytics": ("ada@example.com",)}),
 }
 BASES: Mapping[Profile, Mapping[str, Any]] = {
     "dev": COMMON,
@@ -110,6 +112,7 @@ CHANGES: Mapping[str, Change] = {
     "datasets": ({}, {"datasets": {"weather": Dataset("s3://acme-open/other/")}}),
     "pools to more": (NAT, {**NAT, "pools": {"big": Pool("m7i.large", max=8)}}),
     "pools to other machines": (NAT, {**NAT, "pools": {"big": Pool("m7g.large", arm64=True)}}),
+    "notifications": ({}, {"notifications": Notifications({"analytics": ("grace@example.com",)})}),
     "tags": ({}, {"tags": {"cost-centre": "4711"}}),
 }
 """Setting (and to what) -> what is set before and after, beside the profile's base."""
