@@ -22,7 +22,7 @@ from pydantic_core import ErrorDetails
 HIDDEN = frozenset({"env", "params", "secrets", "command"})
 _LONGEST = 60
 _MOST_ITEMS = 5
-_MOST_CHOICES = 25
+_MOST_CHOICES = 40
 
 
 @dataclass(frozen=True)
