@@ -19,10 +19,12 @@ from typing import Any
 
 import psutil
 
+from localcloud import mail
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
 from localcloud.credentials import FunctionEnvironment, Keyring, TaskEnvironment, assumed, load_root
+from localcloud.mail import answers
 from localcloud.unreadable import Unreadable, using
 from localcloud.version import VERSION, code_of
 
@@ -175,6 +177,8 @@ class LocalCloud:
                 "unowned": self._unowned,
                 "missing": self._missing,
                 "status": self._status,
+                "inbox": self._inbox,
+                "message": self._message,
                 "stop": self._stop,
             },
             config.control_note,
@@ -200,7 +204,8 @@ class LocalCloud:
         assert self.endpoint
         home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
         return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home,
-                "losses": self._state.losses, "code": self._code}  # fmt: skip
+                "losses": self._state.losses, "code": self._code,
+                "inbox": f"http://{mail.INBOX_HOST}:{self.endpoint.port}/"}  # fmt: skip
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:
         session = self.plugins.open(request)
@@ -236,6 +241,12 @@ class LocalCloud:
             tasks = sum(len(self.server.client("ecs").list_tasks(cluster=arn)["taskArns"]) for arn in clusters)
         memory = psutil.Process().memory_info().rss
         return {"memory_mb": round(memory / 2**20), "tasks": tasks, "stacks": self.plugins.stacks()}
+
+    def _inbox(self, request: Request, owned: ExitStack) -> Answer:
+        return answers.listing(mail.mailbox(self.config.account), request)
+
+    def _message(self, request: Request, owned: ExitStack) -> Answer:
+        return answers.message(mail.mailbox(self.config.account), request)
 
     def _stop(self, request: Request, owned: ExitStack) -> Answer:
         owned.callback(self.ask_to_stop)  # once the answer has been sent and the connection closed

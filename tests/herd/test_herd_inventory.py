@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import json
 import os
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,7 +57,10 @@ LISTED = {
     "scheduler.schedule": "schedule",
     "scheduler.schedule_group": "schedule group",
     "sfn.state_machine": "state machine",
+    "lambda_.function": "function",
+    "sesv2.email_identity": "e-mail identity",
     "sns.topic": "topic",
+    "sns.topic_subscription": "subscription",
     "sqs.queue": "queue",
 }
 """Module of pulumi_aws -> the kind as which it is listed."""
@@ -81,7 +87,6 @@ GOES_WITH = {
     "s3.bucket_public_access_block": "bucket",
     "s3.bucket_server_side_encryption_configuration": "bucket",
     "s3.bucket_versioning": "bucket",
-    "sns.topic_subscription": "topic",
     "sqs.queue_policy": "queue",
     "vpc.security_group_egress_rule": "security group",
     "vpc.security_group_ingress_rule": "security group",
@@ -229,6 +234,40 @@ def record(account: Account) -> str:
     return f"web.acme.example. -> {balancer}"
 
 
+def subscription(account: Account) -> str:
+    """One that waits: it cannot be removed before its topic is."""
+    sns = account.client("sns")
+    topic = sns.create_topic(Name="herd-dev-watch")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="a@example.com")
+    return f"{topic} email a@example.com"
+
+
+def identity(account: Account) -> str:
+    account.client("sesv2").create_email_identity(EmailIdentity="a@example.com", Tags=TAGS)
+    return f"arn:aws:ses:eu-west-1:{account.server.account}:identity/a@example.com"
+
+
+def function(account: Account) -> str:
+    role = account.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("main.py", "def handler(event, context): return 1")
+    made = account.client("lambda").create_function(
+        FunctionName="herd-dev-watch", Role=role, Runtime="python3.13", Handler="main.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )  # fmt: skip
+    return str(made["FunctionArn"])
+
+
+def functions_log(account: Account) -> str:
+    """Lambda makes it when the function writes, and no update knows it."""
+    account.client("logs").create_log_group(logGroupName="/aws/lambda/herd-dev-watch")
+    return "/aws/lambda/herd-dev-watch"
+
+
+TRUST = json.dumps(
+    {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+)
 PLANTED = {
     "launch template": template,
     "auto scaling group": group,
@@ -240,6 +279,9 @@ PLANTED = {
     "distribution": distribution,
     "flow log": flow_log,
     "record": record,
+    "subscription": subscription,
+    "function": function,
+    "log group": functions_log,
 }
 
 

@@ -139,6 +139,20 @@ KINDS = (
     Kind("queue", "sqs", "list_queues", "QueueUrls[].{name: @}"),
     Kind("topic", "sns", "list_topics", "Topics[].{name: TopicArn}"),
     Kind(
+        "subscription",
+        "sns",
+        "list_subscriptions",
+        "Subscriptions[].{name: join(' ', [TopicArn, Protocol, Endpoint])}",
+    ),
+    Kind(
+        "e-mail identity",
+        "resourcegroupstaggingapi",
+        "get_resources",
+        "ResourceTagMappingList[].{name: ResourceARN, tags: Tags}",
+        {"ResourceTypeFilters": ["ses:identity"]},
+    ),
+    Kind("function", "lambda", "list_functions", "Functions[].{name: FunctionArn}"),
+    Kind(
         "distribution",
         "cloudfront",
         "list_distributions",

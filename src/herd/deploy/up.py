@@ -186,3 +186,6 @@ def _addresses(target: Target) -> None:
     if rows:
         console.say()
         console.table(["NAME", "KIND", "ADDRESS"], rows)
+    if target.inbox is not None and target.inbox.page:
+        console.say()
+        console.say(f"mail that it sends arrives at {target.inbox.page}, and `herd inbox` lists it")

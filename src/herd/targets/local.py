@@ -14,6 +14,7 @@ from herd.checkout import stack_config
 from herd.errors import HerdError
 from herd.targets import environment_lock, local_cloud, losses, pulumi_env
 from herd.targets.exports import Exports
+from herd.targets.inbox import Inbox
 from herd.targets.target import Pace, Target
 
 
@@ -55,6 +56,10 @@ class LocalTarget(Target):
     @functools.cached_property
     def cloud(self) -> local_cloud.LocalCloud:
         return local_cloud.require(self.checkout)
+
+    @functools.cached_property
+    def inbox(self) -> Inbox:  # type: ignore[override]
+        return Inbox(self.cloud)
 
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def client(self, service: str) -> Any:

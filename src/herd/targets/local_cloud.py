@@ -63,6 +63,8 @@ class LocalCloud:
     losses: int = 0
     code: str = ""
     """Hash of the code that it runs (`localcloud.version`); "" for one of an earlier Herd."""
+    inbox: str = ""
+    """Address of the page that shows the mail that it has sent; "" for one of an earlier Herd."""
 
     @property
     def endpoint(self) -> str:
@@ -104,7 +106,8 @@ def running(checkout: Checkout) -> LocalCloud | None:
         answer = _ping(cloud)
         if answer["home"] != str(checkout.cloud):
             return None
-        return replace(cloud, losses=int(answer.get("losses", 0)), code=str(answer.get("code", "")))
+        code, inbox = str(answer.get("code", "")), str(answer.get("inbox", ""))
+        return replace(cloud, losses=int(answer.get("losses", 0)), code=code, inbox=inbox)
     except (OSError, ValueError, KeyError, TypeError, HerdError):
         return None
 

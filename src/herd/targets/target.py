@@ -17,6 +17,7 @@ from herd.errors import HerdError
 from herd.infra.settings.keys import config_key
 from herd.targets import exports
 from herd.targets.exports import Exports
+from herd.targets.inbox import Inbox
 from herd.targets.stack import Stack
 
 DEFAULT = "dev"
@@ -76,6 +77,9 @@ class Target(Stack):
 
     reaches_internal: bool
     """True where this machine can send requests to services with `access = "internal"`."""
+
+    inbox: Inbox | None = None
+    """The mail that the environment sends; None where it reaches people's own mailboxes."""
 
     @property
     @abstractmethod

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from localcloud.mail import INBOX_HOST
+
 BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
 _DISTRIBUTION = re.compile(r"[a-z0-9]+\.cloudfront\.localhost")
 _DECLARED = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+localhost")
 _MAIL = re.compile(r"(sns|email)\.([a-z]{2}-[a-z-]+-\d)\.localhost")
-INBOX = "inbox.localhost"
 _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 
 
@@ -101,7 +102,7 @@ def site_of(host: str, port: int) -> Site | None:
         return Distribution(f"{name}:{port}")
     if _REGISTRY.fullmatch(name):
         return Registry()
-    if name == INBOX:
+    if name == INBOX_HOST:
         return Inbox()
     if match := _MAIL.fullmatch(name):
         return MailLink(match[1], match[2])

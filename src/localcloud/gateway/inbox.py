@@ -35,10 +35,10 @@ class InboxPage:
             to = (parse_qs(message.query).get("to") or [""])[0]
             return _list(mailbox.letters(to) if mailbox is not None else [], to)
         match = _PATH.fullmatch(message.path)
-        found = mailbox.message(int(match[1])) if mailbox is not None and match else None
-        if match is None or found is None:
+        kept = mailbox.message(int(match[1])) if mailbox is not None and match else None
+        if match is None or kept is None:
             return own_pages.said("No such message", "It is not kept, or not any more.", 404)
-        letter, source = found
+        letter, source = kept
         if match[2] == "source":
             return own_pages.file(f"message-{letter.number}.eml", source)
         content = read(source)

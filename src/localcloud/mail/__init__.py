@@ -69,6 +69,9 @@ def send(account: str, sender: str, recipients: Sequence[str], message: bytes) -
         keeper.keep(sender, recipients, message)
 
 
+INBOX_HOST = "inbox.localhost"
+"""Host name of the page that shows an account's mail."""
+
 ADDRESS = re.compile(r"[^@\s<>\"(),:;\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 """An address as people have them; quoted ones are none here."""
 
