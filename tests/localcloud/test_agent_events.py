@@ -96,3 +96,54 @@ def test_a_target_that_fails_does_not_fail_the_sender(cloud: Any, listening: Lis
     answer = listening.events.put_events(Entries=[{"Source": "me", "DetailType": "t", "Detail": "{}"}])
     assert answer["FailedEntryCount"] == 0
     wait_until(lambda: len(listening.read()) == 1)
+
+
+EXECUTIONS = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}
+
+ENDS = {
+    "SUCCEEDED": {"Type": "Pass", "Result": "Hello", "End": True},
+    "FAILED": {"Type": "Fail", "Error": "Mine", "Cause": "why"},
+    "TIMED_OUT": {"Type": "Wait", "Seconds": 60, "End": True},
+    "ABORTED": {"Type": "Wait", "Seconds": 60, "End": True},
+}
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_an_execution_tells_its_way(cloud: Any, listening: Listening, wait_until: Any, status: str) -> None:
+    listening.rule({**EXECUTIONS, "detail": {"stateMachineArn": [{"prefix": "arn:aws:states:"}]}})
+    definition = {"StartAt": "A", "States": {"A": ENDS[status]}}
+    machine = cloud.machine({**definition, "TimeoutSeconds": 1} if status == "TIMED_OUT" else definition)
+    arn = cloud.sfn.start_execution(stateMachineArn=machine, name="run-1", input='{"x": 1}')["executionArn"]
+    if status == "ABORTED":
+        cloud.sfn.stop_execution(executionArn=arn, error="Me", cause="enough")
+    done = cloud.finished(arn)
+    wait_until(lambda: len(listening.read()) == 2)
+    begun, ended = listening.bodies
+    for event in (begun, ended):
+        assert event["resources"] == [arn] and event["account"] == cloud.server.account
+    # The documented example, and what DescribeExecution answers besides.
+    plain = {"executionArn": arn, "stateMachineArn": machine, "name": "run-1", "input": '{"x": 1}'}
+    unversioned = {"stateMachineVersionArn": None, "stateMachineAliasArn": None, "redriveCount": 0, "redriveDate": None}
+    dates = {name: int(done[name].timestamp() * 1000) for name in ("startDate", "stopDate")}
+    assert begun["detail"] == {
+        **plain, **unversioned, **dates, "status": "RUNNING", "stopDate": None, "output": None, "error": None,
+        "cause": None, "inputDetails": {"included": True}, "outputDetails": None,
+    }  # fmt: skip
+    output = done.get("output")
+    assert ended["detail"] == {
+        **plain, **unversioned, **dates, "status": status, "output": output, "error": done.get("error"),
+        "cause": done.get("cause"), "inputDetails": {"included": True},
+        "outputDetails": {"included": True} if output else None,
+    }  # fmt: skip
+    counted = cloud.server.client("cloudwatch").list_metrics(Namespace="AWS/States")["Metrics"]
+    word = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}[status]
+    names = sorted(metric["MetricName"] for metric in counted)
+    assert names == sorted(["ExecutionTime", "ExecutionsStarted", f"Executions{word}"])
+    assert all(it["Dimensions"] == [{"Name": "StateMachineArn", "Value": machine}] for it in counted)
+
+
+def test_what_is_too_large_is_not_in_the_event(cloud: Any, listening: Listening, wait_until: Any) -> None:
+    listening.rule(EXECUTIONS, InputPath="$.detail.inputDetails.included")
+    machine = cloud.machine({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
+    cloud.execute(machine, {"x": "y" * 150_000})
+    wait_until(lambda: listening.read() == [True, False])

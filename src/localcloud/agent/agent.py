@@ -17,6 +17,7 @@ from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Images, Planner
 from localcloud.agent.delivery import Delivery, OnBehalf
 from localcloud.agent.events import EventBus
+from localcloud.agent.executions import Executions
 from localcloud.agent.functions.environment import Programs
 from localcloud.agent.functions.functions import Credentials
 from localcloud.agent.functions.invocations import Invocations
@@ -77,6 +78,7 @@ class Agent:
         self._clock = clock
         self._bus = EventBus(server.account, clock)
         self.meters = Meters(server, clock)
+        self.executions = Executions(self._bus, self.meters)
         self._worker = Worker("agent")
         self._shipper = LogShipper(server, self._worker)
         self._delivery = Delivery(server)
@@ -144,6 +146,9 @@ class Agent:
 
     def schedules_changed(self) -> None:
         self.schedules.changed()
+
+    def execution_changed(self, record: Mapping[str, Any]) -> None:
+        self.executions.changed(record)
 
     def measured(self, region: str, series: Series) -> None:
         self.alarms.measured(region, series)

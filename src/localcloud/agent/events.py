@@ -39,7 +39,7 @@ class EventBus:
             "eventType": kind,
             "eventName": name,
             "deploymentId": deployment_id,
-            "updatedAt": _iso(utcnow()),
+            "updatedAt": f"{self._clock.now():%Y-%m-%dT%H:%M:%SZ}",
             "reason": reason,
         }
         self.put(service.region_name, ECS, "ECS Deployment State Change", [service.arn], detail)
@@ -50,7 +50,7 @@ class EventBus:
             "eventType": kind,
             "eventName": name,
             "clusterArn": service.cluster_arn,
-            "createdAt": _iso(utcnow()),
+            "createdAt": _iso(self._clock.now()),
         }
         self.put(service.region_name, ECS, "ECS Service Action", [service.arn], detail)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,9 @@ class Listener(Protocol):
 
     def task_finished(self, task: Any) -> threading.Event:
         """Set as soon as the task is STOPPED."""
+
+    def execution_changed(self, record: Mapping[str, Any]) -> None:
+        """An execution of a state machine has begun or ended."""
 
     def service_changed(self, service: Any) -> None:
         """A service was created, updated or deleted."""

@@ -149,6 +149,7 @@ def apply() -> None:
                 forget(self.exec_arn, self.state_machine.arn)
                 raise
         stock_start(self)
+        _tell(self)
 
     execution.start = start
 
@@ -157,12 +158,14 @@ def apply() -> None:
 
     def terminated(self: Any) -> None:
         store, site = _store_of(self.execution), hooks.site(self.execution.account_id)
-        if store is None or site is None:
+        if site is None:
             stock_terminated(self)
             return
         with site.lock:  # so that nobody sees its end before it is kept
             stock_terminated(self)
-            _end(self.execution, store)
+            if store is not None:
+                _end(self.execution, store)
+            _tell(self.execution)
 
     communication.terminated = terminated
 
@@ -175,6 +178,13 @@ def apply() -> None:
             store.machine_deleted(arn)
 
     backend.delete_state_machine = delete_state_machine
+
+
+def _tell(execution: Any) -> None:
+    """Its status is another one now."""
+    listener = hooks.listener(execution.account_id)
+    if listener is not None and not isinstance(execution, executions.SyncExecution):
+        listener.execution_changed(describe(execution))
 
 
 def _store_of(execution: Any) -> ExecutionStore | None:
