@@ -124,6 +124,7 @@ class LocalCloud:
 
             from localcloud.agent.agent import Agent, FunctionParts
             from localcloud.agent.slots import Capacity
+            from localcloud.agent.traffic import Traffic
             from localcloud.engines.process import ProcessEngine
             from localcloud.gateway import Gateway
             from localcloud.iam.guard import Guard
@@ -146,6 +147,7 @@ class LocalCloud:
         server.guard, keyring.sessions = Guard(), assumed(config.account)
         # Before anybody can make a task, an execution or a request.
         state.restore(server, self.plugins)
+        traffic = Traffic(self._clock)
         gateway = Gateway(
             listener,
             server,
@@ -157,6 +159,7 @@ class LocalCloud:
                 for part in get_backend("cloudfront")[config.account].values()
                 for one in part.distributions.values()
             ],
+            traffic,
         )
         parts.callback(gateway.stop)
         engine = ProcessEngine(images)
@@ -164,7 +167,7 @@ class LocalCloud:
         capacity = Capacity.of_this_machine(self._tasks_at_once)
         environment = TaskEnvironment(keyring, config, port)
         functions = FunctionParts(engine, FunctionEnvironment(environment), config.home / "functions")
-        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity, functions)
+        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity, functions, traffic)
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)

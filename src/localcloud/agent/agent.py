@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,21 +13,24 @@ from typing import Any
 from localcloud.agent.alarms import Alarms
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Images, Planner
-from localcloud.agent.delivery import Delivery, OnBehalf
+from localcloud.agent.delivery import Delivery
 from localcloud.agent.events import EventBus
 from localcloud.agent.executions import Executions
 from localcloud.agent.functions.environment import Programs
 from localcloud.agent.functions.functions import Credentials
 from localcloud.agent.functions.invocations import Invocations
+from localcloud.agent.gauges import Gauges
 from localcloud.agent.identity import TaskEnvironment
 from localcloud.agent.logs import LogShipper
 from localcloud.agent.memory import Memory, NoMemory
 from localcloud.agent.meters import Meters
+from localcloud.agent.rule_deliveries import RuleDeliveries
 from localcloud.agent.scheduled_rules import ScheduledRules
 from localcloud.agent.schedules import Schedules
 from localcloud.agent.services import Services
 from localcloud.agent.slots import Capacity
 from localcloud.agent.tasks import Tasks
+from localcloud.agent.traffic import Traffic
 from localcloud.agent.worker import Worker
 from localcloud.engines import CannotStart, Engine
 from localcloud.metrics.series import Series
@@ -71,6 +72,7 @@ class Agent:
         memory: Memory | None = None,
         capacity: Capacity | None = None,
         functions: FunctionParts | None = None,
+        traffic: Traffic | None = None,
     ):
         memory, clock = memory or NoMemory(), clock or SystemClock()
         capacity = capacity or Capacity.of_this_machine()
@@ -82,12 +84,13 @@ class Agent:
         self._worker = Worker("agent")
         self._shipper = LogShipper(server, self._worker)
         self._delivery = Delivery(server)
-        self._deliverers = ThreadPoolExecutor(1, thread_name_prefix="events")
+        self.deliveries = RuleDeliveries(server, self._delivery, self.meters, clock, self._worker)
         planner = Planner(server, self._shipper, images)
         self.tasks = Tasks(server, engine, task_environment, planner, self._bus, memory, clock, capacity)
         self.services = Services(server, self.tasks, self._bus, memory, self._worker)
-        self.schedules = Schedules(server, self._delivery, clock, self._worker)
+        self.schedules = Schedules(server, self._delivery, self.meters, clock, self._worker)
         self.rules = ScheduledRules(server, self.event_matched, clock, self._worker)
+        self.gauges = Gauges(server, self.meters, traffic or Traffic(clock), clock, self._worker)
         self.alarms = Alarms(server, self._bus, self._delivery, clock, self._worker)
         functions = functions or FunctionParts()
         self.functions = Invocations(
@@ -106,11 +109,12 @@ class Agent:
         hooks.disconnect_listener(self._server.account)
         self.schedules.stop()
         self.rules.stop()
+        self.gauges.stop()
         self.alarms.stop()
         self.functions.stop()
         self.services.stop()
         self.tasks.stop_all(timeout)
-        self._deliverers.shutdown(wait=True, cancel_futures=True)
+        self.deliveries.stop()
         self._shipper.stop()
         self._worker.stop()
 
@@ -118,8 +122,10 @@ class Agent:
         """Observe, compare, act, once: fire what is due by the agent's clock and take each service's next step."""
         self.schedules.tick()
         self.rules.tick()
+        self.deliveries.tick()
         self.functions.tick()
         self.services.reconcile()
+        self.gauges.tick()
         self.alarms.tick()
         self._shipper.flush()
 
@@ -128,7 +134,7 @@ class Agent:
         with the server's lock held.
         """
         self.alarms.settle()
-        self._deliverers.submit(lambda: None).result()
+        self.deliveries.settle()
 
     # --- hooks.Listener: called with the server's lock held ---
 
@@ -163,31 +169,4 @@ class Agent:
         self.rules.changed()
 
     def event_matched(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
-        # Not here and now: the lock is held by a request that need not wait for its events' consequences.
-        self._deliverers.submit(self._deliver, rule, dict(target), payload)
-
-    def _deliver(self, rule: Any, target: Mapping[str, Any], payload: str) -> None:
-        acting = OnBehalf("events.amazonaws.com", str(rule.arn))
-        try:
-            # What takes a role is done by that role; everything else by what the target's own policy permits.
-            by_role = target["Arn"].split(":")[2] in ("ecs", "states")
-            role = target.get("RoleArn") if by_role else None
-            principal = self._server.assume(role, acting.service, acting.source_arn, str(uuid.uuid4()))
-            self._delivery.deliver(target, payload, None, f"events-rule/{rule.name}"[:36], principal, acting)
-            self._count(rule, "Invocations")
-        except Exception as error:
-            self._count(rule, "FailedInvocations")
-            log.warning("rule %s could not deliver to %s: %s", rule.name, target["Arn"], error)
-            queue = (target.get("DeadLetterConfig") or {}).get("Arn")
-            if queue:
-                attributes = {"RULE_ARN": rule.arn, "TARGET_ARN": target["Arn"], "ERROR_MESSAGE": str(error)[:1024]}
-                self._bury(queue, payload, attributes, acting)
-
-    def _bury(self, queue: str, payload: str, attributes: Mapping[str, str], acting: OnBehalf) -> None:
-        try:
-            self._delivery.to_queue(queue, payload, attributes, acting=acting)
-        except Exception as error:
-            log.warning("an event of %s is lost, its queue takes nothing: %s", acting.source_arn, error)
-
-    def _count(self, rule: Any, metric: str) -> None:
-        self.meters.count(rule.region_name, "AWS/Events", metric, {"RuleName": rule.name})
+        self.deliveries.submit(rule, target, payload)

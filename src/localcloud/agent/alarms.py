@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 ACTIONS: dict[str, str] = {ALARM: "alarm_actions", OK: "ok_actions", INSUFFICIENT_DATA: "insufficient_data_actions"}
 """State -> the alarm's member with what is done when it is reached."""
 
+AFTER_THE_MINUTE = 0.5
+"""Seconds that an evaluation waits for what services publish of the minute before."""
+
 DEEPEST_COMPOSITES = 10
 """How many composite alarms may follow one another in one evaluation: a circle of them comes to an end."""
 
@@ -232,7 +235,7 @@ class Alarms:
             suppressed = any(alarm.state.suppressed_by for _, alarm in self._composites())
         if suppressed:
             return 1.0
-        return min(awake) - now % min(awake) + 0.01 if awake else None
+        return min(awake) - now % min(awake) + AFTER_THE_MINUTE if awake else None
 
     def _read(self) -> None:
         """Look at what alarms there are."""

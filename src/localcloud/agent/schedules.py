@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from localcloud import backends, cron
 from localcloud.agent.clock import Clock
 from localcloud.agent.delivery import Delivery, NoSuchTarget
+from localcloud.agent.meters import Meters
 from localcloud.agent.worker import Worker
 from localcloud.iam.errors import CannotAssume
 from localcloud.server import Server
@@ -82,9 +83,10 @@ class Invocation:
 class Schedules:
     """Fires the account's schedules."""
 
-    def __init__(self, server: Server, delivery: Delivery, clock: Clock, worker: Worker):
+    def __init__(self, server: Server, delivery: Delivery, meters: Meters, clock: Clock, worker: Worker):
         self._server = server
         self._delivery = delivery
+        self._meters = meters
         self._clock = clock
         self._armed: dict[str, Armed] = {}
         self._again: list[Invocation] = []
@@ -182,6 +184,7 @@ class Schedules:
 
     def _invoke(self, invocation: Invocation, now: datetime) -> None:
         schedule = invocation.schedule
+        self._count(invocation, "InvocationAttemptCount")
         try:
             self._delivery.deliver(
                 invocation.target,
@@ -202,7 +205,14 @@ class Schedules:
         arn = invocation.schedule.arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
         return self._server.assume(invocation.target.get("RoleArn"), SERVICE, arn, invocation.id)
 
+    def _count(self, invocation: Invocation, metric: str) -> None:
+        _, _, _, region, _, resource = invocation.schedule.arn.split(":", 5)
+        self._meters.count(region, "AWS/Scheduler", metric, {"ScheduleGroup": resource.split("/")[1]})
+
     def _after_failure(self, invocation: Invocation, error: Exception, now: datetime) -> None:
+        self._count(invocation, "TargetErrorCount")
+        if is_throttle(error):
+            self._count(invocation, "TargetErrorThrottledCount")
         policy = invocation.target.get("RetryPolicy") or {}
         retries = int(policy.get("MaximumRetryAttempts", 185))
         oldest = timedelta(seconds=int(policy.get("MaximumEventAgeInSeconds", 86400)))
@@ -222,6 +232,7 @@ class Schedules:
 
     def _give_up(self, invocation: Invocation, error: Exception, exhausted: str) -> None:
         queue = (invocation.target.get("DeadLetterConfig") or {}).get("Arn")
+        self._count(invocation, "InvocationDroppedCount")
         if not queue:
             log.warning("schedule %s is lost: %s", invocation.schedule.name, error)
             return
@@ -239,9 +250,16 @@ class Schedules:
         }
         try:
             self._delivery.to_queue(queue, invocation.payload(), attributes, self._principal(invocation))
+            self._count(invocation, "InvocationsSentToDeadLetterCount")
         except Exception as failure:
+            self._count(invocation, "InvocationsFailedToBeSentToDeadLetterCount")
             log.warning("schedule %s is lost: %s; its queue %s takes nothing: %s",
                         invocation.schedule.name, error, queue, failure)  # fmt: skip
+
+
+def is_throttle(error: Exception) -> bool:
+    """Did the target refuse because it has too much to do?"""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in THROTTLED
 
 
 def worth_retrying(error: Exception) -> bool:
@@ -250,7 +268,7 @@ def worth_retrying(error: Exception) -> bool:
         return False
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500))
-        return status >= 500 or error.response["Error"]["Code"] in THROTTLED
+        return status >= 500 or is_throttle(error)
     return True
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from localcloud.agent.traffic import Traffic
 from localcloud.credentials import CREDENTIALS_PATH, Keyring
 from localcloud.gateway import hosts, origins
 from localcloud.gateway.aws_api import AwsApi
@@ -61,7 +62,7 @@ class Gateway:
     """Serves `listener` (a listening socket on loopback) from an event loop on its own thread.
 
     `backends` gives moto's elbv2 backends of the account, `zones` its hosted zones of Route 53,
-    `distributions` those of CloudFront.
+    `distributions` those of CloudFront; `traffic` counts the requests to load balancers.
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class Gateway:
         backends: Callable[[], Sequence[Any]],
         zones: Callable[[], Sequence[Any]],
         distributions: Callable[[], Sequence[Any]],
+        traffic: Traffic | None = None,
     ):
         self._listener = listener
         self._port = int(listener.getsockname()[1])
         self._keyring = keyring
+        self._traffic = traffic
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
         self._inbox, self._mail_links = InboxPage(server.account), MailLinks(server)
@@ -119,7 +122,7 @@ class Gateway:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        self._load_balancers = LoadBalancers(self._table, self._port)
+        self._load_balancers = LoadBalancers(self._table, self._port, self._traffic)
         runner = web.ServerRunner(
             web.Server(
                 self._answer,

@@ -14,12 +14,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from localcloud.agent.traffic import Traffic
 from localcloud.gateway.http import forwardable, own_text, read_body
 from localcloud.gateway.routing import (
     Asked,
@@ -80,12 +82,21 @@ class RoutingTable:
         self._read_at = time.monotonic()
 
 
+@dataclass(frozen=True)
+class OwnAnswer:
+    """An answer of the load balancer itself, for the target group whose targets could not answer; "" for none."""
+
+    response: web.Response
+    group: str = ""
+
+
 class LoadBalancers:
     """Answers requests to load balancers' hosts. Lives on the gateway's event loop."""
 
-    def __init__(self, table: RoutingTable, port: int):
+    def __init__(self, table: RoutingTable, port: int, traffic: Traffic | None = None):
         self._table = table
         self._port = port
+        self._traffic = traffic or Traffic()
         self._turns = RoundRobin()
         self._targets = Targets()
         self._sign_ins = SignIns()
@@ -119,7 +130,12 @@ class LoadBalancers:
         match rule.action if rule else None:
             case Forward() as forward:
                 assert rule
-                return await self._forward(request, balancer, rule, forward, identity)
+                group = forward.choose()
+                answer = await self._forward(request, balancer, rule, group, identity)
+                if isinstance(answer, OwnAnswer):
+                    self._traffic.failed(balancer.arn, answer.group, answer.response.status)
+                    return answer.response
+                return answer
             case Redirect() as redirect:
                 return own_text(redirect.status, "", Location=redirect.location(asked, self._port))
             case Fixed() as fixed:
@@ -132,40 +148,43 @@ class LoadBalancers:
                 return own_text(503, f"{dns_name} has no listener\n")
 
     async def _forward(
-        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, forward: Forward, identity: CIMultiDict[str]
-    ) -> web.StreamResponse:
-        group = forward.choose()
+        self, request: web.BaseRequest, balancer: Balancer, rule: Rule, group: Any | None, identity: CIMultiDict[str]
+    ) -> web.StreamResponse | OwnAnswer:
         targets = self._turns.order(group) if group is not None else []
-        if not targets:
-            return own_text(503, "503 Service Temporarily Unavailable: no healthy target\n")
+        if group is None or not targets:
+            return OwnAnswer(own_text(503, "503 Service Temporarily Unavailable: no healthy target\n"))
+        chosen = str(group.arn)
         try:
             url = rule.url(request.raw_path)
         except ValueError as error:
             log.warning("%s", error)
-            return own_text(500, f"{error}\n")
+            return OwnAnswer(own_text(500, f"{error}\n"), chosen)
         headers = self._headers_for_target(request, rule)
         headers.extend(identity)
         try:
             body = await _body(request)
         except TimeoutError:
-            return _stalled()
+            return OwnAnswer(_stalled(), chosen)
+        began = time.monotonic()
         for address in targets:
             try:
                 answer = await self._targets.ask(address, request.method, url, headers, body, balancer.idle_seconds)
             except CannotConnect:
                 continue  # nothing has been sent, so the next target can be asked instead
             except ClientStalled:
-                return _stalled()
+                return OwnAnswer(_stalled(), chosen)
             except TimeoutError:
-                return own_text(504, "504 Gateway Time-out: the target did not answer\n")
+                return OwnAnswer(own_text(504, "504 Gateway Time-out: the target did not answer\n"), chosen)
             except BadAnswer as error:
                 log.info("%s %s: %s", request.method, request.raw_path, error)
-                return own_text(502, "502 Bad Gateway: the target closed the connection or sent no valid response\n")
+                text = "502 Bad Gateway: the target closed the connection or sent no valid response\n"
+                return OwnAnswer(own_text(502, text), chosen)
+            self._traffic.answered(balancer.arn, chosen, answer.status, time.monotonic() - began)
             try:
                 return await _relay(request, answer, balancer.idle_seconds)
             finally:
                 self._targets.release(answer)
-        return own_text(502, "502 Bad Gateway: no target accepted the connection\n")
+        return OwnAnswer(own_text(502, "502 Bad Gateway: no target accepted the connection\n"), chosen)
 
     def _headers_for_target(self, request: web.BaseRequest, rule: Rule) -> CIMultiDict[str]:
         headers = forwardable(request.headers.items())

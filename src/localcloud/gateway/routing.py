@@ -141,6 +141,7 @@ class Balancer:
 
     rules: tuple[Rule, ...]
     idle_seconds: float = 60.0
+    arn: str = ""
 
     @property
     def signs_in(self) -> bool:
@@ -203,9 +204,9 @@ def _read_balancer(load_balancer: Any, groups: Mapping[str, Any]) -> Balancer:
     listeners = sorted(load_balancer.listeners.values(), key=lambda one: (one.protocol != "HTTPS", int(one.port)))
     idle = float(load_balancer.attrs.get("idle_timeout.timeout_seconds", 60))
     if not listeners:
-        return Balancer((), idle)
+        return Balancer((), idle, str(load_balancer.arn))
     rules = sorted(listeners[0].rules.values(), key=lambda rule: (rule.priority == "default", rule.priority))
-    return Balancer(tuple(_read_rule(rule, groups) for rule in rules), idle)
+    return Balancer(tuple(_read_rule(rule, groups) for rule in rules), idle, str(load_balancer.arn))
 
 
 def _read_rule(rule: Any, groups: Mapping[str, Any]) -> Rule:

@@ -7,13 +7,30 @@ from typing import Any
 
 from moto.sqs import models
 
+from localcloud.patches import hooks
+
 _ALLOW = "RedriveAllowPolicy"
 
 
 def apply() -> None:
-    """Keep the policy when another attribute is set, and the redrive allow policy; answer JSON as AWS does."""
+    """Keep the policy when another attribute is set, and the redrive allow policy; answer JSON as AWS does; know the
+    age of messages.
+    """
     _keep_the_policy()
     _know_redrive_allow_policies()
+    _know_when_messages_came()
+
+
+def _know_when_messages_came() -> None:
+    # sqs/models.py:557: a message is as old as the computer's clock says, which services need not go by.
+    queue = models.Queue
+    stock = queue.add_message
+
+    def add_message(self: Any, message: Any) -> None:
+        message.arrived = hooks.now(self.account_id)
+        stock(self, message)
+
+    queue.add_message = add_message
 
 
 def _keep_the_policy() -> None:

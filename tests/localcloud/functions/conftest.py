@@ -103,7 +103,7 @@ class Functions:
 
     def settle(self) -> None:
         """Let everything happen that is due now."""
-        self.agent._deliverers.submit(lambda: None).result()
+        self.agent.settle()
         self.agent.functions.tick()
         assert self.agent.functions.events.settle()
 

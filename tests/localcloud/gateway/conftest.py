@@ -18,6 +18,7 @@ import pytest
 from botocore.config import Config as BotoConfig
 from moto.backends import get_backend
 
+from localcloud.agent.traffic import Traffic
 from localcloud.credentials import Key, Keyring
 from localcloud.gateway import Gateway
 from localcloud.server import Server
@@ -45,6 +46,7 @@ class Site:
     server: Server
     keyring: Keyring
     port: int
+    traffic: Traffic
 
     @property
     def address(self) -> str:
@@ -102,6 +104,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     port = listener.getsockname()[1]
     server = Server(account, REGION, f"http://127.0.0.1:{port}")
     keyring = Keyring(Key("AKIAROOTROOTROOTROOT", "root-secret", "root"))
+    traffic = Traffic()
     gateway = Gateway(
         listener,
         server,
@@ -109,10 +112,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         lambda: list(get_backend("elbv2")[account].values()),
         lambda: [zone for part in get_backend("route53")[account].values() for zone in part.zones.values()],
         lambda: [one for part in get_backend("cloudfront")[account].values() for one in part.distributions.values()],
+        traffic,
     )
     gateway.start()
     try:
-        yield Site(server, keyring, port)
+        yield Site(server, keyring, port, traffic)
     finally:
         gateway.stop()
         server.close()

@@ -68,6 +68,8 @@ class Target:
                 return response
             case "large":
                 return web.Response(body=b"x" * 5_000_000)
+            case "broken":
+                return web.Response(status=500)
             case "empty":
                 return web.Response(status=204)
             case "headers":

@@ -136,6 +136,25 @@ def test_healthy_targets_take_turns_and_changes_count_at_once(balancer: Balancer
         other.close()
 
 
+def test_requests_are_counted_by_what_became_of_them(balancer: Balancer, site: Any, target: Target) -> None:
+    empty, group = balancer.group(), balancer.group(target.port)
+    balancer.forward("/none/*", empty)
+    balancer.forward("/*", group)
+    site.traffic.take()
+    statuses = [balancer.ask(path).status for path in ("/a", "/broken", "/none/x", "/hang-up")]
+    assert statuses == [200, 500, 503, 502]
+    taken = site.traffic.take()
+    counts = {(of, name): values.count for _, arn, of, name, values in taken if arn == balancer.arn}
+    assert counts == {
+        (group, "RequestCount"): 3,
+        (group, "TargetResponseTime"): 2,
+        (group, "HTTPCode_Target_2XX_Count"): 1,
+        (group, "HTTPCode_Target_5XX_Count"): 1,
+        ("", "HTTPCode_ELB_5XX_Count"): 2,
+    }
+    assert site.traffic.take() == []
+
+
 @pytest.mark.parametrize("state", ["initial", "draining"])
 def test_without_a_target_that_may_be_asked_it_is_503(balancer: Balancer, target: Target, state: str) -> None:
     balancer.forward("/none/*", balancer.group())
