@@ -34,15 +34,19 @@ def check(
     checkout = find_checkout()
     refused = []
     due: dict[str, bool] = {}
+    paused: dict[str, None] = {}
     for name in environments(checkout) if environment is None else [environment]:
         with console.step(f"checking {name}") as step:
             checked = check_environment(checkout, name)
             step.result = f"{checked.resources} resources, {len(checked.refused) or 'no'} problems"
         due |= {str(review): review.expired for review in checked.due}
+        paused |= {str(pause): None for pause in checked.paused}
         for line in checked.advised:
             console.note(f"{name}: {line}", style="yellow")
         refused += [f"{name}: {line}" for line in checked.refused]
     for line, expired in due.items():
         console.note(f"! {line}", style="red" if expired else "yellow")
+    for line in paused:
+        console.note(f"– {line}", style="yellow")
     if refused:
         raise HerdError("\n".join(refused))

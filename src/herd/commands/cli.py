@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import check, deploy, develop, inbox, inspect, machine, project, run, secret, verify
+from herd.commands import check, deploy, develop, inbox, inspect, inventory, machine, project, run, secret, verify
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
 from herd.toolchain.machine import disk_error
@@ -102,6 +102,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (check.check, "check", _ENVIRONMENT),
     (deploy.preview, "preview", _ENVIRONMENT),
     (inspect.status, "status", _ENVIRONMENT),
+    (inventory.inventory, "inventory", _ENVIRONMENT),
     (inbox.inbox, "inbox", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),
     (deploy.stop, "stop", _ENVIRONMENT),

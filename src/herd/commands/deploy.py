@@ -98,7 +98,7 @@ def preview(
         if format_ is Format.markdown:
             known = error.review if isinstance(error, up.PreviewFailed) else None
             more = (
-                comment.comment(known.plan, known.public_services, known.due)
+                comment.comment(known.plan, known.public_services, known.due, known.paused)
                 if known and known.plan.only_refused
                 else ""
             )
@@ -108,12 +108,14 @@ def preview(
         saved_plan.save(review.plan, save)
     match format_:
         case Format.markdown:
-            console.document(comment.comment(review.plan, review.public_services, review.due))
+            console.document(comment.comment(review.plan, review.public_services, review.due, review.paused))
         case Format.json:
             console.document(json.dumps(saved_plan.as_json(review.plan), indent=2) + "\n")
         case Format.text:
             up.show_changes(review.plan)
             console.say(review.plan.count())
+            for pause in review.paused:
+                console.note(f"– {pause}", style="yellow")
 
 
 def down(

@@ -11,6 +11,7 @@ from herd.runner.contract import statuses
 from herd.runs import services
 from herd.runs.checks import Check
 from herd.runs.follow import describe, last_lines
+from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
 from herd.runs.status import WorkloadState
 from herd.targets.target import Target
@@ -22,6 +23,7 @@ STYLES = {
     "deploying": "cyan",
     "idle": "",
     "failing": "red",
+    "late": "red",
     statuses.FAILED_RUN: "red",
     statuses.CHECK_FAILED_RUN: "red",
     statuses.TIMED_OUT_RUN: "red",
@@ -40,7 +42,7 @@ STYLES = {
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
 """From the least to the greatest; the second for terminals that know no other characters."""
 
-TROUBLE = frozenset({"failing", "unhealthy", "rolled-back"})
+TROUBLE = frozenset({"failing", "late", "unhealthy", "rolled-back"})
 
 
 def status(target: Target, workloads: list[WorkloadState]) -> None:
@@ -75,6 +77,37 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         console.say()
     for review in reviews:
         console.say(f"! {review}", style="red" if review.expired else "yellow")
+
+
+def inventory(entries: Sequence[Entry]) -> None:
+    """A row for each workload; below, what is paused and why."""
+    rows = [
+        [
+            entry.name,
+            entry.kind,
+            entry.owner or "-",
+            f"{entry.review_by}" + (" (passed)" if entry.days_to_review < 0 else ""),
+            "paused" if entry.paused else _schedule(entry),
+            f"{_span(entry.deadline_minutes * 60)}" if entry.deadline_minutes and not entry.paused else "-",
+            entry.last_success.strftime("%Y-%m-%d %H:%M") if entry.last_success else "-",
+            _span(entry.age_seconds) if entry.age_seconds is not None else "-",
+            ", ".join(entry.read_by) or "-",
+        ]
+        for entry in entries
+    ]
+    columns = ["NAME", "KIND", "OWNER", "REVIEW BY", "SCHEDULE", "DEADLINE", "LAST SUCCESS", "AGE", "READ BY"]
+    console.table(columns, rows, STYLES)
+    for entry in entries:
+        if entry.paused:
+            console.say()
+            console.say(f"– {entry.name} is paused: {entry.paused}", style="yellow")
+
+
+def _schedule(entry: Entry) -> str:
+    when = f"{entry.schedule} {entry.timezone}" if entry.schedule else ""
+    if entry.pipeline and entry.pipeline != entry.name:
+        return f"with {entry.pipeline}"
+    return when or "-"
 
 
 def checks(checks: list[Check]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herd import console
-from herd.checkout import review_dates, team_files
+from herd.checkout import pauses, review_dates, team_files
 from herd.deploy import local_stack
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Review:
-    """The result of a preview: the plan, names of services with public access, review dates that are near or past."""
+    """The result of a preview: the plan, names of services with public access, review dates that are near or past,
+    and what is paused.
+    """
 
     plan: Plan
     public_services: frozenset[str]
     due: tuple[review_dates.Review, ...]
+    paused: tuple[pauses.Pause, ...] = ()
 
 
 class PreviewFailed(HerdError):
@@ -80,6 +83,8 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
     _mention_failing(target, started)
     for line in review_dates.summary(review_dates.due(specs)):
         console.note(f"! {line}", style="red")
+    for pause in pauses.in_files(specs):
+        console.note(f"– {pause}", style="yellow")
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, with failures:", *problems, *failed]))
 
@@ -91,7 +96,10 @@ def preview(target: Target) -> Review:
     public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
     review = Review(
-        Plan(target.checkout.project, target.name, target.checkout.root), public, tuple(review_dates.due(specs))
+        Plan(target.checkout.project, target.name, target.checkout.root),
+        public,
+        tuple(review_dates.due(specs)),
+        tuple(pauses.in_files(specs)),
     )
     try:
         Engine(target).preview(review.plan)
@@ -128,7 +136,8 @@ def _known(target: Target) -> frozenset[tuple[str, str, str]]:
 def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
     """Start each pipeline, and each job outside of one, that has never succeeded and does not run now.
 
-    Expired workloads too: a person is present, and other workloads need their results.
+    Expired workloads too: a person is present, and other workloads need their results. Not what is paused: whoever
+    paused it knows why it should not run.
     """
     exports = target.exports
     expired = set(review_dates.expired(specs))
@@ -139,12 +148,12 @@ def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
     in_pipeline = {job for jobs in members.values() for job in jobs}
     started = []
     for name, pipeline in exports.pipelines.items():
-        if _is_due(target, pipeline.machine):
+        if not pipeline.paused and _is_due(target, pipeline.machine):
             run_id = runs.start(target, pipeline.machine, "first-run")
             started.append(Following(run_id, members[name], pipeline.machine))
             _mention_expired(expired & members[name].keys())
     for name, job in exports.batch.items():
-        if name not in in_pipeline and _is_due(target, job.machine):
+        if name not in in_pipeline and not job.paused and _is_due(target, job.machine):
             started.append(Following(runs.start(target, job.machine, "first-run"), {name: job.machine}))
             _mention_expired(expired & {name})
     return started

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from herd import PACKAGE
-from herd.checkout import review_dates, stack_config, team_files
+from herd.checkout import pauses, review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
 from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
@@ -36,7 +36,7 @@ PROGRAM_SECONDS = 120
 @dataclass(frozen=True)
 class Checked:
     """The result for one environment: the number of `resources`; violations as lines, mandatory (`refused`) and
-    advisory (`advised`); `due`: review dates that are near or past.
+    advisory (`advised`); `due`: review dates that are near or past; `paused`: what rests.
     """
 
     environment: str
@@ -44,6 +44,7 @@ class Checked:
     refused: list[str]
     advised: list[str]
     due: list[review_dates.Review]
+    paused: list[pauses.Pause]
 
 
 def environments(checkout: Checkout) -> list[str]:
@@ -70,6 +71,7 @@ def check_environment(checkout: Checkout, environment: str) -> Checked:
         [str(finding) for finding in findings if finding.mandatory],
         [str(finding) for finding in findings if not finding.mandatory],
         review_dates.due(specs),
+        pauses.in_files(specs),
     )
 
 

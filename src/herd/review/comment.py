@@ -17,6 +17,7 @@ from herd.review.iam_changes import Widening
 from herd.review.markdown import block, code
 
 if TYPE_CHECKING:
+    from herd.checkout.pauses import Pause
     from herd.checkout.review_dates import Review
 
 T = TypeVar("T")
@@ -70,11 +71,16 @@ def failed(environment: str, error: object, known: str = "") -> str:
     return text if len(text.encode()) <= MOST_BYTES else _cut(text)
 
 
-def comment(plan: Plan, public_services: frozenset[str] = frozenset(), reviews: Sequence[Review] = ()) -> str:
+def comment(
+    plan: Plan,
+    public_services: frozenset[str] = frozenset(),
+    reviews: Sequence[Review] = (),
+    paused: Sequence[Pause] = (),
+) -> str:
     """The comment on a plan, at most MOST_BYTES long."""
     text = ""
     for limit in LIMITS:
-        text = _render(plan, public_services, reviews, limit)
+        text = _render(plan, public_services, reviews, paused, limit)
         if len(text.encode()) <= MOST_BYTES:
             return text
     return _cut(text)
@@ -100,7 +106,9 @@ def _cut(text: str) -> str:
     return "\n".join([*kept, *closing, "", "… and more than a comment can hold; `herd preview` shows all of it", ""])
 
 
-def _render(plan: Plan, public_services: frozenset[str], reviews: Sequence[Review], limit: int) -> str:
+def _render(
+    plan: Plan, public_services: frozenset[str], reviews: Sequence[Review], paused: Sequence[Pause], limit: int
+) -> str:
     steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
     lines = [marker(plan.environment), f"### What this changes in {code(plan.environment)}", "", _summary(steps), ""]
     lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
@@ -112,6 +120,7 @@ def _render(plan: Plan, public_services: frozenset[str], reviews: Sequence[Revie
     lines += _permissions(list(permissions(steps)), limit)
     lines += _section("Policy", sorted(plan.findings), _finding, limit, "📋")
     lines += _section("Review dates", reviews, lambda review: code(str(review)), limit, "📅")
+    lines += _section("Paused", paused, lambda pause: code(str(pause), 400), limit, "⏸️")
     lines += _changes(steps, limit)
     if plan.messages:
         said = "\n".join(plan.messages)

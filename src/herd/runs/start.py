@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from herd import console
-from herd.checkout import review_dates, team_files
+from herd.checkout import pauses, review_dates, team_files
 from herd.errors import WrongInput, unknown
 from herd.infra.states.limits import MOST_PARAMS_CHARACTERS
 from herd.runs import runs
@@ -41,6 +41,8 @@ def plan(target: Target, name: str, params: list[str], with_dependants: bool) ->
         raise WrongInput(f"{name} is a service and always runs; `herd run` starts jobs and reports")
     if review := next((review for review in review_dates.due(specs) if review.name == name and review.expired), None):
         console.note(f"! {review}", style="red")
+    if pause := pauses.of(specs, name):
+        console.note(f"– {pause}", style="yellow")
     values = parse_params(params, dict(spec.params) if spec else {}, name)
     if not with_dependants or not job.pipeline:
         return Start(job.machine, {"params": values}, {name: job.machine}, False)

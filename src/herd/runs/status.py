@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from herd.checkout import review_dates
-from herd.runs import runs, services
+from herd.runs import due_times, runs, services
 from herd.runs.runs import Run
 from herd.runs.services import Service
-from herd.targets.exports import BatchExport, ScheduleExport, ServiceExport
+from herd.targets.exports import BatchExport, PipelineExport, ScheduleExport, ServiceExport
 from herd.targets.target import Target
 
 
@@ -68,12 +68,14 @@ def collect(target: Target) -> list[WorkloadState]:
         if isinstance(entry, ServiceExport):
             return _of_service(services.look(target, name, entry), entry)
         pipeline = exports.pipelines.get(entry.pipeline) if entry.pipeline else None
-        is_armed = bool({entry.machine, pipeline.machine if pipeline else None} & armed)
+        is_armed = bool({entry.machine, pipeline.machine if pipeline else None} & armed.keys())
         if pipeline is None:
-            return _of_job(name, entry, last.get(name), is_armed, now)
+            due = _overdue(target, name, entry, armed.get(entry.machine), now, last.get(name))
+            return _of_job(name, entry, last.get(name), is_armed, now, due=due)
         members = {member: exports.batch[member] for member in pipeline.members if member in exports.batch}
-        in_pipeline = entry.model_copy(update={"schedule": entry.schedule or pipeline.schedule})
-        return _of_job(name, in_pipeline, last.get(name), is_armed, now, members)
+        of_pipeline = {"schedule": entry.schedule or pipeline.schedule, "paused": entry.paused or pipeline.paused}
+        due = _overdue(target, entry.pipeline or name, pipeline, armed.get(pipeline.machine), now, last.get(name))
+        return _of_job(name, entry.model_copy(update=of_pipeline), last.get(name), is_armed, now, members, due)
 
     return runs.in_parallel(one, sorted(exports.workloads.items()))
 
@@ -92,6 +94,15 @@ def _of_service(service: Service, export: ServiceExport) -> WorkloadState:
     )
 
 
+def _overdue(
+    target: Target, of: str, entry: BatchExport | PipelineExport, since: datetime | None, now: datetime, run: Run | None
+) -> datetime | None:
+    """A due time of a job or pipeline that was not kept. An earlier Herd exports no deadline and leaves no markers."""
+    if entry.schedule is None or entry.deadline_minutes is None or since is None:
+        return None
+    return due_times.overdue(target, of, entry.schedule, entry.deadline_minutes, since, now, run)
+
+
 def _end(export: BatchExport) -> datetime:
     """The end of a workload's last day, in its time zone."""
     from herd.runner.contract.schedule import end_of
@@ -106,13 +117,20 @@ def _of_job(
     armed: bool,
     now: datetime,
     members: Mapping[str, BatchExport] = MappingProxyType({}),
+    due: datetime | None = None,
 ) -> WorkloadState:
-    """`members`: the jobs of its pipeline, whose schedule ends with the earliest `review_by` among them."""
+    """`members`: the jobs of its pipeline, whose schedule ends with the earliest `review_by` among them. `due`: a due
+    time that has passed its deadline and was not kept.
+    """
     whose, first = min([(name, export), *members.items()], key=lambda item: _end(item[1]))
     expired = _end(first) < now
     scheduled = export.schedule is not None
     paused = scheduled and not armed
-    if run is not None and run.status == "running":
+    failed_since = run is not None and run.failed and run.status != "aborted" and not _is_before(run, due)
+    late = due is not None and not (expired or paused or failed_since)
+    if late:
+        state = "late"
+    elif run is not None and run.status == "running":
         state = "running"
     elif expired:
         state = "expired"
@@ -123,10 +141,18 @@ def _of_job(
     else:
         state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
     reason = ""
-    if expired:
+    if late and due is not None:
+        reason = f"was due at {_text(due)}, has passed its deadline, and nothing was published"
+    elif not expired:
+        reason = export.paused or ""
+    else:
         reason = f"review_by {first.review_by}{'' if whose == name else f' of {whose}'} has passed"
     next_run = _next(export.schedule, now) if export.schedule and not paused and not expired else None
     return WorkloadState(name, export.kind, state, export.url, None, next_run, run, export.log_group, reason)
+
+
+def _is_before(run: Run, due: datetime | None) -> bool:
+    return due is not None and run.started is not None and run.started < due
 
 
 def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
@@ -136,20 +162,24 @@ def _next(schedule: ScheduleExport, now: datetime) -> datetime | None:
     return upcoming[0] if upcoming else None
 
 
-def _armed(target: Target) -> set[str]:
-    """ARNs of the state machines that an enabled schedule of the environment starts."""
+def _armed(target: Target) -> dict[str, datetime | None]:
+    """ARNs of the state machines that an enabled schedule of the environment starts -> when that was changed last."""
     from herd.infra.naming import Naming
 
     naming = Naming(target.exports.project, target.exports.environment)
     client = target.client("scheduler")
-    machines: set[str] = set()
+    machines: dict[str, datetime | None] = {}
     arguments: dict[str, Any] = {"GroupName": naming.schedule_group}
     while True:
         try:
             page = client.list_schedules(**arguments)
         except client.exceptions.ResourceNotFoundException:
             return machines
-        machines |= {entry["Target"]["Arn"] for entry in page["Schedules"] if entry["State"] == "ENABLED"}
+        machines |= {
+            entry["Target"]["Arn"]: entry.get("LastModificationDate")
+            for entry in page["Schedules"]
+            if entry["State"] == "ENABLED"
+        }
         if not page.get("NextToken"):
             return machines
         arguments["NextToken"] = page["NextToken"]
