@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from herd.runner.contract.kinds import Kind as WorkloadKind
 from herd.runner.contract.plan import Plan, PlannedPipeline, PlannedWorkload, Wanted
 
 from . import troubles
-from .due_times import topic_of
+from .due_times import Scheduled, scheduled, topic_of
 from .memory import DueMemory, Memory, Topic
 from .messages import KINDS, Account, Message, body, first_line, moment, subject
 from .questions import Lookup
@@ -79,6 +80,9 @@ class Start:
     input: dict[str, Any]
 
 
+_NOTHING = Topic()
+
+
 class Call:
     """Changes only itself: the memory that came in stays as it was."""
 
@@ -91,16 +95,32 @@ class Call:
         self.messages: list[Message] = []
         self.starts: list[Start] = []
         self._topics = dict(memory.topics)
-        self.workloads = {one.name: of_workload(one) for one in plan.workloads}
-        self.pipelines = {one.name: of_pipeline(one, plan) for one in plan.pipelines}
+        self.scheduled = scheduled(plan)
+
+    @cached_property
+    def workloads(self) -> dict[str, Who]:
+        return {one.name: of_workload(one) for one in self.plan.workloads}
+
+    @cached_property
+    def pipelines(self) -> dict[str, Who]:
+        return {one.name: of_pipeline(one, self.plan) for one in self.plan.pipelines}
+
+    @cached_property
+    def addresses(self) -> dict[str, None]:
+        """Everybody who may be told anything, each once."""
+        owners = (owner for one in self.plan.workloads for owner in one.owners)
+        return dict.fromkeys([*(one.address for one in self.plan.recipients), *owners])
+
+    def who(self, one: Scheduled) -> Who:
+        return self.pipelines[one.name] if one.is_pipeline else self.workloads[one.name]
 
     @property
     def topics(self) -> dict[str, Topic]:
         """Those that hold anything."""
-        return {key: topic for key, topic in self._topics.items() if topic != Topic()}
+        return {key: topic for key, topic in self._topics.items() if topic != _NOTHING}
 
     def topic(self, key: str) -> Topic:
-        return self._topics.get(key, Topic())
+        return self._topics.get(key, _NOTHING)
 
     def put(self, key: str, topic: Topic) -> None:
         self._topics[key] = topic

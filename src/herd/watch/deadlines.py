@@ -36,7 +36,6 @@ class Outcome:
 
 def look(call: Call, one: Scheduled, look_again: bool) -> None:
     """Judge the due times that are past their deadline. `look_again`: also at what was late when last looked at."""
-    who = call.pipelines[one.name] if one.is_pipeline else call.workloads[one.name]
     memory = due_times.begin(call.memory.due.get(one.topic), one, call.now)
     call.due[one.topic] = memory
     trouble = call.topic(one.topic).trouble
@@ -48,6 +47,7 @@ def look(call: Call, one: Scheduled, look_again: bool) -> None:
     markers = call.lookup.markers(one.name, after)
     if markers is None:
         return
+    who = call.who(one)
     if late is not None:
         _look_again(call, who, late, markers)
     if is_overdue:

@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from herd.runner.contract.alarms import SERVICE_ALARMS
 from herd.runner.contract.keys import WATCH_MEMORY
 from herd.runner.contract.plan import Plan
 
 from . import deadlines, due_times, run_messages, runs, services, upkeep
 from .call import Call, Start, Who
-from .due_times import Scheduled
 from .events import AlarmChanged, DeploymentChanged, Drill, Event, RunEnded, Tick
 from .known import Known
 from .memory import MOST_HELD, Held, Memory, Topic, cut
@@ -58,8 +56,7 @@ def _decide(plan: Plan, memory: Memory, now: datetime, event: Event, lookup: Loo
     if memory.at is not None and now < memory.at:
         memory = memory.not_after(now)
     call = Call(plan, memory, now, lookup)
-    all_scheduled = due_times.scheduled(plan)
-    call.forget(set(call.topics) - set(_topics(call, all_scheduled)))
+    call.forget([key for key in memory.topics if _of(call, key) is None])
     if memory.lost is not None:
         _tell_lost(call, memory)
     memory = replace(memory, due={}, at=now, lost=None)
@@ -73,8 +70,8 @@ def _decide(plan: Plan, memory: Memory, now: datetime, event: Event, lookup: Loo
         case Drill():
             _drill(call, event)
         case Tick():
-            memory = _tick(call, memory, all_scheduled)
-    for one in all_scheduled:
+            memory = _tick(call, memory)
+    for one in call.scheduled:
         call.due.setdefault(one.topic, due_times.begin(call.memory.due.get(one.topic), one, now))
     topics = {key: _kept(call, key) for key in sorted(call.topics)}
     messages, memory = _post(call, memory, isinstance(event, Tick))
@@ -88,55 +85,61 @@ def _kept(call: Call, key: str) -> Topic:
     return replace(topic, trouble=replace(topic.trouble, what=cut(topic.trouble.what)))
 
 
-def _tick(call: Call, memory: Memory, all_scheduled: Sequence[Scheduled]) -> Memory:
+def _tick(call: Call, memory: Memory) -> Memory:
     is_slow = upkeep.is_due(memory, call)
-    _forgive(call, all_scheduled)
-    for one in all_scheduled:
+    _forgive(call)
+    for one in call.scheduled:
         deadlines.look(call, one, is_slow)
     if is_slow:
         schedules, subscriptions = call.lookup.schedules(), call.lookup.subscriptions()
         if schedules is not None and subscriptions is not None:
-            suspects = upkeep.schedules(call, all_scheduled, schedules)
+            suspects = upkeep.schedules(call, schedules)
             confirmed = upkeep.subscriptions(call, subscriptions)
             memory = replace(memory, suspects=suspects, confirmed=confirmed, looked=call.now)
-    for key, (who, tell) in _topics(call, all_scheduled).items():
-        telling = call.still(key)
-        if telling is not None:
+        memory = replace(memory, reviews=upkeep.reviews(call))
+    for key in sorted(call.topics):
+        of, telling = _of(call, key), call.still(key)
+        if of is not None and telling is not None:
+            who, tell = of
             tell(call, who, telling)
-    return replace(memory, reviews=upkeep.reviews(call))
+    return memory
 
 
-def _forgive(call: Call, all_scheduled: Sequence[Scheduled]) -> None:
+def _forgive(call: Call) -> None:
     """What is paused, has expired or has no schedule any more is not late, and is not told again."""
-    awaited = {one.topic for one in all_scheduled}
-    for workload in call.plan.workloads:
-        key = due_times.topic_of(workload.name)
-        topic = call.topic(key)
-        rests = workload.paused is not None or workload.expired
-        if topic.trouble is not None and (rests or (topic.trouble.kind in LATE and key not in awaited)):
+    awaited = {one.topic for one in call.scheduled}
+    resting = {due_times.topic_of(one.name) for one in call.plan.workloads if one.paused is not None or one.expired}
+    for key, topic in call.topics.items():
+        if topic.trouble is not None and (key in resting or (topic.trouble.kind in LATE and key not in awaited)):
             call.put(key, replace(topic, trouble=None, swings=None))
 
 
 Tell = Callable[[Call, Who, Telling], None]
 
 
-def _topics(call: Call, all_scheduled: Sequence[Scheduled]) -> dict[str, tuple[Who, Tell]]:
-    """Every topic that there can be, whom it is about, and what tells that it goes on."""
-    topics: dict[str, tuple[Who, Tell]] = {}
-    for workload in call.plan.workloads:
-        who = call.workloads[workload.name]
-        if workload.machine:
-            topics[who.topic] = (who, run_messages.tell_still)
-            topics[f"warning:{who.name}"] = (who, run_messages.tell_still)
-        if workload.service:
-            topics[f"deployment:{who.name}"] = (who, services.tell_still)
-            topics |= {f"alarm:{who.name}:{alarm}": (who, services.tell_still) for alarm in SERVICE_ALARMS}
-    for pipeline in call.pipelines.values():
-        topics[pipeline.topic] = (pipeline, run_messages.tell_still)
-    for one in all_scheduled:
-        who = call.pipelines[one.name] if one.is_pipeline else call.workloads[one.name]
-        topics[upkeep.schedule_topic(one)] = (who, upkeep.tell_still)
-    return topics | {key: (_NOBODY, upkeep.tell_subscription_still) for key in upkeep.subscription_topics(call)}
+def _of(call: Call, key: str) -> tuple[Who, Tell] | None:
+    """Whom a topic is about and what tells that it goes on; None for one that the plan does not have any more."""
+    what, _, name = key.partition(":")
+    if what == "subscription":
+        return (_NOBODY, upkeep.tell_subscription_still) if name in call.addresses else None
+    who: Who | None
+    if what == "schedule":
+        who = next((call.who(one) for one in call.scheduled if one.due.schedule == name), None)
+    elif what == "pipeline":
+        who = call.pipelines.get(name)
+    else:
+        who = call.workloads.get(name.partition(":")[0])
+    return (who, _TELLERS[what]) if who is not None and what in _TELLERS else None
+
+
+_TELLERS: Final[Mapping[str, Tell]] = {
+    "run": run_messages.tell_still,
+    "warning": run_messages.tell_still,
+    "pipeline": run_messages.tell_still,
+    "deployment": services.tell_still,
+    "alarm": services.tell_still,
+    "schedule": upkeep.tell_still,
+}
 
 
 _NOBODY: Final = Who("", "", "notifications", "", (), "UTC")

@@ -44,23 +44,30 @@ def topic_of(name: str, is_pipeline: bool = False) -> str:
     return f"pipeline:{name}" if is_pipeline else f"run:{name}"
 
 
+_LAST: list[tuple[Plan, tuple[Scheduled, ...]]] = []
+
+
 def scheduled(plan: Plan) -> tuple[Scheduled, ...]:
-    """All that is to start by itself now."""
+    """All that is to start by itself now. Worked out once: a function has one plan for as long as it lives."""
+    if not _LAST or _LAST[0][0] is not plan:
+        _LAST[:] = [(plan, tuple(_scheduled(plan)))]
+    return _LAST[0][1]
+
+
+def _scheduled(plan: Plan) -> Iterator[Scheduled]:
     if not plan.schedules:
-        return ()
+        return
     by_name = {workload.name: workload for workload in plan.workloads}
-    found: list[Scheduled] = []
     for one in plan.workloads:
         if one.due and one.machine and one.paused is None and not one.expired:
             ends = _end(one.review_by, one.timezone)
-            found.append(Scheduled(topic_of(one.name), one.name, one.machine, one.due, one.owners, ends))
+            yield Scheduled(topic_of(one.name), one.name, one.machine, one.due, one.owners, ends)
     for pipeline in plan.pipelines:
         jobs = [by_name[job] for job in pipeline.jobs if job in by_name]
         if pipeline.due and not any(job.paused is not None or job.expired for job in jobs):
             ends = min((end for job in jobs if (end := _end(job.review_by, job.timezone))), default=None)
             topic = topic_of(pipeline.name, True)
-            found.append(Scheduled(topic, pipeline.name, pipeline.machine, pipeline.due, pipeline.owners, ends, True))
-    return tuple(found)
+            yield Scheduled(topic, pipeline.name, pipeline.machine, pipeline.due, pipeline.owners, ends, True)
 
 
 @lru_cache(maxsize=4096)

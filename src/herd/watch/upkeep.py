@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -29,16 +29,16 @@ def is_due(memory: Memory, call: Call) -> bool:
     return memory.looked is None or call.now - memory.looked >= pause
 
 
-def schedules(call: Call, all_scheduled: Sequence[Scheduled], seen: Mapping[str, ScheduleSeen]) -> dict[str, datetime]:
+def schedules(call: Call, seen: Mapping[str, ScheduleSeen]) -> dict[str, datetime]:
     """Tells of schedules that were deleted or switched off by hand. The suspects: name -> since when."""
     suspects: dict[str, datetime] = {}
-    for one in all_scheduled:
+    for one in call.scheduled:
         key = schedule_topic(one)
         if one.topic in call.due:
             call.due[one.topic] = due_times.anchored(call.due[one.topic], one, seen.get(one.due.schedule))
         if one.ends is not None and one.ends < call.now:
             continue
-        who = call.pipelines[one.name] if one.is_pipeline else call.workloads[one.name]
+        who = call.who(one)
         entry = seen.get(one.due.schedule)
         if entry is not None and entry.enabled:
             telling = call.better(key)
@@ -83,7 +83,7 @@ _SCHEDULE_WORDS: Final = {
 
 def subscriptions(call: Call, seen: Mapping[str, bool]) -> tuple[str, ...]:
     """Tells the others when one who had confirmed gets no mail any more. The addresses that have confirmed."""
-    addresses = _addresses(call)
+    addresses = call.addresses
     for address in call.memory.confirmed:
         if address not in addresses:
             continue
@@ -101,16 +101,6 @@ def subscriptions(call: Call, seen: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(sorted(confirmed & set(addresses)))
 
 
-def _addresses(call: Call) -> dict[str, None]:
-    """Everybody who may be told anything, each once."""
-    owners = (owner for one in call.plan.workloads for owner in one.owners)
-    return dict.fromkeys([*(one.address for one in call.plan.recipients), *owners])
-
-
-def subscription_topics(call: Call) -> list[str]:
-    return [f"subscription:{address}" for address in _addresses(call)]
-
-
 def tell_subscription_still(call: Call, who: Who, telling: Telling) -> None:
     """An address that stays without mail."""
     trouble = telling.trouble
@@ -121,7 +111,7 @@ def tell_subscription_still(call: Call, who: Who, telling: Telling) -> None:
 
 def tell_subscription(call: Call, address: str, what: str) -> None:
     """To who wants failures of everything, else to every other owner: the address itself can no longer be reached."""
-    wanting, everybody = call.audience((), "failures"), _addresses(call)
+    wanting, everybody = call.audience((), "failures"), call.addresses
     others = [one for one in wanting if one != address] or [one for one in everybody if one != address]
     hint = (
         "Anybody who is sent one of its mails can unsubscribe it with the link below the text. `herd up` subscribes it "
