@@ -31,7 +31,7 @@ from herd.infra.spec import models
 from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, Check, Measured
 from herd.infra.spec.deadlines import SPARE_MINUTES
-from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, WorkloadSpec, settings_of
+from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, ReportSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names, schedule
 from herd.runner.contract.schedule import parse
 
@@ -58,6 +58,7 @@ def settings_page() -> str:
     common = list(settings_of(WorkloadSpec))
     batch = [setting for setting in settings_of(BatchSpec) if setting not in common]
     job = [setting for setting in settings_of(JobSpec) if setting not in (*common, *batch)]
+    report = [setting for setting in settings_of(ReportSpec) if setting not in (*common, *batch)]
     api = [setting for setting in settings_of(ApiSpec) if setting not in common]
     return "\n".join(
         [
@@ -83,6 +84,10 @@ def settings_page() -> str:
             "## Jobs",
             "",
             *table(JobSpec, job),
+            "",
+            "## Reports",
+            "",
+            *table(ReportSpec, report),
             "",
             "## APIs",
             "",

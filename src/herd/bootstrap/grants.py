@@ -95,6 +95,12 @@ ON: Mapping[str, Kind] = {
         lambda scope: [*_buckets(scope, keys.ALL_RECORDS), *_adopted(scope, keys.ALL_RECORDS)],
         herd="s3:GetObject",
     ),
+    # The commit of each image, which `herd up` writes down.
+    "image-records": Kind(
+        "data",
+        lambda scope: [*_buckets(scope, keys.ALL_IMAGES), *_adopted(scope, keys.ALL_IMAGES)],
+        herd="s3:GetObject s3:PutObject",
+    ),
     "log-groups": Kind("data", _log_groups, herd="logs:FilterLogEvents logs:GetLogEvents logs:DescribeLogStreams"),
     "log-group-lists": Kind("data", _everything),
     "queues": Kind("data", _named("sqs", ""), herd="sqs:*"),

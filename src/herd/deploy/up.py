@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from herd import console
 from herd.checkout import pauses, review_dates, team_files
-from herd.deploy import local_stack
+from herd.deploy import built_from, local_stack
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
@@ -70,6 +70,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
             console.note(f"made again, because they were missing: {losses.listed(again)}")
         target.forget_exports()
+        built_from.write(target, specs)  # before the first runs, whose pages name the commit
         # Before waiting for services, which do not need the first run's results to start.
         started = _start_first_runs(target, specs) if run else []
         problems = [*services.wait(target), *secret_store.use_key(target)]

@@ -12,6 +12,7 @@ from herd.infra.offer import Offer
 from herd.infra.settings.load import SettingsError
 from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import WorkloadSpec
+from herd.runner.contract.task import Deadline
 
 Statement = dict[str, Any]
 Document = dict[str, Any]
@@ -87,6 +88,8 @@ class Context:
     """What encrypts data, logs and images; None: AWS's own keys."""
     logs: LogBucket | None = None
     """None: neither access logs nor flow logs are kept."""
+    deadlines: Mapping[str, Deadline] = field(default_factory=dict)
+    """Of each job and report that is due by the clock, its own or that of its pipeline."""
 
     @property
     def access_logs(self) -> LogBucket | None:

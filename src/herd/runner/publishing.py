@@ -23,12 +23,14 @@ from .contract.keys import (
     baseline_key,
     check_path,
     history_key,
+    kept_page_key,
     latest_key,
     report_version_prefix,
     version_prefix,
 )
 from .contract.tags import PUBLISHED, REJECTED, SUPERSEDED
 from .errors import say
+from .footer import footer_of
 from .published import current_version, history_of
 from .record import Progress
 from .storage import CONNECTIONS, Storage
@@ -95,10 +97,11 @@ def publish(
     old = current_version(storage, bucket, workload)
     # A retry of a run that died after its switch: the version to mark is the one that was current before the run.
     superseded = (old.previous if old.run_id == task.run_id else old.run_id) if old is not None else None
+    published = datetime.now(UTC)
     version = Version(
         workload=workload,
         run_id=task.run_id,
-        published=format_time(datetime.now(UTC)),
+        published=format_time(published),
         prefix=version_prefix(workload, task.run_id),
         items=task.fan_out or None,
         files=progress.files,
@@ -107,7 +110,8 @@ def publish(
     )
     _accept(task, storage, progress)
     if task.is_page and task.reports_bucket is not None:
-        pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out)
+        footer = footer_of(task, storage, published, progress.inputs) if task.footer else None
+        pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out, footer)
     # What the workload itself streamed has no mark: its manifest entries have no sum.
     _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
     before_switch()
@@ -120,6 +124,7 @@ def publish(
         _mark(storage, bucket, version_prefix(workload, run_id))
         if task.is_page and task.reports_bucket is not None:
             _mark(storage, task.reports_bucket, report_version_prefix(workload, run_id))
+            _mark(storage, task.reports_bucket, kept_page_key(workload, run_id))
 
 
 def remember(task: DeployedTask, storage: Storage, progress: Progress) -> None:

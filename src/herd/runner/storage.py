@@ -25,6 +25,8 @@ for _suffix, _type in {
     ".parquet": "application/vnd.apache.parquet",
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
+    ".xht": "application/xhtml+xml",
+    ".xhtml": "application/xhtml+xml",
     ".woff2": "font/woff2",
 }.items():
     _TYPES.add_type(_type, _suffix)

@@ -38,7 +38,7 @@ class ScheduleExport(Part):
 
 class WorkloadExport(Part):
     """What every kind of workload exports. `task_definition` is a family; `secrets` are names, never values. `owners`
-    are the addresses of `owner`; `reads` are workloads and datasets.
+    are the addresses of `owner`; `reads` are workloads and datasets; `content_hash` names what its image is built from.
     """
 
     kind: Kind
@@ -51,6 +51,7 @@ class WorkloadExport(Part):
     owner: str = ""
     owners: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    content_hash: str | None = None
 
     @property
     def starts_by_itself(self) -> bool:

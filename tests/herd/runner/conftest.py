@@ -246,6 +246,8 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "data_bucket": data,
         "reports_bucket": reports,
         "reports_url": "http://reports.localhost",
+        "footer": False,
+        "deadline": None,
         "reads": [],
         "params": {},
         "connections": [],

@@ -29,7 +29,8 @@ def pages(report: Any) -> list[str]:
 def test_one_page_is_the_address(report: Callable[..., Any], name: str) -> None:
     sales = report(f"echo '<h1>ü</h1>' > outputs/{name}")
     assert sales.run("r1").status == 0
-    assert pages(sales) == ["sales/index.html"]
+    assert pages(sales) == ["sales/index.html", "sales/r1.page.html"]
+    assert sales.read("sales/r1.page.html", sales.settings["reports_bucket"]) == "<h1>ü</h1>\n"
     served = head(sales, "sales/index.html")
     assert (served["ContentType"], served["CacheControl"]) == ("text/html; charset=utf-8", "no-cache")
     assert sales.latest["files"][0]["path"] == name
@@ -44,6 +45,8 @@ def test_several_files_lie_in_a_folder_of_the_run_and_old_ones_expire(report: Ca
     assert "immutable" in head(sales, "sales/r2/index.html")["CacheControl"]
     bucket = sales.settings["reports_bucket"]
     assert sales.tags("sales/r1/index.html", bucket) == {"herd:superseded": "true"}
+    assert sales.tags("sales/r1.page.html", bucket) == {"herd:superseded": "true"}
+    assert sales.tags("sales/r2.page.html", bucket) == {}
     assert sales.tags("sales/r2/index.html", bucket) == {} and sales.tags("sales/index.html", bucket) == {}
 
 

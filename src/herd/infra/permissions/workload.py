@@ -19,7 +19,7 @@ from herd.infra.context import Account, Component, Context
 from herd.infra.offer import Offer
 from herd.infra.settings.tables import Dataset
 from herd.infra.spec.checks import Measured
-from herd.infra.spec.load import BatchSpec, WorkloadSpec
+from herd.infra.spec.load import BatchSpec, ReportSpec, WorkloadSpec
 from herd.infra.storage import secrets
 from herd.infra.storage.keys import key_use
 from herd.runner.contract import keys
@@ -175,9 +175,16 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
 
 def _publisher(spec: WorkloadSpec, context: Context) -> list[Statement]:
     bucket, arn = context.reports_bucket, context.account.bucket_arn
+    data = context.data_bucket
+    # The commit that a page names. Whose content it was built from, nobody needs to keep from others.
+    footer = [
+        allow("s3:GetObject", arn(data, keys.ALL_IMAGES)),
+        allow("s3:ListBucket", arn(data), StringLike={"s3:prefix": keys.ALL_IMAGES}),
+    ]
     return [
         allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, keys.all_of(spec.name))),
         allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": keys.all_of(spec.name)}),
+        *(footer if isinstance(spec, ReportSpec) and spec.footer else []),
     ]
 
 

@@ -216,6 +216,11 @@ class ReportSpec(BatchSpec):
     """Rendered from code and published as a page."""
 
     kind: Literal["report"] = "report"
+    footer: bool = Field(
+        default=True,
+        description="published pages say which run, commit and inputs they are of and when the next one is due; past "
+        "that they say so themselves",
+    )
 
 
 class ServiceSpec(WorkloadSpec):

@@ -161,6 +161,7 @@ class Workload(Component):
             "owners": list(self.owners),
             "reads": self.reads,
             "task_definition": self.task_definition.family,
+            "content_hash": self.image.content_hash,
         }
 
     def _task_definition(self, spec: WorkloadSpec, platform: Platform) -> TaskDefinition:
@@ -266,6 +267,7 @@ def task(spec: WorkloadSpec, context: Context, image: str, content_hash: str, re
         task_settings(spec, settings, settings.environment, context.data_bucket),
         reports_bucket=context.reports_bucket if publishes else None,
         reports_url=reports_url if publishes else None,
+        deadline=context.deadlines.get(spec.name) if publishes else None,
         base_path=base_path(service, settings) if service else None,
         keep_alive_seconds=KEEP_ALIVE_SECONDS if service else None,
         image=image,

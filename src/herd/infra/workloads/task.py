@@ -1,8 +1,7 @@
 """HERD_TASK as a workload's settings give it: the same for a task definition and for `herd try`. No Pulumi here."""
 
 from herd.infra.offer import Offering
-from herd.infra.spec.load import BatchSpec, ServiceSpec, WorkloadSpec
-from herd.infra.spec.models import JobSpec
+from herd.infra.spec.load import BatchSpec, JobSpec, ReportSpec, ServiceSpec, WorkloadSpec
 from herd.runner.contract import checks
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
@@ -18,6 +17,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         kind=spec.kind,
         command=spec.command,
         data_bucket=data_bucket,
+        footer=isinstance(spec, ReportSpec) and spec.footer,
         reads=tuple(
             Read(read.name, fetch=False, uri=offer.datasets[read.name].uri)
             if read.name in offer.datasets

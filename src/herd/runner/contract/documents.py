@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -63,6 +64,39 @@ class Version:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a manifest of a version: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class BuiltFrom:
+    """What an image was built from: a commit, and whether files differed from it (`changed`)."""
+
+    commit: str
+    changed: bool
+
+    @property
+    def words(self) -> str:
+        """For people.
+
+        >>> BuiltFrom("0123456789abcdef0123456789abcdef01234567", changed=False).words
+        'commit 0123456789ab'
+        """
+        return f"commit {self.commit[:12]}{' with changes that were not committed' if self.changed else ''}"
+
+    def to_json(self) -> bytes:
+        return to_json({"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: bytes) -> BuiltFrom:
+        """Raises ValueError."""
+        data = from_json(text)
+        commit, changed = data.get("commit"), data.get("changed")
+        if not isinstance(commit, str) or not COMMIT.fullmatch(commit) or not isinstance(changed, bool):
+            raise ValueError(f"not what an image was built from: commit = {commit!r}, changed = {changed!r}")
+        return cls(commit, changed)
+
+
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""Git's names of commits, by SHA-1 or SHA-256."""
 
 
 def files_from(entries: Sequence[Mapping[str, Any]]) -> tuple[File, ...]:

@@ -7,10 +7,12 @@ data bucket (private)
     <workload>/history.json                         the values of the last published runs, for `trend`
     <workload>/rejected/<run id>/[<item>/]<path>    outputs that failed a check
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
+    _images/<content hash>.json                     BuiltFrom: the commit that an image was built from
     _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
     _watch/memory.json                              what the watch remembers
 reports bucket (public)
     <workload>/index.html, <workload>/<run id>/<path>
+    <workload>/<run id>.page.html                   what the address showed while that run's version was current
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ HISTORY: Final = "history.json"
 VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
 RECORDS: Final = "_runs"
+IMAGES: Final = "_images"
 DUE: Final = "_due"
 WATCH: Final = "_watch"
 
@@ -139,12 +142,26 @@ def due_key(workload: str, scheduled_time: str) -> str:
     return f"{due_prefix(workload)}{check_segment(scheduled_time)}.json"
 
 
+def built_from_key(content_hash: str) -> str:
+    """What is known of the content of an image.
+
+    >>> built_from_key("1f0c")
+    '_images/1f0c.json'
+    """
+    return f"{IMAGES}/{check_segment(content_hash)}.json"
+
+
 WATCH_MEMORY: Final = f"{WATCH}/memory.json"
 
 
 def report_page_key(workload: str, page: str = INDEX) -> str:
     """A page's lasting address in the reports bucket."""
     return f"{workload}/{page}"
+
+
+def kept_page_key(workload: str, run_id: str) -> str:
+    """The page of one version, beside the address: what that leads to by relative links it leads to as well."""
+    return f"{workload}/{check_segment(run_id)}.page.html"
 
 
 def report_version_prefix(workload: str, run_id: str) -> str:
@@ -155,6 +172,7 @@ def report_version_prefix(workload: str, run_id: str) -> str:
 # Patterns for permissions, and for S3's listings: `*` stands for anything.
 
 ALL_RECORDS: Final = f"{RECORDS}/*"
+ALL_IMAGES: Final = f"{IMAGES}/*"
 ALL_DUE: Final = f"{DUE}/*"
 
 

@@ -41,12 +41,25 @@ class Connection:
     port: int
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """When a run is due, and how many minutes later it is to have published.
+
+    `expression` is AWS's, `cron(0 6 ? * MON-FRI *)`; of a job in a pipeline they are the pipeline's.
+    """
+
+    expression: str
+    timezone: str
+    minutes: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
     """What a task definition says about its workload. The order of the fields is that of the JSON.
 
     `data_bucket` is None where nothing is read or published; `reports_bucket` and `reports_url` are set for a report
-    that is published. `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
+    that is published; `footer`: its pages say which run they are of, and by `deadline` when the next one is due.
+    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
     `publish` is what makes current what the command has staged outside of outputs/, once the checks have passed.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
@@ -59,6 +72,8 @@ class TaskSettings:
     data_bucket: str | None
     reports_bucket: str | None = None
     reports_url: str | None = None
+    footer: bool = False
+    deadline: Deadline | None = None
     reads: tuple[Read, ...] = ()
     connections: tuple[Connection, ...] = ()
     params: Mapping[str, Param]
@@ -93,6 +108,7 @@ class TaskSettings:
         value |= {field.name: getattr(self, field.name) for field in fields(TaskSettings)}
         value["reads"] = [_without_none(asdict(read)) for read in self.reads]
         value["connections"] = [asdict(connection) for connection in self.connections]
+        value["deadline"] = asdict(self.deadline) if self.deadline else None
         value["params"] = dict(self.params)
         value["checks"] = [to_entry(check) for check in self.checks]
         if not self.publish:  # a later field: so what earlier releases have written stays the same text
@@ -204,6 +220,20 @@ def _reads(value: Mapping[str, Any], name: str) -> tuple[Read, ...]:
     return reads
 
 
+def _yes_or_no(value: Mapping[str, Any], name: str) -> bool:
+    answer = value[name]
+    if not isinstance(answer, bool):
+        raise _wrong(name, answer, "true or false")
+    return answer
+
+
+def _deadline(value: Mapping[str, Any], name: str) -> Deadline:
+    entry = value[name]
+    if not isinstance(entry, dict):
+        raise _wrong(name, entry, "an object")
+    return Deadline(_text(entry, "expression"), _text(entry, "timezone"), _whole(entry, "minutes"))
+
+
 def _checks(value: Mapping[str, Any], name: str) -> tuple[Check, ...]:
     try:
         return tuple(map(from_entry, _list(value, name)))
@@ -214,6 +244,8 @@ def _checks(value: Mapping[str, Any], name: str) -> tuple[Check, ...]:
 _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "reports_bucket": _text,
     "reports_url": _text,
+    "footer": _yes_or_no,
+    "deadline": _deadline,
     "reads": _reads,
     "connections": _entries(Connection),
     "checks": _checks,

@@ -22,7 +22,7 @@ from herd.targets import exports
 from herd.targets.exports import Exports
 from tests.herd.infra.program.mocks import ACCOUNT, PROGRAM, REGION, SETTINGS, TEAM, Program, run_program, write_team
 
-JOB, API = "jobs/lonely/workload.toml", "apis/answers/workload.toml"
+JOB, REPORT, API = "jobs/lonely/workload.toml", "reports/page/workload.toml", "apis/answers/workload.toml"
 ANOTHER_IMAGE = {"images/other/Dockerfile": "FROM scratch\n", "images/other/requirements.lock": ""}
 
 CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -63,6 +63,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "Check.max_rise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_rise = 0.1', {}),
     "Check.trend": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\ntrend = 4', {}),
     "Check.otherwise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5\notherwise = "warn"', {}),
+    "footer": (REPORT, "footer = false", {}),
     "port": (API, "port = 8100", {}),
     "health": (API, 'health = "/up"', {}),
     "start_minutes": (API, "start_minutes = 4", {}),
