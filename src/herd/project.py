@@ -75,7 +75,8 @@ class Facts:
             adopted=lambda: Adopted.look_up(settings, account, folders),
         )
         naming = Naming(settings.project, settings.environment)
-        context = Context(settings, naming, account, results["secrets"])
+        deadlines = {name: due for name in specs.batch if settings.schedules and (due := specs.deadline_of(name))}
+        context = Context(settings, naming, account, results["secrets"], deadlines=deadlines)
         return cls(context, results["adopted"], plan_images(specs, root, context, running.images))
 
 

@@ -30,6 +30,9 @@ KEYS = [
     keys.rejected_prefix("<workload>", "<run id>"),
     keys.report_page_key("<workload>"),
     keys.report_version_prefix("<workload>", "<run id>"),
+    keys.kept_page_key("<workload>", "<run id>"),
+    keys.rollback_key("<workload>", "<time>-<run id>"),
+    keys.built_from_key("<content hash>"),
     keys.record_key("<workload>", "<run id>").removesuffix(".json"),
 ]
 

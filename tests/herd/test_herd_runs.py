@@ -193,6 +193,7 @@ def test_the_json_of_status_has_the_promised_shape() -> None:
         "healthy": None,
         "next_run": "2027-02-01T06:00:00Z",
         "reason": "",
+        "rollback": None,
         "last_run": {
             "id": "run-1",
             "status": "failed",

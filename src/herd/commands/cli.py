@@ -112,6 +112,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (run.cancel, "cancel", _WORKLOADS),
     (inspect.checks, "checks", _WORKLOADS),
     (run.accept, "accept", _WORKLOADS),
+    (run.rollback, "rollback", _WORKLOADS),
     (inspect.logs, "logs", _WORKLOADS),
     (inspect.outputs, "outputs", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),

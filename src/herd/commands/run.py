@@ -89,6 +89,62 @@ def cancel(
     console.say(f"{run_id} is stopped" if stopped else f"{run_id} had already ended")
 
 
+def rollback(
+    name: Name,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="The run whose version becomes current; default is the one before the current version.",
+            show_default=False,
+            callback=names.run,
+        ),
+    ] = None,
+    because: Annotated[
+        str, typer.Option("--because", metavar="TEXT", help="Why: one line, kept with who did it.", show_default=False)
+    ] = "",
+    environment: Environment = None,
+    stack: Stack = None,
+    yes: Yes = False,
+) -> None:
+    """Make an earlier version of a job's or report's output current again, its data and its page.
+
+    Whoever reads it gets that version from now on. The next run that passes its checks publishes as usual.
+
+    [dim]herd rollback delay-model --because "trained on half of the flights"[/dim]
+    [dim]herd rollback delay-report 20270130T060000-manual-4f2a --because "wrong year"[/dim]
+    """
+    from herd.checkout import team_files
+    from herd.runs import rollback, runs
+    from herd.targets.choose import choose
+
+    reason = rollback.reason(because)
+    target = choose(environment, stack)
+    exports = target.require_exports()
+    exports.workload(name)
+    if (batch := exports.batch.get(name)) is None:
+        raise WrongInput(f"{name} is a service and publishes nothing; a deployment that fails is rolled back by itself")
+    plan = rollback.plan(target, name, run)
+    console.say(f"from run {plan.current.run_id}, published {plan.current.published}")
+    console.say(f"to   run {plan.target}")
+    target.approve(f"make run {plan.target.version.run_id} of {name} current", yes)
+    rollback.carry_out(target, plan, reason)
+    console.say(f"{name} is at run {plan.target.version.run_id} again; services that read it have it within 15 s")
+    if getattr(team_files.load(target.checkout, target.name).workloads.get(name), "publish", ()):
+        console.note(f"! what `publish` of {name} has changed elsewhere is as it was", style="yellow")
+    if plan.baseline:
+        console.note(
+            f"! max_drop and max_rise still compare with run {plan.baseline}, which was taken back: "
+            f"`herd accept {name} --run {plan.target.version.run_id}` takes the values of this one",
+            style="yellow",
+        )
+    if (running := runs.latest(target, batch.machine, "RUNNING")) is not None:
+        console.note(
+            f"! run {running['name']} goes on, and publishes if it succeeds; `herd cancel {running['name']}` stops it",
+            style="yellow",
+        )
+
+
 def accept(
     name: Name,
     run: Annotated[

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from herd import console
 from herd.checkout import review_dates
 from herd.runner.contract import statuses
+from herd.runner.contract.documents import Rollback
 from herd.runs import services
 from herd.runs.checks import Check
 from herd.runs.follow import describe, last_lines
@@ -72,6 +73,9 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         if workload.state in ("paused", "expired") and workload.reason:
             console.say()
             console.say(f"– {workload.name} is {workload.state}: {workload.reason}", style="yellow")
+        if workload.rollback is not None:
+            console.say()
+            console.say(f"– {workload.name}: {rollback(workload.rollback)}", style="yellow")
     reviews = review_dates.deployed(target.checkout, target.name, target.exports.workloads)
     if reviews:
         console.say()
@@ -156,6 +160,16 @@ def version(version: Version) -> None:
     console.table(["FILE", "SIZE"], [[file.path, size(file.bytes)] for file in version.files])
     when = f", published {version.published}" if version.published else ", not published"
     console.note(f"run {version.run_id}{when}")
+    if version.rollback is not None:
+        console.note(rollback(version.rollback), style="yellow")
+
+
+def rollback(made: Rollback) -> str:
+    """Who made an earlier version current, when and why."""
+    return (
+        f"readers get run {made.run_id} instead of {made.replaced}: rolled back {made.at} by {made.by}, "
+        f"because: {made.because}"
+    )
 
 
 def size(count: int) -> str:

@@ -89,7 +89,7 @@ class Context:
     logs: LogBucket | None = None
     """None: neither access logs nor flow logs are kept."""
     deadlines: Mapping[str, Deadline] = field(default_factory=dict)
-    """Of each job and report that is due by the clock, its own or that of its pipeline."""
+    """When each job and report is due that is started by the clock, its own schedule or its pipeline's."""
 
     @property
     def access_logs(self) -> LogBucket | None:

@@ -19,14 +19,20 @@ from .task import AnyTask
 
 def current_version(storage: Storage, bucket: str, name: str) -> Version | None:
     """The published version of a workload, or None if there is none yet. Raises RunFailed (66) if it cannot be read."""
-    text = storage.get(bucket, latest_key(name))
-    if text is None:
-        return None
+    return current_with_etag(storage, bucket, name)[0]
+
+
+def current_with_etag(storage: Storage, bucket: str, name: str) -> tuple[Version | None, str | None]:
+    """The same, with the ETag of its latest.json."""
+    result = storage.get_with_etag(bucket, latest_key(name))
+    if result is None:
+        return None, None
+    text, etag = result
     try:
         version = Version.from_json(text)
         if not version.prefix.startswith(f"{name}/"):
             raise ValueError(f"it names files of another workload, {version.prefix!r}")
-        return version
+        return version, etag
     except ValueError as error:
         raise RunFailed(f"input {name}: {latest_key(name)} cannot be read: {error}", INPUT_MISSING) from error
 

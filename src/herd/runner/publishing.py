@@ -1,8 +1,9 @@
 """From a run's outputs to the version that readers see. Killed at any point, readers see the old or the new version.
 
 The order makes it so: files go to a folder that nothing names yet; then the baseline (only ever created); then a
-report's page; then latest.json, one small object, is the switch; only then is the old version marked for expiry. A
-file is marked from the moment it is uploaded until just before the switch: what a run that dies leaves behind expires.
+report's page; then latest.json, one small object, is the switch; only then is the old version marked for expiry. The
+switch is made only if latest.json is still what it was before the page was put, else both are done again. A file is
+marked from the moment it is uploaded until just before the switch: what a run that dies leaves behind expires.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from . import pages
 from .checks import accepted_values, values_of
@@ -31,9 +33,9 @@ from .contract.keys import (
 from .contract.tags import PUBLISHED, REJECTED, SUPERSEDED
 from .errors import say
 from .footer import footer_of
-from .published import current_version, history_of
+from .published import current_version, current_with_etag, history_of
 from .record import Progress
-from .storage import CONNECTIONS, Storage
+from .storage import CONNECTIONS, Storage, StorageError
 from .task import DeployedTask, format_time
 from .workspace import opened
 
@@ -93,38 +95,50 @@ def publish(
     before_switch: Callable[[], None],
 ) -> None:
     """Make what is uploaded (`progress.files`) the current version; `local`: the same files on disk, for reports."""
-    bucket, workload = task.data_bucket, task.workload
-    old = current_version(storage, bucket, workload)
-    # A retry of a run that died after its switch: the version to mark is the one that was current before the run.
-    superseded = (old.previous if old.run_id == task.run_id else old.run_id) if old is not None else None
-    published = datetime.now(UTC)
-    version = Version(
-        workload=workload,
-        run_id=task.run_id,
-        published=format_time(published),
-        prefix=version_prefix(workload, task.run_id),
-        items=task.fan_out or None,
-        files=progress.files,
-        inputs=progress.inputs,
-        previous=superseded,
-    )
+    bucket, workload, published = task.data_bucket, task.workload, datetime.now(UTC)
     _accept(task, storage, progress)
-    if task.is_page and task.reports_bucket is not None:
-        footer = footer_of(task, storage, published, progress.inputs) if task.footer else None
-        pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out, footer)
     # What the workload itself streamed has no mark: its manifest entries have no sum.
-    _each(lambda key: storage.tag(bucket, key, PUBLISHED), [version.prefix + f.path for f in version.files if f.sha256])
-    before_switch()
-    storage.put(bucket, latest_key(workload), version.to_json(), CacheControl="no-cache")
+    own = [task.keys.version + file.path for file in progress.files if file.sha256]
+    footer = None
+    if task.is_page and task.reports_bucket is not None and task.footer:
+        footer = footer_of(task, storage, published, progress.inputs)
+    for _ in range(MOST_SWITCHES):
+        old, etag = current_with_etag(storage, bucket, workload)
+        # A retry of a run that died after its switch: the version to mark is the one that was current before the run.
+        superseded = (old.previous if old.run_id == task.run_id else old.run_id) if old is not None else None
+        version = Version(
+            workload=workload,
+            run_id=task.run_id,
+            published=format_time(published),
+            prefix=version_prefix(workload, task.run_id),
+            items=task.fan_out or None,
+            files=progress.files,
+            inputs=progress.inputs,
+            previous=superseded,
+        )
+        if task.is_page and task.reports_bucket is not None:
+            pages.publish(storage, task.reports_bucket, workload, task.run_id, local, task.fan_out, footer)
+        _each(lambda key: storage.tag(bucket, key, PUBLISHED), own)
+        before_switch()
+        if _switch(storage, bucket, version, etag):
+            break
+    else:
+        raise StorageError(f"{latest_key(workload)} was changed by others each time that it was to be written")
     # After the switch: a run that nobody can read is none of those to compare with.
     _add_to_history(task, storage, progress)
     # The version before the last is marked again, in case that the last run was killed right here.
     before_last = old.previous if old is not None else None
-    for run_id in {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}:
-        _mark(storage, bucket, version_prefix(workload, run_id))
-        if task.is_page and task.reports_bucket is not None:
-            _mark(storage, task.reports_bucket, report_version_prefix(workload, run_id))
-            _mark(storage, task.reports_bucket, kept_page_key(workload, run_id))
+    marked = {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}
+    for run_id in marked:
+        _mark(task, storage, run_id, SUPERSEDED)
+    # Somebody may have made one of them current again while it was being marked: what is current never expires.
+    current = current_version(storage, bucket, workload)
+    if current is not None and current.run_id in marked:
+        _mark(task, storage, current.run_id, PUBLISHED)
+
+
+MOST_SWITCHES = 10
+"""How often a run begins again to publish, because another version has become current meanwhile."""
 
 
 def remember(task: DeployedTask, storage: Storage, progress: Progress) -> None:
@@ -147,10 +161,26 @@ def _add_to_history(task: DeployedTask, storage: Storage, progress: Progress) ->
         storage.put(task.data_bucket, history_key(task.workload), later.to_json())
 
 
-def _mark(storage: Storage, bucket: str, prefix: str) -> None:
-    _each(lambda key: storage.tag(bucket, key, SUPERSEDED), [stored.key for stored in storage.list(bucket, prefix)])
+def _switch(storage: Storage, bucket: str, version: Version, etag: str | None) -> bool:
+    """Make it the current version; False if the one that was is not any more: a run or `herd rollback` was faster."""
+    key, body = latest_key(version.workload), version.to_json()
+    if etag is None:
+        return storage.put(bucket, key, body, only_if_absent=True, CacheControl="no-cache")
+    return storage.put(bucket, key, body, only_if=etag, CacheControl="no-cache")
 
 
-def _each(action: Callable[[str], None], keys: Sequence[str]) -> None:
+def _mark(task: DeployedTask, storage: Storage, run_id: str, tag: str) -> None:
+    """Tag all files of a version, its pages too."""
+    places = [(task.data_bucket, version_prefix(task.workload, run_id))]
+    if task.is_page and task.reports_bucket is not None:
+        places += [(task.reports_bucket, of(task.workload, run_id)) for of in (report_version_prefix, kept_page_key)]
+    objects = [(bucket, stored.key) for bucket, prefix in places for stored in storage.list(bucket, prefix)]
+    _each(lambda place: storage.tag(*place, tag), objects)
+
+
+T = TypeVar("T")
+
+
+def _each(action: Callable[[T], None], items: Sequence[T]) -> None:
     with ThreadPoolExecutor(max_workers=CONNECTIONS // 2) as pool:
-        list(pool.map(action, keys))
+        list(pool.map(action, items))

@@ -78,8 +78,13 @@ class Storage:
 
     def get(self, bucket: str, key: str) -> bytes | None:
         """A small object, or None if there is none."""
+        result = self.get_with_etag(bucket, key)
+        return result[0] if result is not None else None
+
+    def get_with_etag(self, bucket: str, key: str) -> tuple[bytes, str] | None:
+        """A small object with its ETag, which names its content; None if there is none."""
         try:
-            return bytes(self._ask("get_object", Bucket=bucket, Key=key)["Body"].read())
+            return self._get(bucket, key)
         except _NoSuchKey:
             return None
         except _Denied:
@@ -88,15 +93,32 @@ class Storage:
             if not any(stored.key == key for stored in self.list(bucket, key)):
                 return None
         # It is there: either it has come meanwhile, or reading it is what is denied.
-        return bytes(self._ask("get_object", Bucket=bucket, Key=key)["Body"].read())
+        return self._get(bucket, key)
 
-    def put(self, bucket: str, key: str, body: bytes, *, only_if_absent: bool = False, **extra: str) -> bool:
-        """Write a small object in one request; with `only_if_absent` say False if there is one already."""
-        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
+    def _get(self, bucket: str, key: str) -> tuple[bytes, str]:
+        response = self._ask("get_object", Bucket=bucket, Key=key)
+        return bytes(response["Body"].read()), str(response["ETag"])
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        *,
+        only_if_absent: bool = False,
+        only_if: str | None = None,
+        **extra: str,
+    ) -> bool:
+        """Write a small object in one request. Says False, and writes nothing, with `only_if_absent` if there is one
+        already, and with `only_if` if it is not the one with that ETag any more.
+        """
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {"IfMatch": only_if} if only_if is not None else {}
         extra.setdefault("ContentType", content_type(key))
         try:
             self._ask("put_object", Bucket=bucket, Key=key, Body=body, **condition, **extra)
         except _Exists:
+            return False
+        except _NoSuchKey:  # what S3 answers to a condition on an object that is gone
             return False
         return True
 

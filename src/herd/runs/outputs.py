@@ -10,6 +10,7 @@ from typing import Any
 
 from herd.errors import HerdError
 from herd.runner.contract import keys
+from herd.runner.contract.documents import Rollback
 from herd.runner.contract.statuses import CHECK_FAILED_RUN
 from herd.runs import runs
 from herd.targets.target import Target
@@ -32,6 +33,8 @@ class Version:
     published: str
     prefix: str
     files: tuple[File, ...]
+    rollback: Rollback | None = None
+    """Set where it is current because somebody made it so again."""
 
 
 def find(target: Target, workload: str, run_id: str | None) -> Version:
@@ -66,7 +69,8 @@ def _listed(target: Target, prefix: str) -> Iterator[File]:
 
 def _version(workload: str, manifest: dict[str, Any], prefix: str) -> Version:
     files = tuple(File(str(entry["path"]), int(entry["bytes"])) for entry in manifest["files"])
-    return Version(workload, str(manifest["run_id"]), str(manifest.get("published") or ""), prefix, files)
+    made = Rollback.from_entry(manifest["rollback"]) if manifest.get("rollback") else None
+    return Version(workload, str(manifest["run_id"]), str(manifest.get("published") or ""), prefix, files, made)
 
 
 def copy(target: Target, version: Version, folder: Path, progress: Callable[[str], None]) -> None:

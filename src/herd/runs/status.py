@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
 from herd.checkout import review_dates
-from herd.runs import due_times, runs, services
+from herd.runner.contract.documents import Rollback
+from herd.runs import due_times, rollback, runs, services
 from herd.runs.runs import Run
 from herd.runs.services import Service
 from herd.targets.exports import BatchExport, PipelineExport, ScheduleExport, ServiceExport
@@ -29,6 +30,8 @@ class WorkloadState:
     last_run: Run | None
     log_group: str
     reason: str = ""
+    rollback: Rollback | None = None
+    """Set while the current version is an earlier one, and not that of the last run that succeeded."""
 
     def as_json(self) -> dict[str, Any]:
         """The entry of `herd status --json`, which scripts rely on."""
@@ -41,6 +44,7 @@ class WorkloadState:
             "healthy": self.healthy,
             "next_run": _text(self.next_run),
             "reason": self.reason,
+            "rollback": asdict(self.rollback) if self.rollback else None,
             "last_run": None
             if run is None
             else {
@@ -62,6 +66,7 @@ def collect(target: Target) -> list[WorkloadState]:
     last = runs.last_runs(target)
     armed = _armed(target)
     now = review_dates.now()
+    rolled_back = rollback.rolled_back(target)
 
     def one(item: tuple[str, BatchExport | ServiceExport]) -> WorkloadState:
         name, entry = item
@@ -77,7 +82,8 @@ def collect(target: Target) -> list[WorkloadState]:
         due = _overdue(target, entry.pipeline or name, pipeline, armed.get(pipeline.machine), now, last.get(name))
         return _of_job(name, entry.model_copy(update=of_pipeline), last.get(name), is_armed, now, members, due)
 
-    return runs.in_parallel(one, sorted(exports.workloads.items()))
+    states = runs.in_parallel(one, sorted(exports.workloads.items()))
+    return [replace(state, rollback=rolled_back.get(state.name)) for state in states]
 
 
 def _of_service(service: Service, export: ServiceExport) -> WorkloadState:

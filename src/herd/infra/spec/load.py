@@ -36,6 +36,7 @@ from herd.infra.spec.models import (
 from herd.infra.spec.rules_graph import Pipeline
 from herd.runner.contract.kinds import Kind
 from herd.runner.contract.schedule import Schedule
+from herd.runner.contract.task import Deadline
 
 EVERYWHERE = Offer()
 """What every environment offers."""
@@ -87,6 +88,17 @@ class Specs:
         """Why nothing starts `workload` by the clock: its own reason, or that of its pipeline."""
         spec, pipeline = self.workloads[workload], self.pipeline_with(workload)
         return pipeline.paused if pipeline else spec.paused if isinstance(spec, BatchSpec) else None
+
+    def deadline_of(self, workload: str) -> Deadline | None:
+        """When it is due by its own schedule or its pipeline's; None where nothing starts it by the clock."""
+        spec, pipeline = self.workloads[workload], self.pipeline_with(workload)
+        if not isinstance(spec, BatchSpec) or self.pause(workload):
+            return None
+        if pipeline is not None:
+            schedule, timezone, minutes = pipeline.schedule, pipeline.timezone, pipeline.deadline_minutes
+        else:
+            schedule, timezone, minutes = spec.schedule, spec.timezone, deadlines.deadline_minutes(spec)
+        return Deadline(schedule.expression, timezone, minutes) if schedule is not None else None
 
     def pipeline_with(self, workload: str) -> Pipeline | None:
         """The pipeline that runs `workload`; None where it runs by itself."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .keys import check_path, check_segment
@@ -32,8 +32,31 @@ class InputVersion:
 
 
 @dataclass(frozen=True)
+class Rollback:
+    """Somebody made an earlier version current: `by` whom, `because` of what, and instead of which run's."""
+
+    workload: str
+    run_id: str
+    replaced: str
+    at: str
+    by: str
+    because: str
+
+    def to_json(self) -> bytes:
+        return to_json({"schema": SCHEMA, **asdict(self)})
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> Rollback:
+        """Raises KeyError."""
+        return cls(**{field.name: str(entry[field.name]) for field in fields(cls)})
+
+
+@dataclass(frozen=True)
 class Version:
-    """latest.json: one published version of a workload. `previous` is the run that it superseded."""
+    """latest.json: one published version of a workload. `previous` is the run that it superseded.
+
+    `rollback` is set while it is an earlier one that somebody made current again.
+    """
 
     workload: str
     run_id: str
@@ -43,9 +66,13 @@ class Version:
     files: tuple[File, ...]
     inputs: tuple[InputVersion, ...]
     previous: str | None = None
+    rollback: Rollback | None = None
 
     def to_json(self) -> bytes:
-        return to_json({"schema": SCHEMA, **asdict(self)})
+        value = {"schema": SCHEMA, **asdict(self)}
+        if self.rollback is None:
+            del value["rollback"]
+        return to_json(value)
 
     @classmethod
     def from_json(cls, text: bytes) -> Version:
@@ -61,6 +88,7 @@ class Version:
                 files=files_from(data["files"]),
                 inputs=tuple(InputVersion(entry["name"], entry["run_id"]) for entry in data["inputs"]),
                 previous=data.get("previous"),
+                rollback=Rollback.from_entry(data["rollback"]) if data.get("rollback") else None,
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a manifest of a version: {error!r}") from error
@@ -145,6 +173,10 @@ class History:
     def after(self, run_id: str, values: Values) -> History:
         """With one more run. A run that is in it already, because a retry publishes again, is replaced."""
         return History((*(run for run in self.runs if run[0] != run_id), (run_id, values))[-KEPT_RUNS:])
+
+    def up_to(self, run_id: str, later: Collection[str]) -> History:
+        """Without the runs of `later`, which somebody has taken back in favour of `run_id`."""
+        return History(tuple(run for run in self.runs if run[0] == run_id or run[0] not in later))
 
     def to_json(self) -> bytes:
         runs = [{"run_id": run_id, "values": _entries(values)} for run_id, values in self.runs]

@@ -8,6 +8,7 @@ data bucket (private)
     <workload>/rejected/<run id>/[<item>/]<path>    outputs that failed a check
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
     _images/<content hash>.json                     BuiltFrom: the commit that an image was built from
+    _rollbacks/<workload>/<time>.json               Rollback: who made an earlier version current, and why
     _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
     _watch/memory.json                              what the watch remembers
 reports bucket (public)
@@ -29,6 +30,7 @@ VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
 RECORDS: Final = "_runs"
 IMAGES: Final = "_images"
+ROLLBACKS: Final = "_rollbacks"
 DUE: Final = "_due"
 WATCH: Final = "_watch"
 
@@ -140,6 +142,10 @@ def due_key(workload: str, scheduled_time: str) -> str:
     '_due/churn/2027-01-31T06:00:00Z.json'
     """
     return f"{due_prefix(workload)}{check_segment(scheduled_time)}.json"
+
+
+def rollback_key(workload: str, name: str) -> str:
+    return f"{ROLLBACKS}/{workload}/{name}.json"
 
 
 def built_from_key(content_hash: str) -> str:

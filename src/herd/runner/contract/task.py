@@ -111,9 +111,8 @@ class TaskSettings:
         value["deadline"] = asdict(self.deadline) if self.deadline else None
         value["params"] = dict(self.params)
         value["checks"] = [to_entry(check) for check in self.checks]
-        if not self.publish:  # a later field: so what earlier releases have written stays the same text
-            del value["publish"]
-        return json.dumps(value, separators=(",", ":"))
+        said = {name: entry for name, entry in value.items() if entry or name not in _LATER}
+        return json.dumps(said, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> TaskSettings:
@@ -136,6 +135,10 @@ class TaskSettings:
             params=_params(value, "params"),
             **optional,
         )
+
+
+_LATER = ("footer", "deadline", "publish")
+"""Fields that are left out where they say nothing: so what earlier releases have written stays the same text."""
 
 
 def _without_none(value: Mapping[str, Any]) -> dict[str, Any]:

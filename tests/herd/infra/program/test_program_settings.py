@@ -228,6 +228,35 @@ def test_a_report_is_told_where_it_publishes(program: Program) -> None:
     told = program.task("page")
     assert told["reports_bucket"] == f"herd-dev-{ACCOUNT}-reports"
     assert told["reports_url"] == f"https://herd-dev-{ACCOUNT}-reports.s3.{REGION}.example"
+    assert told["footer"] is True
+    # By the schedule of its pipeline, whose three levels take three attempts of an hour each at most.
+    due = told["deadline"]
+    assert (due["expression"], due["timezone"]) == ("cron(0 6 ? * MON-FRI *)", "Europe/Amsterdam")
+    assert due["minutes"] == program.exports["pipelines"]["ingest"]["deadline_minutes"]
+    assert "deadline" not in program.task("train"), "a job has no page that could say so"
+
+
+@pytest.mark.parametrize(
+    ("line", "settings", "deadline"),
+    [
+        ('schedule = "@daily"\ndeadline_minutes = 90', {}, {"expression": "cron(0 0 * * ? *)", "minutes": 90}),
+        (
+            'schedule = "@daily"\nretries = 0\ntimeout_minutes = 5',
+            {},
+            {"expression": "cron(0 0 * * ? *)", "minutes": 20},
+        ),
+        ('schedule = "@daily"', {"schedules": False}, None),
+        ('schedule = "@daily"\npaused = "moved, until May"', {}, None),
+        ("", {}, None),
+    ],
+)
+def test_a_page_is_told_when_the_next_one_is_due(
+    tmp_path: Path, line: str, settings: dict[str, Any], deadline: dict[str, Any] | None
+) -> None:
+    files = {path: text for path, text in TEAM.items() if path.startswith((*NEEDED, "reports/page/"))}
+    files["reports/page/workload.toml"] = line
+    told = run_program(write_team(tmp_path, files), replace(SETTINGS, **settings)).task("page").get("deadline")
+    assert told == (deadline and {"timezone": "UTC", **deadline})
 
 
 def test_an_api_is_told_port_and_path(program: Program) -> None:
@@ -282,6 +311,7 @@ def test_exports(program: Program) -> None:
         "task_definition": "herd-dev-answers",
         "task_definition_arn": "arn:answers-task",
         "review_by": "2027-06-30",
+        "content_hash": program.task("answers")["content_hash"],
     }
     assert program.exports["workloads"]["page"]["pipeline"] == "ingest"
     assert program.exports["pipelines"]["ingest"]["levels"] == [["ingest"], ["train"], ["page"]]
