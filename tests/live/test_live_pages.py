@@ -1,0 +1,56 @@
+"""A report from `herd up` to a rollback: its page names its commit, and an earlier version takes its place."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from harness.sandbox import Sandbox
+from tests.live.support import fetch
+
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pages"), pytest.mark.timeout(600)]
+
+REPORT = 'schedule = "@daily"\ncommand = "echo \\"<p>made by $HERD_RUN_ID</p>\\" > outputs/index.html"\n'
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with Sandbox(tmp_path_factory.mktemp("pages") / "checkout", samples=False) as sandbox:
+        sandbox.write("reports/page/workload.toml", REPORT)
+        yield sandbox
+
+
+def git(sandbox: Sandbox, *arguments: str) -> str:
+    command = ["git", "-C", str(sandbox.folder), "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_page_names_its_commit_and_an_earlier_one_takes_its_place(sandbox: Sandbox) -> None:
+    git(sandbox, "init", "-q")
+    git(sandbox, "add", "-A")
+    git(sandbox, "commit", "-qm", "all")
+    sandbox.herd("up", timeout_seconds=300)
+    state = sandbox.status("page")
+    first, url = state["last_run"]["id"], state["url"]
+    page = fetch(url)[2]
+    assert f"made by {first}</p>" in page and f"Run {first} " in page
+    assert f"commit {git(sandbox, 'rev-parse', 'HEAD')[:12]} " in page and "the next one is due by" in page
+
+    sandbox.herd("run", "page")
+    second = sandbox.status("page")["last_run"]["id"]
+    assert f"made by {second}</p>" in fetch(url)[2]
+    refused = sandbox.herd("rollback", "page", "20000101T000000-manual-0000", "--because", "wrong", check=False)
+    assert refused.returncode == 2 and f"these can be had:\n  {first}, published" in refused.stderr
+
+    sandbox.herd("rollback", "page", "--because", "wrong year")
+    assert fetch(url)[2] == page
+    made = sandbox.status("page")["rollback"]
+    assert (made["run_id"], made["replaced"], made["because"]) == (first, second, "wrong year")
+    assert f"readers get run {first} instead of {second}" in sandbox.herd("status").stdout
+    assert "because: wrong year" in sandbox.herd("outputs", "page").stderr
+
+    sandbox.herd("run", "page")
+    state = sandbox.status("page")
+    assert state["rollback"] is None and f"made by {state['last_run']['id']}</p>" in fetch(url)[2]
