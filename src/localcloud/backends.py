@@ -211,6 +211,13 @@ def secret(account: str, region: str, identifier: str) -> Any | None:
     return next((s for s in secrets if wanted in (s.name, s.arn.partition(":secret:")[2])), None)
 
 
+def database_instances(account: str) -> list[Any]:
+    """RDS's, of all regions: `.db_instance_identifier`, `.engine`, `.status` … Does not load moto's part."""
+    if "moto.rds.models" not in sys.modules:
+        return []
+    return [one for part in get_backend("rds")[account].values() for one in part.databases.values()]
+
+
 def key(account: str, region: str, identifier: str) -> Any | None:
     """A KMS key by id, alias or ARN of either: `.arn`, `.policy`."""
     backend = _of("kms", account, region)

@@ -167,7 +167,10 @@ class LocalCloud:
         capacity = Capacity.of_this_machine(self._tasks_at_once)
         environment = TaskEnvironment(keyring, config, port)
         functions = FunctionParts(engine, FunctionEnvironment(environment), config.home / "functions")
-        agent = Agent(server, engine, images, environment, self._clock, state.memory, capacity, functions, traffic)
+        databases = config.home / "databases"
+        agent = Agent(
+            server, engine, images, environment, self._clock, state.memory, capacity, functions, traffic, databases
+        )  # fmt: skip
         # Tasks end while the gateway still answers, so that they can save what they have.
         parts.callback(agent.stop)
         parts.callback(state.abort_running)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLDERS = ("journal", "runtime", "plugins", "images", "functions")
+FOLDERS = ("journal", "runtime", "plugins", "images", "functions", "databases")
 STORE = "runtime/runtime.sqlite"
 LEDGER = "plugins/ledger.sqlite"
 FORGETTING = "forgetting"

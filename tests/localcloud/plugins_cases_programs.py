@@ -561,4 +561,55 @@ def log_bucket(w: World) -> str:
     return bucket
 
 
-PROGRAM_CASES = [*MESSAGES, *WATCHING, *SECRETS, *NETWORK, *STORES, *NAMES]
+def subnet_group(w: World) -> str:
+    return w.make("aws:rds/subnetGroup:SubnetGroup", subnetIds=w.subnets(w.vpc())).id
+
+
+DATABASES = [
+    Case(
+        "aws:rds/subnetGroup:SubnetGroup",
+        lambda w: {"subnetIds": w.subnets(w.vpc()), "tags": {"a": "1"}},
+        {"description": "where databases lie", "tags": {"b": "2"}},
+        {"name": "other"},
+    ),
+    Case(
+        "aws:rds/instance:Instance",
+        lambda w: {
+            "engine": "postgres",
+            "engineVersion": "16.3",
+            "instanceClass": "db.t4g.micro",
+            "allocatedStorage": 20,
+            "dbName": "sales",
+            "username": "owner",
+            "password": "a password",
+            "dbSubnetGroupName": subnet_group(w),
+            "skipFinalSnapshot": True,
+            "tags": {"a": "1"},
+        },
+        {"allocatedStorage": 30, "backupRetentionPeriod": 7, "multiAz": True, "tags": {"b": "2"}},
+        {"dbName": "others"},
+        drift=lambda w, m: w.server.client("rds").modify_db_instance(
+            DBInstanceIdentifier=m.outputs["identifier"], AllocatedStorage=50, ApplyImmediately=True
+        ),
+        imported=lambda made: made.outputs["identifier"],
+        unreadable=frozenset({"password", "finalSnapshotIdentifier"}),
+    ),
+    Case(
+        "aws:rds/instance:Instance",
+        lambda w: {
+            "engine": "postgres",
+            "instanceClass": "db.t4g.micro",
+            "allocatedStorage": 20,
+            "username": "owner",
+            "manageMasterUserPassword": True,
+            "port": 5433,
+            "storageEncrypted": True,
+            "finalSnapshotIdentifier": "the-last-one",
+        },
+        {"instanceClass": "db.t4g.small"},
+        {"username": "other"},
+        unreadable=frozenset({"finalSnapshotIdentifier"}),
+    ),
+]
+
+PROGRAM_CASES = [*MESSAGES, *WATCHING, *SECRETS, *NETWORK, *STORES, *NAMES, *DATABASES]

@@ -407,6 +407,7 @@ def test_to_forget_needs_no_readable_state(kept: Kept, tmp_path: Path) -> None:
     shutil.copytree(kept.stopped, home)
     cut(STORE, 0)(home)
     (home / "functions/code/digest").mkdir(parents=True)
+    (home / "databases").mkdir()
     (home / "functions/code/digest/app.py").touch(0o444)
     assert {path.name for path in forget(config_of(home, kept.account), keep=False)} == set(FOLDERS)
     with serving(home, kept.account) as cloud:

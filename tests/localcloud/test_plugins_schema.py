@@ -203,6 +203,9 @@ def values_of(field: Field) -> st.SearchStrategy[Any]:
         case "asset":
             mark = {"4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17"}
             return some.map(lambda text: {**mark, "hash": text, "text": text})
+        case "archive":
+            mark = {"4dabf18193072939515e22adb298388d": "0def7320c3a5731c473e5ecbe6d01bc7"}
+            return some.map(lambda text: {**mark, "hash": text, "assets": {}})
         case "object":
             return inputs_of(field.fields)
         case "objects" | "bag":

@@ -133,4 +133,5 @@ NOT_ANSWERED = {
     "aws:s3/bucketVersioning:BucketVersioning": {"expectedBucketOwner", "mfa"},
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": {"expectedBucketOwner"},
     "aws:sfn/stateMachine:StateMachine": {"versionDescription"},
+    "aws:rds/instance:Instance": {"upgradeRolloutOrder"},
 }

@@ -136,6 +136,8 @@ KINDS = (
     Kind("alarm", "cloudwatch", "describe_alarms", "[MetricAlarms, CompositeAlarms][][].{name: AlarmArn}"),
     Kind("secret", "secretsmanager", "list_secrets", "SecretList[?!DeletedDate].{name: ARN, tags: Tags}"),
     Kind("parameter", "ssm", "describe_parameters", "Parameters[].{name: Name}"),
+    Kind("database", "rds", "describe_db_instances", "DBInstances[].{name: DBInstanceArn, tags: TagList}"),
+    Kind("database subnet group", "rds", "describe_db_subnet_groups", "DBSubnetGroups[].{name: DBSubnetGroupName}"),
     Kind("queue", "sqs", "list_queues", "QueueUrls[].{name: @}"),
     Kind("topic", "sns", "list_topics", "Topics[].{name: TopicArn}"),
     Kind(

@@ -13,6 +13,7 @@ from typing import Any
 from localcloud.agent.alarms import Alarms
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Images, Planner
+from localcloud.agent.databases import Databases
 from localcloud.agent.delivery import Delivery
 from localcloud.agent.events import EventBus
 from localcloud.agent.executions import Executions
@@ -73,6 +74,7 @@ class Agent:
         capacity: Capacity | None = None,
         functions: FunctionParts | None = None,
         traffic: Traffic | None = None,
+        databases: Path | None = None,
     ):
         memory, clock = memory or NoMemory(), clock or SystemClock()
         capacity = capacity or Capacity.of_this_machine()
@@ -97,11 +99,13 @@ class Agent:
             server, functions.programs or _NoPrograms(), functions.credentials or task_environment, self._shipper,
             self.meters, self._delivery, clock, self._worker, functions.folder,
         )  # fmt: skip
+        self.databases = Databases(server, databases, self._worker)
         hooks.connect_listener(server.account, self)
 
     def start(self) -> None:
         """Begin. Without it tasks still run; services and schedules then only move by `tick`."""
         self.schedules.start()
+        self.databases.start()
         self._worker.start()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
@@ -115,6 +119,7 @@ class Agent:
         self.services.stop()
         self.tasks.stop_all(timeout)
         self.deliveries.stop()
+        self.databases.stop()
         self._shipper.stop()
         self._worker.stop()
 
@@ -127,6 +132,7 @@ class Agent:
         self.services.reconcile()
         self.gauges.tick()
         self.alarms.tick()
+        self.databases.tick()
         self._shipper.flush()
 
     def settle(self) -> None:
@@ -164,6 +170,9 @@ class Agent:
 
     def now(self) -> datetime:
         return self._clock.now()
+
+    def database_changed(self, instance: Any, operation: str) -> None:
+        self.databases.changed(instance, operation)
 
     def rules_changed(self) -> None:
         self.rules.changed()

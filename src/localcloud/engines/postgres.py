@@ -24,6 +24,10 @@ ADMINISTRATOR = "rdsadmin"
 
 INSTALL = "install one with `apt-get install postgresql` (Debian, Ubuntu) or `brew install postgresql` (macOS)"
 
+NOBODY_ANSWERS = (
+    f"nothing answers behind this database: this machine has no PostgreSQL; {INSTALL}, and start the local cloud again"
+)
+
 _FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -89,6 +93,10 @@ class Postgres:
         `marks` are put into its environment. Raises PostgresError.
         """
         self.launch(marks)
+        self.wait()
+
+    def wait(self) -> None:
+        """Until it answers. Raises PostgresError, and ends it, if it does not."""
         deadline = time.monotonic() + START_SECONDS
         while not self.answers():
             if not self.running or time.monotonic() > deadline:

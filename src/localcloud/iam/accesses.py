@@ -303,6 +303,13 @@ def _dynamodb(ask: Ask) -> ResourcesAndKeys:
     return [ask.own(table, "table/") + index for table in dict.fromkeys(tables)], {}
 
 
+def _rds(ask: Ask) -> ResourcesAndKeys:
+    """What it names, and on creation the group of subnets too."""
+    names = {"db": "DBInstanceIdentifier", "subgrp": "DBSubnetGroupName", "pg": "DBParameterGroupName"}
+    named = [ask.arn(f"{kind}:{ask.text(name)}") for kind, name in names.items() if ask.text(name)]
+    return [*named, *ask.many("ResourceName")], {}
+
+
 def _events(ask: Ask) -> ResourcesAndKeys:
     if ask.action == "PutEvents":
         buses = [entry.get("EventBusName") or "default" for entry in ask.arguments.get("Entries") or []]
@@ -406,6 +413,7 @@ RESOURCES: Mapping[str, Callable[[Ask], ResourcesAndKeys]] = {
     "lambda": _lambda,
     "logs": _logs,
     "monitoring": _cloudwatch,
+    "rds": _rds,
     "scheduler": _scheduler,
     "secretsmanager": _secrets,
     "sns": _sns,

@@ -49,6 +49,7 @@ MODULES = (
     "s3.notifications",
     "sns.api",
     "sqs",
+    "rds",
     "cloudfront",
     "elbv2.certificates",
     "judged",  # what the others have put in place is held too

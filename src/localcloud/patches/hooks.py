@@ -87,6 +87,9 @@ class Listener(Protocol):
     def schedules_changed(self) -> None:
         """A schedule was created, updated or deleted."""
 
+    def database_changed(self, instance: Any, operation: str) -> None:
+        """An RDS instance was made, changed, started, stopped or removed, by this operation of moto's."""
+
     def rules_changed(self) -> None:
         """A rule was made, changed or removed."""
 

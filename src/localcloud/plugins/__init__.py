@@ -53,7 +53,7 @@ class Session:
 
     def __init__(self, provider: Provider, engine: str, on_close: Callable[[], object] = lambda: None):
         self._log, self._on_close = _EngineLog(engine), on_close
-        provider.cloud = replace(provider.cloud, log=self._log)
+        provider.cloud = replace(provider.cloud, log=self._log, warn=self._log.warn)
         self._pool = ThreadPoolExecutor(_THREADS, f"{provider.package}-plugin")
         options = [
             ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
@@ -234,10 +234,17 @@ class _EngineLog:
         self._channel = grpc.insecure_channel(engine) if engine else None
         self._stub = engine_pb2_grpc.EngineStub(self._channel) if self._channel else None
 
-    def __call__(self, message: str, urn: str = "") -> None:
+    def __call__(self, message: str) -> None:
+        """Shown while the engine works, and not kept."""
+        self._say(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, ephemeral=True))
+
+    def warn(self, message: str) -> None:
+        """Shown when it has ended."""
+        self._say(engine_pb2.LogRequest(severity=engine_pb2.WARNING, message=message))
+
+    def _say(self, request: engine_pb2.LogRequest) -> None:
         if self._stub is None:
             return
-        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True)
         with contextlib.suppress(grpc.RpcError):  # the engine is going: there is nobody left to tell
             self._stub.Log(request, timeout=5)
 

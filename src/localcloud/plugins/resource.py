@@ -64,6 +64,7 @@ class Cloud:
     default_tags: Mapping[str, str] = field(default_factory=dict)
     directory: str = "."
     log: Callable[[str], None] = lambda message: None
+    warn: Callable[[str], None] = lambda message: None
     docker: DockerConfig = field(default_factory=DockerConfig)
 
     @property

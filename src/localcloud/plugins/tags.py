@@ -59,7 +59,7 @@ class Tagging:
     def read(self, client: Any, resource: str) -> Tags:
         """A resource's tags."""
         answer = getattr(client, self.list)(**self._names(resource))
-        tags = answer.get(self.argument, answer.get("Tags", answer.get("tags")))
+        tags = answer.get(self.argument, answer.get("Tags", answer.get("tags", answer.get("TagList"))))
         if tags is None:  # load balancing answers with one description a resource
             tags = answer["TagDescriptions"][0]["Tags"] if answer.get("TagDescriptions") else []
         return self.unwrap(tags)

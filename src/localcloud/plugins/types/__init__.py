@@ -30,6 +30,7 @@ _MODULES = (
     "iam_more",
     "instances",
     "dynamodb",
+    "rds",
     "route53",
     "acm",
     "autoscaling",
