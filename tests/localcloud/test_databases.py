@@ -142,7 +142,25 @@ def test_where_no_postgres_is_installed_nothing_answers(
     monkeypatch.setattr(databases, "programs", lambda: None)
     start()
     create(server)
-    assert described(server)["DBInstanceStatus"] == "stopped"
+    instance = described(server)
+    assert instance["DBInstanceStatus"] == "stopped"
+    assert "this machine has no PostgreSQL; install one with" in instance["StatusInfos"][0]["Message"]
+
+
+@needs_postgres
+def test_a_port_that_another_program_has_is_named_until_it_is_free(server: Server, start: Start) -> None:
+    agent = start()
+    create(server)
+    port = available(server)["Endpoint"]["Port"]
+    agent.stop(timeout=5)
+    with socket.create_server(("127.0.0.1", port)):
+        agent = start()
+        agent.databases.settle()
+        assert described(server)["DBInstanceStatus"] == "failed"
+        assert f"its port {port} is taken by another program" in described(server)["StatusInfos"][0]["Message"]
+    agent.tick()
+    agent.databases.settle()
+    assert available(server)["StatusInfos"] == []
 
 
 def test_another_engine_exists_by_name_only(server: Server, start: Start) -> None:

@@ -23,6 +23,7 @@ from localcloud import backends
 from localcloud.agent.worker import Worker
 from localcloud.engines.postgres import (
     LOOPBACK,
+    NOBODY_ANSWERS,
     Postgres,
     PostgresError,
     free_port,
@@ -109,6 +110,7 @@ class Databases:
             return
         if self._binaries is None:
             instance.status = "stopped"
+            instance.status_infos = [_why(NOBODY_ANSWERS)]
             return
         folder = self._folder / instance.dbi_resource_id
         instance.status = "starting" if (folder / "data").exists() else "creating"
@@ -170,7 +172,7 @@ class Databases:
                 if self._failed.get(key) != str(error):
                     log.warning("database %s: %s", one.name, error)
                 self._failed[key] = str(error)
-                self._say(key, "failed")
+                self._say(key, "failed", str(error))
             else:
                 self._failed.pop(key, None)
                 self._say(key, "available")
@@ -213,11 +215,16 @@ class Databases:
             if folder.name not in known and folder.name.startswith("db-"):
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _say(self, key: str, status: str) -> None:
+    def _say(self, key: str, status: str, reason: str = "") -> None:
         with self._server.lock:
             for instance in self._instances():
                 if instance.dbi_resource_id == key and instance.status not in ("stopped", "deleting"):
-                    instance.status = status
+                    instance.status, instance.status_infos = status, [_why(reason)] if reason else []
+
+
+def _why(message: str) -> dict[str, object]:
+    """An entry of the instance's StatusInfos."""
+    return {"StatusType": "local cloud", "Normal": False, "Status": "error", "Message": message}
 
 
 def _is_taken(port: int) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from localcloud.engines.postgres import NOBODY_ANSWERS
 from localcloud.plugins.conversion import to_api
 from localcloud.plugins.refusals import Refused
 from localcloud.plugins.resource import Autoname, Cloud, HalfCreated, Resource, gone, resource_type
@@ -182,8 +181,8 @@ class Instance(Resource):
             status = self._settled(cloud, identifier)
         except Refused as error:
             raise HalfCreated(identifier, self.live(cloud, answer), str(error)) from error
-        if status == "stopped" and inputs["engine"] == "postgres":
-            cloud.warn(NOBODY_ANSWERS)
+        if status != "available":
+            cloud.warn(_reason(self._described(cloud, identifier)))
         return identifier, self.read(cloud, identifier, {}) or {}
 
     def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
@@ -263,13 +262,18 @@ class Instance(Resource):
         """Its status once it has one that stays. Raises Refused if that is a failure, or comes too late."""
         deadline = time.monotonic() + _WAIT_SECONDS
         while time.monotonic() < deadline:
-            status = str(self._described(cloud, identifier).get("DBInstanceStatus"))
+            described = self._described(cloud, identifier)
+            status = str(described.get("DBInstanceStatus"))
             if status == "failed":
-                raise Refused("the database does not start; the reason is in the local cloud's log")
+                raise Refused(f"the database does not start: {_reason(described)}")
             if status in ("available", "stopped"):
                 return status
             time.sleep(_POLL_SECONDS)
         raise Refused(f"the instance did not become available (waited {_WAIT_SECONDS // 60} minutes)")
+
+
+def _reason(described: Mapping[str, Any]) -> str:
+    return "; ".join(each.get("Message", "") for each in described.get("StatusInfos") or [])
 
 
 _MODIFIED = frozenset(
