@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +21,7 @@ from google.protobuf import empty_pb2
 from herd.language_host.wire import without_sdk
 
 with without_sdk():
+    from pulumi import _version
     from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 
 PROGRAM = Path(__file__).with_name("program.py")
@@ -45,7 +45,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.LanguageHandshakeResponse()
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
-        return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
+        return plugin_pb2.PluginInfo(version=str(_version.version))
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
         return language_pb2.GetRequiredPackagesResponse()
@@ -60,6 +60,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.AboutResponse(executable=interpreter(request.info), version=sys.version.split()[0])
 
     def GetProgramDependencies(self, request: Any, context: Any) -> Any:
+        from importlib import metadata  # a seventh of the start; only `pulumi about` asks
+
         packages = sorted((distribution.name, distribution.version) for distribution in metadata.distributions())
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in packages]
