@@ -210,7 +210,7 @@ class LocalCloud:
         assert self.endpoint
         home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
         return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home,
-                "losses": self._state.losses, "code": self._code,
+                "losses": self._state.losses, "unused": self._state.unused, "code": self._code,
                 "inbox": f"http://{mail.INBOX_HOST}:{self.endpoint.port}/"}  # fmt: skip
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:

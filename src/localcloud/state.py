@@ -88,6 +88,11 @@ class State:
             store.note_loss(max(store.used_up, store.last_request, journal.last) + LOST)
 
     @property
+    def unused(self) -> bool:
+        """Whether nobody has made or changed anything yet, ever."""
+        return self.journal.last == 0 and not self.losses
+
+    @property
     def losses(self) -> int:
         """How often the cloud has lost, or may have lost, the end of what it had been asked."""
         return self._store.losses

@@ -15,6 +15,7 @@ import pytest
 
 from herd import console
 from herd.checkout.find import Checkout
+from herd.deploy import leftovers
 from herd.errors import HerdError
 from herd.targets import environment_lock, local_cloud
 from herd.targets.local import LocalTarget
@@ -47,6 +48,22 @@ def test_its_files_are_the_persons_alone(home: Checkout) -> None:
     local_cloud.start(home)
     for file in (home.cloud / "aws" / "credentials", home.cloud / "endpoint.json", home.cloud / "cloud.log"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_only_before_anything_is_made_in_it_it_is_unused(home: Checkout) -> None:
+    target = LocalTarget(home, "dev")
+    with target.locked():
+        assert local_cloud.start(home).is_unused
+        leftovers.record_existing(target)
+        (memory,) = home.pulumi.glob("*.before.json")
+        assert json.loads(memory.read_text()) == []
+        target.client("sqs").create_queue(QueueName="planted")
+        assert not local_cloud.start(home).is_unused
+        leftovers.record_existing(target)
+        assert [name for name in json.loads(memory.read_text()) if "planted" in name]
+        target.client("sqs").delete_queue(QueueUrl=target.client("sqs").get_queue_url(QueueName="planted")["QueueUrl"])
+    local_cloud.stop(home)
+    assert not local_cloud.start(home).is_unused
 
 
 def test_clients_reach_it_and_nothing_of_the_persons(home: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from herd.deploy import inventory
 from herd.deploy.inventory import Item
 from herd.deploy.unmanaged import Unmanaged
 from herd.errors import HerdError
+from herd.targets.local import LocalTarget
 from herd.targets.target import Target
 from herd.toolchain import atomic
 
@@ -45,9 +46,10 @@ class Left:
     retained: tuple[Unmanaged, ...] = ()
 
 
-def record_existing(target: Target) -> None:
-    """Record the account's resources before an environment is made."""
-    names = {str(item) for item in inventory.take(target).items if item.environment != target.name}
+def record_existing(target: LocalTarget) -> None:
+    """Record the account's resources before an environment is made. A new local cloud, which has none, is not asked."""
+    items = [] if target.cloud.is_unused else inventory.take(target).items
+    names = {str(item) for item in items if item.environment != target.name}
     atomic.write(_memory(target), json.dumps(sorted(names)))
 
 

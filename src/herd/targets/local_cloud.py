@@ -70,6 +70,11 @@ class LocalCloud:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nobody has made anything in it, ever: asked anew each time."""
+        return self.ask({"do": "ping"}).get("unused") is True
+
     def ask(self, request: dict[str, Any], timeout: float = 60.0) -> dict[str, Any]:
         """Send one request to its control socket. Raises OSError if it does not listen, HerdError for a refusal."""
         with socket.socket(socket.AF_UNIX) as connection:
