@@ -247,6 +247,11 @@ def topic(account: str, region: str, arn: str) -> Any | None:
     return _of("sns", account, region).topics.get(arn)
 
 
+def ses(account: str, region: str) -> Any:
+    """`.email_identities` by name, of both versions of the API."""
+    return _of("ses", account, region)
+
+
 def repository(account: str, region: str, name: str) -> Any | None:
     """An ECR repository by name."""
     return _of("ecr", account, region).repositories.get(name)

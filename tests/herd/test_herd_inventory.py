@@ -280,6 +280,7 @@ PLANTED = {
     "flow log": flow_log,
     "record": record,
     "subscription": subscription,
+    "e-mail identity": identity,
     "function": function,
     "log group": functions_log,
 }

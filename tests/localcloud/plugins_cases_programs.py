@@ -145,6 +145,20 @@ MESSAGES = [
         {"endpoint": "arn:aws:sqs:eu-west-1:1:x"},
         same={"filterPolicy": '{"kind":["new"]}'},
     ),
+    Case(
+        "aws:sns/topicSubscription:TopicSubscription",
+        lambda w: {"topic": topic(w), "protocol": "email", "endpoint": "a@example.com"},
+        {"filterPolicy": json.dumps({"to": ["a@example.com"]})},
+        {"endpoint": "b@example.com"},
+        stays=True,  # it waits for its owner
+    ),
+    Case(
+        "aws:sesv2/emailIdentity:EmailIdentity",
+        lambda w: {"emailIdentity": "reports@example.com", "tags": {"a": "1"}},
+        {"tags": {"b": "2"}},
+        {"emailIdentity": "example.com"},
+    ),
+    Case("aws:ses/emailIdentity:EmailIdentity", lambda w: {"email": "reports@example.com"}, {}, {"email": "b@x.org"}),
 ]
 
 WATCHING = [

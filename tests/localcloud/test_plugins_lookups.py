@@ -82,6 +82,11 @@ def identity_provider(server: Server) -> Props:
     return {"url": "https://token.example"}
 
 
+def email_identity(server: Server) -> Props:
+    server.client("sesv2").create_email_identity(EmailIdentity="a@x.org")
+    return {"emailIdentity": "a@x.org"}
+
+
 def zone(server: Server) -> Props:
     server.client("route53").create_hosted_zone(Name="a.example", CallerReference="x")
     return {"name": "a.example"}
@@ -120,6 +125,7 @@ CASES: list[tuple[str, Given, Props]] = [
     ("iam.getPolicy", policy, {"path": "/p/", "name": "boundary"}),
     ("iam.getRole", role, {"id": "r", "path": "/", "maxSessionDuration": 3600.0}),
     ("iam.getOpenIdConnectProvider", identity_provider, {"url": "token.example", "clientIdLists": ["a"]}),
+    ("sesv2.getEmailIdentity", email_identity, {"id": "a@x.org", "verifiedForSendingStatus": False}),
     ("route53.getZone", zone, {"name": "a.example", "privateZone": False}),
     ("acm.getCertificate", certificate, {"domain": "a.example"}),
     (

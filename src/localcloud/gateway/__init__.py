@@ -44,6 +44,9 @@ MAX_CALL_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
 MAX_PACKAGE_BYTES = 70_167_211  # of a request with a function's package, as Lambda says itself
 
+MAIL_PATH = "/v2/email/outbound-emails"
+MAX_MAIL_BYTES = 57 * 1024 * 1024  # 40 MB of a message in Base64, which SES takes
+
 _PACKAGE = re.compile(r"/2015-03-31/functions/?")
 
 WAITERS = 256
@@ -194,6 +197,7 @@ class Gateway:
             is_object = message.header("x-amz-target") is None and message.method == "PUT"
             is_package = _PACKAGE.fullmatch(message.path) is not None
             most = MAX_OBJECT_BYTES if is_object else MAX_PACKAGE_BYTES if is_package else MAX_CALL_BYTES
+            most = MAX_MAIL_BYTES if message.path == MAIL_PATH else most
             body = await read_body(request, most)
         except SignatureRefused as refused:
             return _reply(self._api.refuse(refused, message), request, close=request.body_exists)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 from botocore.exceptions import ClientError
 
 from localcloud.gateway import own_pages
+from localcloud.patches.ses import identities
 from localcloud.patches.sns import envelope
 from localcloud.request import Response
 from localcloud.server import Server
@@ -27,6 +28,7 @@ class MailLinks:
         self._pages: Mapping[tuple[str, str], Callable[[str, Named], Response]] = {
             ("sns", "/confirmation.html"): self._confirm,
             ("sns", "/unsubscribe.html"): self._unsubscribe,
+            ("email", "/verify.html"): self._verify,
         }
 
     def answer(self, message: Message, service: str, region: str) -> Response:
@@ -51,6 +53,14 @@ class MailLinks:
         return own_pages.said(
             "Subscription confirmed!", f"You have subscribed to the topic. Your subscription: {arn['SubscriptionArn']}"
         )
+
+    def _verify(self, region: str, named: Named) -> Response:
+        identity = named.get("Identity", "")
+        with self._server.lock:
+            verified = identities.verify(self._server.account, region, identity, named.get("Token", ""))
+        if not verified:
+            return own_pages.said("Not verified", "The link is not that of an identity, or not any more.", 400)
+        return own_pages.said("Congratulations!", f"You have verified {identity}: mail can be sent from it.")
 
     def _unsubscribe(self, region: str, named: Named) -> Response:
         sns, arn = self._server.client("sns", region), named.get("SubscriptionArn", "")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from localcloud import backends
+from localcloud.mail import outgoing
 from localcloud.request import Arguments, Call
 from localcloud.request.access import Access, Value
 
@@ -78,6 +79,8 @@ def accesses(call: Call) -> Iterator[Access]:
     ask = Ask(call)
     name = f"{PREFIXES.get(call.service, call.service)}:{ask.action}"
     name = NAMED_OTHERWISE.get(name, name)
+    if name == "ses:SendEmail" and "Raw" in (ask.arguments.get("Content") or {}):
+        name = "ses:SendRawEmail"  # whatever version of the API sends it
     if name in FREE:
         return
     context = dict(_tags(ask))
@@ -274,6 +277,24 @@ def _sns(ask: Ask) -> ResourcesAndKeys:
     return [":".join(arn.split(":")[:6]) for arn in arns], {}
 
 
+def _ses(ask: Ask) -> ResourcesAndKeys:
+    if ask.action in ("SendEmail", "SendRawEmail"):
+        envelope = outgoing.envelope(ask.arguments)
+        context: dict[str, Value] = {"ses:fromaddress": envelope.sender, "ses:recipients": list(envelope.recipients)}
+        if envelope.name:
+            context["ses:fromdisplayname"] = envelope.name
+        if feedback := ask.text("FeedbackForwardingEmailAddress", "ReturnPath"):
+            context["ses:feedbackaddress"] = feedback
+        known = backends.ses(ask.call.account, ask.call.region).email_identities
+        domain = envelope.sender.rpartition("@")[2].lower()
+        identity = domain if envelope.sender not in known and domain in known else envelope.sender
+        return [ask.arn(f"identity/{identity}", "ses")], context
+    if ask.text("ResourceArn"):
+        return ask.many("ResourceArn"), {}
+    identities = ask.many("EmailIdentity", "Identity", "EmailAddress", "Identities")
+    return [ask.arn(f"identity/{identity}", "ses") for identity in identities], {}
+
+
 def _kms(ask: Ask) -> ResourcesAndKeys:
     identifiers = ask.many("KeyId", "TargetKeyId")
     if ask.action == "Decrypt":  # whatever key is named, it is the one that it was encrypted with
@@ -416,6 +437,8 @@ RESOURCES: Mapping[str, Callable[[Ask], ResourcesAndKeys]] = {
     "rds": _rds,
     "scheduler": _scheduler,
     "secretsmanager": _secrets,
+    "email": _ses,
+    "ses": _ses,
     "sns": _sns,
     "sqs": _sqs,
     "ssm": _ssm,

@@ -28,6 +28,8 @@ RUNTIME: dict[str, frozenset[str]] = {
         "logs": "PutLogEvents CreateLogStream DeleteLogStream StartQuery StopQuery StartLiveTail",
         "monitoring": "PutMetricData SetAlarmState",
         "events": "PutEvents PutPartnerEvents StartReplay CancelReplay",
+        "ses": "SendEmail SendRawEmail SendTemplatedEmail SendBulkTemplatedEmail "
+        "SendBounce SendCustomVerificationEmail",
         "sns": "Publish PublishBatch",
         "sqs": "SendMessage SendMessageBatch ReceiveMessage DeleteMessage DeleteMessageBatch ChangeMessageVisibility "
         "ChangeMessageVisibilityBatch PurgeQueue",
@@ -44,6 +46,7 @@ RUNTIME: dict[str, frozenset[str]] = {
 RUNTIME_PATHS = (
     re.compile(r"/\d{4}-\d\d-\d\d/functions/[^/]+/invocations"),
     re.compile(r"/v1/apis/[^/]+/graphql"),
+    re.compile(r"/v2/email/(outbound-emails|outbound-bulk-emails|list-[a-z-]+)"),
 )
 """REST paths whose effects are the runtime's."""
 

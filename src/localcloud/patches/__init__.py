@@ -47,6 +47,7 @@ MODULES = (
     "cloudwatch.metrics",
     "cloudwatch.alarms",
     "s3.notifications",
+    "ses.api",
     "sns.api",
     "sqs",
     "rds",

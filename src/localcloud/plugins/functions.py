@@ -112,6 +112,7 @@ FUNCTIONS: Mapping[str, Callable[[Cloud, Props], Any]] = {
     "aws:acm/getCertificate:getCertificate": lookups_adopted.certificate,
     "aws:ecr/getRepository:getRepository": lookups_adopted.repository,
     "aws:ecr/getImage:getImage": lookups_adopted.image,
+    "aws:sesv2/getEmailIdentity:getEmailIdentity": lookups_adopted.email_identity,
     "aws:cloudfront/getCachePolicy:getCachePolicy": lookups_adopted.cache_policy,
     "aws:cloudfront/getResponseHeadersPolicy:getResponseHeadersPolicy": lookups_adopted.headers_policy,
 }

@@ -313,6 +313,26 @@ def tagged(cloud: Cloud, arguments: Props) -> Props:
     }  # fmt: skip
 
 
+def email_identity(cloud: Cloud, arguments: Props) -> Props:
+    """An address or a domain that mail is sent from, and whether it may be."""
+    _only("sesv2.getEmailIdentity", arguments, "emailIdentity", "region")
+    client, name = _client(cloud, "sesv2", arguments), arguments["emailIdentity"]
+    item, region = client.get_email_identity(EmailIdentity=name), _region(cloud, arguments)
+    dkim = item["DkimAttributes"]
+    return {
+        **arguments, "id": name, "region": region, "arn": f"arn:aws:ses:{region}:{cloud.account}:identity/{name}",
+        "identityType": item["IdentityType"], "configurationSetName": item.get("ConfigurationSetName", ""),
+        "verificationStatus": item["VerificationStatus"],
+        "verifiedForSendingStatus": item["VerifiedForSendingStatus"], "tags": Tagging().unwrap(item.get("Tags")),
+        "dkimSigningAttributes": [{
+            "currentSigningKeyLength": dkim.get("CurrentSigningKeyLength", ""), "domainSigningPrivateKey": "",
+            "domainSigningSelector": "", "lastKeyGenerationTimestamp": "", "status": dkim["Status"],
+            "nextSigningKeyLength": dkim["NextSigningKeyLength"], "tokens": dkim.get("Tokens", []),
+            "signingAttributesOrigin": dkim["SigningAttributesOrigin"],
+        }],
+    }  # fmt: skip
+
+
 def _managed(token: str, known: dict[str, str], arguments: Props) -> tuple[str, str]:
     _only(token, arguments, "id", "name")
     fitting = [(number, name) for name, number in known.items()

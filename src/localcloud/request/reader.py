@@ -73,6 +73,8 @@ def read(request: Request, addressed: Call) -> Call:
     if service == "s3":
         return s3.read(call)
     path, _, query_text = request.url.partition("?")
+    if service == "ses" and unquote_to_bytes(path).startswith(b"/v2/"):  # two APIs have one name in signatures
+        call = replace(call, model="sesv2")
     if "//" in path or any(unquote_to_bytes(part) in (b".", b"..") for part in path.split("/")):
         raise Refused("InvalidAction", f"The path {path!r} is not in its plain form.")
     query = documents.pairs(query_text)

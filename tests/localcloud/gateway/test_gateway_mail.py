@@ -87,6 +87,19 @@ def test_a_link_that_nobody_was_sent_confirms_nothing(site: Any, inbox: Inbox, q
     assert answer.status in (400, 404) and "Not confirmed" in answer.text
 
 
+def test_an_address_is_verified_by_a_link(site: Any, inbox: Inbox) -> None:
+    ses = site.client("sesv2")
+    ses.create_email_identity(EmailIdentity=ANNA)
+    link = link_in(inbox, "verify")
+    assert follow(site, link.replace("Token=", "Token=0")).status == 400
+    assert not ses.get_email_identity(EmailIdentity=ANNA)["VerifiedForSendingStatus"]
+    assert "You have verified" in follow(site, link).text
+    assert ses.get_email_identity(EmailIdentity=ANNA)["VerifiedForSendingStatus"]
+    large = b"From: anna@example.com\r\nTo: b@example.com\r\nSubject: s\r\n\r\n" + b"x" * 30 * 2**20
+    ses.send_email(Content={"Raw": {"Data": large}})  # more than other calls may bring
+    assert inbox.letters()[-1].size > 30 * 2**20
+
+
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(2)>" onmouseover="alert(3)'
 
 

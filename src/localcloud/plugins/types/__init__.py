@@ -20,6 +20,7 @@ _MODULES = (
     "security_group_rule",
     "sqs",
     "sns",
+    "ses",
     "cloudwatch",
     "events",
     "kms",
