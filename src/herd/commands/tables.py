@@ -92,7 +92,7 @@ def inventory(entries: Sequence[Entry]) -> None:
             entry.owner or "-",
             f"{entry.review_by}" + (" (passed)" if entry.days_to_review < 0 else ""),
             "paused" if entry.paused else _schedule(entry),
-            f"{_span(entry.deadline_minutes * 60)}" if entry.deadline_minutes and not entry.paused else "-",
+            f"{entry.deadline_minutes} min" if entry.deadline_minutes else "-",
             entry.last_success.strftime("%Y-%m-%d %H:%M") if entry.last_success else "-",
             _span(entry.age_seconds) if entry.age_seconds is not None else "-",
             ", ".join(entry.read_by) or "-",

@@ -50,8 +50,8 @@ def is_address(text: str) -> bool:
 
 
 def is_web_address(text: str) -> bool:
-    """Is it one of the web, written with a scheme or known for its webhooks?"""
-    return bool(re.match(r"\s*([a-z][a-z0-9+.-]*:|//|hooks\.slack\.com|[a-z0-9.-]*webhook)", text, re.IGNORECASE))
+    """Is it one of the web: with a scheme, or a server's name and a path?"""
+    return bool(re.match(r"\s*(([a-z][a-z0-9+.-]*:)?//|[a-z0-9-]+(\.[a-z0-9-]+)+/)", text, re.IGNORECASE))
 
 
 def _ascii_hint(local: str, domain: str) -> str:

@@ -201,6 +201,25 @@ def test_the_address_of_a_webhook_is_refused_and_not_shown(write_project: Write)
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", True),
+        ("HTTP://example.com", True),
+        (" //example.com/x", True),
+        ("hooks.slack.com/services/T0/B0/x", True),
+        ("acme.webhook.office.com/webhookb2/x", True),
+        ("data@example.com", False),
+        ("team: data", False),
+        ("webhooks", False),
+        ("R/and/D", False),
+        ("", False),
+    ],
+)
+def test_addresses_of_the_web_are_known(text: str, is_one: bool) -> None:
+    assert addresses.is_web_address(text) == is_one
+
+
 LOCAL = st.from_regex(r"[A-Za-z0-9_+'-]{1,20}(\.[A-Za-z0-9_+'-]{1,20})?", fullmatch=True)
 DOMAIN = st.from_regex(r"([A-Za-z0-9]{1,20}\.){1,3}[A-Za-z]{2,10}", fullmatch=True)
 

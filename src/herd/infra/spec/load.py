@@ -150,12 +150,12 @@ def _of_due_times(specs: Specs, name: str) -> Iterator[Explained]:
     pipeline = specs.pipeline_with(name)
     if pipeline is not None:
         source = f"of the pipeline {pipeline.name}"
-        if pipeline.schedule:
+        if pipeline.is_due:
             yield Explained("deadline_minutes", pipeline.deadline_minutes, source)
             yield Explained("catch_up", pipeline.catch_up, source)
         if pipeline.paused:
             yield Explained("paused", pipeline.paused, source)
-    elif isinstance(spec, BatchSpec) and spec.schedule and spec.deadline_minutes is None:
+    elif isinstance(spec, BatchSpec) and spec.schedule and not (spec.paused or spec.deadline_minutes):
         minutes = deadlines.deadline_minutes(spec)
         yield Explained("deadline_minutes", minutes, f"what its limits can take, and {deadlines.SPARE_MINUTES} min")
 

@@ -30,6 +30,11 @@ class Pipeline:
     catch_up: CatchUp = "none"
     paused: str | None = None
 
+    @property
+    def is_due(self) -> bool:
+        """Does its schedule start it?"""
+        return self.schedule is not None and not self.paused
+
 
 def findings(
     specs: Mapping[str, AnySpec], kinds: Mapping[str, Kind], datasets: Collection[str] = ()

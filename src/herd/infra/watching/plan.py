@@ -70,7 +70,7 @@ def _due(spec: BatchSpec, naming: Naming) -> Due | None:
 def _pipeline(pipeline: Pipeline, specs: Specs, naming: Naming, offer: Offer) -> PlannedPipeline:
     jobs = tuple(job for level in pipeline.levels for job in level)
     due = None
-    if pipeline.schedule is not None and not pipeline.paused:
+    if pipeline.schedule is not None and pipeline.is_due:
         due = Due(
             naming.pipeline_schedule(pipeline.name),
             pipeline.schedule.expression,

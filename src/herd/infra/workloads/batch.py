@@ -58,6 +58,11 @@ class BatchWorkload(Workload):
             when = When(spec.schedule, spec.timezone, spec.paused)
             schedule(self.context.naming.schedule(spec.name), when, (spec,), self.machine, platform, self)
 
+    @property
+    def _is_due(self) -> bool:
+        """Does a schedule of its own start it?"""
+        return self.spec.schedule is not None and self.pipeline is None and not self.spec.paused
+
     def exports(self) -> dict[str, Any]:
         return super().exports() | {
             "kind": self.spec.kind,
@@ -66,7 +71,7 @@ class BatchWorkload(Workload):
             "pipeline": self.pipeline,
             "review_by": self.spec.review_by.isoformat(),
             "timezone": self.spec.timezone,
-            "deadline_minutes": deadline_minutes(self.spec) if self.spec.schedule and not self.pipeline else None,
+            "deadline_minutes": deadline_minutes(self.spec) if self._is_due else None,
             "paused": self.spec.paused,
         }
 

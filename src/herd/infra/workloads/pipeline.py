@@ -58,6 +58,6 @@ class PipelineMachine(Component):
             "machine": self.machine.arn,
             "levels": [list(level) for level in self.pipeline.levels],
             "schedule": schedule_export(self.pipeline.schedule, self.pipeline.timezone),
-            "deadline_minutes": self.pipeline.deadline_minutes if self.pipeline.schedule else None,
+            "deadline_minutes": self.pipeline.deadline_minutes if self.pipeline.is_due else None,
             "paused": self.pipeline.paused,
         }

@@ -169,6 +169,32 @@ def test_what_has_expired_is_made_with_its_schedule_off(team: Path, expired: tup
     assert told == before
 
 
+def test_what_is_paused_keeps_its_schedule_which_is_off_and_says_why(tmp_path: Path) -> None:
+    """So that pausing is an update in place, and the console of Scheduler has the reason."""
+    reason = 'paused = "the source is rebuilt, until 2027-03-01"\n'
+    roots = ("jobs/lonely/workload.toml", "jobs/ingest/workload.toml")
+    paused = {path: reason + text if path in roots else text for path, text in TEAM.items()}
+    before, after = (
+        run_program(write_team(tmp_path / name, files)) for name, files in (("before", TEAM), ("after", paused))
+    )
+    was, is_now = ({(one.type, one.name): one.inputs for one in ran.resources} for ran in (before, after))
+    assert was.keys() == is_now.keys()
+    off = {"state": "DISABLED", "description": "paused: the source is rebuilt, until 2027-03-01"}
+    schedules = {key for key in was if key[0].endswith("schedule:Schedule")}
+    assert {key[1] for key in schedules} == {"lonely-schedule", "ingest-pipeline-schedule"}
+    assert {key: is_now[key] for key in schedules} == {key: {**was[key], **off} for key in schedules}
+    exported = after.exports
+    assert [exported["workloads"]["lonely"][key] for key in ("deadline_minutes", "paused")] == [
+        None,
+        "the source is rebuilt, until 2027-03-01",
+    ]
+    assert exported["pipelines"]["ingest"]["paused"] and not exported["pipelines"]["ingest"]["deadline_minutes"]
+    assert (
+        before.exports["workloads"]["lonely"]["deadline_minutes"]
+        and not before.exports["workloads"]["lonely"]["paused"]
+    )
+
+
 # --- what is told to whom ------------------------------------------------------------------------------------------
 
 
