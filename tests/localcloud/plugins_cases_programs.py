@@ -161,7 +161,44 @@ MESSAGES = [
     Case("aws:ses/emailIdentity:EmailIdentity", lambda w: {"email": "reports@example.com"}, {}, {"email": "b@x.org"}),
 ]
 
+
+def warming_up(w: World) -> Props:
+    """An alarm on what happened in a day of Berlin's."""
+    return {
+        "namespace": "N", "metricName": "M", "statistic": "Sum", "period": 86400, "evaluationPeriods": 1,
+        "threshold": 1, "comparisonOperator": "LessThanThreshold", "treatMissingData": "breaching",
+        "evaluationWindow": {"wallClockWindow": {"timezone": "Europe/Berlin"}},
+        "warmUpConfiguration": {"warmUpPeriodDurationInMinutes": 180},
+    }  # fmt: skip
+
+
+def composite(w: World) -> Props:
+    names = [w.make("aws:cloudwatch/metricAlarm:MetricAlarm", **warming_up(w)).id for _ in range(2)]
+    return {
+        "alarmName": "composite", "alarmRule": f"ALARM({names[0]}) OR ALARM({names[1]})", "alarmActions": [topic(w)],
+        "actionsSuppressor": {"alarm": names[1], "extensionPeriod": 60, "waitPeriod": 120}, "tags": {"a": "1"},
+    }  # fmt: skip
+
+
 WATCHING = [
+    Case(
+        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        warming_up,
+        {
+            "evaluationWindow": {"wallClockWindow": {"timezone": "UTC"}},
+            "warmUpConfiguration": {
+                "warmUpPeriodDurationInMinutes": 60,
+                "onlyStartEvaluatingAfterWarmUpPeriodEnds": True,
+            },
+        },
+    ),
+    Case(
+        "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+        composite,
+        {"alarmRule": "TRUE", "alarmDescription": "d", "actionsSuppressor": None, "tags": {"b": "2"}},
+        {"alarmName": "another"},
+        drift=lambda w, m: w.server.client("cloudwatch").put_composite_alarm(AlarmName=m.id, AlarmRule="FALSE"),
+    ),
     Case(
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         lambda w: {

@@ -41,6 +41,7 @@ REPLACING = frozenset(
     {
         "ModifyListener",
         "ModifyRule",
+        "PutCompositeAlarm",
         "PutLifecyclePolicy",
         "PutMetricAlarm",
         "PutRetentionPolicy",

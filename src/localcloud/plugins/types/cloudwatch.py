@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.plugins.conversion import camel
+from localcloud.plugins.conversion import camel, from_api, to_api
 from localcloud.plugins.resource import Autoname, Cloud, Resource, resource_type
+from localcloud.plugins.schema import Fields
 from localcloud.plugins.tags import Tagging
 from localcloud.plugins.values import Props
+
+_TAGGING = Tagging(resource="ResourceARN")
 
 
 def _pairs(dimensions: Mapping[str, str] | None) -> list[dict[str, str]]:
@@ -34,6 +37,12 @@ class MetricAlarm(Resource):
         insufficientDataActions set
         comparisonOperator !
         evaluationPeriods int !
+        evaluationWindow object
+            wallClockWindow object !
+                timezone default:UTC
+        warmUpConfiguration object
+            warmUpPeriodDurationInMinutes int !
+            onlyStartEvaluatingAfterWarmUpPeriodEnds bool default:false
         datapointsToAlarm int
         dimensions map =-
         evaluateLowSampleCountPercentiles =EvaluateLowSampleCountPercentile
@@ -48,6 +57,7 @@ class MetricAlarm(Resource):
         unit
         metricQueries bag =Metrics
             id !
+            accountId
             expression
             label
             period int
@@ -61,7 +71,7 @@ class MetricAlarm(Resource):
                 unit
         arn ~ =AlarmArn
     """
-    tagging = Tagging(resource="ResourceARN")
+    tagging = _TAGGING
     autoname = Autoname(limit=255)
     create_call = update_call = "put_metric_alarm"
     named_by = "name"
@@ -92,6 +102,58 @@ class MetricAlarm(Resource):
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
         if changed - {"tags", "tagsAll"}:  # an alarm is put as a whole
             self.call(cloud, "put_metric_alarm", **self.arguments(cloud, new))
+        return {}
+
+
+@resource_type
+class CompositeAlarm(Resource):
+    """An alarm on the states of others; its id is its name."""
+
+    token = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+    service = "cloudwatch"
+    table = """
+        alarmName ! ^
+        alarmRule !
+        alarmDescription
+        actionsEnabled bool ^ default:true
+        actionsSuppressor object =-
+            alarm ! =ActionsSuppressor
+            extensionPeriod int ! =ActionsSuppressorExtensionPeriod
+            waitPeriod int ! =ActionsSuppressorWaitPeriod
+        alarmActions set
+        okActions set =OKActions
+        insufficientDataActions set
+        arn ~ =AlarmArn
+    """
+    tagging = _TAGGING
+    create_call = "put_composite_alarm"
+    named_by = "alarmName"
+    delete_call, delete_key = "delete_alarms", "AlarmNames[]"
+
+    def derived(self, cloud: Cloud, props: Props) -> Props:
+        return {"arn": cloud.arn("cloudwatch", f"alarm:{props['alarmName']}")}
+
+    def arguments(self, cloud: Cloud, inputs: Props, updating: bool = False) -> Props:
+        suppressor = to_api(self._suppressor(), inputs.get("actionsSuppressor") or {}, self.spelling)
+        return {"ActionsEnabled": True, **super().arguments(cloud, inputs), **suppressor}
+
+    def _suppressor(self) -> Fields:
+        return self.fields["actionsSuppressor"].fields
+
+    def read(self, cloud: Cloud, identifier: str, props: Props) -> Props | None:
+        wanted = {"AlarmNames": [identifier], "AlarmTypes": ["CompositeAlarm"]}
+        alarms = self.call(cloud, "describe_alarms", **wanted)["CompositeAlarms"]
+        if not alarms:
+            return None
+        live = self.live(cloud, alarms[0])
+        if suppressor := from_api(self._suppressor(), alarms[0], self.spelling):
+            live["actionsSuppressor"] = suppressor
+        live["tagsAll"] = _TAGGING.read(cloud.client(self.service), live["arn"])
+        return live
+
+    def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
+        if changed - {"tags", "tagsAll"}:  # it is put as a whole
+            self.call(cloud, "put_composite_alarm", **self.arguments(cloud, new))
         return {}
 
 
