@@ -359,6 +359,21 @@ def test_an_alarm_of_nothing_is_looked_at_no_more(alarms: Alarms) -> None:
     assert alarms.agent.alarms._evaluate() == pytest.approx(20.5, abs=0.1), "up to the next minute"
 
 
+def test_a_night_without_the_cloud_is_no_missing_heartbeat(alarms: Alarms) -> None:
+    alarms.put(TreatMissingData="breaching", ComparisonOperator="LessThanThreshold", Period=300)
+    alarms.measure(1)
+    alarms.pass_minutes(2)
+    assert alarms.state() == "OK"
+    evening = alarms.clock.now().timestamp()
+    alarms.clock.advance(hours=9)
+    alarms.agent.alarms._gaps.append((evening, alarms.clock.now().timestamp()))
+    for minutes in range(12):
+        alarms.pass_minutes()
+        assert alarms.state() == "OK", minutes
+    alarms.pass_minutes(5)
+    assert alarms.state() == "ALARM", "from then on it counts"
+
+
 # --- what is refused ---
 
 REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {

@@ -272,7 +272,7 @@ def test_a_journal_that_lost_its_end_takes_nothing_with_it(kept: Kept, tmp_path:
         assert held(cloud) == WHOLE
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize("share", [0.0, 0.25])
 def test_a_store_that_lost_its_last_rows_takes_no_object_with_it(kept: Kept, tmp_path: Path, share: float) -> None:
     home = tmp_path / "cloud"
     shutil.copytree(kept.killed, home)

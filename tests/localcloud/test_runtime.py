@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import backends
+from localcloud.metrics.series import Store
+from localcloud.patches.cloudwatch.alarms import State
 from localcloud.request import Call, Request, Response
 from localcloud.runtime import Runtime, executions, logs, objects
 from localcloud.server import Server
@@ -71,6 +74,10 @@ class Account:
             machine.executions = []
         for group in backends.logs(account, self.server.region).groups.values():
             group.streams.clear()
+        cloudwatch = backends.cloudwatch(account, self.server.region)
+        cloudwatch.points = Store()
+        for alarm in cloudwatch.alarms.values():
+            alarm.state = State()
         self.open()
 
     def keys(self) -> list[str]:
@@ -398,3 +405,59 @@ def test_logs_that_cannot_be_kept_still_go_through(account: Account, caplog: pyt
     assert len(read(account, "s")) == 300
     assert len([record for record in caplog.records if "will be lost" in record.message]) == 1
     account.runtime._store._file.execute("PRAGMA max_page_count = 1000000")
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def test_data_points_and_the_states_of_alarms_come_back(account: Account) -> None:
+    cloudwatch = account.server.client("cloudwatch")
+    of = [{"Name": "d", "Value": "x"}]
+    for value in (1, 2, 4):
+        cloudwatch.put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": value, "Dimensions": of}])
+    held = {"EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}
+    for name in ("a", "gone"):
+        cloudwatch.put_metric_alarm(AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60, **held)
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="why")
+    cloudwatch.delete_alarms(AlarmNames=["gone"])
+    points = backends.cloudwatch(account.server.account, account.server.region).points
+    before = points.values("n", "m", {"d": "x"}, 0, 2**40).record()
+    account.again()
+    points = backends.cloudwatch(account.server.account, account.server.region).points
+    assert points.values("n", "m", {"d": "x"}, 0, 2**40).record() == before and before[:2] == [3, 7]
+    (alarm,) = cloudwatch.describe_alarms()["MetricAlarms"]
+    assert (alarm["StateValue"], alarm["StateReason"]) == ("ALARM", "why")
+    kept = [arn for (arn,) in account.runtime._store.read("SELECT arn FROM alarm")]
+    assert kept == [alarm["AlarmArn"]]
+    history = cloudwatch.describe_alarm_history(AlarmName="a", HistoryItemType="ConfigurationUpdate")
+    assert [item["HistorySummary"] for item in history["AlarmHistoryItems"]] == ['Alarm "a" created']
+
+
+def test_a_point_that_goes_on_is_written_whole(account: Account) -> None:
+    cloudwatch = account.server.client("cloudwatch")
+    datum = {"MetricName": "m", "Value": 1, "Timestamp": datetime.now(UTC)}
+    for _ in range(2):
+        cloudwatch.put_metric_data(Namespace="n", MetricData=[datum])
+        with account.server.lock:
+            account.runtime.metrics.write()
+    account.again()
+    points = backends.cloudwatch(account.server.account, account.server.region).points
+    assert points.values("n", "m", {}, 0, 2**40).count == 2
+
+
+def test_a_state_waits_for_an_alarm_that_is_declared_again(account: Account) -> None:
+    cloudwatch = account.server.client("cloudwatch")
+    alarm = {"AlarmName": "a", "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60,
+             "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold"}  # fmt: skip
+    cloudwatch.put_metric_alarm(**alarm)
+    cloudwatch.set_alarm_state(AlarmName="a", StateValue="OK", StateReason="why")
+    account.runtime.close()
+    backends.cloudwatch(account.server.account, account.server.region).alarms.clear()
+    account.open(journal_is_whole=False)
+    assert list(account.runtime.metrics.homeless)
+    with account.server.lock:
+        account.runtime.metrics.find_again()
+    assert list(account.runtime.metrics.homeless), "it is not there yet"
+    account.runtime.close()
+    account.open()
+    assert account.runtime.metrics.homeless == {}, "a whole journal knows that it is gone"

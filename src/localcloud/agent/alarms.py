@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -17,13 +18,14 @@ from typing import Any
 from localcloud import backends
 from localcloud.agent import alarm_actions
 from localcloud.agent.alarm_actions import Change
-from localcloud.agent.clock import Clock
+from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.delivery import Delivery
 from localcloud.agent.events import EventBus
 from localcloud.agent.worker import Worker
 from localcloud.metrics import alarm_rule, evaluation, expressions, windows
 from localcloud.metrics.evaluation import ALARM, INSUFFICIENT_DATA, OK, Condition, Point, Verdict
 from localcloud.metrics.series import MINUTE, Series, percentile
+from localcloud.metrics.windows import Span
 from localcloud.patches.cloudwatch import alarms
 from localcloud.server import Server
 
@@ -34,6 +36,8 @@ ACTIONS: dict[str, str] = {ALARM: "alarm_actions", OK: "ok_actions", INSUFFICIEN
 
 AFTER_THE_MINUTE = 0.5
 """Seconds that an evaluation waits for what services publish of the minute before."""
+
+LEAST_SLEEP_SECONDS = 90.0
 
 DEEPEST_COMPOSITES = 10
 """How many composite alarms may follow one another in one evaluation: a circle of them comes to an end."""
@@ -102,8 +106,8 @@ class Watch:
             if stat := query.get("MetricStat"):
                 yield str(stat["Metric"]["Namespace"]), str(stat["Metric"]["MetricName"])
 
-    def points(self, store: Any, now: float) -> list[Point]:
-        """Its evaluation range, the oldest first. Raises ValueError."""
+    def points(self, store: Any, now: float, gaps: Sequence[Span] = ()) -> list[Point]:
+        """Its evaluation range, the oldest first; in `gaps` nobody measured. Raises ValueError."""
         count = evaluation.range_length(self.period, self.condition.evaluation_periods, self.zone is not None)
         if self.zone is None:
             spans = windows.sliding(now, self.period, count)
@@ -125,7 +129,10 @@ class Watch:
             lines[query["Id"]] = expressions.compute(query["Expression"], lines, self.period)
         shown = next(query["Id"] for query in self.queries if query.get("ReturnData") is not False)
         counts = samples.get(shown) or [None] * count
-        return [Point(span, value, n) for span, value, n in zip(spans, lines[shown], counts, strict=True)]
+        return [
+            Point(span, value, n, windows.is_within(span, gaps))
+            for span, value, n in zip(spans, lines[shown], counts, strict=True)
+        ]
 
     def has_data_since(self, store: Any, moment: float) -> bool:
         """Is there, or will there be, something in its range that begins then?"""
@@ -170,7 +177,11 @@ class Alarms:
     _listening: dict[tuple[str, str, str], list[Watch]] | None = None
     """Region, namespace and metric -> who looks at it; None: to be worked out."""
 
+    _seen: tuple[float, float] = (0.0, 0.0)
+    """The time of day and time.monotonic() of the last look."""
+
     def __post_init__(self) -> None:
+        self._gaps = alarms.unwatched(self.server.account)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="alarms")
         self._step = self.worker.add("alarms", self._evaluate)
 
@@ -205,11 +216,7 @@ class Alarms:
             self._follow(region, self.clock.now())
         else:
             self._listening = None
-            alarms.keep(self.server.account, alarm, self._arn(region, name))
         self._step.wake()
-
-    def _arn(self, region: str, name: str) -> str:
-        return f"arn:aws:cloudwatch:{region}:{self.server.account}:alarm:{name}"
 
     def tick(self) -> None:
         """Look at all alarms whose minute has passed."""
@@ -226,8 +233,19 @@ class Alarms:
             for region in regions:
                 self._follow(region, now)
 
+    def _notice_sleep(self) -> None:
+        """The computer's clock went on and this process did not: it slept, and nobody measured meanwhile."""
+        if not isinstance(self.clock, SystemClock):
+            return
+        before, self._seen = self._seen, (time.time(), time.monotonic())
+        slept = (self._seen[0] - before[0]) - (self._seen[1] - before[1])
+        if before[0] and slept > LEAST_SLEEP_SECONDS:
+            log.info("the computer slept for %.0f s, which alarms do not count", slept)
+            self._gaps.append((self._seen[0] - slept, self._seen[0]))
+
     def _evaluate(self) -> float | None:
         """In how many seconds to look again."""
+        self._notice_sleep()
         self.tick()
         now = self.clock.now().timestamp()
         with self.server.lock:
@@ -267,7 +285,7 @@ class Alarms:
         watch.minute = minute
         alarm = watch.alarm
         store = backends.cloudwatch(self.server.account, region).points
-        points = watch.points(store, now.timestamp())
+        points = watch.points(store, now.timestamp(), self._gaps)
         known = sum(point.value is not None for point in points[-watch.condition.evaluation_periods :])
         if self._is_warming_up(alarm, known >= watch.condition.evaluation_periods, now):
             return
@@ -277,7 +295,8 @@ class Alarms:
         # A state that was set by hand or with other settings is told again with its new reason only where it changes.
         data = evaluation.reason_data(verdict, now, watch.condition, watch.period, watch.statistic, watch.unit)
         self._change(region, alarm, verdict, data, now)
-        watch.quiet = not watch.has_data_since(store, points[0].span[0])
+        is_settled = not any(point.is_unwatched for point in points)
+        watch.quiet = is_settled and not watch.has_data_since(store, points[0].span[0])
 
     def _is_warming_up(self, alarm: Any, is_filled: bool, now: datetime) -> bool:
         """Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-warm-up.html"""

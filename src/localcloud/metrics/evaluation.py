@@ -59,6 +59,8 @@ class Point:
     span: Span
     value: float | None
     sample_count: float | None = None
+    is_unwatched: bool = False
+    """nobody was there to measure: that nothing came says nothing"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ def evaluate(condition: Condition, points: Sequence[Point], state: str) -> Verdi
     if len(known) >= needed:
         evaluated = known[-needed:]
         return _by_count(condition, evaluated, 0, _breaching(condition, evaluated))
+    if any(point.is_unwatched for point in points if point.value is None):
+        return Verdict(state, "", tuple(known))
     lacking = needed - len(known)
     breaching = _breaching(condition, known)
     match condition.missing:

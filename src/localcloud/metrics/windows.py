@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation-
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -53,6 +54,12 @@ def wall_clock(now: float, period: int, count: int, where: tzinfo) -> list[Span]
         spans.insert(0, (start, end))
         end = start
     return spans
+
+
+def is_within(span: Span, gaps: Iterable[Span]) -> bool:
+    """Does at least half of a span lie in gaps, which do not overlap?"""
+    inside = sum(max(0.0, min(span[1], end) - max(span[0], start)) for start, end in gaps)
+    return inside * 2 >= span[1] - span[0]
 
 
 def _start(moment: float, period: int, where: tzinfo) -> float:

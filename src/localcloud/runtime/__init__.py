@@ -19,6 +19,7 @@ from localcloud.request import Call, Request, Response
 from localcloud.runtime.executions import Executions
 from localcloud.runtime.inbox import Inbox
 from localcloud.runtime.logs import Logs
+from localcloud.runtime.metrics import Metrics
 from localcloud.runtime.objects import Objects
 from localcloud.runtime.store import Store
 from localcloud.runtime.tasks import Tasks
@@ -41,6 +42,7 @@ class Runtime:
         self.logs = Logs(server.account, self._store, clock)
         self.executions = Executions(server.account, self._store, server.lock, clock)
         self.tasks = Tasks(server.account, self._store)
+        self.metrics = Metrics(server.account, self._store, server.lock, clock)
         self.inbox = Inbox(self._store, clock)
 
     def restore(self, journal_is_whole: bool = True) -> None:
@@ -55,17 +57,20 @@ class Runtime:
             objects, events = self.objects.restore(journal_is_whole), self.logs.restore(journal_is_whole)
             executions, aborted = self.executions.restore(journal_is_whole)
             tasks, stopped = self.tasks.restore(journal_is_whole)
+            points, states = self.metrics.restore(journal_is_whole)
+            self.metrics.connect()
             log_streams.connect(account, self.logs)
             stored_executions.connect(account, self.executions)
             mail.connect(account, self.inbox)
         log.info(
-            "%d objects, %d log events, %d executions (%d aborted) and %d tasks (%d stopped) brought back in %.2f s",
-            objects, events, executions, aborted, tasks, stopped, time.monotonic() - began,
+            "%d objects, %d log events, %d executions (%d aborted), %d tasks (%d stopped), %d data points and the "
+            "states of %d alarms brought back in %.2f s",
+            objects, events, executions, aborted, tasks, stopped, points, states, time.monotonic() - began,
         )  # fmt: skip
 
     def find_again(self) -> None:
         """Bring back what waits for something that has been declared again. The server's lock is held."""
-        for part in (self.objects, self.logs, self.executions):
+        for part in (self.objects, self.logs, self.executions, self.metrics):
             if part.homeless:
                 part.find_again()
 
@@ -87,5 +92,6 @@ class Runtime:
         stored_executions.connect(self._server.account, None)
         mail.connect(self._server.account, None)
         self.executions.close()
+        self.metrics.close()
         if self._owns_store:
             self._store.close()

@@ -57,6 +57,16 @@ CREATE TABLE IF NOT EXISTS mail (
     id INTEGER PRIMARY KEY, arrived REAL, sender TEXT, recipients TEXT, subject TEXT, size INTEGER, message BLOB
 );
 CREATE TABLE IF NOT EXISTS followed_link (token TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY, region TEXT, namespace TEXT, name TEXT, dimensions TEXT, unit TEXT
+);
+CREATE TABLE IF NOT EXISTS point (
+    series INTEGER REFERENCES series ON DELETE CASCADE, moment INTEGER, told TEXT, PRIMARY KEY (series, moment)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS point_moment ON point (moment);
+CREATE TABLE IF NOT EXISTS alarm (arn TEXT PRIMARY KEY, told TEXT);
+CREATE TABLE IF NOT EXISTS alive (moment REAL);
+CREATE TABLE IF NOT EXISTS gap (since REAL, until REAL);
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 

@@ -108,6 +108,14 @@ def test_the_reason_is_in_the_words_of_cloudwatch(name: str) -> None:
     assert evaluate(condition(datapoints, periods, missing), points(drawn), OK).reason == reason
 
 
+@pytest.mark.parametrize("missing", MISSING_DATA)
+def test_time_in_which_nobody_measured_is_not_missing_data(missing: str) -> None:
+    unwatched = [Point(point.span, point.value, is_unwatched=True) for point in points("- - -")]
+    for state in (OK, ALARM, INSUFFICIENT_DATA):
+        assert evaluate(condition(1, 1, missing), unwatched, state).state == state
+        assert evaluate(condition(1, 1, missing), [*unwatched, *points("X")], state).state == ALARM
+
+
 VALUES = st.lists(st.sampled_from((None, None, *range(-9, 10))), max_size=8)
 CONDITIONS = st.builds(
     lambda comparison, threshold, n, m, missing: Condition(comparison, threshold, n, min(n, m), missing),

@@ -66,6 +66,9 @@ class State:
 class Keeper(Protocol):
     """Who keeps the states of an account's alarms beyond the process."""
 
+    gaps: list[tuple[float, float]]
+    """When the cloud did not run, as far as known: from, up to, seconds since 1970."""
+
     def state_changed(self, arn: str, state: Mapping[str, Any] | None) -> None:
         """An alarm's state is another one now; None: it is gone."""
 
@@ -85,6 +88,12 @@ def keep(account: str, alarm: Any | None, arn: str = "") -> None:
     """Have an alarm's state kept; None: the alarm `arn` is gone."""
     if keeper := _keepers.get(account):
         keeper.state_changed(arn if alarm is None else alarm.alarm_arn, None if alarm is None else asdict(alarm.state))
+
+
+def unwatched(account: str) -> list[tuple[float, float]]:
+    """When the cloud did not run: nobody measured then."""
+    keeper = _keepers.get(account)
+    return [] if keeper is None else list(keeper.gaps)
 
 
 def revive(account: str, arn: str, state: Mapping[str, Any]) -> bool:
@@ -192,7 +201,7 @@ def _delete_alarms(self: Any, alarm_names: list[str]) -> None:
     for name in alarm_names:
         alarm = self.alarms.pop(name)
         self.tagger.delete_all_tags_for_resource(alarm.alarm_arn)
-        _tell(self, name, "deleted", alarm)
+        _tell(self, name, "deleted")
 
 
 def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, state_value: str) -> None:
@@ -205,14 +214,16 @@ def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, 
     if alarm is None:
         raise ResourceNotFound
     alarm.asked_state = (state_value, reason, reason_data or "")
-    if hooks.listener(self.account_id) is None:
-        now = hooks.now(self.account_id).isoformat()
+    if hooks.listener(self.account_id) is None:  # nobody follows what that means
         alarm.state.value, alarm.state.reason, alarm.state.reason_data = alarm.asked_state
-        alarm.state.updated = now
+        alarm.state.updated = hooks.now(self.account_id).isoformat()
     _tell(self, alarm_name, "set")
 
 
-def _tell(backend: Any, name: str, what: str, alarm: Any = None) -> None:
+def _tell(backend: Any, name: str, what: str) -> None:
+    alarm = backend.alarms.get(name)
+    arn = f"arn:aws:cloudwatch:{backend.region_name}:{backend.account_id}:alarm:{name}"
+    keep(backend.account_id, alarm, arn)
     listener = hooks.listener(backend.account_id)
     if listener is not None:
         listener.alarm_changed(backend.region_name, name, what)
