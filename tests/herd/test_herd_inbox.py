@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from typer.testing import CliRunner
@@ -104,8 +106,23 @@ def test_mail_survives_a_kill_and_the_links_in_it_too(home: Checkout, herd: Herd
     topic = sns.list_topics()["Topics"][0]["TopicArn"]
     token = re.findall(r"Token=([0-9a-f]+)", target.inbox.message(1).text)[0]
     sns.confirm_subscription(TopicArn=topic, Token=token)
-    sns.publish(TopicArn=topic, Message="news", Subject="[herd dev] news")
-    assert target.inbox.messages(after=2)[0].subject == "[herd dev] news"
+    target.client("sesv2").create_email_identity(EmailIdentity="reports@example.com")
+    follow_link(target, 3)
+    os.kill(local_cloud.start(home).pid, signal.SIGKILL)  # what people agreed to survives too
+    local_cloud.start(home)
+    target = LocalTarget(home, "dev")
+    assert target.client("sesv2").get_email_identity(EmailIdentity="reports@example.com")["VerifiedForSendingStatus"]
+    target.client("sns").publish(TopicArn=topic, Message="news", Subject="[herd dev] news")
+    assert [one.subject for one in target.inbox.messages(to=ANNA, after=3)] == ["[herd dev] news"]
+
+
+def follow_link(target: LocalTarget, number: int) -> None:
+    """Open the link of a message, as a browser would."""
+    link = urlsplit(re.findall(r"http://\S+", target.inbox.message(number).text)[0])
+    connection = http.client.HTTPConnection("127.0.0.1", link.port, timeout=60)
+    connection.request("GET", f"{link.path}?{link.query}", headers={"Host": link.netloc})
+    assert connection.getresponse().status == 200
+    connection.close()
 
 
 def test_following_shows_what_comes(home: Checkout, herd: Herd, monkeypatch: pytest.MonkeyPatch) -> None:

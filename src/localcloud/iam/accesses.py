@@ -274,7 +274,10 @@ def _sns(ask: Ask) -> ResourcesAndKeys:
     if ask.action == "CreateTopic":
         return [ask.arn(ask.text("Name"))], {}
     arns = ask.many("TopicArn", "TargetArn", "SubscriptionArn", "ResourceArn")
-    return [":".join(arn.split(":")[:6]) for arn in arns], {}
+    context: dict[str, Value] = {}
+    if ask.action == "Subscribe":
+        context = {"sns:protocol": ask.text("Protocol"), "sns:endpoint": ask.text("Endpoint")}
+    return [":".join(arn.split(":")[:6]) for arn in arns], context
 
 
 def _ses(ask: Ask) -> ResourcesAndKeys:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from localcloud import mail
 from localcloud.patches.sns import envelope
-from tests.localcloud.iam.acting import REGION
+from tests.localcloud.iam.acting import REGION, allow
 from tests.localcloud.mail.conftest import Post
 
 ANNA, BERT = "anna@example.com", "bert@example.com"
@@ -222,3 +222,40 @@ def test_what_is_no_address_cannot_subscribe(post: Post, address: str) -> None:
     with pytest.raises(ClientError, match="InvalidParameter|Endpoint"):
         post.sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
     assert listed(post, topic) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ("{not json", "parse"),
+        ("[1]", "object"),
+        ({"to": "a"}, "array"),
+        ({"to": []}, "array"),
+        ({"to": [["a"]]}, "Match value"),
+        ({"to": [{"prefix": 5}]}, "prefix"),
+        ({"to": [{"prefix": "a", "suffix": "b"}]}, "Only one key"),
+        ({"to": [{"anything-but": {"prefix": 1}}]}, "prefix"),
+        ({"n": [{"numeric": ">"}]}, "numeric"),
+        ({"to": [{"wildcard": "a*"}]}, "Unrecognized match type"),
+        ({f"k{number}": ["a"] for number in range(6)}, "5 keys"),
+        ({"deep": {"to": ["a"]}}, "nested"),
+    ],
+)
+def test_a_wrong_filter_is_refused_and_nothing_is_made(post: Post, policy: Any, reason: str) -> None:
+    topic = post.topic()
+    with pytest.raises(ClientError, match=reason):
+        post.subscribe(topic, ANNA, FilterPolicy=policy)
+    assert post.mail() == [] and listed(post, topic) == []
+    arn = post.subscribe(topic, BERT)
+    text = policy if isinstance(policy, str) else json.dumps(policy)
+    with pytest.raises(ClientError, match=reason):
+        post.sns.set_subscription_attributes(SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=text)
+
+
+def test_who_may_subscribe_whom(post: Post) -> None:
+    topic = post.topic()
+    condition = {"StringEquals": {"sns:Protocol": "email"}, "StringLike": {"sns:Endpoint": "*@example.com"}}
+    role = post.role(allow("sns:Subscribe", topic, **condition))
+    asked = {"TopicArn": topic, "Protocol": "email", "ReturnSubscriptionArn": True}
+    assert post.can(role, "sns", "subscribe", Endpoint=ANNA, **asked)
+    assert "sns:Subscribe" in post.refusal(role, "sns", "subscribe", Endpoint="a@evil.example", **asked)

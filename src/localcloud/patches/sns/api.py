@@ -13,7 +13,7 @@ from typing import Any
 
 from localcloud import mail
 from localcloud.patches.loading import when_loaded
-from localcloud.patches.sns import mails
+from localcloud.patches.sns import filters, mails
 
 CONFIRMED_BY_CLICK = frozenset({"email", "email-json", "http", "https"})
 """Protocols whose subscriptions wait until somebody on the other side agrees."""
@@ -171,6 +171,13 @@ def _patch_responses() -> None:
     stock = response.subscribe
 
     def subscribe(self: Any) -> Any:
+        # Before anything is made: what is refused leaves nothing behind.
+        attributes = self._get_param("Attributes") or {}
+        for name, text in attributes.items():
+            check_attribute(name, text)
+        if attributes.get("FilterPolicy"):
+            policy, scope = json.loads(attributes["FilterPolicy"]), attributes.get("FilterPolicyScope")
+            self.backend._validate_filter_policy(policy, scope=scope)
         answer = stock(self)
         subscription = self.backend.subscriptions[answer.result["SubscriptionArn"]]
         if not subscription.confirmed and str(self._get_param("ReturnSubscriptionArn")).lower() != "true":
@@ -186,7 +193,23 @@ def _patch_responses() -> None:
         subscription = confirm(self.backend, topic, self._get_param("Token") or "", authenticated, utcnow())
         return ActionResult({"SubscriptionArn": subscription.arn})
 
+    stock_set = response.set_subscription_attributes
+
+    def set_subscription_attributes(self: Any) -> Any:
+        check_attribute(str(self._get_param("AttributeName")), self._get_param("AttributeValue") or "")
+        return stock_set(self)
+
+    def check_attribute(name: str, text: str) -> None:
+        if name == "FilterPolicyScope" and text not in filters.SCOPES:
+            raise exceptions.SNSInvalidParameter("Invalid parameter: FilterPolicyScope: Invalid value")
+        if name == "FilterPolicy" and text:
+            try:
+                filters.check(text)
+            except filters.BadPolicy as bad:
+                raise exceptions.SNSInvalidParameter(f"Invalid parameter: FilterPolicy: {bad}") from None
+
     response.subscribe, response.confirm_subscription = subscribe, confirm_subscription
+    response.set_subscription_attributes = set_subscription_attributes
     for name in ("list_subscriptions", "list_subscriptions_by_topic"):
         setattr(response, name, _hiding_arns(getattr(response, name), ActionResult))
 

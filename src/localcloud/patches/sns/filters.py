@@ -13,8 +13,57 @@ from typing import Any
 Attributes = Mapping[str, Mapping[str, Any]]
 """A message's attributes by name: Type and Value."""
 
+SCOPES = ("MessageAttributes", "MessageBody")
+
 DIGITS = 6
 """Numbers are the same that do not differ in so many digits behind the point."""
+
+
+class BadPolicy(Exception):
+    """A filter policy that SNS does not take; the text says what is wrong with it."""
+
+
+def check(text: str) -> None:
+    """Raise `BadPolicy` for what would fail when a message is held against it. What else SNS refuses moto knows."""
+    try:
+        policy = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadPolicy("failed to parse JSON.") from None
+    if not isinstance(policy, dict):
+        raise BadPolicy("it is to be a JSON object")
+    _check_rules(policy)
+
+
+def _check_rules(node: Any) -> None:
+    for name, wanted in node.items():
+        if isinstance(wanted, Mapping):
+            _check_rules(wanted)
+        elif name == "$or" and isinstance(wanted, list):
+            if not all(isinstance(choice, Mapping) for choice in wanted):
+                raise BadPolicy("$or must be an array of objects")
+            for choice in wanted:
+                _check_rules(choice)
+        elif not isinstance(wanted, list) or not wanted:
+            raise BadPolicy(f'"{name}" must be an object or an array that is not empty')
+        else:
+            for rule in wanted:
+                _check_rule(rule)
+
+
+def _check_rule(rule: Any) -> None:
+    if isinstance(rule, list):
+        raise BadPolicy("Match value must be String, number, true, false, or null")
+    if not isinstance(rule, Mapping):
+        return
+    if len(rule) != 1:
+        raise BadPolicy("Only one key allowed in match expression")
+    ((keyword, wanted),) = rule.items()
+    if keyword in ("prefix", "suffix", "equals-ignore-case") and not isinstance(wanted, str):
+        raise BadPolicy(f"{keyword} match pattern must be a string")
+    if keyword == "numeric" and not isinstance(wanted, list):
+        raise BadPolicy("Value of numeric must be an array.")
+    if keyword == "anything-but" and isinstance(wanted, Mapping):
+        _check_rule(wanted)
 
 
 def accepts(policy: Mapping[str, Any] | None, scope: str, attributes: Attributes, message: str) -> bool:

@@ -151,7 +151,10 @@ class TopicSubscription(Attributed):
                 raise
 
     def update(self, cloud: Cloud, identifier: str, old: Props, new: Props, changed: set[str]) -> Props:
-        for name, text in self.attributes(new, changed).items():
+        wanted = self.attributes(new, changed)
+        for name, text in sorted(
+            wanted.items(), key=lambda one: one[0] != "FilterPolicyScope"
+        ):  # policies depend on it
             self.call(
                 cloud, "set_subscription_attributes",
                 SubscriptionArn=identifier, AttributeName=name, AttributeValue=text,
