@@ -17,6 +17,7 @@ from herd.checkout.find import Checkout
 from herd.commands import tables
 from herd.deploy import up
 from herd.engine.plan import Plan
+from herd.errors import WrongInput
 from herd.review.comment import comment
 from herd.review.markdown import code
 from herd.runs import due_times, inventory, runs, start, status
@@ -183,13 +184,24 @@ def test_up_does_not_start_what_is_paused(paused: Checkout, monkeypatch: pytest.
     assert started == ["arn:other"]
 
 
+def test_owners_are_not_refused_where_the_stacks_settings_cannot_be_read(checkout: Checkout) -> None:
+    """The program refuses those, and says what is wrong in them."""
+    (checkout.root / "jobs/hello/workload.toml").write_text('owner = "analytics"\n')
+    with pytest.raises(WrongInput, match="neither an e-mail address nor a team"):
+        team_files.load(checkout, "dev")
+    for mapped in ('{owners: {analytics: "a@example.com"}}', "{owners: {analytics: nobody}}"):
+        (checkout.root / "Pulumi.dev.yaml").write_text(f"config:\n  herd:notifications: {mapped}\n")
+        assert team_files.load(checkout, "dev").workloads["hello"].owner == "analytics"
+
+
 # --- the inventory --------------------------------------------------------------------------------------------------
 
 
-def published(when: str, run_id: str = "r1") -> dict[str, Any]:
-    return {"published": when, "run_id": run_id}
+def published(when: str, run_id: str = "r1", **more: Any) -> dict[str, Any]:
+    return {"published": when, "run_id": run_id, **more}
 
 
+BACK = {"by": "ana", "replaced": "r9", "because": "the labels were shuffled"}
 WORKLOADS = {
     "load": batch(
         owner="analytics",
@@ -203,7 +215,10 @@ WORKLOADS = {
     "web": service(owner="ana@example.com", reads=["train", "load"]),
 }
 PIPELINES = {"load": {"machine": "arn:p", "levels": [["load"], ["train"]], "schedule": DAILY, "deadline_minutes": 90}}
-MANIFESTS = {"load": published("2027-01-31T06:20:00Z"), "train": published("2027-01-30T12:00:00+00:00", "r0")}
+MANIFESTS = {
+    "load": published("2027-01-31T06:20:00Z"),
+    "train": published("2027-01-30T12:00:00+00:00", "r0", rollback=BACK),
+}
 
 
 @pytest.fixture
@@ -235,7 +250,9 @@ def test_the_inventory_joins_what_is_deployed_with_what_was_published(entries: l
         "age_seconds": 20_400,
         "read_by": ("train", "web"),
         "paused": None,
+        "rolled_back": None,
     }
+    assert train.rolled_back == "by ana, from run r9: the labels were shuffled"
     assert (train.schedule, train.deadline_minutes, train.age_seconds, train.read_by) == (
         "0 6 * * *",
         90,

@@ -105,6 +105,9 @@ def inventory(entries: Sequence[Entry]) -> None:
         if entry.paused:
             console.say()
             console.say(f"– {entry.name} is paused: {entry.paused}", style="yellow")
+        if entry.rolled_back:
+            console.say()
+            console.say(f"– {entry.name} was rolled back {entry.rolled_back}", style="yellow")
 
 
 def _schedule(entry: Entry) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Entry:
     """One workload. `owners`: the addresses of its owner. `schedule`: as the team wrote it, of its pipeline where it
     has none of its own. `last_success`: when what readers see was published, by the run `run`; `age_seconds` is its
-    age. `deadline_minutes`: after each due time, of its pipeline's for a part of one. `read_by`: who reads its output.
+    age; after a rollback that of the version that somebody went back to, and `rolled_back` says who and why.
+    `deadline_minutes`: after each due time, of its pipeline's for a part of one. `read_by`: who reads its output.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Entry:
     age_seconds: int | None
     read_by: tuple[str, ...]
     paused: str
+    rolled_back: str
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))
@@ -91,6 +93,7 @@ def _entry(name: str, exports: Exports, manifest: Mapping[str, Any], specs: Spec
         age_seconds=max(0, int((now - published).total_seconds())) if published else None,
         read_by=_readers(name, exports, specs),
         paused=(timed.paused if timed else None) or "",
+        rolled_back=_rollback(manifest.get("rollback")),
     )
 
 
@@ -99,6 +102,12 @@ def _readers(name: str, exports: Exports, specs: Specs | None) -> tuple[str, ...
     if specs and not any(export.reads for export in exports.workloads.values()):
         reading = {other for other, spec in specs.workloads.items() if name in (read.name for read in spec.reads)}
     return tuple(sorted(reading - {name}))
+
+
+def _rollback(entry: object) -> str:
+    if not isinstance(entry, Mapping):
+        return ""
+    return f"by {entry.get('by')}, from run {entry.get('replaced')}: {entry.get('because')}"
 
 
 def _specs(target: Target) -> Specs | None:
