@@ -13,6 +13,7 @@ from herd.infra.components import (
     Platform,
     Report,
     ReportSite,
+    Watch,
     Workload,
 )
 from herd.project import Project
@@ -28,6 +29,7 @@ class Outputs:
     reports: Mapping[str, Report]
     apis: Mapping[str, Api]
     pipelines: Mapping[str, PipelineMachine]
+    watch: Watch
 
     @property
     def workloads(self) -> dict[str, Workload]:
@@ -57,4 +59,6 @@ def outputs_of(project: Project, hardware: Hardware, images: Images) -> Outputs:
     pipelines = {
         pipeline.name: PipelineMachine(pipeline, {**jobs, **reports}, platform, project) for pipeline in specs.pipelines
     }
-    return Outputs(data, site, jobs, reports, apis, pipelines)
+    # Tells owners and whoever is in `notifications` what fails, is late or does not happen.
+    watch = Watch(context, project, specs, platform, apis)
+    return Outputs(data, site, jobs, reports, apis, pipelines, watch)

@@ -32,7 +32,8 @@ def parse(line: str) -> None:
     arguments = ["dev" if word == "NAME" else word for word in shlex.split(line.split(" | ")[0])[1:]]
     context = GROUP.make_context("herd", list(arguments))
     name, command, rest = GROUP.resolve_command(context, list(arguments))
-    if hasattr(command, "commands"):
+    alone = getattr(command, "invoke_without_command", False) and not (rest and not rest[0].startswith("-"))
+    if hasattr(command, "commands") and not alone:
         name, command, rest = command.resolve_command(context, rest)
     command.make_context(name, rest, parent=context)
 

@@ -36,6 +36,7 @@ class Aws:
         self.zones, self.waiting = ["a", "b", "c"], list[str]()
         self.zone_ids: dict[str, str] = {}
         self.quotas = {"L-3032A538": 100.0, "L-F678F1CE": 5.0, "L-0263D0A3": 5.0, "L-53DA6B97": 50.0}
+        self.quotas["L-B99A9384"] = 1000.0
         self.denied: set[str] = set()
         self.validated: list[str] = []
         self.diagnostics: list[dict[str, str]] | None = None
@@ -139,6 +140,9 @@ def test_services_share_one_load_balancer_for_the_world_and_one_within(cli: Any,
         ),
         pytest.param({"quotas": {**Aws().quotas, "L-3032A538": 2.0}}, "Fargate vCPUs: ask AWS for more", id="vcpus"),
         pytest.param({"quotas": {**Aws().quotas, "L-F678F1CE": 2.0}}, "VPCs: ask AWS for more", id="networks"),
+        pytest.param(
+            {"quotas": {**Aws().quotas, "L-B99A9384": 10.0}}, "Lambda executions at once: ask", id="a new account"
+        ),
         pytest.param({"quotas": {**Aws().quotas, "L-0263D0A3": 2.0}}, "Elastic IP addresses: ask", id="addresses"),
         pytest.param({"denied": {"sts"}}, "credentials: sign in first", id="nobody is signed in"),
     ],
@@ -182,7 +186,7 @@ def test_what_may_not_be_read_is_said_and_is_no_error(cli: Any, aws: Aws) -> Non
     aws.denied = {"service-quotas", "acm", "s3control", "stepfunctions"}
     result = cli("doctor", "--aws", "--stack", "prod")
     assert result.exit_code == 0
-    assert result.stdout.count("could not be checked: AccessDenied") == 6
+    assert result.stdout.count("could not be checked: AccessDenied") == 7
 
 
 def test_only_a_certificate_of_the_stacks_own_domain_is_missed(cli: Any, aws: Aws, root: Path) -> None:

@@ -108,6 +108,30 @@ TYPES: Mapping[str, Calls] = {
         update="cloudfront:UpdateOriginAccessControl",
         delete="cloudfront:DeleteOriginAccessControl",
     ),
+    "cloudwatch/eventRule:EventRule": Calls(
+        "event-rules",
+        "events/rule.go",
+        create="events:PutRule events:TagResource",
+        read="events:DescribeRule events:ListTagsForResource",
+        update="events:PutRule events:TagResource events:UntagResource",
+        delete="events:DeleteRule",
+    ),
+    "cloudwatch/eventTarget:EventTarget": Calls(
+        "event-rules",
+        "events/target.go",
+        create="events:PutTargets",
+        read="events:ListTargetsByRule",
+        update="events:PutTargets",
+        delete="events:RemoveTargets",
+    ),
+    "cloudwatch/metricAlarm:MetricAlarm": Calls(
+        "alarms",
+        "cloudwatch/metric_alarm.go",
+        create="cloudwatch:PutMetricAlarm cloudwatch:TagResource",
+        read="cloudwatch:DescribeAlarms@alarm-lists cloudwatch:ListTagsForResource",
+        update="cloudwatch:PutMetricAlarm cloudwatch:TagResource cloudwatch:UntagResource",
+        delete="cloudwatch:DeleteAlarms",
+    ),
     "cloudwatch/logGroup:LogGroup": Calls(
         "log-groups",
         "logs/group.go",
@@ -343,6 +367,24 @@ TYPES: Mapping[str, Calls] = {
         update="kms:UpdateKeyDescription kms:PutKeyPolicy kms:EnableKeyRotation kms:TagResource kms:UntagResource",
         delete="kms:ScheduleKeyDeletion",
     ),
+    # Code goes up with the call itself; the role is handed over with it.
+    "lambda/function:Function": Calls(
+        "functions",
+        "lambda/function.go",
+        create="lambda:CreateFunction lambda:TagResource lambda:PutFunctionConcurrency iam:PassRole@passed-watch-role",
+        read="lambda:GetFunction lambda:ListVersionsByFunction lambda:GetFunctionCodeSigningConfig"
+        " lambda:ListTags lambda:GetFunctionConcurrency",
+        update="lambda:UpdateFunctionCode lambda:UpdateFunctionConfiguration lambda:PutFunctionConcurrency"
+        " lambda:DeleteFunctionConcurrency lambda:TagResource lambda:UntagResource iam:PassRole@passed-watch-role",
+        delete="lambda:DeleteFunction",
+    ),
+    "lambda/permission:Permission": Calls(
+        "functions",
+        "lambda/permission.go",
+        create="lambda:AddPermission",
+        read="lambda:GetPolicy",
+        delete="lambda:RemovePermission",
+    ),
     "lb/listener:Listener": Calls(
         "balancing",
         "elbv2/listener.go",
@@ -483,6 +525,22 @@ TYPES: Mapping[str, Calls] = {
         " states:ListStateMachineVersions states:ListTagsForResource",
         update="states:UpdateStateMachine states:TagResource states:UntagResource iam:PassRole@passed-roles",
         delete="states:DeleteStateMachine",
+    ),
+    "sns/topic:Topic": Calls(
+        "topics",
+        "sns/topic.go",
+        create="sns:CreateTopic sns:SetTopicAttributes sns:TagResource",
+        read="sns:GetTopicAttributes sns:ListTagsForResource",
+        update="sns:SetTopicAttributes sns:TagResource sns:UntagResource",
+        delete="sns:DeleteTopic",
+    ),
+    "sns/topicSubscription:TopicSubscription": Calls(
+        "topics",
+        "sns/topic_subscription.go",
+        create="sns:Subscribe",
+        read="sns:GetSubscriptionAttributes sns:ListSubscriptionsByTopic",
+        update="sns:SetSubscriptionAttributes",
+        delete="sns:Unsubscribe",
     ),
     "sqs/queue:Queue": Calls(
         "queues",

@@ -140,6 +140,12 @@ ON: Mapping[str, Kind] = {
     # Asked before there is a machine, so AWS checks it on `stateMachine:*`.
     "all-machines": Kind("compute", _everything),
     "schedules": Kind("compute", _named("scheduler", "schedule/", "schedule-group/"), herd="scheduler:*"),
+    # The watch. `herd alarms` reads what is armed, and tries whether a message arrives.
+    "functions": Kind("watch", _named("lambda", "function:"), herd="lambda:InvokeFunction"),
+    "event-rules": Kind("watch", _named("events", "rule/")),
+    "topics": Kind("watch", _named("sns", "")),
+    "alarms": Kind("watch", _named("cloudwatch", "alarm:")),
+    "alarm-lists": Kind("watch", _everything, _here, herd="cloudwatch:DescribeAlarms"),
     # Amazon's own: which machine image is the latest.
     "amazon-parameters": Kind(
         "compute",
@@ -166,6 +172,12 @@ ON: Mapping[str, Kind] = {
         "roles",
         lambda scope: [scope.roles()],
         lambda scope: {"StringEquals": {"iam:PassedToService": list(PASSED_TO)}},
+    ),
+    # No role of a workload may be given to a function: the deployment could then write code that has it.
+    "passed-watch-role": Kind(
+        "roles",
+        lambda scope: [f"{scope.roles().removesuffix('*')}{scope.prefix}-watch"],
+        lambda scope: {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}},
     ),
     "instance-profiles": Kind(
         "roles",
@@ -228,7 +240,7 @@ def deployment(scope: Scope) -> dict[str, Document]:
     """What `pulumi up` and `destroy` need of each service, as managed policies by name."""
     return {
         f"deploy-{policy}": document(*_statements(scope, _granted(policy)), *DENIED.get(policy, _nothing)(scope))
-        for policy in ("data", "compute", "network", "roles")
+        for policy in ("data", "compute", "network", "roles", "watch")
     }
 
 

@@ -32,8 +32,8 @@ def boundary(scope: Scope) -> Document:
         ),
         *([allow(["s3:GetObject", "s3:ListBucket"], read)] if read else []),
         allow(
-            ["logs:CreateLogStream", "logs:PutLogEvents"],
-            scope.own("logs", f"log-group:/{prefix}:*"),
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents"],
+            [scope.own("logs", f"log-group:/{prefix}"), scope.own("logs", f"log-group:/{prefix}:*")],
         ),
         allow("secretsmanager:GetSecretValue", scope.own("secretsmanager", f"secret:{prefix}/*")),
         allow("ecr:GetAuthorizationToken", "*"),
@@ -44,8 +44,10 @@ def boundary(scope: Scope) -> Document:
         allow(
             ["kms:Decrypt", "kms:GenerateDataKey"],
             scope.own("kms", "key/*"),
-            StringEquals=scope.via("s3", "secretsmanager", "sqs", "ecr"),
+            StringEquals=scope.via("s3", "secretsmanager", "sns", "sqs", "ecr"),
         ),
+        allow(["sns:ListSubscriptionsByTopic", "sns:Publish"], scope.own("sns", prefix)),
+        allow("scheduler:ListSchedules", "*"),
         allow("sqs:SendMessage", scope.own("sqs", prefix)),
         allow("ecs:DiscoverPollEndpoint", "*"),
         allow(

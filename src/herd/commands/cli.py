@@ -11,7 +11,20 @@ import typer
 from typer.core import TyperGroup
 
 from herd import console
-from herd.commands import check, deploy, develop, inbox, inspect, inventory, machine, project, run, secret, verify
+from herd.commands import (
+    alarms,
+    check,
+    deploy,
+    develop,
+    inbox,
+    inspect,
+    inventory,
+    machine,
+    project,
+    run,
+    secret,
+    verify,
+)
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
 from herd.toolchain.machine import disk_error
@@ -117,6 +130,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inspect.outputs, "outputs", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),
     (inspect.explain, "explain", _WORKLOADS),
+    (alarms.app, "alarms", _WORKLOADS),
     (secret.app, "secret", _WORKLOADS),
     (project.upgrade, "upgrade", _MORE),
     (machine.env, "env", _MORE),

@@ -10,6 +10,7 @@ from herd.checkout import review_dates
 from herd.runner.contract import statuses
 from herd.runner.contract.documents import Rollback
 from herd.runs import services
+from herd.runs.alarms import Overview
 from herd.runs.checks import Check
 from herd.runs.follow import describe, last_lines
 from herd.runs.inventory import Entry
@@ -39,6 +40,8 @@ STYLES = {
     "stopped": "yellow",
 }
 """State or status -> its style in a table."""
+
+ALARM_STYLES = {"well": "green", "trouble": "red", "OK": "green", "ALARM": "red", "INSUFFICIENT_DATA": "dim"}
 
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
 """From the least to the greatest; the second for terminals that know no other characters."""
@@ -205,3 +208,26 @@ def _span(seconds: float) -> str:
         if seconds < limit:
             return f"{max(seconds, 0) / length:.0f} {unit}"
     return f"{seconds / 86_400:.0f} d"
+
+
+def alarms(seen: Overview) -> None:
+    """What is watched for whom; below, what CloudWatch watches, and addresses that get nothing."""
+    rows = [
+        [
+            one.name,
+            one.for_what,
+            ", ".join(one.owners),
+            "trouble" if one.trouble else "well",
+            f"{one.since:%Y-%m-%d %H:%M}" if one.since else "",
+            f"{one.last_at[:16].replace('T', ' ')} {one.last_subject}" if one.last_subject else "",
+        ]
+        for one in seen.armed
+    ]
+    console.table(["NAME", "WATCHED FOR", "TOLD", "STATE", "SINCE", "LAST MESSAGE"], rows, ALARM_STYLES)
+    console.say()
+    rows = [[one.name, one.state, f"{one.since:%Y-%m-%d %H:%M}", one.description] for one in seen.alarms]
+    console.table(["ALARM", "STATE", "SINCE", "MEANS"], rows, ALARM_STYLES)
+    for address in seen.waiting:
+        console.say(f"! {address} has not confirmed: it gets nothing until the link in the mail of AWS is followed")
+    for address in seen.vanished:
+        console.say(f"! {address} is unsubscribed and gets nothing; `pulumi up --refresh` subscribes it again")

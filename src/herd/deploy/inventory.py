@@ -139,6 +139,7 @@ KINDS = (
     Kind("database", "rds", "describe_db_instances", "DBInstances[].{name: DBInstanceArn, tags: TagList}"),
     Kind("database subnet group", "rds", "describe_db_subnet_groups", "DBSubnetGroups[].{name: DBSubnetGroupName}"),
     Kind("queue", "sqs", "list_queues", "QueueUrls[].{name: @}"),
+    Kind("function", "lambda", "list_functions", "Functions[].{name: FunctionArn}"),
     Kind("topic", "sns", "list_topics", "Topics[].{name: TopicArn}"),
     Kind(
         "subscription",

@@ -14,7 +14,7 @@ from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, Interrupted
-from herd.runs import runs, secret_store, services, status
+from herd.runs import alarms, runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
 from herd.targets import losses
 from herd.targets.target import Target
@@ -79,6 +79,8 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         _follow(target, started)
     failed = [describe(entry) for following in started for entry in following.failed]
     _addresses(target)
+    for line in alarms.unheard(target):
+        console.note(f"! {line}", style="yellow")
     if not changes.done and not started:
         console.say("nothing changed")
     _mention_failing(target, started)

@@ -37,6 +37,12 @@ FARGATE_QUOTAS = {name: entry.quota for name, entry in capacity.MANAGED.items()}
 NETWORKS = Quota("VPCs", "vpc", "L-F678F1CE")
 BALANCERS = Quota("application load balancers", "elasticloadbalancing", "L-53DA6B97")
 ADDRESSES = Quota("Elastic IP addresses", "ec2", "L-0263D0A3")
+FUNCTIONS = Quota("Lambda executions at once", "lambda", "L-B99A9384")
+
+UNRESERVED_EXECUTIONS = 10
+"""Lambda leaves at least so many to functions without a reservation. A new account has no more than these, and refuses
+the one that the watch reserves: "Reserving concurrency for a function", Lambda developer guide.
+"""
 
 
 class Account:
@@ -224,6 +230,11 @@ def _addresses_needed(account: Account) -> float:
     return 1.0 if nat else 0.0
 
 
+def _executions_needed(account: Account) -> float:
+    """The watch's own, and what must stay for others."""
+    return UNRESERVED_EXECUTIONS + 1.0
+
+
 def _nothing(account: Account) -> float:
     """Zero: tasks of others in the account are not counted, because they change all the time."""
     return 0.0
@@ -255,6 +266,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
             (NETWORKS, _network_needed, _networks_used),
             (BALANCERS, _balancers_needed, _balancers_used),
             (ADDRESSES, _addresses_needed, _addresses_used),
+            (FUNCTIONS, _executions_needed, _nothing),
         )
     ),
     ("public buckets", _public_access),

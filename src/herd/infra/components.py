@@ -18,6 +18,7 @@ with single_modules():
     from herd.infra.permissions.workload import PlatformRoles
     from herd.infra.storage.buckets import DataBucket
     from herd.infra.storage.report_site import ReportSite
+    from herd.infra.watching.watch import Watch
     from herd.infra.workloads.api import Api
     from herd.infra.workloads.common import Platform, Workload
     from herd.infra.workloads.job import Job
@@ -45,6 +46,7 @@ __all__ = [
     "PlatformRoles",
     "Report",
     "ReportSite",
+    "Watch",
     "Workload",
     "endpoint_services",
 ]

@@ -27,6 +27,7 @@ PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,
 # Limits: AWS service quotas (IAM role, ALB and target group, Scheduler, Step Functions, S3, security group).
 ROLE, LOAD_BALANCER, SCHEDULE, MACHINE, BUCKET, SECURITY_GROUP = 64, 32, 64, 80, 63, 255
 LAUNCH_TEMPLATE, QUEUE = 128, 80
+FUNCTION, RULE, TOPIC, ALARM = 64, 64, 256, 255
 _HASH = 8
 
 
@@ -124,7 +125,34 @@ class Naming:
         """The queue of starts that Scheduler gave up."""
         return fit(f"{self.prefix}-missed_schedules", QUEUE)
 
-    def environment_role(self, service: Literal["scheduler", "states", "instances"]) -> str:
+    @property
+    def watch(self) -> str:
+        """The function that tells when something fails or does not happen."""
+        return fit(f"{self.prefix}-watch", FUNCTION)
+
+    @property
+    def watch_log_group(self) -> str:
+        """No workload's name has an underscore, so none has this log."""
+        return self.log_group("watch_function")
+
+    def watch_rule(self, purpose: str) -> str:
+        """A rule of EventBridge that starts the watch; `*` for all of them in a permission."""
+        return fit(f"{self.prefix}-watch_{purpose}", RULE)
+
+    @property
+    def messages(self) -> str:
+        """The topic of what the watch tells people."""
+        return fit(f"{self.prefix}-messages", TOPIC)
+
+    @property
+    def watch_alarms(self) -> str:
+        """The topic of alarms about the watch itself."""
+        return fit(f"{self.prefix}-watch_alarms", TOPIC)
+
+    def watch_alarm(self, purpose: str) -> str:
+        return fit(f"{self.prefix}-watch_{purpose}", ALARM)
+
+    def environment_role(self, service: Literal["scheduler", "states", "instances", "watch"]) -> str:
         return fit(f"{self.prefix}-{service}", ROLE)
 
     def load_balancer(self, access: Literal["internal", "public"]) -> str:

@@ -35,6 +35,15 @@ FARGATE_VCPU = Price(0.04048, "vCPU and hour", "https://aws.amazon.com/fargate/p
 FARGATE_GB = Price(0.004445, "GB of memory and hour", "https://aws.amazon.com/fargate/pricing/")
 KEY = Price(1, "KMS key and month", "https://aws.amazon.com/kms/pricing/")
 LOGS = Price(0.5, "GB taken by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/")
+ALARM = Price(0.1, "CloudWatch alarm and month", "https://aws.amazon.com/cloudwatch/pricing/")
+FUNCTION_CALL = Price(0.2e-6, "call of a Lambda function", "https://aws.amazon.com/lambda/pricing/")
+FUNCTION_GB_SECOND = Price(
+    13.3334e-6, "GB and second of a Lambda function on Arm", "https://aws.amazon.com/lambda/pricing/"
+)
+TRANSITION = Price(25e-6, "state transition of Step Functions", "https://aws.amazon.com/step-functions/pricing/")
+OBJECT_WRITE = Price(5e-6, "write or listing in S3", "https://aws.amazon.com/s3/pricing/")
+OBJECT_READ = Price(0.4e-6, "object read from S3", "https://aws.amazon.com/s3/pricing/")
+MAIL = Price(20e-6, "mail sent by SNS", "https://aws.amazon.com/sns/pricing/")
 
 SPOT_DISCOUNT_PERCENT = 70
 """How much less Fargate Spot costs than Fargate, about. Source: https://aws.amazon.com/fargate/pricing/"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from herd.policy.documents import actions, allowing, everybody, statements, tests
+from herd.policy.documents import actions, allowing, everybody, services, statements, tests
 from herd.policy.model import UNKNOWN, Resource, Rules, Stack
 
 BUCKET = "aws:s3/bucket:Bucket"
@@ -230,8 +230,15 @@ def encrypted_with_own_key(resource: Resource, stack: Stack) -> Iterator[str]:
         )
     else:
         encrypted = any(resource.has(key) for key in ("kmsKeyId", "kmsMasterKeyId"))
-    if not encrypted:
+    # A topic of alarms alone has nothing to hide, and a key that refuses must not silence the alarm about that.
+    if not encrypted and not (resource.type == TOPIC and _is_for_alarms(resource)):
         yield "is not encrypted with the environment's key"
+
+
+def _is_for_alarms(topic: Resource) -> bool:
+    """Whether CloudWatch is all that its policy lets publish."""
+    statements = _allowing(topic)
+    return bool(statements) and all(services(one) == ["cloudwatch.amazonaws.com"] for one in statements)
 
 
 def _allowing(resource: Resource) -> list[dict[str, object]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from herd.policy.model import FOLDERS, UNKNOWN, Resource, Rules, Stack
 
@@ -22,6 +24,8 @@ LOGS = {
 
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+COMPOSITE_ALARM = "aws:cloudwatch/compositeAlarm:CompositeAlarm"
+EVENT_RULE = "aws:cloudwatch/eventRule:EventRule"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 rules = Rules()
 
@@ -65,19 +69,43 @@ def schedules_end(schedule: Resource, stack: Stack) -> Iterator[str]:
         yield "never ends; set endDate"
 
 
-@rules.each(
+@rules.whole(
     "alarms-heard",
     ALARM,
-    "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+    COMPOSITE_ALARM,
+    EVENT_RULE,
     says="An alarm tells somebody, and says what silence means.",
     why="By default missing data is no alarm, and a job that never ran has no data.",
     control="CloudWatch.15",
 )
-def alarms_heard(alarm: Resource, stack: Stack) -> Iterator[str]:
-    if not alarm.has("alarmActions"):
-        yield "tells nobody; set alarmActions"
-    if alarm.type == ALARM and alarm.props.get("treatMissingData", "missing") == "missing":
-        yield "says nothing about missing data; set treatMissingData to breaching or notBreaching"
+def alarms_heard(resources: Sequence[Resource], stack: Stack) -> Iterator[tuple[Resource, str]]:
+    patterns = [pattern for rule in resources if rule.type == EVENT_RULE for pattern in _event_pattern(rule)]
+    for alarm in resources:
+        if alarm.type not in (ALARM, COMPOSITE_ALARM):
+            continue
+        if not alarm.has("alarmActions") and not any(_hears(pattern, alarm) for pattern in patterns):
+            yield alarm, "tells nobody; set alarmActions"
+        if alarm.type == ALARM and alarm.props.get("treatMissingData", "missing") == "missing":
+            yield alarm, "says nothing about missing data; set treatMissingData to breaching or notBreaching"
+
+
+def _event_pattern(rule: Resource) -> Iterator[Mapping[str, Any]]:
+    """Of a rule that hears of alarms and is on."""
+    try:
+        pattern = json.loads(rule.props.get("eventPattern") or "{}")
+    except (TypeError, ValueError):
+        return
+    off = rule.props.get("state") == "DISABLED"
+    if not off and isinstance(pattern, dict) and "aws.cloudwatch" in pattern.get("source", ()):
+        yield pattern
+
+
+def _hears(pattern: Mapping[str, Any], alarm: Resource) -> bool:
+    """Whether the pattern names the alarm, or says no names: `arn:…:alarm:<prefix>` in its resources."""
+    name = str(alarm.props.get("name") or "")
+    named = pattern.get("resources")
+    prefixes = [one.get("prefix", "") if isinstance(one, dict) else one for one in named or ()]
+    return named is None or any(name.startswith(prefix.partition(":alarm:")[2]) for prefix in prefixes if prefix)
 
 
 @rules.each(

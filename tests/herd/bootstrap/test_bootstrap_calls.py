@@ -35,6 +35,8 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
     # kind -> a resource of an environment as AWS names it -> condition keys of the request
     "account": {"*": {}},
     "adopted-buckets": {"arn:aws:s3:::herd-prod-123456789012-data": {}},
+    "alarm-lists": ANY,
+    "alarms": {f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:herd-prod-watch_silent": {}},
     "all-machines": {f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:*": {}, "*": {}},
     "balancing": ANY,
     "bounded-roles": {f"{ROLE}/herd-prod/tasks/model": BOUND},
@@ -51,6 +53,8 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
         f"arn:aws:ecs:{REGION}:{ACCOUNT}:capacity-provider/herd-prod-vm": {},
     },
     "ecs-lists": ANY,
+    "event-rules": {f"arn:aws:events:{REGION}:{ACCOUNT}:rule/herd-prod-watch_ticks": {}},
+    "functions": {f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:herd-prod-watch": {}},
     "instance-group-lists": ANY,
     "instance-groups": {
         f"arn:aws:autoscaling:{REGION}:{ACCOUNT}:autoScalingGroup:0123:autoScalingGroupName/herd-prod-vm": HERE
@@ -70,6 +74,7 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
     "network-lists": {"*": {}},
     "objects": {f"{DEV}/model/latest.json": {}},
     "passed-roles": {f"{ROLE}/herd-prod/tasks/model": {"iam:passedtoservice": service} for service in grants.PASSED_TO},
+    "passed-watch-role": {f"{ROLE}/herd-prod/herd-prod-watch": {"iam:passedtoservice": "lambda.amazonaws.com"}},
     "queues": {f"arn:aws:sqs:{REGION}:{ACCOUNT}:herd-prod-undelivered": {}},
     "registry": {"*": HERE},
     "repositories": {f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd-dev/python": {}},
@@ -82,6 +87,7 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
     "secrets": {SECRET: {}},
     "service-roles": {f"{ROLE}/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS": {}},
     "tags": {"*": {}},
+    "topics": {f"arn:aws:sns:{REGION}:{ACCOUNT}:herd-prod-messages": {}},
     "zone-lists": {"*": {}},
     "zones": {"arn:aws:route53:::hostedzone/Z1": {"aws:requestedregion": "us-east-1"}},
 }

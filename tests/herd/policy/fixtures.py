@@ -115,7 +115,23 @@ RETRY = {
     "deadLetterConfig": {"arn": "arn:aws:sqs:eu-west-1:123456789012:missed"},
 }
 SCHEDULE = {"scheduleExpressionTimezone": "UTC", "endDate": "2027-06-30T23:59:59Z", "target": RETRY}
-ALARM = {"alarmActions": ["arn:aws:sns:eu-west-1:1:t"], "treatMissingData": "breaching"}
+ALARM = {"name": "herd-dev-api_copies", "alarmActions": ["arn:aws:sns:eu-west-1:1:t"], "treatMissingData": "breaching"}
+HEARS = Resource(
+    "aws:cloudwatch/eventRule:EventRule",
+    "alarms",
+    {
+        "eventPattern": json.dumps(
+            {"source": ["aws.cloudwatch"], "resources": [{"prefix": "arn:aws:cloudwatch:eu-west-1:1:alarm:herd-dev-"}]}
+        )
+    },
+)
+"""A rule that hands the alarms of an environment on."""
+
+
+def alarm(**props: Any) -> Resource:
+    return Resource("aws:cloudwatch/metricAlarm:MetricAlarm", "it", change(ALARM, **props))
+
+
 TAGS = {"herd:environment": "dev"}
 OWNED = {**TAGS, "herd:workload": "train", "herd:kind": "job", "herd:owner": "data@example.com"}
 JOB = "urn:pulumi:dev::herd::herd:infra:Environment$herd:infra:Job::train"
@@ -352,10 +368,6 @@ RESOURCES: dict[str, Fixture] = {
         [SCHEDULE, change(SCHEDULE, endDate=None, state="DISABLED")],
         {"never ends": change(SCHEDULE, endDate=None)},
     ),
-    "alarms-heard": Fixture(
-        [ALARM],
-        {"tells nobody": change(ALARM, alarmActions=[]), "missing data": change(ALARM, treatMissingData=None)},
-    ),
     "logs-end": Fixture(
         [{"retentionInDays": 14.0}],
         {"for ever": {}, "would stay": {"retentionInDays": 14.0, "skipDestroy": True}},
@@ -401,6 +413,14 @@ STACKS: dict[str, Fixture] = {
             ]
         ],
         {"every image": [Resource("aws:ecr/repository:Repository", "r", {"name": "x"})]},
+    ),
+    "alarms-heard": Fixture(
+        [[alarm()], [alarm(alarmActions=[]), HEARS]],
+        {
+            "tells nobody": [alarm(alarmActions=[]), Resource(HEARS.type, "r", {**HEARS.props, "state": "DISABLED"})],
+            "tells nobody; set alarmActions": [alarm(alarmActions=[], name="herd-prod-api_copies"), HEARS],
+            "missing data": [alarm(treatMissingData=None)],
+        },
     ),
     "everything-tagged": Fixture(
         [[resource("aws:s3/bucket:Bucket", tags=TAGS), resource("aws:ecs/taskDefinition:TaskDefinition", tags=OWNED)]],

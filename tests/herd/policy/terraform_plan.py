@@ -21,6 +21,8 @@ TYPES = {
     "cloudfront/distribution:Distribution": "aws_cloudfront_distribution",
     "cloudfront/originAccessControl:OriginAccessControl": "aws_cloudfront_origin_access_control",
     "cloudfront/responseHeadersPolicy:ResponseHeadersPolicy": "aws_cloudfront_response_headers_policy",
+    "cloudwatch/eventRule:EventRule": "aws_cloudwatch_event_rule",
+    "cloudwatch/eventTarget:EventTarget": "aws_cloudwatch_event_target",
     "cloudwatch/logGroup:LogGroup": "aws_cloudwatch_log_group",
     "cloudwatch/metricAlarm:MetricAlarm": "aws_cloudwatch_metric_alarm",
     "ec2/defaultSecurityGroup:DefaultSecurityGroup": "aws_default_security_group",
@@ -49,6 +51,8 @@ TYPES = {
     "iam/rolePolicyAttachment:RolePolicyAttachment": "aws_iam_role_policy_attachment",
     "kms/alias:Alias": "aws_kms_alias",
     "kms/key:Key": "aws_kms_key",
+    "lambda/function:Function": "aws_lambda_function",
+    "lambda/permission:Permission": "aws_lambda_permission",
     "lb/listener:Listener": "aws_lb_listener",
     "lb/listenerRule:ListenerRule": "aws_lb_listener_rule",
     "lb/loadBalancer:LoadBalancer": "aws_lb",
@@ -68,6 +72,7 @@ TYPES = {
     "scheduler/scheduleGroup:ScheduleGroup": "aws_scheduler_schedule_group",
     "sfn/stateMachine:StateMachine": "aws_sfn_state_machine",
     "sns/topic:Topic": "aws_sns_topic",
+    "sns/topicSubscription:TopicSubscription": "aws_sns_topic_subscription",
     "sqs/queue:Queue": "aws_sqs_queue",
     "vpc/securityGroupEgressRule:SecurityGroupEgressRule": "aws_vpc_security_group_egress_rule",
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": "aws_vpc_security_group_ingress_rule",
@@ -103,7 +108,7 @@ BLOCKS = {
 }
 """Lists of blocks: Pulumi's plural -> Terraform's name."""
 
-MAPS = {"tags", "tagsAll", "authenticationRequestExtraParams"}
+MAPS = {"tags", "tagsAll", "authenticationRequestExtraParams", "dimensions", "variables"}
 """Objects whose keys are the person's own."""
 
 RENAMED = {("aws_cloudwatch_metric_alarm", "name"): "alarm_name", ("aws_autoscaling_group", "tags"): "tag"}
@@ -160,6 +165,8 @@ def _values(resource: Resource) -> dict[str, Any]:
     type_ = TYPES[resource.type.removeprefix("aws:")]
     spelt = {}
     for key, value in resource.props.items():
+        if key == "code":  # an archive of Pulumi's; Terraform has a file
+            continue
         name, converted = _property(key, value)
         spelt[RENAMED.get((type_, key), name)] = converted
     return spelt

@@ -86,7 +86,8 @@ def test_checkov_has_looked_at_everything(checked: dict[str, dict[str, Any]]) ->
     """A plan that it cannot read has no failures either."""
     made = sum(len(plan(resources(name))["resource_changes"]) for name in LINTED)
     assert checked["all"]["resource_count"] == made
-    assert checked["all"]["passed"] > 3 * made
+    # It has nothing to say of rules of events and their targets.
+    assert checked["all"]["passed"] > 2.9 * made
 
 
 def test_the_list_of_what_is_accepted_is_in_order() -> None:

@@ -101,6 +101,25 @@ def test_logs_of_what_is_protected_are_kept(settings: dict[str, str], rule: str,
     assert len(problems(rule, [], Stack("prod", "herd", told))) == found
 
 
+def _topic(*services: str) -> Resource:
+    statement = {"Effect": "Allow", "Action": "sns:Publish", "Resource": "t", "Principal": {"Service": [*services]}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return Resource("aws:sns/topic:Topic", "t", {"policy": policy})
+
+
+@pytest.mark.parametrize(
+    ("topic", "found"),
+    [
+        (_topic("cloudwatch.amazonaws.com"), 0),
+        (_topic("cloudwatch.amazonaws.com", "events.amazonaws.com"), 1),
+        (Resource("aws:sns/topic:Topic", "t", {}), 1),
+    ],
+    ids=["alarms alone", "events too", "of everybody in the account"],
+)
+def test_a_topic_of_alarms_alone_needs_no_key_that_could_silence_it(topic: Resource, found: int) -> None:
+    assert len(problems("encrypted-with-own-key", [topic], PROD)) == found
+
+
 MORE = {
     "a group's own rule": (
         "network-world-ports",

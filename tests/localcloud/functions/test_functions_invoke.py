@@ -332,6 +332,15 @@ def test_a_role_that_may_not_log_loses_its_lines(functions: Functions) -> None:
     assert groups == []
 
 
+def test_lines_go_to_the_log_group_that_the_function_names(functions: Functions) -> None:
+    functions.logs.create_log_group(logGroupName="/team/functions")
+    functions.make(SEES, LoggingConfig={"LogFormat": "Text", "LogGroup": "/team/functions"})
+    assert functions.invoke({})["group"] == "/team/functions"
+    functions.agent._shipper.flush()
+    assert functions.logs.describe_log_streams(logGroupName="/team/functions")["logStreams"]
+    assert functions.logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"] == []
+
+
 def test_a_role_that_lambda_may_not_take_on(functions: Functions) -> None:
     role = functions.make_role("tasks", trusted=trust("ecs-tasks.amazonaws.com"))
     with pytest.raises(ClientError, match="cannot be assumed by Lambda"):

@@ -1,9 +1,9 @@
 """Who may do what. Documents are made by pure functions of names and settings; nothing is `*` that AWS narrows.
 
 Each workload has two roles: the execution role, by which ECS pulls its image and ships its log, and the task role,
-which its own code has. An environment has two more: one for EventBridge Scheduler, one for Step Functions; with pools
-of machines a third, for these. Roles of tasks lie under the path `…/<prefix>/tasks/`, so that "may be given to a task"
-can be said in one line.
+which its own code has. An environment has three more: for EventBridge Scheduler, Step Functions and the watch; with
+pools of machines a fourth, for these. Roles of tasks lie under the path `…/<prefix>/tasks/`, so that "may be given to a
+task" can be said in one line.
 """
 
 import json
@@ -244,6 +244,47 @@ def instances_trust(context: Context) -> Document:
     return document(statement)
 
 
+def watch_trust(context: Context) -> Document:
+    """Lambda names the function ("AWS managed policies in the execution role", Lambda developer guide)."""
+    function = context.account.arn("lambda", f"function:{context.naming.watch}")
+    return trust(context.account, "lambda.amazonaws.com", function)
+
+
+def watch_permissions(context: Context) -> Document:
+    """Read what became of runs and due times, remember, tell; start what never came about. It reads no data.
+
+    Source for what knows no resources: "Actions, resources, and condition keys for Amazon EventBridge Scheduler",
+    service authorization reference.
+    """
+    account, naming, bucket, arn = context.account, context.naming, context.data_bucket, context.account.bucket_arn
+    prefix = naming.prefix
+    read = [keys.ALL_DUE, keys.ALL_RECORDS, keys.latest_key("*"), keys.WATCH_MEMORY]
+    return document(
+        allow("s3:GetObject", [arn(bucket, key) for key in read]),
+        # Whoever may not list is told 403 of what is not there, which would look like a missing permission. S3 asks for
+        # it with the whole prefix of a listing, and with none for the other.
+        allow(
+            "s3:ListBucket",
+            arn(bucket),
+            StringLike={"s3:prefix": [keys.ALL_DUE, keys.ALL_RECORDS, keys.latest_key("*"), keys.WATCH_MEMORY]},
+        ),
+        allow("s3:PutObject", arn(bucket, keys.WATCH_MEMORY)),
+        allow("states:StartExecution", context.machine_arn(f"{prefix}-*")),
+        allow("states:DescribeExecution", account.arn("states", f"execution:{prefix}-*:*")),
+        allow("scheduler:ListSchedules", "*"),
+        allow(
+            ["logs:DescribeLogStreams", "logs:GetLogEvents"],
+            [account.arn("logs", f"log-group:{naming.log_group('*')}")],
+        ),
+        allow(
+            ["logs:CreateLogStream", "logs:PutLogEvents"], account.arn("logs", f"log-group:{naming.watch_log_group}:*")
+        ),
+        allow(["sns:ListSubscriptionsByTopic", "sns:Publish"], account.arn("sns", naming.messages)),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3"),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "sns"),
+    )
+
+
 def instances_permissions(context: Context) -> Document:
     """What the ECS agent of a machine does: join this cluster, hear of its tasks, tell how they are.
 
@@ -276,8 +317,9 @@ def instances_permissions(context: Context) -> Document:
 # --- resources -----------------------------------------------------------------------------------------------------
 
 
-Service = Literal["states", "scheduler", "instances"]
+Service = Literal["states", "scheduler", "instances", "watch"]
 SERVICES: dict[Service, str] = {
+    "watch": "the watch",
     "states": "states.amazonaws.com",
     "scheduler": "scheduler.amazonaws.com",
     "instances": "the machines",
@@ -345,6 +387,7 @@ class PlatformRoles(Component):
         self.context = context
         self.states = self._role("states", states_trust(context), states_permissions(context))
         self.scheduler = self._role("scheduler", scheduler_trust(context), scheduler_permissions(context))
+        self.watch = self._role("watch", watch_trust(context), watch_permissions(context))
         self.instances: Granted | None = None
         if Offer.of(context.settings).used(hardware):
             self.instances = self._role("instances", instances_trust(context), instances_permissions(context))

@@ -39,6 +39,7 @@ class Api(Workload):
     ) -> None:
         super().__init__("Api", spec, platform, parent)
         self.spec = spec
+        self.balancer = balancer
         self.url = balancer.url(spec)
         self.target_group = self._target_group(platform)
         rules = balancer.route(spec, self.target_group, self)

@@ -28,6 +28,9 @@ class Function:
     changed: str
     """when the code or the configuration was last written; another time is another environment"""
 
+    logs_to: str = ""
+    """the log group that its logging configuration names, if any"""
+
     @property
     def arn(self) -> str:
         """Without a version."""
@@ -35,7 +38,7 @@ class Function:
 
     @property
     def log_group(self) -> str:
-        return f"/aws/lambda/{self.name}"
+        return self.logs_to or f"/aws/lambda/{self.name}"
 
 
 def read(model: Any) -> Function:
@@ -53,4 +56,5 @@ def read(model: Any) -> Function:
         variables=tuple(sorted((str(k), str(v)) for k, v in (model.environment_vars or {}).items())),
         code=str(model.code_digest),
         changed=str(model.last_modified),
+        logs_to=str((getattr(model, "logging_config", None) or {}).get("LogGroup") or ""),
     )

@@ -124,7 +124,24 @@ class Program:
 
     def everything(self) -> dict[str, Any]:
         """All inputs by URN, to compare two runs."""
-        return {resource.urn: resource.inputs for resource in self.resources}
+        return {resource.urn: plain(resource.inputs) for resource in self.resources}
+
+
+def plain(value: Any) -> Any:
+    """With archives and assets, which are never equal, as what they hold."""
+    match value:
+        case pulumi.AssetArchive():
+            return {name: plain(asset) for name, asset in sorted(value.assets.items())}
+        case pulumi.FileAsset():
+            return Path(value.path)
+        case pulumi.StringAsset():
+            return value.text
+        case dict():
+            return {key: plain(one) for key, one in value.items()}
+        case list():
+            return [plain(one) for one in value]
+        case _:
+            return value
 
 
 PROOF = {"resourceRecordName": "_x.example", "resourceRecordType": "CNAME", "resourceRecordValue": "_y.example"}

@@ -305,6 +305,7 @@ def test_environments_of_one_account_have_nothing_of_each_other(program: Program
                         assert listed(statement["Action"])[0] in (
                             "ecr:GetAuthorizationToken",
                             "ecs:DiscoverPollEndpoint",
+                            "scheduler:ListSchedules",
                         ), document.name
                     elif ":kms:" in resource:
                         alias = statement["Condition"]["ForAnyValue:StringEquals"]["kms:ResourceAliases"]
