@@ -86,10 +86,11 @@ _NOTHING = Topic()
 class Call:
     """Changes only itself: the memory that came in stays as it was."""
 
-    def __init__(self, plan: Plan, memory: Memory, now: datetime, lookup: Lookup) -> None:
+    def __init__(self, plan: Plan, memory: Memory, now: datetime, lookup: Lookup, flag: str = "--stack") -> None:
         self.plan = plan
         self.now = now
         self.lookup = lookup
+        self.flag = flag
         self.memory = memory
         self.due: dict[str, DueMemory] = {}
         self.messages: list[Message] = []
@@ -172,4 +173,4 @@ class Call:
         self.tell(kind, account, self.audience(who.owners, wanted), who.name)
 
     def command(self, *words: str) -> str:
-        return " ".join(("herd", *words, "--stack", self.plan.environment))
+        return " ".join(("herd", *words, self.flag, self.plan.environment))

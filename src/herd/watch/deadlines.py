@@ -13,7 +13,7 @@ from herd.runner.contract.due import scheduled as scheduled_text
 from . import due_times, failures
 from .call import Call, Start, Who
 from .due_times import Scheduled
-from .known import RUNNING, Execution, RunKey
+from .known import RUNNING, Execution, Published, RunKey
 from .memory import DueMemory
 from .questions import Unknown
 from .run_messages import history_of, tell_run
@@ -31,7 +31,7 @@ class Outcome:
     time: datetime
     is_: Literal["done", "not-started", "not-done", "skipped", "failed", "told", "nothing"]
     marker: Marker | None = None
-    execution: Execution | None = None
+    execution: Execution | None | Unknown = None
 
 
 def look(call: Call, one: Scheduled, look_again: bool) -> None:
@@ -60,11 +60,12 @@ def _judge_all(call: Call, who: Who, one: Scheduled, memory: DueMemory, markers:
     times = due_times.overdue(memory, one, call.now, markers)
     if any(time not in by_time for time in times):
         schedules = call.lookup.schedules()
-        if schedules is None:
+        if schedules is not None:
+            moved = due_times.anchored(memory, one, schedules.get(one.due.schedule))
+            if moved != memory:
+                memory, times = moved, due_times.overdue(moved, one, call.now, markers)
+        elif due_times.is_rate(one):  # AWS may have begun to count anew
             return memory
-        moved = due_times.anchored(memory, one, schedules.get(one.due.schedule))
-        if moved != memory:
-            memory, times = moved, due_times.overdue(moved, one, call.now, markers)
     outcomes = [_judge(call, who, time, by_time.get(time), markers) for time in times]
     if None in outcomes:
         return memory
@@ -83,24 +84,24 @@ def _judge(call: Call, who: Who, time: datetime, marker: Marker | None, markers:
         return Outcome(time, "told", marker)
     execution = call.lookup.execution(RunKey(who.machine, marker.run_id))
     if isinstance(execution, Unknown):
-        return None
+        return Outcome(time, "not-done", marker, execution) if call.lookup.is_final else None
     if execution is None or execution.status in RUNNING:
         return Outcome(time, "not-done", marker, execution)
-    if execution.status == "ABORTED":
+    if execution.status == "ABORTED" and not failures.was_replaced(execution):
         return Outcome(time, "nothing", marker, execution)
-    if execution.status != "SUCCEEDED":
+    if execution.status in ("FAILED", "TIMED_OUT"):
         return Outcome(time, "failed", marker, execution)
-    if failures.status_of(execution) == "succeeded":
+    if execution.status == "SUCCEEDED" and failures.status_of(execution) == "succeeded":
         return Outcome(time, "done", marker, execution)
     return Outcome(time, "nothing" if _published_since(call, who, time, markers) else "skipped", marker, execution)
 
 
 def _published_since(call: Call, who: Who, time: datetime, markers: Sequence[Marker]) -> bool:
-    """A start that was skipped is no loss if the run before it has published since."""
+    """A start that was skipped or replaced is no loss if another run has published since."""
     if any(done >= time for mark in markers if (done := moment_of(mark.completed))):
         return True
     published = None if who.is_pipeline else call.lookup.published(who.name)
-    return published is not None and published.at >= time
+    return isinstance(published, Published) and published.at >= time
 
 
 def _tell_outcomes(
@@ -124,6 +125,8 @@ def _tell_outcomes(
     if late:
         newer = [marker for time, marker in by_time.items() if time > late[-1].time]
         is_over = any(marker.completed for marker in newer)
+        if late[-1].is_ == "not-started" and not is_over:  # somebody may have run it by hand
+            is_over = _published_since(call, who, late[-1].time, ())
         is_latest = not newer and due_times.is_latest(one, late[-1].time, call.now)
         _tell_late(call, who, one, late, is_over, is_latest)
 
@@ -132,9 +135,10 @@ def _settle(call: Call, who: Who, outcome: Outcome) -> None:
     marker, execution = outcome.marker, outcome.execution
     assert marker is not None
     if outcome.is_ == "done":
-        done = moment_of(marker.completed) or (execution.ended if execution else None) or call.now
+        ended = execution.ended if isinstance(execution, Execution) else None
+        done = moment_of(marker.completed) or ended or call.now
         succeeded(call, who, moment_of(marker.started) or outcome.time, done)
-    elif execution is not None:
+    elif isinstance(execution, Execution):
         failed(call, who, RunKey(who.machine, marker.run_id), execution)
 
 
@@ -164,7 +168,7 @@ def _tell_late(
     if last.is_ == "not-started":
         sentences += [_of_the_schedule(call, one), _make_up(call, who, one, last.time, is_over, is_latest)]
     if is_over:
-        sentences.append("A later start has come about since: nothing is left to be done.")
+        sentences.append("It has run since: nothing is left to be done.")
         tell_run(call, who, last.is_, f"{text} (it has run since)", sentences, None)
         return
     telling = call.worse(one.topic, last.is_, text, at=last.time, since=first.time, times=len(late), due=last.time)
@@ -179,14 +183,20 @@ def _late_words(call: Call, who: Who, one: Scheduled, last: Outcome) -> tuple[st
     if last.is_ == "not-started":
         return f"late: has not started, due at {due}", f"It was to be done by {by}; nothing has begun it."
     if last.is_ == "skipped":
+        replaced = isinstance(last.execution, Execution) and failures.was_replaced(last.execution)
+        what = "replaced by a newer run" if replaced else "skipped"
+        why = "A newer run stopped it" if replaced else "The run before it was still going on"
         return (
-            f"late: its start of {due} was skipped",
-            f"The run before it was still going on, and nothing has been published since; it was to be done by {by}.",
+            f"late: its start of {due} was {what}",
+            f"{why}, and nothing has been published since; it was to be done by {by}.",
         )
     run = f"run {last.marker.run_id}" if last.marker else "its run"
     begun = moment_of(last.marker.started) if last.marker else None
     since = f" began at {call.when(begun, who)} and" if begun else ""
-    goes_on = "still goes on" if last.execution else "cannot be found any more"
+    if isinstance(last.execution, Unknown):
+        goes_on = "may still go on: AWS would not say"
+    else:
+        goes_on = "still goes on" if last.execution else "cannot be found any more"
     return f"late: started and not done, due at {due}", f"It was to be done by {by}; {run}{since} {goes_on}."
 
 

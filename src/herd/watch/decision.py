@@ -43,19 +43,25 @@ class Decision:
 def questions(plan: Plan, memory: Memory, now: datetime, event: Event, known: Known | None = None) -> Questions:
     """What has to be looked up beside `known`; ask again with the answers, up to `questions.ROUNDS` times."""
     lookup = Lookup(known or Known())
-    _decide(plan, memory, now, event, lookup)
+    _decide(Call(plan, _ordered(memory, now), now, lookup), event)
     return lookup.questions()
 
 
-def decide(plan: Plan, memory: Memory, now: datetime, event: Event, known: Known) -> Decision:
-    """Never raises for what is in `memory`, `event` or `known`. What was not looked up is left for the next call."""
-    return _decide(plan, memory, now, event, Lookup(known))
+def decide(plan: Plan, memory: Memory, now: datetime, event: Event, known: Known, flag: str = "--stack") -> Decision:
+    """Never raises for what is in `memory`, `event` or `known`.
+
+    What AWS refused to say does not silence the rest: it is told without, or left for the next call where it cannot be
+    judged. `flag`: how the command line names this environment, in the commands of messages.
+    """
+    return _decide(Call(plan, _ordered(memory, now), now, Lookup(known, is_final=True), flag), event)
 
 
-def _decide(plan: Plan, memory: Memory, now: datetime, event: Event, lookup: Lookup) -> Decision:
-    if memory.at is not None and now < memory.at:
-        memory = memory.not_after(now)
-    call = Call(plan, memory, now, lookup)
+def _ordered(memory: Memory, now: datetime) -> Memory:
+    return memory.not_after(now) if memory.at is not None and now < memory.at else memory
+
+
+def _decide(call: Call, event: Event) -> Decision:
+    memory, now = call.memory, call.now
     call.forget([key for key in memory.topics if _of(call, key) is None])
     if memory.lost is not None:
         _tell_lost(call, memory)

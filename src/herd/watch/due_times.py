@@ -7,7 +7,6 @@ writes the schedule. Those of a rate are counted from the last marker: AWS does 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -112,11 +111,25 @@ def overdue(memory: DueMemory, one: Scheduled, now: datetime, marks: Iterable[Ma
     until = _until(one, now)
     step = rate_of(one.due.expression)
     if step is None:
-        times = _cron_times(one.due.expression, one.due.timezone, memory.settled)
-    else:
-        times = _rate_times(step, memory, sorted(by_time(marks)), until)
-    past = takewhile(lambda time: time <= until, times)
-    return list(deque((time for time in past if time > memory.settled), maxlen=MOST_JUDGED))
+        return _last_crons(one, memory.settled, until)
+    times = takewhile(lambda time: time <= until, _rate_times(step, memory, sorted(by_time(marks)), until))
+    return [time for time in times if time > memory.settled][-MOST_JUDGED:]
+
+
+def _last_crons(one: Scheduled, settled: datetime, until: datetime) -> list[datetime]:
+    """Looked for from the end, so that an outage of a year costs no more than one of a day."""
+    window = timedelta(days=1)
+    while True:
+        start = max(settled, until - window)
+        times = _cron_times(one.due.expression, one.due.timezone, start)
+        past = list(takewhile(lambda time: time <= until, times))
+        if start == settled or len(past) >= MOST_JUDGED:
+            return past[-MOST_JUDGED:]
+        window *= 8
+
+
+def is_rate(one: Scheduled) -> bool:
+    return rate_of(one.due.expression) is not None
 
 
 def is_latest(one: Scheduled, time: datetime, now: datetime) -> bool:
@@ -170,6 +183,7 @@ def _rate_times(step: timedelta, memory: DueMemory, marks: list[datetime], until
     time = memory.anchor
     for mark in marks:
         if time is not None:
+            time += step * max(0, (mark - time) // step - MOST_JUDGED)
             while mark - time > step * 1.5:
                 time += step
                 yield time
@@ -179,9 +193,7 @@ def _rate_times(step: timedelta, memory: DueMemory, marks: list[datetime], until
         time = mark
     if time is None:
         time = memory.since
-    behind = memory.settled - time
-    if behind > step:
-        time += step * (behind // step)
+    time += step * max(0, (until - time) // step - MOST_JUDGED)
     while time + step <= until:
         time += step
         yield time

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from herd.runner.contract.kinds import FOLDERS, Kind
 from herd.runner.contract.statuses import (
-    ABORTED_RUN,
     BAD_SETTINGS,
     CANNOT_PUBLISH,
     CHECK_FAILED_ERROR,
@@ -152,9 +151,13 @@ def failed_jobs(execution: Execution) -> list[str]:
     return [job for job, status in jobs_of(execution).items() if status in FAILED_RUNS]
 
 
-def only_stopped(execution: Execution) -> bool:
-    """Did a pipeline fail only because a person stopped jobs of it?"""
-    return {status for status in jobs_of(execution).values() if status in FAILED_RUNS} == {ABORTED_RUN}
+def was_replaced(execution: Execution) -> bool:
+    """Was it stopped by a newer run of the same workload, not by a person?"""
+    return execution.status == "ABORTED" and execution.cause == REPLACED
+
+
+REPLACED: Final = "replaced by a newer run"
+"""The cause with which a state machine stops the runs before its own (`overlap = "replace"`)."""
 
 
 def due_of(execution: Execution) -> str | None:

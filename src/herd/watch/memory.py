@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from types import UnionType
@@ -160,11 +160,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if is_dataclass(value):
-        named = ((field.name, getattr(value, field.name), field) for field in fields(value))
-        return {name: _plain(item) for name, item, of in named if item != of.default and item not in ((), {})}
+        named = ((of, getattr(value, of.name)) for of in fields(value))
+        return {of.name: _plain(item) for of, item in named if item != _default(of)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _default(of: Field[Any]) -> Any:
+    """What a field is where it is left out; MISSING for one that never is."""
+    return of.default_factory() if of.default_factory is not MISSING else of.default
 
 
 @cache

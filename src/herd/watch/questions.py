@@ -77,9 +77,10 @@ UNKNOWN: Final = Unknown()
 
 @dataclass
 class Lookup:
-    """What is known, and what was asked in vain."""
+    """What is known, and what was asked in vain. `is_final`: nothing more will be answered."""
 
     known: Known
+    is_final: bool = False
     _markers: dict[str, MarkersWanted] = field(default_factory=dict)
     _executions: dict[RunKey, None] = field(default_factory=dict)
     _records: dict[RunKey, RecordWanted] = field(default_factory=dict)
@@ -124,11 +125,11 @@ class Lookup:
         self._logs[key] = LogWanted(workload, key, log_group, task)
         return ()
 
-    def published(self, workload: str) -> Published | None:
+    def published(self, workload: str) -> Published | None | Unknown:
         if workload in self.known.published:
             return self.known.published[workload]
         self._published[workload] = None
-        return None
+        return UNKNOWN
 
     def schedules(self) -> Mapping[str, ScheduleSeen] | None:
         self._slow_look = self._slow_look or self.known.schedules is None

@@ -10,6 +10,7 @@ from .failures import Failure
 from .known import Execution, RunKey
 from .memory import Trouble
 from .messages import KINDS, STILL_SWINGS, SWINGS, Account, age, counted
+from .questions import Unknown
 from .troubles import Telling
 
 
@@ -55,6 +56,8 @@ def tell_run(
 def _meanwhile(call: Call, who: Who) -> str:
     """What readers see, and how old it is."""
     published = call.lookup.published(who.name)
+    if isinstance(published, Unknown):
+        return ""
     if published is None:
         return "Nothing has been published yet."
     old = age(call.now - published.at)

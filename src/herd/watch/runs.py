@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from herd.runner.contract.due import due_time
+from herd.runner.contract.statuses import FAILED_ERROR, KILLED_ERROR
 
 from . import failures
 from .call import Call, Who
@@ -86,8 +88,16 @@ def _jobs_failed(call: Call, who: Who, key: RunKey, jobs: Sequence[str], executi
             continue
         own = RunKey(job.machine, key.run_id)
         found = call.lookup.execution(own)
-        if isinstance(found, Execution) and found.status in ("FAILED", "TIMED_OUT"):
-            failed(call, job, own, found)
+        if isinstance(found, Execution):
+            if found.status in ("FAILED", "TIMED_OUT"):
+                failed(call, job, own, found)
+        elif found is None:
+            failed(call, job, own, replace(execution, error=KILLED_ERROR, cause=_NOT_BEGUN, input=""))
+        elif call.lookup.is_final:
+            failed(call, job, own, replace(execution, error=FAILED_ERROR, cause="", input=""))
+
+
+_NOT_BEGUN: Final = '{"exit_code": null, "reason": "its pipeline could not start it"}'
 
 
 def _look_for_warnings(call: Call, who: Who, key: RunKey) -> None:

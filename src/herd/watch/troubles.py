@@ -60,12 +60,13 @@ def worse(
         if len(falls) == MOST_FALLS:
             return replace(topic, trouble=new, falls=falls, swings=Swings(now)), Telling("swings", new)
         return replace(topic, trouble=new, falls=falls), Telling("first", new)
+    is_same = due is not None and due == old.due and old.kind in LATE and kind not in LATE  # now with its reason
     new = replace(
         old,
         kind=kind,
         what=what,
         last=max(old.last, at),
-        times=old.times + times,
+        times=old.times + (0 if is_same else times),
         news=old.news + 1,
         run_id=run_id,
         run_started=run_started or old.run_started,
@@ -73,9 +74,7 @@ def worse(
     )
     if topic.swings is not None:
         return replace(topic, trouble=new, swings=replace(topic.swings, falls=topic.swings.falls + times)), None
-    explains = old.kind in LATE and kind not in LATE
-    if explains and old.due is not None and due == old.due:
-        new = replace(new, times=old.times)  # the same due time, now with its reason
+    explains = old.kind in LATE and kind not in LATE and old.run_started is None
     rare = new.news == 1 and old.told is not None and now - old.told >= NEARLY_A_DAY
     if explains or rare:
         new = replace(new, told=now, news=0)

@@ -173,6 +173,45 @@ def its_start_is_skipped_and_the_run_before_publishes() -> World:
 
 
 @story
+def its_runs_are_always_replaced() -> World:
+    """`overlap = "replace"` and runs that take longer than the hour: none is a failure, and nothing is published."""
+    world = begun(job("poll", due("poll", "cron(0 * * * ? *)", "0 * * * *", 90)))
+    world.until("2027-02-01 01:00")
+    key = world.begins("poll", "r1", world.now)
+    for hour in (2, 3, 4):
+        world.until(f"2027-02-01 0{hour}:00")
+        newer = world.begins("poll", f"r{hour}", world.now)
+        world.call(world.ends(key, "ABORTED", cause="replaced by a newer run"))
+        key = newer
+    world.until("2027-02-01 04:40")
+    world.call(world.succeeds("poll", key))
+    return world
+
+
+@story
+def hangs_every_hour() -> World:
+    """Late at each deadline, failed at each time limit: told once of each kind, then once a day."""
+    world = begun(HOURLY)
+    for hours in range(1, 30):
+        start = at("2027-02-01 00:00") + timedelta(hours=hours)
+        limit = cause(124, "took longer than timeout_minutes = 40")
+        times = (f"{time:%Y-%m-%d %H:%M}" for time in (start, start + timedelta(minutes=40)))
+        world.call(run(world, "poll", f"r{hours}", *times, error="Herd.TimedOut", cause=limit))
+    return world
+
+
+@story
+def somebody_ran_it_by_hand_meanwhile() -> World:
+    world = begun(replace(LOAD, due=replace(DAILY, catch_up="latest")))
+    world.until("2027-02-01 06:30")
+    key = world.begins("load", "by-hand", trigger="manual")
+    world.until("2027-02-01 06:50")
+    world.call(world.succeeds("load", key))
+    world.until("2027-02-01 12:00")
+    return world
+
+
+@story
 def the_machine_sleeps_for_a_day() -> World:
     """Each told once; what asks for it is made up for, and only its latest due time."""
     world = begun(replace(LOAD, due=replace(DAILY, catch_up="latest")), HOURLY, of_others(MODEL))
@@ -467,6 +506,9 @@ def is_cancelled_or_replaced() -> World:
         world, "load", "r2", "2027-02-02 06:00", "2027-02-02 06:20", status="ABORTED", cause="replaced by a newer run"
     )
     world.call(event)
+    newer = world.begins("load", "r3", trigger="manual")
+    world.until("2027-02-02 06:40")
+    world.call(world.succeeds("load", newer))
     world.until("2027-02-02 12:00")
     return world
 
@@ -624,6 +666,17 @@ def a_pipeline_is_told_before_its_job() -> World:
 def all_events_of_a_pipeline_are_lost() -> World:
     world = with_pipeline()
     pipeline_fails(world)
+    world.until("2027-02-01 12:00")
+    return world
+
+
+@story
+def a_pipeline_could_not_start_a_job() -> World:
+    """The job has no execution that could tell it."""
+    world = with_pipeline()
+    _, of_pipeline = pipeline_fails(world)
+    del world.executions[RunKey("herd-prod-clean", "p1")]
+    world.call(of_pipeline)
     world.until("2027-02-01 12:00")
     return world
 
