@@ -161,6 +161,11 @@ def test_a_pause_is_shown_with_its_reason_and_its_line(paused: Checkout) -> None
     assert f"#### ⏸️ Paused\n\n- {code(LINE, 400)}\n" in text
 
 
+def test_explain_says_who_is_told_and_what_rests(paused: Checkout, cli: Any) -> None:
+    shown = cli("explain", "later").stderr
+    assert "who is told: data@example.com\n" in shown and f"– {LINE}\n" in shown
+
+
 def test_a_run_by_hand_of_what_is_paused_says_so(paused: Checkout, capsys: pytest.CaptureFixture[str]) -> None:
     cloud: Any = Cloud({}, workloads={"hello": batch(), "later": batch()})
     cloud.checkout = paused

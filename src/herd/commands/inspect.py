@@ -162,7 +162,7 @@ def open_(
 
 def explain(name: Name, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
-    from herd.checkout import team_files
+    from herd.checkout import pauses, team_files
     from herd.checkout.find import find_checkout
     from herd.infra.spec import load
     from herd.targets.choose import local
@@ -175,6 +175,10 @@ def explain(name: Name, environment: Environment = None) -> None:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
     rows = [[entry.key, _shown(entry.value), entry.source] for entry in load.explain(root, target.name, name, offer)]
     console.table(["SETTING", "VALUE", "FROM"], rows)
+    if owners := offer.owners(specs.workloads[name].owner):
+        console.note(f"who is told: {', '.join(owners)}")
+    if pause := pauses.of(specs, name):
+        console.note(f"– {pause}", style="yellow")
 
 
 def _shown(value: object) -> str:
