@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.agent.events import EventBus
+from localcloud.patches.events import matches
+from tests.localcloud.conftest import FakeClock
 
 
 class Listening:
@@ -98,6 +105,39 @@ def test_a_target_that_fails_does_not_fail_the_sender(cloud: Any, listening: Lis
     wait_until(lambda: len(listening.read()) == 1)
 
 
+def test_events_of_services_have_their_documented_form(cloud: Any, listening: Listening, wait_until: Any) -> None:
+    """Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html and
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_events.html
+    """
+    listening.rule({"source": ["aws.ecs"]})
+    cluster = f"arn:aws:ecs:eu-west-1:{cloud.server.account}:cluster/c"
+    service = SimpleNamespace(
+        region_name="eu-west-1", arn=cluster.replace("cluster/", "service/") + "/s", cluster_arn=cluster
+    )
+    clock = FakeClock(datetime(2020, 5, 23, 11, 11, 11, 725_000, UTC))
+    bus, reason = EventBus(cloud.server.account, clock), "ECS deployment circuit breaker: task failed to start."
+    with cloud.server.lock:
+        bus.deployment_changed(service, "SERVICE_DEPLOYMENT_FAILED", "ERROR", "ecs-svc/123", reason)
+        bus.service_acted(service, "SERVICE_STEADY_STATE", "INFO")
+    wait_until(lambda: len(listening.read()) == 2)
+    deployment, action = listening.bodies
+    for event in (deployment, action):
+        assert (event["resources"], event["time"]) == ([service.arn], "2020-05-23T11:11:11Z")
+        assert event.keys() == {
+            "version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail",
+        }  # fmt: skip
+    assert deployment["detail-type"] == "ECS Deployment State Change"
+    assert deployment["detail"] == {
+        "eventType": "ERROR", "eventName": "SERVICE_DEPLOYMENT_FAILED", "deploymentId": "ecs-svc/123",
+        "updatedAt": "2020-05-23T11:11:11Z", "reason": reason,
+    }  # fmt: skip
+    assert action["detail-type"] == "ECS Service Action"
+    assert action["detail"] == {
+        "eventType": "INFO", "eventName": "SERVICE_STEADY_STATE", "clusterArn": cluster,
+        "createdAt": "2020-05-23T11:11:11.725Z",
+    }  # fmt: skip
+
+
 EXECUTIONS = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"]}
 
 ENDS = {
@@ -147,3 +187,74 @@ def test_what_is_too_large_is_not_in_the_event(cloud: Any, listening: Listening,
     machine = cloud.machine({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
     cloud.execute(machine, {"x": "y" * 150_000})
     wait_until(lambda: listening.read() == [True, False])
+
+
+# --- patterns --------------------------------------------------------------------------------------------------------
+
+MATCHES = {
+    # operator: pattern of `v`, values that match, values that do not
+    "exact": (["a", 1, None, True], ["a", 1, None, True, ["x", "a"]], ["b", 2, False]),
+    "prefix": ([{"prefix": "herd-"}], ["herd-dev"], ["dev", 1]),
+    "prefix, case ignored": ([{"prefix": {"equals-ignore-case": "HERD"}}], ["herd-dev"], ["dev"]),
+    "suffix": ([{"suffix": ".csv"}], ["a.csv"], ["a.csv.gz"]),
+    "case ignored": ([{"equals-ignore-case": "Prod"}], ["PROD"], ["prod2"]),
+    "wildcard": ([{"wildcard": "a*c"}], ["abc", "ac"], ["abd"]),
+    "escaped wildcard": ([{"wildcard": "a\\*c"}], ["a*c"], ["abc"]),
+    "anything but": ([{"anything-but": ["a", "b"]}], ["c"], ["a", "b"]),
+    "anything but a prefix": ([{"anything-but": {"prefix": "a"}}], ["ba"], ["ab"]),
+    "anything but prefixes": ([{"anything-but": {"prefix": ["a", "b"]}}], ["c"], ["ab", "ba"]),
+    "anything but a wildcard": ([{"anything-but": {"wildcard": "*x*"}}], ["ab"], ["axb"]),
+    "number": ([{"numeric": [">", 0, "<=", 5]}], [5, 0.1], [0, 5.1, "3"]),
+    "network": ([{"cidr": "10.0.0.0/24"}], ["10.0.0.7"], ["10.0.1.7", "x"]),
+    "one of two": (["x", {"prefix": "y"}], ["x", "yz"], ["z"]),
+}
+
+
+@pytest.mark.parametrize("name", MATCHES)
+def test_patterns_match_as_on_aws(server: Any, name: str) -> None:
+    pattern, matching, others = MATCHES[name]
+    events = server.client("events")
+    events.put_rule(Name="r", EventPattern=json.dumps({"detail": {"v": pattern}}))
+    for value in (*matching, *others):
+        event = {"id": "1", "detail-type": "t", "source": "s", "account": "1", "time": "2026-01-01T00:00:00Z",
+                 "region": "eu-west-1", "resources": [], "detail": {"v": value}}  # fmt: skip
+        assert matches({"detail": {"v": pattern}}, event) == (value in matching), value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "event", "expected"),
+    [
+        ({"v": [{"exists": True}]}, {"v": None}, True),
+        ({"v": [{"exists": False}]}, {"w": 1}, True),
+        ({"v": [{"exists": False}]}, {"v": 1}, False),
+        ({"v": {"w": [{"exists": False}]}}, {}, True),
+        ({"$or": [{"v": [1]}, {"w": [2]}]}, {"w": 2}, True),
+        ({"u": [1], "$or": [{"v": [1]}, {"w": [2]}]}, {"u": 2, "w": 2}, False),
+        ({"v": {"w": ["a"]}}, {"v": [{"w": "b"}, {"w": "a"}]}, True),
+    ],
+)
+def test_patterns_of_several_fields(pattern: dict[str, Any], event: dict[str, Any], expected: bool) -> None:
+    assert matches(pattern, event) == expected
+
+
+REFUSED = {
+    "unknown operator": ({"v": [{"sufix": "x"}]}, "Unrecognized match type sufix"),
+    "two operators": ({"v": [{"prefix": "x", "suffix": "y"}]}, "Only one key allowed"),
+    "a value alone": ({"v": "x"}, "must be an object or an array"),
+    "nothing": ({"v": []}, "Empty arrays are not allowed"),
+    "no number": ({"v": [{"numeric": [">", "5"]}]}, "numeric of"),
+    "an empty range": ({"v": [{"numeric": [">", 5, "<", 1]}]}, "numeric of"),
+    "no network": ({"v": [{"cidr": "10.0.0"}]}, "cidr of"),
+    "two stars": ({"v": [{"wildcard": "a**b"}]}, "wildcard of"),
+    "a list in a list": ({"v": [["x"]]}, "array in its array"),
+    "or of one": ({"$or": {"v": [1]}}, "$or must be an array of objects"),
+    "exists": ({"v": [{"exists": "true"}]}, "exists of"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_patterns_that_are_refused(server: Any, name: str) -> None:
+    pattern, words = REFUSED[name]
+    with pytest.raises(ClientError, match="InvalidEventPatternException") as refused:
+        server.client("events").put_rule(Name="r", EventPattern=json.dumps(pattern))
+    assert words in str(refused.value)

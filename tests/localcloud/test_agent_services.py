@@ -120,6 +120,20 @@ class Web:
                 assert port not in self.healthy(), f"the target at {port} counts as healthy and does not answer"
         return said
 
+    def measured(self) -> set[str]:
+        """The metrics that two minutes of the service have given."""
+        for _ in range(2):
+            self.cloud.agent.gauges._minute = -1.0
+            self.cloud.agent.gauges.tick()
+        cloudwatch = self.cloud.server.client("cloudwatch")
+        of = [{"Name": "ServiceName", "Value": "web"}, {"Name": "TargetGroup", "Value": self.group.split(":")[5]}]
+        return {
+            metric["MetricName"]
+            for each in of
+            for metric in cloudwatch.list_metrics(Dimensions=[each])["Metrics"]
+            if metric["MetricName"] not in ("RequestCount", "TargetResponseTime", "HTTPCode_Target_2XX_Count")
+        }
+
     def tasks(self) -> list[str]:
         arns: list[str] = self.cloud.ecs.list_tasks(cluster="c", serviceName="web")["taskArns"]
         return arns
@@ -137,6 +151,7 @@ def test_a_service_is_rolled_out_and_scaled(web: Web, wait_until: Any) -> None:
     wait_until(web.steady)
     assert web.answers() == ["one"]
     assert web.targets()[0]["Target"]["Id"] == "127.0.0.1"
+    assert web.measured() == {"CPUUtilization", "HealthyHostCount", "MemoryUtilization", "UnHealthyHostCount"}
     web.update(desiredCount=3)
     wait_until(lambda: web.steady() and len(web.answers()) == 3)
     web.update(desiredCount=1)

@@ -92,7 +92,7 @@ class Agent:
         self.services = Services(server, self.tasks, self._bus, memory, self._worker)
         self.schedules = Schedules(server, self._delivery, self.meters, clock, self._worker)
         self.rules = ScheduledRules(server, self.event_matched, clock, self._worker)
-        self.gauges = Gauges(server, self.meters, traffic or Traffic(clock), clock, self._worker)
+        self.gauges = Gauges(server, self.meters, traffic or Traffic(clock), self.tasks, clock, self._worker)
         self.alarms = Alarms(server, self._bus, self._delivery, clock, self._worker)
         functions = functions or FunctionParts()
         self.functions = Invocations(

@@ -1,5 +1,5 @@
 """What services publish once a minute: the length of queues, the health of targets, the requests of load balancers,
-and how many tasks a cluster with Container Insights has.
+what tasks of services use, and how many tasks a cluster with Container Insights has.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Any
 from localcloud import backends
 from localcloud.agent.clock import Clock
 from localcloud.agent.meters import Meters
+from localcloud.agent.slots import is_of_service, wanted_memory
+from localcloud.agent.tasks import Tasks
 from localcloud.agent.traffic import Traffic
 from localcloud.agent.worker import Worker
+from localcloud.engines.memory import memory_of_tree, processor_seconds_of_tree
 from localcloud.metrics.series import MINUTE
 from localcloud.server import Server
 
@@ -32,8 +35,12 @@ class Gauges:
     server: Server
     meters: Meters
     traffic: Traffic
+    tasks: Tasks
     clock: Clock
     worker: Worker
+    _processor: dict[str, tuple[datetime, float]] = field(default_factory=dict)
+    """When a task was looked at last, and the processor time that it had used by then, by ARN."""
+
     _minute: float = -1.0
     _active: dict[str, datetime] = field(default_factory=dict)
     """When something was in a queue, by ARN."""
@@ -55,6 +62,7 @@ class Gauges:
             self._minute = now.timestamp() // MINUTE
             self._guarded(lambda: self._queues(now))
             self._guarded(self._targets)
+            self._guarded(lambda: self._use(now))
             self._guarded(self._clusters)
 
     def _read(self) -> float:
@@ -103,6 +111,30 @@ class Gauges:
         for moment, balancer, group, name, values in self.traffic.take():
             of = {"LoadBalancer": suffix(balancer), **({"TargetGroup": suffix(group)} if group else {})}
             self.meters.measure(balancer.split(":")[3], "AWS/ApplicationELB", name, of, values, moment)
+
+    def _use(self, now: datetime) -> None:
+        """Of tasks of services only, as on Fargate.
+
+        Source: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cloudwatch-metrics.html
+        """
+        before, self._processor = self._processor, {}
+        for run in self.tasks.alive():
+            task = run.task
+            if not is_of_service(run) or task.last_status != "RUNNING":
+                continue
+            service, cluster = str(task.group).removeprefix("service:"), task.cluster_arn.rpartition("/")[2]
+            of = {"ClusterName": cluster, "ServiceName": service}
+            pids = [handle.pid for handle in run.handles.values()]
+            seconds = sum(processor_seconds_of_tree(pid) for pid in pids)
+            self._processor[run.arn] = now, seconds
+            if run.arn in before and task.cpu:
+                since, earlier = before[run.arn]
+                available = (now - since).total_seconds() * int(task.cpu) / 1024
+                share = 100 * (seconds - earlier) / available if available > 0 else 0.0
+                self.meters.record(task.region_name, "AWS/ECS", "CPUUtilization", of, max(0.0, share))
+            if limit := wanted_memory(run):
+                share = 100 * sum(memory_of_tree(pid) for pid in pids) / (limit << 20)
+                self.meters.record(task.region_name, "AWS/ECS", "MemoryUtilization", of, share)
 
     def _clusters(self) -> None:
         for region, backend in backends.regions("ecs", self.server.account):

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 LONGEST_DRAIN_SECONDS = 1.0
 """Requests here are answered from the same machine; nobody waits for a connection to be drained for minutes."""
 
+IMPAIRED_AFTER = 3
+"""How many tasks of a deployment have failed when the service is said to be unable to start them consistently."""
+
 SCHEDULER = "ServiceSchedulerInitiated"
 
 
@@ -95,6 +98,8 @@ class Services:
                 task = member.run.task
                 if task.stop_code != SCHEDULER or member.unhealthy:
                     deployment.task_failed()
+                    if deployment.failed == IMPAIRED_AFTER:
+                        self._bus.service_acted(state.service, "SERVICE_TASK_START_IMPAIRED", "WARN")
                     state.say(f"(task {task.id}) stopped: {task.stopped_reason}")
 
     def _wind_up(self, state: ServiceState) -> None:

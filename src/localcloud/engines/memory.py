@@ -77,6 +77,16 @@ def memory_of_tree(pid: int, above: int = 0) -> int:
     return sum(_proportional(each) for each in pids)
 
 
+def processor_seconds_of_tree(pid: int) -> float:
+    """Processor time that a process and its descendants have used, those that have ended included; 0 if it has."""
+    seconds = 0.0
+    for each in _tree(pid):
+        with suppress(psutil.Error):
+            used = psutil.Process(each).cpu_times()
+            seconds += used.user + used.system + used.children_user + used.children_system
+    return seconds
+
+
 def _tree(pid: int) -> Iterator[int]:
     if not _HAS_CHILDREN_FILES:
         yield pid

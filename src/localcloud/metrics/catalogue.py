@@ -35,8 +35,8 @@ AWS/ApplicationELB     HTTPCode_Target_5XX_Count        Count         LoadBalanc
 AWS/ApplicationELB     TargetResponseTime               Seconds       LoadBalancer | LoadBalancer TargetGroup
 AWS/ApplicationELB     HealthyHostCount                 Count         LoadBalancer TargetGroup
 AWS/ApplicationELB     UnHealthyHostCount               Count         LoadBalancer TargetGroup
-AWS/ECS                CPUUtilization                   Percent       ClusterName | ClusterName ServiceName
-AWS/ECS                MemoryUtilization                Percent       ClusterName | ClusterName ServiceName
+AWS/ECS                CPUUtilization                   Percent       ClusterName ServiceName
+AWS/ECS                MemoryUtilization                Percent       ClusterName ServiceName
 AWS/Events             Invocations                      Count         - | RuleName
 AWS/Events             FailedInvocations                Count         - | RuleName
 AWS/Events             InvocationsSentToDlq             Count         - | RuleName

@@ -167,6 +167,38 @@ def test_a_rule_invokes_a_function_that_permits_it(functions: Functions, permiss
     assert functions.metric("FailedInvocations", "r", "AWS/Events") == ([] if permitted else [1, 1])
 
 
+@pytest.mark.parametrize("permission", ["none", "another alarm", "this alarm"])
+def test_an_alarm_invokes_a_function_that_permits_it(functions: Functions, permission: str) -> None:
+    arn = functions.make(WORKS)
+    alarm = functions.arn("cloudwatch", "alarm:a")
+    if permission != "none":
+        functions.api.add_permission(
+            FunctionName="f", StatementId="s", Action="lambda:InvokeFunction", SourceAccount=functions.server.account,
+            Principal="lambda.alarms.cloudwatch.amazonaws.com", SourceArn=alarm + "2" * (permission != "this alarm"),
+        )  # fmt: skip
+    cloudwatch = functions.server.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="a", Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1.0,
+        ComparisonOperator="GreaterThanThreshold", AlarmActions=[arn], AlarmDescription="d",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName="a", StateValue="ALARM", StateReason="a drill")
+    functions.settle()
+    (item,) = cloudwatch.describe_alarm_history(AlarmName="a", HistoryItemType="Action")["AlarmHistoryItems"]
+    if permission != "this alarm":
+        assert got(functions) == [] and item["HistorySummary"] == f"Failed to execute action {arn}"
+        return
+    assert item["HistorySummary"] == f"Successfully executed action {arn}"
+    (event,) = got(functions)
+    (metric,) = event["alarmData"]["configuration"]["metrics"]
+    assert metric["metricStat"]["metric"] == {"dimensions": {}, "name": "m", "namespace": "n"}
+    state, before = event["alarmData"]["state"], event["alarmData"]["previousState"]
+    assert (state["value"], state["reason"], before["value"]) == ("ALARM", "a drill", "INSUFFICIENT_DATA")
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-actions-Lambda.html
+    assert event.keys() == {"source", "alarmArn", "accountId", "time", "region", "alarmData"}
+    assert (event["source"], event["alarmArn"]) == ("aws.cloudwatch", alarm)
+    assert event["alarmData"].keys() == {"alarmName", "state", "previousState", "configuration"}
+
+
 def test_a_rule_every_minute(functions: Functions) -> None:
     arn = functions.make(WORKS)
     rule_arn = rule(functions, arn, ScheduleExpression="rate(1 minute)")
