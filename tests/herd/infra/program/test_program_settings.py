@@ -12,12 +12,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from herd.infra.offer import Offer
 from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection
 from herd.infra.spec.checks import ValueCheck
-from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec, load_specs
-from herd.infra.watching.plan import plan_of
+from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec
 from herd.targets import exports
 from herd.targets.exports import Exports
 from tests.herd.infra.program.mocks import (
@@ -99,10 +97,7 @@ def deployed(root: Path, file: str, line: str = "", more: Mapping[str, str] | No
     wanted = (*NEEDED, str(Path(file).parent))
     files = {path: text for path, text in TEAM.items() if path.startswith(wanted)}
     files |= {**(more or {}), file: toml({**tomllib.loads(files[file]), **tomllib.loads(line)})}
-    settings = replace(SETTINGS, **OFFERED)
-    resources = run_program(write_team(root, files), settings).everything()
-    # What the watch reads is a part of what is deployed.
-    return {**resources, "plan": plan_of(load_specs(root, "dev", Offer.of(settings)), settings)}
+    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED)).everything()
 
 
 def toml(values: dict[str, Any]) -> str:
