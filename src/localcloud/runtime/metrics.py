@@ -28,6 +28,7 @@ class Metrics:
     def __init__(self, account: str, store: Store, lock: threading.RLock, clock: Clock):
         self._account = account
         self._store = store
+        self._connected = False
         self._lock = lock
         self._clock = clock
         self._ids: dict[tuple[str, Series], int] = {}
@@ -144,11 +145,15 @@ class Metrics:
 
     def connect(self) -> None:
         """Keep from now on."""
+        self._connected = True
         metrics.connect(self._account, self)
         alarms.connect(self._account, self)
 
     def close(self) -> None:
-        """Keep nothing from now on."""
+        """Keep nothing from now on. One that was never connected belongs to a start that failed: it changes nothing."""
+        if not self._connected:
+            return
+        self._connected = False
         metrics.connect(self._account, None)
         alarms.connect(self._account, None)
         with self._lock:
