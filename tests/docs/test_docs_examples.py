@@ -55,6 +55,16 @@ def test_examples_are_accepted_as_they_stand(page: Path, project: Path) -> None:
                 offer = accept_stack(block) or offer
 
 
+def test_the_example_of_a_warehouse_is_accepted(project: Path) -> None:
+    """Its life on the real engine: tests/live/test_live_warehouse.py."""
+    example = ROOT / "docs/examples/warehouse"
+    shutil.copytree(example, project, dirs_exist_ok=True)
+    offer = accept_stack(Block(example, "yaml", "# Pulumi.dev.yaml\n" + (example / "Pulumi.dev.yaml").read_text()))
+    assert offer is not None and "load-sales" in load_specs(project, "dev", offer).workloads
+    for file in example.rglob("*.py"):
+        compile(file.read_text(), file.name, "exec")
+
+
 def write(block: Block, project: Path) -> None:
     assert block.file, f"the first line must be a comment that names the file:\n{block.text}"
     path = project / block.file

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,9 @@ def run(
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
         **secret_store.variables(target, spec),
-        variables.TASK: task(spec, target.name, data_bucket, team_files.offer(checkout, target.name)).to_json(),
+        variables.TASK: task(
+            spec, target.name, data_bucket, team_files.offer(checkout, target.name), _addresses(target, spec)
+        ).to_json(),
         variables.RUN_ID: runs.new_id("try"),
         variables.TRIGGER: "try",
         variables.PARAMS: json.dumps(params),
@@ -117,13 +120,30 @@ def _hand_on(pipe: IO[bytes], to: Printed) -> None:
             to.feed(data)
 
 
-def task(spec: AnySpec, environment: str, data_bucket: str | None, offer: Offer) -> TaskSettings:
+def task(
+    spec: AnySpec,
+    environment: str,
+    data_bucket: str | None,
+    offer: Offer,
+    addresses: Mapping[str, tuple[str, int]] | None = None,
+) -> TaskSettings:
     """The settings of its task definition, without retries and memory limit. A service is mounted at the root, because
-    no load balancer strips a prefix.
+    no load balancer strips a prefix. `addresses` are those of servers that the environment's program has made.
     """
-    from herd.infra.workloads.task import task_settings
+    from herd.infra.workloads.task import located, task_settings
 
-    return replace(task_settings(spec, offer, environment, data_bucket), retries=0, memory_gb=None)
+    settings = located(task_settings(spec, offer, environment, data_bucket), addresses or {})
+    return replace(settings, retries=0, memory_gb=None)
+
+
+def _addresses(target: LocalTarget, spec: AnySpec) -> Mapping[str, tuple[str, int]]:
+    """Of the program's own servers, as the last deployment of any workload that connects to them says."""
+    if not spec.connects or target.deployed is None:
+        return {}
+    known: dict[str, tuple[str, int]] = {}
+    for entry in target.deployed.workloads.values():
+        known |= entry.addresses
+    return known
 
 
 def environment_of(checkout: Checkout, lock: Path) -> Path:

@@ -39,6 +39,7 @@ class ScheduleExport(Part):
 class WorkloadExport(Part):
     """What every kind of workload exports. `task_definition` is a family; `secrets` are names, never values. `owners`
     are the addresses of `owner`; `reads` are workloads and datasets; `content_hash` names what its image is built from.
+    `addresses`: host and port of the connections whose servers the program makes itself.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class WorkloadExport(Part):
     owners: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     content_hash: str | None = None
+    addresses: Mapping[str, tuple[str, int]] = {}
 
     @property
     def starts_by_itself(self) -> bool:

@@ -28,6 +28,8 @@ class Connections(Component):
     ) -> None:
         super().__init__("Connections", "connections", parent)
         self.security_groups: dict[str, SecurityGroup] = {}
+        self.addresses: dict[str, pulumi.Output[tuple[str, int]]] = {}
+        self._known = context.settings.connections
         for name in sorted({name for spec in workloads for name in spec.connects}):
             connection = context.settings.connections[name]
             if connection.port != HTTPS:
@@ -36,6 +38,22 @@ class Connections(Component):
                 what = f"{name} ({connection.driver})"
                 network.let_out(self, name, group, what, port=connection.port, to=_addresses(connection))
         self.register_outputs({})
+
+    def lead_to(self, name: str, host: pulumi.Input[str], port: pulumi.Input[int]) -> None:
+        """Say where a connection leads whose server the program makes itself; before the workloads are made.
+
+            hardware.connections.lead_to("warehouse", instance.address, instance.port)
+
+        Raises pulumi.RunError if the stack's settings have no such connection, or name another host for it.
+        """
+        if name not in self._known:
+            raise pulumi.RunError(f"{name!r} is not a connection in the stack's settings (herd:connections)")
+        if self._known[name].host:
+            raise pulumi.RunError(
+                f"connection {name!r} has a host in the stack's settings, {self._known[name].host!r}: the program says "
+                "where it leads, so leave it out there"
+            )
+        self.addresses[name] = pulumi.Output.all(host, port).apply(lambda both: (str(both[0]), int(both[1])))
 
 
 def _addresses(connection: Connection) -> str:

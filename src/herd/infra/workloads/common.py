@@ -30,7 +30,7 @@ from herd.infra.states.asl import Target
 from herd.infra.states.job import CONTAINER
 from herd.infra.storage import secrets
 from herd.infra.storage.report_site import ReportSite
-from herd.infra.workloads.task import task_settings
+from herd.infra.workloads.task import located, task_settings
 from herd.runner.contract import variables
 from herd.runner.contract.task import STOP_SECONDS, TaskSettings
 
@@ -60,6 +60,7 @@ class Platform:
     reports_url: pulumi.Output[str] | None
     target: pulumi.Output[Target]
     connections: Mapping[str, SecurityGroup]
+    addresses: Mapping[str, pulumi.Output[tuple[str, int]]]
     missed_schedules: Queue | None
 
     @classmethod
@@ -100,6 +101,7 @@ class Platform:
             reports_url=site.url if site else None,
             target=target,
             connections=connections.security_groups,
+            addresses=connections.addresses,
             missed_schedules=missed_schedules(context, parent) if has_schedules else None,
         )
 
@@ -145,6 +147,7 @@ class Workload(Component):
         )
         self.execution_role = workload_role("execution", spec, self.context, self)
         self.task_role = workload_role("task", spec, self.context, self)
+        self.addresses = {name: platform.addresses[name] for name in spec.connects if name in platform.addresses}
         self.task_definition = self._task_definition(spec, platform)
 
     def exports(self) -> dict[str, Any]:
@@ -162,13 +165,15 @@ class Workload(Component):
             "reads": self.reads,
             "task_definition": self.task_definition.family,
             "content_hash": self.image.content_hash,
+            **({"addresses": self.addresses} if self.addresses else {}),
         }
 
     def _task_definition(self, spec: WorkloadSpec, platform: Platform) -> TaskDefinition:
         image, context = self.image, self.context
         pool, placed = context.offer.pool(spec.hardware), placement(spec.hardware)
-        containers = pulumi.Output.all(image.reference, platform.reports_url).apply(
-            lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1])])
+        addresses = pulumi.Output.from_input(self.addresses)
+        containers = pulumi.Output.all(image.reference, platform.reports_url, addresses).apply(
+            lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1], known[2])])
         )
         return TaskDefinition(
             self.child("task"),
@@ -204,7 +209,12 @@ def missed_schedules(context: Context, parent: Component) -> Queue:
 
 
 def container(
-    spec: WorkloadSpec, context: Context, image: str, content_hash: str, reports_url: str | None
+    spec: WorkloadSpec,
+    context: Context,
+    image: str,
+    content_hash: str,
+    reports_url: str | None,
+    addresses: Mapping[str, tuple[str, int]],
 ) -> dict[str, Any]:
     """The one container of a task definition, as ECS takes it.
 
@@ -218,7 +228,7 @@ def container(
         "AWS_DEFAULT_REGION": context.settings.region,
         variables.ENVIRONMENT: context.settings.environment,
         variables.WORKLOAD: spec.name,
-        variables.TASK: task(spec, context, image, content_hash, reports_url).to_json(),
+        variables.TASK: task(spec, context, image, content_hash, reports_url, addresses).to_json(),
     }
     service = spec if isinstance(spec, ServiceSpec) else None
     mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if service else {"mode": "blocking"}
@@ -258,13 +268,20 @@ def injected(spec: WorkloadSpec, context: Context) -> list[dict[str, str]]:
     return [{"name": name, "valueFrom": context.secrets[wanted[name]]} for name in sorted(wanted)]
 
 
-def task(spec: WorkloadSpec, context: Context, image: str, content_hash: str, reports_url: str | None) -> TaskSettings:
+def task(
+    spec: WorkloadSpec,
+    context: Context,
+    image: str,
+    content_hash: str,
+    reports_url: str | None,
+    addresses: Mapping[str, tuple[str, int]],
+) -> TaskSettings:
     """The content of HERD_TASK in the task definition."""
     settings = context.settings
     publishes = spec.is_page and reports_url is not None
     service = spec if isinstance(spec, ServiceSpec) else None
     return replace(
-        task_settings(spec, settings, settings.environment, context.data_bucket),
+        located(task_settings(spec, settings, settings.environment, context.data_bucket), addresses),
         reports_bucket=context.reports_bucket if publishes else None,
         reports_url=reports_url if publishes else None,
         deadline=context.deadlines.get(spec.name) if publishes else None,

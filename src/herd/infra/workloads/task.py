@@ -1,5 +1,8 @@
 """HERD_TASK as a workload's settings give it: the same for a task definition and for `herd try`. No Pulumi here."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from herd.infra.offer import Offering
 from herd.infra.spec.load import BatchSpec, JobSpec, ReportSpec, ServiceSpec, WorkloadSpec
 from herd.runner.contract import checks
@@ -37,6 +40,18 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         health=service.health if service else None,
         start_seconds=service.start_minutes * 60 if service else None,
     )
+
+
+def located(task: TaskSettings, addresses: Mapping[str, tuple[str, int]]) -> TaskSettings:
+    """With host and port of the connections whose servers the program makes itself."""
+
+    def known(one: Connection) -> Connection:
+        if one.name not in addresses:
+            return one
+        host, port = addresses[one.name]
+        return replace(one, host=host, port=int(port))
+
+    return replace(task, connections=tuple(map(known, task.connections)))
 
 
 def _connection(name: str, offer: Offering) -> Connection:

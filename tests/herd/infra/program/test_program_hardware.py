@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+import shutil
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +16,8 @@ from herd.infra.offer import Offer
 from herd.infra.settings.tables import Connection, Dataset, Pool
 from herd.infra.spec.load import load_specs
 from herd.infra.storage import secrets
-from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program, run_program, write_team
+from herd.targets.exports import WorkloadExport
+from tests.herd.infra.program.mocks import ACCOUNT, PROGRAM, REGION, SETTINGS, Program, run_program, write_team
 
 TEAM = {
     "defaults.toml": 'owner = "data@example.com"\nreview_by = 2027-06-30\n',
@@ -319,3 +322,39 @@ def test_what_cannot_be_started_lies_in_a_queue(program: Program) -> None:
     assert queue["name"] == "herd-dev-missed_schedules" and queue["kmsMasterKeyId"]
     arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:herd-dev-missed_schedules"
     assert granted(program, "roles-scheduler", "sqs:SendMessage") == [arn]
+
+
+LEADS = '\nhardware.connections.lead_to("{name}", "db.internal", 6000)'
+
+
+def leading(tmp_path: Path, name: str, connection: Connection) -> Program:
+    """The program of a team that makes the server of a connection itself."""
+    root = write_team(tmp_path, TEAM)
+    shutil.copytree(PROGRAM, root / "infra")
+    entry = root / "infra/__main__.py"
+    made = "hardware = Hardware(project)"
+    entry.write_text(re.sub(re.escape(made) + "[^\n]*", made + LEADS.format(name=name), entry.read_text()))
+    return run_program(root, replace(OFFERED, connections={**OFFERED.connections, "warehouse": connection}))
+
+
+def test_a_connection_leads_to_a_server_that_the_program_makes(program: Program, tmp_path: Path) -> None:
+    """Its address is in the task, and in the exports, for `herd try`; of others there is nothing."""
+    made = leading(tmp_path, "warehouse", Connection("postgresql", "warehouse-login", 5432))
+    reached = {"name": "warehouse", "driver": "postgresql", "host": "db.internal", "port": 6000}
+    assert made.task("fit")["connections"][0] == reached and made.task("ask")["connections"] == [reached]
+    assert made.task("fit")["connections"][1]["name"] == "web" and made.task("plain")["connections"] == []
+    entries = made.exports["workloads"]
+    assert WorkloadExport.model_validate(entries["fit"]).addresses == {"warehouse": ("db.internal", 6000)}
+    assert "addresses" not in entries["plain"] and "addresses" not in program.exports["workloads"]["fit"]
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "words"),
+    [
+        ("warehose", "", "'warehose' is not a connection in the stack's settings"),
+        ("warehouse", "db.example.com", "has a host in the stack's settings, 'db.example.com'"),
+    ],
+)
+def test_a_connection_that_leads_elsewhere_is_refused(name: str, host: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match=words):
+        leading(tmp_path, name, Connection("postgresql", "warehouse-login", 5432, host))
