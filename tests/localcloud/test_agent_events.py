@@ -193,7 +193,8 @@ def test_what_is_too_large_is_not_in_the_event(cloud: Any, listening: Listening,
 
 MATCHES = {
     # operator: pattern of `v`, values that match, values that do not
-    "exact": (["a", 1, None, True], ["a", 1, None, True, ["x", "a"]], ["b", 2, False]),
+    "exact": (["a", 2, None, True], ["a", 2, None, True, ["x", "a"]], ["b", 1, False]),
+    "a number is no truth": ([1, False], [1, False], [True, 0]),
     "prefix": ([{"prefix": "herd-"}], ["herd-dev"], ["dev", 1]),
     "prefix, case ignored": ([{"prefix": {"equals-ignore-case": "HERD"}}], ["herd-dev"], ["dev"]),
     "suffix": ([{"suffix": ".csv"}], ["a.csv"], ["a.csv.gz"]),
@@ -218,7 +219,8 @@ def test_patterns_match_as_on_aws(server: Any, name: str) -> None:
     for value in (*matching, *others):
         event = {"id": "1", "detail-type": "t", "source": "s", "account": "1", "time": "2026-01-01T00:00:00Z",
                  "region": "eu-west-1", "resources": [], "detail": {"v": value}}  # fmt: skip
-        assert matches({"detail": {"v": pattern}}, event) == (value in matching), value
+        expected = json.dumps(value) in [json.dumps(each) for each in matching]
+        assert matches({"detail": {"v": pattern}}, event) == expected, value
 
 
 @pytest.mark.parametrize(
@@ -258,3 +260,13 @@ def test_patterns_that_are_refused(server: Any, name: str) -> None:
     with pytest.raises(ClientError, match="InvalidEventPatternException") as refused:
         server.client("events").put_rule(Name="r", EventPattern=json.dumps(pattern))
     assert words in str(refused.value)
+
+
+def test_nobody_else_speaks_as_a_service(cloud: Any, listening: Listening, wait_until: Any) -> None:
+    listening.rule({"detail-type": ["t"]}, InputPath="$.source")
+    entries = [{"Source": source, "DetailType": "t", "Detail": "{}"} for source in ("aws.states", "mine", "aws.ecs")]
+    answer = listening.events.put_events(Entries=entries)
+    codes = [entry.get("ErrorCode", "") for entry in answer["Entries"]]
+    assert codes == ["NotAuthorizedForSourceException", "", "NotAuthorizedForSourceException"]
+    assert answer["FailedEntryCount"] == 2
+    wait_until(lambda: listening.read() == ["mine"])

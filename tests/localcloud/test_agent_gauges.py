@@ -9,6 +9,7 @@ import pytest
 
 from localcloud import backends
 from localcloud.agent.agent import Agent
+from localcloud.patches.ses import identities
 from localcloud.server import Server
 
 REGION = "eu-west-1"
@@ -133,3 +134,12 @@ def test_schedules_count_attempts_and_what_is_lost(measured: Measured) -> None:
         "InvocationsSentToDeadLetterCount",
     ):
         assert sum(measured.sums("AWS/Scheduler", name, ScheduleGroup="default")) == 3, name
+
+
+def test_mail_that_is_sent_is_counted(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identities, "is_verified", lambda backend, name: True)
+    content = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}
+    to = {"ToAddresses": ["you@example.com"]}
+    ses = measured.server.client("sesv2")
+    ses.send_email(FromEmailAddress="me@example.com", Destination=to, Content=content)
+    assert measured.sums("AWS/SES", "Send") == measured.sums("AWS/SES", "Delivery") == [1]

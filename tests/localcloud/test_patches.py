@@ -34,6 +34,7 @@ ADDED = {
     "ApplicationAutoscalingBackend.resource_tags",
     "CloudWatchResponse.describe_alarm_history",
     "CloudWatchResponse.put_composite_alarm",
+    "EventsBackend.put_own_events",
     "FakeDeleteMarker.dispose",
     "FakeRule.transforms",
     "IamResponse.add_client_id_to_open_id_connect_provider",

@@ -165,6 +165,9 @@ class Agent:
     def measured(self, region: str, series: Series) -> None:
         self.alarms.measured(region, series)
 
+    def counted(self, region: str, namespace: str, metric: str) -> None:
+        self.meters.count(region, namespace, metric, {})
+
     def alarm_changed(self, region: str, name: str, what: str) -> None:
         self.alarms.changed(region, name, what)
 

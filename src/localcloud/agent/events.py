@@ -78,7 +78,7 @@ class EventBus:
             "Time": moment,
         }
         try:
-            backends.events(self._account, region).put_events([event])
+            backends.events(self._account, region).put_own_events([event])
         except Exception:
             log.exception("an event was lost: %s of %s", kind, resources)
 

@@ -48,6 +48,8 @@ AWS/Lambda             Duration                         Milliseconds  - | Functi
 AWS/Lambda             DeadLetterErrors                 Count         - | FunctionName
 AWS/Lambda             DestinationDeliveryFailures      Count         - | FunctionName
 AWS/Lambda             ConcurrentExecutions             Count         - | FunctionName
+AWS/SES                Send                             Count         -
+AWS/SES                Delivery                         Count         -
 AWS/SQS                ApproximateNumberOfMessagesVisible     Count    QueueName
 AWS/SQS                ApproximateNumberOfMessagesNotVisible  Count    QueueName
 AWS/SQS                ApproximateNumberOfMessagesDelayed     Count    QueueName

@@ -96,6 +96,9 @@ class Listener(Protocol):
     def measured(self, region: str, series: Series) -> None:
         """CloudWatch was given a measurement of this metric."""
 
+    def counted(self, region: str, namespace: str, metric: str) -> None:
+        """Something that a service counts happened once more."""
+
     def alarm_changed(self, region: str, name: str, what: str) -> None:
         """An alarm was put ("put"), removed ("deleted"), or its state was set by hand ("set")."""
 
@@ -145,3 +148,9 @@ def now(account: str) -> datetime:
     """The time by which an account's services go."""
     listens = _listeners.get(account)
     return utcnow().replace(tzinfo=UTC) if listens is None else listens.now()  # the journal's where it is repeated
+
+
+def counted(account: str, region: str, namespace: str, metric: str) -> None:
+    """Something that a service counts happened once more."""
+    if listens := _listeners.get(account):
+        listens.counted(region, namespace, metric)

@@ -12,6 +12,7 @@ from typing import Any
 
 from localcloud import mail
 from localcloud.mail import outgoing
+from localcloud.patches import hooks
 from localcloud.patches.loading import when_loaded
 from localcloud.patches.ses import identities
 from localcloud.request import judged
@@ -241,4 +242,6 @@ def _send(backend: Any, version: str) -> str:
         raise Rejected(f"Message length is more than {most} bytes long: '{len(message)}'.")
     mail.send(backend.account_id, envelope.sender, envelope.recipients, message)
     backend.sent_message_count += len(envelope.recipients)
+    for metric in ("Send", "Delivery"):
+        hooks.counted(backend.account_id, backend.region_name, "AWS/SES", metric)
     return str(identifier)
