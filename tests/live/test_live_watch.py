@@ -141,6 +141,8 @@ def test_a_drill_arrives_and_says_where_it_is_lost(confirmed: Sandbox) -> None:
 
     sns.unsubscribe(SubscriptionArn=arn)
     assert f"the topic has no subscription of {OWNER}" in lost()
+    doctor = team.herd("doctor", check=False)
+    assert f"unsubscribed, so told nothing: {OWNER} of dev" in doctor.stdout + doctor.stderr
 
     functions.delete_function(FunctionName="herd-dev-watch")
     assert "the function herd-dev-watch is gone" in lost()

@@ -14,6 +14,7 @@ from herd import console
 from herd.commands import (
     alarms,
     check,
+    demo,
     deploy,
     develop,
     inbox,
@@ -132,6 +133,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inspect.explain, "explain", _WORKLOADS),
     (alarms.app, "alarms", _WORKLOADS),
     (secret.app, "secret", _WORKLOADS),
+    (demo.app, "demo", _MORE),
     (project.upgrade, "upgrade", _MORE),
     (machine.env, "env", _MORE),
     (machine.doctor, "doctor", _MORE),

@@ -133,6 +133,7 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     local_state.locks,
     local_state.pending,
     local_state.unmanaged_resources,
+    local_state.subscriptions,
     local_state.half_built,
     local_state.permissions,
     _disk,

@@ -24,6 +24,7 @@ from herd.checkout.find import Checkout
 from herd.deploy import unmanaged
 from herd.engine.lock import read_locks
 from herd.errors import HerdError
+from herd.runs import alarms
 from herd.targets import local_cloud, pulumi_env
 from herd.targets.local import LocalTarget
 from herd.targets.target import DEFAULT
@@ -219,6 +220,18 @@ def unmanaged_resources(checkout: Checkout) -> Finding:
         "`herd down --retained` removes it"
     )
     return Finding(what, True, state, note=True)
+
+
+def subscriptions(checkout: Checkout) -> Finding:
+    """Whether somebody has unsubscribed an address that an environment's watch is to tell."""
+    what = "subscriptions"
+    if local_cloud.running(checkout) is None:
+        return Finding(what, True, "known while the local cloud runs" if local_cloud.has_state(checkout) else "none")
+    targets = [LocalTarget(checkout, name) for name in _stacks(checkout)]
+    gone = [f"{address} of {one.name}" for one in targets if one.deployed for address in alarms.vanished(one)]
+    if not gone:
+        return Finding(what, True, "as declared")
+    return Finding(what, False, f"unsubscribed, so told nothing: {', '.join(gone)}", alarms.REPAIR)
 
 
 def half_built(checkout: Checkout) -> Finding:

@@ -93,6 +93,8 @@ ARRIVAL_SECONDS = 20.0
 RECENT = 20
 """Messages of an address among which a drill that has just been sent must be."""
 
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
+
 REPAIR = "`pulumi up --refresh` puts it right (`herd env` prints what your shell needs for it)"
 """`herd up` compares with what it has made, not with what somebody has done to it since."""
 
@@ -147,6 +149,19 @@ def unheard(target: Target) -> list[str]:
         f"{address} is told nothing before it follows the link in the mail of AWS, which is good for three days"
         for address in waiting
     ]
+
+
+def vanished(target: Target) -> list[str]:
+    """Addresses that the program has subscribed and that somebody has unsubscribed since."""
+    made = {
+        str(resource["inputs"]["endpoint"])
+        for resource in target.state_resources()
+        if resource["type"] == SUBSCRIPTION and resource["inputs"].get("filterPolicy")
+    }
+    try:
+        return sorted(made - {one.address for one in subscriptions(target)})
+    except Lost:
+        return sorted(made)
 
 
 def drill(target: Target, name: str) -> list[str]:
