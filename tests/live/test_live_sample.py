@@ -109,6 +109,17 @@ def test_a_run_by_hand_is_taken_up_by_the_api_without_a_restart(sandbox: Sandbox
     sandbox.wait_for("the API to serve the new model", served, 120)
 
 
+def test_nonsense_is_refused_and_its_owner_has_mail(sandbox: Sandbox) -> None:
+    readers = sandbox.status("choose-model")["last_run"]["id"]
+    told = sandbox.herd("demo", "nonsense", timeout_seconds=300).stdout
+    refused, _, restored = told.partition("and again as it is to be:")
+    assert f"readers still see the model of run {readers}" in refused and "To: data@example.com" in refused
+    assert "check metrics.json: auc" in refused and "is below min" in refused
+    assert "has recovered" in restored
+    assert sandbox.status("choose-model")["last_run"]["status"] == "succeeded"
+    assert "To: data@example.com" in told and "has recovered" in sandbox.herd("inbox").stdout
+
+
 def test_a_parameter_reaches_the_run(sandbox: Sandbox) -> None:
     sandbox.herd("run", "ingest-flights", "--param", "weeks_per_run=2")
     summary = sandbox.herd("outputs", "ingest-flights", "--get", "got") and sandbox.folder / "got"

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from herd.runner.contract.due import Marker
 from herd.runner.contract.keys import WATCH_MEMORY, due_key
 from herd.runner.contract.plan import Due, Plan, PlannedWorkload
-from herd.watch import outbox
+from herd.watch import events, outbox
 from herd.watch.aws import Aws, Raced
 from herd.watch.events import Tick
 from herd.watch.handler import Refused, run
@@ -274,3 +274,54 @@ def test_the_last_lines_of_a_run_are_those_of_its_task(world: World) -> None:
     assert lines[-1] == "first 39" and 10 <= len(lines) <= 40
     nowhere = Questions(logs=(LogWanted("train", key, "/herd-dev/none", None),))
     assert world.aws.answers(nowhere, []).logs[key] == ()
+
+
+def test_a_schedule_that_somebody_switched_off_is_told(world: World) -> None:
+    world.at(7.2)
+    scheduler = world.server.client("scheduler")
+    found = scheduler.get_schedule(Name="herd-dev-train", GroupName="herd-dev")
+    kept = {name: found[name] for name in ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+    scheduler.update_schedule(**kept, State="DISABLED")
+    told = [one for hour in range(8, 14) for one in world.at(hour)["messages"]]
+    assert len(told) == 1 and "switched off" in told[0]["subject"], told
+
+
+def test_a_failed_run_is_told_once_with_the_last_lines_of_its_log(world: World) -> None:
+    world.at(5)
+    logs = world.server.client("logs")
+    logs.create_log_group(logGroupName="/herd-dev/train")
+    logs.create_log_stream(logGroupName="/herd-dev/train", logStreamName="train/main/7")
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    logs.put_log_events(
+        logGroupName="/herd-dev/train",
+        logStreamName="train/main/7",
+        logEvents=[{"timestamp": at, "message": "the ledger is locked"}],
+    )
+    account = world.server.account
+    machine = f"arn:aws:states:{REGION}:{account}:stateMachine:herd-dev-train"
+    cause = {"exit_code": 1, "reason": "exit code 1", "attempts": 1, "task": f"arn:aws:ecs:{REGION}:{account}:task/c/7"}
+    began = TODAY + timedelta(hours=6)
+    event: dict[str, Any] = {
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "time": "2027-03-02T06:10:00Z",
+        "detail": {
+            "executionArn": f"arn:aws:states:{REGION}:{account}:execution:herd-dev-train:run-9",
+            "stateMachineArn": machine,
+            "name": "run-9",
+            "status": "FAILED",
+            "startDate": int(began.timestamp() * 1000),
+            "stopDate": int((began + timedelta(minutes=10)).timestamp() * 1000),
+            "error": "Herd.Failed",
+            "cause": json.dumps(cause),
+            "input": json.dumps({"trigger": "schedule", "scheduled_time": "2027-03-02T06:00:00Z"}),
+        },
+    }
+    for _ in range(2):  # AWS delivers at least once
+        ended = events.parse(PLAN, event)
+        assert ended is not None
+        run(world.aws, ended, began + timedelta(minutes=11))
+    (told,) = world.told
+    assert "train" in told["Subject"] and "the ledger is locked" in told["Message"]
+    other = {**event, "detail": {**event["detail"], "stateMachineArn": machine.replace("herd-dev-", "herd-dev-2-")}}
+    assert events.parse(PLAN, other) is None, "another environment's names begin alike"
