@@ -22,6 +22,11 @@ memory:
     troubles    what goes on, and when it is told again
     messages    the kinds of messages, and their texts
     memory      what is remembered from call to call
+    call        one call while it is being decided
+    plans       what is worked out of a plan once
+    handler     Lambda's entry: looks up, decides, keeps, tells
+    aws         what it asks of AWS and does there
+    outbox      what was decided and not told yet, kept with the memory
 
 It imports the standard library and the runner's contract only: that is all its archive holds.
 """

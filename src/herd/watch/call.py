@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 from typing import Any
 
 from herd.runner.contract.kinds import Kind as WorkloadKind
@@ -15,6 +14,7 @@ from . import troubles
 from .due_times import Scheduled, scheduled, topic_of
 from .memory import DueMemory, Memory, Topic
 from .messages import KINDS, Account, Message, body, first_line, moment, subject
+from .plans import once_per_plan
 from .questions import Lookup
 from .troubles import Telling
 
@@ -71,6 +71,23 @@ def of_pipeline(pipeline: PlannedPipeline, plan: Plan) -> Who:
     )
 
 
+@once_per_plan
+def workloads(plan: Plan) -> dict[str, Who]:
+    return {one.name: of_workload(one) for one in plan.workloads}
+
+
+@once_per_plan
+def pipelines(plan: Plan) -> dict[str, Who]:
+    return {one.name: of_pipeline(one, plan) for one in plan.pipelines}
+
+
+@once_per_plan
+def addresses(plan: Plan) -> dict[str, None]:
+    """Everybody who may be told anything, each once."""
+    owners = (owner for one in plan.workloads for owner in one.owners)
+    return dict.fromkeys([*(one.address for one in plan.recipients), *owners])
+
+
 @dataclass(frozen=True)
 class Start:
     """A run that makes up for one that never came about. The name is made of what is due, so it starts once only."""
@@ -97,20 +114,9 @@ class Call:
         self.starts: list[Start] = []
         self._topics = dict(memory.topics)
         self.scheduled = scheduled(plan)
-
-    @cached_property
-    def workloads(self) -> dict[str, Who]:
-        return {one.name: of_workload(one) for one in self.plan.workloads}
-
-    @cached_property
-    def pipelines(self) -> dict[str, Who]:
-        return {one.name: of_pipeline(one, self.plan) for one in self.plan.pipelines}
-
-    @cached_property
-    def addresses(self) -> dict[str, None]:
-        """Everybody who may be told anything, each once."""
-        owners = (owner for one in self.plan.workloads for owner in one.owners)
-        return dict.fromkeys([*(one.address for one in self.plan.recipients), *owners])
+        self.workloads = workloads(plan)
+        self.pipelines = pipelines(plan)
+        self.addresses = addresses(plan)
 
     def who(self, one: Scheduled) -> Who:
         return self.pipelines[one.name] if one.is_pipeline else self.workloads[one.name]

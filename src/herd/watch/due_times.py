@@ -21,6 +21,7 @@ from herd.runner.contract.schedule import Schedule, end_of, rate_of, runs
 
 from .known import ScheduleSeen
 from .memory import DueMemory
+from .plans import once_per_plan
 
 MOST_JUDGED: Final = 100
 """Due times that one call looks back on: after a long outage of the watch, the last ones."""
@@ -43,14 +44,10 @@ def topic_of(name: str, is_pipeline: bool = False) -> str:
     return f"pipeline:{name}" if is_pipeline else f"run:{name}"
 
 
-_LAST: list[tuple[Plan, tuple[Scheduled, ...]]] = []
-
-
+@once_per_plan
 def scheduled(plan: Plan) -> tuple[Scheduled, ...]:
-    """All that is to start by itself now. Worked out once: a function has one plan for as long as it lives."""
-    if not _LAST or _LAST[0][0] is not plan:
-        _LAST[:] = [(plan, tuple(_scheduled(plan)))]
-    return _LAST[0][1]
+    """All that is to start by itself now."""
+    return tuple(_scheduled(plan))
 
 
 def _scheduled(plan: Plan) -> Iterator[Scheduled]:

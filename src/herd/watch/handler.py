@@ -79,7 +79,7 @@ def _once(aws: Aws, event: Event, now: datetime) -> dict[str, Any]:
     remembered = memory.read(kept.memory)
     refused: list[str] = []
     known = _looked_up(aws, remembered, event, now, refused)
-    decision = decide(aws.plan, remembered, now, event, known)
+    decision = decide(aws.plan, remembered, now, event, known, _flag())
     decided = Kept(decision.memory.to_json(), decision.messages, decision.starts, kept.last)
     stored = aws.remember(decided.to_json(), stored)
     if not decided.is_settled:
@@ -111,6 +111,11 @@ def _carry_out(aws: Aws, kept: Kept, carried: Carried) -> None:
         aws.start(start)
         log.info("started %s as %s", start.machine, start.run_id)
         carried.starts.append(start.run_id)
+
+
+def _flag() -> str:
+    """How the command line names this environment: one that has an endpoint of its own is not a stack on AWS."""
+    return "-e" if "AWS_ENDPOINT_URL" in os.environ else "--stack"
 
 
 @cache

@@ -117,7 +117,7 @@ def tell_subscription(call: Call, address: str, what: str) -> None:
         "Anybody who is sent one of its mails can unsubscribe it with the link below the text. `herd up` subscribes it "
         "again, and the address then has to confirm."
     )
-    account = Account("notifications", what, (hint,), commands=(call.command("doctor", "--aws"),))
+    account = Account("notifications", what, (hint,), commands=(call.command("alarms"),))
     call.tell("subscription-gone", account, tuple(others))
 
 
