@@ -39,6 +39,7 @@ with single_modules():
     from herd.infra.hardware.access import refusals
     from herd.infra.hardware.cluster import unreachable
     from herd.infra.images.image import Planned, plan_images
+    from herd.infra.mail import unable, warn_unverified
     from herd.infra.storage import secrets
     from herd.infra.storage.adopted import Adopted
     from herd.infra.storage.buckets import log_bucket
@@ -64,7 +65,11 @@ class Facts:
     def look_up(cls, settings: Settings, specs: Specs, root: Path) -> "Facts":
         """Raises pulumi.RunError with all problems of a step: whose account and environment it is, then the rest."""
         running = Running.look_up(settings)
-        if problems := [*refusals(specs.services.values(), settings), *unreachable(specs, settings)]:
+        if problems := [
+            *refusals(specs.services.values(), settings),
+            *unreachable(specs, settings),
+            *unable(specs, settings),
+        ]:
             raise pulumi.RunError("\n".join(problems))
         account = Account.look_up(settings)
         folders = {spec.image for spec in specs.workloads.values()}
@@ -74,6 +79,7 @@ class Facts:
             secrets=lambda: secrets.look_up(specs, settings),
             adopted=lambda: Adopted.look_up(settings, account, folders),
         )
+        warn_unverified(settings, specs)
         naming = Naming(settings.project, settings.environment)
         deadlines = {name: due for name in specs.batch if settings.schedules and (due := specs.deadline_of(name))}
         context = Context(settings, naming, account, results["secrets"], deadlines=deadlines)

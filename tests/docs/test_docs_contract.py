@@ -33,6 +33,7 @@ KEYS = [
     keys.kept_page_key("<workload>", "<run id>"),
     keys.rollback_key("<workload>", "<time>-<run id>"),
     keys.built_from_key("<content hash>"),
+    keys.mail_key("<workload>", "<run id>"),
     keys.record_key("<workload>", "<run id>").removesuffix(".json"),
 ]
 

@@ -590,6 +590,7 @@ LOOK_UPS: Mapping[str, str] = {
     "s3.getAccountPublicAccessBlock": "s3:GetAccountPublicAccessBlock@account",
     "s3.getBucket": "s3:ListBucket@adopted-buckets s3:GetBucketLocation@adopted-buckets"
     " s3:GetBucketWebsite@adopted-buckets s3:GetBucketTagging@adopted-buckets",
+    "sesv2.getEmailIdentity": "ses:GetEmailIdentity@mail-identities",
     "secretsmanager.getSecret": "secretsmanager:DescribeSecret@secrets secretsmanager:GetResourcePolicy@secrets",
 }
 """Function of pulumi-aws -> what it asks for, in previews and deployments alike."""

@@ -101,6 +101,8 @@ ON: Mapping[str, Kind] = {
         lambda scope: [*_buckets(scope, keys.ALL_IMAGES), *_adopted(scope, keys.ALL_IMAGES)],
         herd="s3:GetObject s3:PutObject",
     ),
+    # Whether reports can be mailed by the sender that the settings name.
+    "mail-identities": Kind("data", lambda scope: [scope.own("ses", "identity/*")]),
     "log-groups": Kind("data", _log_groups, herd="logs:FilterLogEvents logs:GetLogEvents logs:DescribeLogStreams"),
     "log-group-lists": Kind("data", _everything),
     "queues": Kind("data", _named("sqs", ""), herd="sqs:*"),

@@ -49,6 +49,8 @@ def boundary(scope: Scope) -> Document:
         allow(["sns:ListSubscriptionsByTopic", "sns:Publish"], scope.own("sns", prefix)),
         allow("scheduler:ListSchedules", "*"),
         allow("sqs:SendMessage", scope.own("sqs", prefix)),
+        # Reports by e-mail; by which sender and to whom, each role says.
+        allow(["ses:SendEmail", "ses:SendRawEmail"], scope.own("ses", "identity/*")),
         allow("ecs:DiscoverPollEndpoint", "*"),
         allow(
             [

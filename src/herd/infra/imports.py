@@ -29,7 +29,7 @@ _SERVICES = (
         "route53",
         "s3",
     ),
-    *("lambda_", "resourcegroupstaggingapi", "scheduler", "secretsmanager", "sfn", "sns", "sqs", "vpc"),
+    *("lambda_", "resourcegroupstaggingapi", "scheduler", "secretsmanager", "sesv2", "sfn", "sns", "sqs", "vpc"),
 )
 PACKAGES = (*(f"pulumi_aws.{name}" for name in _SERVICES), "pulumi_docker")
 

@@ -53,10 +53,15 @@ class Offer:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     teams: Mapping[str, tuple[str, ...]] | None = None
     """Who can own a workload beside an address, and their addresses; None: not known, so that no owner is refused."""
+    mail_from: str | None = None
+    """By whom reports are mailed; empty: by nobody. None: not known, as `teams`."""
 
     @classmethod
     def of(cls, settings: OfferingWithTeams) -> "Offer":
-        return cls(settings.pools, settings.connections, settings.datasets, settings.notifications.owners)
+        notifications = settings.notifications
+        return cls(
+            settings.pools, settings.connections, settings.datasets, notifications.owners, notifications.mail_from
+        )
 
     def owners(self, owner: str) -> tuple[str, ...]:
         """The addresses of an owner, each in its mailbox's one form; none where it is neither address nor team."""

@@ -63,6 +63,7 @@ class Cloud(mocks.Mocks):
             "repositoryUrl": f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{name}",
             "imageDigest": f"sha256:{'0' * 64}",
             "userName": "AWS",
+            "verifiedForSendingStatus": True,
             "password": "",
             "resourceTagMappingLists": [
                 {"resourceArn": arn, "tags": self.tags, "complianceDetails": []}

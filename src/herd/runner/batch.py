@@ -131,6 +131,7 @@ class DeployedRun:
         if version is not None and version.run_id == task.run_id:
             progress.files, progress.inputs = version.files, version.inputs
             say("an earlier attempt had already published: nothing to do")
+            _mail(self, None)
             return "an earlier attempt had already published"
         publishing.clear(storage, task.data_bucket, task.keys.outputs)
         return ""
@@ -168,6 +169,7 @@ class DeployedRun:
         publishing.publish(task, storage, progress, files, settle)
         size = _amount(sum(file.bytes for file in progress.files), len(progress.files))
         say(f"published {size} as run {task.run_id}")
+        _mail(self, files)
 
 
 AnyRun = TypeVar("AnyRun", bound=Run)
@@ -334,8 +336,17 @@ def _publish_items(attempt: DeployedRun, settle: Settle) -> str:
                 local[file.path].parent.mkdir(parents=True, exist_ok=True)
                 storage.download(bucket, task.keys.version + file.path, local[file.path], file.bytes)
         publishing.publish(task, storage, progress, local, settle)
+        _mail(attempt, local)
     say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
     return ""
+
+
+def _mail(attempt: DeployedRun, local: Mapping[str, Path] | None) -> None:
+    """Of what is published. `local`: its files, where they are on disk."""
+    if attempt.task.mail is not None:
+        from . import mail
+
+        mail.send(attempt.task, attempt.storage, attempt.progress, local)
 
 
 def _inputs_of(records: list[dict[str, object]]) -> tuple[InputVersion, ...]:

@@ -72,10 +72,10 @@ class Footer:
         more = len(self.inputs) - len(read)
         facts = [
             f"Run {self.run_id}",
-            f"published {self._time(self.published)}",
+            f"published {self.time(self.published)}",
             self.source,
             *([f"read {', '.join(read)}{f' and {more} more' if more else ''}"] if read else []),
-            *([f"the next one is due by {self._time(self.due)}"] if self.due else []),
+            *([f"the next one is due by {self.time(self.due)}"] if self.due else []),
         ]
         return " · ".join(facts)
 
@@ -83,8 +83,8 @@ class Footer:
         """Only to be shown after `due`."""
         assert self.due is not None
         return (
-            f"This page is out of date: a newer one was due by {self._time(self.due)} and has not come. "
-            f"What it shows was published {self._time(self.published)}."
+            f"This page is out of date: a newer one was due by {self.time(self.due)} and has not come. "
+            f"What it shows was published {self.time(self.published)}."
         )
 
     def html(self, *, is_part: bool) -> bytes:
@@ -99,7 +99,8 @@ class Footer:
             f"{_text(self.line())}{banner}<script>{SCRIPT}</script></div>\n"
         ).encode("ascii")
 
-    def _time(self, moment: datetime) -> str:
+    def time(self, moment: datetime) -> str:
+        """In the time zone of the schedule."""
         return f"{moment.astimezone(self.zone):%Y-%m-%d %H:%M} {self.zone_name}"
 
 

@@ -248,6 +248,7 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "reports_url": "http://reports.localhost",
         "footer": False,
         "deadline": None,
+        "mail": None,
         "reads": [],
         "params": {},
         "connections": [],

@@ -122,6 +122,8 @@ def task_permissions(spec: WorkloadSpec, context: Context) -> Document | None:
         statements += _writer(spec, context)
     if spec.is_page and context.settings.reports != "none":
         statements += _publisher(spec, context)
+    if isinstance(spec, ReportSpec) and spec.mail_to:
+        statements += _mailer(spec, context)
     if isinstance(spec, BatchSpec):
         statements += key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "s3")
     elif any(read.name not in datasets for read in spec.reads):
@@ -185,6 +187,31 @@ def _publisher(spec: WorkloadSpec, context: Context) -> list[Statement]:
         allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, keys.all_of(spec.name))),
         allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": keys.all_of(spec.name)}),
         *(footer if isinstance(spec, ReportSpec) and spec.footer else []),
+    ]
+
+
+def _mailer(spec: ReportSpec, context: Context) -> list[Statement]:
+    """Mail by this sender to these people, and write down that it was done.
+
+    Which identity SES takes for a sender, its address or its domain, depends on what is verified. A raw message is
+    sent by SendRawEmail, whatever version of the API is called. `ForAllValues` holds where there is no recipient, too:
+    hence `Null`. Source: "Actions, resources, and condition keys for Amazon SES v2", service authorization reference.
+    """
+    sender, mail = (
+        context.settings.notifications.mail_from,
+        context.account.bucket_arn(context.data_bucket, keys.all_mail(spec.name)),
+    )
+    identities = [context.account.arn("ses", f"identity/{name}") for name in (sender, sender.rpartition("@")[2])]
+    return [
+        {
+            **allow(["ses:SendEmail", "ses:SendRawEmail"], identities),
+            "Condition": {
+                "StringEquals": {"ses:FromAddress": sender},
+                "ForAllValues:StringEquals": {"ses:Recipients": list(spec.mail_to)},
+                "Null": {"ses:Recipients": "false"},
+            },
+        },
+        allow(["s3:GetObject", "s3:PutObject"], mail),
     ]
 
 

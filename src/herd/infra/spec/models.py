@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainValidator
 
-from herd.infra import capacity
+from herd.infra import addresses, capacity
 from herd.infra.spec import values
 from herd.infra.spec.checks import CHECKS, AnyCheck
 from herd.infra.spec.deadlines import LONGEST_MINUTES
@@ -21,6 +21,7 @@ from herd.infra.spec.strict import Finite, Strict
 from herd.runner.contract import kinds, schedule
 from herd.runner.contract.kinds import Kind
 from herd.runner.contract.schedule import Schedule
+from herd.runner.contract.task import MailForm
 
 Scalar = bool | int | float | str
 
@@ -221,6 +222,17 @@ class ReportSpec(BatchSpec):
         description="published pages say which run, commit and inputs they are of and when the next one is due; past "
         "that they say so themselves",
     )
+    mail_to: Annotated[
+        tuple[Annotated[str, AfterValidator(addresses.canonical)], ...],
+        Field(strict=False, max_length=50),
+        AfterValidator(values.unique),
+    ] = Field(
+        default=(),
+        description="who gets the report by e-mail each time that it is published; the stack's settings name the "
+        "sender, `notifications.mail_from`",
+        examples=['["ada@example.com"]'],
+    )
+    mail: MailForm = Field(default="link", description="what is mailed: its address, or the report as an attachment")
 
 
 class ServiceSpec(WorkloadSpec):

@@ -6,7 +6,7 @@ from herd.infra import addresses, capacity
 from herd.infra.messages import did_you_mean, nearest, show
 from herd.infra.offer import Offer
 from herd.infra.spec.checks import ConnectionCheck
-from herd.infra.spec.models import AnySpec, BatchSpec, WorkloadSpec
+from herd.infra.spec.models import AnySpec, BatchSpec, ReportSpec, WorkloadSpec
 from herd.infra.spec.rules_workload import Finding
 from herd.runner.contract.checks import CONNECTION_DRIVERS, dialect
 
@@ -19,7 +19,7 @@ Source: "Amazon VPC quotas", security groups per network interface.
 def findings(specs: Mapping[str, AnySpec], offer: Offer) -> Iterator[tuple[str, Finding]]:
     """(workload, finding) for everything that a workload names and its stack does not have."""
     for name, spec in specs.items():
-        for rule in (_owner, _hardware, _connections):
+        for rule in (_owner, _mail, _hardware, _connections):
             yield from ((name, finding) for finding in rule(spec, offer))
         yield from ((name, finding) for finding in _datasets(spec, specs, offer))
 
@@ -44,6 +44,15 @@ def _owner(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
                 f"owner = {show(owner)} is neither an e-mail address nor a team that the stack's settings map to one "
                 f"(notifications.owners){known}",
             )
+
+
+def _mail(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
+    if isinstance(spec, ReportSpec) and spec.mail_to and offer.mail_from == "":
+        yield (
+            ("mail_to",),
+            f"mail_to = [{', '.join(map(show, spec.mail_to))}] needs a sender, and the stack's settings name none: set "
+            "notifications.mail_from to an address that SES may send from",
+        )
 
 
 def _hardware(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:

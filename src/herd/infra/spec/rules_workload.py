@@ -11,7 +11,16 @@ from herd.infra import capacity
 from herd.infra.capacity import placement
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.checks import ConnectionCheck
-from herd.infra.spec.models import KINDS, OF_DUE_TIMES, AnySpec, BatchSpec, JobSpec, ServiceSpec, WorkloadSpec
+from herd.infra.spec.models import (
+    KINDS,
+    OF_DUE_TIMES,
+    AnySpec,
+    BatchSpec,
+    JobSpec,
+    ReportSpec,
+    ServiceSpec,
+    WorkloadSpec,
+)
 from herd.infra.states import limits
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -146,6 +155,11 @@ def _needs_a_schedule(spec: BatchSpec) -> Iterator[Finding]:
             )
 
 
+def _mail(spec: BatchSpec) -> Iterator[Finding]:
+    if isinstance(spec, ReportSpec) and spec.mail != "link" and not spec.mail_to:
+        yield ("mail",), f"mail = {show(spec.mail)} means nothing without mail_to, which says who gets it"
+
+
 def _batch(spec: BatchSpec) -> Iterator[Finding]:
     if spec.schedule and spec.after:
         yield (
@@ -153,6 +167,7 @@ def _batch(spec: BatchSpec) -> Iterator[Finding]:
             "schedule and after exclude each other: a workload starts by the clock or after others; remove one",
         )
     yield from _needs_a_schedule(spec)
+    yield from _mail(spec)
     yield from _events(spec)
     if spec.name in spec.after:
         yield ("after",), f"after: {show(spec.name)} is this workload itself"

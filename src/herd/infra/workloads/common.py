@@ -25,14 +25,15 @@ from herd.infra.hardware.network import Network
 from herd.infra.images.image import Images
 from herd.infra.offer import is_arm64
 from herd.infra.permissions.workload import PlatformRoles, workload_role
-from herd.infra.spec.load import Schedule, ServiceSpec, WorkloadSpec
+from herd.infra.settings.schema import Settings
+from herd.infra.spec.load import ReportSpec, Schedule, ServiceSpec, WorkloadSpec
 from herd.infra.states.asl import Target
 from herd.infra.states.job import CONTAINER
 from herd.infra.storage import secrets
 from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.task import located, task_settings
 from herd.runner.contract import variables
-from herd.runner.contract.task import STOP_SECONDS, TaskSettings
+from herd.runner.contract.task import STOP_SECONDS, Mail, TaskSettings
 
 USER = "10001:10001"
 ARCHITECTURES = {False: "X86_64", True: "ARM64"}
@@ -284,12 +285,19 @@ def task(
         located(task_settings(spec, settings, settings.environment, context.data_bucket), addresses),
         reports_bucket=context.reports_bucket if publishes else None,
         reports_url=reports_url if publishes else None,
-        deadline=context.deadlines.get(spec.name) if publishes else None,
+        deadline=context.deadlines.get(spec.name) if spec.is_page else None,
+        mail=_mail(spec, settings),
         base_path=base_path(service, settings) if service else None,
         keep_alive_seconds=KEEP_ALIVE_SECONDS if service else None,
         image=image,
         content_hash=content_hash,
     )
+
+
+def _mail(spec: WorkloadSpec, settings: Settings) -> Mail | None:
+    if not isinstance(spec, ReportSpec) or not spec.mail_to:
+        return None
+    return Mail(settings.notifications.mail_from, spec.mail_to, spec.mail)
 
 
 def schedule_export(schedule: Schedule | None, timezone: str) -> dict[str, str] | None:

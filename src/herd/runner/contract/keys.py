@@ -9,6 +9,7 @@ data bucket (private)
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
     _images/<content hash>.json                     BuiltFrom: the commit that an image was built from
     _rollbacks/<workload>/<time>.json               Rollback: who made an earlier version current, and why
+    _mail/<workload>/<run id>.json                  whether the report of that run was mailed, and to whom
     _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
     _watch/memory.json                              what the watch remembers
 reports bucket (public)
@@ -30,6 +31,7 @@ VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
 RECORDS: Final = "_runs"
 IMAGES: Final = "_images"
+MAIL: Final = "_mail"
 ROLLBACKS: Final = "_rollbacks"
 DUE: Final = "_due"
 WATCH: Final = "_watch"
@@ -144,6 +146,10 @@ def due_key(workload: str, scheduled_time: str) -> str:
     return f"{due_prefix(workload)}{check_segment(scheduled_time)}.json"
 
 
+def mail_key(workload: str, run_id: str) -> str:
+    return f"{MAIL}/{workload}/{run_id}.json"
+
+
 def rollback_key(workload: str, name: str) -> str:
     return f"{ROLLBACKS}/{workload}/{name}.json"
 
@@ -197,6 +203,10 @@ def all_rejected(workload: str) -> str:
 
 def all_records(workload: str) -> str:
     return f"{RECORDS}/{workload}/*"
+
+
+def all_mail(workload: str) -> str:
+    return f"{MAIL}/{workload}/*"
 
 
 def all_due(workload: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from .checks import Check, from_entry, to_entry
 from .keys import check_segment
@@ -53,14 +53,26 @@ class Deadline:
     minutes: int
 
 
+MailForm = Literal["link", "attachment"]
+
+
+@dataclass(frozen=True)
+class Mail:
+    """To whom a report is mailed each time that it is published, and how: its address, or itself."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    form: MailForm
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
     """What a task definition says about its workload. The order of the fields is that of the JSON.
 
     `data_bucket` is None where nothing is read or published; `reports_bucket` and `reports_url` are set for a report
     that is published; `footer`: its pages say which run they are of, and by `deadline` when the next one is due.
-    `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL.
-    `publish` is what makes current what the command has staged outside of outputs/, once the checks have passed.
+    `mail`: who gets it by e-mail. `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and
+    SIGKILL. `publish` makes current what the command has staged outside of outputs/, once the checks have passed.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
     """
@@ -74,6 +86,7 @@ class TaskSettings:
     reports_url: str | None = None
     footer: bool = False
     deadline: Deadline | None = None
+    mail: Mail | None = None
     reads: tuple[Read, ...] = ()
     connections: tuple[Connection, ...] = ()
     params: Mapping[str, Param]
@@ -109,6 +122,7 @@ class TaskSettings:
         value["reads"] = [_without_none(asdict(read)) for read in self.reads]
         value["connections"] = [asdict(connection) for connection in self.connections]
         value["deadline"] = asdict(self.deadline) if self.deadline else None
+        value["mail"] = asdict(self.mail) if self.mail else None
         value["params"] = dict(self.params)
         value["checks"] = [to_entry(check) for check in self.checks]
         said = {name: entry for name, entry in value.items() if entry or name not in _LATER}
@@ -137,7 +151,7 @@ class TaskSettings:
         )
 
 
-_LATER = ("footer", "deadline", "publish")
+_LATER = ("footer", "deadline", "mail", "publish")
 """Fields that are left out where they say nothing: so what earlier releases have written stays the same text."""
 
 
@@ -237,6 +251,16 @@ def _deadline(value: Mapping[str, Any], name: str) -> Deadline:
     return Deadline(_text(entry, "expression"), _text(entry, "timezone"), _whole(entry, "minutes"))
 
 
+def _mail(value: Mapping[str, Any], name: str) -> Mail:
+    entry = value[name]
+    if not isinstance(entry, dict):
+        raise _wrong(name, entry, "an object")
+    for form in get_args(MailForm):
+        if entry.get("form") == form:
+            return Mail(_text(entry, "sender"), _texts(entry, "recipients"), form)
+    raise _wrong(name, entry, f"an object whose form is one of {', '.join(get_args(MailForm))}")
+
+
 def _checks(value: Mapping[str, Any], name: str) -> tuple[Check, ...]:
     try:
         return tuple(map(from_entry, _list(value, name)))
@@ -249,6 +273,7 @@ _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "reports_url": _text,
     "footer": _yes_or_no,
     "deadline": _deadline,
+    "mail": _mail,
     "reads": _reads,
     "connections": _entries(Connection),
     "checks": _checks,

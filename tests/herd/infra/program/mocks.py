@@ -218,6 +218,10 @@ class _Cloud(mocks.Mocks):
                 "vpcId": "vpc-company",
                 "availabilityZone": f"{REGION}{str(args.args.get('id'))[-1]}",
             },
+            "aws:sesv2/getEmailIdentity:getEmailIdentity": {
+                "emailIdentity": args.args.get("emailIdentity"),
+                "verifiedForSendingStatus": True,
+            },
             "aws:index/getCallerIdentity:getCallerIdentity": {
                 "accountId": ACCOUNT,
                 "arn": f"arn:aws:iam::{ACCOUNT}:root",

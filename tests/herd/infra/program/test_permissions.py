@@ -1,6 +1,7 @@
 """What the roles may and may not do: questions to the documents, answered the way IAM does."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,6 +24,7 @@ from herd.infra.permissions.workload import (
     task_permissions,
     tasks_trust,
 )
+from herd.infra.settings.tables import Notifications
 from herd.infra.spec.checks import ValueCheck
 from herd.infra.spec.load import AnySpec, ApiSpec, JobSpec, Read, ReportSpec
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, Program
@@ -237,3 +239,21 @@ def test_a_policy_that_iam_would_not_take_is_refused_in_words() -> None:
         permissions._policy(
             "task", component, permissions.document(permissions.allow("s3:GetObject", reads)), component
         )
+
+
+def test_a_report_that_is_mailed_may_send_by_its_sender_to_its_people_and_nothing_else() -> None:
+    context = replace(CONTEXT, settings=replace(SETTINGS, notifications=Notifications(mail_from="reports@acme.org")))
+    mailed = REPORT.model_copy(update={"mail_to": ("ada@example.com", "bert@example.com")})
+    document = task_permissions(mailed, context)
+    assert document is not None
+    [sends] = [one for one in document["Statement"] if "ses:SendRawEmail" in one["Action"]]
+    identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/"
+    assert sends["Resource"] == [f"{identity}reports@acme.org", f"{identity}acme.org"]
+    assert sends["Condition"] == {
+        "StringEquals": {"ses:FromAddress": "reports@acme.org"},
+        "ForAllValues:StringEquals": {"ses:Recipients": ["ada@example.com", "bert@example.com"]},
+        "Null": {"ses:Recipients": "false"},
+    }
+    assert allows(document, "s3:PutObject", f"{DATA}/_mail/page/r1.json")
+    assert not allows(document, "s3:PutObject", f"{DATA}/_mail/train/r1.json")
+    assert "ses:" not in json.dumps(task_permissions(REPORT, context))

@@ -13,7 +13,7 @@ import pulumi
 import pytest
 
 from herd.infra.settings.schema import Settings
-from herd.infra.settings.tables import Connection
+from herd.infra.settings.tables import Connection, Notifications
 from herd.infra.spec.checks import ValueCheck
 from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec
 from herd.targets import exports
@@ -71,6 +71,8 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "Check.max_rise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmax_rise = 0.1', {}),
     "Check.trend": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\ntrend = 4', {}),
     "Check.otherwise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5\notherwise = "warn"', {}),
+    "mail_to": (REPORT, 'mail_to = ["ada@example.com"]', {}),
+    "mail": (REPORT, 'mail_to = ["ada@example.com"]\nmail = "attachment"', {}),
     "footer": (REPORT, "footer = false", {}),
     "port": (API, "port = 8100", {}),
     "health": (API, 'health = "/up"', {}),
@@ -83,7 +85,10 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
 }
 """Setting -> the file it is changed in, the line that replaces or joins what is there, other files."""
 
-OFFERED: dict[str, Any] = {"connections": {"warehouse": Connection("postgresql", "warehouse-login", 5432)}}
+OFFERED: dict[str, Any] = {
+    "connections": {"warehouse": Connection("postgresql", "warehouse-login", 5432)},
+    "notifications": Notifications(mail_from="reports@example.com"),
+}
 """Settings of the stack that the changes need."""
 
 GIVEN = {"name", "kind", "folder"}
@@ -126,7 +131,9 @@ def test_every_setting_has_its_case() -> None:
 @pytest.mark.parametrize("setting", [setting for setting in CHANGES if setting != "nothing"])
 def test_a_setting_changes_what_is_deployed(setting: str, tmp_path: Path) -> None:
     file, line, more = CHANGES[setting]
-    _, whole, _ = CHANGES[{"Check": "checks", "Read": "reads"}.get(setting.partition(".")[0], "nothing")]
+    _, whole, _ = CHANGES[
+        {"Check": "checks", "Read": "reads", "mail": "mail_to"}.get(setting.partition(".")[0], "nothing")
+    ]
     assert deployed(tmp_path / "after", file, line, more) != deployed(tmp_path / "before", file, whole)
 
 
