@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-pages"), pytest.mark.timeout(600)]
 
+SENDER, READER = "reports@example.com", "ada@example.com"
+MAIL = f'mail_to = ["{READER}"]\nmail = "attachment"\n'
 REPORT = 'schedule = "@daily"\ncommand = "echo \\"<p>made by $HERD_RUN_ID</p>\\" > outputs/index.html"\n'
 
 
@@ -20,6 +24,11 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with Sandbox(tmp_path_factory.mktemp("pages") / "checkout", samples=False) as sandbox:
         sandbox.write("reports/page/workload.toml", REPORT)
         yield sandbox
+
+
+def mail_to(sandbox: Sandbox, reader: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = sandbox.json("inbox", "--to", reader, "--json")["messages"]
+    return messages
 
 
 def git(sandbox: Sandbox, *arguments: str) -> str:
@@ -54,3 +63,26 @@ def test_a_page_names_its_commit_and_an_earlier_one_takes_its_place(sandbox: San
     sandbox.herd("run", "page")
     state = sandbox.status("page")
     assert state["rollback"] is None and f"made by {state['last_run']['id']}</p>" in fetch(url)[2]
+
+
+def test_a_report_is_mailed_by_a_sender_that_was_verified(sandbox: Sandbox) -> None:
+    settings = sandbox.folder / "Pulumi.dev.yaml"
+    settings.write_text(settings.read_text().rstrip() + f"\n  herd:notifications: {{mail_from: {SENDER}}}\n")
+    sandbox.write("reports/page/workload.toml", MAIL + REPORT)
+    assert f"{SENDER} is no identity of SES" in sandbox.herd("preview").stderr
+    ses = sandbox.client("sesv2")
+    ses.create_email_identity(EmailIdentity=SENDER)
+    assert f"{SENDER} waits to be verified in SES" in sandbox.herd("up").stderr
+    sandbox.herd("run", "page")
+    assert not mail_to(sandbox, READER), "SES has refused it"
+    assert sandbox.status("page")["last_run"]["status"] == "succeeded"
+
+    [asks] = mail_to(sandbox, SENDER)
+    [link] = set(re.findall(r"https?://\S+verify\.html\S*", sandbox.herd("inbox", str(asks["number"])).stdout))
+    assert fetch(link)[0] == 200
+    assert "SES" not in sandbox.herd("preview").stderr
+    sandbox.herd("run", "page")
+    run_id = sandbox.status("page")["last_run"]["id"]
+    [message] = mail_to(sandbox, READER)
+    shown = sandbox.herd("inbox", str(message["number"])).stdout
+    assert "[dev] page, " in shown and f"Run {run_id} " in shown and "page.html" in shown

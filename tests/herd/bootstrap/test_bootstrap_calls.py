@@ -84,6 +84,7 @@ THINGS: dict[str, dict[str, dict[str, Any]]] = {
         f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/herd-prod/herd-prod-model": {},
         f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule-group/herd-prod": {},
     },
+    "mail-identities": {f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/reports@acme.org": {}},
     "secrets": {SECRET: {}},
     "service-roles": {f"{ROLE}/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS": {}},
     "tags": {"*": {}},
