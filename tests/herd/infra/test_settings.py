@@ -274,6 +274,7 @@ REFUSED = {
     ("herd:tags", '{"Team": "a", "team": "b"}'): "has a tag twice, in small and in capital letters",
     ("herd:notifications", '{"owners": {"ops": "ops"}}'): 'owners.ops: "ops" must be an e-mail address, like "data@exa',
     ("herd:notifications", '{"owners": {"ops": []}}'): "herd:notifications.owners.ops must not be empty",
+    ("herd:notifications", json.dumps({"owners": {"ops": [f"p{n}@b.org" for n in range(51)]}})): "allowed: up to 50",
     ("herd:notifications", '{"owners": {"ops": 3}}'): "herd:notifications.owners.ops = 3 must be a list",
     ("herd:notifications", '{"owners": {"ops": ["a@b.org", "A@B.org"]}}'): "owners.ops names 'a@b.org' twice",
     ("herd:notifications", '{"owners": {"Ops": "a@b.org", "ops": "c@d.org"}}'): "which differ in capital letters only",

@@ -132,6 +132,7 @@ class SignIn:
 Address = Annotated[str, AfterValidator(values.address)]
 Addresses = Annotated[
     tuple[Address, ...],
+    Field(max_length=MOST_ADDRESSES),
     values.UNIQUE,
     values.NOT_EMPTY,
     BeforeValidator(values.one_or_more, json_schema_input_type=str | list[str]),
