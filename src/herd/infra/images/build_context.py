@@ -13,11 +13,12 @@ The same files always give the same context, byte by byte and in their modes and
 
 import hashlib
 import os
+import posixpath
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from herd import PACKAGE
 from herd.infra.spec.load import WorkloadSpec
@@ -181,8 +182,8 @@ def write(tree: Tree, context: Path) -> None:
     Whatever else lies there goes first, links included: nothing is ever written through a link.
     """
     files = {context / path: file for path, file in tree.items()}
-    folders = {parent for path in files for parent in path.parents if parent.is_relative_to(context)}
-    folders |= {context, *(context / name for name in ALWAYS)}
+    lowest = map(PurePosixPath, {posixpath.dirname(path) for path in tree} | set(ALWAYS))
+    folders = {context / parent for folder in lowest for parent in (folder, *folder.parents)}
     if context.is_symlink() or not context.is_dir():
         context.unlink(missing_ok=True)
     else:
