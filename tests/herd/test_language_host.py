@@ -123,6 +123,14 @@ def test_a_program_that_fails_says_why_and_nothing_else(
     assert hidden not in said
 
 
+def test_debug_messages_are_for_engines_that_show_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.program("import pulumi\npulumi.log.debug('a detail')\npulumi.log.info('the news')")
+    assert "a detail" in project.run("preview", "--debug").stdout
+    monkeypatch.setenv("HERD_WITHOUT_DEBUG", "1")
+    said = project.run("preview", "--debug").stdout
+    assert "a detail" not in said and "the news" in said
+
+
 def test_an_output_that_fails_later_is_an_error_too(project: Project) -> None:
     project.program("import pulumi\npulumi.export('x', pulumi.Output.from_input(1).apply(lambda one: one / 0))")
     done = project.run("preview", check=False)

@@ -30,6 +30,8 @@ class Engine:
             "PULUMI_OPTION_COLOR": "never",
             # Without it `preview --json` says nothing until it has ended.
             "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true",
+            # For language_host/program.py: the events that are read here have no debug messages.
+            "HERD_WITHOUT_DEBUG": "1",
         }
 
     def up(self) -> Changes:
