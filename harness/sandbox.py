@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -22,7 +23,9 @@ from botocore.config import Config as BotoConfig
 
 from harness.processes import runs
 from herd.checkout.find import Checkout
+from herd.errors import HerdError
 from herd.runs.status import collect
+from herd.targets import environment_lock, local_cloud
 from herd.targets.local import LocalTarget
 from herd.targets.target import DEFAULT
 from herd.toolchain import machine
@@ -217,7 +220,11 @@ class Sandbox:
         The environment is nothing without them but files below the folder. Removing it resource by resource would take
         longer than many a test; what `down` leaves is looked at where `down` is tested.
         """
-        self.herd("stop", check=False)
+        here = Checkout(self.folder.resolve(), machine.user_cache())
+        if here.cloud.is_dir():  # else there never was one, or a test has removed it
+            # What `herd stop` does, without a process of its own.
+            with suppress(HerdError, OSError), environment_lock.all_held(here), local_cloud.start_lock(here):
+                local_cloud.stop(here)
 
     def __enter__(self) -> Self:
         return self
