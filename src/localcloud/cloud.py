@@ -44,6 +44,8 @@ def _nothing_collected() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if gc.get_count()[0] > gc.get_threshold()[0]:
+                gc.freeze()  # else the next object would have all of them looked through
             gc.enable()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from typing import Any
 import boto3
 import pytest
 
-from localcloud.cloud import LocalCloud
+from localcloud.cloud import LocalCloud, _nothing_collected
 from localcloud.config import AlreadyRunning, Config, Endpoint, LocalCloudError, PortTaken
 from localcloud.control import ask
 
@@ -90,6 +91,23 @@ def client(config: Config, service: str) -> Any:
         aws_access_key_id=file["default"]["aws_access_key_id"],
         aws_secret_access_key=file["default"]["aws_secret_access_key"],
     )  # fmt: skip
+
+
+def test_what_was_loaded_is_not_looked_through_for_garbage() -> None:
+    looked: list[str] = []
+
+    def look(phase: str, info: dict[str, int]) -> None:
+        looked.append(phase)
+
+    gc.collect()
+    gc.callbacks.append(look)
+    try:
+        with _nothing_collected():
+            loaded: list[list[int]] = [[] for _ in range(gc.get_threshold()[0] + 100)]
+        loaded += [[] for _ in range(10)]
+    finally:
+        gc.callbacks.remove(look)
+    assert looked == [] and gc.isenabled()
 
 
 def test_its_life(config: Config, serve: Serve) -> None:
