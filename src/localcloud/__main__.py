@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     except LocalCloudError as error:
         print(f"localcloud: {error}", file=sys.stderr)
         return 1
+    finally:
+        gc.freeze()  # else Python, when it ends, looks through all modules for garbage
 
 
 def serve(options: argparse.Namespace) -> NoReturn:

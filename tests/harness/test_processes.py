@@ -15,9 +15,11 @@ from harness.processes import runs, variables_of, words_of
 
 @pytest.fixture(params=["a zombie", "gone"])
 def ended(request: pytest.FixtureRequest) -> Iterator[psutil.Process]:
-    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-S", "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
         seen = psutil.Process(process.pid)
-        assert runs(process.pid) and words_of(seen)[-1] == "input()" and variables_of(seen)
+        assert runs(process.pid) and words_of(seen) == command and variables_of(seen)
         process.kill()
         how = os.WEXITED if request.param == "gone" else os.WEXITED | os.WNOWAIT
         os.waitid(os.P_PID, process.pid, how)

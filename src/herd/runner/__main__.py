@@ -1,5 +1,6 @@
 """`python -I <this folder>`: how an image's ENTRYPOINT starts the runner."""
 
+import gc
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -14,4 +15,6 @@ else:
     main = import_module(f"{Path(__file__).resolve().parent.name}.main").main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    gc.freeze()  # else Python, when it ends, looks through all modules for garbage
+    sys.exit(status)
