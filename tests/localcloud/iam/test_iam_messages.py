@@ -117,3 +117,22 @@ def test_a_rule_writes_to_a_log_group_that_the_regions_policy_permits(account: A
     logs.put_resource_policy(policyName="rules", policyDocument=document(statement))
     assert deliver(account, arn) == ""
     assert len(logs.describe_log_streams(logGroupName="/aws/events/r")["logStreams"]) == 1
+
+
+def test_a_bucket_sends_to_a_queue_that_permits_it(account: Account) -> None:
+    sqs, s3, bucket = account.root("sqs"), account.root("s3"), account.bucket()
+    url = sqs.create_queue(QueueName="events")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{account.id}:events"
+    wanted = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"]}]}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=wanted)
+    s3.put_object(Bucket=bucket, Key="a", Body=b"a")
+    assert "Messages" not in sqs.receive_message(QueueUrl=url)
+    condition = {
+        "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{bucket}"},
+        "StringEquals": {"aws:SourceAccount": account.id},
+    }
+    policy = document(by("s3.amazonaws.com", allow("sqs:SendMessage", arn), **condition))
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    s3.put_object(Bucket=bucket, Key="b", Body=b"b")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["Records"][0]["s3"]["object"]["key"] == "b"
