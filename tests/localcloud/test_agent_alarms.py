@@ -407,6 +407,15 @@ def test_alarms_that_are_refused(alarms: Alarms, case: str) -> None:
     assert words in str(refused.value)
 
 
+def test_an_alarm_that_is_not_there_cannot_be_deleted(alarms: Alarms) -> None:
+    alarms.put()
+    with pytest.raises(ClientError, match="ResourceNotFound") as refused:
+        alarms.cloudwatch.delete_alarms(AlarmNames=["a", "absent"])
+    assert "[absent] do not exist" in str(refused.value)
+    alarms.cloudwatch.delete_alarms(AlarmNames=["a"])
+    assert alarms.cloudwatch.describe_alarms()["MetricAlarms"] == []
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [

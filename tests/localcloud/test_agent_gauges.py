@@ -136,6 +136,15 @@ def test_schedules_count_attempts_and_what_is_lost(measured: Measured) -> None:
         assert sum(measured.sums("AWS/Scheduler", name, ScheduleGroup="default")) == 3, name
 
 
+def test_what_services_have_published_is_forgotten_some_day(measured: Measured) -> None:
+    measured.agent.meters.count(REGION, "AWS/Lambda", "Errors", {"FunctionName": "f"})
+    measured.pass_minutes()
+    assert measured.cloudwatch.list_metrics()["Metrics"]
+    measured.clock.advance(days=16)
+    measured.pass_minutes()
+    assert measured.cloudwatch.list_metrics()["Metrics"] == []
+
+
 def test_mail_that_is_sent_is_counted(measured: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(identities, "is_verified", lambda backend, name: True)
     content = {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}}

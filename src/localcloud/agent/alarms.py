@@ -19,7 +19,7 @@ from localcloud import backends
 from localcloud.agent import alarm_actions
 from localcloud.agent.alarm_actions import Change
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.agent.delivery import Delivery
+from localcloud.agent.delivery import Delivery, NoSuchTarget
 from localcloud.agent.events import EventBus
 from localcloud.agent.worker import Worker
 from localcloud.metrics import alarm_rule, evaluation, expressions, windows
@@ -436,7 +436,8 @@ class Alarms:
         try:
             message, error = alarm_actions.act(self.delivery, action, change), ""
         except Exception as failure:
-            log.warning("alarm %s could not act by %s: %s", change.name, action, failure)
+            level = logging.INFO if isinstance(failure, NoSuchTarget) else logging.WARNING
+            log.log(level, "alarm %s could not act by %s: %s", change.name, action, failure)
             message, error = "", str(failure)
         with self.server.lock:
             data = {

@@ -19,6 +19,7 @@ from localcloud.agent.traffic import Traffic
 from localcloud.agent.worker import Worker
 from localcloud.engines.memory import memory_of_tree, processor_seconds_of_tree
 from localcloud.metrics.series import MINUTE
+from localcloud.patches.cloudwatch import metrics
 from localcloud.server import Server
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class Gauges:
             self._guarded(self._targets)
             self._guarded(lambda: self._use(now))
             self._guarded(self._clusters)
+            for _, backend in backends.regions("cloudwatch", self.server.account):
+                metrics.prune(backend, now)
 
     def _read(self) -> float:
         self.tick()

@@ -34,6 +34,7 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("autoscaling", "DeleteAutoScalingGroup"): (in_use.scaling_group,),
     ("cloudfront", "DeleteDistribution"): (in_use.distribution,),
     ("cloudfront", "DeleteOriginAccessControl"): (in_use.origin_access_control,),
+    ("cloudwatch", "DeleteAlarms"): (alarms.alarms_exist,),
     ("cloudwatch", "PutCompositeAlarm"): (alarms.composite_alarm_is_valid,),
     ("cloudwatch", "PutMetricAlarm"): (alarms.metric_alarm_is_valid,),
     ("ec2", "AuthorizeSecurityGroupEgress"): (groups.rule_words_are_valid,),

@@ -43,6 +43,14 @@ def composite_alarm_is_valid(asked: Call) -> None:
         raise Refused("ValidationError", f"{', '.join(SUPPRESSION)} are given together or not at all")
 
 
+def alarms_exist(asked: Call) -> None:
+    """What is to be deleted must be there."""
+    known = backends.cloudwatch(asked.account, asked.region).alarms
+    missing = [str(name) for name in asked.arguments.get("AlarmNames") or () if name not in known]
+    if missing:
+        raise Refused("ResourceNotFound", f"Alarms [{', '.join(missing)}] do not exist", 404)
+
+
 def _problems(settings: Mapping[str, Any]) -> Iterator[str]:
     if settings.get("EvaluationCriteria") or settings.get("EvaluationInterval"):
         yield "The local cloud does not evaluate PromQL: EvaluationCriteria and EvaluationInterval are not there"

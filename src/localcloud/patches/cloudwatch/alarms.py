@@ -142,6 +142,7 @@ def _keeping_state(stock: Any) -> Any:
         done = "updated" if before is not None else "created"
         kind = "Update" if before is not None else "Create"
         state.note(now, "ConfigurationUpdate", f'Alarm "{name}" {done}', {"version": "1.0", "type": kind})
+        _tell(self, name, "put")  # also of those that moto itself puts for a scaling policy
         return alarm
 
     return put_metric_alarm
@@ -195,13 +196,11 @@ def find(backend: Any, name: str) -> Any | None:
 
 
 def _delete_alarms(self: Any, alarm_names: list[str]) -> None:
-    missing = [name for name in alarm_names if name not in self.alarms]
-    if missing:
-        raise ResourceNotFound
     for name in alarm_names:
-        alarm = self.alarms.pop(name)
-        self.tagger.delete_all_tags_for_resource(alarm.alarm_arn)
-        _tell(self, name, "deleted")
+        alarm = self.alarms.pop(name, None)
+        if alarm is not None:
+            self.tagger.delete_all_tags_for_resource(alarm.alarm_arn)
+            _tell(self, name, "deleted")
 
 
 def _set_alarm_state(self: Any, alarm_name: str, reason: str, reason_data: str, state_value: str) -> None:

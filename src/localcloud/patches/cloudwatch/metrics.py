@@ -80,9 +80,14 @@ def _put_metric_data(self: Any, namespace: str, metric_data: list[dict[str, Any]
         resolution = 1 if int(datum.get("StorageResolution") or 60) == 1 else 60
         for values in _measurements(datum):
             self.points.put(series, moment, values, resolution)
-    if now - self.pruned > PRUNED_EVERY:
-        self.pruned = now
-        self.points.prune(now.timestamp())
+    prune(self, now)
+
+
+def prune(backend: Any, now: datetime) -> None:
+    """Let go of old data points, now and then."""
+    if now - backend.pruned > PRUNED_EVERY:
+        backend.pruned = now
+        backend.points.prune(now.timestamp())
 
 
 def _measurements(datum: Mapping[str, Any]) -> Iterator[Values]:
