@@ -268,7 +268,34 @@ def functions_log(account: Account) -> str:
 TRUST = json.dumps(
     {"Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 )
+
+
+def database(account: Account) -> str:
+    wanted = {"DBInstanceClass": "db.t4g.micro", "Engine": "postgres", "AllocatedStorage": 20}
+    made = account.client("rds").create_db_instance(
+        DBInstanceIdentifier="sales", MasterUsername="owner", MasterUserPassword="a password", Tags=TAGS, **wanted
+    )
+    return str(made["DBInstance"]["DBInstanceArn"])
+
+
+def subnets(account: Account) -> str:
+    ec2 = account.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    ids = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"][
+            "SubnetId"
+        ]
+        for n, zone in enumerate("ab")
+    ]
+    account.client("rds").create_db_subnet_group(
+        DBSubnetGroupName="herd-dev-sales", DBSubnetGroupDescription="x", SubnetIds=ids
+    )
+    return "herd-dev-sales"
+
+
 PLANTED = {
+    "database": database,
+    "database subnet group": subnets,
     "launch template": template,
     "auto scaling group": group,
     "capacity provider": provider,

@@ -69,7 +69,7 @@ def test_a_table_is_loaded_checked_and_swapped(sandbox: Sandbox) -> None:
 
     # A trial stages and asks, and leaves the table alone: there is none yet.
     tried = sandbox.herd("try", "load-sales")
-    assert "= 20 passed" in tried.stdout + tried.stderr and "would now publish" in tried.stdout + tried.stderr
+    assert "= 20 passed" in tried.stdout + tried.stderr and "would now run publish" in tried.stdout + tried.stderr
 
     sandbox.herd("run", "load-sales")
     assert table(sandbox) == [20, 0, "2026-11-01"]

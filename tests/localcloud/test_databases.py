@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from pg8000 import native
 from pg8000.exceptions import DatabaseError
 
@@ -161,6 +162,17 @@ def test_a_port_that_another_program_has_is_named_until_it_is_free(server: Serve
     agent.tick()
     agent.databases.settle()
     assert available(server)["StatusInfos"] == []
+
+
+def test_what_would_need_a_copy_of_the_data_is_refused(server: Server, start: Start) -> None:
+    start()
+    create(server, Engine="mysql")
+    rds = server.client("rds")
+    rds.create_db_snapshot(DBInstanceIdentifier="warehouse", DBSnapshotIdentifier="last")
+    with pytest.raises(ClientError, match="keeps no data of snapshots"):
+        rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="again", DBSnapshotIdentifier="last")
+    with pytest.raises(ClientError, match="has no replicas"):
+        rds.create_db_instance_read_replica(DBInstanceIdentifier="copy", SourceDBInstanceIdentifier="warehouse")
 
 
 def test_another_engine_exists_by_name_only(server: Server, start: Start) -> None:

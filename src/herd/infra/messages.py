@@ -19,7 +19,7 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-HIDDEN = frozenset({"env", "params", "secrets", "command"})
+HIDDEN = frozenset({"env", "params", "secrets", "command", "publish"})
 _LONGEST = 60
 _MOST_ITEMS = 5
 _MOST_CHOICES = 40

@@ -135,11 +135,12 @@ class Databases:
             self._reconcile()
         except Exception:
             log.exception("databases could not be made what was declared")
+        self._watch.wake(WATCH_SECONDS)
 
     def _look(self) -> float | None:
         if self._failed or any(not server.running for server in list(self._running.values())):
             self._submit()
-        return WATCH_SECONDS if self._binaries is not None else None
+        return WATCH_SECONDS if self._failed or self._running else None
 
     def _instances(self) -> Iterator[Any]:
         yield from (one for one in backends.database_instances(self._server.account) if one.engine == ENGINE)

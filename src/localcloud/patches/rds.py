@@ -15,6 +15,11 @@ _PASSWORD_LENGTH = 28
 _PASSWORD_CHARACTERS = string.ascii_letters + string.digits + "!#$%()*+-.:<=>?[]^_{|}~"
 _IDENTITY_CHARACTERS = string.ascii_uppercase + string.digits
 
+COPIES = (
+    "create_db_instance_read_replica",
+    "restore_db_instance_from_db_snapshot",
+    "restore_db_instance_to_point_in_time",
+)
 CHANGES = ("create_db_instance", "modify_db_instance", "delete_db_instance", "start_db_instance", "stop_db_instance")
 
 
@@ -30,6 +35,7 @@ def _patch() -> None:
     _give_an_address(models)
     _know_the_master_user(models)
     _replace_subnets_in_place(models)
+    _refuse_what_needs_data(models)
     for operation in CHANGES:
         _tell_of_changes(models.RDSBackend, operation)
 
@@ -86,6 +92,16 @@ def _replace_subnets_in_place(models: Any) -> None:
         return group
 
     models.RDSBackend.modify_db_subnet_group = modify
+
+
+def _refuse_what_needs_data(models: Any) -> None:
+    # rds/models.py:2655 and :2771 copy the description of an instance; of what is in it there is no copy here.
+    def refused(self: Any, *args: Any, **kwargs: Any) -> Any:
+        words = "the local cloud keeps no data of snapshots and has no replicas"
+        raise models.RDSClientError("InvalidParameterCombination", words)
+
+    for operation in COPIES:
+        setattr(models.RDSBackend, operation, refused)
 
 
 def _tell_of_changes(backend: Any, operation: str) -> None:

@@ -97,6 +97,7 @@ def test_what_is_offered_can_be_taken(settings: str, write_project: Write) -> No
             'publish = ["python", "mian.py"]',
             ["publish: \"mian.py\" is not a file of jobs/churn; did you mean 'main.py'?"],
         ),
+        ('publish = ["x", "hush\\u0000"]', ["publish must not contain the character NUL"]),
         ('reads = ["laker"]', ["reads: \"laker\" is not a job, report or dataset; did you mean 'lake'?"]),
         (
             'reads = ["ingest"]',

@@ -214,6 +214,12 @@ def test_a_swap_that_fails_leaves_the_old_table_and_is_tried_again(loading: tupl
     assert rows(owner) == 9 and job.latest["run_id"] == "r2"
 
 
+def test_a_swap_that_hangs_is_ended_by_the_time_limit(make: Make) -> None:
+    job = make("load", "echo x > outputs/receipt", publish=["sleep", "600"], timeout_seconds=3, stop_seconds=1)
+    assert job.run("r1").status == 124
+    assert job.record("r1")["status"] == "timed-out" and job.latest is None
+
+
 def test_a_database_that_is_away_is_tried_again(make: Make) -> None:
     job = make(
         "load",
@@ -239,5 +245,5 @@ def test_a_trial_asks_the_database_and_swaps_nothing(offline: Make, postgres: Po
     job.environ["HERD_CONNECTION_WAREHOUSE_SECRET"] = json.dumps(owner.secret)
     ran = job.run("r1")
     assert ran.status == 0 and 'warehouse: query "SELECT 7" = 7 passed' in ran.log
-    assert "a run would now publish with sh -c 'echo swapped'" in ran.log and "\nswapped" not in ran.log
+    assert "an environment would now run publish" in ran.log and "\nswapped" not in ran.log
     owner.drop()

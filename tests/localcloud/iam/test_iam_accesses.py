@@ -139,6 +139,13 @@ FORMS: list[tuple[str, dict[str, str], list[tuple[str, str]]]] = [
     ("sns", {"Action": "Publish", "TopicArn": arn("sns", "mine"), "TargetArn": arn("sns", "other")},
      [("sns:Publish", arn("sns", "mine")), ("sns:Publish", arn("sns", "other"))]),
     ("sns", {"Action": "Unsubscribe", "SubscriptionArn": arn("sns", "t:1-2")}, [("sns:Unsubscribe", arn("sns", "t"))]),
+    ("rds", {"Action": "DeleteDBInstance", "DBInstanceIdentifier": "d"},
+     [("rds:DeleteDBInstance", arn("rds", "db:d"))]),
+    ("rds", {"Action": "CreateDBInstance", "DBInstanceIdentifier": "d", "DBSubnetGroupName": "s"},
+     [("rds:CreateDBInstance", arn("rds", "db:d")), ("rds:CreateDBInstance", arn("rds", "subgrp:s"))]),
+    ("rds", {"Action": "AddTagsToResource", "ResourceName": arn("rds", "db:d")},
+     [("rds:AddTagsToResource", arn("rds", "db:d"))]),
+    ("rds", {"Action": "DescribeDBInstances"}, [("rds:DescribeDBInstances", "*")]),
     ("monitoring", {"Action": "PutMetricData", "Namespace": "N"}, [("cloudwatch:PutMetricData", "*")]),
 ]  # fmt: skip
 
