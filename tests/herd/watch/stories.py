@@ -904,3 +904,49 @@ def a_drill() -> World:
     world.call(event)
     world.call(event)
     return world
+
+
+@story
+def only_the_latest_is_made_up_for() -> World:
+    """The machine wakes five minutes past the hour: the start of this hour may still come by itself."""
+    assert HOURLY.due is not None
+    world = begun(replace(HOURLY, due=replace(HOURLY.due, catch_up="latest")))
+    world.now = at("2027-02-01 05:05")
+    world.call()
+    key = world.begins("poll", "r5", at("2027-02-01 05:00"))
+    world.until("2027-02-01 05:10")
+    world.call(world.succeeds("poll", key))
+    world.until("2027-02-01 05:50")
+    return world
+
+
+@story
+def a_skipped_start_is_no_recovery() -> World:
+    world = begun(LOAD)
+    bad = cause(1, "exit code 1")
+    world.call(run(world, "load", "r1", "2027-02-01 06:00", "2027-02-01 06:20", error="Herd.Failed", cause=bad))
+    key = world.begins("load", "r2", trigger="manual")
+    world.call(world.ends(key, "SUCCEEDED", output={"status": "skipped"}))
+    world.until("2027-02-01 07:00")
+    return world
+
+
+@story
+def a_deployment_moves_the_due_time() -> World:
+    """At 05:00 from six to three o'clock: that of this morning never was."""
+    world = begun(LOAD)
+    world.call(run(world, "load", "r1", "2027-02-01 06:00", "2027-02-01 06:20"))
+    world.until("2027-02-02 05:00")
+    world.plan = plan(replace(LOAD, due=due("load", "cron(0 3 * * ? *)", "0 3 * * *")))
+    world.until("2027-02-02 20:00")
+    return world
+
+
+@story
+def the_clock_was_a_year_ahead() -> World:
+    """What it remembers of the future does not silence it."""
+    world = begun(LOAD, since="2028-02-01 00:00")
+    world.now = at("2027-02-01 00:00")
+    world.published.clear()
+    world.until("2027-02-01 09:00")
+    return world
