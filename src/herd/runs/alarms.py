@@ -132,8 +132,8 @@ def subscriptions(target: Target) -> tuple[Subscription, ...]:
         if error.response["Error"]["Code"] in ("NotFound", "NotFoundException"):
             raise Lost(f"the topic {topic} is gone: nobody is told anything; {REPAIR}") from None
         raise
-    found = [one for page in pages for one in page["Subscriptions"] if one["Protocol"] == "email"]
-    return tuple(_subscription(sns, one) for one in found)
+    listed = [one for page in pages for one in page["Subscriptions"] if one["Protocol"] == "email"]
+    return tuple(_subscription(sns, one) for one in listed)
 
 
 def unheard(target: Target) -> list[str]:
@@ -269,7 +269,7 @@ def _armed(plan: Plan, remembered: memory.Memory, last: Mapping[str, outbox.Last
             for key, one in remembered.topics.items()
             if one.trouble and key.partition(":")[2].partition(":")[0] == workload.name and one is not topic
         ]
-        told = last.get(workload.name)
+        message = last.get(workload.name)
         rows.append(
             Armed(
                 name=workload.name,
@@ -277,8 +277,8 @@ def _armed(plan: Plan, remembered: memory.Memory, last: Mapping[str, outbox.Last
                 owners=workload.owners,
                 trouble=troubles[0].what if troubles else "",
                 since=troubles[0].since if troubles else None,
-                last_at=told.at if told else "",
-                last_subject=told.subject if told else "",
+                last_at=message.at if message else "",
+                last_subject=message.subject if message else "",
             )
         )
     return rows

@@ -105,8 +105,8 @@ def _mail(target: Target, inbox: Inbox, after: int) -> tuple[Mail, str]:
     raise HerdError(f"no mail has come in {MAIL_SECONDS:.0f} s; `herd alarms test {MODEL}` says where it is lost")
 
 
-def _show(found: tuple[Mail, str]) -> None:
-    mail, text = found
+def _show(message: tuple[Mail, str]) -> None:
+    mail, text = message
     console.say(f"    To: {', '.join(mail.recipients)}")
     for line in text.strip().splitlines():
         console.say(f"    {line}")

@@ -116,8 +116,8 @@ class Aws:
             return [answer for answers in pool.map(one, asked) for answer in answers]
 
     def _markers(self, wanted: MarkersWanted) -> tuple[str, tuple[Marker, ...]]:
-        found = self._listed(due_prefix(wanted.name), wanted.start_after)
-        bodies = (self._object(key).body for key in found)
+        keys = self._listed(due_prefix(wanted.name), wanted.start_after)
+        bodies = (self._object(key).body for key in keys)
         return wanted.name, tuple(marker for body in bodies if body is not None for marker in _marker(body))
 
     def _execution(self, key: RunKey) -> tuple[RunKey, Execution | None]:

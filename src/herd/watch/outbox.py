@@ -49,9 +49,9 @@ class Kept:
     def settled(self, plan: Plan, now: datetime) -> Kept:
         """All of it is carried out. What the plan has no more is dropped from `last`."""
         at = now.astimezone(UTC).isoformat(timespec="seconds")
-        told = {message.workload: Last(at, message.subject) for message in self.messages}
+        sent = {message.workload: Last(at, message.subject) for message in self.messages}
         names = {"", *(workload.name for workload in plan.workloads), *(pipeline.name for pipeline in plan.pipelines)}
-        last = {name: one for name, one in {**self.last, **told}.items() if name in names}
+        last = {name: one for name, one in {**self.last, **sent}.items() if name in names}
         return replace(self, messages=(), starts=(), last=last)
 
     def to_json(self) -> bytes:
