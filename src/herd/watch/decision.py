@@ -166,8 +166,7 @@ def _tell_lost(call: Call, memory: Memory) -> None:
         ),
         commands=(call.command("status"),),
     )
-    owners = dict.fromkeys(owner for one in call.plan.workloads for owner in one.owners)
-    call.tell("watch", account, call.audience((), "failures") or tuple(owners))
+    call.tell("watch", account, call.audience((), "failures") or tuple(call.addresses))
 
 
 def _drill(call: Call, event: Drill) -> None:

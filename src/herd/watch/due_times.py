@@ -35,7 +35,6 @@ class Scheduled:
     name: str
     machine: str
     due: Due
-    owners: tuple[str, ...]
     ends: datetime | None
     is_pipeline: bool = False
 
@@ -57,13 +56,13 @@ def _scheduled(plan: Plan) -> Iterator[Scheduled]:
     for one in plan.workloads:
         if one.due and one.machine and one.paused is None and not one.expired:
             ends = _end(one.review_by, one.timezone)
-            yield Scheduled(topic_of(one.name), one.name, one.machine, one.due, one.owners, ends)
+            yield Scheduled(topic_of(one.name), one.name, one.machine, one.due, ends)
     for pipeline in plan.pipelines:
         jobs = [by_name[job] for job in pipeline.jobs if job in by_name]
         if pipeline.due and not any(job.paused is not None or job.expired for job in jobs):
             ends = min((end for job in jobs if (end := _end(job.review_by, job.timezone))), default=None)
             topic = topic_of(pipeline.name, True)
-            yield Scheduled(topic, pipeline.name, pipeline.machine, pipeline.due, pipeline.owners, ends, True)
+            yield Scheduled(topic, pipeline.name, pipeline.machine, pipeline.due, ends, True)
 
 
 @lru_cache(maxsize=4096)
