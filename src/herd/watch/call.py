@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from herd.runner.contract.kinds import Kind as WorkloadKind
+from herd.runner.contract import kinds
 from herd.runner.contract.plan import Plan, PlannedPipeline, PlannedWorkload, Wanted
 
 from . import troubles
@@ -31,7 +31,7 @@ class Who:
     timezone: str
     machine: str = ""
     log_group: str = ""
-    kind: WorkloadKind | None = None
+    kind: kinds.Kind | None = None
     readers: tuple[str, ...] = ()
     jobs: tuple[str, ...] = ()
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from herd.runner.contract.due import BY_SCHEDULE, Marker
-from herd.runner.contract.due import scheduled as scheduled_text
+from herd.runner.contract.due import BY_SCHEDULE, Marker, scheduled
 
 from . import due_times, failures
 from .call import Call, Start, Who
@@ -77,7 +76,7 @@ def _judge(call: Call, who: Who, time: datetime, marker: Marker | None, markers:
     """None while its execution has yet to be looked up."""
     seen = call.topic(who.topic).seen
     if marker is None:
-        return Outcome(time, "told" if f"due {scheduled_text(time)}" in seen else "not-started")
+        return Outcome(time, "told" if f"due {scheduled(time)}" in seen else "not-started")
     if marker.completed is not None:
         return Outcome(time, "done", marker)
     if marker.run_id in seen:
@@ -144,7 +143,7 @@ def _settle(call: Call, who: Who, outcome: Outcome) -> None:
 
 def _look_again(call: Call, who: Who, late: datetime, markers: Sequence[Marker]) -> None:
     """At a due time that was told as late: its end may have been missed, since events are sent at best effort."""
-    marker = next((mark for mark in markers if mark.scheduled_time == scheduled_text(late)), None)
+    marker = next((mark for mark in markers if mark.scheduled_time == scheduled(late)), None)
     outcome = _judge(call, who, late, marker, markers) if marker is not None else None
     if outcome is not None and outcome.is_ in ("done", "failed"):
         _settle(call, who, outcome)
@@ -222,6 +221,6 @@ def _make_up(call: Call, who: Who, one: Scheduled, time: datetime, is_over: bool
     if not is_latest:
         return "It is not made up for: a later start is due already."
     run_id = f"{time.strftime(RUN_NAME)}-catch-up-{one.name}"[:80]
-    started = {"trigger": BY_SCHEDULE, "scheduled_time": scheduled_text(time), "params": {}}
+    started = {"trigger": BY_SCHEDULE, "scheduled_time": scheduled(time), "params": {}}
     call.starts.append(Start(who.machine, run_id, started))
     return f"It is made up for now, by run {run_id}."

@@ -44,8 +44,8 @@ class DueMemory:
 class Trouble:
     """What is wrong and goes on. `what` is the first line of its last message, `news` how often it happened since.
 
-    `run_id`, `run_started`: of the last run that failed. `due`: the last due time that was missed. `told` is None while
-    it is kept back because the topic goes back and forth.
+    `run_id`, `run_started`: of the last run that failed. `due`: the last due time that was missed. `told_at` is None
+    while it is kept back because the topic goes back and forth.
     """
 
     kind: str
@@ -54,7 +54,7 @@ class Trouble:
     last: datetime
     times: int = 1
     news: int = 0
-    told: datetime | None = None
+    told_at: datetime | None = None
     run_id: str | None = None
     run_started: datetime | None = None
     due: datetime | None = None
@@ -64,7 +64,7 @@ class Trouble:
 class Swings:
     """Of a topic that goes back and forth: what happened since the last message."""
 
-    told: datetime
+    told_at: datetime
     falls: int = 0
     rises: int = 0
 
@@ -92,7 +92,7 @@ class Review:
     """The last mail about a review date."""
 
     review_by: str
-    told: datetime
+    told_at: datetime
 
 
 @dataclass(frozen=True)

@@ -113,13 +113,13 @@ def body(plan: Plan, account: Account) -> str:
 
 def digest(plan: Plan, lines: Iterable[str], left_out: int, more: str) -> tuple[str, str]:
     """Subject and body of many messages as one."""
-    told = list(lines)
-    count = len(told) + left_out
+    items = list(lines)
+    count = len(items) + left_out
     head = f"[{plan.project} {plan.environment}] {counted(count, 'message')} within ten minutes"
     rest = f"\n… and {left_out} more." if left_out else ""
-    if count == 1 and told:
-        head = told[0]
-    text = f"{head}\n\n" + "\n".join(f"- {line}" for line in told) + rest + f"\n\nMore:\n    {more}\n"
+    if count == 1 and items:
+        head = items[0]
+    text = f"{head}\n\n" + "\n".join(f"- {line}" for line in items) + rest + f"\n\nMore:\n    {more}\n"
     return subject(head), shortened(text)
 
 

@@ -92,7 +92,7 @@ def tell_still(call: Call, who: Who, telling: Telling) -> None:
     elif telling.why == "still-swings" and swings is not None:
         now = f"now {trouble.what}" if trouble else "now well"
         what = f"goes back and forth: {counted(swings.falls, 'failure')} and {counted(swings.rises, 'recovery')} since "
-        what += f"{call.when(swings.told, who)}; {now}"
+        what += f"{call.when(swings.told_at, who)}; {now}"
         tell_run(call, who, trouble.kind if trouble else "failed", what, [STILL_SWINGS], None)
     elif trouble is not None:
         last = f"The last time was at {call.when(trouble.last, who)}." if trouble.last > trouble.since else ""

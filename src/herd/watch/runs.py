@@ -87,11 +87,11 @@ def _jobs_failed(call: Call, who: Who, key: RunKey, jobs: Sequence[str], executi
         if job is None or key.run_id in call.topic(job.topic).seen:
             continue
         own = RunKey(job.machine, key.run_id)
-        found = call.lookup.execution(own)
-        if isinstance(found, Execution):
-            if found.status in ("FAILED", "TIMED_OUT"):
-                failed(call, job, own, found)
-        elif found is None:
+        job_run = call.lookup.execution(own)
+        if isinstance(job_run, Execution):
+            if job_run.status in ("FAILED", "TIMED_OUT"):
+                failed(call, job, own, job_run)
+        elif job_run is None:
             failed(call, job, own, replace(execution, error=KILLED_ERROR, cause=_NOT_BEGUN, input=""))
         elif call.lookup.is_final:
             failed(call, job, own, replace(execution, error=FAILED_ERROR, cause="", input=""))

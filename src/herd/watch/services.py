@@ -90,7 +90,7 @@ def tell_still(call: Call, who: Who, telling: Telling) -> None:
         _tell(call, who, "copies", "has been well for a day", "It had been going back and forth before that.")
     elif telling.why == "still-swings" and swings is not None:
         now = f"now: {trouble.what}" if trouble else "now well"
-        times = f"{counted(swings.falls, 'time')} since {call.when(swings.told, who)}"
+        times = f"{counted(swings.falls, 'time')} since {call.when(swings.told_at, who)}"
         _tell(call, who, trouble.kind if trouble else "copies", f"goes back and forth, {times}; {now}")
     elif trouble is not None:
         since = f"{KINDS[trouble.kind].goes_on} since {call.when(trouble.since, who)}"

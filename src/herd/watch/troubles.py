@@ -56,7 +56,7 @@ def worse(
         new = Trouble(kind, what, since or at, at, times, 0, now, run_id, run_started, due)
         if topic.swings is not None:
             swings = replace(topic.swings, falls=topic.swings.falls + times)
-            return replace(topic, trouble=replace(new, told=None), falls=falls, swings=swings), None
+            return replace(topic, trouble=replace(new, told_at=None), falls=falls, swings=swings), None
         if len(falls) == MOST_FALLS:
             return replace(topic, trouble=new, falls=falls, swings=Swings(now)), Telling("swings", new)
         return replace(topic, trouble=new, falls=falls), Telling("first", new)
@@ -75,9 +75,9 @@ def worse(
     if topic.swings is not None:
         return replace(topic, trouble=new, swings=replace(topic.swings, falls=topic.swings.falls + times)), None
     explains = old.kind in LATE and kind not in LATE and old.run_started is None
-    rare = new.news == 1 and old.told is not None and now - old.told >= NEARLY_A_DAY
+    rare = new.news == 1 and old.told_at is not None and now - old.told_at >= NEARLY_A_DAY
     if explains or rare:
-        new = replace(new, told=now, news=0)
+        new = replace(new, told_at=now, news=0)
         return replace(topic, trouble=new), Telling("first" if explains else "again", new)
     return replace(topic, trouble=new), None
 
@@ -94,24 +94,24 @@ def better(topic: Topic) -> tuple[Topic, Telling | None]:
     well = replace(topic, trouble=None)
     if topic.swings is not None:
         return replace(well, swings=replace(topic.swings, rises=topic.swings.rises + 1)), None
-    return well, Telling("recovered", trouble) if trouble.told is not None else None
+    return well, Telling("recovered", trouble) if trouble.told_at is not None else None
 
 
 def still(topic: Topic, now: datetime, continuous: bool) -> tuple[Topic, Telling | None]:
     """Time has passed. `continuous`: the trouble is a state that lasts, which is told again without anything new."""
     trouble, swings = topic.trouble, topic.swings
     if swings is not None:
-        if now - swings.told < DAY:
+        if now - swings.told_at < DAY:
             return topic, None
         if trouble is not None and not swings.rises:  # it has stayed in trouble for a day
-            told = replace(trouble, told=now, news=0)
-            return replace(topic, trouble=told, swings=None, falls=()), Telling("again", told)
+            repeated = replace(trouble, told_at=now, news=0)
+            return replace(topic, trouble=repeated, swings=None, falls=()), Telling("again", repeated)
         if trouble is None and not swings.falls:
             return replace(topic, swings=None, falls=()), Telling("steady", None, swings)
         return replace(topic, swings=Swings(now)), Telling("still-swings", trouble, swings)
-    if trouble is None or trouble.told is None:
+    if trouble is None or trouble.told_at is None:
         return topic, None
-    if now - trouble.told >= (DAY if trouble.news or continuous else WEEK):
-        told = replace(trouble, told=now, news=0)
-        return replace(topic, trouble=told), Telling("again", told)
+    if now - trouble.told_at >= (DAY if trouble.news or continuous else WEEK):
+        repeated = replace(trouble, told_at=now, news=0)
+        return replace(topic, trouble=repeated), Telling("again", repeated)
     return topic, None

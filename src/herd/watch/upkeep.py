@@ -123,7 +123,7 @@ def tell_subscription(call: Call, address: str, what: str) -> None:
 
 def reviews(call: Call) -> dict[str, Review]:
     """Mails the owner weekly from 30 days before `review_by`, and once when it has passed."""
-    told: dict[str, Review] = {}
+    reviews: dict[str, Review] = {}
     for workload in call.plan.workloads:
         try:
             end = end_of(date.fromisoformat(workload.review_by), workload.timezone)
@@ -136,12 +136,12 @@ def reviews(call: Call) -> dict[str, Review]:
         if left > timedelta(days=REVIEW_DAYS):
             continue
         passed = left <= timedelta(0)
-        again = last is None or (last.told <= end if passed else call.now - last.told >= REVIEW_PAUSE)
+        again = last is None or (last.told_at <= end if passed else call.now - last.told_at >= REVIEW_PAUSE)
         if not again:
             assert last is not None
-            told[workload.name] = last
+            reviews[workload.name] = last
             continue
-        told[workload.name] = Review(workload.review_by, call.now)
+        reviews[workload.name] = Review(workload.review_by, call.now)
         who = call.workloads[workload.name]
         if passed:
             what = f"its review date {workload.review_by} has passed"
@@ -151,7 +151,7 @@ def reviews(call: Call) -> dict[str, Review]:
             effect = "After that day its schedule ends." if workload.machine else "After that day it counts as expired."
         how = "Look whether it is still needed and right; then set review_by in its workload.toml to a later day."
         _tell(call, who, "review", what, effect, how)
-    return told
+    return reviews
 
 
 def tell_still(call: Call, who: Who, telling: Telling) -> None:
