@@ -78,6 +78,7 @@ GOES_WITH = {
     "iam.role_policy": "role",
     "iam.role_policy_attachment": "role",
     "kms.key": "key alias",  # a deleted key is listed for its waiting time of up to a month
+    "lambda_.permission": "function",
     "lb.listener": "load balancer",
     "lb.listener_rule": "load balancer",
     "s3.bucket_lifecycle_configuration": "bucket",
