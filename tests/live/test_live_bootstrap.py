@@ -73,7 +73,7 @@ def test_it_makes_the_account_ready(account: Account) -> None:
     limit = account.iam.get_policy(PolicyArn=exports["boundary"])["Policy"]
     assert limit["PolicyName"] == "herd-boundary"
     attached = account.iam.list_attached_role_policies(RoleName="herd-deploy")["AttachedPolicies"]
-    assert len(attached) == 6
+    assert len(attached) == 7
     versioning = account.s3.get_bucket_versioning(Bucket=f"herd-{ACCOUNT}-state")
     assert versioning["Status"] == "Enabled"
 

@@ -154,7 +154,6 @@ KINDS = (
         "ResourceTagMappingList[].{name: ResourceARN, tags: Tags}",
         {"ResourceTypeFilters": ["ses:identity"]},
     ),
-    Kind("function", "lambda", "list_functions", "Functions[].{name: FunctionArn}"),
     Kind(
         "distribution",
         "cloudfront",
