@@ -24,10 +24,10 @@ from herd.errors import WrongInput
 
 ROOT = Path(__file__).parents[2]
 
-FREE = {"--param", "--lines", "--format", "kind"}
+FREE = {"--param", "--lines", "--format", "kind", "number"}
 """Options whose values are no names: texts with a form of their own, numbers, one of a few words."""
 
-STANDS_IN = {"NAME": "hello", "RUN": "r1", "JOB|REPORT|API": "job"}
+STANDS_IN = {"N": "1", "NAME": "hello", "RUN": "r1", "JOB|REPORT|API": "job"}
 """A good value for an argument that is not looked at."""
 
 

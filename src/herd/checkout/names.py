@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from herd.errors import WrongInput
+from herd.infra import addresses
 from herd.runner.contract import names
 
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -47,6 +48,13 @@ def run(text: str | None) -> str | None:
     if text is None or names.RUN_ID.fullmatch(text):
         return text
     _refuse(text, "a run's id", "like '20270131T060000-manual-4f2a', as `herd status` shows it")
+
+
+def address(text: str | None) -> str | None:
+    """An e-mail address; None: not said. Raises WrongInput."""
+    if text is None or addresses.is_address(text):
+        return text
+    _refuse(text, "an e-mail address", "like 'data@example.com'")
 
 
 def secret(text: str) -> str:

@@ -18,7 +18,9 @@ def inbox(
     number: Annotated[
         int | None, typer.Argument(metavar="N", min=1, help="Show this message whole.", show_default=False)
     ] = None,
-    to: Annotated[str, typer.Option("--to", metavar="ADDRESS", help="Only what went to this address.")] = "",
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="ADDRESS", help="Only what went to this address.", show_default=False)
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing messages as they come; Ctrl-C ends it.")
     ] = False,
@@ -32,20 +34,22 @@ def inbox(
     [dim]herd inbox 12[/dim]                     message 12 whole
     [dim]herd inbox --to data@example.com -f[/dim]  what this person gets, as it comes
     """
+    from herd.checkout import names
     from herd.targets.choose import choose
 
+    recipient = names.address(to) or ""
     target = choose(environment, stack)
     mailbox = target.inbox
     if mailbox is None:
         raise HerdError(f"mail of {target.name} goes to people's own mailboxes; only a local cloud has an inbox")
-    if number is not None and (to or follow):
+    if number is not None and (recipient or follow):
         raise WrongInput("`herd inbox 12` shows one message: it takes neither --to nor --follow")
     if follow and as_json:
         raise WrongInput("--follow goes on for ever and --json is one object: give one of them")
     if number is not None:
         _show(mailbox.message(number), as_json)
         return
-    messages = mailbox.messages(to)
+    messages = mailbox.messages(recipient)
     if as_json:
         import json
 
@@ -54,21 +58,21 @@ def inbox(
         return
     _list(messages)
     if not messages:
-        console.note(f"no mail {f'to {to} ' if to else ''}yet")
+        console.note(f"no mail {f'to {recipient} ' if recipient else ''}yet")
     elif not follow:
         console.note(f"`herd inbox 12` shows message 12 whole; in a browser: {mailbox.page}", style="dim")
     if follow:
-        _follow(mailbox, to, messages[-1].number if messages else 0, target.pace.follow)
+        _follow(mailbox, recipient, messages[-1].number if messages else 0, target.pace.follow)
 
 
-def _follow(mailbox: Inbox, to: str, last: int, seconds: float) -> None:
+def _follow(mailbox: Inbox, recipient: str, last: int, seconds: float) -> None:
     import time
     from contextlib import suppress
 
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(seconds)
-            for one in mailbox.messages(to, last):
+            for one in mailbox.messages(recipient, last):
                 console.say("  ".join(_row(one)))
                 last = one.number
 

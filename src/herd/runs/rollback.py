@@ -64,7 +64,10 @@ def reason(text: str) -> str:
     """Why somebody rolls back: one line. Raises WrongInput."""
     line = text.strip()
     if not line or not line.isprintable() or len(line) > LONGEST_REASON:
-        raise WrongInput(f"--because: must be one line of 1 to {LONGEST_REASON} characters that can be printed")
+        raise WrongInput(
+            f"--because: {text[:40]!r} cannot be a reason; it must be one line of 1 to {LONGEST_REASON} characters "
+            "that can be printed"
+        )
     return line
 
 

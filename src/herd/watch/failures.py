@@ -17,6 +17,7 @@ from herd.runner.contract.statuses import (
     BAD_SETTINGS,
     CANNOT_PUBLISH,
     CHECK_FAILED_ERROR,
+    CHECK_FAILED_RUN,
     FAILED_RUNS,
     INPUT_MISSING,
     KILLED_ERROR,
@@ -80,7 +81,7 @@ def _explain(execution: Execution, cause: Mapping[str, Any], record: Mapping[str
     if execution.status == "TIMED_OUT" or execution.error == TIMED_OUT_ERROR:
         return "time-limit", own or said or "took longer than its time limit"
     if execution.error == CHECK_FAILED_ERROR:
-        return "check-failed", f"check {_failed_checks(record) or own or 'failed'}"
+        return CHECK_FAILED_RUN, f"check {_failed_checks(record) or own or 'failed'}"
     if execution.error == KILLED_ERROR:
         return _killed(code, said or recorded)
     words = own or said or _line(execution.error)

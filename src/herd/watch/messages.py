@@ -14,6 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from herd.runner.contract.plan import Plan, Wanted
+from herd.runner.contract.statuses import CHECK_FAILED_RUN
 
 LONGEST_SUBJECT: Final = 99
 """Of SNS: less than 100 characters, no line breaks or control characters (Publish, SNS API reference)."""
@@ -36,7 +37,7 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "check-failed": Kind("failures", "fails", "What it wrote is kept apart; nothing was published."),
+    CHECK_FAILED_RUN: Kind("failures", "fails", "What it wrote is kept apart; nothing was published."),
     "out-of-memory": Kind("failures", "fails", "Give it more memory_gb, or less to hold at once."),
     "killed": Kind("failures", "fails"),
     "never-started": Kind("failures", "fails", "Its program was not reached: this is not in its code."),

@@ -123,7 +123,7 @@ def listener(protocol: str, port: int, *rules: Any) -> Any:
 
 
 def balancer(*listeners: Any) -> Any:
-    return _read_balancer(SimpleNamespace(listeners=dict(enumerate(listeners)), attrs={}), {})
+    return _read_balancer(SimpleNamespace(listeners=dict(enumerate(listeners)), attrs={}, arn="balancer/1"), {})
 
 
 def test_rules_come_by_priority_and_the_default_last() -> None:
