@@ -11,6 +11,7 @@ import pytest
 from herd.engine import saved_plan
 from herd.engine.plan import Plan
 from herd.errors import HerdError, WrongInput
+from herd.policy.wire import ARCHIVE, ASSET, SIGNATURE
 from tests.herd.planning import event, plan
 
 TASK = "aws:ecs/taskDefinition:TaskDefinition"
@@ -89,6 +90,18 @@ def test_the_list_has_no_value_of_any_property_and_does_not_depend_on_the_place(
     second.add(event("create", BUCKET, "x", new={"path": "/elsewhere/here", "a": "hunter2"}))
     assert saved_plan.as_json(first) == saved_plan.as_json(second)
     assert "hunter2" not in json.dumps(saved_plan.as_json(first))
+
+
+@pytest.mark.parametrize(
+    ("folder", "hash_", "same"), [("/opt/herd", "aa", True), ("/usr/lib/herd", "aa", True), ("/opt/herd", "bb", False)]
+)
+def test_a_file_is_what_it_holds_wherever_it_lies(folder: str, hash_: str, same: bool) -> None:
+    def made(folder: str, hash_: str) -> Plan:
+        file = {SIGNATURE: ASSET, "hash": hash_, "path": f"{folder}/call.py"}
+        code = {SIGNATURE: ARCHIVE, "hash": f"of {hash_}", "assets": {"call.py": file}}
+        return plan(event("create", "aws:lambda/function:Function", "x", new={"code": code, "path": "/a"}))
+
+    assert (saved_plan.listed(made(folder, hash_)) == saved_plan.listed(made("/opt/herd", "aa"))) is same
 
 
 def test_components_and_what_stays_are_no_changes() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from herd.engine.plan import Plan, Step
 from herd.errors import HerdError, WrongInput
+from herd.policy.wire import ARCHIVE, ASSET, SIGNATURE
 
 SCHEMA = 1
 
@@ -41,8 +42,18 @@ def listed(plan: Plan) -> list[Listed]:
 
 def _digest(step: Step, root: Path) -> str:
     # The list must not depend on the folder of the checkout.
-    text = json.dumps([step.old, step.new], sort_keys=True).replace(str(root), ".")
+    text = json.dumps(_placeless([step.old, step.new]), sort_keys=True).replace(str(root), ".")
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _placeless(value: Any) -> Any:
+    """A value of the wire without the places of files: their hashes say what is in them, wherever Herd is installed."""
+    if isinstance(value, list):
+        return [_placeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    hashed = value.get(SIGNATURE) in (ASSET, ARCHIVE) and value.get("hash")
+    return {key: _placeless(item) for key, item in value.items() if not (hashed and key == "path")}
 
 
 def as_json(plan: Plan) -> dict[str, Any]:

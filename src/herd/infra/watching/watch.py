@@ -134,6 +134,7 @@ class Watch(Component):
         context = self.context
         Permission(
             self.child("by-rules"),
+            statement_id="rules",
             function=self.function.name,
             action="lambda:InvokeFunction",
             principal="events.amazonaws.com",

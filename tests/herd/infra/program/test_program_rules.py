@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from herd.infra import components
+from localcloud.plugins.resource import REGISTRY
+from localcloud.plugins.types import load_types
 from tests.herd.infra.program.mocks import REGION, Program, run_program
 
 ROOT = Path(__file__).parents[4]
@@ -78,6 +80,15 @@ def test_physical_names_begin_with_project_and_environment(program: Program) -> 
             if resource.type.endswith((":RolePolicy", ":Image")):
                 continue  # the name of an inline policy is seen within its role only
             assert resource.inputs[key].lstrip("/").startswith("herd-dev"), (resource.urn, key)
+
+
+def test_the_provider_makes_up_no_name(program: Program) -> None:
+    """It would be another at each preview, and what is deployed never what was reviewed."""
+    load_types()
+    named = {type_: kind.autoname.property for type_, kind in REGISTRY.items() if kind.autoname}
+    assert named["aws:lambda/permission:Permission"] == "statementId"
+    automatic = [one for one in program.resources if one.type in named and not one.inputs.get(named[one.type])]
+    assert not [one.urn for one in automatic]
 
 
 def test_every_task_knows_its_region(program: Program) -> None:
