@@ -113,6 +113,20 @@ def test_late_is_what_passed_its_deadline_and_is_not_done(arguments: dict[str, A
     assert overdue(**arguments) == due
 
 
+def test_without_a_bucket_there_is_no_marker() -> None:
+    """A local cloud that lost its last requests in a power failure has none until the next `herd up`."""
+    from botocore.exceptions import ClientError
+
+    class Lost(Cloud):
+        def list_objects_v2(self, **_: str) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "ListObjectsV2")
+
+    schedule = ScheduleExport(**{**DAILY, "expression": "rate(2 hours)"})
+    cloud: Any = Lost({})
+    due = due_times.overdue(cloud, "load", schedule, 60, MADE, NOW, None)
+    assert due is not None and MADE < due < NOW
+
+
 @pytest.mark.parametrize(
     ("more", "armed", "run", "due", "state"),
     [

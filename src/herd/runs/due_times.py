@@ -70,9 +70,16 @@ def _is_complete(target: Target, key: str) -> bool:
 
 
 def _keys(target: Target, of: str, after: datetime, until: datetime) -> list[str]:
-    """Of the markers of due times after `after`, up to `until`, the oldest first."""
-    listed = target.client("s3").list_objects_v2(
-        Bucket=target.exports.data_bucket, Prefix=due_prefix(of), StartAfter=due_key(of, scheduled(after))
-    )
+    """Of the markers of due times after `after`, up to `until`, the oldest first; none where the bucket was lost."""
+    from botocore.exceptions import ClientError
+
+    try:
+        listed = target.client("s3").list_objects_v2(
+            Bucket=target.exports.data_bucket, Prefix=due_prefix(of), StartAfter=due_key(of, scheduled(after))
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        return []
     last = due_key(of, scheduled(until))
     return [entry["Key"] for entry in listed.get("Contents", ()) if entry["Key"] <= last]
