@@ -183,7 +183,10 @@ def _current(target: Target, workload: str) -> tuple[Version | None, str | None]
 
 
 def _published_runs(target: Target, workload: str, current: str) -> Iterator[str]:
-    """Ids of the runs that still have files as versions, the last to end first."""
+    """Ids of the runs that still have files as versions, the last to end first.
+
+    S3 dates objects to the second. Runs that share one are ordered by their records, which have milliseconds.
+    """
     s3, bucket = target.client("s3"), target.exports.data_bucket
     versions = keys.version_prefix(workload, "")[:-1]
     with_files = {current} | {
@@ -192,15 +195,18 @@ def _published_runs(target: Target, workload: str, current: str) -> Iterator[str
         for entry in page.get("CommonPrefixes", ())
     }
     records = keys.record_key(workload, "").removesuffix(".json")
-    listed = [
-        entry
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=records, Delimiter="/")
-        for entry in page.get("Contents", ())
-    ]
-    for entry in sorted(listed, key=lambda entry: entry["LastModified"], reverse=True):
-        run_id = entry["Key"].removeprefix(records).removesuffix(".json")
-        if run_id in with_files:
-            yield run_id
+
+    def ended(run_id: str) -> str:
+        return str((runs.read_record(target, workload, run_id) or {}).get("ended", ""))
+
+    by_second: dict[datetime, list[str]] = {}
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=records, Delimiter="/"):
+        for entry in page.get("Contents", ()):
+            run_id = entry["Key"].removeprefix(records).removesuffix(".json")
+            if run_id in with_files:
+                by_second.setdefault(entry["LastModified"], []).append(run_id)
+    for _, run_ids in sorted(by_second.items(), reverse=True):
+        yield from run_ids if len(run_ids) == 1 else sorted(run_ids, key=ended, reverse=True)
 
 
 def _before(runs_: Sequence[str], current: str) -> Sequence[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from herd.errors import HerdError, WrongInput
 from herd.runs import outputs, rollback
@@ -111,6 +113,19 @@ def test_the_version_before_the_current_one_is_current_again_with_who_and_why(ma
     assert model.latest["run_id"] == "r1", "once more goes one further back"
     back(environment, "r3")
     assert model.latest["run_id"] == "r3", "and forward again, to what was taken back"
+
+
+def test_runs_that_end_in_one_second_come_in_their_order(make: Make) -> None:
+    """S3 dates objects to the second, and lists them by name."""
+    for run_id in ("r-a", "r-c", "r-b"):
+        model = job(make, 0.8)
+        assert model.run(run_id).status == 0
+    for name, stored in s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[model.bucket].keys.items():
+        if name.startswith("_runs/"):
+            stored.last_modified = NOW.replace(tzinfo=None)
+    plan = rollback.plan(Environment(model), "model", "r-a")  # type: ignore[arg-type]
+    assert plan.taken_back == ("r-b", "r-c")
+    assert rollback.plan(Environment(model), "model", None).target.version.run_id == "r-c"  # type: ignore[arg-type]
 
 
 def test_the_next_run_publishes_as_usual_and_what_was_taken_back_expires(make: Make) -> None:
