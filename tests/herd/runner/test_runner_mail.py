@@ -4,44 +4,80 @@ from __future__ import annotations
 
 import email
 import io
+import json
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from moto.core import DEFAULT_ACCOUNT_ID
-from moto.ses.models import ses_backends
 
 Make = Callable[..., Any]
+Sent = Callable[[], list[EmailMessage]]
 SENDER, PEOPLE = "reports@example.com", ["ada@example.com", "grace@example.com"]
 PAGE = "echo '<p>ü</p>' > outputs/index.html"
+SERVER = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+@pytest.fixture(scope="module")
+def ses_server() -> Iterator[str]:
+    """The address of moto's SES, in a process of its own: in this one the local cloud may have changed it, whose own
+    answers only to callers that its server has let in.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
 
 
 @pytest.fixture
-def report(make: Make) -> Callable[..., Any]:
+def ses(ses_server: str) -> str:
+    """The same without identities and mail."""
+    with urlopen(Request(f"{ses_server}/moto-api/reset", method="POST")):
+        return ses_server
+
+
+@pytest.fixture
+def report(make: Make, ses: str) -> Callable[..., Any]:
     """Makes a report that is mailed; its sender is verified."""
-    backend = ses_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"]
-    backend.sent_messages.clear()
-    backend.email_identities.clear()
 
     def made(script: str = PAGE, form: str = "link", verified: bool = True, **settings: Any) -> Any:
         mail = {"sender": SENDER, "recipients": PEOPLE, "form": form}
         workload = make("sales", script, kind="report", mail=mail, **settings)
+        workload.environ["AWS_ENDPOINT_URL_SESV2"] = ses
         if verified:
             connection = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "eu-west-1"}
-            ses = boto3.client("ses", endpoint_url=workload.s3.endpoint, **connection)
-            ses.verify_email_identity(EmailAddress=SENDER)
+            boto3.client("ses", endpoint_url=ses, **connection).verify_email_identity(EmailAddress=SENDER)
         return workload
 
     return made
 
 
-def sent() -> list[EmailMessage]:
-    messages = ses_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].sent_messages
-    return [email.message_from_string(one.raw_data, policy=default) for one in messages]  # type: ignore[union-attr]
+@pytest.fixture
+def sent(ses: str) -> Sent:
+    """What was mailed, the oldest first."""
+
+    def messages() -> list[EmailMessage]:
+        with urlopen(f"{ses}/moto-api/data.json") as response:
+            kept = json.load(response).get("ses", {}).get("RawMessage", [])
+        return [email.message_from_string(one["raw_data"], policy=default) for one in kept]  # type: ignore[misc]
+
+    return messages
 
 
 def text(message: EmailMessage) -> str:
@@ -55,7 +91,7 @@ def attached(message: EmailMessage) -> tuple[str, str, bytes]:
     return str(part.get_filename()), part.get_content_type(), part.get_payload(decode=True)  # type: ignore[return-value]
 
 
-def test_a_link_goes_to_everybody_who_is_named(report: Make) -> None:
+def test_a_link_goes_to_everybody_who_is_named(report: Make, sent: Sent) -> None:
     sales = report()
     assert sales.run("r1").status == 0
     [message] = sent()
@@ -68,13 +104,13 @@ def test_a_link_goes_to_everybody_who_is_named(report: Make) -> None:
     assert record["message_id"]
 
 
-def test_where_nothing_is_published_for_all_the_mail_says_where_it_lies(report: Make) -> None:
+def test_where_nothing_is_published_for_all_the_mail_says_where_it_lies(report: Make, sent: Sent) -> None:
     sales = report(reports_bucket=None, reports_url=None)
     assert sales.run("r1").status == 0
     assert f"s3://{sales.bucket}/sales/versions/r1/" in text(sent()[0])
 
 
-def test_one_page_is_attached_as_it_was_published(report: Make) -> None:
+def test_one_page_is_attached_as_it_was_published(report: Make, sent: Sent) -> None:
     sales = report(form="attachment", footer=True)
     assert sales.run("r1").status == 0
     name, kind, content = attached(sent()[0])
@@ -82,13 +118,13 @@ def test_one_page_is_attached_as_it_was_published(report: Make) -> None:
     assert "<p>ü</p>" in content.decode() and b"herd-footer" in content
 
 
-def test_a_document_is_attached_byte_for_byte(report: Make) -> None:
+def test_a_document_is_attached_byte_for_byte(report: Make, sent: Sent) -> None:
     sales = report("printf 'a\\0b' > outputs/'q1 ü.pdf'", form="attachment")
     assert sales.run("r1").status == 0
     assert attached(sent()[0]) == ("sales.pdf", "application/pdf", b"a\0b")
 
 
-def test_several_files_are_attached_as_one(report: Make) -> None:
+def test_several_files_are_attached_as_one(report: Make, sent: Sent) -> None:
     sales = report(f"{PAGE}; mkdir outputs/img; echo y > outputs/img/a.png", form="attachment")
     assert sales.run("r1").status == 0
     name, kind, content = attached(sent()[0])
@@ -96,7 +132,7 @@ def test_several_files_are_attached_as_one(report: Make) -> None:
     assert zipfile.ZipFile(io.BytesIO(content)).namelist() == ["sales/img/a.png", "sales/index.html"]
 
 
-def test_a_fan_out_is_mailed_once_when_it_is_whole(report: Make) -> None:
+def test_a_fan_out_is_mailed_once_when_it_is_whole(report: Make, sent: Sent) -> None:
     sales = report('echo "<html>$HERD_ITEM" > outputs/page.html', form="attachment", fan_out=["a", "b"])
     for item in ("a", "b"):
         assert sales.run("r1", HERD_ITEM=item).status == 0
@@ -108,7 +144,7 @@ def test_a_fan_out_is_mailed_once_when_it_is_whole(report: Make) -> None:
     assert names == ["sales/a/page.html", "sales/b/page.html"]
 
 
-def test_what_is_too_large_is_mailed_as_a_link_and_said(report: Make) -> None:
+def test_what_is_too_large_is_mailed_as_a_link_and_said(report: Make, sent: Sent) -> None:
     sales = report("head -c 31000000 /dev/zero > outputs/index.html", form="attachment")
     run = sales.run("r1")
     assert run.status == 0 and "SES takes messages up to 40 MB: its address was mailed, not the report" in run.log
@@ -119,19 +155,19 @@ def test_what_is_too_large_is_mailed_as_a_link_and_said(report: Make) -> None:
 
 
 @pytest.mark.parametrize("script", ["exit 1", "echo x > outputs/notes.txt; rm outputs/notes.txt", "exit 65"])
-def test_what_is_not_published_is_not_mailed(report: Make, script: str) -> None:
+def test_what_is_not_published_is_not_mailed(report: Make, sent: Sent, script: str) -> None:
     sales = report(script)
     assert sales.run("r1").status != 0
     assert not sent() and sales.get("_mail/sales/r1.json") is None
 
 
-def test_what_a_check_rejects_is_not_mailed(report: Make) -> None:
+def test_what_a_check_rejects_is_not_mailed(report: Make, sent: Sent) -> None:
     sales = report(PAGE, checks=[{"file": "index.html", "min_bytes": 1000}])
     assert sales.run("r1").status == 65
     assert not sent()
 
 
-def test_a_retry_sends_no_second_mail(report: Make) -> None:
+def test_a_retry_sends_no_second_mail(report: Make, sent: Sent) -> None:
     sales = report(retries=1)
     assert sales.run("r1").status == 0
     sales.s3.client.delete_object(Bucket=sales.bucket, Key="_runs/sales/r1.json")  # killed before its record
@@ -141,7 +177,7 @@ def test_a_retry_sends_no_second_mail(report: Make) -> None:
     assert sales.run("r2").status == 0 and len(sent()) == 2
 
 
-def test_a_run_that_was_killed_while_it_mailed_is_not_mailed_again(report: Make) -> None:
+def test_a_run_that_was_killed_while_it_mailed_is_not_mailed_again(report: Make, sent: Sent) -> None:
     sales = report()
     body = b'{"schema": 1, "state": "sending"}'
     sales.s3.client.put_object(Bucket=sales.bucket, Key="_mail/sales/r1.json", Body=body)
@@ -159,7 +195,7 @@ def test_a_mail_that_is_refused_leaves_the_report_published_and_warns(report: Ma
     assert sales.get("_mail/sales/r1.json")["state"] == "refused"
 
 
-def test_a_retry_mails_what_was_published_and_refused(report: Make) -> None:
+def test_a_retry_mails_what_was_published_and_refused(report: Make, sent: Sent) -> None:
     assert report(verified=False, retries=1).run("r1").status == 0
     sales = report(form="attachment", retries=1)
     sales.s3.client.delete_object(Bucket=sales.bucket, Key="_runs/sales/r1.json")
