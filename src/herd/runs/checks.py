@@ -91,4 +91,10 @@ def _records(target: Target, workload: str) -> list[dict[str, Any]]:
     last = sorted(objects, key=lambda entry: entry["LastModified"])[-LAST_RUNS:]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         records = list(pool.map(lambda entry: runs.read_json(target, entry["Key"]), last))
-    return [record for record in records if record is not None]
+    # S3 dates objects to the second, the records themselves to the millisecond.
+    dated = [
+        (entry["LastModified"], str(record.get("ended")), record)
+        for entry, record in zip(last, records, strict=True)
+        if record is not None
+    ]
+    return [record for *_, record in sorted(dated, key=lambda one: one[:2])]

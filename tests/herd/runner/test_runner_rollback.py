@@ -15,7 +15,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from herd.errors import HerdError, WrongInput
-from herd.runs import outputs, rollback
+from herd.runs import checks, outputs, rollback
 
 Make = Callable[..., Any]
 NOW = datetime(2027, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -126,6 +126,8 @@ def test_runs_that_end_in_one_second_come_in_their_order(make: Make) -> None:
     plan = rollback.plan(Environment(model), "model", "r-a")  # type: ignore[arg-type]
     assert plan.taken_back == ("r-b", "r-c")
     assert rollback.plan(Environment(model), "model", None).target.version.run_id == "r-c"  # type: ignore[arg-type]
+    [seen] = checks.last_seen(Environment(model), "model")  # type: ignore[arg-type]
+    assert [run.run_id for run in seen.seen] == ["r-a", "r-c", "r-b"]
 
 
 def test_the_next_run_publishes_as_usual_and_what_was_taken_back_expires(make: Make) -> None:
