@@ -24,13 +24,17 @@ from tests.localcloud.test_plugins_types import world as world
 NOT_SENT: dict[str, tuple[str, ...]] = {
     "what a deletion does": (
         "forceDelete", "forceDestroy", "forceDetachPolicies", "skipDestroy", "revokeRulesOnDelete", "retainOnDelete",
-        "deletionWindowInDays", "recoveryWindowInDays",
+        "deletionWindowInDays", "recoveryWindowInDays", "skipFinalSnapshot", "finalSnapshotIdentifier",
+        "deleteAutomatedBackups",
     ),
     "what is waited for": (
         "waitForSteadyState", "waitForDeployment", "waitForCapacityTimeout", "confirmationTimeoutInMinutes",
         "endpointAutoConfirms",
     ),
-    "how other calls are made": ("trackLatest", "forceOverwriteReplicaSecret", "bypassPolicyLockoutSafetyCheck"),
+    "how other calls are made": (
+        "trackLatest", "forceOverwriteReplicaSecret", "bypassPolicyLockoutSafetyCheck", "allowMajorVersionUpgrade",
+        "applyImmediately",
+    ),
     "a launch template with updateDefaultVersion has the newest one": ("defaultVersion",),
     "goes with the index that it is of": ("attributes",),
     "goes with streamViewType, without which AWS takes none": ("streamEnabled",),

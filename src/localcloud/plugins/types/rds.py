@@ -240,6 +240,7 @@ class Instance(Resource):
         how: Props = {"SkipFinalSnapshot": True}
         if not props.get("skipFinalSnapshot") and props.get("finalSnapshotIdentifier"):
             how = {"SkipFinalSnapshot": False, "FinalDBSnapshotIdentifier": props["finalSnapshotIdentifier"]}
+        how["DeleteAutomatedBackups"] = props.get("deleteAutomatedBackups") is not False
         self.call(cloud, "delete_db_instance", DBInstanceIdentifier=described["DBInstanceIdentifier"], **how)
 
     def import_id(self, cloud: Cloud, identifier: str) -> str:
