@@ -92,6 +92,10 @@ WORDS: Mapping[str, Words] = {
     "secretsmanager.getSecret": Words(
         "Secrets Manager Secret ({secretId})", "secretsmanager/secret_data_source.go", heard="5.100.0"
     ),
+    "sesv2.getEmailIdentity": Words(
+        "Amazon SESv2 (Simple Email V2) Email Identity Data Source ({emailIdentity})",
+        "sesv2/email_identity_data_source.go (5.x)",
+    ),
     "ssm.getParameter": Words("SSM Parameter ({name})", "ssm/parameter_data_source.go"),
 }
 """Pulumi's function -> the words. A function that is not here fails with AWS's own words."""
