@@ -27,7 +27,13 @@ from herd.errors import WrongInput
 from herd.toolchain import atomic
 
 NOTES = "release_notes.toml"
-KINDS = {"settings": "settings", "replaced": "resources replaced", "images": "images rebuilt", "other": "also"}
+KINDS = {
+    "settings": "settings",
+    "created": "resources created",
+    "replaced": "resources replaced",
+    "images": "images rebuilt",
+    "other": "also",
+}
 """What the notes of a release speak of."""
 
 
