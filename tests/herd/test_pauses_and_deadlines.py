@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,9 +53,12 @@ class Cloud:
             raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": io.BytesIO(json.dumps(self.objects[Key]).encode())}
 
-    def list_objects_v2(self, Bucket: str, Prefix: str, StartAfter: str) -> dict[str, Any]:  # noqa: N803
+    def get_paginator(self, _: str) -> Cloud:
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:  # noqa: N803
         self.asked.append(Prefix)
-        return {"Contents": [{"Key": k} for k in sorted(self.objects) if k.startswith(Prefix) and k > StartAfter]}
+        yield {"Contents": [{"Key": k} for k in sorted(self.objects) if k.startswith(Prefix) and k > StartAfter]}
 
 
 # --- what is late ---------------------------------------------------------------------------------------------------
@@ -118,8 +122,9 @@ def test_without_a_bucket_there_is_no_marker() -> None:
     from botocore.exceptions import ClientError
 
     class Lost(Cloud):
-        def list_objects_v2(self, **_: str) -> dict[str, Any]:
+        def paginate(self, **_: str) -> Iterator[dict[str, Any]]:
             raise ClientError({"Error": {"Code": "NoSuchBucket"}}, "ListObjectsV2")
+            yield {}
 
     schedule = ScheduleExport(**{**DAILY, "expression": "rate(2 hours)"})
     cloud: Any = Lost({})

@@ -15,7 +15,7 @@ from herd.runner.contract.due import due_time, scheduled
 from herd.runner.contract.keys import due_key, due_prefix
 from herd.runner.contract.schedule import Schedule, rate_of, runs
 from herd.runner.contract.statuses import SUCCEEDED_RUN
-from herd.runs.runs import Run, read_json
+from herd.runs.runs import Run, listing, read_json
 from herd.targets.exports import ScheduleExport
 from herd.targets.target import Target
 
@@ -71,15 +71,7 @@ def _is_complete(target: Target, key: str) -> bool:
 
 def _keys(target: Target, of: str, after: datetime, until: datetime) -> list[str]:
     """Of the markers of due times after `after`, up to `until`, the oldest first; none where the bucket was lost."""
-    from botocore.exceptions import ClientError
-
-    try:
-        listed = target.client("s3").list_objects_v2(
-            Bucket=target.exports.data_bucket, Prefix=due_prefix(of), StartAfter=due_key(of, scheduled(after))
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchBucket":
-            raise
-        return []
+    pages = listing(target, due_prefix(of), StartAfter=due_key(of, scheduled(after)))
     last = due_key(of, scheduled(until))
-    return [entry["Key"] for entry in listed.get("Contents", ()) if entry["Key"] <= last]
+    keys = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
+    return list(takewhile(lambda key: key <= last, keys))

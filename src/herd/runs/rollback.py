@@ -149,8 +149,7 @@ def of_current(target: Target, workload: str) -> Rollback | None:
 def rolled_back(target: Target) -> dict[str, Rollback]:
     """Of every workload whose current version is one of a rollback. Few ever had one, so few are looked at."""
     prefix = f"{keys.ROLLBACKS}/"
-    pages = target.client("s3").get_paginator("list_objects_v2")
-    listed = pages.paginate(Bucket=target.exports.data_bucket, Prefix=prefix, Delimiter="/")
+    listed = runs.listing(target, prefix, Delimiter="/")
     names = [entry["Prefix"].removeprefix(prefix)[:-1] for page in listed for entry in page.get("CommonPrefixes", ())]
     batch = [name for name in names if name in target.exports.batch]
     current = zip(batch, runs.in_parallel(lambda name: of_current(target, name), batch), strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -251,6 +251,18 @@ def read_json(target: Target, key: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def listing(target: Target, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
+    """The pages of ListObjectsV2 over the data bucket; none where the bucket was lost, as in a power failure."""
+    from botocore.exceptions import ClientError
+
+    pages = target.client("s3").get_paginator("list_objects_v2")
+    try:
+        yield from pages.paginate(Bucket=target.exports.data_bucket, Prefix=prefix, **more)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
 
 
 def stop(target: Target, machine: str, run_id: str) -> bool:
