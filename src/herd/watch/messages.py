@@ -118,7 +118,7 @@ def digest(plan: Plan, lines: Iterable[str], left_out: int, more: str) -> tuple[
     count = len(items) + left_out
     head = f"[{plan.project} {plan.environment}] {counted(count, 'message')} within ten minutes"
     rest = f"\n… and {left_out} more." if left_out else ""
-    if count == 1 and items:
+    if count == 1 and items and subject(items[0]):
         head = items[0]
     text = f"{head}\n\n" + "\n".join(f"- {line}" for line in items) + rest + f"\n\nMore:\n    {more}\n"
     return subject(head), shortened(text)

@@ -10,6 +10,7 @@ from herd.watch.decision import decide, questions
 from herd.watch.events import Tick
 from herd.watch.known import Known
 from herd.watch.memory import Memory, read
+from herd.watch.messages import digest
 from tests.herd.watch.plans import ANA, BOSS, LOAD, MODEL, OPS, plan
 from tests.herd.watch.world import World, at
 
@@ -68,3 +69,10 @@ def test_nothing_is_judged_without_its_markers() -> None:
     world.stored = silent.memory.to_json()
     world.call()
     assert [message.kind for _, message in world.sent] == ["not-started"]
+
+
+@pytest.mark.parametrize("line", ["", " ", "\u0301"])
+def test_a_message_that_was_held_without_words_has_a_subject(line: str) -> None:
+    """SNS refuses an empty one, and with it all that is told in the same call."""
+    subject, _ = digest(plan(LOAD), [line], 0, "herd status")
+    assert subject == "[herd prod] 1 message within ten minutes"
