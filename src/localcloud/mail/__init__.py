@@ -14,6 +14,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Protocol
 
+from localcloud.per_account import PerAccount
+
 
 @dataclass(frozen=True)
 class Letter:
@@ -46,25 +48,18 @@ class Mailbox(Protocol):
         """Has anybody followed the link with this token?"""
 
 
-_mailboxes: dict[str, Mailbox] = {}
-
-
-def connect(account: str, mailbox: Mailbox | None) -> None:
-    """From now on the account's mail is kept there, or nowhere."""
-    if mailbox is None:
-        _mailboxes.pop(account, None)
-    else:
-        _mailboxes[account] = mailbox
+_mailboxes = PerAccount[Mailbox]()
+connect = _mailboxes.connect
 
 
 def mailbox(account: str) -> Mailbox | None:
     """Who keeps the account's mail; None where nobody does."""
-    return _mailboxes.get(account)
+    return _mailboxes.of(account)
 
 
 def send(account: str, sender: str, recipients: Sequence[str], message: bytes) -> None:
     """Hand a message over."""
-    keeper = _mailboxes.get(account)
+    keeper = _mailboxes.of(account)
     if keeper is not None:
         keeper.keep(sender, recipients, message)
 

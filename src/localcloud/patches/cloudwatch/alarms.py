@@ -17,6 +17,7 @@ from localcloud import backends
 from localcloud.metrics import alarm_rule
 from localcloud.metrics.evaluation import INSUFFICIENT_DATA
 from localcloud.patches import hooks
+from localcloud.per_account import PerAccount
 
 CREATION = "Unchecked: Initial alarm creation"
 
@@ -73,26 +74,19 @@ class Keeper(Protocol):
         """An alarm's state is another one now; None: it is gone."""
 
 
-_keepers: dict[str, Keeper] = {}
-
-
-def connect(account: str, keeper: Keeper | None) -> None:
-    """From now on this keeper is told of the account's alarms; None: nobody is."""
-    if keeper is None:
-        _keepers.pop(account, None)
-    else:
-        _keepers[account] = keeper
+_keepers = PerAccount[Keeper]()
+connect = _keepers.connect
 
 
 def keep(account: str, alarm: Any | None, arn: str = "") -> None:
     """Have an alarm's state kept; None: the alarm `arn` is gone."""
-    if keeper := _keepers.get(account):
+    if keeper := _keepers.of(account):
         keeper.state_changed(arn if alarm is None else alarm.alarm_arn, None if alarm is None else asdict(alarm.state))
 
 
 def unwatched(account: str) -> list[tuple[float, float]]:
     """When the cloud did not run: nobody measured then."""
-    keeper = _keepers.get(account)
+    keeper = _keepers.of(account)
     return [] if keeper is None else list(keeper.gaps)
 
 

@@ -13,6 +13,7 @@ from moto.core.responses import ActionResult
 from localcloud.metrics import expressions
 from localcloud.metrics.series import Series, Store, Values
 from localcloud.patches import hooks
+from localcloud.per_account import PerAccount
 
 PRUNED_EVERY = timedelta(minutes=10)
 
@@ -31,15 +32,8 @@ class Keeper(Protocol):
         """A point has new measurements."""
 
 
-_keepers: dict[str, Keeper] = {}
-
-
-def connect(account: str, keeper: Keeper | None) -> None:
-    """From now on this keeper is told of the account's data points; None: nobody is."""
-    if keeper is None:
-        _keepers.pop(account, None)
-    else:
-        _keepers[account] = keeper
+_keepers = PerAccount[Keeper]()
+connect = _keepers.connect
 
 
 def apply() -> None:
@@ -63,7 +57,7 @@ def apply() -> None:
 
 
 def _changed(account: str, region: str, series: Series, point: int) -> None:
-    if keeper := _keepers.get(account):
+    if keeper := _keepers.of(account):
         keeper.measured(region, series, point)
     if listener := hooks.listener(account):
         listener.measured(region, series)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from moto.logs import models
 
 from localcloud import backends
+from localcloud.per_account import PerAccount
 
 
 class EventStore(Protocol):
@@ -24,15 +25,8 @@ class EventStore(Protocol):
         """A stream is gone; None: all of its group."""
 
 
-_stores: dict[str, EventStore] = {}
-
-
-def connect(account: str, store: EventStore | None) -> None:
-    """From now on this store keeps the account's log events; None: nobody does."""
-    if store is None:
-        _stores.pop(account, None)
-    else:
-        _stores[account] = store
+_stores = PerAccount[EventStore]()
+connect = _stores.connect
 
 
 def apply() -> None:
@@ -43,24 +37,24 @@ def apply() -> None:
 
     def init(self: Any, log_group: Any, name: str) -> None:
         stock_init(self, log_group, name)
-        if store := _stores.get(self.account_id):
+        if store := _stores.of(self.account_id):
             store.stream_made(self.region, log_group.name, name, self.creation_time)
 
     def put_log_events(self: Any, log_events: list[dict[str, Any]]) -> str:
         before = len(self.events)
         token: str = stock_put(self, log_events)
-        if store := _stores.get(self.account_id):
+        if store := _stores.of(self.account_id):
             store.events_put(self.region, self.log_group.name, self.log_stream_name, self.events[before:])
         return token
 
     def delete_log_stream(self: Any, log_stream_name: str) -> None:
         stock_delete_stream(self, log_stream_name)
-        if store := _stores.get(self.account_id):
+        if store := _stores.of(self.account_id):
             store.stream_deleted(self.region, self.name, log_stream_name)
 
     def delete_log_group(self: Any, log_group_name: str) -> None:
         stock_delete_group(self, log_group_name)
-        if store := _stores.get(self.account_id):
+        if store := _stores.of(self.account_id):
             store.stream_deleted(self.region_name, log_group_name, None)
 
     stream.__init__, stream.put_log_events = init, put_log_events

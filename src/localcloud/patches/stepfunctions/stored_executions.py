@@ -18,6 +18,7 @@ from moto.stepfunctions.parser.backend import execution as executions
 
 from localcloud import backends
 from localcloud.patches import hooks
+from localcloud.per_account import PerAccount
 
 
 class ExecutionStore(Protocol):
@@ -36,15 +37,8 @@ class ExecutionStore(Protocol):
         """The events of an execution that has ended."""
 
 
-_stores: dict[str, ExecutionStore] = {}
-
-
-def connect(account: str, store: ExecutionStore | None) -> None:
-    """From now on this store keeps the account's executions; None: nobody does."""
-    if store is None:
-        _stores.pop(account, None)
-    else:
-        _stores[account] = store
+_stores = PerAccount[ExecutionStore]()
+connect = _stores.connect
 
 
 INCLUDED = {"included": True}
@@ -174,7 +168,7 @@ def apply() -> None:
 
     def delete_state_machine(self: Any, arn: str) -> None:
         stock_delete(self, arn)
-        if store := _stores.get(self.account_id):
+        if store := _stores.of(self.account_id):
             store.machine_deleted(arn)
 
     backend.delete_state_machine = delete_state_machine
@@ -188,7 +182,7 @@ def _tell(execution: Any) -> None:
 
 
 def _store_of(execution: Any) -> ExecutionStore | None:
-    return None if isinstance(execution, executions.SyncExecution) else _stores.get(execution.account_id)
+    return None if isinstance(execution, executions.SyncExecution) else _stores.of(execution.account_id)
 
 
 def _machine(account: str, region: str, arn: str) -> Any | None:
