@@ -6,21 +6,17 @@ has no successful run since.
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import datetime, timedelta
 from itertools import takewhile
 from pathlib import PurePosixPath
 
 from herd.runner.contract.due import due_time, scheduled
 from herd.runner.contract.keys import due_key, due_prefix
-from herd.runner.contract.schedule import Schedule, rate_of, runs
+from herd.runner.contract.schedule import Schedule, last_runs, rate_of
 from herd.runner.contract.statuses import SUCCEEDED_RUN
 from herd.runs.runs import Run, listing, read_json
 from herd.targets.exports import ScheduleExport
 from herd.targets.target import Target
-
-LOOK_BACK_DAYS = (1, 8, 40, 400, 9 * 366)
-"""How far, one after the other, until there is a due time: few steps for what is due often, and any for the rarest."""
 
 
 def overdue(
@@ -55,14 +51,8 @@ def overdue(
 
 def last_due(schedule: ScheduleExport, since: datetime, until: datetime) -> datetime | None:
     """The last time at which a cron was due after `since`, up to `until`."""
-    for days in LOOK_BACK_DAYS:
-        after = max(since, until - timedelta(days=days))
-        times = runs(Schedule(schedule.expression, schedule.text), schedule.timezone, after)
-        if last := deque(takewhile(lambda time: time <= until, times), maxlen=1):
-            return last[0]
-        if after == since:
-            break
-    return None
+    last = last_runs(Schedule(schedule.expression, schedule.text), schedule.timezone, since, until, 1)
+    return last[0] if last else None
 
 
 def _is_complete(target: Target, key: str) -> bool:

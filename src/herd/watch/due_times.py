@@ -17,7 +17,7 @@ from typing import Final
 
 from herd.runner.contract.due import Marker, due_time
 from herd.runner.contract.plan import Due, Plan
-from herd.runner.contract.schedule import Schedule, end_of, rate_of, runs
+from herd.runner.contract.schedule import Schedule, end_of, last_runs, rate_of, runs
 
 from .known import ScheduleSeen
 from .memory import DueMemory
@@ -107,21 +107,10 @@ def overdue(memory: DueMemory, one: Scheduled, now: datetime, marks: Iterable[Ma
     until = _until(one, now)
     step = rate_of(one.due.expression)
     if step is None:
-        return _last_crons(one, memory.settled, until)
+        schedule = Schedule(one.due.expression, one.due.text)
+        return last_runs(schedule, one.due.timezone, memory.settled, until, MOST_JUDGED)
     times = takewhile(lambda time: time <= until, _rate_times(step, memory, sorted(by_time(marks)), until))
     return [time for time in times if time > memory.settled][-MOST_JUDGED:]
-
-
-def _last_crons(one: Scheduled, settled: datetime, until: datetime) -> list[datetime]:
-    """Looked for from the end, so that an outage of a year costs no more than one of a day."""
-    window = timedelta(days=1)
-    while True:
-        start = max(settled, until - window)
-        times = _cron_times(one.due.expression, one.due.timezone, start)
-        past = list(takewhile(lambda time: time <= until, times))
-        if start == settled or len(past) >= MOST_JUDGED:
-            return past[-MOST_JUDGED:]
-        window *= 8
 
 
 def is_rate(one: Scheduled) -> bool:

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import count, islice
+from itertools import count, islice, takewhile
 from zoneinfo import ZoneInfo
 
 WORDS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
@@ -223,6 +223,20 @@ def runs(schedule: Schedule, timezone: str, after: datetime) -> Iterator[datetim
         first = after.astimezone(UTC)
         return (first + step * (i + 1) for i in count())
     return _cron_runs(schedule.expression.removesuffix(")").partition("(")[2], ZoneInfo(timezone), after)
+
+
+def last_runs(schedule: Schedule, timezone: str, after: datetime, until: datetime, count: int) -> list[datetime]:
+    """The last `count` starts of a cron after `after`, up to and with `until`.
+
+    Looked for from the end, so that a year costs no more than a day.
+    """
+    window = timedelta(days=1)
+    while True:
+        start = max(after, until - window)
+        past = list(takewhile(lambda time: time <= until, runs(schedule, timezone, start)))
+        if start == after or len(past) >= count:
+            return past[-count:]
+        window *= 8
 
 
 def rate_of(expression: str) -> timedelta | None:
