@@ -18,6 +18,7 @@ from herd.runner.contract.documents import Version
 from herd.runner.contract.due import Marker
 from herd.runner.contract.keys import WATCH_MEMORY, due_prefix, latest_key, record_key
 from herd.runner.contract.plan import Plan
+from herd.runner.contract.task import CONTAINER
 from herd.runner.contract.watching import TO
 
 from .call import Start
@@ -26,9 +27,6 @@ from .messages import Message
 from .questions import LOG_LINES, LogWanted, MarkersWanted, Questions, RecordWanted
 
 AT_ONCE: Final = 8
-CONTAINER: Final = "main"
-"""Of every task; it is part of the name of its log stream."""
-
 PENDING: Final = "PendingConfirmation"
 """Stands where SNS has the ARN of a subscription that nobody has confirmed."""
 

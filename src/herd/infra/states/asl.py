@@ -128,28 +128,16 @@ def put_marker(target: Target, of: str, then: str, *, completed: bool = False) -
     the first one has completed. That it cannot be written changes nothing for the run: the watch then says that the run
     is late, which is better than no run.
     """
-    return {
-        "Type": "Task",
-        "Resource": target.integration("aws-sdk:s3:putObject"),
-        "TimeoutSeconds": 60,
-        "Parameters": {
-            "Bucket": target.data_bucket,
-            "Key.$": f"States.Format('{due_key(of, '{}')}', $.run.scheduled_time)",
-            "ContentType": "application/json",
-            **({} if completed else {"IfNoneMatch": "*"}),
-            "Body": {
-                "schema": SCHEMA,
-                "workload": of,
-                "scheduled_time.$": "$.run.scheduled_time",
-                "run_id.$": RUN_ID,
-                "started.$": "$$.Execution.StartTime",
-                **({"completed.$": "$$.State.EnteredTime"} if completed else {"completed": None}),
-            },
-        },
-        "ResultPath": None,
-        "Catch": catch_all(then, None),
-        "Next": then,
+    body = {
+        "schema": SCHEMA,
+        "workload": of,
+        "scheduled_time.$": "$.run.scheduled_time",
+        "run_id.$": RUN_ID,
+        "started.$": "$$.Execution.StartTime",
+        **({"completed.$": "$$.State.EnteredTime"} if completed else {"completed": None}),
     }
+    key = f"States.Format('{due_key(of, '{}')}', $.run.scheduled_time)"
+    return _put_object(target, key, body, then, only_if_absent=not completed)
 
 
 def put_record(
@@ -172,34 +160,40 @@ def put_record(
     """
     key = record_key(workload, "{}", "{}" if item else None)
     values = f"{RUN_ID}, $.item" if item else RUN_ID
+    body = {
+        "schema": SCHEMA,
+        "environment": target.environment,
+        "workload": workload,
+        "kind": kind,
+        "run_id.$": RUN_ID,
+        **({"item.$": item} if item else {"item": None}),
+        **status,
+        "trigger.$": "$.run.trigger",
+        "scheduled_time.$": "$.run.scheduled_time",
+        "started.$": "$$.Execution.StartTime",
+        "ended.$": "$$.State.EnteredTime",
+        "image": None,
+        "content_hash": None,
+        "params.$": params,
+        "inputs": [],
+        "checks": [],
+        "files": [],
+    }
+    return _put_object(target, f"States.Format('{key}', {values})", body, then, only_if_absent=task_ran)
+
+
+def _put_object(target: Target, key: str, body: State, then: str, *, only_if_absent: bool) -> State:
+    """Writes a JSON object of the data bucket. `key` is an expression; a write that fails is passed over."""
     return {
         "Type": "Task",
         "Resource": target.integration("aws-sdk:s3:putObject"),
         "TimeoutSeconds": 60,
         "Parameters": {
             "Bucket": target.data_bucket,
-            "Key.$": f"States.Format('{key}', {values})",
+            "Key.$": key,
             "ContentType": "application/json",
-            **({"IfNoneMatch": "*"} if task_ran else {}),
-            "Body": {
-                "schema": SCHEMA,
-                "environment": target.environment,
-                "workload": workload,
-                "kind": kind,
-                "run_id.$": RUN_ID,
-                **({"item.$": item} if item else {"item": None}),
-                **status,
-                "trigger.$": "$.run.trigger",
-                "scheduled_time.$": "$.run.scheduled_time",
-                "started.$": "$$.Execution.StartTime",
-                "ended.$": "$$.State.EnteredTime",
-                "image": None,
-                "content_hash": None,
-                "params.$": params,
-                "inputs": [],
-                "checks": [],
-                "files": [],
-            },
+            **({"IfNoneMatch": "*"} if only_if_absent else {}),
+            "Body": body,
         },
         "ResultPath": None,
         "Catch": catch_all(then, None),

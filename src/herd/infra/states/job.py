@@ -48,8 +48,7 @@ from herd.runner.contract.statuses import (
     TIMED_OUT,
     TIMED_OUT_ERROR,
 )
-
-CONTAINER = "main"
+from herd.runner.contract.task import CONTAINER
 
 FIRST_WAIT_SECONDS = 5
 MAX_PARALLEL_ITEMS = 10

@@ -11,9 +11,8 @@ from pulumi_aws.lb.target_group import TargetGroup
 
 from herd.infra.hardware.load_balancers import LoadBalancer
 from herd.infra.spec.load import ApiSpec
-from herd.infra.states.job import CONTAINER
 from herd.infra.workloads.common import Platform, Workload
-from herd.runner.contract.task import STOP_SECONDS
+from herd.runner.contract.task import CONTAINER, STOP_SECONDS
 
 CHECK_SECONDS, CHECK_TIMEOUT_SECONDS, UNHEALTHY_AFTER, HEALTHY_AFTER = 15, 5, 3, 2
 

@@ -28,12 +28,11 @@ from herd.infra.permissions.workload import PlatformRoles, workload_role
 from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import ReportSpec, Schedule, ServiceSpec, WorkloadSpec
 from herd.infra.states.asl import Target
-from herd.infra.states.job import CONTAINER
 from herd.infra.storage import secrets
 from herd.infra.storage.report_site import ReportSite
 from herd.infra.workloads.task import located, task_settings
 from herd.runner.contract import variables
-from herd.runner.contract.task import STOP_SECONDS, Mail, TaskSettings
+from herd.runner.contract.task import CONTAINER, STOP_SECONDS, Mail, TaskSettings
 
 USER = "10001:10001"
 ARCHITECTURES = {False: "X86_64", True: "ARM64"}
@@ -174,7 +173,7 @@ class Workload(Component):
         pool, placed = context.offer.pool(spec.hardware), placement(spec.hardware)
         addresses = pulumi.Output.from_input(self.addresses)
         containers = pulumi.Output.all(image.reference, platform.reports_url, addresses).apply(
-            lambda known: json.dumps([container(spec, context, known[0], image.content_hash, known[1], known[2])])
+            lambda known: json.dumps([container(spec, context, task(spec, context, image.content_hash, *known))])
         )
         return TaskDefinition(
             self.child("task"),
@@ -209,14 +208,7 @@ def missed_schedules(context: Context, parent: Component) -> Queue:
     )
 
 
-def container(
-    spec: WorkloadSpec,
-    context: Context,
-    image: str,
-    content_hash: str,
-    reports_url: str | None,
-    addresses: Mapping[str, tuple[str, int]],
-) -> dict[str, Any]:
+def container(spec: WorkloadSpec, context: Context, settings: TaskSettings) -> dict[str, Any]:
     """The one container of a task definition, as ECS takes it.
 
     Not root, nothing but /tmp to write on, no capabilities. Jobs wait for their log to be taken; a service must not,
@@ -229,7 +221,7 @@ def container(
         "AWS_DEFAULT_REGION": context.settings.region,
         variables.ENVIRONMENT: context.settings.environment,
         variables.WORKLOAD: spec.name,
-        variables.TASK: task(spec, context, image, content_hash, reports_url, addresses).to_json(),
+        variables.TASK: settings.to_json(),
     }
     service = spec if isinstance(spec, ServiceSpec) else None
     mode = {"mode": "non-blocking", "max-buffer-size": "25m"} if service else {"mode": "blocking"}
@@ -237,7 +229,7 @@ def container(
     cards = [{"type": "GPU", "value": str(pool.gpu)}] if pool and pool.gpu else []
     return {
         "name": CONTAINER,
-        "image": image,
+        "image": settings.image,
         "essential": True,
         "environment": [{"name": name, "value": environment[name]} for name in sorted(environment)],
         **({"secrets": references} if (references := injected(spec, context)) else {}),
@@ -272,12 +264,12 @@ def injected(spec: WorkloadSpec, context: Context) -> list[dict[str, str]]:
 def task(
     spec: WorkloadSpec,
     context: Context,
-    image: str,
     content_hash: str,
+    image: str,
     reports_url: str | None,
     addresses: Mapping[str, tuple[str, int]],
 ) -> TaskSettings:
-    """The content of HERD_TASK in the task definition."""
+    """The content of HERD_TASK in the task definition. `image` is a reference with a digest."""
     settings = context.settings
     publishes = spec.is_page and reports_url is not None
     service = spec if isinstance(spec, ServiceSpec) else None

@@ -16,6 +16,9 @@ T = TypeVar("T")
 VERSION = 1
 """Of HERD_TASK. A field that older runners may leave alone is added with a default; any other change raises it."""
 
+CONTAINER = "main"
+"""The one container of each task; it is part of the name of its log stream."""
+
 STOP_SECONDS = 30
 """Between SIGTERM and SIGKILL: time to finish a request, or to leave a record."""
 
