@@ -111,29 +111,28 @@ def overview(target: Target) -> Overview:
         armed=tuple(_armed(plan, memory.read(kept.memory), kept.last)),
         alarms=tuple(_alarms(target, naming)),
         subscriptions=subscriptions(target),
-        expected=recipients(plan),
+        expected=tuple(sorted(plan.addresses)),
     )
 
 
-def recipients(plan: Plan) -> tuple[str, ...]:
-    """Everybody who is told something."""
-    owners = {address for workload in plan.workloads for address in workload.owners}
-    return tuple(sorted(owners | {recipient.address for recipient in plan.recipients}))
-
-
 def subscriptions(target: Target) -> tuple[Subscription, ...]:
-    """Those of the watch's messages. Raises Lost where the topic is gone."""
+    """Those of the watch's messages, each looked at for its filter. Raises Lost where the topic is gone."""
+    sns = target.client("sns")
+    return tuple(_subscription(sns, one) for one in _listed(target))
+
+
+def _listed(target: Target) -> list[Mapping[str, Any]]:
+    """The e-mail subscriptions of the watch's messages, as SNS lists them. Raises Lost where the topic is gone."""
     from botocore.exceptions import ClientError
 
-    sns, topic = target.client("sns"), _topic(target)
+    topic = _topic(target)
     try:
-        pages = list(sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic))
+        pages = list(target.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic))
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NotFound", "NotFoundException"):
             raise Lost(f"the topic {topic} is gone: nobody is told anything; {REPAIR}") from None
         raise
-    listed = [one for page in pages for one in page["Subscriptions"] if one["Protocol"] == "email"]
-    return tuple(_subscription(sns, one) for one in listed)
+    return [one for page in pages for one in page["Subscriptions"] if one["Protocol"] == "email"]
 
 
 def unheard(target: Target) -> list[str]:
@@ -142,7 +141,7 @@ def unheard(target: Target) -> list[str]:
     Nothing where the topic cannot be asked: what is wrong with it, `herd alarms` says.
     """
     try:
-        waiting = [one.address for one in subscriptions(target) if not one.is_confirmed]
+        waiting = [one["Endpoint"] for one in _listed(target) if one["SubscriptionArn"] == PENDING]
     except Lost:
         return []
     return [
@@ -159,7 +158,7 @@ def vanished(target: Target) -> list[str]:
         if resource["type"] == SUBSCRIPTION and resource["inputs"].get("filterPolicy")
     }
     try:
-        return sorted(made - {one.address for one in subscriptions(target)})
+        return sorted(made - {one["Endpoint"] for one in _listed(target)})
     except Lost:
         return sorted(made)
 

@@ -83,9 +83,8 @@ def pipelines(plan: Plan) -> dict[str, Who]:
 
 @once_per_plan
 def addresses(plan: Plan) -> dict[str, None]:
-    """Everybody who may be told anything, each once."""
-    owners = (owner for one in plan.workloads for owner in one.owners)
-    return dict.fromkeys([*(one.address for one in plan.recipients), *owners])
+    """`Plan.addresses`, in that order, to be looked up in."""
+    return dict.fromkeys(plan.addresses)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ class Watch(Component):
 
     def _tells(self, plan: Plan) -> None:
         """A subscription for each address: SNS knows one of an address and topic, whoever owns what."""
-        for address in addresses(plan):
+        for address in sorted(plan.addresses):
             self._subscription(f"to-{address}", self.topic, address, {watching.TO: [address]})
 
     def _subscription(self, child: str, topic: Topic, address: str, only: Mapping[str, Any] | None = None) -> None:
@@ -332,12 +332,6 @@ def alarms_policy(context: Context) -> Document:
     )
 
 
-def addresses(plan: Plan) -> list[str]:
-    """Everybody who is told something, each once."""
-    owners = {address for workload in plan.workloads for address in workload.owners}
-    return sorted(owners | {recipient.address for recipient in plan.recipients})
-
-
 def keepers(plan: Plan) -> list[str]:
     """Who looks after the watch itself: those who hear of every workload; where there are none, all owners."""
-    return sorted({recipient.address for recipient in plan.recipients}) or addresses(plan)
+    return sorted({recipient.address for recipient in plan.recipients}) or sorted(plan.addresses)

@@ -95,6 +95,12 @@ class Plan:
     pipelines: tuple[PlannedPipeline, ...] = ()
     recipients: tuple[Recipient, ...] = ()
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Everybody who may be told anything, each once."""
+        owners = (owner for workload in self.workloads for owner in workload.owners)
+        return tuple(dict.fromkeys([*(recipient.address for recipient in self.recipients), *owners]))
+
     def to_json(self) -> str:
         return json.dumps({"schema": PLAN_SCHEMA, **asdict(self)}, indent=1, ensure_ascii=False)
 
