@@ -16,6 +16,7 @@ from herd.infra.messages import show
 from herd.infra.settings import values
 from herd.infra.settings.reading import NOT_SHOWN, IfMissing
 from herd.runner.contract import names
+from herd.runner.contract.checks import CONNECTION_DRIVERS, dialect
 from herd.runner.contract.plan import Wanted
 
 DRIVER_PORTS = {
@@ -24,8 +25,8 @@ DRIVER_PORTS = {
     "mssql": 1433,
     "mysql": 3306,
     "oracle": 1521,
-    "postgresql": 5432,
-    "redshift": 5439,
+    "postgresql": CONNECTION_DRIVERS["postgresql"],
+    "redshift": CONNECTION_DRIVERS["redshift"],
     "snowflake": 443,
     "trino": 443,
 }
@@ -199,7 +200,7 @@ def _pool_name(value: str) -> str:
 def _with_port(table: Any) -> Any:
     if not isinstance(table, Mapping) or "port" in table or not isinstance(table.get("driver"), str):
         return table
-    port = DRIVER_PORTS.get(table["driver"].partition("+")[0])
+    port = DRIVER_PORTS.get(dialect(table["driver"]))
     return {"port": port, **table} if port else table
 
 

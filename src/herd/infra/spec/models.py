@@ -20,6 +20,7 @@ from herd.infra.spec.deadlines import LONGEST_MINUTES
 from herd.infra.spec.strict import Finite, Strict
 from herd.runner.contract import kinds, schedule
 from herd.runner.contract.kinds import Kind
+from herd.runner.contract.plan import CatchUp
 from herd.runner.contract.schedule import Schedule
 from herd.runner.contract.task import MailForm
 
@@ -39,8 +40,6 @@ def _as_schedule(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(values.workload_name)]
-
-CatchUp = Literal["none", "latest"]
 
 
 class Read(Strict):

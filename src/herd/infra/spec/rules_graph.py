@@ -6,9 +6,10 @@ from graphlib import CycleError, TopologicalSorter
 
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.deadlines import pipeline_deadline_minutes
-from herd.infra.spec.models import KINDS, AnySpec, BatchSpec, CatchUp
+from herd.infra.spec.models import KINDS, AnySpec, BatchSpec
 from herd.infra.spec.rules_workload import Finding
 from herd.runner.contract.kinds import Kind
+from herd.runner.contract.plan import CatchUp
 from herd.runner.contract.schedule import Schedule
 
 

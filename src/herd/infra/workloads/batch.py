@@ -15,6 +15,7 @@ from herd.infra.spec.load import BatchSpec, Schedule
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
 from herd.infra.workloads.common import Place, Platform, Workload, schedule_export
+from herd.runner.contract.due import BY_SCHEDULE
 from herd.runner.contract.schedule import end_of
 
 START_RETRIES = 3
@@ -127,7 +128,7 @@ def schedule(
             "arn": machine.arn,
             "role_arn": platform.roles.scheduler.role.arn,
             "input": json.dumps(
-                {"trigger": "schedule", "scheduled_time": "<aws.scheduler.scheduled-time>", "params": {}}
+                {"trigger": BY_SCHEDULE, "scheduled_time": "<aws.scheduler.scheduled-time>", "params": {}}
             ),
             "dead_letter_config": {"arn": platform.missed_schedules.arn} if platform.missed_schedules else None,
             "retry_policy": {"maximum_event_age_in_seconds": 3600, "maximum_retry_attempts": START_RETRIES},
