@@ -5,13 +5,12 @@ The program knows no Git, so that the same files deploy the same thing. Publishe
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from herd import console
+from herd.checkout import git
 from herd.runner.contract.documents import COMMIT, BuiltFrom
 from herd.runner.contract.keys import built_from_key
 from herd.runs import runs
@@ -93,15 +92,6 @@ def _is_part(path: str, spec: AnySpec) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What Git prints; None where there is no Git, no repository or no commit."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            # It must not take a lock that a person's own Git would wait for.
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-        )
-    except OSError:
-        return None
-    return done.stdout.decode(errors="surrogateescape") if done.returncode == 0 else None
+    """What Git prints, names of files as they are; None where there is no Git, no repository or no commit."""
+    printed = git.output(root, *arguments)
+    return printed.decode(errors="surrogateescape") if printed is not None else None

@@ -12,14 +12,13 @@ import os
 import shlex
 import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from herd.checkout import private_files
+from herd.checkout import git, private_files
 from herd.checkout.find import Checkout
 from herd.deploy import unmanaged
 from herd.engine.lock import read_locks
@@ -52,7 +51,7 @@ def stack_settings(checkout: Checkout) -> Finding:
     path = checkout.root / f"Pulumi.{DEFAULT}.yaml"
     if path.exists():
         return Finding("stack settings", True, path.name)
-    tracked = _git(checkout, "show", f"HEAD:{path.name}")
+    tracked = git.output(checkout.root, "show", f"HEAD:{path.name}")
 
     def restore() -> str:
         assert tracked is not None
@@ -350,11 +349,3 @@ def _is_free(number: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _git(checkout: Checkout, *arguments: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", "-C", str(checkout.root), *arguments], capture_output=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
