@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -196,14 +195,8 @@ def drill(target: Target, name: str) -> list[str]:
 
 def _not_in_the_inbox(target: Target, inbox: Inbox, recipients: list[str], drill_id: str) -> list[str]:
     """Those whose mail of the local cloud has no message with the drill's id, after a while."""
-    waited = 0.0
-    while True:
-        missing = [address for address in recipients if not _has(inbox, address, drill_id)]
-        if not missing or waited >= ARRIVAL_SECONDS:
-            return missing
-        pause = target.pace.pause(target.pace.poll, waited)
-        time.sleep(pause)
-        waited += pause
+    target.pace.until(lambda: all(_has(inbox, address, drill_id) for address in recipients), ARRIVAL_SECONDS)
+    return [address for address in recipients if not _has(inbox, address, drill_id)]
 
 
 def _has(inbox: Inbox, address: str, drill_id: str) -> bool:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from urllib.parse import parse_qs, urlsplit
 
 from herd import console
 from herd.errors import HerdError, WrongInput
 from herd.runner.contract.documents import Version
-from herd.runner.contract.keys import latest_key
-from herd.runs import alarms, start
+from herd.runs import alarms, rollback, start
 from herd.runs.follow import Following, describe, follow
 from herd.targets.inbox import Inbox, Mail
 from herd.targets.target import Target
@@ -67,12 +65,7 @@ def _run(target: Target, params: list[str]) -> Following:
 
 
 def _published(target: Target) -> Version | None:
-    s3 = target.client("s3")
-    try:
-        body = s3.get_object(Bucket=target.exports.data_bucket, Key=latest_key(CHOICE))["Body"].read()
-    except s3.exceptions.NoSuchKey:
-        return None
-    return Version.from_json(body)
+    return rollback.latest(target, CHOICE)[0]
 
 
 def _confirm(target: Target, inbox: Inbox) -> list[str]:
@@ -94,15 +87,15 @@ def _newest(inbox: Inbox) -> int:
 
 def _mail(target: Target, inbox: Inbox, after: int) -> tuple[Mail, str]:
     """The first mail about one of the two jobs since number `after`. Raises HerdError if none comes."""
-    waited = 0.0
-    while waited < MAIL_SECONDS:
-        for mail in inbox.messages(after=after):
-            if MODEL in mail.subject or CHOICE in mail.subject:
-                return mail, inbox.message(mail.number).text
-        pause = target.pace.pause(target.pace.poll, waited)
-        time.sleep(pause)
-        waited += pause
-    raise HerdError(f"no mail has come in {MAIL_SECONDS:.0f} s; `herd alarms test {MODEL}` says where it is lost")
+
+    def look() -> Mail | None:
+        about = (mail for mail in inbox.messages(after=after) if MODEL in mail.subject or CHOICE in mail.subject)
+        return next(about, None)
+
+    mail = target.pace.until(look, MAIL_SECONDS)
+    if mail is None:
+        raise HerdError(f"no mail has come in {MAIL_SECONDS:.0f} s; `herd alarms test {MODEL}` says where it is lost")
+    return mail, inbox.message(mail.number).text
 
 
 def _show(message: tuple[Mail, str]) -> None:

@@ -161,4 +161,4 @@ def _cell(value: Any) -> str:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+    return runs.utc(moment) if moment else None

@@ -77,7 +77,7 @@ def plan(target: Target, workload: str, run_id: str | None) -> Plan:
     Raises WrongInput for a run that is unknown, was not published, is current already or has expired, with those that
     can be had.
     """
-    current, etag = _current(target, workload)
+    current, etag = latest(target, workload)
     if current is None or etag is None:
         raise WrongInput(f"{workload} has published nothing yet, so there is nothing to go back to")
     earlier = list(_published_runs(target, workload, current.run_id))
@@ -103,7 +103,7 @@ def carry_out(target: Target, plan: Plan, because: str, now: datetime | None = N
     """Make it current; what was written down about it. Raises HerdError if something else was published meanwhile."""
     moment = now or datetime.now(UTC)
     version, replaced = plan.target.version, plan.current.run_id
-    rollback = Rollback(plan.workload, version.run_id, replaced, _text(moment), who(target), because)
+    rollback = Rollback(plan.workload, version.run_id, replaced, runs.utc(moment), who(target), because)
     store = _Store(target, plan.workload)
     store.mark(version.run_id, tags.PUBLISHED)
     try:
@@ -142,7 +142,7 @@ def carry_out(target: Target, plan: Plan, because: str, now: datetime | None = N
 
 def of_current(target: Target, workload: str) -> Rollback | None:
     """The rollback that made the current version current; None where a run did."""
-    version, _ = _current(target, workload)
+    version, _ = latest(target, workload)
     return version.rollback if version is not None else None
 
 
@@ -168,7 +168,7 @@ def who(target: Target) -> str:
 # --- what is there --------------------------------------------------------------------------------------------------
 
 
-def _current(target: Target, workload: str) -> tuple[Version | None, str | None]:
+def latest(target: Target, workload: str) -> tuple[Version | None, str | None]:
     """latest.json and its ETag. Raises HerdError if it is not ours."""
     s3 = target.client("s3")
     try:
@@ -356,7 +356,7 @@ class _Store:
             # 409: another write of the same key is going on (S3, "Conditional writes").
             if error.response["Error"]["Code"] not in ("PreconditionFailed", "412", "ConditionalRequestConflict"):
                 raise
-            now, _ = _current(self._target, self._workload)
+            now, _ = latest(self._target, self._workload)
             # The answer to our own request may have been lost, and the request sent again.
             return now is not None and now == version
         return True
@@ -364,10 +364,10 @@ class _Store:
     def give_way(self, run_id: str) -> str:
         """Leave things as the run that was faster wants them; the id of what is current."""
         while True:
-            before, _ = _current(self._target, self._workload)
+            before, _ = latest(self._target, self._workload)
             assert before is not None
             self.show(before.run_id)
-            after, _ = _current(self._target, self._workload)
+            after, _ = latest(self._target, self._workload)
             if after is not None and after.run_id == before.run_id:
                 break
         if before.run_id != run_id:
@@ -382,8 +382,3 @@ def _forget(target: Target, store: _Store, plan: Plan) -> None:
         return
     history = History.from_json(to_json(entries))
     store.put(keys.history_key(plan.workload), history.up_to(plan.target.version.run_id, plan.taken_back).to_json())
-
-
-def _text(moment: datetime) -> str:
-    """ISO 8601 in UTC, as in the records."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

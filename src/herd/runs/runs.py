@@ -68,6 +68,11 @@ def new_id(trigger: str) -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{trigger}-{secrets.token_hex(2)}"
 
 
+def utc(moment: datetime) -> str:
+    """ISO 8601 in UTC with Z, to the second, as scripts get it."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def start(target: Target, machine: str, trigger: str, **more: Any) -> str:
     """Start an execution of a job's or pipeline's state machine (`machine`: its ARN); the run's id."""
     run_id = new_id(trigger)

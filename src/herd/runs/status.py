@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -192,5 +192,4 @@ def _armed(target: Target) -> dict[str, datetime | None]:
 
 
 def _text(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC with Z, as in the records."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+    return runs.utc(moment) if moment else None

@@ -7,11 +7,13 @@ names it. Commands use nothing else and never ask which kind it is. `herd.target
 from __future__ import annotations
 
 import functools
+import time
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from herd.errors import HerdError
 from herd.infra.settings.keys import config_key
@@ -19,6 +21,8 @@ from herd.targets import exports
 from herd.targets.exports import Exports
 from herd.targets.inbox import Inbox
 from herd.targets.stack import Stack
+
+Seen = TypeVar("Seen")
 
 DEFAULT = "dev"
 """The local environment that commands use without `-e` and `--stack`."""
@@ -46,6 +50,15 @@ class Pace:
         Each look takes processor time from what is waited for.
         """
         return max(usual, min(1.0, waited / 20))
+
+    def until(self, look: Callable[[], Seen], seconds: float) -> Seen:
+        """Look again and again until there is something, for so long at most; what the last look has come to."""
+        waited = 0.0
+        while not (seen := look()) and waited < seconds:
+            pause = self.pause(self.poll, waited)
+            time.sleep(pause)
+            waited += pause
+        return seen
 
 
 class Target(Stack):
