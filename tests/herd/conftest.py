@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from herd.checkout.find import Checkout
+from tests.herd.command_line import invoke
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,17 +48,4 @@ def cli(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`cli("status", "--json")` runs the command in the project; result.exit_code, .stdout, .stderr."""
     monkeypatch.setenv("HERD_CHECKOUT", str(root))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-    def run(*arguments: str) -> Any:
-        from herd import console
-        from herd.commands.cli import app
-
-        # Consoles are made once a process and keep the stream they were made with.
-        console.out.cache_clear()
-        console.err.cache_clear()
-        result = CliRunner().invoke(app, list(arguments), prog_name="herd")
-        console.out.cache_clear()
-        console.err.cache_clear()
-        return result
-
-    return run
+    return invoke

@@ -15,14 +15,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from typer.testing import CliRunner
 
-from herd import console
 from herd.checkout.find import Checkout
-from herd.commands.cli import app
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import machine
+from tests.herd.command_line import invoke
 
 ROOT = Path(__file__).parents[2]
 ANNA, BERT = "anna@example.com", "bert@example.com"
@@ -49,16 +47,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 @pytest.fixture
 def herd(home: Checkout, monkeypatch: pytest.MonkeyPatch) -> Herd:
     monkeypatch.setenv("HERD_CHECKOUT", str(home.root))
-
-    def run(*arguments: str) -> Any:
-        console.out.cache_clear()
-        console.err.cache_clear()
-        result = CliRunner().invoke(app, list(arguments), prog_name="herd")
-        console.out.cache_clear()
-        console.err.cache_clear()
-        return result
-
-    return run
+    return invoke
 
 
 def test_a_list_and_a_message(herd: Herd) -> None:
