@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud.agent.alarms import Alarms
 from localcloud.agent.clock import Clock, SystemClock
-from localcloud.agent.containers import Images, Planner
+from localcloud.agent.containers import Planner
 from localcloud.agent.databases import Databases
 from localcloud.agent.delivery import Delivery
 from localcloud.agent.events import EventBus
@@ -34,6 +34,7 @@ from localcloud.agent.tasks import Tasks
 from localcloud.agent.traffic import Traffic
 from localcloud.agent.worker import Worker
 from localcloud.engines import CannotStart, Engine
+from localcloud.images import Images
 from localcloud.metrics.series import Series
 from localcloud.patches import hooks
 from localcloud.server import Server

@@ -7,23 +7,17 @@ import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from localcloud.agent.execution_role import CannotPrepare as CannotPrepare
 from localcloud.agent.execution_role import ExecutionRole
 from localcloud.agent.logs import LogShipper, NoLogGroup, Stream
 from localcloud.engines import Container
+from localcloud.images import Images
 from localcloud.images.store import ImageNotFound
 from localcloud.server import Server
 
 DEFAULT_STOP_TIMEOUT_SECONDS = 30
-
-
-class Images(Protocol):
-    """Where images are looked up: an ImageStore."""
-
-    def resolve(self, reference: str) -> object:
-        """The image of that reference. Raises `ImageNotFound`."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +103,9 @@ class Planner:
         stream = self._open_stream(task, record, definition, role)
         return Plan(record, container, stream, definition.get("essential", True))
 
-    def _find_image(self, reference: str) -> str | None:
+    def _find_image(self, reference: str) -> str:
         try:
-            return getattr(self._images.resolve(reference), "digest", None)
+            return self._images.resolve(reference).digest
         except ImageNotFound as error:
             raise CannotPrepare(
                 "CannotPullContainerError: pull image manifest has been retried 1 time(s): "

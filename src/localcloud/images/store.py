@@ -42,6 +42,8 @@ _FORMAT = 1
 
 NAMES = "names.json"
 
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
 _TIME = 946684800
 """Every copied file's time: 1 January 2000, which all archive formats can hold."""
 
@@ -59,6 +61,12 @@ class Image:
     config: Config
     venvs: Mapping[str, str]
     not_exercised: tuple[str, ...]
+
+    @property
+    def manifest(self) -> str:
+        """What a registry would have of it: no layers, as the files lie here already."""
+        config = {"digest": self.digest}
+        return json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
 
     @property
     def rootfs(self) -> Path:

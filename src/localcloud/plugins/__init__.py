@@ -21,12 +21,13 @@ import grpc
 from botocore.exceptions import ClientError
 
 from localcloud import atomic
+from localcloud.images import Images
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, identity_now
 from localcloud.plugins.refusals import Refused
-from localcloud.plugins.resource import REGISTRY, Cloud, Images, Resource, ServerLike, gone
+from localcloud.plugins.resource import REGISTRY, Cloud, Resource, ServerLike, gone
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
 from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 from botocore.exceptions import ClientError
 
+from localcloud.images import Images
 from localcloud.plugins.comparison import changes
 from localcloud.plugins.conversion import Spelling, from_api, pascal, to_api
 from localcloud.plugins.docker_config import DockerConfig
@@ -25,22 +26,6 @@ _GONE = re.compile(r"NotFound|NoSuch|NonExistent|DoesNotExist|MissingException|^
 _SAID_GONE = re.compile(
     r"No scal(able target|ing policy) found|AutoScalingGroup name not found"
 )  # both Auto Scalings say it by a ValidationError
-
-
-class Images(Protocol):
-    """What the docker package needs of the image store."""
-
-    def build(
-        self,
-        context: Any,
-        dockerfile: Any,
-        on_progress: Callable[[str], None],
-        build_args: Any = None,
-        target: Any = None,
-    ) -> Any: ...
-    def tag(self, reference: str, digest: str) -> None: ...
-    def remove(self, reference: str) -> None: ...
-    def has(self, reference: str) -> bool: ...
 
 
 class ServerLike(Protocol):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from localcloud.images import BuiltImage
 from localcloud.images.context import Context, ContextError
 from localcloud.images.dockerfile import ImageError
 from localcloud.plugins.refusals import Refused
@@ -18,7 +18,6 @@ from localcloud.plugins.values import UNKNOWN, Props
 from localcloud.registry_logins import NoLogin
 
 _DIGEST = "__contextDigest"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _REFERENCE = re.compile(r"(?P<host>[^/]+)/(?P<repository>[^:@]+)(:(?P<tag>[\w][\w.-]{0,127}))?")
 
 
@@ -113,6 +112,7 @@ class Image(Resource):
         if cloud.images is None:
             raise Refused("the local cloud has no image store")
         context, dockerfile = self._paths(cloud, inputs)
+        assert context is not None and dockerfile is not None  # the engine builds from what is known only
         build = inputs.get("build") or {}
         arguments: dict[str, Any] = {}
         if build.get("args"):
@@ -123,10 +123,10 @@ class Image(Resource):
             image = cloud.images.build(context, dockerfile, cloud.log, **arguments)
         except ImageError as error:
             raise Refused(f"building {self.token} {inputs['imageName']} from {context}: {error}") from error
-        return {"repoDigest": self._push(cloud, inputs, image.digest)}
+        return {"repoDigest": self._push(cloud, inputs, image)}
 
-    def _push(self, cloud: Cloud, inputs: Props, digest: str) -> str:
-        name = inputs["imageName"]
+    def _push(self, cloud: Cloud, inputs: Props, image: BuiltImage) -> str:
+        name, digest = inputs["imageName"], image.digest
         place = _REFERENCE.fullmatch(name)
         if place is None:
             raise Refused(f"{self.token}: imageName {name!r} must be <registry>/<repository>:<tag>")
@@ -141,13 +141,10 @@ class Image(Resource):
                     f"{self.token}: the local cloud pushes only to its own registry "
                     f"{cloud.registry_host(cloud.region)}, not to {place['host']}"
                 )
-            manifest = json.dumps(
-                {"schemaVersion": 2, "mediaType": _MANIFEST, "config": {"digest": digest}, "layers": []}
-            )
             principal = self._principal(cloud, inputs, place["host"], name)
             try:
                 cloud.server.client("ecr", region, principal).put_image(
-                    repositoryName=place["repository"], imageManifest=manifest, imageTag=tag, imageDigest=digest
+                    repositoryName=place["repository"], imageManifest=image.manifest, imageTag=tag, imageDigest=digest
                 )
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ImageAlreadyExistsException" or digest not in str(error):
