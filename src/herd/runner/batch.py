@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,9 @@ def publish_items(task: DeployedTask) -> int:
     return _ended(DeployedRun(task), command, _publish_items)
 
 
+SIGNALLED = 128
+"""What is added to the number of a signal in the exit status of a program that it has ended."""
+
 Settle = Callable[[], None]
 """Comes before the step that cannot be taken back: from then on the run is not ended for its time any more."""
 
@@ -61,6 +65,12 @@ class Run(Protocol):
 
     def write(self, status: int, reason: str) -> None:
         """Leave a record of how it ended, and where it was due and has succeeded, its marker."""
+
+    def restore(self, workspace: Workspace) -> None:
+        """Before the command: what the last run has left in `cache`."""
+
+    def keep(self, workspace: Workspace, stopped: Callable[[], bool]) -> None:
+        """Leave `cache` to the next run. Raises nothing: how the run has ended is settled."""
 
     def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
         """The command has ended, and its outputs were judged."""
@@ -86,6 +96,12 @@ class TrialRun:
     def write(self, status: int, reason: str) -> None:
         """The person who tries it sees how it ends."""
 
+    def restore(self, workspace: Workspace) -> None:
+        """It lies there already: the working copy was made around it."""
+
+    def keep(self, workspace: Workspace, stopped: Callable[[], bool]) -> None:
+        """The working copy stays, and its cache in it."""
+
     def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
         for path, source in files.items():
             say(f"wrote outputs/{path} ({_amount(source.stat().st_size)})")
@@ -110,6 +126,7 @@ class DeployedRun:
         self.published = DataBucket(task.data_bucket)
         self.storage = self.published.storage
         self.progress = Progress.begin()
+        self._restored = False
 
     def done_before(self) -> str:
         """In a retry: if an earlier attempt has published there is nothing left to do; else clear up after it."""
@@ -139,6 +156,18 @@ class DeployedRun:
         record.write(self.task, self.storage, self.progress, status, reason)
         if status == 0:
             record.complete_due_time(self.task, self.storage, self.progress)
+
+    def restore(self, workspace: Workspace) -> None:
+        if self.task.cache:
+            from . import cache
+
+            self._restored = cache.restore(self.storage, self.task, workspace.root)
+
+    def keep(self, workspace: Workspace, stopped: Callable[[], bool]) -> None:
+        if self.task.cache:
+            from . import cache
+
+            cache.save(self.storage, self.task, workspace.root, stopped, trusted=self._restored)
 
     def look_at(self, workspace: Workspace, files: Mapping[str, Path]) -> None:
         """What was written is in the record."""
@@ -211,8 +240,9 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
     task, progress = attempt.task, attempt.progress
     if done := attempt.done_before():
         return done
-    workspace = prepare(task)
+    workspace, whole = prepare(task), False
     try:
+        attempt.restore(workspace)
         uris: Mapping[str, str] = {}
         if task.reads:
             from .inputs import fetch_all
@@ -226,6 +256,8 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
             raise RunFailed(took_longer(task, progress), TIMED_OUT)
         if command.stopped:
             raise RunFailed(f"the run was stopped; {describe_exit(status)}", status or STOPPED)
+        # A program that a signal has ended may have left half of what it was writing.
+        whole = status - SIGNALLED not in signal.valid_signals()
         if status == TIMED_OUT:
             raise RunFailed(f"{describe_exit(status)}, which says that it took longer than a limit of its own", status)
         if status == CHECK_FAILED:
@@ -235,6 +267,9 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
         _finish(attempt, workspace, command, variables, settle)
         return ""
     finally:
+        if whole and not command.stopped and not command.timed_out:
+            settle()
+            attempt.keep(workspace, lambda: command.stopped)
         workspace.close()
 
 

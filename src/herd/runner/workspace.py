@@ -43,9 +43,16 @@ class Workspace:
 
 def prepare(task: AnyTask) -> Workspace:
     """Copy the workload's folder to a temporary one. What lies in its own inputs/ and outputs/ stays behind."""
+    aside = None
     if isinstance(task, Trial):
-        _empty(task.folder)
+        task.folder.mkdir(parents=True, exist_ok=True)
         root = task.folder.resolve()
+        if task.cache:
+            from .cache import Aside
+
+            aside = Aside(root, task.cache)
+            aside.take()
+        _empty(task.folder)
     else:
         root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-")).resolve()
     workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=isinstance(task, Trial))
@@ -63,12 +70,13 @@ def prepare(task: AnyTask) -> Workspace:
     root.chmod(0o755)
     workspace.inputs.mkdir(exist_ok=True)
     workspace.outputs.mkdir()
+    if aside is not None:
+        aside.put_back()
     return workspace
 
 
 def _empty(folder: Path) -> None:
     """Empty a folder but for inputs/: what is fetched there already need not be fetched again."""
-    folder.mkdir(parents=True, exist_ok=True)
     for entry in folder.iterdir():
         if entry.name == "inputs" and entry.is_dir() and not entry.is_symlink():
             continue

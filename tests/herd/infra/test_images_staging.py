@@ -78,6 +78,14 @@ def test_a_workloads_own_lock_file_takes_the_place_of_the_images(root: Path) -> 
     assert staged["requirements.lock"] == "# own\n" and "workload/requirements.lock" not in staged
 
 
+def test_what_runs_leave_for_the_next_one_stays_out_and_changes_nothing(root: Path) -> None:
+    before = stage(root, cache=("_targets",)).content_hash
+    (root / "jobs/train/_targets").mkdir()
+    (root / "jobs/train/_targets/store").write_text("from my own run")
+    assert stage(root, cache=("_targets",)).content_hash == before
+    assert "workload/_targets/store" in files(stage(root).context), "without the setting it is a folder like others"
+
+
 def test_lib_is_there_even_if_nothing_is_used(root: Path) -> None:
     """`COPY lib/` fails otherwise."""
     for _ in range(2):

@@ -153,7 +153,7 @@ def test_tags_that_others_look_for_are_spelt_by_their_owners_alone() -> None:
     """The rules of policy stand alone, so they have words of their own."""
     source = Path(__file__).parents[3] / "src" / "herd"
     owners = {"infra/naming.py", "runner/contract/tags.py"}
-    words = re.compile(r"""["'{]herd:(project|environment|superseded|rejected|published)["'}]""")
+    words = re.compile(r"""["'{]herd:(project|environment|superseded|rejected|published|cache)["'}]""")
     spelt = {
         path.relative_to(source).as_posix()
         for path in source.rglob("*.py")

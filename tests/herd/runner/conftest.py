@@ -254,6 +254,7 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "connections": [],
         "checks": [],
         "publish": [],
+        "cache": [],
         "fan_out": [],
         "retries": 0,
         "timeout_seconds": None,

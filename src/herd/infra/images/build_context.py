@@ -85,7 +85,13 @@ class Stager:
 
     def tree(self, spec: WorkloadSpec) -> Tree:
         image = self._folder(Path("images") / spec.image)
-        own = {path: file for path, file in self._folder(spec.folder).items() if path != "workload.toml"}
+        # What runs leave for the next one is no part of the image, also where somebody's own run has left it there.
+        left = ("workload.toml", *getattr(spec, "cache", ()))
+        own = {
+            path: file
+            for path, file in self._folder(spec.folder).items()
+            if not any(path == one or path.startswith(f"{one}/") for one in left)
+        }
         tree = {
             **image,
             **_below("runner", self._runner()),

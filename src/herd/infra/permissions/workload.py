@@ -150,8 +150,8 @@ def _dataset(dataset: Dataset, context: Context) -> list[Statement]:
 
 
 def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
-    """Its versions, its switch `latest.json`, its rejects, its records and the markers of its due times; deleting only
-    files of its versions.
+    """Its versions, its switch `latest.json`, its rejects, its records, its cache and the markers of its due times;
+    deleting only files of its versions and of its cache.
 
     The baseline may be made by whoever has checks, but only where there is none: `s3:if-none-match` is in a request's
     context exactly when the write depends on that (S3, "Conditional writes"). Changing it is a person's decision.
@@ -170,6 +170,10 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     ]
     if spec.checks:
         statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))
+    if spec.cache:
+        cache = arn(bucket, keys.all_cached(name))
+        actions = ["GetObject", "PutObject", "PutObjectTagging", "DeleteObject", "AbortMultipartUpload"]
+        statements.append(allow([f"s3:{action}" for action in actions], cache))
     if any(isinstance(check, Measured) and check.trend is not None for check in spec.checks):
         statements.append(allow(["s3:GetObject", "s3:PutObject"], arn(bucket, keys.history_key(name))))
     return statements

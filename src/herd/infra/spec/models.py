@@ -190,6 +190,16 @@ class BatchSpec(WorkloadSpec):
         'any of its roots; `"none"`: it does not rest',
         examples=['"the source is rebuilt, until 2027-03-01"'],
     )
+    cache: Annotated[
+        tuple[Annotated[str, AfterValidator(values.cache_path)], ...],
+        Field(strict=False, max_length=20),
+        AfterValidator(values.unique_paths),
+    ] = Field(
+        default=(),
+        description="files and folders that a run leaves for the next one: put back before it, kept after it, also "
+        "when it fails; each item of `fan_out` has its own",
+        examples=['["_targets"]'],
+    )
     checks: Annotated[tuple[AnyCheck, ...], Field(strict=False, max_length=50)] = Field(
         default=(), alias="check", description="the output gate: what must hold before a result is published"
     )

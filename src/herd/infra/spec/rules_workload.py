@@ -11,6 +11,7 @@ from herd.infra import capacity
 from herd.infra.capacity import placement
 from herd.infra.messages import did_you_mean, show
 from herd.infra.spec.checks import ConnectionCheck
+from herd.infra.spec.files import SETTINGS
 from herd.infra.spec.models import (
     KINDS,
     OF_DUE_TIMES,
@@ -30,6 +31,9 @@ Finding = tuple[tuple[str, ...], str]
 
 # A task definition has 64 KB for everything. Source: "Amazon ECS task definition parameters", ECS developer guide.
 MOST_CHARACTERS = 20_000
+
+LOCKS = ("requirements.lock", "renv.lock", "uv.lock")
+"""Package layers that a workload's folder may have."""
 
 MANY_ATTEMPTS = 100
 """Below so many attempts of items no run comes near the limit of events, so that it need not be worked out."""
@@ -155,6 +159,15 @@ def _needs_a_schedule(spec: BatchSpec) -> Iterator[Finding]:
             )
 
 
+def _cache(spec: BatchSpec) -> Iterator[Finding]:
+    """What a run leaves is never part of the image, so code that lay there would be missing."""
+    files = {SETTINGS, *LOCKS} | ({PurePosixPath(spec.command[1]).as_posix()} if len(spec.command) > 1 else set())
+    for path in spec.cache:
+        for file in sorted(files):
+            if file == path or file.startswith(f"{path}/"):
+                yield ("cache", "command"), f"cache: {show(path)} holds {file}, which comes with each deployment"
+
+
 def _mail(spec: BatchSpec) -> Iterator[Finding]:
     if isinstance(spec, ReportSpec) and spec.mail != "link" and not spec.mail_to:
         yield ("mail",), f"mail = {show(spec.mail)} means nothing without mail_to, which says who gets it"
@@ -167,6 +180,7 @@ def _batch(spec: BatchSpec) -> Iterator[Finding]:
             "schedule and after exclude each other: a workload starts by the clock or after others; remove one",
         )
     yield from _needs_a_schedule(spec)
+    yield from _cache(spec)
     yield from _mail(spec)
     yield from _events(spec)
     if spec.name in spec.after:

@@ -108,6 +108,27 @@ def output_file(value: str) -> str:
     return value
 
 
+def cache_path(value: str) -> str:
+    """A file or folder that a run leaves for the next one. `_targets/` is `_targets`."""
+    path = value.removesuffix("/")
+    parts = path.split("/")
+    wrong = not path.isprintable() or "\\" in path or len(path) > 200 or any(part in ("", ".", "..") for part in parts)
+    if wrong or set("*?[") & set(path):
+        raise ValueError('must be a file or folder below the workload\'s own, like "_targets"')
+    if parts[0].lower() in ("inputs", "outputs"):
+        raise ValueError(f"lies in {parts[0]}/, which each run gets anew; keep what is to stay in a folder of its own")
+    return path
+
+
+def unique_paths(values: tuple[str, ...]) -> tuple[str, ...]:
+    """None of them lies at or below another."""
+    for number, value in enumerate(values):
+        for other in (*values[:number], *values[number + 1 :]):
+            if f"{value}/".lower().startswith(f"{other}/".lower()):
+                raise ValueError(f"names {other!r} and {value!r}: one is part of the other; name it once")
+    return values
+
+
 def table_file(value: str) -> str:
     """As `output_file`; `*` stands for what differs in the names of several files."""
     parts = value.split("/")

@@ -20,7 +20,7 @@ from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServ
 from pulumi_aws.s3.bucket_versioning import BucketVersioning
 
 from herd.infra.context import Component, Context, LogBucket, Statement
-from herd.runner.contract import tags
+from herd.runner.contract import cached, tags
 
 Purpose = Literal["data", "reports", "logs"]
 
@@ -228,16 +228,17 @@ def _document(statements: Sequence[pulumi.Input[Statement]], last: Statement) ->
 
 def lifecycle_rules(keep_days: int) -> list[Any]:
     """What is tagged as no longer needed expires after `keep_days`, what was overwritten too; parts of broken uploads
-    after 7 days. The current version of an output is never tagged, hence never expires.
+    after 7 days. The current version of an output is never tagged, hence never expires. What `cache` keeps expires too:
+    the runner uploads again what is in use.
     """
     tagged = [
         {
             "id": tag.replace(":", "-"),
             "status": "Enabled",
             "filter": {"tag": {"key": tag, "value": "true"}},
-            "expiration": {"days": keep_days},
+            "expiration": {"days": expires},
         }
-        for tag in tags.EXPIRING
+        for tag, expires in (*((tag, keep_days) for tag in tags.EXPIRING), (tags.CACHED, cached.EXPIRES_DAYS))
     ]
     overwritten = {
         "id": "overwritten",

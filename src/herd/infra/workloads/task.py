@@ -31,6 +31,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         params=dict(spec.params),
         checks=tuple(checks.KINDS[check.kind](**check.model_dump()) for check in batch.checks) if batch else (),
         publish=job.publish if job else (),
+        cache=batch.cache if batch else (),
         fan_out=batch.fan_out if batch else (),
         retries=batch.retries if batch else 0,
         timeout_seconds=batch.timeout_minutes * 60 if batch else None,

@@ -6,6 +6,8 @@ data bucket (private)
     <workload>/baseline.json                        the accepted values that `max_drop` and `max_rise` compare with
     <workload>/history.json                         the values of the last published runs, for `trend`
     <workload>/rejected/<run id>/[<item>/]<path>    outputs that failed a check
+    <workload>/cache/[items/<item>/]manifest.json   Cache: what `cache` keeps between runs
+    <workload>/cache/[items/<item>/]objects/…       the files that the manifest names
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
     _images/<content hash>.json                     BuiltFrom: the commit that an image was built from
     _rollbacks/<workload>/<time>.json               Rollback: who made an earlier version current, and why
@@ -29,6 +31,7 @@ BASELINE: Final = "baseline.json"
 HISTORY: Final = "history.json"
 VERSIONS: Final = "versions"
 REJECTED: Final = "rejected"
+CACHE: Final = "cache"
 RECORDS: Final = "_runs"
 IMAGES: Final = "_images"
 MAIL: Final = "_mail"
@@ -123,6 +126,23 @@ def history_key(workload: str) -> str:
     return f"{workload}/{HISTORY}"
 
 
+def cache_prefix(workload: str, item: str | None = None) -> str:
+    """What `cache` keeps of a workload, or of one item of its fan-out.
+
+    >>> cache_prefix("churn", "north")
+    'churn/cache/items/north/'
+    """
+    return f"{workload}/{CACHE}/" if item is None else f"{workload}/{CACHE}/items/{check_segment(item)}/"
+
+
+def cache_manifest_key(workload: str, item: str | None = None) -> str:
+    return f"{cache_prefix(workload, item)}manifest.json"
+
+
+def cache_objects_prefix(workload: str, item: str | None = None) -> str:
+    return f"{cache_prefix(workload, item)}objects/"
+
+
 def record_key(workload: str, run_id: str, item: str | None = None) -> str:
     """Of a run, or of one item of a fan-out.
 
@@ -199,6 +219,10 @@ def all_versions(workload: str) -> str:
 
 def all_rejected(workload: str) -> str:
     return f"{workload}/{REJECTED}/*"
+
+
+def all_cached(workload: str) -> str:
+    return f"{cache_prefix(workload)}*"
 
 
 def all_records(workload: str) -> str:

@@ -11,3 +11,6 @@ PUBLISHED: Final = "herd:published"
 
 EXPIRING: Final = (SUPERSEDED, REJECTED)
 """Set by the runner on what is no longer, or never was, the current version."""
+
+CACHED: Final = "herd:cache"
+"""Set by the runner on all that `cache` keeps: it expires some time after it was uploaded, whoever needs it."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from .checks import Check, from_entry, to_entry
-from .keys import check_segment
+from .keys import check_path, check_segment
 from .kinds import KINDS, PAGES, SERVICES, Kind
 
 T = TypeVar("T")
@@ -76,6 +76,7 @@ class TaskSettings:
     that is published; `footer`: its pages say which run they are of, and by `deadline` when the next one is due.
     `mail`: who gets it by e-mail. `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and
     SIGKILL. `publish` makes current what the command has staged outside of outputs/, once the checks have passed.
+    `cache`: paths below the working directory that are kept from run to run.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
     """
@@ -95,6 +96,7 @@ class TaskSettings:
     params: Mapping[str, Param]
     checks: tuple[Check, ...] = ()
     publish: tuple[str, ...] = ()
+    cache: tuple[str, ...] = ()
     fan_out: tuple[str, ...] = ()
     retries: int = 0
     timeout_seconds: float | None = None
@@ -154,7 +156,7 @@ class TaskSettings:
         )
 
 
-_LATER = ("footer", "deadline", "mail", "publish")
+_LATER = ("footer", "deadline", "mail", "publish", "cache")
 """Fields that are left out where they say nothing: so what earlier releases have written stays the same text."""
 
 
@@ -281,6 +283,7 @@ _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "connections": _entries(Connection),
     "checks": _checks,
     "publish": _texts,
+    "cache": lambda value, name: tuple(check_path(path) for path in _texts(value, name)),
     "fan_out": lambda value, name: tuple(check_segment(item) for item in _texts(value, name)),
     "retries": _whole,
     "timeout_seconds": _positive,

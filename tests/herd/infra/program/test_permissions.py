@@ -37,6 +37,7 @@ COMMON: dict[str, Any] = {"owner": "data@example.com", "review_by": date(2027, 6
 JOB = JobSpec(name="train", folder=Path("jobs/train"), reads=(Read(name="ingest"),), **COMMON)
 CHECKED = JOB.model_copy(update={"checks": (ValueCheck(file="m.json", value="auc", max_drop=0.1),)})
 TRENDING = JOB.model_copy(update={"checks": (ValueCheck(file="m.json", value="auc", trend=4),)})
+CACHING = JOB.model_copy(update={"cache": ("_targets",)})
 REPORT = ReportSpec(name="page", folder=Path("reports/page"), **COMMON)
 API = ApiSpec(name="answers", folder=Path("apis/answers"), reads=(Read(name="train"),), **COMMON)
 ALONE = ApiSpec(name="alone", folder=Path("apis/alone"), **COMMON)
@@ -77,6 +78,13 @@ def _listed(value: Any) -> list[str]:
 PUT, GET, LIST = "s3:PutObject", "s3:GetObject", "s3:ListBucket"
 
 TASK_CASES: list[tuple[str, AnySpec, str, str, dict[str, str], bool]] = [
+    ("its cache", CACHING, PUT, f"{DATA}/train/cache/manifest.json", {}, True),
+    ("reading its cache", CACHING, GET, f"{DATA}/train/cache/objects/r.1/ab", {}, True),
+    ("cleaning its cache", CACHING, "s3:DeleteObject", f"{DATA}/train/cache/objects/r.1/ab", {}, True),
+    ("marking its cache", CACHING, "s3:PutObjectTagging", f"{DATA}/train/cache/items/a/objects/r.1/ab", {}, True),
+    ("another's cache", CACHING, GET, f"{DATA}/ingest/cache/manifest.json", {}, False),
+    ("the cache of what an API reads", API, GET, f"{DATA}/train/cache/manifest.json", {}, False),
+    ("a cache without the setting", JOB, PUT, f"{DATA}/train/cache/manifest.json", {}, False),
     ("a version of its own", JOB, PUT, f"{DATA}/train/versions/r/model.bin", {}, True),
     ("its own switch", JOB, PUT, f"{DATA}/train/latest.json", {}, True),
     ("a rejected result", JOB, PUT, f"{DATA}/train/rejected/r/model.bin", {}, True),

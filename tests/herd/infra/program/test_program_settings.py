@@ -54,6 +54,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "schedule": (JOB, 'schedule = "@weekly"', {}),
     "timezone": (JOB, 'timezone = "America/New_York"', {}),
     "after": (JOB, 'schedule = "none"\nafter = ["ingest"]', {}),
+    "cache": (JOB, 'cache = ["_targets"]', {}),
     "publish": (JOB, 'publish = ["true"]', {}),
     "fan_out": (JOB, 'fan_out = ["a"]', {}),
     "timeout_minutes": (JOB, "timeout_minutes = 5", {}),
