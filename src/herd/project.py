@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pulumi
 
+from herd.infra import as_written
 from herd.infra.imports import single_modules
 from herd.infra.naming import Naming
 from herd.infra.offer import Offer
@@ -173,6 +174,10 @@ class Project(Component):
             "encryption_key": context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
             "runs_with": values(settings),
+            "settings": {
+                "stack": as_written.stack(settings),
+                "workloads": {name: as_written.workload(spec) for name, spec in sorted(self.specs.workloads.items())},
+            },
             "workloads": {name: workload.exports() for name, workload in sorted(workloads.items())},
             "pipelines": {name: pipeline.exports() for name, pipeline in pipelines.items()},
         }

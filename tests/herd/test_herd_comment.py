@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from herd.checkout.review_dates import Review
 from herd.engine.plan import Plan
+from herd.review import words
 from herd.review.comment import MOST_BYTES, comment, failed
 from herd.review.markdown import block, code
-from tests.herd.planning import event, plan
+from tests.herd.planning import event, outputs, plan
 
 GOLDEN = Path(__file__).with_name("comment.golden.md")
 
@@ -61,15 +62,30 @@ def everything() -> Plan:
             }
         }
     )
+    made.add(outputs(settings("0.6", "0 6 * * 1-5"), settings("0.5", "0 7 * * 1-5")))
     made.messages.append("a word of the program")
     return made
+
+
+def settings(least: str, schedule: str) -> dict[str, Any]:
+    check = {"file": "metrics.json", "value": "auc", "min": float(least)}
+    return {"settings": {"workloads": {"train": {"kind": "job", "schedule": schedule, "check": [check]}}}}
 
 
 DUE = [Review("train", date(2027, 1, 30), 12, True, "look it over, then edit defaults.toml, line 5")]
 
 
+NOW = datetime(2027, 1, 18, 12, 0, tzinfo=UTC)
+
+
+def test_what_an_earlier_herd_deployed_does_not_say_its_settings() -> None:
+    made = plan(outputs({"environment": "dev"}, settings("0.6", "0 6 * * *")))
+    assert words.of(made, NOW).note == words.NOT_EXPORTED
+    assert words.NOT_EXPORTED in comment(made, words=words.of(made, NOW))
+
+
 def test_the_whole_comment() -> None:
-    text = comment(everything(), frozenset({"web"}), DUE)
+    text = comment(everything(), frozenset({"web"}), DUE, words=words.of(everything(), NOW))
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()

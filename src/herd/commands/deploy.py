@@ -13,6 +13,9 @@ from herd.checkout import names
 from herd.commands.options import Environment, Stack, Yes
 from herd.errors import HerdError
 
+CHANGES, DANGERS = 10, 11
+"""Exit statuses of `herd preview --detailed`."""
+
 
 class Format(StrEnum):
     """How a preview is printed."""
@@ -77,19 +80,26 @@ def preview(
             help="Also write the list of changes, for `herd up --expect FILE`.",
         ),
     ] = None,
+    detailed: Annotated[
+        bool,
+        typer.Option("--detailed", help="Exit status 10 where something would change, 11 where that is dangerous."),
+    ] = False,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
-    """Show what `herd up` would change. Changes nothing.
+    """Show what `herd up` would change, in the words of the settings first. Changes nothing.
 
     [dim]herd preview --stack prod --format markdown --save reviewed.json[/dim]
     """
     import json
 
+    from herd.checkout import review_dates
     from herd.deploy import up
     from herd.engine import saved_plan
-    from herd.review import comment
+    from herd.review import comment, words
     from herd.targets.choose import choose
+
+    now = review_dates.now()
 
     target = choose(environment, stack)
     try:
@@ -98,7 +108,7 @@ def preview(
         if format_ is Format.markdown:
             known = error.review if isinstance(error, up.PreviewFailed) else None
             more = (
-                comment.comment(known.plan, known.public_services, known.due, known.paused)
+                comment.comment(known.plan, known.public_services, known.due, known.paused, words.of(known.plan, now))
                 if known and known.plan.only_refused
                 else ""
             )
@@ -106,16 +116,20 @@ def preview(
         raise
     if save is not None:
         saved_plan.save(review.plan, save)
+    said = words.of(review.plan, now)
     match format_:
         case Format.markdown:
-            console.document(comment.comment(review.plan, review.public_services, review.due, review.paused))
+            console.document(comment.comment(review.plan, review.public_services, review.due, review.paused, said))
         case Format.json:
-            console.document(json.dumps(saved_plan.as_json(review.plan), indent=2) + "\n")
+            console.document(json.dumps(saved_plan.as_json(review.plan) | said.as_json(), indent=2) + "\n")
         case Format.text:
+            up.show_words(said)
             up.show_changes(review.plan)
             console.say(review.plan.count())
             for pause in review.paused:
                 console.note(f"– {pause}", style="yellow")
+    if detailed and review.plan.steps:
+        raise typer.Exit(DANGERS if words.is_dangerous(review.plan, said, review.public_services) else CHANGES)
 
 
 def down(

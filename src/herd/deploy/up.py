@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, Interrupted
+from herd.review import words
+from herd.review.words import Words
 from herd.runs import alarms, runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
 from herd.targets import losses
@@ -59,6 +62,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         if expected is not None or target.is_shared:
             # On AWS, where it costs money and others use it, the plan is shown and confirmed first.
             planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
+            show_words(words.of(planned, datetime.now(UTC)))
             show_changes(planned)
             if expected is not None:
                 saved_plan.expect(planned, expected)
@@ -118,6 +122,16 @@ def look_over(target: Target) -> Specs:
         console.note(f"! {review}", style="red" if review.expired else "yellow")
     target.expired = review_dates.expired(specs)
     return specs
+
+
+def show_words(review: Words) -> None:
+    """Print what a plan changes in the words of the settings to stdout, what is dangerous to stderr."""
+    for line in review.lines:
+        console.say(line)
+    if review.note:
+        console.note(review.note)
+    for danger in review.dangers:
+        console.note(f"! {danger.change}: {danger.why}; instead: {danger.instead}", style="red")
 
 
 def show_changes(changes: Changes) -> None:

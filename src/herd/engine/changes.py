@@ -66,15 +66,14 @@ class Finding:
 class Changes:
     """The changes of an update, or of a preview; built from the engine's events, added in order.
 
-    `outputs`: the stack's. `succeeded`: None before the summary. `registered`: resources that the program declared.
-    `errors`: what made it fail; `messages`: what the program and the engine printed; `findings`: of the policy pack.
+    `succeeded`: None before the summary. `registered`: resources that the program declared. `errors`: what made it
+    fail; `messages`: what the program and the engine printed; `findings`: of the policy pack.
     """
 
     preview: bool = False
     done: list[Change] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
-    outputs: dict[str, Any] = field(default_factory=dict)
     succeeded: bool | None = None
     registered: int = 0
     findings: list[Finding] = field(default_factory=list)

@@ -12,6 +12,9 @@ from herd.engine.changes import Changes, group_of, short, type_and_name
 OPERATIONS = {"create": "create", "import": "import", "update": "update", "replace": "replace", "delete": "delete"}
 """The engine's operations that a plan lists; the single steps of a replacement are left out."""
 
+STACK = "pulumi:pulumi:Stack"
+"""The type of the resource that has the stack's outputs."""
+
 Inputs = Mapping[str, Any]
 
 
@@ -38,18 +41,30 @@ class Step:
 
 
 class Plan(Changes):
-    """The changes of a preview, with the inputs of each. `root`: the checkout's folder."""
+    """The changes of a preview, with the inputs of each. `root`: the checkout's folder.
+
+    `outputs_before`, `outputs_after`: the stack's, empty where nothing is deployed, or the preview did not get so far.
+    """
 
     def __init__(self, project: str, environment: str, root: Path) -> None:
         super().__init__(preview=True)
         self.project, self.environment = project, environment
         self.root = root
         self.steps: list[Step] = []
+        self.outputs_before: Mapping[str, Any] = {}
+        self.outputs_after: Mapping[str, Any] = {}
 
     def add(self, event: dict[str, Any]) -> Any:
         if "resourcePreEvent" in event:
             self._step(event["resourcePreEvent"]["metadata"])
+        elif "resOutputsEvent" in event:
+            self._outputs(event["resOutputsEvent"]["metadata"])
         return super().add(event)
+
+    def _outputs(self, metadata: dict[str, Any]) -> None:
+        if metadata.get("type") == STACK:
+            self.outputs_before = (metadata.get("old") or {}).get("outputs") or {}
+            self.outputs_after = (metadata.get("new") or {}).get("outputs") or {}
 
     def _step(self, metadata: dict[str, Any]) -> None:
         old, new = metadata.get("old") or {}, metadata.get("new") or {}

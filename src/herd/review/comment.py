@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from herd.engine.changes import Finding
 from herd.engine.plan import Plan, Step
+from herd.review.dangers import Danger
 from herd.review.exposure import Permission, exposed, losses, permissions
 from herd.review.iam_changes import Widening
 from herd.review.markdown import block, code
+from herd.review.words import NOTHING, Words
 
 if TYPE_CHECKING:
     from herd.checkout.pauses import Pause
@@ -76,11 +78,12 @@ def comment(
     public_services: frozenset[str] = frozenset(),
     reviews: Sequence[Review] = (),
     paused: Sequence[Pause] = (),
+    words: Words = NOTHING,
 ) -> str:
     """The comment on a plan, at most MOST_BYTES long."""
     text = ""
     for limit in LIMITS:
-        text = _render(plan, public_services, reviews, paused, limit)
+        text = _render(plan, public_services, reviews, paused, words, limit)
         if len(text.encode()) <= MOST_BYTES:
             return text
     return _cut(text)
@@ -107,10 +110,18 @@ def _cut(text: str) -> str:
 
 
 def _render(
-    plan: Plan, public_services: frozenset[str], reviews: Sequence[Review], paused: Sequence[Pause], limit: int
+    plan: Plan,
+    public_services: frozenset[str],
+    reviews: Sequence[Review],
+    paused: Sequence[Pause],
+    words: Words,
+    limit: int,
 ) -> str:
     steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
     lines = [marker(plan.environment), f"### What this changes in {code(plan.environment)}", "", _summary(steps), ""]
+    lines += _section("Settings", words.lines, lambda line: code(line, 400), limit, "✏️")
+    lines += [code(words.note, 400), ""] if words.note else []
+    lines += _section("Dangers", words.dangers, _danger, limit, "⚠️")
     lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
     lost = list(losses(steps))
     costly = [entry for entry in lost if entry[1]]
@@ -150,6 +161,10 @@ def _folded(title: str, entries: Sequence[T], line: Callable[[T], str], limit: i
 def _bullets(entries: Sequence[T], line: Callable[[T], str], limit: int) -> list[str]:
     more = [f"- … and {len(entries) - limit} more"] if len(entries) > limit else []
     return [*(f"- {line(entry)}" for entry in entries[:limit]), *more]
+
+
+def _danger(danger: Danger) -> str:
+    return f"{code(str(danger.change), 400)}: {danger.why}. Instead: {danger.instead}"
 
 
 def _exposure(entry: tuple[Step, str]) -> str:

@@ -115,6 +115,13 @@ AnyExport = Annotated[
 ]
 
 
+class SettingsExport(Part):
+    """The settings in force, as files would have them (`herd.infra.as_written`): workload -> its own; the stack's."""
+
+    stack: Mapping[str, Any] = {}
+    workloads: Mapping[str, Mapping[str, Any]] = {}
+
+
 class Exports(Part):
     """Everything that an environment exports. ARNs, names and addresses are AWS's own."""
 
@@ -134,6 +141,8 @@ class Exports(Part):
     """Setting -> the adopted resource (name, id or ARN), which the environment uses and did not make."""
     runs_with: dict[str, str] = Field(default_factory=dict)
     """Setting -> the value that no update can change (`herd.infra.settings.frozen`)."""
+    settings: SettingsExport | None = None
+    """None where an earlier Herd deployed it."""
 
     @property
     def batch(self) -> dict[str, BatchExport]:

@@ -1,0 +1,60 @@
+"""The review of a plan in the words of the settings: what changes for people, and what of it is dangerous."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from herd.engine.plan import Plan
+from herd.review import dangers, settings
+from herd.review.dangers import Danger
+from herd.review.exposure import exposed, losses, permissions
+from herd.review.settings import Written
+
+NOT_EXPORTED = (
+    "what is deployed does not say its settings, because an earlier Herd deployed it: only its resources can be "
+    "compared, until the next `herd up`"
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """`lines`: one for each setting that changes. `dangers`: those of them that endanger something. `note`: why there
+    is nothing to compare; "" where there is.
+    """
+
+    lines: tuple[str, ...] = ()
+    dangers: tuple[Danger, ...] = ()
+    note: str = ""
+
+    def as_json(self) -> dict[str, object]:
+        """For `herd preview --format json`, beside the list of changes."""
+        dangers = [{"change": str(one.change), "why": one.why, "instead": one.instead} for one in self.dangers]
+        return {"settings": list(self.lines), "dangers": dangers}
+
+
+NOTHING = Words()
+
+
+def of(plan: Plan, now: datetime) -> Words:
+    """Of a preview. `now` decides when a schedule starts next."""
+    before, after = Written.of(plan.outputs_before), Written.of(plan.outputs_after)
+    if after is None or not plan.outputs_after:
+        return NOTHING  # the preview did not get so far
+    if before is None:
+        return Words(note=NOT_EXPORTED)
+    changes = settings.changes(before, after)
+    return Words(
+        tuple(settings.lines(changes, after, now)),
+        tuple(dangers.of(changes, before, after)),
+    )
+
+
+def is_dangerous(plan: Plan, words: Words, public_services: frozenset[str]) -> bool:
+    """Does it lose something, open something, widen a permission that is in use, or weaken a setting?"""
+    return (
+        bool(words.dangers)
+        or any(lost for _, lost in losses(plan.steps))
+        or any(exposed(plan.steps, public_services))
+        or any(entry.step.operation != "create" for entry in permissions(plan.steps))
+    )
