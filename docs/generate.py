@@ -200,7 +200,7 @@ def details() -> list[str]:
         for file in kind.commands:
             kinds_of.setdefault(file, []).append(f"{name}s")
     for file, kinds in kinds_of.items():
-        command = models.KINDS["report"].commands[file]
+        command = next(kind.commands[file] for kind in models.KINDS.values() if file in kind.commands)
         lines.append(f"| `{file}` | `{' '.join(command)}` | {', '.join(kinds)} |")
     lines += ["", "## CPU and memory", "", "| `cpu` | `memory_gb` |", "| --- | --- |"]
     lines += [f"| {cpu:g} | {capacity.describe(sizes)} |" for cpu, sizes in capacity.FARGATE_MEMORY_GB.items()]

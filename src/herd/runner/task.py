@@ -170,6 +170,8 @@ def workload_environment(
         variables.SCHEDULED_TIME: task.scheduled_time,
         variables.INPUTS: str(inputs),
         variables.OUTPUTS: str(outputs),
+        # Python finds what `uses` names by its path; other languages by this.
+        variables.LIB: str(task.lib_dir),
     }
     environment |= {variables.param(name): variable_text(value) for name, value in task.params.items()}
     environment |= {variables.input_uri(name): uri for name, uri in input_uris.items()}
@@ -208,6 +210,7 @@ def server_variables(task: Task) -> dict[str, str]:
         gunicorn.append(f"--keep-alive={task.keep_alive_seconds:.0f}")
     if task.base_path:
         environment["UVICORN_ROOT_PATH"] = task.base_path
+        environment["PLUMBER_APIPATH"] = task.base_path
     return {**environment, "GUNICORN_CMD_ARGS": " ".join(gunicorn)}
 
 

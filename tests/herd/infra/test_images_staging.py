@@ -343,3 +343,23 @@ def check_written(before: dict[str, File], after: dict[str, File], context: Path
         name: (file.content, file.mode) for name, file in after.items()
     }
     assert (content_hash(before) == content_hash(after)) == (before == after)
+
+
+LOCK_OF_R = '{"R": {"Version": "4.5.1", "Repositories": [{"Name": "C", "URL": "https://c.example"}]}, "Packages": {}}'
+
+
+def test_an_r_image_out_of_step_with_its_lock_is_not_staged(root: Path) -> None:
+    (root / "images/python/renv.lock").write_text(LOCK_OF_R)
+    with pytest.raises(StagingError) as refused:
+        stage(root)
+    again = "`herd image lock python` writes it"
+    assert str(refused.value).splitlines() == [
+        f"images/python/Dockerfile: has no block r-base; {again}",
+        f"images/python/Dockerfile: has no block r-libraries; {again}",
+    ]
+
+
+def test_an_r_workload_has_no_packages_of_its_own(root: Path) -> None:
+    (root / "jobs/train/renv.lock").write_text(LOCK_OF_R)
+    with pytest.raises(StagingError, match="jobs/train/renv.lock: an R workload has the packages of its image"):
+        stage(root)

@@ -21,7 +21,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from herd import PACKAGE
+from herd.infra.images import r_image
 from herd.infra.spec.load import WorkloadSpec
+from herd.packages import renv
 
 LOCK = "requirements.lock"
 NEVER = frozenset({"__pycache__", "venv", "node_modules"})
@@ -100,8 +102,26 @@ class Stager:
         }
         for used in spec.uses:
             tree |= _below(f"lib/{used}", self._folder(Path("lib") / used))
+        self._check_r(spec, image, own)
         kept = self._not_ignored(Path("images") / spec.image / ".dockerignore", sorted(tree))
         return {path: tree[path] for path in kept}
+
+    def _check_r(self, spec: WorkloadSpec, image: Tree, own: Tree) -> None:
+        """Raises StagingError where an R image's Dockerfile was not written from its lock file."""
+        if renv.FILE in own:
+            raise StagingError(
+                f"{(spec.folder / renv.FILE).as_posix()}: an R workload has the packages of its image, whose "
+                f"Dockerfile installs the system libraries for them; make an image of its own of it: "
+                f"images/{spec.name}/"
+            )
+        if renv.FILE not in image or "Dockerfile" not in image:
+            return
+        folder = f"images/{spec.image}"
+        try:
+            dockerfile = image["Dockerfile"].content.decode("utf-8", "replace")
+            r_image.check(dockerfile, image[renv.FILE].content, spec.image)
+        except r_image.OutOfStep as error:
+            raise StagingError("\n".join(f"{folder}/{line}" for line in str(error).splitlines())) from None
 
     def _runner(self) -> Tree:
         """Of the installed package, wherever that lies."""

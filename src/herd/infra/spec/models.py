@@ -274,6 +274,13 @@ AnySpec = JobSpec | ReportSpec | ApiSpec
 
 Commands = Mapping[str, tuple[str, ...]]
 SCRIPTS: Commands = {"main.py": ("python", "main.py"), "main.R": ("Rscript", "main.R")}
+SERVERS: Commands = {
+    "plumber.R": (
+        *("Rscript", "-e"),
+        "plumber::pr_run(plumber::pr('plumber.R'), "
+        "host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')))",
+    ),
+}
 PAGES: Commands = {
     "report.qmd": ("quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"),
     "report.Rmd": ("Rscript", "-e", "rmarkdown::render('report.Rmd', output_dir='outputs', output_file='index.html')"),
@@ -304,7 +311,7 @@ class KindOfWorkload:
 KINDS: Mapping[Kind, KindOfWorkload] = {
     "job": KindOfWorkload(JobSpec, "a job", SCRIPTS, "job.Job"),
     "report": KindOfWorkload(ReportSpec, "a report", {**SCRIPTS, **PAGES}, "report.Report"),
-    "api": KindOfWorkload(ApiSpec, "an api", SCRIPTS, "api.Api"),
+    "api": KindOfWorkload(ApiSpec, "an api", {**SCRIPTS, **SERVERS}, "api.Api"),
 }
 """`infra/outputs.py`, which is the team's, makes the components."""
 

@@ -1,0 +1,46 @@
+"""`herd image`: the environments that workloads run in, as folders below images/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from herd import console
+from herd.checkout import names
+
+app = typer.Typer(no_args_is_help=True, help="The environments that workloads run in: packages and system.")
+
+Image = Annotated[
+    str,
+    typer.Argument(metavar="NAME", show_default=False, help="An image: a folder of images/.", callback=names.some),
+]
+
+
+@app.command()
+def lock(
+    name: Image,
+    upgrade: Annotated[bool, typer.Option("--upgrade", help="Take newer versions of all packages.")] = False,
+) -> None:
+    """Lock an image's packages again, and the system libraries that they need; show what is different.
+
+    Python: from requirements.in or pyproject.toml. R: renv.lock, from the DESCRIPTION beside it if there is one, and
+    the Dockerfile's marked lines. Uses the network; builds and deploys nothing.
+    """
+    from herd.checkout.find import find_checkout
+    from herd.deploy import image_locks
+
+    here = find_checkout()
+    folder = image_locks.folder(here, name)
+    with console.step(f"locking {folder.relative_to(here.root).as_posix()}") as step:
+        locked = image_locks.lock(here, folder, upgrade)
+        step.result = f"{len(locked.packages)} packages"
+    for line in locked.difference:
+        console.say(line)
+    for line in locked.notes:
+        console.note(line, style="yellow")
+    if not locked.difference:
+        console.note("nothing is different")
+    for path in locked.written:
+        console.note(f"~ {Path(path).relative_to(here.root).as_posix()}")
