@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import order
 from localcloud import api_models
+
+if TYPE_CHECKING:
+    from localcloud.docker.client import DockerClient
 
 NEW_OBJECTS = 50_000
 """After so many Python looks for cycles. By itself it does so after 700, which takes a third of the tests' time: a
@@ -28,6 +33,38 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from harness.wheels import built  # with the toolchain, which few tests need
 
     return built(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Docker daemon of this run's own, which its workers share."""
+    from harness import docker_daemon
+    from herd.toolchain import docker, machine
+
+    if docker.is_unwanted():
+        pytest.skip(f"{docker.SWITCH}=1")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with docker_daemon.running(folder / "docker", machine.user_cache()) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def docker_client(docker_host: str) -> DockerClient:
+    """A client of that daemon."""
+    from localcloud.docker.client import DockerClient
+
+    return DockerClient.find({**os.environ, "DOCKER_HOST": docker_host})
+
+
+@pytest.fixture(scope="session")
+def python_base(docker_client: DockerClient) -> str:
+    """In that daemon: what stands in for the base of images/python."""
+    from harness import base_image
+    from herd.toolchain import machine
+
+    return base_image.load(base_image.PYTHON, docker_client, machine.user_cache())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

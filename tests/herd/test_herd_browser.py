@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from herd.toolchain import browser, debian, machine, packages, preflight, pulumi_cli, setup
+from herd.toolchain import browser, debian, docker, machine, packages, preflight, pulumi_cli, setup
 from herd.toolchain.machine import ToolMissing
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +86,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path, monkeypatch)
     made.add("pulumi", f"#!/bin/sh\necho v{pulumi_cli.VERSION}\n")
     made.add("uv", "#!/bin/sh\n")
+    monkeypatch.setenv(docker.SWITCH, "1")
     return made
 
 
@@ -278,6 +279,16 @@ def test_a_person_may_do_without_a_browser_and_is_reminded(here: Machine, capsys
     here.monkeypatch.setenv(browser.SWITCH, "1")
     assert preflight.look(ROOT, here.cache, tests=True) is False
     assert f"not tried here: pages in a browser ({browser.SWITCH}=1)" in capsys.readouterr().err
+
+
+def test_docker_is_brought_or_left_out_in_the_same_way(here: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    here.monkeypatch.setenv(browser.SWITCH, "1")
+    preflight.look(ROOT, here.cache, tests=True)
+    assert f"images and containers of Docker ({docker.SWITCH}=1)" in capsys.readouterr().err
+    here.monkeypatch.delenv(docker.SWITCH)
+    preflight.look(ROOT, here.cache, tests=False)
+    with pytest.raises(ToolMissing, match=rf"(?s)root's rights on Linux.*{docker.SWITCH}=1 make test"):
+        preflight.look(ROOT, here.cache, tests=True)
 
 
 def test_only_the_tests_need_a_browser(here: Machine) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from herd.toolchain import browser, debian, machine, pulumi_cli, uv
+from herd.toolchain import browser, debian, docker, machine, pulumi_cli, uv
 from herd.toolchain.machine import ToolMissing
 
 LEAST_FREE_GB = 3
@@ -73,6 +73,11 @@ def look(root: Path, cache: Path, tests: bool) -> bool:
             reachable = browser.is_reachable()
             if not reachable and not debian.can_install():
                 trouble.append(browser.advice())
+        if not docker.is_unwanted():
+            try:
+                docker.ensure(cache)
+            except ToolMissing as error:
+                trouble.append(str(error))
     if trouble:
         raise ToolMissing("\n".join(trouble))
     if tests and not browser.is_unwanted() and not reachable:
@@ -127,6 +132,7 @@ def _skipped() -> list[str]:
     """What the tests leave out on this machine, with the reason."""
     left_out = {
         f"pages in a browser ({browser.SWITCH}=1)": browser.is_unwanted(),
+        f"images and containers of Docker ({docker.SWITCH}=1)": docker.is_unwanted(),
         "the workflows by actionlint, which Go builds (https://go.dev/doc/install)": shutil.which("go") is None,
         "a full disk, and another user's hands, for which one has to be root": os.geteuid() != 0,
     }
