@@ -31,6 +31,7 @@ from herd.infra.spec import models
 from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, Check, Measured
 from herd.infra.spec.deadlines import SPARE_MINUTES
+from herd.infra.spec.image_settings import ImageSettings
 from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, ReportSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names, schedule
 from herd.runner.contract.schedule import parse
@@ -99,6 +100,13 @@ def settings_page() -> str:
             *nested("`replicas`", Replicas),
             *nested("An entry of `reads`; a name alone is short for `{ name = … }`.", Read),
             *details(),
+            "## An image: image.toml",
+            "",
+            "Switches of `images/<name>/image.toml`, which may be missing. `herd image lock NAME` writes them into the",
+            "Dockerfile, between two marks ([images](../guide/images.md)).",
+            "",
+            *table(ImageSettings, list(ImageSettings.model_fields)),
+            "",
             *stack_settings(),
         ]
     )

@@ -23,24 +23,26 @@ def lock(
     name: Image,
     upgrade: Annotated[bool, typer.Option("--upgrade", help="Take newer versions of all packages.")] = False,
 ) -> None:
-    """Lock an image's packages again, and the system libraries that they need; show what is different.
+    """Lock an image's packages again, and write what they and image.toml need of the system; show what is different.
 
-    Python: from requirements.in or pyproject.toml. R: renv.lock, from the DESCRIPTION beside it if there is one, and
-    the Dockerfile's marked lines. Uses the network; builds and deploys nothing.
+    Python: from requirements.in or pyproject.toml. R: renv.lock, from the DESCRIPTION beside it if there is one. The
+    system goes into the Dockerfile's marked lines. Uses the network; builds and deploys nothing.
     """
+    from herd.checkout import image_blocks
     from herd.checkout.find import find_checkout
     from herd.deploy import image_locks
 
     here = find_checkout()
     folder = image_locks.folder(here, name)
+    blocks = image_blocks.write(here, name)
     with console.step(f"locking {folder.relative_to(here.root).as_posix()}") as step:
         locked = image_locks.lock(here, folder, upgrade)
         step.result = f"{len(locked.packages)} packages"
-    for line in locked.difference:
+    for line in [*blocks, *locked.difference]:
         console.say(line)
     for line in locked.notes:
         console.note(line, style="yellow")
-    if not locked.difference:
+    if not (blocks or locked.difference):
         console.note("nothing is different")
     for path in locked.written:
         console.note(f"~ {Path(path).relative_to(here.root).as_posix()}")

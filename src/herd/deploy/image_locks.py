@@ -10,6 +10,7 @@ from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput, unknown
 from herd.infra.images import r_image
 from herd.infra.images.marks import BrokenMarks
+from herd.infra.spec import image_settings
 from herd.infra.spec.files import astray
 from herd.packages import difference, python_lock, r_lock, renv
 from herd.packages.cran import Unreachable, control
@@ -47,6 +48,8 @@ def lock(checkout: Checkout, folder: Path, upgrade: bool) -> LockedImage:
         return _r(checkout, folder, upgrade)
     if any((folder / name).exists() for name in (python_lock.WANTED, python_lock.PROJECT)):
         return _python(checkout, folder, upgrade)
+    if (folder / image_settings.FILE).exists():
+        return LockedImage({}, [], [], [])
     shown = folder.relative_to(checkout.root).as_posix()
     raise WrongInput(
         f"{shown}: has no packages to lock; Python's are named in {python_lock.WANTED} or {python_lock.PROJECT}, "

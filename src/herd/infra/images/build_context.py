@@ -21,7 +21,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from herd import PACKAGE
-from herd.infra.images import r_image
+from herd.infra.images import r_image, switches
+from herd.infra.messages import Problem
+from herd.infra.spec import image_settings
 from herd.infra.spec.load import WorkloadSpec
 from herd.packages import renv
 
@@ -86,7 +88,7 @@ class Stager:
         return Staged(context, content_hash(tree))
 
     def tree(self, spec: WorkloadSpec) -> Tree:
-        image = self._folder(Path("images") / spec.image)
+        image = self._image(spec.image)
         # What runs leave for the next one is no part of the image, also where somebody's own run has left it there.
         left = ("workload.toml", *getattr(spec, "cache", ()))
         own = {
@@ -122,6 +124,17 @@ class Stager:
             r_image.check(dockerfile, image[renv.FILE].content, spec.image)
         except r_image.OutOfStep as error:
             raise StagingError("\n".join(f"{folder}/{line}" for line in str(error).splitlines())) from None
+
+    def _image(self, image: str) -> Tree:
+        """Without image.toml: what it says is in the Dockerfile. Raises StagingError where it is not."""
+        tree = self._folder(Path("images") / image)
+        problems: list[Problem] = []
+        settings = image_settings.read(self._root, image, problems)
+        if problems:
+            raise StagingError("\n".join(map(str, problems)))
+        if why := switches.out_of_step(self._root, image, settings):
+            raise StagingError(why)
+        return {path: file for path, file in tree.items() if path != image_settings.FILE}
 
     def _runner(self) -> Tree:
         """Of the installed package, wherever that lies."""

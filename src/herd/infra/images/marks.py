@@ -60,27 +60,27 @@ def seal(made_from: Iterable[bytes], body: str) -> str:
 
 def blocks(text: str) -> dict[str, Block]:
     """The blocks of a Dockerfile by name, in its order. Raises BrokenMarks."""
-    found: dict[str, Block] = {}
+    seen: dict[str, Block] = {}
     lines = text.split("\n")
     begun: tuple[int, str, str] | None = None
     for number, line in enumerate(lines):
         if begin := _BEGIN.fullmatch(line):
             if begun:
                 raise BrokenMarks(_broken(begun[0], f"the block {begun[1]} begins and does not end"))
-            if begin[1] in found:
+            if begin[1] in seen:
                 raise BrokenMarks(_broken(number, f"there is a second block {begin[1]}"))
             begun = (number, begin[1], begin[2])
         elif end := _END.fullmatch(line):
             if not begun or begun[1] != end[1]:
                 raise BrokenMarks(_broken(number, f"the block {end[1]} ends and does not begin"))
             body = "\n".join(lines[begun[0] + 1 : number])
-            found[begun[1]] = Block(begun[1], begun[2], body, begun[0], number)
+            seen[begun[1]] = Block(begun[1], begun[2], body, begun[0], number)
             begun = None
         elif _ALIKE.match(line):
             raise BrokenMarks(_broken(number, "a mark of Herd was changed"))
     if begun:
         raise BrokenMarks(_broken(begun[0], f"the block {begun[1]} begins and does not end"))
-    return found
+    return seen
 
 
 def _broken(number: int, what: str) -> str:
@@ -99,7 +99,7 @@ def put(text: str, name: str, body: str, made_from: Iterable[bytes], source: str
     if not source.isprintable():
         raise ValueError("a mark is one line")
     here = blocks(text).get(name)
-    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    lines = _lines(text)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     if not body:
@@ -114,16 +114,27 @@ def put(text: str, name: str, body: str, made_from: Iterable[bytes], source: str
 
 def _place(lines: list[str], place: Place) -> int:
     """The number of the line before which a new block goes."""
-    stages = list(_stages(lines))
+    stages = _stages(lines)
     if not stages:
         raise ValueError("has no FROM, so it is not a Dockerfile")
     first, last = stages[0], stages[-1]
     return {"before the first FROM": first[0], "after the first FROM": first[1], "after the last FROM": last[1]}[place]
 
 
-def _stages(lines: list[str]) -> Iterable[tuple[int, int]]:
+def stages(text: str) -> int:
+    """How many stages a Dockerfile has."""
+    return len(_stages(_lines(text)))
+
+
+def _lines(text: str) -> list[str]:
+    """With their ends. Docker ends lines at a line feed alone."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _stages(lines: list[str]) -> list[tuple[int, int]]:
     """The first line of each FROM, and the line after it. FROM within another instruction's lines is none."""
     number = 0
+    at = []
     while number < len(lines):
         start = number
         if _COMMENT.match(lines[number]):
@@ -141,4 +152,5 @@ def _stages(lines: list[str]) -> Iterable[tuple[int, int]]:
                 number += 1
             number += 1
         if _FROM.match(lines[start]):
-            yield start, number
+            at.append((start, number))
+    return at

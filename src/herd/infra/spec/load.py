@@ -17,7 +17,7 @@ from typing import Any
 
 from herd.infra.messages import Problem, SpecErrors, did_you_mean, printable, quoted
 from herd.infra.offer import Offer
-from herd.infra.spec import deadlines, draft, files, rules_graph, rules_offer
+from herd.infra.spec import deadlines, draft, files, image_settings, rules_graph, rules_offer
 from herd.infra.spec.checks import Check
 from herd.infra.spec.draft import Draft
 from herd.infra.spec.files import Origin
@@ -202,7 +202,11 @@ def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list
         if made:
             drafts[entry.name] = made
     specs = {name: made.spec for name, made in drafts.items()}
-    for name, finding in [*rules_graph.findings(specs, kinds, offer.datasets), *rules_offer.findings(specs, offer)]:
+    images = {image: image_settings.read(root, image, problems) for image in image_settings.images(root)}
+    for name, finding in [
+        *rules_graph.findings(specs, kinds, offer.datasets),
+        *rules_offer.findings(specs, offer, images),
+    ]:
         drafts[name].accept(finding)
     problems += [problem for made in drafts.values() for problem in made.problems]
     problems += _links(root, [entry.folder for entry in entries], specs.values())

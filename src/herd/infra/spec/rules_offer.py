@@ -6,6 +6,7 @@ from herd.infra import addresses, capacity
 from herd.infra.messages import did_you_mean, nearest, show
 from herd.infra.offer import Offer
 from herd.infra.spec.checks import ConnectionCheck
+from herd.infra.spec.image_settings import ImageSettings
 from herd.infra.spec.models import AnySpec, BatchSpec, ReportSpec, WorkloadSpec
 from herd.infra.spec.rules_workload import Finding
 from herd.runner.contract.checks import CONNECTION_DRIVERS, dialect
@@ -16,12 +17,15 @@ Source: "Amazon VPC quotas", security groups per network interface.
 """
 
 
-def findings(specs: Mapping[str, AnySpec], offer: Offer) -> Iterator[tuple[str, Finding]]:
+def findings(
+    specs: Mapping[str, AnySpec], offer: Offer, images: Mapping[str, ImageSettings]
+) -> Iterator[tuple[str, Finding]]:
     """(workload, finding) for everything that a workload names and its stack does not have."""
     for name, spec in specs.items():
         for rule in (_owner, _mail, _hardware, _connections):
             yield from ((name, finding) for finding in rule(spec, offer))
         yield from ((name, finding) for finding in _datasets(spec, specs, offer))
+        yield from ((name, finding) for finding in _gpu(spec, offer, images.get(spec.image)))
 
 
 def _owner(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
@@ -68,6 +72,26 @@ def _hardware(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
             ("cpu", "memory_gb", "hardware"),
             (f"{wanted} does not fit on {show(spec.hardware)}: a {pool.instance_type} has room for {has}"),
         )
+
+
+def _gpu(spec: WorkloadSpec, offer: Offer, image: ImageSettings | None) -> Iterator[Finding]:
+    """An image with CUDA's libraries is several gigabytes that nothing but NVIDIA's cards beside x86 can use."""
+    if image is None or image.gpu is None or spec.hardware not in offer.hardware:
+        return
+    pool = offer.pool(spec.hardware)
+    if pool is None:
+        why = "Fargate has no GPUs"
+    elif pool.arm64:
+        why = f"a {pool.instance_type} has Arm's processors, for which these libraries are not"
+    elif not pool.gpu:
+        why = f"its machines ({pool.instance_type}) have no GPU, or `gpu` in the stack's `pools` does not say so"
+    else:
+        return
+    yield (
+        ("hardware", "image"),
+        f"hardware = {show(spec.hardware)} does not go with image = {show(spec.image)}, whose image.toml has "
+        f"gpu = {show(image.gpu)}: {why}; name a pool with GPUs, or an image without",
+    )
 
 
 def _connections(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
