@@ -14,6 +14,7 @@ from herd import console
 from herd.commands import (
     alarms,
     check,
+    cost,
     demo,
     deploy,
     develop,
@@ -118,6 +119,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (deploy.preview, "preview", _ENVIRONMENT),
     (inspect.status, "status", _ENVIRONMENT),
     (inventory.inventory, "inventory", _ENVIRONMENT),
+    (cost.cost, "cost", _ENVIRONMENT),
     (inbox.inbox, "inbox", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),
     (deploy.stop, "stop", _ENVIRONMENT),

@@ -128,6 +128,8 @@ def show_words(review: Words) -> None:
     """Print what a plan changes in the words of the settings to stdout, what is dangerous to stderr."""
     for line in review.lines:
         console.say(line)
+    for line in review.cost_lines:
+        console.say(f"cost of {line}")
     if review.note:
         console.note(review.note)
     for danger in review.dangers:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from herd.engine.changes import Changes, group_of, short, type_and_name
+from herd.engine.changes import STEPS_OF_A_REPLACEMENT, Changes, group_of, short, type_and_name
 
 OPERATIONS = {"create": "create", "import": "import", "update": "update", "replace": "replace", "delete": "delete"}
 """The engine's operations that a plan lists; the single steps of a replacement are left out."""
+
+ENVIRONMENT = "environment"
+"""Whose what stands outside of components is."""
 
 STACK = "pulumi:pulumi:Stack"
 """The type of the resource that has the stack's outputs."""
@@ -37,12 +40,23 @@ class Step:
     @property
     def owner(self) -> str:
         """The name of its component, mostly a workload's; "environment" outside of components."""
-        return self.group or "environment"
+        return self.group or ENVIRONMENT
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource as it is declared. `owner` as of a step."""
+
+    type: str
+    name: str
+    owner: str
+    inputs: Inputs
 
 
 class Plan(Changes):
     """The changes of a preview, with the inputs of each. `root`: the checkout's folder.
 
+    `before`, `after`: all resources of AWS that are deployed and that would be, changed or not.
     `outputs_before`, `outputs_after`: the stack's, empty where nothing is deployed, or the preview did not get so far.
     """
 
@@ -51,15 +65,28 @@ class Plan(Changes):
         self.project, self.environment = project, environment
         self.root = root
         self.steps: list[Step] = []
+        self.before: list[Resource] = []
+        self.after: list[Resource] = []
         self.outputs_before: Mapping[str, Any] = {}
         self.outputs_after: Mapping[str, Any] = {}
 
     def add(self, event: dict[str, Any]) -> Any:
         if "resourcePreEvent" in event:
             self._step(event["resourcePreEvent"]["metadata"])
+            self._resource(event["resourcePreEvent"]["metadata"])
         elif "resOutputsEvent" in event:
             self._outputs(event["resOutputsEvent"]["metadata"])
         return super().add(event)
+
+    def _resource(self, metadata: dict[str, Any]) -> None:
+        if metadata["op"] in STEPS_OF_A_REPLACEMENT:
+            return
+        type_, name = type_and_name(metadata["urn"])
+        owner = group_of(metadata) or ENVIRONMENT
+        for key, resources in (("old", self.before), ("new", self.after)):
+            state = metadata.get(key)
+            if state and state.get("custom") and not type_.startswith("pulumi:"):
+                resources.append(Resource(short(type_), name, owner, state.get("inputs") or {}))
 
     def _outputs(self, metadata: dict[str, Any]) -> None:
         if metadata.get("type") == STACK:

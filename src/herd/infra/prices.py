@@ -33,6 +33,18 @@ ENDPOINT = Price(0.01, "interface endpoint, zone and hour", "https://aws.amazon.
 LOAD_BALANCER = Price(0.0225, "load balancer and hour", "https://aws.amazon.com/elasticloadbalancing/pricing/")
 FARGATE_VCPU = Price(0.04048, "vCPU and hour", "https://aws.amazon.com/fargate/pricing/")
 FARGATE_GB = Price(0.004445, "GB of memory and hour", "https://aws.amazon.com/fargate/pricing/")
+LOAD_BALANCER_USE = Price(
+    0.008, "capacity unit and hour of a load balancer", "https://aws.amazon.com/elasticloadbalancing/pricing/"
+)
+FARGATE_DISK_GB = Price(0.000111, "GB of disk above 20 and hour", "https://aws.amazon.com/fargate/pricing/")
+SECRET = Price(0.4, "secret and month", "https://aws.amazon.com/secrets-manager/pricing/")
+ZONE = Price(0.5, "hosted zone and month", "https://aws.amazon.com/route53/pricing/")
+STORAGE = Price(0.023, "GB in S3 and month", "https://aws.amazon.com/s3/pricing/")
+IMAGE_STORAGE = Price(0.1, "GB of images and month", "https://aws.amazon.com/ecr/pricing/")
+CDN_TRAFFIC = Price(0.085, "GB that CloudFront delivers", "https://aws.amazon.com/cloudfront/pricing/")
+SCHEDULE = Price(1e-6, "start by EventBridge Scheduler", "https://aws.amazon.com/eventbridge/pricing/")
+QUEUE_CALL = Price(0.4e-6, "call of SQS", "https://aws.amazon.com/sqs/pricing/")
+INSIGHTS = Price(0.3, "metric of a container and month", "https://aws.amazon.com/cloudwatch/pricing/")
 KEY = Price(1, "KMS key and month", "https://aws.amazon.com/kms/pricing/")
 LOGS = Price(0.5, "GB taken by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/")
 ALARM = Price(0.1, "CloudWatch alarm and month", "https://aws.amazon.com/cloudwatch/pricing/")

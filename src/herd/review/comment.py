@@ -122,6 +122,7 @@ def _render(
     lines += _section("Settings", words.lines, lambda line: code(line, 400), limit, "✏️")
     lines += [code(words.note, 400), ""] if words.note else []
     lines += _section("Dangers", words.dangers, _danger, limit, "⚠️")
+    lines += _section("Cost", words.cost_lines, code, limit, "💰")
     lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
     lost = list(losses(steps))
     costly = [entry for entry in lost if entry[1]]

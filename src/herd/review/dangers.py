@@ -201,6 +201,7 @@ WORKLOAD_RISKS: Mapping[str, Risk | Harmless] = {
         "what it would reject is published",
         "keep it, loosen its limits, or let it warn only",
     ),
+    "cache": Harmless("readers never see what is kept between runs"),
     "publish": Harmless("what runs is for the reviewer to read"),
     "footer": Risk(switched_off, "a page that is out of date does not say so", "keep it"),
     "mail_to": Risk(new_domain, "the report goes to people of another organisation", "ask who they are"),

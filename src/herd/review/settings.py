@@ -12,12 +12,10 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from herd.engine.plan import ENVIRONMENT
 from herd.runner.contract import checks, schedule
 
 Plain = Mapping[str, Any]
-
-ENVIRONMENT = "environment"
-"""Whose the stack's own settings are."""
 
 DERIVED = frozenset({"kind", "default_deadline_minutes"})
 """What is exported beside a workload's settings and is none."""

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from herd.engine.plan import Plan
 from herd.review import dangers, settings
+from herd.review.cost import Estimate, dollars, estimate
 from herd.review.dangers import Danger
 from herd.review.exposure import exposed, losses, permissions
 from herd.review.settings import Written
@@ -20,18 +21,38 @@ NOT_EXPORTED = (
 @dataclass(frozen=True)
 class Words:
     """`lines`: one for each setting that changes. `dangers`: those of them that endanger something. `note`: why there
-    is nothing to compare; "" where there is.
+    is nothing to compare; "" where there is. `costs`: a month, before and after; None where that is not known.
     """
 
     lines: tuple[str, ...] = ()
     dangers: tuple[Danger, ...] = ()
     note: str = ""
+    costs: tuple[Estimate, Estimate] | None = None
+
+    @property
+    def cost_lines(self) -> list[str]:
+        """The sum before and after, then each workload or part whose cost changes, the largest change first."""
+        if self.costs is None:
+            return []
+        before, after = self.costs
+        old, new = before.by_owner, after.by_owner
+        changed = [name for name in {**old, **new} if dollars(old.get(name, NONE)) != dollars(new.get(name, NONE))]
+        if not changed and before.unpriced == after.unpriced:
+            return []
+        changed.sort(key=lambda name: (-abs(new.get(name, NONE)[1] - old.get(name, NONE)[1]), name))
+        lines = [f"all: {dollars(before.usd)} → {dollars(after.usd)} USD a month"]
+        lines += [f"{name}: {dollars(old.get(name, NONE))} → {dollars(new.get(name, NONE))}" for name in changed]
+        more = {type_: count for type_, count in after.unpriced.items() if count > before.unpriced.get(type_, 0)}
+        return lines + [f"without a price here, and not counted: {count} {type_}" for type_, count in more.items()]
 
     def as_json(self) -> dict[str, object]:
         """For `herd preview --format json`, beside the list of changes."""
         dangers = [{"change": str(one.change), "why": one.why, "instead": one.instead} for one in self.dangers]
-        return {"settings": list(self.lines), "dangers": dangers}
+        cost = self.costs and {"before": self.costs[0].as_json(), "after": self.costs[1].as_json()}
+        return {"settings": list(self.lines), "dangers": dangers, "cost": cost}
 
+
+NONE = (0.0, 0.0)
 
 NOTHING = Words()
 
@@ -47,6 +68,7 @@ def of(plan: Plan, now: datetime) -> Words:
     return Words(
         tuple(settings.lines(changes, after, now)),
         tuple(dangers.of(changes, before, after)),
+        costs=(estimate(plan.before, before), estimate(plan.after, after)),
     )
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from herd.engine.changes import short
 from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Pool
+from herd.review.cost import BY_USE, COUNTED, is_free
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, Program, Refused, run_program, write_team
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
@@ -415,3 +417,10 @@ def test_a_balancer_that_faces_the_internet_waits_for_the_gateway_and_goes_befor
     balancers = {one.name: one.depends_on for one in program.of("lb/loadBalancer:LoadBalancer")}
     assert gateway.urn in balancers["public-balancer-alb"]
     assert gateway.urn not in balancers["internal-balancer-alb"]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_the_cost_of_every_resource_is_known(run: Run, name: str) -> None:
+    """Counted, named with its price by use, or free: a type that nobody has looked up would pass for free."""
+    types = {short(resource.type) for resource in run(name).resources if not resource.is_component}
+    assert [type_ for type_ in sorted(types) if not (type_ in COUNTED or type_ in BY_USE or is_free(type_))] == []
