@@ -7,6 +7,7 @@ set-aside        go on without what is lost: the rest stays, and a copy of all o
 check            name the files of a cloud that has ended which cannot be read
 install-plugins  write the provider executables into a PULUMI_HOME
 realise          make the virtual environment of a lock file, and print its folder
+find-docker      print the path of a docker that can build images, and whose daemon answers
 """
 
 from __future__ import annotations
@@ -149,6 +150,18 @@ def realise(options: argparse.Namespace) -> int:
     return 0
 
 
+def find_docker(options: argparse.Namespace) -> int:
+    from localcloud.docker.client import DockerClient, DockerError
+
+    try:
+        client = DockerClient.find()
+        client.check()
+    except DockerError as error:
+        raise LocalCloudError(str(error)) from error
+    print(client.program)
+    return 0
+
+
 def _note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -215,6 +228,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--cache", type=Path, required=True)
     command.add_argument("--uv", type=Path, required=True)
     command.set_defaults(run=realise)
+
+    command = commands.add_parser("find-docker", help="print the path of a docker that can build images")
+    command.set_defaults(run=find_docker)
     return parser
 
 

@@ -39,7 +39,7 @@ ELSEWHERE = {
     "Pipfile.lock": f"{OF_PYTHON}; `pipenv requirements --hash > requirements.lock` writes them",
     "pdm.lock": f"{OF_PYTHON}; `pdm export -f requirements > requirements.lock` writes them",
     "pylock.toml": f"{OF_PYTHON}; `uv pip compile pylock.toml --generate-hashes > requirements.lock` writes them",
-    "renv.lock": "packages of R; put it into an image of R's, a folder of images/ with a Dockerfile",
+    "renv.lock": "packages of R; `herd init --language r` makes images/r/: put it there, then `herd image lock r`",
     **dict.fromkeys(
         ("environment.yml", "environment.yaml", "conda-lock.yml"), f"{OF_CONDA}; list its packages for pip"
     ),

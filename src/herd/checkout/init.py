@@ -39,7 +39,7 @@ class Plan:
     adopted: adopt.Adopted
 
 
-def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Plan:
+def plan(root: Path, name: str | None, source: Path | None, wheels: Path, language: str | None = None) -> Plan:
     """What `herd init` would write. `wheels`: a folder with both wheels of this Herd. Raises WrongInput."""
     known = mark(root)
     if known is not None and known.get("release") != VERSION:
@@ -51,6 +51,13 @@ def plan(root: Path, name: str | None, source: Path | None, wheels: Path) -> Pla
     if known is None:
         _refuse_others(root)
     values = {"name": name, "owner": OWNER, "review_by": str(review_dates.new_date())}
+    own = (known or {}).get("language", "python" if known else language or "python")
+    if language not in (None, own):
+        raise WrongInput(
+            f"this project's files are for {own}; `herd new job NAME --language {language}` adds {language}"
+        )
+    if own != "python":
+        values["language"] = own
     if comes_from := sources.of_this_herd(root):
         values["source"] = comes_from
     files = project_files.files({**values, **(known or {})}, wheels)

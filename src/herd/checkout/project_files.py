@@ -21,31 +21,58 @@ LOCK = "herd.lock"
 WHEELS = "wheels"
 
 TEMPLATES = PACKAGE / "checkout" / "project"
+TEMPLATES_R = PACKAGE / "checkout" / "project_r"
+"""What a project in R has instead of PYTHON's files."""
 SHARED = (
     *("infra/__main__.py", "infra/hardware.py", "infra/images.py", "infra/outputs.py"),
     *("images/python/Dockerfile", "images/python/requirements.in", "images/python/requirements.lock"),
 )
 """What this repository has itself. A wheel has it among the templates."""
 
+PYTHON = (
+    *("jobs/daily-numbers/main.py", "reports/overview/main.py", "tests/test_daily_numbers.py"),
+    *(path for path in SHARED if path.startswith("images/")),
+)
+"""What a project in another language does without."""
+
+LANGUAGES = {"python": "python", "r": "r"}
+"""Language -> the folder of images/ for it."""
+
 FOR_TESTS = ("iniconfig", "pluggy", "pytest")
 """Of requirements-dev.lock: what the project's own tests need besides Herd's packages."""
 
 
 def files(values: Mapping[str, str], wheels: Path) -> dict[str, bytes]:
-    """Each file of the project, by its path. `values`: name, owner, review_by; `wheels`: the folder of both wheels."""
-    known = {**values, "release": VERSION}
-    written = {}
-    for path in sorted(TEMPLATES.rglob("*.txt")):
-        name = path.relative_to(TEMPLATES).as_posix().removesuffix(".txt").replace("dot_", ".")
-        text = path.read_text()
-        for key, value in known.items():
-            text = text.replace(f"@{key}@", value)
-        written[name] = text.encode()
-    for name in SHARED:
-        if (path := shared(name)).exists():
-            written[name] = path.read_bytes()
+    """Each file of the project, by its path. `values`: name, owner, review_by, and language where it is not Python;
+    `wheels`: the folder of both wheels."""
+    language = values.get("language", "python")
+    known = {**values, "release": VERSION, "image": LANGUAGES[language]}
+    written = _templates(TEMPLATES, known)
+    written |= {name: path.read_bytes() for name in SHARED if (path := shared(name)).exists()}
+    if language == "r":
+        written = {name: content for name, content in written.items() if name not in PYTHON}
+        written |= _templates(TEMPLATES_R, known)
     written[LOCK] = lock(wheels).encode()
     written[MARK] = mark(values)
+    return written
+
+
+def image_files(language: str) -> dict[str, bytes]:
+    """The image of a language, by path: for a project that begins with another one."""
+    folder = f"images/{LANGUAGES[language]}/"
+    if language == "r":
+        return {name: content for name, content in _templates(TEMPLATES_R, {}).items() if name.startswith(folder)}
+    return {name: shared(name).read_bytes() for name in SHARED if name.startswith(folder)}
+
+
+def _templates(folder: Path, values: Mapping[str, str]) -> dict[str, bytes]:
+    written = {}
+    for path in sorted(folder.rglob("*.txt")):
+        name = path.relative_to(folder).as_posix().removesuffix(".txt").replace("dot_", ".")
+        text = path.read_text("utf-8")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        written[name] = text.encode()
     return written
 
 

@@ -9,7 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Name, Raw
+from herd.commands.options import Environment, Language, Name, Raw
 from herd.runner.contract.kinds import KINDS, Kind
 
 
@@ -24,6 +24,10 @@ def new(
             callback=names.workload,
         ),
     ],
+    language: Annotated[
+        Language | None,
+        typer.Option("--language", help="What it is written in.", show_default="that of the image in defaults.toml"),
+    ] = None,
 ) -> None:
     """Make the folder of a new workload: settings and code that work at once, with comments that say what else can be.
 
@@ -33,7 +37,7 @@ def new(
     from herd.checkout.find import find_checkout
 
     here = find_checkout()
-    files = scaffold.create(here, kind, name)
+    files = scaffold.create(here, kind, name, language)
     console.note(f"in {here.root}:")
     for file in files:
         console.say(f"+ {file}")

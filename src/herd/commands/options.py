@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,6 +28,7 @@ Stack = Annotated[
         callback=names.stack,
     ),
 ]
+Language = Literal["python", "r"]
 Raw = Annotated[
     bool,
     typer.Option("--raw", help="What programs print as they print it: escape sequences reach the terminal."),

@@ -10,6 +10,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands.options import Language
 
 if TYPE_CHECKING:
     from herd.checkout.apply import Change
@@ -29,6 +30,10 @@ def init(
             help="Make jobs of the scripts and notebooks there, and packages of its lock file. It stays as it is.",
         ),
     ] = None,
+    language: Annotated[
+        Language | None,
+        typer.Option("--language", help="What the first workloads and the image are in.", show_default="python"),
+    ] = None,
 ) -> None:
     """Begin a project in this folder: a Pulumi program, a job, a report, an image, tests, workflows, this Herd by hash.
 
@@ -42,9 +47,9 @@ def init(
 
     root = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
-        init.plan(root, name, None, Path(folder))  # what is wrong is said before wheels are built
+        init.plan(root, name, None, Path(folder), language)  # what is wrong is said before wheels are built
         releases.of_this_herd(Path(folder))
-        planned = init.plan(root, name, source, Path(folder))
+        planned = init.plan(root, name, source, Path(folder), language)
         init.write(planned)
     console.note(f"{planned.name} in {root}:")
     for path in planned.files:

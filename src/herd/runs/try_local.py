@@ -24,7 +24,7 @@ from herd.foreign import Printed
 from herd.infra.spec.models import ServiceSpec
 from herd.runner.contract import variables
 from herd.runner.contract.task import TaskSettings
-from herd.runs import runs, secret_store
+from herd.runs import runs, secret_store, try_r
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import uv
@@ -65,12 +65,11 @@ def run(
 ) -> int:
     """Run it once; its exit status. Escape sequences in its output are shown as text, unless `raw`."""
     checkout = target.checkout
-    venv = environment_of(checkout, _lock_of(checkout, spec))
-    runner = environment_of(checkout, PACKAGE / "runner" / "requirements.lock")
     data_bucket = _data_bucket(target, spec, inputs)
     folder = checkout.folder("try", spec.name, *([item] if item else []))
+    command, own = _way(target, spec)
     environment = {
-        "PATH": f"{venv / 'bin'}:{SYSTEM_PATH}",
+        **own,
         # Not the person's home folder, whose files and settings a task would not have.
         "HOME": str(checkout.folder("try", ".home")),
         "LANG": "C.UTF-8",
@@ -95,7 +94,8 @@ def run(
         port = _free_port(spec.port)
         environment |= {variables.PORT: str(port), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
-    command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
+    if isinstance(command, try_r.InContainer):
+        command, environment = command.around(environment, [folder, *([inputs.resolve()] if inputs else [])])
     if raw:
         return _wait(subprocess.Popen(command, env=environment, cwd=folder))
     # One pipe where both are the same terminal, so that lines stay in the order in which they were printed.
@@ -112,6 +112,23 @@ def run(
             # With a time limit: processes that it left running may hold the pipe open.
             reader.join(LAST_WORDS_SECONDS)
     return status
+
+
+def _way(target: LocalTarget, spec: AnySpec) -> tuple[list[str] | try_r.InContainer, dict[str, str]]:
+    """What runs it, and the variables that make its packages be seen."""
+    checkout = target.checkout
+    variables_of_r: dict[str, str] = {}
+    if is_r := try_r.is_r(checkout, spec):
+        way = try_r.way(checkout, target.name, spec)
+        if isinstance(way, try_r.InContainer):
+            return way, {}
+        variables_of_r = dict(way)
+    runner = environment_of(checkout, PACKAGE / "runner" / "requirements.lock")
+    command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
+    if is_r:
+        return command, variables_of_r
+    venv = environment_of(checkout, _lock_of(checkout, spec))
+    return command, {"PATH": f"{venv / 'bin'}:{SYSTEM_PATH}"}
 
 
 def _hand_on(pipe: IO[bytes], to: Printed) -> None:

@@ -111,6 +111,7 @@ LIBRARIES: Mapping[str, str] = {
     "archive": "libarchive-dev",
     "zmq": "libzmq3-dev",
     "sasl2": "libsasl2-dev",
+    "uv": "libuv1-dev",
 }
 """`xml2` of -lxml2 and of libxml2.so.2."""
 
@@ -149,6 +150,7 @@ MODULES: Mapping[str, str] = {
     "libzmq": "libzmq3-dev",
     "fftw3": "libfftw3-dev",
     "gmp": "libgmp3-dev",
+    "libuv": "libuv1-dev",
 }
 """As pkg-config calls it."""
 
