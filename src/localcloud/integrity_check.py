@@ -36,7 +36,7 @@ def problems(home: Path) -> Iterator[Problem]:
             requests = _look_at_declared(home, Path(scratch))
         except LocalCloudError as error:
             yield _problem(str(error).replace(scratch, str(home)).rstrip(". "), error, "all")
-    from localcloud.images.store import read_names
+    from localcloud.images.names import read_names
     from localcloud.runtime.objects import lost, unknown
     from localcloud.runtime.store import Looked, is_whole, look
 

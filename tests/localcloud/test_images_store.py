@@ -14,8 +14,9 @@ import pytest
 
 from localcloud.images.context import Context, Item
 from localcloud.images.dockerfile import ImageError
+from localcloud.images.names import ImageNotFound, split
 from localcloud.images.realise import RealiseError, VenvRealiser
-from localcloud.images.store import Image, ImageNotFound, ImageStore, split
+from localcloud.images.store import Image, ImageStore
 
 DOCKERFILE = """
 FROM scratch

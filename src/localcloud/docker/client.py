@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -155,8 +156,9 @@ class DockerClient:
         timeout_seconds: float | None = None,
         login: Login | None = None,
         environment: Mapping[str, str] | None = None,
+        hopeless: threading.Event | None = None,
     ) -> str:
-        """Run one command and return its standard output.
+        """Run one command and return its standard output. It is ended as a failed one when `hopeless` is set.
 
         `on_line` gets each line as it comes, of standard error too. Raises CommandFailed with the last lines, and
         DockerError where the command does not start or takes longer than `timeout_seconds`. `login` is kept from the
@@ -185,7 +187,7 @@ class DockerClient:
             for reader in readers:
                 reader.start()
             try:
-                code = process.wait(timeout_seconds)
+                code = _ended(process, timeout_seconds, hopeless)
             except subprocess.TimeoutExpired:
                 raise DockerError(
                     f"`docker {arguments[0]}` did not answer within {timeout_seconds:g} s: is the Docker daemon "
@@ -296,6 +298,22 @@ def _ends_well(command: list[str], environment: Mapping[str, str]) -> bool:
 def _numbers(version: str) -> tuple[int, ...]:
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _ended(process: subprocess.Popen[str], seconds: float | None, hopeless: threading.Event | None) -> int:
+    """Its exit code. Raises TimeoutExpired."""
+    if hopeless is None:
+        return process.wait(seconds)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        try:
+            return process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            if deadline is not None and time.monotonic() > deadline:
+                raise
+            if hopeless.is_set():
+                _end(process)
+                return process.returncode or 1
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -35,8 +35,13 @@ class Images(Protocol):
         on_progress: Callable[[str], None],
         build_args: Mapping[str, str] | None = None,
         target: str | None = None,
+        platform: str | None = None,
+        network: str | None = None,
     ) -> BuiltImage:
-        """The image of a Dockerfile. Raises `dockerfile.ImageError` with all problems, in words for a person."""
+        """The image of a Dockerfile, for a `platform` like linux/amd64; its RUN lines have `network`.
+
+        Raises `dockerfile.ImageError` with all problems, in words for a person.
+        """
 
     def tag(self, reference: str, digest: str) -> None:
         """Name a built image; with `repository@digest` no tag moves. Raises `store.ImageNotFound`."""

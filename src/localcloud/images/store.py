@@ -27,10 +27,11 @@ from pathlib import Path
 from typing import Any
 
 from localcloud import atomic
-from localcloud.unreadable import Reason, Unreadable, using
 
 from .context import Context, ContextError
 from .dockerfile import ImageError, parse
+from .names import ImageNotFound as ImageNotFound
+from .names import Names
 from .plan import Config, Plan, plan
 from .realise import RealiseError, VenvRealiser, lock_hash
 from .tree import File, Folder, Link, TreeError, Venv
@@ -40,16 +41,10 @@ log = logging.getLogger(__name__)
 _FORMAT = 1
 """Part of every digest: raise it when the same Dockerfile and files become a different image."""
 
-NAMES = "names.json"
-
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 _TIME = 946684800
 """Every copied file's time: 1 January 2000, which all archive formats can hold."""
-
-
-class ImageNotFound(Exception):
-    """No image has this name or digest."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +74,7 @@ class ImageStore:
 
     def __init__(self, home: Path, realiser: VenvRealiser) -> None:
         self._folder = home.absolute() / "images"
-        with using(self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            read_names(self._folder)
-            if not (self._folder / NAMES).exists():
-                atomic.write(self._folder / NAMES, "{}")  # from now on it is missed
+        self._names = Names(self._folder)
         self._realiser = realiser
         self._lock = threading.RLock()
         self._loaded: dict[str, Image] = {}
@@ -97,8 +88,11 @@ class ImageStore:
         on_progress: Callable[[str], None],
         build_args: Mapping[str, str] | None = None,
         target: str | None = None,
+        platform: str | None = None,
+        network: str | None = None,
     ) -> Image:
-        """The image of a Dockerfile, built if it is not there.
+        """The image of a Dockerfile, built if it is not there. Its `platform` is this machine's, and nothing of it has
+        a network of its own.
 
         Raises `ImageError` with all problems in words for a person.
         """
@@ -113,7 +107,7 @@ class ImageStore:
             digest = _digest(planned)
             with self._lock:
                 self._unnamed.add(digest)
-            with self._locked("images"):
+            with self._locked():
                 if not self._is_whole(digest):
                     on_progress(f"copying files of {digest[:19]}")
                     self._write(digest, planned, contents, seen)
@@ -143,28 +137,15 @@ class ImageStore:
 
         With `repository@digest` no tag moves.
         """
-        repository, tag, without_tag = split(reference)
         if not (self._path(digest) / "image.json").exists():
             raise ImageNotFound(digest)
-        with self._names() as names:
-            known = names.setdefault(repository, {"tags": {}, "digests": []})
-            if without_tag is None:
-                known["tags"][tag] = digest
-            if digest not in known["digests"]:
-                known["digests"].append(digest)
+        self._names.add(reference, digest)
         with self._lock:
             self._unnamed.discard(digest)
 
     def resolve(self, reference: str) -> Image:
         """The image of `repository:tag` or `repository@sha256:…`. Raises `ImageNotFound`."""
-        repository, tag, wanted = split(reference)
-        known = self._read_names().get(repository)
-        if known is None:
-            raise ImageNotFound(f"{reference}: there is no repository {repository}")
-        digest = wanted if wanted in known["digests"] else None if wanted else known["tags"].get(tag)
-        if digest is None:
-            raise ImageNotFound(f"{reference}: not found")
-        return self._load(digest)
+        return self._load(self._names.find(reference))
 
     def has(self, reference: str) -> bool:
         """Is there an image of this name, with its files?"""
@@ -179,19 +160,7 @@ class ImageStore:
 
         An image that a container runs from goes when the container has ended. What is not there is no error.
         """
-        whole = ":" not in reference.rpartition("/")[2]
-        repository, tag, wanted = split(reference)
-        with self._names() as names:
-            known = names.get(repository)
-            if known is None:
-                return
-            digest = wanted or known["tags"].get(tag)
-            gone = list(known["digests"]) if whole else [digest] if digest else []
-            known["digests"] = [kept for kept in known["digests"] if kept not in gone]
-            known["tags"] = {name: kept for name, kept in known["tags"].items() if kept not in gone}
-            if whole:
-                del names[repository]
-        for digest in gone:
+        for digest in self._names.remove(reference):
             self._remove_unless_used(digest)
 
     @contextmanager
@@ -207,9 +176,13 @@ class ImageStore:
             self._remove_unless_used(image.digest)
 
     def _remove_unless_used(self, digest: str) -> None:
-        with self._lock, self._locked("images"):
-            named = any(digest in known["digests"] for known in self._read_names().values())
-            if named or self._held[digest] or digest in self._unnamed or not self._path(digest).exists():
+        with self._lock, self._locked():
+            if (
+                self._names.has(digest)
+                or self._held[digest]
+                or digest in self._unnamed
+                or not self._path(digest).exists()
+            ):
                 return
             self._loaded.pop(digest, None)
             shutil.rmtree(self._path(digest))
@@ -264,44 +237,10 @@ class ImageStore:
         return self._folder / digest.removeprefix("sha256:")
 
     @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
-        with (self._folder / f"{name}.lock").open("w") as handle:
+    def _locked(self) -> Iterator[None]:
+        with (self._folder / "images.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
-
-    def _read_names(self) -> dict[str, Any]:
-        return read_names(self._folder)
-
-    @contextmanager
-    def _names(self) -> Iterator[dict[str, Any]]:
-        """The names, to be changed: written back whole when the block ends."""
-        with self._locked("names"):
-            names = self._read_names()
-            yield names
-            atomic.write(self._folder / NAMES, json.dumps(names, indent=1))
-
-
-def read_names(folder: Path) -> dict[str, Any]:
-    """Repository → tags and digests. Raises `Unreadable`: without its names every image would seem to be nobody's."""
-    path = folder / NAMES
-    with using(path):
-        try:
-            names = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            if any(folder.glob("*/image.json")):
-                raise Unreadable(path, Reason.missing, "but there are images") from None
-            return {}
-    if not isinstance(names, dict):
-        raise Unreadable(path, Reason.damaged, "it is of another shape")
-    return names
-
-
-def split(reference: str) -> tuple[str, str, str | None]:
-    """Repository, tag and digest: `host:1/a:b` → (`host:1/a`, `b`, None); without a tag it is `latest`."""
-    name, _, digest = reference.partition("@")
-    head, slash, last = name.rpartition("/")
-    last, colon, tag = last.partition(":")
-    return f"{head}{slash}{last}", tag if colon else "latest", digest or None
 
 
 def _digest(planned: Plan) -> str:

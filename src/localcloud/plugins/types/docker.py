@@ -117,12 +117,13 @@ class Image(Resource):
         arguments: dict[str, Any] = {}
         if build.get("args"):
             arguments["build_args"] = build["args"]
-        if build.get("target"):
-            arguments["target"] = build["target"]
+        for name in ("target", "platform", "network"):
+            if build.get(name):
+                arguments[name] = build[name]
         try:
             image = cloud.images.build(context, dockerfile, cloud.log, **arguments)
         except ImageError as error:
-            raise Refused(f"building {self.token} {inputs['imageName']} from {context}: {error}") from error
+            raise Refused(f"building {self.token} {inputs['imageName']} from {context}: {error}") from None
         return {"repoDigest": self._push(cloud, inputs, image)}
 
     def _push(self, cloud: Cloud, inputs: Props, image: BuiltImage) -> str:
