@@ -133,7 +133,8 @@ def save(storage: Storage, task: DeployedTask, root: Path, stopped: Callable[[],
     except (Unusable, StorageError, OSError) as error:
         say(f"cache: not saved, what was saved before stays: {error}")
         return
-    say(f"cache: {kept:,} file{'s' if kept != 1 else ''} kept, {uploads:,} of them uploaded")
+    if kept or uploads:
+        say(f"cache: {kept:,} file{'s' if kept != 1 else ''} kept, {uploads:,} of them uploaded")
 
 
 @dataclass(frozen=True)
