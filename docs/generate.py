@@ -34,6 +34,7 @@ from herd.infra.spec.deadlines import SPARE_MINUTES
 from herd.infra.spec.image_settings import ImageSettings
 from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, ReportSpec, WorkloadSpec, settings_of
 from herd.runner.contract import names, schedule
+from herd.runner.contract.renderers import RENDER, RENDERERS
 from herd.runner.contract.schedule import parse
 
 ROOT = Path(__file__).parents[1]
@@ -210,6 +211,8 @@ def details() -> list[str]:
     for file, kinds in kinds_of.items():
         command = next(kind.commands[file] for kind in models.KINDS.values() if file in kind.commands)
         lines.append(f"| `{file}` | `{' '.join(command)}` | {', '.join(kinds)} |")
+    for suffix in RENDERERS:
+        lines.append(f"| `report{suffix}`, or any `*{suffix}` | `{RENDER} report{suffix}` | reports |")
     lines += ["", "## CPU and memory", "", "| `cpu` | `memory_gb` |", "| --- | --- |"]
     lines += [f"| {cpu:g} | {capacity.describe(sizes)} |" for cpu, sizes in capacity.FARGATE_MEMORY_GB.items()]
     lines += ["", "## Schedules", "", "| written | on AWS |", "| --- | --- |"]

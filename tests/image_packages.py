@@ -13,11 +13,15 @@ from herd.toolchain import uv
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@cache
 def python_image() -> Path:
     """The virtual environment of images/python, as the local cloud makes it for its tasks."""
+    return environment_of(ROOT / "images" / "python" / "requirements.lock")
+
+
+@cache
+def environment_of(lock: Path) -> Path:
+    """The virtual environment of a lock file, made as the local cloud makes it and kept in the user's cache."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "herd"
-    lock = ROOT / "images" / "python" / "requirements.lock"
     command = [sys.executable, "-m", "localcloud", "realise"]
     command += ["--lock", str(lock), "--cache", str(folder), "--uv", str(uv.ensure(folder))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)

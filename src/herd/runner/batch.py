@@ -14,6 +14,7 @@ from . import checks, record
 from .command import Command, describe_exit
 from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
+from .contract.renderers import RENDER
 from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
 from .contract.variables import connection_url
 from .errors import RunFailed, say
@@ -249,8 +250,7 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
 
             progress.inputs, uris = fetch_all(task, attempt.published, workspace.inputs)
         variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, uris)
-        command.start(task.command, variables, workspace.root)
-        status = command.wait()
+        status = _command(task, command, variables, workspace)
         # Even if it ended with 0: a program that was interrupted has not written what it was meant to.
         if command.timed_out:
             raise RunFailed(took_longer(task, progress), TIMED_OUT)
@@ -271,6 +271,23 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
             settle()
             attempt.keep(workspace, lambda: command.stopped)
         workspace.close()
+
+
+def _command(task: AnyTask, command: Command, variables: Mapping[str, str], workspace: Workspace) -> int:
+    """Run the workload's command to its end; its exit status."""
+
+    def start(arguments: Sequence[str]) -> int:
+        command.start(arguments, variables, workspace.root)
+        status = command.wait()
+        # The next one is not begun, whatever this one makes of being asked to end.
+        return status or (STOPPED if command.stopped or command.timed_out else 0)
+
+    if task.command[0] == RENDER:
+        from . import rendering
+
+        return rendering.render(task.command, workspace.root, workspace.outputs, task.params, start)
+    command.start(task.command, variables, workspace.root)
+    return command.wait()
 
 
 def _starter(attempt: Run, command: Command, variables: Mapping[str, str]) -> checks.Start:
@@ -299,6 +316,7 @@ def _finish(attempt: Run, workspace: Workspace, command: Command, variables: Map
         from . import pages
 
         pages.entry(list(files))
+        _look_for_elsewhere(task, progress, files)
     progress.checks = evaluate(task.checks, _subject(attempt, workspace, start, variables))
     if command.stopped:
         raise RunFailed("the run was stopped while its outputs were being checked", STOPPED)
@@ -312,6 +330,24 @@ def _finish(attempt: Run, workspace: Workspace, command: Command, variables: Map
         lines = [*attempt.reject(files), "nothing is published, because a check failed:"]
         raise RunFailed("\n".join([*lines, *(result.message for result in failed)]), CHECK_FAILED)
     attempt.publish(files, lambda: _swap(attempt, workspace, start), settle)
+
+
+def _look_for_elsewhere(task: AnyTask, progress: Progress, files: Mapping[str, Path]) -> None:
+    """Say what the pages load from other servers. Raises RunFailed (65) where they are to stand alone."""
+    from .elsewhere import MOST, loaded_from_elsewhere
+
+    foreign = [str(one) for one in loaded_from_elsewhere(files)]
+    progress.elsewhere = tuple(foreign[:MOST])
+    if not foreign:
+        return
+    more = [f"and {len(foreign) - MOST} more"] if len(foreign) > MOST else []
+    lines = "\n".join(f"  {line}" for line in [*progress.elsewhere, *more])
+    if task.self_contained:
+        raise RunFailed(
+            f"the pages load from other servers, and self_contained = true:\n{lines}\nnothing is published",
+            CHECK_FAILED,
+        )
+    say(f"the pages load from other servers, without which they show less:\n{lines}")
 
 
 def _swap(attempt: Run, workspace: Workspace, start: checks.Start) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from .contract.keys import cache_manifest_key, cache_objects_prefix
 from .errors import say
 from .storage import CONNECTIONS, Storage, StorageError
 from .task import DeployedTask, format_time
-from .workspace import remove
+from .workspace import BehindLink, put_in_place, refuse_links, remove
 
 MOST_TRIES = 5
 """How often it begins again because another run has saved meanwhile."""
@@ -46,7 +45,7 @@ def restore(storage: Storage, task: DeployedTask, root: Path) -> bool:
     """Put what the last run has left to where it was; leave nothing half-restored. False if it is not to be trusted."""
     try:
         entries = _fetched(storage, task, root)
-    except (Unusable, StorageError, OSError, ValueError) as error:
+    except (Unusable, BehindLink, StorageError, OSError, ValueError) as error:
         say(f"cache: not restored, the run does without: {error}")
         return False
     files = sum(entry.kind == FILE for entry in entries)
@@ -67,7 +66,7 @@ def _fetched(storage: Storage, task: DeployedTask, root: Path) -> Sequence[Entry
         try:
             _fetch(storage, task, wanted, scratch)
             for path in task.cache:
-                _put_in_place(scratch / path, root, path)
+                put_in_place(scratch / path, root, path)
             return wanted
         except StorageError:
             # Another run has saved meanwhile and removed what its own does not need.
@@ -105,23 +104,6 @@ def _fetch_file(storage: Storage, bucket: str, entry: Entry, target: Path) -> No
     os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
 
 
-def _put_in_place(source: Path, root: Path, path: str) -> None:
-    if not os.path.lexists(source):
-        return
-    target = root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_links(root, path)
-    remove(target)
-    os.rename(source, target)
-
-
-def _refuse_links(root: Path, path: str) -> None:
-    """What lies behind a link is not the run's own."""
-    parent = (root / path).parent
-    if os.path.realpath(parent) != str(parent):
-        raise Unusable(f"{path!r} lies behind a link")
-
-
 def save(storage: Storage, task: DeployedTask, root: Path, stopped: Callable[[], bool], *, trusted: bool) -> None:
     """Keep what lies at the paths of the cache now. `stopped`: whether the task was asked to end, which ends this.
 
@@ -130,7 +112,7 @@ def save(storage: Storage, task: DeployedTask, root: Path, stopped: Callable[[],
     try:
         content = _content(root, task.cache)
         uploads, kept = _switch(storage, task, content, stopped, trusted)
-    except (Unusable, StorageError, OSError) as error:
+    except (Unusable, BehindLink, StorageError, OSError) as error:
         say(f"cache: not saved, what was saved before stays: {error}")
         return
     if kept or uploads:
@@ -151,7 +133,7 @@ def _content(root: Path, paths: Sequence[str]) -> _Content:
     for path in paths:
         if not os.path.lexists(root / path):
             continue
-        _refuse_links(root, path)
+        refuse_links(root, path)
         for entry in _entries(root, path):
             entries.append(entry)
             size += entry.bytes
@@ -214,13 +196,13 @@ def _switch(
 
 
 def _current(storage: Storage, bucket: str, key: str) -> tuple[tuple[Entry, ...], str | None]:
-    found = storage.get_with_etag(bucket, key)
-    if found is None:
+    stored = storage.get_with_etag(bucket, key)
+    if stored is None:
         return (), None
     try:
-        return Cache.from_json(found[0]).entries, found[1]
+        return Cache.from_json(stored[0]).entries, stored[1]
     except ValueError:  # of another release, or damaged: it is replaced
-        return (), found[1]
+        return (), stored[1]
 
 
 def _is_fresh(entry: Entry, now: datetime) -> bool:
@@ -268,24 +250,3 @@ class _Uploader:
 def _of(path: str, paths: Sequence[str]) -> str | None:
     """Which of `paths` it lies at or below."""
     return next((one for one in paths if path == one or path.startswith(f"{one}/")), None)
-
-
-class Aside:
-    """The cache of `herd try`, which stays on this machine: out of the way while the working copy is made anew."""
-
-    def __init__(self, root: Path, paths: Sequence[str]) -> None:
-        self._root, self._paths = root, paths
-        self._place = root.with_name(f".{root.name}.cache")
-
-    def take(self) -> None:
-        remove(self._place)
-        for path in self._paths:
-            source = self._root / path
-            if os.path.lexists(source) and os.path.realpath(source.parent) == str(source.parent):
-                (self._place / path).parent.mkdir(parents=True, exist_ok=True)
-                os.rename(source, self._place / path)
-
-    def put_back(self) -> None:
-        for path in self._paths:
-            _put_in_place(self._place / path, self._root, path)
-        shutil.rmtree(self._place, ignore_errors=True)

@@ -59,18 +59,20 @@ class Markup:
 
 def read(page: Buffer) -> Markup:
     """Read a page of HTML."""
-    return _Reader(page).read()
+    return Reader(page).read()
 
 
 def read_xml(page: Buffer) -> Markup:
     """Read a page of XHTML, where all that comes after its last element would be an error that hides all of it."""
     tail = max(0, len(page) - _LONGEST_XML_TAIL)
     last = _XML_END.search(page[tail:])
-    markup = _Reader(page, xml=True).read()
+    markup = Reader(page, xml=True).read()
     return Markup(tail + last.start() if last else None, True, markup.policies)
 
 
-class _Reader:
+class Reader:
+    """One pass over the tags of a page; what another kind of reader adds to `_tag` sees each of them."""
+
     def __init__(self, page: Buffer, *, xml: bool = False) -> None:
         self._page = page
         self._xml = xml
@@ -168,7 +170,7 @@ def _end(match: re.Match[bytes] | None) -> int | None:
     return match.end() if match else None
 
 
-def _attributes(tag: bytes) -> Iterator[tuple[str, str, tuple[int, int]]]:
+def attributes(tag: bytes) -> Iterator[tuple[str, str, tuple[int, int]]]:
     """Name, value and position of the value, with its quotes, of each attribute."""
     for match in _ATTRIBUTE.finditer(tag):
         group = next(number for number in (2, 3, 4) if match[number] is not None)
@@ -179,7 +181,7 @@ def _attributes(tag: bytes) -> Iterator[tuple[str, str, tuple[int, int]]]:
 
 
 def _is_policy(tag: bytes) -> bool:
-    return any(name == "http-equiv" and value.strip().lower() == POLICY for name, value, _ in _attributes(tag))
+    return any(name == "http-equiv" and value.strip().lower() == POLICY for name, value, _ in attributes(tag))
 
 
 POLICY = "content-security-policy"
@@ -187,7 +189,7 @@ POLICY = "content-security-policy"
 
 def admitting(tag: bytes, script_hash: str) -> bytes:
     """The <meta> tag of a policy that also lets the one script run whose hash this is; all else stays forbidden."""
-    for name, value, (start, end) in _attributes(tag):
+    for name, value, (start, end) in attributes(tag):
         if name == "content":
             policy = html.escape(_admitting(value, script_hash)).encode("utf-8", "surrogateescape")
             return tag[:start] + b'"' + policy + b'"' + tag[end:]

@@ -25,6 +25,8 @@ class Progress:
     inputs: tuple[InputVersion, ...] = ()
     checks: list[Result] = field(default_factory=list)
     files: tuple[File, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """What its pages load from other servers."""
     all_late: bool = False
     """Whether each attempt before this one has passed its time limit."""
 
@@ -56,6 +58,7 @@ def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict
         "inputs": [asdict(version) for version in progress.inputs],
         "checks": [asdict(result) for result in progress.checks],
         "files": [asdict(file) for file in progress.files],
+        **({"elsewhere": list(progress.elsewhere)} if progress.elsewhere else {}),
     }
 
 

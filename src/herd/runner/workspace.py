@@ -6,8 +6,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -48,8 +48,6 @@ def prepare(task: AnyTask) -> Workspace:
         task.folder.mkdir(parents=True, exist_ok=True)
         root = task.folder.resolve()
         if task.cache:
-            from .cache import Aside
-
             aside = Aside(root, task.cache)
             aside.take()
         _empty(task.folder)
@@ -178,3 +176,48 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+class BehindLink(Exception):
+    """What lies behind a link is not the run's own; the message names the path."""
+
+
+def refuse_links(root: Path, path: str) -> None:
+    """Raises BehindLink if a folder on the way from `root` to `path` is a link."""
+    parent = (root / path).parent
+    if os.path.realpath(parent) != str(parent):
+        raise BehindLink(f"{path!r} lies behind a link")
+
+
+def put_in_place(source: Path, root: Path, path: str) -> None:
+    """Move what is at `source`, if anything is, to `path` below `root`, in the place of what is there."""
+    if not os.path.lexists(source):
+        return
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    refuse_links(root, path)
+    remove(target)
+    os.rename(source, target)
+
+
+class Aside:
+    """The cache of `herd try`, which stays on this machine: out of the way while the working copy is made anew."""
+
+    def __init__(self, root: Path, paths: Sequence[str]) -> None:
+        self._root, self._paths = root, paths
+        self._place = root.with_name(f".{root.name}.cache")
+
+    def take(self) -> None:
+        remove(self._place)
+        for path in self._paths:
+            source = self._root / path
+            if os.path.lexists(source) and os.path.realpath(source.parent) == str(source.parent):
+                (self._place / path).parent.mkdir(parents=True, exist_ok=True)
+                os.rename(source, self._place / path)
+
+    def put_back(self) -> None:
+        """Where the workload's folder now has a link on the way, that part of the cache is dropped."""
+        for path in self._paths:
+            with suppress(BehindLink):
+                put_in_place(self._place / path, self._root, path)
+        shutil.rmtree(self._place, ignore_errors=True)

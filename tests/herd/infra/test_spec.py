@@ -119,9 +119,9 @@ COMMANDS = {
     ("jobs", "main.R"): ("Rscript", "main.R"),
     ("apis", "main.py"): ("python", "main.py"),
     ("reports", "main.py"): ("python", "main.py"),
-    ("reports", "report.qmd"): (
-        *("quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"),
-    ),
+    ("reports", "report.qmd"): ("herd-render", "report.qmd"),
+    ("reports", "sales.Rmd"): ("herd-render", "sales.Rmd"),
+    ("reports", "slides.qmd"): ("herd-render", "slides.qmd"),
 }
 
 
@@ -129,6 +129,22 @@ COMMANDS = {
 def test_the_command_follows_from_the_file(folder: str, file: str, write_project: Write) -> None:
     root = write_project({f"{folder}/new/workload.toml": "", f"{folder}/new/{file}": ""})
     assert load_specs(root, "dev").workloads["new"].command == COMMANDS[folder, file]
+
+
+DOCUMENTS: dict[str, tuple[list[str], tuple[str, ...]]] = {
+    "a script comes before what it makes its page of": (["main.py", "report.md", "text.md"], ("python", "main.py")),
+    "the one called report": (["report.qmd", "details.qmd", "a.md"], ("herd-render", "report.qmd")),
+    "all, if none is": (["b.Rmd", "a.qmd"], ("herd-render", "a.qmd", "b.Rmd")),
+    "not what others include, and no README": (["a.qmd", "_b.qmd", "README.md"], ("herd-render", "a.qmd")),
+    "not a script without cells": (["a.qmd", "helper.py"], ("herd-render", "a.qmd")),
+}
+
+
+@pytest.mark.parametrize("case", DOCUMENTS)
+def test_the_documents_of_a_report(case: str, write_project: Write) -> None:
+    files, command = DOCUMENTS[case]
+    root = write_project({"reports/new/workload.toml": "", **{f"reports/new/{file}": "" for file in files}})
+    assert load_specs(root, "dev").workloads["new"].command == command
 
 
 def test_a_string_is_a_shell_line(write_project: Write) -> None:

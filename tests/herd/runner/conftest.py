@@ -247,6 +247,7 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "reports_bucket": reports,
         "reports_url": "http://reports.localhost",
         "footer": False,
+        "self_contained": False,
         "deadline": None,
         "mail": None,
         "reads": [],

@@ -231,6 +231,11 @@ class ReportSpec(BatchSpec):
         description="published pages say which run, commit and inputs they are of and when the next one is due; past "
         "that they say so themselves",
     )
+    self_contained: bool = Field(
+        default=False,
+        description="true: a page that loads scripts, styles, images or fonts from other servers is not published; "
+        "else the log names them",
+    )
     mail_to: Annotated[
         tuple[Annotated[str, AfterValidator(addresses.canonical)], ...],
         Field(strict=False, max_length=50),
@@ -281,10 +286,6 @@ SERVERS: Commands = {
         "host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')))",
     ),
 }
-PAGES: Commands = {
-    "report.qmd": ("quarto", "render", "report.qmd", "--output-dir", "outputs", "--output", "index.html"),
-    "report.Rmd": ("Rscript", "-e", "rmarkdown::render('report.Rmd', output_dir='outputs', output_file='index.html')"),
-}
 
 
 @dataclass(frozen=True)
@@ -310,7 +311,7 @@ class KindOfWorkload:
 
 KINDS: Mapping[Kind, KindOfWorkload] = {
     "job": KindOfWorkload(JobSpec, "a job", SCRIPTS, "job.Job"),
-    "report": KindOfWorkload(ReportSpec, "a report", {**SCRIPTS, **PAGES}, "report.Report"),
+    "report": KindOfWorkload(ReportSpec, "a report", SCRIPTS, "report.Report"),
     "api": KindOfWorkload(ApiSpec, "an api", {**SCRIPTS, **SERVERS}, "api.Api"),
 }
 """`infra/outputs.py`, which is the team's, makes the components."""

@@ -4,7 +4,8 @@ A rule yields the settings that it looked at (the first is the one to change) an
 settings is wrong by itself the message is dropped: it would only repeat the problem in other words.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from herd.infra import capacity
@@ -25,7 +26,8 @@ from herd.infra.spec.models import (
 from herd.infra.states import limits
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
-from herd.runner.contract.kinds import Kind
+from herd.runner.contract.kinds import PAGES, Kind
+from herd.runner.contract.renderers import CELL, FIRST, RENDER, RENDERERS, documents_of, render_problems, renderer_of
 
 Finding = tuple[tuple[str, ...], str]
 
@@ -40,14 +42,48 @@ MANY_ATTEMPTS = 100
 
 
 def default_command(folder: Path, kind: Kind) -> tuple[list[str], str]:
-    """The command and the file that decided it; raises ValueError when none or several are there."""
+    """The command and the file that decided it; raises ValueError when none or several are there.
+
+    A script comes first; a report may be documents: the one called `report`, or else all that lie there.
+    """
     choice = KINDS[kind].commands
-    there = [file for file in choice if (folder / file).is_file()]
-    if not there:
-        raise ValueError(f"command is missing: say what to run, or add one of {', '.join(choice)}")
-    if len(there) > 1:
-        raise ValueError(f"command is missing: {' and '.join(there)} are both there; say which one to run")
-    return list(choice[there[0]]), there[0]
+    scripts = [file for file in choice if (folder / file).is_file()]
+    documents = _documents(folder) if kind in PAGES else []
+    first = [name for name in documents if PurePosixPath(name).stem in FIRST]
+    # A text beside a script may be what the script makes its page of.
+    rivals = [*scripts, *(name for name in first if not (scripts and name.endswith(".md")))]
+    if len(rivals) > 1:
+        raise ValueError(f"command is missing: {' and '.join(rivals)} are both there; say which one to run")
+    if scripts:
+        return list(choice[scripts[0]]), scripts[0]
+    if documents:
+        rendered = first or documents
+        return [RENDER, *rendered], rendered[0]
+    more = [f"report{suffix}" for suffix in RENDERERS] if kind in PAGES else []
+    raise ValueError(f"command is missing: say what to run, or add one of {', '.join([*choice, *more])}")
+
+
+def _documents(folder: Path) -> list[str]:
+    """What can be rendered, in order. A name that begins with _ is what others include, a README for colleagues."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    except OSError:
+        return []
+    return [
+        name
+        for name in names
+        if renderer_of(name) is not None
+        and not name.startswith(("_", ".", "-"))
+        and PurePosixPath(name).stem.upper() != "README"
+        and (not name.endswith(".py") or _has_cells(folder / name))
+    ]
+
+
+def _has_cells(script: Path) -> bool:
+    try:
+        return any(line.startswith(CELL) for line in script.read_text("utf-8", "replace").splitlines())
+    except OSError:
+        return False
 
 
 def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
@@ -58,6 +94,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
         yield ("secrets", "env"), f"[secrets] {name} stands in [env] too; a variable has one value: remove one of them"
     yield from _folders(root, spec)
     yield from _script(root, spec, "command", spec.command)
+    yield from _rendered(root, spec)
     match spec:
         case ServiceSpec():
             if spec.replicas.min > spec.replicas.max:
@@ -119,6 +156,43 @@ def _script(root: Path, spec: WorkloadSpec, setting: str, command: tuple[str, ..
         if ".." in script.parts or not (folder / script).is_file():
             hint = did_you_mean(script.name, (path.name for path in folder.glob(f"*{script.suffix}")))
             yield (setting,), f"{setting}: {show(command[1])} is not a file of {spec.folder.as_posix()}{hint}"
+
+
+def _rendered(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
+    """Documents: they are there, and what makes pages of them is among the packages."""
+    if spec.command[0] != RENDER:
+        return
+    for problem in render_problems(spec.command):
+        yield ("command",), f"command: {problem}"
+    folder = root / spec.folder
+    for document in documents_of(spec.command):
+        renderer = renderer_of(document)
+        if ".." in PurePosixPath(document).parts or not (folder / document).is_file():
+            suffix = PurePosixPath(document).suffix
+            hint = did_you_mean(document, (path.name for path in folder.glob("*") if path.suffix == suffix))
+            yield ("command",), f"command: {show(document)} is not a file of {spec.folder.as_posix()}{hint}"
+        elif renderer is not None and renderer.lock is not None:
+            lock = f"{renderer.lock}.lock"
+            place = next(
+                (one for one in (spec.folder, Path("images", spec.image)) if (root / one / lock).is_file()), None
+            )
+            lacking = _lacking(root / place / lock, renderer.packages) if place is not None else []
+            if place is not None and lacking:
+                source = f"{place.as_posix()}/{'requirements.in' if renderer.lock == 'requirements' else lock}"
+                yield (
+                    ("command", "image"),
+                    f"{document}: {renderer.what} needs {' and '.join(lacking)} in {source}; add what is missing and "
+                    "lock again",
+                )
+
+
+def _lacking(lock: Path, packages: Iterable[str]) -> list[str]:
+    """Which of the packages a lock file does not have."""
+    text = lock.read_text("utf-8", "replace")
+    if lock.suffix == ".lock" and lock.stem == "renv":
+        return [name for name in packages if not re.search(rf'"{re.escape(name)}"\s*:\s*\{{', text)]
+    locked = {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([A-Za-z0-9][\w.-]*)", text, re.MULTILINE)}
+    return [name for name in packages if name not in locked]
 
 
 def _events(spec: BatchSpec) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         command=spec.command,
         data_bucket=data_bucket,
         footer=isinstance(spec, ReportSpec) and spec.footer,
+        self_contained=isinstance(spec, ReportSpec) and spec.self_contained,
         reads=tuple(
             Read(read.name, fetch=False, uri=offer.datasets[read.name].uri)
             if read.name in offer.datasets

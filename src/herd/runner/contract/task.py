@@ -74,9 +74,10 @@ class TaskSettings:
 
     `data_bucket` is None where nothing is read or published; `reports_bucket` and `reports_url` are set for a report
     that is published; `footer`: its pages say which run they are of, and by `deadline` when the next one is due.
-    `mail`: who gets it by e-mail. `timeout_seconds` is the limit of an attempt, `stop_seconds` lies between SIGTERM and
-    SIGKILL. `publish` makes current what the command has staged outside of outputs/, once the checks have passed.
-    `cache`: paths below the working directory that are kept from run to run.
+    `self_contained`: they load nothing from other servers. `mail`: who gets it by e-mail. `timeout_seconds` is the
+    limit of an attempt, `stop_seconds` lies between SIGTERM and SIGKILL. `publish` makes current what the command has
+    staged outside of outputs/, once the checks have passed. `cache`: paths below the working directory that are kept
+    from run to run.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
     """
@@ -89,6 +90,7 @@ class TaskSettings:
     reports_bucket: str | None = None
     reports_url: str | None = None
     footer: bool = False
+    self_contained: bool = False
     deadline: Deadline | None = None
     mail: Mail | None = None
     reads: tuple[Read, ...] = ()
@@ -156,7 +158,7 @@ class TaskSettings:
         )
 
 
-_LATER = ("footer", "deadline", "mail", "publish", "cache")
+_LATER = ("footer", "self_contained", "deadline", "mail", "publish", "cache")
 """Fields that are left out where they say nothing: so what earlier releases have written stays the same text."""
 
 
@@ -277,6 +279,7 @@ _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "reports_bucket": _text,
     "reports_url": _text,
     "footer": _yes_or_no,
+    "self_contained": _yes_or_no,
     "deadline": _deadline,
     "mail": _mail,
     "reads": _reads,

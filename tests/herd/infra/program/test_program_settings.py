@@ -74,6 +74,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "Check.otherwise": (JOB, '[[check]]\nfile = "m.json"\nvalue = "auc"\nmin = 0.5\notherwise = "warn"', {}),
     "mail_to": (REPORT, 'mail_to = ["ada@example.com"]', {}),
     "mail": (REPORT, 'mail_to = ["ada@example.com"]\nmail = "attachment"', {}),
+    "self_contained": (REPORT, "self_contained = true", {}),
     "footer": (REPORT, "footer = false", {}),
     "port": (API, "port = 8100", {}),
     "health": (API, 'health = "/up"', {}),
