@@ -12,7 +12,7 @@ from herd.checkout.find import Checkout
 from herd.errors import WrongInput
 from herd.infra.images import r_image
 from herd.infra.spec.load import load_specs
-from herd.infra.spec.models import KINDS
+from herd.infra.spec.rules_workload import default_command
 from herd.runner.contract.kinds import FOLDERS, Kind
 
 MAIN = {"job": "main.R", "report": "report.Rmd", "api": "plumber.R"}
@@ -47,7 +47,7 @@ def test_an_r_workload_in_a_project_of_pythons(checkout: Checkout, kind: Kind) -
 @pytest.mark.parametrize("kind", MAIN)
 def test_what_is_written_needs_no_command(checkout: Checkout, kind: Kind) -> None:
     scaffold.create(checkout, kind, "new-one", "r")
-    assert MAIN[kind] in KINDS[kind].commands
+    assert default_command(checkout.root / FOLDERS[kind] / "new-one", kind)[1] == MAIN[kind]
     assert "command" not in tomllib.loads((checkout.root / FOLDERS[kind] / "new-one/workload.toml").read_text())
     assert load_specs(checkout.root, "dev").workloads["new-one"].image == "r"
 
