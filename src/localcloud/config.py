@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -26,6 +27,10 @@ LOOPBACK = "127.0.0.1"
 
 TASKS_AT_ONCE = "LOCALCLOUD_TASKS_AT_ONCE"
 """Variable of whoever starts the local cloud: how many tasks of jobs run at the same time."""
+
+
+ENGINES = ("process", "docker")
+"""What runs tasks: processes of this machine, or its Docker daemon. The first holds where nobody has chosen."""
 
 
 class LocalCloudError(Exception):
@@ -73,6 +78,28 @@ class Config:
     @property
     def port_file(self) -> Path:
         return self.home / "port"
+
+    @property
+    def engine_file(self) -> Path:
+        return self.home / "engine"
+
+    @property
+    def engine(self) -> str:
+        """Which of `ENGINES` was chosen. Raises LocalCloudError for a file that names none of them."""
+        try:
+            name = self.engine_file.read_text(errors="replace").strip()
+        except FileNotFoundError:
+            return ENGINES[0]
+        if name in ENGINES:
+            return name
+        raise LocalCloudError(
+            f"{self.engine_file} names no engine but {name[:40]!r}; write {' or '.join(ENGINES)} into it"
+        )
+
+    @property
+    def identity(self) -> str:
+        """Tells what is this cloud's from what is others' of the machine, in a place that they share."""
+        return hashlib.sha256(str(self.home.absolute()).encode()).hexdigest()[:12]
 
     def prepare(self) -> None:
         """Makes the folders, closed to other users of the machine."""

@@ -48,7 +48,7 @@ class Key:
 @dataclass
 class _TaskKeys:
     identity: TaskIdentity
-    token: str
+    token: str | None
     keys: list[Key]
 
 
@@ -78,6 +78,15 @@ class Keyring:
             self._tasks[name] = _TaskKeys(identity, token, [])
         return CREDENTIALS_PATH + name, token
 
+    def admit_network(self, identity: TaskIdentity) -> str:
+        """Begins the keys of a task that has a network of its own; returns the path that serves them. As on ECS no
+        token goes with it: it is asked for at an address that only such networks have.
+        """
+        name = secrets.token_urlsafe(32)
+        with self._lock:
+            self._tasks[name] = _TaskKeys(identity, None, [])
+        return CREDENTIALS_PATH + name
+
     def release(self, task_arn: str) -> None:
         """Ends every key of a task; unknown tasks are ignored, so that it may be said twice."""
         with self._lock:
@@ -85,13 +94,13 @@ class Keyring:
                 for key in self._tasks.pop(name).keys:
                     self._by_access_key.pop(key.access_key, None)
 
-    def fetch(self, path: str, token: str) -> dict[str, str] | None:
+    def fetch(self, path: str, token: str | None) -> dict[str, str] | None:
         """What the ECS credentials endpoint answers for `path`; None when the path or its token is wrong (not told
-        apart).
+        apart). `token` is None where it was asked for at ECS's own address.
         """
         with self._lock:
             task = self._tasks.get(path.removeprefix(CREDENTIALS_PATH))
-            if task is None or not hmac.compare_digest(task.token.encode(), token.encode()):
+            if task is None or not _same(task.token, token):
                 return None
             key = self._current(task)
         assert key.expires and key.session_token and task.identity.role_arn
@@ -123,23 +132,35 @@ class Keyring:
         return key
 
 
+def _same(expected: str | None, token: str | None) -> bool:
+    if expected is None or token is None:
+        return expected is token
+    return hmac.compare_digest(expected.encode(), token.encode())
+
+
 class TaskEnvironment:
     """Gives a task the AWS_* variables of its own identity, and ends that identity with it.
+
+    With `as_on_ecs` tasks have networks of their own, in which the address of ECS's credentials endpoint is answered.
 
     Nothing of the person's own AWS set-up can reach a task through these: every file that SDKs look for is named
     explicitly.
     """
 
-    def __init__(self, keyring: Keyring, config: Config, port: int):
+    def __init__(self, keyring: Keyring, config: Config, port: int, as_on_ecs: bool = False):
         self._keyring = keyring
+        self._as_on_ecs = as_on_ecs
         self._region = config.region
         self._endpoint = f"http://{LOOPBACK}:{port}"
         self._config_file = config.aws_folder / "task-config"
-        atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}")
+        atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}", mode=0o644)
 
     def __call__(self, identity: TaskIdentity) -> dict[str, str]:
         environment = self._common()
         if identity.role_arn:
+            if self._as_on_ecs:
+                environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = self._keyring.admit_network(identity)
+                return environment
             path, token = self._keyring.admit(identity)
             environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._endpoint + path
             environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = token

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,8 @@ def plugins(server: Server, tmp_path: Path) -> Iterator[Plugins]:
 class CommandEngine:
     """Runs a container's command with subprocess: an engine without images."""
 
+    has_own_network = False
+
     def __init__(self) -> None:
         self.started: list[Container] = []
 
@@ -63,6 +67,9 @@ class CommandEngine:
         except OSError as error:
             raise CannotStart(str(error)) from error
         return CommandHandle(process, container.stop_timeout_seconds, on_line, on_exit)
+
+    def end_task(self, identity: str) -> None:
+        """Nothing is kept for a task."""
 
 
 class CommandHandle:
@@ -96,13 +103,21 @@ class CommandHandle:
         return self._exit
 
 
+@dataclass(frozen=True)
+class NamedImage:
+    """An image of which there is nothing but a digest."""
+
+    digest: str
+    manifest: str = "{}"
+
+
 class AnyImage:
     """Every image exists but the one called `missing`."""
 
-    def resolve(self, reference: str) -> object:
+    def resolve(self, reference: str) -> NamedImage:
         if "missing" in reference:
             raise ImageNotFound(reference)
-        return reference
+        return NamedImage(f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}")
 
 
 class PlainEnvironment:

@@ -16,8 +16,9 @@ import pytest
 
 from harness.processes import runs
 from localcloud.engines import CannotStart, Container, Engine, Exit, Handle
+from localcloud.engines.lines import MAX_LINE_BYTES
 from localcloud.engines.memory import memory_of_tree
-from localcloud.engines.process import MAX_LINE_BYTES, ProcessEngine
+from localcloud.engines.process import ProcessEngine
 from localcloud.images.realise import VenvRealiser
 from localcloud.images.store import ImageStore
 

@@ -88,7 +88,7 @@ class Agent:
         self._shipper = LogShipper(server, self._worker)
         self._delivery = Delivery(server)
         self.deliveries = RuleDeliveries(server, self._delivery, self.meters, clock, self._worker)
-        planner = Planner(server, self._shipper, images)
+        planner = Planner(server, self._shipper, images, engine.has_own_network)
         self.tasks = Tasks(server, engine, task_environment, planner, self._bus, memory, clock, capacity)
         self.services = Services(server, self.tasks, self._bus, memory, self._worker)
         self.schedules = Schedules(server, self._delivery, self.meters, clock, self._worker)

@@ -11,8 +11,9 @@ from typing import Any
 
 from localcloud.agent.execution_role import CannotPrepare as CannotPrepare
 from localcloud.agent.execution_role import ExecutionRole
+from localcloud.agent.isolation import isolation
 from localcloud.agent.logs import LogShipper, NoLogGroup, Stream
-from localcloud.engines import Container
+from localcloud.engines import Container, TaskNetwork
 from localcloud.images import Images
 from localcloud.images.store import ImageNotFound
 from localcloud.server import Server
@@ -52,9 +53,14 @@ class Ports:
 
 
 class Planner:
-    """Plans a task's containers: overrides merged, ports chosen, secrets read, log streams made."""
+    """Plans a task's containers: overrides merged, ports chosen, secrets read, log streams made.
 
-    def __init__(self, server: Server, shipper: LogShipper, images: Images):
+    With `own_network` each task binds the ports of its definition in a network of its own, as on AWS; without, all
+    tasks share this machine's, and each container is told by PORT and HOST which one is its own.
+    """
+
+    def __init__(self, server: Server, shipper: LogShipper, images: Images, own_network: bool = False):
+        self._own_network = own_network
         self.shipper = shipper
         self.ports = Ports()
         self._server = server
@@ -66,9 +72,13 @@ class Planner:
         `credentials` are the AWS_* variables of the task; like the ports they win over what a definition says.
         """
         definitions, role = task.definition.container_definitions, ExecutionRole(self._server, task)
+        both = list(zip(task.containers, definitions, strict=True))
+        variables = [self._bind_ports(record, definition) for record, definition in both]
+        bound = [(each["containerPort"], each["hostPort"]) for record, _ in both for each in record.network_bindings]
+        network = TaskNetwork(identity=task.id, ports=tuple(bound))
         return [
-            self._plan_container(task, record, definition, credentials, role)
-            for record, definition in zip(task.containers, definitions, strict=True)
+            self._plan_container(task, record, definition, {**ports, **credentials}, role, network)
+            for (record, definition), ports in zip(both, variables, strict=True)
         ]
 
     def _plan_container(
@@ -76,8 +86,9 @@ class Planner:
         task: Any,
         record: Any,
         definition: dict[str, Any],
-        credentials: Mapping[str, str],
+        variables: Mapping[str, str],
         role: ExecutionRole,
+        network: TaskNetwork,
     ) -> Plan:
         role.pull(definition["image"])
         record.image_digest = self._find_image(definition["image"])
@@ -88,8 +99,7 @@ class Planner:
             **_variables(definition),
             **_variables(override),
             **_secrets(task, definition, role),
-            **self._bind_ports(record, definition),
-            **credentials,
+            **variables,
         }
         container = Container(
             name=record.name,
@@ -99,6 +109,8 @@ class Planner:
             environment=environment,
             memory_mb=memory_limit(task, definition, override),
             stop_timeout_seconds=definition.get("stopTimeout") or DEFAULT_STOP_TIMEOUT_SECONDS,
+            isolation=isolation(task, definition),
+            task=network,
         )
         stream = self._open_stream(task, record, definition, role)
         return Plan(record, container, stream, definition.get("essential", True))
@@ -120,6 +132,8 @@ class Planner:
             record.network_bindings.append(
                 {"bindIP": "127.0.0.1", "containerPort": inside, "hostPort": port, "protocol": "tcp"}
             )
+            if self._own_network:
+                continue
             variables.setdefault("PORT", str(port))
             # A container has a network of its own; here its server would be open to the neighbours of this machine.
             variables["HOST"] = "127.0.0.1"

@@ -251,8 +251,9 @@ class Tasks:
         run.forget_process()
 
     def _release(self, run: TaskRun) -> None:
-        """Give back what the task held: its slot, ports, network interface, credentials."""
+        """Give back what the task held: its slot, ports, networks, credentials."""
         task = run.task
+        self._engine.end_task(task.id)
         self._slots.leave(run)
         self._admit()
         self._planner.ports.release(b["hostPort"] for c in task.containers for b in c.network_bindings)

@@ -26,13 +26,11 @@ from ..images.dockerfile import ImageError
 from ..images.store import Image, ImageNotFound, ImageStore
 from . import OUT_OF_MEMORY, CannotStart, Container, Exit
 from .launch import Launch, Program, prepare, prepare_program
+from .lines import Lines
 from .memory import MemoryWatch
 from .supervisor import Supervisor, kill_all
 
 log = logging.getLogger(__name__)
-
-MAX_LINE_BYTES = 256 << 10
-"""A longer line is handed on in pieces of this size: CloudWatch Logs takes no larger event."""
 
 _LAST_OUTPUT_SECONDS = 2.0
 """How long output may still arrive after all processes were killed; then a stray that holds the pipe is given up."""
@@ -40,6 +38,8 @@ _LAST_OUTPUT_SECONDS = 2.0
 
 class ProcessEngine:
     """Starts containers as processes. `scratch` is where their HOME and TMPDIR go; by default with temporary files."""
+
+    has_own_network = False
 
     def __init__(self, images: ImageStore, scratch: Path | None = None) -> None:
         self._images = images
@@ -95,6 +95,9 @@ class ProcessEngine:
             undo.callback(self._memory.remove, process.pid)
         run.follow(on_line, on_exit, undo.pop_all().close)
         return run
+
+    def end_task(self, identity: str) -> None:
+        """Nothing is kept for a task beside its containers."""
 
     def close(self) -> None:
         """Kill what runs and wait until it is gone."""
@@ -242,32 +245,8 @@ def _spawn(launch: Launch) -> subprocess.Popen[bytes]:
 
 
 def _lines(descriptor: int) -> Iterator[str]:
-    """Lines of a pipe as they come, without their ends; bytes that are not UTF-8 are replaced."""
-    rest = b""
+    """Lines of a pipe as they come."""
+    lines = Lines()
     while chunk := os.read(descriptor, 1 << 16):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield from _pieces(line)
-        while len(rest) > MAX_LINE_BYTES:
-            cut = _cut(rest)
-            yield rest[:cut].decode("utf-8", "replace")
-            rest = rest[cut:]
-    if rest:
-        yield from _pieces(rest)
-
-
-def _pieces(line: bytes) -> Iterator[str]:
-    line = line.removesuffix(b"\r")
-    while len(line) > MAX_LINE_BYTES:
-        cut = _cut(line)
-        yield line[:cut].decode("utf-8", "replace")
-        line = line[cut:]
-    yield line.decode("utf-8", "replace")
-
-
-def _cut(line: bytes) -> int:
-    """Where to cut a long line: not inside a character."""
-    cut = MAX_LINE_BYTES
-    while cut > MAX_LINE_BYTES - 4 and cut < len(line) and line[cut] & 0xC0 == 0x80:
-        cut -= 1
-    return cut
+        yield from lines.feed(chunk)
+    yield from lines.end()

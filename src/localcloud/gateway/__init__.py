@@ -167,7 +167,9 @@ class Gateway:
             case hosts.Registry():
                 return own_text(501, "images are kept by the local cloud itself; there is no registry protocol here\n")
             case hosts.Api() if request.path.startswith(CREDENTIALS_PATH):
-                return self._credentials(request)
+                return self._credentials(request, request.headers.get("Authorization", ""))
+            case hosts.TaskCredentials():
+                return self._credentials(request, None)
             case hosts.Api():
                 return await self._aws(request)
             case hosts.Distribution(domain):
@@ -209,10 +211,10 @@ class Gateway:
         workers = self._waiters if _INVOCATION.fullmatch(message.path) else self._workers
         return _reply(await self._loop.run_in_executor(workers, lambda: self._api.answer(message, body)), request)
 
-    def _credentials(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _credentials(self, request: web.BaseRequest, token: str | None) -> web.StreamResponse:
         if request.method != "GET":
             return _refusal(405, "")
-        credentials = self._keyring.fetch(request.path, request.headers.get("Authorization", ""))
+        credentials = self._keyring.fetch(request.path, token)
         if credentials is None:
             return web.json_response(
                 {"code": "InvalidIdInRequest", "message": "no credentials for this path and token"}, status=403

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from localcloud.mail import INBOX_HOST
 
+TASK_CREDENTIALS = "169.254.170.2"
 BUCKET = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _WEBSITE = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\.s3-website\.([a-z]{2}-[a-z-]+-\d)\.localhost")
 _LOAD_BALANCER = re.compile(r"[a-z0-9-]+\.[a-z]{2}-[a-z-]+-\d\.elb\.localhost")
@@ -23,6 +24,11 @@ _REGISTRY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z]{2}-[a-z-]+-\d\.localhost")
 @dataclass(frozen=True)
 class Api:
     """The AWS API."""
+
+
+@dataclass(frozen=True)
+class TaskCredentials:
+    """The address at which tasks ask for credentials on ECS; only networks of tasks lead here by it."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,13 @@ class Declared:
     name: str
 
 
-Site = Api | Bucket | Website | LoadBalancer | Distribution | Registry | Inbox | MailLink | Declared
+Site = Api | TaskCredentials | Bucket | Website | LoadBalancer | Distribution | Registry | Inbox | MailLink | Declared
 
 
 def site_of(host: str, port: int) -> Site | None:
     """What `host` ("name:port") addresses at a gateway on `port`; None for every name that is not the cloud's own."""
+    if host == TASK_CREDENTIALS:
+        return TaskCredentials()
     name, colon, named_port = host.lower().rpartition(":")
     if not colon or named_port != str(port):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import io
 import json
 import urllib.error
@@ -251,6 +252,30 @@ def test_a_task_works_with_its_container_credentials_until_it_ends(
     with pytest.raises(urllib.error.HTTPError) as gone:
         urllib.request.urlopen(request)
     gone.value.close()
+
+
+def credentials_at(site: Any, path: str, **headers: str) -> int:
+    connection = http.client.HTTPConnection(site.address)
+    connection.request("GET", path, headers=headers)
+    with connection.getresponse() as answer:
+        connection.close()
+        return answer.status
+
+
+def test_a_task_with_a_network_of_its_own_asks_at_the_address_of_ecs_and_others_do_not(
+    site: Any, task: TaskIdentity
+) -> None:
+    in_network = site.keyring.admit_network(task)
+    path, token = site.keyring.admit(task)
+    ecs = {"Host": "169.254.170.2"}
+    assert credentials_at(site, in_network, **ecs) == 200
+    assert credentials_at(site, in_network) == 403, "not at this machine's own address"
+    assert credentials_at(site, in_network, Authorization="") == 403
+    assert credentials_at(site, path, **ecs) == 403, "whose path wants a token is not asked without"
+    assert credentials_at(site, path, Authorization=token) == 200
+    assert credentials_at(site, "/", **ecs) == 403, "nothing else is served there"
+    site.keyring.release(task.task_arn)
+    assert credentials_at(site, in_network, **ecs) == 403
 
 
 def test_the_server_is_told_who_asks(site: Any, task: TaskIdentity, monkeypatch: pytest.MonkeyPatch) -> None:

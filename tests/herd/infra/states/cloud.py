@@ -55,15 +55,25 @@ class ScriptedEngine:
 
     script: Script = lambda environment: 0
     started: list[Mapping[str, str]] = field(default_factory=list)
+    has_own_network = False
+
+    def end_task(self, identity: str) -> None:
+        """Nothing is kept for a task."""
 
     def start(self, container: Container, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> Any:
         self.started.append(container.environment)
         return _Handle(self.script(container.environment), on_exit)
 
 
+@dataclass(frozen=True)
+class _Image:
+    digest: str
+    manifest: str = "{}"
+
+
 class _Images:
-    def resolve(self, reference: str) -> object:
-        return reference
+    def resolve(self, reference: str) -> _Image:
+        return _Image("sha256:" + "0" * 64)
 
 
 class _NoCredentials:

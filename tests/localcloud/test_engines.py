@@ -1,0 +1,513 @@
+"""What both engines keep of a container, in one suite; and what Docker alone keeps (`KEEPS`, shown in the docs)."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from localcloud.docker.client import DockerClient, DockerError
+from localcloud.engines import (
+    CannotStart,
+    Container,
+    Engine,
+    Exit,
+    Handle,
+    HealthCheck,
+    Isolation,
+    Limit,
+    Mount,
+    TaskNetwork,
+)
+from localcloud.engines.docker.api import Daemon, DaemonError
+from localcloud.engines.docker.engine import LABEL, DockerEngine
+from localcloud.engines.lines import MAX_LINE_BYTES
+from localcloud.engines.process import ProcessEngine
+from localcloud.images.realise import VenvRealiser
+from localcloud.images.store import ImageStore
+
+DOCKERFILE = """
+ARG BASE=python:3
+FROM ${BASE}
+ENV GREETING=hello
+WORKDIR /app
+COPY code/ /app/
+ENTRYPOINT ["/bin/sh", "/app/entry.sh"]
+CMD ["from", "CMD"]
+"""
+
+LONG_SECONDS = 60.0
+"""How long a test waits for what takes a moment: the machine may be busy."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An engine, an image that it can start, and what to look at for what it has left."""
+
+    engine: Engine
+    image: str
+    left: Callable[[], list[str]]
+    close: Callable[[], None]
+
+
+@pytest.fixture(scope="session")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("engines")
+    (folder / "code").mkdir()
+    (folder / "code/entry.sh").write_text('echo "entry:$*"\n')
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def docker_image(docker_client: DockerClient, python_base: str, context: Path) -> Iterator[str]:
+    name = f"herd-test-engines:{uuid.uuid4().hex[:12]}"
+    docker_client.run("build", "--build-arg", f"BASE={python_base}", "--tag", name, str(context))
+    yield name
+    docker_client.run("image", "rm", "--force", name)
+
+
+def of_processes(context: Path, folder: Path) -> Place:
+    class Venvs(VenvRealiser):
+        """There are none."""
+
+    store = ImageStore(folder / "home", Venvs(folder / "cache", Path("uv")))
+    store.tag("host/app:1", store.build(context, context / "Dockerfile", lambda line: None).digest)
+    (folder / "scratch").mkdir()
+    engine = ProcessEngine(store, folder / "scratch")
+    return Place(engine, "host/app:1", lambda: [str(one) for one in (folder / "scratch").iterdir()], engine.close)
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
+class InDaemon:
+    """Images by the daemon's own names."""
+
+    def resolve(self, reference: str) -> Named:
+        return Named(reference)
+
+    def make_ready(self, image: Named) -> None:
+        raise DockerError(f"{image.name} is nowhere")
+
+
+def in_docker(docker: DockerClient, image: str) -> Place:
+    daemon, identity = Daemon(docker.host.removeprefix("unix://")), uuid.uuid4().hex[:12]
+    engine = DockerEngine(daemon, identity, InDaemon())
+    return Place(engine, image, lambda: things_of(daemon, identity), engine.close)
+
+
+def things_of(daemon: Daemon, identity: str) -> list[str]:
+    """What has the label, but the network that leads outside, which is there as long as the engine."""
+    filters = {"label": [f"{LABEL}={identity}"]}
+    containers = daemon.call("GET", "/containers/json", all=True, filters=filters)
+    volumes = daemon.call("GET", "/volumes", filters=filters)["Volumes"] or []
+    return [one["Id"] for one in containers] + [one["Name"] for one in volumes]
+
+
+@pytest.fixture(scope="module", params=["process", "docker"])
+def place(request: pytest.FixtureRequest, context: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if request.param == "process":
+        place = of_processes(context, tmp_path_factory.mktemp("process"))
+    else:
+        place = in_docker(request.getfixturevalue("docker_client"), request.getfixturevalue("docker_image"))
+    yield place
+    place.close()
+    assert place.left() == []
+
+
+@pytest.fixture(scope="module")
+def docker(docker_client: DockerClient, docker_image: str) -> Iterator[Place]:
+    place = in_docker(docker_client, docker_image)
+    yield place
+    place.close()
+    assert place.left() == []
+
+
+class Running:
+    """A started container, its lines and its exit."""
+
+    def __init__(self, place: Place, *words: str, **settings: object) -> None:
+        self.lines: list[str] = []
+        self.exits: list[Exit] = []
+        self._changed = threading.Condition()
+        settings = {"name": "main", "image": place.image, "entrypoint": words or None, **settings}
+        container = Container(**settings)  # type: ignore[arg-type]
+        self.handle: Handle = place.engine.start(container, self._line, self.exits.append)
+
+    def _line(self, line: str) -> None:
+        with self._changed:
+            self.lines.append(line)
+            self._changed.notify_all()
+
+    def until(self, line: str) -> None:
+        """Wait for a line."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: line in self.lines, timeout=LONG_SECONDS), self.lines
+
+    def ended(self) -> Exit:
+        """Wait for the end."""
+        exit = self.handle.wait(LONG_SECONDS)
+        assert exit is not None, "still running"
+        assert self.exits == [exit], "told once, before wait returns"
+        return exit
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + LONG_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+COMMANDS: dict[str, tuple[Mapping[str, object], str]] = {
+    "the image's own": ({}, "entry:from CMD"),
+    "another command": ({"command": ("a", "b c")}, "entry:a b c"),
+    "another entry point drops CMD": ({"entrypoint": ("echo", "x")}, "x"),
+    "both": ({"entrypoint": ("echo",), "command": ("y",)}, "y"),
+    "environment on top of the image's": (
+        {"entrypoint": ("sh", "-c", 'echo "$GREETING $EXTRA"'), "environment": {"EXTRA": "a=b"}},
+        "hello a=b",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COMMANDS)
+def test_commands(place: Place, case: str) -> None:
+    settings, line = COMMANDS[case]
+    run = Running(place, **settings)
+    assert (run.ended(), run.lines) == (Exit(0), [line])
+
+
+ENDS = {
+    "zero": ("true", 0),
+    "a code": ("exit 7", 7),
+    "a signal": ("sh -c 'kill -TERM $$'", 143),
+    "a command that is not there": ("nonsense-command", 127),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_exit_codes(place: Place, case: str) -> None:
+    script, code = ENDS[case]
+    assert Running(place, "sh", "-c", script).ended() == Exit(code)
+
+
+REFUSED: dict[str, tuple[Mapping[str, object], str]] = {
+    "not on PATH": ({"entrypoint": ("nope",)}, 'exec: "nope": executable file not found in $PATH'),
+    "not there": ({"entrypoint": ("./nope",)}, "no such file or directory"),
+    "not executable": ({"entrypoint": ("/app/entry.sh",)}, "permission denied"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_start(place: Place, case: str) -> None:
+    settings, message = REFUSED[case]
+    with pytest.raises(CannotStart, match=message.replace("$", r"\$")):
+        Running(place, **settings)
+    eventually(lambda: place.left() == [])
+
+
+def test_output_arrives_line_by_line_and_a_stop_ends_it(place: Place) -> None:
+    run = Running(place, "sh", "-c", "trap 'echo term; exit 3' TERM; echo one; while :; do sleep 0.05; done")
+    run.until("one")
+    assert run.exits == []
+    run.handle.stop()
+    run.handle.stop()
+    assert run.ended() == Exit(3)
+    assert run.lines == ["one", "term"]
+    eventually(lambda: place.left() == [])
+
+
+def test_odd_output(place: Place) -> None:
+    run = Running(place, "printf", r"a\r\n\n\377\376x\n\303\251\nlast")
+    run.ended()
+    assert run.lines == ["a", "", "\ufffd\ufffdx", "é", "last"]
+
+
+def test_long_lines_are_cut_between_characters(place: Place) -> None:
+    code = f"import sys; sys.stdout.write('x' + 'é' * {MAX_LINE_BYTES} + '\\nend')"
+    run = Running(place, "python3", "-X", "utf8", "-c", code)
+    run.ended()
+    assert run.lines[-1] == "end"
+    assert "".join(run.lines[:-1]) == "x" + "é" * MAX_LINE_BYTES
+    assert all(len(line.encode()) <= MAX_LINE_BYTES for line in run.lines)
+
+
+def test_what_does_not_end_in_its_time_is_killed_with_its_children(place: Place) -> None:
+    script = "trap '' TERM; (trap '' TERM; while :; do sleep 0.05; done) & echo up; while :; do sleep 0.05; done"
+    run = Running(place, "sh", "-c", script, stop_timeout_seconds=1)
+    run.until("up")
+    asked = time.monotonic()
+    run.handle.stop()
+    assert run.ended().code == 137
+    assert time.monotonic() - asked > 0.9
+    eventually(lambda: place.left() == [])
+
+
+HOG = "data = b'x' * (300 << 20); print('got it', flush=True); import time; time.sleep(60)"
+
+
+def test_the_memory_limit_is_kept(place: Place) -> None:
+    run = Running(place, "python3", "-c", HOG, memory_mb=150)
+    assert run.ended() == Exit(137, "OutOfMemoryError: Container killed due to memory usage")
+
+
+def test_nothing_outlives_its_first_process(place: Place) -> None:
+    run = Running(place, "sh", "-c", "setsid sleep 300 & echo started")
+    assert run.ended() == Exit(0)
+    eventually(lambda: place.left() == [])
+
+
+# --- what Docker alone keeps ---
+
+PROBE = """
+import os, resource, socket
+def write(path):
+    try:
+        open(path, "w").close(); return "yes"
+    except OSError as error:
+        return error.strerror
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+print("user", os.getuid(), os.getgid())
+print("root", write("/app/x"))
+print("volume", write("/tmp/x"), oct(os.stat("/tmp").st_mode)[-4:])
+print("capabilities", int(status["CapBnd"], 16))
+print("privileges", status["NoNewPrivs"])
+print("files", resource.getrlimit(resource.RLIMIT_NOFILE))
+print("first", open("/proc/1/comm").read().strip() not in ("python3", "sh"))
+print("folder", os.getcwd())
+"""
+
+KEEPS: dict[str, tuple[Isolation, str]] = {
+    "user": (Isolation(user="10001:10002"), "user 10001 10002"),
+    "read-only root": (Isolation(read_only_root=True), "root Read-only file system"),
+    "volumes": (
+        Isolation(user="10001", read_only_root=True, mounts=(Mount(volume="scratch", path="/tmp"),)),
+        "volume yes 1777",
+    ),
+    "read-only volumes": (
+        Isolation(mounts=(Mount(volume="scratch", path="/tmp", read_only=True),)),
+        "volume Read-only file system 1777",
+    ),
+    "capabilities": (Isolation(capabilities_dropped=("ALL",)), "capabilities 0"),
+    "no new privileges": (Isolation(no_new_privileges=True), "privileges 1"),
+    "limits": (Isolation(limits=(Limit(name="nofile", soft=123, hard=456),)), "files (123, 456)"),
+    "an init process": (Isolation(init=True), "first True"),
+    "working folder": (Isolation(working_folder="/usr"), "folder /usr"),
+}
+
+
+@pytest.mark.parametrize("setting", KEEPS)
+def test_docker_keeps(docker: Place, setting: str) -> None:
+    isolation, line = KEEPS[setting]
+    run = Running(docker, "python3", "-c", PROBE, isolation=isolation)
+    assert run.ended() == Exit(0), run.lines
+    assert line in run.lines
+
+
+def test_docker_keeps_the_share_of_processors(docker: Place) -> None:
+    code = (
+        "import time; began = time.monotonic()\nwhile time.process_time() < 0.5: pass\nprint(time.monotonic() - began)"
+    )
+    run = Running(docker, "python3", "-c", code, isolation=Isolation(cpus=0.25))
+    assert run.ended() == Exit(0)
+    assert float(run.lines[0]) > 1.2, "half a second of work at a quarter of a processor"
+
+
+def test_docker_asks_a_containers_health(docker: Place) -> None:
+    found: list[str] = []
+    check = HealthCheck(test=("CMD-SHELL", "test -e /tmp/well"), interval_seconds=1, retries=2)
+    isolation = Isolation(health_check=check, on_health=found.append)
+    script = "touch /tmp/well; sleep 3; rm /tmp/well; sleep 60"
+    run = Running(docker, "sh", "-c", script, isolation=isolation, stop_timeout_seconds=1)
+    eventually(lambda: found == ["HEALTHY", "UNHEALTHY"])
+    run.handle.stop()
+    run.ended()
+
+
+SERVE = "import http.server as h; print('up', flush=True); h.test(h.SimpleHTTPRequestHandler, port=8000)"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_replicas_bind_one_port_and_are_reached_on_loopback_alone(docker: Place) -> None:
+    tasks = [TaskNetwork(identity=uuid.uuid4().hex, ports=((8000, free_port()),)) for _ in range(2)]
+    replicas = [Running(docker, "python3", "-c", SERVE, task=task, stop_timeout_seconds=1) for task in tasks]
+    for task, replica in zip(tasks, replicas, strict=True):
+        replica.until("up")
+        [(_, port)] = task.ports
+        eventually(lambda port=port: status_of(port) == 200)  # type: ignore[misc]
+        assert not answers("127.0.0.2", port), "another address of this machine"
+    for task, replica in zip(tasks, replicas, strict=True):
+        replica.handle.stop()
+        replica.ended()
+        docker.engine.end_task(task.identity)
+    eventually(lambda: docker.left() == [])
+
+
+def status_of(port: int) -> int | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+            return int(answer.status)
+    except (OSError, http.client.HTTPException):
+        return None
+
+
+def answers(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def test_containers_of_one_task_share_loopback_and_volumes(docker: Place) -> None:
+    task = TaskNetwork(identity=uuid.uuid4().hex)
+    isolation = Isolation(mounts=(Mount(volume="scratch", path="/tmp"),))
+    serving = "import http.server as h, os; os.chdir('/tmp'); open('x', 'w').write('hi'); print('up', flush=True); "
+    serving += "h.test(h.SimpleHTTPRequestHandler, port=8000, bind='127.0.0.1')"
+    server = Running(docker, "python3", "-c", serving, task=task, isolation=isolation, stop_timeout_seconds=1)
+    server.until("up")
+    asking = (
+        "import urllib.request as u, time\n"
+        "for _ in range(100):\n"
+        "    try: print(u.urlopen('http://127.0.0.1:8000/x').read().decode()); break\n"
+        "    except OSError: time.sleep(0.1)\n"
+        "print(open('/tmp/x').read())"
+    )
+    beside = Running(docker, "python3", "-c", asking, task=task, isolation=isolation)
+    assert (beside.ended(), beside.lines) == (Exit(0), ["hi", "hi"])
+    alone = TaskNetwork(identity=uuid.uuid4().hex)
+    other = Running(docker, "python3", "-c", asking.replace("range(100)", "range(5)"), task=alone)
+    assert other.ended().code == 1, "no other task is on that loopback"
+    server.handle.stop()
+    server.ended()
+    for each in (task, alone):
+        docker.engine.end_task(each.identity)
+    eventually(lambda: docker.left() == [])
+
+
+def test_what_a_task_may_reach_is_on_its_own_loopback(docker_client: DockerClient, docker_image: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+        thread = threading.Thread(target=_echo, args=(listener, 2), daemon=True)
+        thread.start()
+        places = {("127.0.0.1", port): port, ("169.254.170.2", 80): port}
+        engine = DockerEngine(
+            Daemon(docker_client.host.removeprefix("unix://")), uuid.uuid4().hex[:12], InDaemon(), lambda: places
+        )
+        try:
+            code = "import socket, sys\nfor place in sys.argv[1:]:\n"
+            code += " a, _, p = place.rpartition(':'); s = socket.create_connection((a, int(p)), 10)\n"
+            code += (
+                " s.sendall(b'x' * (1 << 20)); s.shutdown(1); print(sum(map(len, iter(lambda: s.recv(65536), b''))))"
+            )
+            place = Place(engine, docker_image, list, engine.close)
+            run = Running(place, "python3", "-c", code, f"127.0.0.1:{port}", "169.254.170.2:80")
+            assert (run.ended(), run.lines) == (Exit(0), [str(1 << 20)] * 2)
+        finally:
+            engine.close()
+
+
+def _echo(listener: socket.socket, times: int) -> None:
+    for _ in range(times):
+        connection, _ = listener.accept()
+        with connection:
+            data = b""
+            while chunk := connection.recv(1 << 16):
+                data += chunk
+            connection.sendall(data)
+
+
+def test_a_secret_is_in_no_list_of_processes(docker: Place) -> None:
+    secret = f"canary-{uuid.uuid4().hex}"
+    run = Running(docker, "sh", "-c", "echo up; sleep 60", environment={"SECRET": secret}, stop_timeout_seconds=1)
+    run.until("up")
+    assert secret not in subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout
+    run.handle.stop()
+    run.ended()
+
+
+def test_close_leaves_nothing(docker_client: DockerClient, docker_image: str) -> None:
+    place = in_docker(docker_client, docker_image)
+    isolation = Isolation(mounts=(Mount(volume="scratch", path="/tmp"),))
+    stubborn = [
+        Running(place, "sh", "-c", 'trap "" TERM; echo up; sleep 300 & wait', isolation=isolation) for _ in "ab"
+    ]
+    for run in stubborn:
+        run.until("up")
+    place.close()
+    assert [run.ended() for run in stubborn] == [Exit(137)] * 2
+    assert place.left() == []
+
+
+KILLED = """
+import sys, time
+from localcloud.engines import Container, Isolation, Mount
+from localcloud.engines.docker.api import Daemon
+from localcloud.engines.docker.engine import DockerEngine
+host, identity, image = sys.argv[1:]
+class InDaemon:
+    def resolve(self, reference):
+        return type("Named", (), {"name": reference})
+engine = DockerEngine(Daemon(host), identity, InDaemon())
+kept = Isolation(mounts=(Mount(volume="scratch", path="/tmp"),))
+say = lambda line: print(line, flush=True)
+engine.start(Container(name="m", image=image, entrypoint=("sh", "-c", "echo up; sleep 300"), isolation=kept), say, say)
+time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("reaper_dies_first", [False, True], ids=["reaped", "removed by the next start"])
+def test_nothing_of_a_killed_cloud_stays(
+    docker_client: DockerClient, docker_image: str, docker: Place, reaper_dies_first: bool
+) -> None:
+    daemon, identity = Daemon(docker_client.host.removeprefix("unix://")), uuid.uuid4().hex[:12]
+    other = Running(docker, "sh", "-c", "echo up; sleep 60", stop_timeout_seconds=1)
+    other.until("up")
+    command = [sys.executable, "-c", KILLED, daemon.socket_path, identity, docker_image]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as cloud:
+        assert cloud.stdout is not None
+        assert cloud.stdout.readline() == "up\n"
+        if reaper_dies_first:
+            listed = subprocess.run(
+                ["ps", "-o", "pid=,args=", "--ppid", str(cloud.pid)], capture_output=True, text=True
+            )
+            [reaper] = [line.split()[0] for line in listed.stdout.splitlines() if "reaper" in line]
+            os.kill(int(reaper), signal.SIGKILL)
+        cloud.kill()
+    if reaper_dies_first:
+        assert len(things_of(daemon, identity)) == 3
+        DockerEngine(daemon, identity, InDaemon()).close()
+    eventually(lambda: things_of(daemon, identity) == [])
+    assert other.exits == [], "what is another cloud's runs on"
+    other.handle.stop()
+    other.ended()
+
+
+def test_an_image_that_is_nowhere_is_not_started(docker: Place) -> None:
+    with pytest.raises(CannotStart, match="CannotPullContainerError: no-such-image:1 is nowhere"):
+        Running(docker, image="no-such-image:1")
+    eventually(lambda: docker.left() == [])
+
+
+def test_a_daemon_that_is_not_there_is_named() -> None:
+    with pytest.raises(DaemonError, match="the Docker daemon at /nowhere/docker.sock does not answer"):
+        DockerEngine(Daemon("/nowhere/docker.sock"), "x", InDaemon())
