@@ -62,8 +62,13 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None)
         if expected is not None or target.is_shared:
             # On AWS, where it costs money and others use it, the plan is shown and confirmed first.
             planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
-            show_words(words.of(planned, datetime.now(UTC)))
+            said = words.of(planned, datetime.now(UTC))
+            show_words(said)
             show_changes(planned)
+            if target.is_shared and said.is_too_dear:
+                raise HerdError(
+                    f"nothing was done: {said.over_budget}; raise it, or `herd cost` says what would save most"
+                )
             if expected is not None:
                 saved_plan.expect(planned, expected)
             target.approve("deploy", yes)
@@ -129,7 +134,7 @@ def show_words(review: Words) -> None:
     for line in review.lines:
         console.say(line)
     for line in review.cost_lines:
-        console.say(f"cost of {line}")
+        console.say(f"cost: {line}")
     if review.note:
         console.note(review.note)
     for danger in review.dangers:

@@ -258,6 +258,9 @@ STACK_RISKS: Mapping[str, Risk | Harmless] = {
     "notifications.owners": Risk(lost, "a team hears less, or nothing", "move the addresses first"),
     "notifications.addresses": Risk(lost, "somebody hears no more of failures", "ask who takes over"),
     "notifications.mail_from": Harmless("the sender is checked before anything is mailed"),
+    "budget_per_month": Risk(
+        lambda old, new: bool(old) and (not new or new > old), "more may be spent unasked", "ask who pays"
+    ),
     "tags": Harmless("they decide nothing"),
 }
 """Settings of the stack's file."""

@@ -22,12 +22,27 @@ NOT_EXPORTED = (
 class Words:
     """`lines`: one for each setting that changes. `dangers`: those of them that endanger something. `note`: why there
     is nothing to compare; "" where there is. `costs`: a month, before and after; None where that is not known.
+    `budget`: USD a month that were set; 0 for none.
     """
 
     lines: tuple[str, ...] = ()
     dangers: tuple[Danger, ...] = ()
     note: str = ""
     costs: tuple[Estimate, Estimate] | None = None
+    budget: int = 0
+
+    @property
+    def over_budget(self) -> str:
+        """A sentence where it may cost more than the budget; "" where it does not."""
+        if self.costs is None or not self.budget or self.costs[1].usd[1] <= self.budget:
+            return ""
+        costs = "it costs" if self.is_too_dear else "it may cost"
+        return f"{costs} {dollars(self.costs[1].usd)} USD a month, and budget_per_month is {self.budget}"
+
+    @property
+    def is_too_dear(self) -> bool:
+        """Does it cost more than the budget whatever happens?"""
+        return self.costs is not None and 0 < self.budget < self.costs[1].usd[0]
 
     @property
     def cost_lines(self) -> list[str]:
@@ -38,9 +53,10 @@ class Words:
         old, new = before.by_owner, after.by_owner
         changed = [name for name in {**old, **new} if dollars(old.get(name, NONE)) != dollars(new.get(name, NONE))]
         if not changed and before.unpriced == after.unpriced:
-            return []
+            return [self.over_budget] if self.over_budget else []
         changed.sort(key=lambda name: (-abs(new.get(name, NONE)[1] - old.get(name, NONE)[1]), name))
         lines = [f"all: {dollars(before.usd)} → {dollars(after.usd)} USD a month"]
+        lines += [self.over_budget] if self.over_budget else []
         lines += [f"{name}: {dollars(old.get(name, NONE))} → {dollars(new.get(name, NONE))}" for name in changed]
         more = {type_: count for type_, count in after.unpriced.items() if count > before.unpriced.get(type_, 0)}
         return lines + [f"without a price here, and not counted: {count} {type_}" for type_, count in more.items()]
@@ -69,6 +85,7 @@ def of(plan: Plan, now: datetime) -> Words:
         tuple(settings.lines(changes, after, now)),
         tuple(dangers.of(changes, before, after)),
         costs=(estimate(plan.before, before), estimate(plan.after, after)),
+        budget=int(after.stack.get("budget_per_month", 0)),
     )
 
 

@@ -155,6 +155,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
             "reports@example.com",
         ),
     ),
+    "budget_per_month": ("200", 200),
     "tags": ({"cost-centre": "research"}, {"cost-centre": "research"}),
 }
 """Setting -> as it is written, as it is read."""

@@ -12,6 +12,7 @@ import pytest
 from herd.engine.plan import Resource
 from herd.review.cost import Estimate, dollars, estimate, of_state, savings, starts_a_month
 from herd.review.settings import Written
+from herd.review.words import Words
 
 TEN_ALARMS = [("aws:cloudwatch:MetricAlarm", {})] * 10
 
@@ -150,6 +151,22 @@ def test_savings_are_the_difference_of_two_estimates() -> None:
         "network: public": "36.45 to 36.50",
         'hardware = "fargate-spot" for jobs and reports': "0.02 to 0.35",
     }
+
+
+@pytest.mark.parametrize(
+    ("budget", "says", "is_too_dear"),
+    [
+        (0, "", False),
+        (70, "", False),
+        (50, "it may cost 45.48 to 67.23 USD a month, and budget_per_month is 50", False),
+        (40, "it costs 45.48 to 67.23 USD a month, and budget_per_month is 40", True),
+    ],
+)
+def test_a_budget_is_held_against_the_range(budget: int, says: str, is_too_dear: bool) -> None:
+    priced = estimate(PRICED[0].declared, PRICED[0].written)
+    words = Words(costs=(priced, priced), budget=budget)
+    assert (words.over_budget, words.is_too_dear) == (says, is_too_dear)
+    assert words.cost_lines == ([says] if says else [])
 
 
 def test_the_state_is_read_as_the_engine_writes_it() -> None:

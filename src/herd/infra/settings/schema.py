@@ -273,6 +273,17 @@ class Settings:
             "(address -> failures, late, warnings or all) and mail_from, by which reports are mailed"
         ),
     ] = field(default_factory=Notifications)
+    budget_per_month: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=0,
+            le=10_000_000,
+            description="USD that the environment may cost a month by `herd cost`; 0: no budget. A preview warns "
+            "where it may cost more; a deployment on AWS is refused where it costs more in any case",
+        ),
+        values.FROM_DIGITS,
+    ] = 0
     tags: Annotated[
         values.Tags,
         Field(description="The company's own tags, on every resource that takes tags"),

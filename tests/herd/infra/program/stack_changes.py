@@ -117,7 +117,7 @@ CHANGES: Mapping[str, Change] = {
 }
 """Setting (and to what) -> what is set before and after, beside the profile's base."""
 
-REFUSES = {"account", "allow_public", "require_tls"}
+REFUSES = {"account", "allow_public", "require_tls", "budget_per_month"}
 """Settings that make nothing: they decide whether anything is made."""
 
 
