@@ -251,8 +251,9 @@ class _Planner:
         entry = source.get(path) if source else None
         if entry is None and not named:
             raise Unsupported(
-                f"{path} of {origin} would be made by RUN or come from another image, which needs Docker; if it is a "
-                f'virtual environment, name its lock file: LABEL {VENV_LABEL}{place}="requirements.lock"'
+                f"{path} of {origin} would be made by RUN or come from another image, which needs Docker: herd up "
+                f"--engine docker. If it is a virtual environment of Python's, name its lock file and it needs none: "
+                f'LABEL {VENV_LABEL}{place}="requirements.lock"'
             )
         if place in named or entry is None or source is None:
             return

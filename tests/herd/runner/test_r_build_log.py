@@ -101,14 +101,66 @@ ERROR: configuration failed for package ‘RODBC’
 """
 UNKNOWN_PACKAGE = """\
 - Querying repositories for available source packages ... Done!
-Error: failed to find source for 'nosuchpackage 1.0.0' in package repositories
+- Downloading nosuchpackage from CRAN ...       \tERROR [cannot open URL \
+'http://127.0.0.1:8798/src/contrib/Archive/nosuchpackage/nosuchpackage_1.0.0.tar.gz']
+Warning: failed to find source for 'nosuchpackage 1.0.0' in package repositories
+Warning: error downloading 'http://127.0.0.1:8798/src/contrib/Archive/nosuchpackage/nosuchpackage_1.0.0.tar.gz'
+Error: failed to retrieve package 'nosuchpackage@1.0.0'
 Traceback (most recent calls last):
-1: stop("failed")
+6: renv::restore(lockfile = lock, library = target, prompt = FALSE)
+Execution halted
 """
 UNREACHABLE = """\
-Warning: unable to access index for repository http://127.0.0.1:9/src/contrib:
-  cannot open URL 'http://127.0.0.1:9/src/contrib/PACKAGES'
-Error: failed to retrieve package 'curl'
+- Querying repositories for available source packages ... Done!
+renv was unable to query available packages from the following repositories:
+- # http://127.0.0.1:9/src/contrib ------------------------------------------
+error downloading 'http://127.0.0.1:9/src/contrib/PACKAGES.rds' [cannot open URL \
+'http://127.0.0.1:9/src/contrib/PACKAGES.rds']
+error downloading 'http://127.0.0.1:9/src/contrib/PACKAGES' [cannot open URL 'http://127.0.0.1:9/src/contrib/PACKAGES']
+
+- Downloading ok from CRAN ...                  \tERROR [cannot open URL \
+'http://127.0.0.1:9/src/contrib/Archive/ok/ok_1.0.0.tar.gz']
+Warning: failed to find source for 'ok 1.0.0' in package repositories
+Error: failed to retrieve package 'ok@1.0.0'
+"""
+NOT_IN_ANY = """\
+- Downloading lto from CRAN ...                 OK [330 bytes]
+- Downloading lto from CRAN ...                 \tERROR [cannot open URL \
+'http://127.0.0.1:8798/src/contrib/Archive/lto/lto_1.0.0.tar.gz']
+Warning: package 'cpp11' is not available
+Warning: error downloading 'http://127.0.0.1:8798/src/contrib/Archive/lto/lto_1.0.0.tar.gz' [cannot open URL]
+Error: failed to retrieve package 'lto@1.0.0'
+"""
+NOT_R = """\
+- Installing err ...                            FAILED
+Error: Error installing package 'err':
+===============================
+
+* installing *source* package ‘err’ ...
+** R
+Error in parse(...) :
+  /tmp/RtmpYcB4c9/renv-package-new-167c2e2128/err/R/x.R:2:0: unexpected end of input
+ERROR: unable to collate and parse R files for package ‘err’
+* removing ‘/tmp/lib/.renv/1/err’
+install of package 'err' failed [error code 1]
+"""
+UNLOCKED = """\
+- Installing imptwo ...                         OK [built from source and cached in 4.9s]
+Error: packages are needed and not locked: ok
+Execution halted
+"""
+TESTED = """\
+- Installing fs ...                             FAILED
+/usr/lib/R/bin/R --vanilla -s -f '/tmp/RtmpE5whe1/renv-install-17368c53c1.R'
+============================================================================
+
+Error in dyn.load(file, DLLpath = DLLpath, ...) :
+  unable to load shared object '/opt/r/library/.renv/1/fs/libs/fs.so':
+  libuv.so.1: cannot open shared object file: No such file or directory
+Calls: loadNamespace -> library.dynam -> dyn.load
+Execution halted
+
+Error: error testing if 'fs' can be loaded [error code 1]
 """
 UNLOADABLE = """\
 * installing *source* package ‘broom’ ...
@@ -150,7 +202,11 @@ CASES = {
     "a library's own program": (GDAL_CONFIG, "sf", "libgdal-dev", "the program gdal-config is missing"),
     "the words of a configure script": (CONFIGURE, "RODBC", "", 'ended with: "no ODBC driver manager found"'),
     "a package that nobody has": (UNKNOWN_PACKAGE, "nosuchpackage", "", "no repository of renv.lock has nosuchpackage"),
-    "a repository that does not answer": (UNREACHABLE, "", "", "http://127.0.0.1:9/src/contrib cannot be reached"),
+    "a repository that does not answer": (UNREACHABLE, "", "", "the repository http://127.0.0.1:9 cannot be reached"),
+    "a package that is not locked, and nowhere": (NOT_IN_ANY, "lto", "", "it needs the R package cpp11, which is not"),
+    "packages that came unasked": (UNLOCKED, "imptwo", "", "others need ok, which renv.lock does not have"),
+    "a package whose R is none": (NOT_R, "err", "", "unable to collate and parse R files"),
+    "a binary package made for elsewhere": (TESTED, "fs", "libuv1-dev", "libuv.so.1 is not there at run time"),
     "a package that is needed to load": (UNLOADABLE, "broom", "", "it needs the R package backports"),
     "an R that is too old": (R_TOO_OLD, "MASS", "", "it needs R 4.4.0, and the image has R 4.2.2"),
     "no memory": (MEMORY, "duckdb", "", "the compiler was killed, most likely for want of memory"),

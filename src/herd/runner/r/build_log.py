@@ -20,7 +20,7 @@ _P = rf"{_Q}?([A-Za-z][A-Za-z0-9.]+){_Q}?"
 
 _STARTS = re.compile(
     rf"\* installing \*(?:source|binary)\* package {_P}|"
-    rf"(?:- )?[Ii]nstalling {_P} \.\.\.|Error installing package {_P}|"
+    rf"- (?:Installing|Downloading|Building) {_P} |Error installing package {_P}|"
     rf"Installing package {_P}"
 )
 _FAILS = re.compile(
@@ -164,13 +164,31 @@ def _not_locked(match: re.Match[str]) -> _Reading:
     )
 
 
-def _no_source(match: re.Match[str]) -> _Reading:
-    name, version = match[1], match[2] if match.lastindex and match.lastindex > 1 else ""
+def _unlocked(match: re.Match[str]) -> _Reading:
     return (
-        f"no repository of renv.lock has {f'{name} {version}'.strip()}",
-        "correct its version or the repositories in renv.lock (`herd image lock` checks both)",
+        f"others need {match[1].strip()[:200]}, which renv.lock does not have, so that the newest were taken",
+        "lock them too: `herd image lock` says who needs them; in R: renv::snapshot()",
         "",
-        name,
+        "",
+    )
+
+
+def _no_source(match: re.Match[str]) -> _Reading:
+    return (
+        f"no repository of renv.lock has {match[1]} {match[2] or ''}".rstrip(),
+        "correct its version or the repositories in renv.lock (`herd image lock` checks both); one that needs a newer "
+        "R is not offered either",
+        "",
+        match[1],
+    )
+
+
+def _not_available(match: re.Match[str]) -> _Reading:
+    return (
+        f"it needs the R package {match[1]}, which is not locked, and no repository of renv.lock has it",
+        f"lock it too, with the repository that has {match[1]}, then `herd image lock`",
+        "",
+        "",
     )
 
 
@@ -217,6 +235,10 @@ def _configure(match: re.Match[str]) -> _Reading:
     )
 
 
+def _no_download(match: re.Match[str]) -> _Reading:
+    return f"{match[1]} cannot be downloaded", "look whether it is there, and whether the build may reach it", "", ""
+
+
 def _other(match: re.Match[str]) -> _Reading:
     return match[1].strip()[:200], "its output further up says more", "", ""
 
@@ -237,25 +259,12 @@ _TABLE: tuple[tuple[int, str, Callable[[re.Match[str]], _Reading]], ...] = (
         _program,
     ),
     (0, rf"ERROR: this R is version ([\d.]+), package {_P} requires R >=? ?([\d.]+)", _r_version),
+    (0, rf"failed to find source for {_Q}([A-Za-z][A-Za-z0-9.]+)(?: ([\d.-]+))?{_Q}", _no_source),
+    (0, rf"package {_Q}([A-Za-z][A-Za-z0-9.]+){_Q} is not available", _not_available),
     (
         0,
-        rf"failed to find source for {_Q}([A-Za-z][A-Za-z0-9.]+)(?: ([\d.-]+))?{_Q}|"
-        rf"package {_Q}([A-Za-z][A-Za-z0-9.]+){_Q} is not available",
-        lambda match: (
-            _no_source(match)
-            if match[1]
-            else (
-                f"no repository of renv.lock has {match[3]}",
-                "correct its version or the repositories in renv.lock (`herd image lock` checks both)",
-                "",
-                match[3],
-            )
-        ),
-    ),
-    (
-        0,
-        r"unable to access index for repository (\S+?):?$|cannot open (?:URL|url) '([^']+)'|"
-        r"(?:Could not resolve host|Could not connect to server|Failed to connect to)[: ]+(\S+)",
+        r"unable to access index for repository (\S+?)/src/contrib|"
+        r"cannot open (?:URL|url) '([^']+)/src/contrib/PACKAGES",
         _unreachable,
     ),
     (
@@ -263,10 +272,13 @@ _TABLE: tuple[tuple[int, str, Callable[[re.Match[str]], _Reading]], ...] = (
         rf"ERROR: dependenc(?:y|ies) ((?:{_Q}[A-Za-z0-9.]+{_Q}(?:, )?)+) (?:is|are) not available for package {_P}",
         _not_locked,
     ),
+    (0, r"packages are needed and not locked: (.+)", _unlocked),
     (1, rf"there is no package called {_Q}([A-Za-z][A-Za-z0-9.]+){_Q}", _not_locked),
     (2, r"configure: error: (.+)", _configure),
     (3, rf"ERROR: ((?:compilation|configuration|lazy loading|loading) failed) for package {_P}", _other),
-    (3, r"^Error(?: in [^:]*)?: (.{5,})", _other),
+    (3, rf"ERROR: (unable to .+) for package {_P}", _other),
+    (3, r"cannot open (?:URL|url) '([^']+)'", _no_download),
+    (4, r"^Error(?: in [^:]*)?: (?!Error installing)(.{5,})", _other),
 )
 _CAUSES = [(re.compile(pattern), read) for _, pattern, read in _TABLE]
 _RANKS = [rank for rank, _, _ in _TABLE]

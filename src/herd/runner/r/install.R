@@ -24,7 +24,11 @@ if (!requireNamespace("renv", quietly = TRUE)) {
 
 renv::restore(lockfile = lock, library = target, prompt = FALSE)
 
-# renv says less when it is content with what it got.
+# renv takes the newest of what is needed and not locked, which tomorrow is another one.
+more <- setdiff(rownames(installed.packages(lib.loc = target)), c(names(renv::lockfile_read(lock)$Packages), "renv"))
+if (length(more)) stop("packages are needed and not locked: ", paste(more, collapse = ", "), call. = FALSE)
+
+# It says less when it is content with what it got.
 locked <- renv::lockfile_read(lock)$Packages
 installed <- installed.packages(lib.loc = c(target, .Library))
 for (package in locked) {
