@@ -27,7 +27,7 @@ from herd.runner.contract.task import TaskSettings
 from herd.runs import runs, secret_store, try_r
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
-from herd.toolchain import uv
+from herd.toolchain import atomic, uv
 
 if TYPE_CHECKING:
     from herd.infra.offer import Offer
@@ -197,8 +197,23 @@ def environment_of(checkout: Checkout, lock: Path) -> Path:
 
 
 def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
-    own = checkout.root / spec.folder / "requirements.lock"
-    return own if own.exists() else checkout.root / "images" / spec.image / "requirements.lock"
+    """The packages that its image would have, as a file. Raises WrongInput where they are not locked."""
+    from herd.infra.images.build_context import Stager, StagingError
+    from herd.packages.python_lock import LOCK
+
+    try:
+        lock = Stager(checkout.root, "try").lock(spec)
+    except StagingError as error:
+        raise WrongInput(str(error)) from None
+    if lock is None:
+        raise WrongInput(f"images/{spec.image} has no packages to install; {LOCK} may be empty")
+    for path in (checkout.root / folder / LOCK for folder in (spec.folder, Path("images") / spec.image)):
+        if path.is_file() and path.read_bytes() == lock:
+            return path
+    path = checkout.folder("try", ".locks") / f"{spec.name}.lock"
+    if not path.exists() or path.read_bytes() != lock:
+        atomic.write(path, lock)
+    return path
 
 
 def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:

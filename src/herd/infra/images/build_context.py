@@ -3,7 +3,7 @@
 A context is the image's folder with the workload's code, the shared code it uses and the runner beside it:
 
     Dockerfile …         images/<image>/
-    requirements.lock    the workload's own if it has one, else the image's
+    requirements.lock    the workload's own packages if it locks some, else the image's (herd.packages.python_project)
     workload/            jobs/<name>/ without workload.toml (its settings travel in the task definition)
     lib/<used>/          lib/<used>/
     runner/              the runner of the installed Herd
@@ -15,7 +15,7 @@ import hashlib
 import os
 import posixpath
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,8 +26,10 @@ from herd.infra.messages import Problem
 from herd.infra.spec import image_settings
 from herd.infra.spec.load import WorkloadSpec
 from herd.packages import renv
+from herd.packages.python_lock import LOCK, PROJECT, PROJECT_LOCK
+from herd.packages.python_project import NotLocked, PythonPackages, of_folder, python_of
+from herd.toolchain import machine, uv
 
-LOCK = "requirements.lock"
 NEVER = frozenset({"__pycache__", "venv", "node_modules"})
 """Made by tools, not written by people. Names that begin with a dot never go in either."""
 
@@ -79,6 +81,7 @@ class Stager:
         self._root = root
         self._build = root / ".herd" / "build" / environment
         self._read: dict[Path, Tree] = {}
+        self._locks: dict[Path, PythonPackages | None] = {}
 
     def stage(self, spec: WorkloadSpec) -> Staged:
         """Writes what has changed, removes what no longer belongs. Raises StagingError."""
@@ -96,17 +99,47 @@ class Stager:
             for path, file in self._folder(spec.folder).items()
             if not any(path == one or path.startswith(f"{one}/") for one in left)
         }
+        packages, read = self._packages(spec, image, own)
         tree = {
-            **image,
+            **{path: file for path, file in image.items() if path not in (LOCK, PROJECT, PROJECT_LOCK)},
             **_below("runner", self._runner()),
-            **_below("workload", {path: file for path, file in own.items() if path != LOCK}),
-            **({LOCK: own[LOCK]} if LOCK in own else {}),
+            **_below("workload", {path: file for path, file in own.items() if path not in read}),
+            **({LOCK: packages} if packages else {}),
         }
         for used in spec.uses:
             tree |= _below(f"lib/{used}", self._folder(Path("lib") / used))
         self._check_r(spec, image, own)
         kept = self._not_ignored(Path("images") / spec.image / ".dockerignore", sorted(tree))
         return {path: tree[path] for path in kept}
+
+    def lock(self, spec: WorkloadSpec) -> bytes | None:
+        """The hashed requirements that a workload runs with; None where neither it nor its image has any.
+
+        Raises StagingError.
+        """
+        packages, _ = self._packages(spec, self._folder(Path("images") / spec.image), self._folder(spec.folder))
+        return packages.content if packages else None
+
+    def _packages(self, spec: WorkloadSpec, image: Tree, own: Tree) -> tuple[File | None, frozenset[str]]:
+        """The lock of a workload, and the files of its folder that it was read from."""
+        python = python_of(image["Dockerfile"].content.decode("utf-8", "replace")) if "Dockerfile" in image else None
+        if layer := self._locked(spec.folder, own, spec.command, f"herd lock {spec.name}", python):
+            return File(layer.lock, FILE_MODE), layer.files
+        layer = self._locked(Path("images") / spec.image, image, (), f"herd image lock {spec.image}", python)
+        return File(layer.lock, FILE_MODE) if layer else None, frozenset()
+
+    def _locked(
+        self, folder: Path, tree: Tree, command: Sequence[str], again: str, python: tuple[int, int] | None
+    ) -> PythonPackages | None:
+        if folder not in self._locks:
+            files = {path: file.content for path, file in tree.items() if "/" not in path}
+            version = self._root / folder / ".python-version"
+            try:
+                wanted = version.read_text("utf-8")[:100] if version.is_file() and not version.is_symlink() else None
+                self._locks[folder] = of_folder(files, command, f"`{again}`", _uv, python, wanted)
+            except (NotLocked, UnicodeDecodeError) as error:
+                raise StagingError(f"{folder.as_posix()}/{error}") from None
+        return self._locks[folder]
 
     def _check_r(self, spec: WorkloadSpec, image: Tree, own: Tree) -> None:
         """Raises StagingError where an R image's Dockerfile was not written from its lock file."""
@@ -165,6 +198,10 @@ class Stager:
             _check_target(path.resolve(), self._root.resolve(), folder.as_posix())
             self._read[folder] = dict(_files(path, self._root.resolve(), folder.as_posix()))
         return self._read[folder]
+
+
+def _uv() -> Path | None:
+    return uv.find(machine.user_cache())
 
 
 def _below(folder: str, tree: Tree) -> Tree:
