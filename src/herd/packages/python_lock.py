@@ -22,9 +22,12 @@ class LockFailed(Exception):
     """uv found no set of packages; the message has its last lines."""
 
 
-def lock_again(folder: Path, uv: Path, upgrade: bool) -> Path:
-    """Writes the lock file of a folder, which is returned. Raises LockFailed."""
+def lock_again(folder: Path, uv: Path, upgrade: bool, script: str | None = None) -> Path:
+    """Writes the lock file of a folder, or of a script in it, which is returned. Raises LockFailed."""
     more = ["--upgrade"] if upgrade else []
+    if script is not None:
+        _run([str(uv), "lock", "--script", script, *more], folder)
+        return folder / f"{script}.lock"
     if (folder / PROJECT).is_file():
         _run([str(uv), "lock", *more], folder)
         return folder / PROJECT_LOCK

@@ -28,6 +28,8 @@ LAST_LINES = 8
 SCRIPT_LOCK = ".lock"
 """Behind the name of a script."""
 
+_CREDENTIALS = re.compile(rb"://[^/\s\"']*@")
+
 NOT_FOR_UV = ("UV_", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 """What a person has set for their own use of uv changes nothing here."""
 
@@ -65,8 +67,8 @@ def of_folder(
     locks. `image_python`: the Python that they are installed for, as far as it is known. `python_version`: what the
     folder's `.python-version` says. Raises NotLocked.
     """
-    script = _script(files, command)
-    project = _project(files)
+    script = script_of(files, command)
+    project = project_of(files)
     ways = [
         *([LOCK] if LOCK in files else []),
         *([PROJECT_LOCK] if PROJECT_LOCK in files or (project and LOCK not in files) else []),
@@ -104,7 +106,7 @@ def python_of(dockerfile: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _script(files: Mapping[str, bytes], command: Sequence[str]) -> str | None:
+def script_of(files: Mapping[str, bytes], command: Sequence[str]) -> str | None:
     """The script with a PEP 723 block that the command runs. Raises NotLocked where there are several."""
     named = dict.fromkeys(name for word in command for name in _SCRIPT.findall(word))
     scripts = [name for name in named if name in files and _has_block(files[name])]
@@ -126,7 +128,7 @@ def _metadata(content: bytes, script: str) -> dict[str, Any]:
     return _toml("\n".join(line[2:] if line.startswith("# ") else line[1:] for line in lines), script)
 
 
-def _project(files: Mapping[str, bytes]) -> dict[str, Any] | None:
+def project_of(files: Mapping[str, bytes]) -> dict[str, Any] | None:
     """`[project]` of a pyproject.toml that is there for packages; None for one that configures tools."""
     if PROJECT not in files:
         return None
@@ -215,6 +217,8 @@ def normalized(name: str) -> str:
 def _exported(uv: Path, files: Mapping[str, bytes], script: str | None, again: str) -> bytes:
     """What a lock of uv's installs, without hosts. Raises NotLocked."""
     lock = next(name for name in files if name.endswith(SCRIPT_LOCK))
+    if _CREDENTIALS.search(files[lock]):
+        raise NotLocked(f"{lock}: has a user or a password in an address; take it out, and change the password")
     which = ["--script", script] if script else []
     with tempfile.TemporaryDirectory(prefix="herd-lock-") as temporary:
         folder, cache = Path(temporary, "project"), Path(temporary, "cache")
