@@ -15,15 +15,15 @@ _FAILED = re.compile(r"#(?P<number>\d+) ERROR: (?P<text>.*)")
 ADVICE = (
     (r"no space left on device|disk quota exceeded",
      "the disk of Docker is full: `docker system df` shows what takes it; make room and run it again"),
-    (r"lookup \S+.*(no such host|server misbehaving|i/o timeout)|failed to resolve|Could not resolve host"
-     r"|Temporary failure (in name resolution|resolving)|dns error|Name or service not known",
-     "a name did not resolve while building: is the network there, and is a mirror to be named (PIP_INDEX_URL, "
-     "UV_DEFAULT_INDEX)?"),
     (r"failed to (compute cache key|calculate checksum)|not found: not found$",
      "COPY names what is not in the build context: correct the path, or .dockerignore"),
     (r"pull access denied|failed to resolve source metadata|failed to do request|manifest unknown"
      r"|registry-1\.docker\.io",
      "the base image cannot be had: correct the FROM line (or its ARG), or pull it first"),
+    (r"lookup \S+.*(no such host|server misbehaving|i/o timeout)|failed to resolve|Could not resolve host"
+     r"|Temporary failure (in name resolution|resolving)|dns error|Name or service not known",
+     "a name did not resolve while building: is the network there, and is a mirror to be named (PIP_INDEX_URL, "
+     "UV_DEFAULT_INDEX)?"),
     (r"does not match the (sha256|hash)|THESE PACKAGES DO NOT MATCH THE HASHES|[Hh]ash mismatch|--require-hashes"
      r"|Hashes? (are|is) required|lock ?file .*(out of date|needs to be updated)|out.of.sync",
      "the lock file is out of step with what is installed: lock it again (herd image lock NAME) and commit it"),

@@ -159,7 +159,8 @@ class Registry:
         if request.headers.getall("Host", []) != [self.host]:
             return _error(403, "DENIED", "this port serves its own name only")
         wanted = "Basic " + base64.b64encode(f"{USER}:{self._password}".encode()).decode()
-        if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), wanted.encode()):
+        shown = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(shown, wanted.encode()):
             refused = _error(401, "UNAUTHORIZED", "authentication required")
             refused.headers["WWW-Authenticate"] = 'Basic realm="local cloud"'
             return refused
