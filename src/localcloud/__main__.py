@@ -7,7 +7,7 @@ set-aside        go on without what is lost: the rest stays, and a copy of all o
 check            name the files of a cloud that has ended which cannot be read
 install-plugins  write the provider executables into a PULUMI_HOME
 realise          make the virtual environment of a lock file, and print its folder
-find-docker      print the path of a docker that can build images, and whose daemon answers
+find-docker      print the path of a docker whose daemon answers, and the options of `docker build` for this machine
 """
 
 from __future__ import annotations
@@ -152,13 +152,14 @@ def realise(options: argparse.Namespace) -> int:
 
 def find_docker(options: argparse.Namespace) -> int:
     from localcloud.docker.client import DockerClient, DockerError
+    from localcloud.docker.images import sources
 
     try:
         client = DockerClient.find()
         client.check()
     except DockerError as error:
         raise LocalCloudError(str(error)) from error
-    print(client.program)
+    print(client.program, *sources(os.environ), sep="\n")
     return 0
 
 

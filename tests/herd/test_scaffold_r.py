@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from herd.errors import WrongInput
 from herd.infra.images import r_image
 from herd.infra.spec.load import load_specs
 from herd.infra.spec.rules_workload import default_command
+from herd.review import check
 from herd.runner.contract.kinds import FOLDERS, Kind
 
 MAIN = {"job": "main.R", "report": "report.Rmd", "api": "plumber.R"}
@@ -76,6 +78,9 @@ def test_a_project_in_r(tmp_path: Path, wheels: Path) -> None:
     assert {"images/r/renv.lock", "jobs/daily-numbers/main.R", "reports/overview/report.Rmd"} <= there
     assert not there & set(project_files.PYTHON)
     assert 'image     = "r"' in (tmp_path / "new/defaults.toml").read_text()
+    (tmp_path / "new/.venv").symlink_to(sys.prefix)
+    checked = check.check_environment(Checkout(tmp_path / "new", tmp_path / "cache"), "dev")
+    assert (checked.refused, checked.due) == ([], [])
     again = init.plan(tmp_path / "new", None, None, wheels)
     assert not again.files, "it is known to be in R"
     with pytest.raises(WrongInput, match="this project's files are for r; `herd new job NAME --language python`"):

@@ -37,7 +37,7 @@ def lock(
     blocks = image_blocks.write(here, name)
     with console.step(f"locking {folder.relative_to(here.root).as_posix()}") as step:
         locked = image_locks.lock(here, folder, upgrade)
-        step.result = f"{len(locked.packages)} packages"
+        step.result = f"{len(locked.packages)} package{'s' * (len(locked.packages) != 1)}"
     for line in [*blocks, *locked.difference]:
         console.say(line)
     for line in locked.notes:

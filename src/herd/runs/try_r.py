@@ -133,7 +133,7 @@ def _in_container(checkout: Checkout, environment: str, spec: AnySpec, why: str)
     )
     if asked.returncode:
         raise HerdError(f"{why}, and Docker, which could run its image, is not there:\n{shown(asked.stderr.strip())}")
-    docker = asked.stdout.strip()
+    docker, *options = asked.stdout.splitlines()
     try:
         staged = Stager(checkout.root, environment).stage(spec)
     except StagingError as error:
@@ -141,7 +141,7 @@ def _in_container(checkout: Checkout, environment: str, spec: AnySpec, why: str)
     image = f"herd-try/{checkout.project}-{spec.name}"
     with console.step(f"{why}: building its image", quiet=True):
         done = subprocess.run(
-            [docker, "build", "--tag", image, str(staged.context)],
+            [docker, "build", *options, "--tag", image, str(staged.context)],
             env={**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -54,6 +54,21 @@ class DockerImage:
     name: str
 
 
+def sources(environment: Mapping[str, str]) -> list[str]:
+    """Options of `docker build`, run in `environment`, that say where packages come from; no values of variables."""
+    options = [option for name in _passed_on(environment) for option in ("--build-arg", name)]
+    ca = _ca_of(environment)
+    return [*options, *(["--secret", f"id={CA_SECRET},src={ca}"] if ca else [])]
+
+
+def _ca_of(environment: Mapping[str, str]) -> str | None:
+    return next((path for name in CA_VARIABLES if os.path.isfile(path := environment.get(name, ""))), None)
+
+
+def _passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in PASSED_ON if environment.get(name)}
+
+
 class DockerImages:
     """The images of one local cloud. Safe with several threads."""
 
@@ -208,10 +223,10 @@ class DockerImages:
         return DockerImage(digest, manifest, f"{self._place}@{digest}")
 
     def _ca(self) -> str | None:
-        return next((path for name in CA_VARIABLES if os.path.isfile(path := self._environment.get(name, ""))), None)
+        return _ca_of(self._environment)
 
     def _passed_on(self) -> dict[str, str]:
-        return {name: self._environment[name] for name in PASSED_ON if self._environment.get(name)}
+        return _passed_on(self._environment)
 
     def _remove_from_daemon(self, digest: str) -> None:
         for line in self._listed("{{.Repository}}:{{.Tag}} {{.Digest}}"):

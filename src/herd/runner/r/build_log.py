@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .system_names import HEADERS, LIBRARIES, MODULES, PROGRAMS, R_HEADERS
 
-LAST_LINES = 12
+LAST_LINES = 8
 LONGEST_LINE = 300
 
 _Q = "[‘’'\"`“”]"
@@ -54,7 +54,8 @@ def explain(log: str) -> str:
         near = [line for line in whole[max(0, first.line + 3 - LAST_LINES) : first.line + 3] if line.strip()]
         package = f"the R package {first.package}" if first.package else "an R package"
         head = f"{package} could not be installed: {first.what}.\n{first.todo}"
-    return "\n".join([head, "the last lines of its output:", *(f"  | {line}" for line in near)])
+    # The message last: builders show the end of what a step printed.
+    return "\n".join(["R's output where it failed:", *(f"  | {line}" for line in near), head])
 
 
 def cause(log: str) -> Cause | None:
