@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
+from localcloud import patches
+from localcloud.patches.stepfunctions.language import KEPT_CHARACTERS
 from localcloud.server import Server
 
 PUT = "arn:aws:states:::aws-sdk:s3:putObject"
@@ -101,3 +104,15 @@ def test_no_more_is_said_than_was_asked_for(sfn: Any) -> None:
     definition = machine(**{name: {"Type": "Pass"} for name in ("One", "Two", "Three")})
     answer = sfn.validate_state_machine_definition(definition=definition, maxResults=2)
     assert (len(answer["diagnostics"]), answer["truncated"]) == (2, True)
+
+
+def test_a_definition_is_parsed_once_and_evaluated_anew() -> None:
+    patches.apply()
+    text = machine(One={"Type": "Wait", "Seconds": 1, "Next": "Two"}, Two=END)
+    (first, tree), (second, same) = AmazonStateLanguageParser.parse(text), AmazonStateLanguageParser.parse(text)
+    assert tree is same and first is not second
+    _, long = AmazonStateLanguageParser.parse(text + " " * KEPT_CHARACTERS)
+    assert long is not AmazonStateLanguageParser.parse(text + " " * KEPT_CHARACTERS)[1], "it would fill the memory"
+    for _ in range(2):
+        with pytest.raises(ASLParserException, match="no viable|mismatched|extraneous"):
+            AmazonStateLanguageParser.parse('{"StartAt": "One", "States": {"One": {"Type": "Wait", "Seconds": []}}}')

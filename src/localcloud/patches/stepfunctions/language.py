@@ -20,12 +20,17 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import iteration_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branches_decl
 from moto.stepfunctions.parser.asl.eval import environment
+from moto.stepfunctions.parser.asl.parse import asl_parser
 from moto.stepfunctions.parser.asl.utils import json_path
 
 DEFINITE_PATH = re.compile(r"\$(\.[\w\-]+|\['[^']*'\]|\[\d+\])*")
 """A path that names one place, such as `$.Containers[0].ExitCode`."""
 
 ABORT_POLL_SECONDS = 0.1
+
+KEPT_TREES = 16
+KEPT_CHARACTERS = 32_000
+"""Of so many definitions, none longer, the parse trees are kept: 140 bytes a character, 8 MB for a usual environment."""
 
 
 def apply() -> None:
@@ -35,6 +40,7 @@ def apply() -> None:
     _patch_retry_wait()
     _patch_abort()
     _drop_thread_list()
+    _keep_trees()
     # eval_component.py:48 logs an error for each failure of a state, also of one that is caught: it is the person's
     # program that failed, and the execution's history says so.
     logging.getLogger(eval_component.__name__).setLevel(logging.CRITICAL)
@@ -48,6 +54,30 @@ def replace_everywhere(name: str, value: Any) -> int:
             setattr(module, name, value)
             count += 1
     return count
+
+
+def _keep_trees() -> None:
+    # stepfunctions/parser/asl/parse/asl_parser.py:49 parses a definition when it is validated, when its machine is made
+    # and at each start of an execution: the grammar takes four fifths of that. Only the tree is kept, which nobody
+    # changes; what an execution evaluates is made of it anew.
+    def tree_of(definition: str) -> Any:
+        errors = asl_parser.SyntaxErrorListener()
+        lexer = asl_parser.ASLLexer(asl_parser.InputStream(definition))
+        parser = asl_parser.ASLParser(asl_parser.CommonTokenStream(lexer))
+        parser.removeErrorListeners()
+        parser.addErrorListener(errors)
+        tree = parser.state_machine()
+        if errors.errors:
+            raise asl_parser.ASLParserException(errors=errors.errors)
+        return tree
+
+    kept = lru_cache(maxsize=KEPT_TREES)(tree_of)
+
+    def parse_definition(definition: str) -> tuple[Any, Any]:
+        tree = (kept if len(definition) <= KEPT_CHARACTERS else tree_of)(definition)
+        return asl_parser.Preprocessor().visit(tree), tree
+
+    asl_parser.AmazonStateLanguageParser.parse = staticmethod(parse_definition)
 
 
 def _patch_paths() -> None:
