@@ -25,7 +25,6 @@ from typing import NoReturn
 
 import psutil
 
-from localcloud.cloud import LocalCloud
 from localcloud.config import TASKS_AT_ONCE, Config, Endpoint, LocalCloudError
 from localcloud.control import NotRunning, ask
 from localcloud.unreadable import using
@@ -51,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def serve(options: argparse.Namespace) -> NoReturn:
+    from localcloud.cloud import LocalCloud
+
     config = Config(options.home.absolute(), options.cache.absolute(), options.uv, options.account, options.region)
     with using(config.home):
         config.prepare()
@@ -133,9 +134,9 @@ def set_aside(options: argparse.Namespace) -> int:
 
 
 def install_plugins(options: argparse.Namespace) -> int:
-    from localcloud import plugins
+    from localcloud import provider_executables
 
-    for path in plugins.install_plugins(options.home.absolute(), options.pulumi_home.absolute()):
+    for path in provider_executables.install_plugins(options.home.absolute(), options.pulumi_home.absolute()):
         print(path)
     return 0
 

@@ -13,10 +13,11 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2 as pb
 from pulumi.runtime.proto import status_pb2
 
-from localcloud.plugins import VERSIONS, Plugins
+from localcloud.plugins import Plugins
 from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types.s3 import _BucketTagging
 from localcloud.plugins.values import UNKNOWN, Props, dump, load
+from localcloud.provider_executables import VERSIONS
 from localcloud.server import Server
 from tests.localcloud.plugins_support import TRUST, Made, Provider
 

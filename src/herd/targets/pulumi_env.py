@@ -23,7 +23,7 @@ from herd.checkout.find import Checkout
 from herd.errors import HerdError
 from herd.targets import local_cloud
 from herd.targets.local_cloud import LocalCloud
-from herd.toolchain import machine, pulumi_cli
+from herd.toolchain import pulumi_cli
 
 RULES = PACKAGE / "policy"
 """The policy pack that every update and preview of an environment runs."""
@@ -223,8 +223,9 @@ def _plugins(checkout: Checkout, cloud: LocalCloud, pulumi: Path) -> None:
     wanted = f"{cloud.instance}\n{cloud.code}\n{pulumi}\n{checkout.cloud}\n"
     if stamp.exists() and stamp.read_bytes() == wanted.encode():
         return
-    install = [str(checkout.python), "-m", "localcloud", "install-plugins"]
-    machine.run([*install, "--home", str(checkout.cloud), "--pulumi-home", str(home)], cwd=checkout.root)
+    from localcloud import provider_executables  # in most commands they are there
+
+    provider_executables.install_plugins(checkout.cloud, home, str(checkout.python))
     host = home / "plugins" / f"language-python-v{pulumi_cli.VERSION}" / "pulumi-language-python"
     if pulumi_cli.has_language_host(pulumi):
         shutil.rmtree(host.parent, ignore_errors=True)

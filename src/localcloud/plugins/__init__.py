@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shlex
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +18,6 @@ from typing import Any
 import grpc
 from botocore.exceptions import ClientError
 
-from localcloud import atomic
 from localcloud.images import Images
 from localcloud.plugins.docker_config import DockerConfig
 from localcloud.plugins.ledger import Entry, Ledger, type_of
@@ -31,12 +28,12 @@ from localcloud.plugins.resource import REGISTRY, Cloud, Resource, ServerLike, g
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
 from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
+from localcloud.provider_executables import VERSIONS
 from localcloud.request_context import caused_by
 
 NOWHERE = Backend()
 """A state that nobody can read: nothing is adopted."""
 
-VERSIONS = {"aws": "7.51.1", "docker": "5.2.0"}
 _THREADS = 32  # more than the engine's default parallelism; a handler that waits (a steady service) holds one
 _MESSAGE_LIMIT = 1 << 29
 
@@ -252,18 +249,3 @@ class _EngineLog:
     def close(self) -> None:
         if self._channel is not None:
             self._channel.close()
-
-
-def install_plugins(home: Path, pulumi_home: Path, python: str = sys.executable) -> list[Path]:
-    """Write the executables that an engine with this PULUMI_HOME finds; the paths. Safe to repeat."""
-    launcher, endpoint = Path(__file__).with_name("launcher.py"), (home / "endpoint.json").absolute()
-    written = []
-    for package, version in VERSIONS.items():
-        folder = pulumi_home / "plugins" / f"resource-{package}-v{version}"
-        folder.mkdir(parents=True, exist_ok=True)
-        # The shell starts it, because a `#!` line cannot name an interpreter whose path has a space.
-        command = shlex.join([python, "-I", "-S", str(launcher), str(endpoint), package])
-        executable = folder / f"pulumi-resource-{package}"
-        atomic.write(executable, f'#!/bin/sh\nexec {command} "$@"\n', 0o755)
-        written.append(executable)
-    return written

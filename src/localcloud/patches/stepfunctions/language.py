@@ -30,7 +30,7 @@ ABORT_POLL_SECONDS = 0.1
 
 KEPT_TREES = 16
 KEPT_CHARACTERS = 32_000
-"""Of so many definitions, none longer, the parse trees are kept: 140 bytes a character, 8 MB for a usual environment."""
+"""Of so many definitions, none longer, the parse trees are kept: 140 bytes a character, some MB for an environment."""
 
 
 def apply() -> None:
