@@ -126,6 +126,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (deploy.stop, "stop", _ENVIRONMENT),
     (develop.new, "new", _WORKLOADS),
     (develop.try_, "try", _WORKLOADS),
+    (develop.test, "test", _WORKLOADS),
     (run.run, "run", _WORKLOADS),
     (run.cancel, "cancel", _WORKLOADS),
     (inspect.checks, "checks", _WORKLOADS),

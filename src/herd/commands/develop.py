@@ -1,4 +1,4 @@
-"""`herd new` and `herd try`: start a workload from a small working example, and run one from the files on disk."""
+"""`herd new`, `herd try`, `herd test`: begin a workload, run one from the files on disk, and run its tests."""
 
 from __future__ import annotations
 
@@ -90,3 +90,26 @@ def try_(
         status = try_local.run(target, spec, params, one, inputs, raw)
         if status:
             raise typer.Exit(status)
+
+
+def test(
+    name: Name,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- ARGUMENTS]", show_default=False, help="Handed on to pytest, as `-k rounding`."),
+    ] = None,
+    raw: Raw = False,
+    environment: Environment = None,
+) -> None:
+    """Run a workload's own tests with the packages that it has: pytest, for R testthat. The exit status is theirs.
+
+    They lie in its folder tests/, which is no part of its image, or as test_*.py beside the code. They get none of its
+    inputs and secrets.
+    """
+    from herd.runs import develop, try_local
+    from herd.targets.choose import local
+
+    target = local(environment)
+    status = develop.test(target, try_local.spec_of(target, name), arguments or [], raw)
+    if status:
+        raise typer.Exit(status)

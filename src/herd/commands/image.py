@@ -9,6 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands.options import Environment, Name
 
 app = typer.Typer(no_args_is_help=True, help="The environments that workloads run in: packages and system.")
 
@@ -46,3 +47,35 @@ def lock(
         console.note("nothing is different")
     for path in locked.written:
         console.note(f"~ {Path(path).relative_to(here.root).as_posix()}")
+
+
+@app.command()
+def shell(
+    name: Name,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- COMMAND]", show_default=False, help="Run this in place of a shell."),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            "--inputs",
+            metavar="DIR",
+            parser=names.path,
+            help="Take inputs from DIR/<name>/ where there is such a folder.",
+        ),
+    ] = None,
+    environment: Environment = None,
+) -> None:
+    """A shell where a workload runs: a copy of its folder, its packages, its variables and its inputs.
+
+    [dim]herd image shell delay-model[/dim]    and: [dim]herd image shell delay-model -- python -c "import pandas"[/dim]
+    """
+    from herd.runs import develop, try_local
+    from herd.targets.choose import local
+
+    target = local(environment)
+    target.announce()
+    status = develop.shell(target, try_local.spec_of(target, name), inputs, command or [])
+    if status:
+        raise typer.Exit(status)

@@ -67,9 +67,11 @@ class Trial(Task):
     """`herd try`: works in `folder` and leaves it there, publishes nothing.
 
     `inputs`: those that lie on this machine, by name; others come from `data_bucket`, where the environment is up.
+    `with_tests`: the workload's folder tests/ is there, which no image has.
     """
 
     folder: Path
+    with_tests: bool
     inputs: Mapping[str, Path]
 
 
@@ -114,6 +116,7 @@ def _places(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, Any
     folders = Path(environ[variables.TRY_INPUTS]).absolute() if environ.get(variables.TRY_INPUTS) else None
     return {
         "folder": Path(environ[variables.TRY_DIR]).absolute(),
+        "with_tests": bool(environ.get(variables.TRY_TESTS)),
         "inputs": {read.name: folders / read.name for read in settings.reads if (folders / read.name).is_dir()}
         if folders
         else {},

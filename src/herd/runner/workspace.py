@@ -42,7 +42,9 @@ class Workspace:
 
 
 def prepare(task: AnyTask) -> Workspace:
-    """Copy the workload's folder to a temporary one. What lies in its own inputs/ and outputs/ stays behind."""
+    """Copy the workload's folder to a temporary one. What lies in its own inputs/ and outputs/ stays behind, and what
+    no image has.
+    """
     aside = None
     if isinstance(task, Trial):
         task.folder.mkdir(parents=True, exist_ok=True)
@@ -55,8 +57,12 @@ def prepare(task: AnyTask) -> Workspace:
         root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-")).resolve()
     workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=isinstance(task, Trial))
 
+    stay = {"inputs", "outputs"}
+    if isinstance(task, Trial) and not task.with_tests:
+        stay.add("tests")
+
     def leave_behind(folder: str, names: list[str]) -> set[str]:
-        ours = {"inputs", "outputs"} if Path(folder) == task.workload_dir else set()
+        ours = stay if Path(folder) == task.workload_dir else set()
         return {name for name in names if name in ours or name == "__pycache__"}
 
     try:

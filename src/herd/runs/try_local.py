@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING, Any
@@ -55,18 +55,37 @@ def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
     return [wanted] if wanted is not None else (list(known) or [None])
 
 
-def run(
+@dataclass(frozen=True)
+class Prepared:
+    """How the runner is started for a workload on this machine, and the folder that it works in."""
+
+    command: list[str]
+    environment: dict[str, str]
+    folder: Path
+
+
+def prepare(
     target: LocalTarget,
     spec: AnySpec,
     params: dict[str, Any],
     item: str | None,
     inputs: Path | None,
-    raw: bool = False,
-) -> int:
-    """Run it once; its exit status. Escape sequences in its output are shown as text, unless `raw`."""
+    settings: TaskSettings | None = None,
+    more: Mapping[str, str] | None = None,
+    place: str = "try",
+) -> Prepared:
+    """Build its environment and say how it is run there. `settings`: in place of its task definition's own; `more`:
+    further variables; `place`: the folder of .herd that it works in. Raises HerdError where an input or a package
+    cannot be had.
+    """
     checkout = target.checkout
-    data_bucket = _data_bucket(target, spec, inputs)
-    folder = checkout.folder("try", spec.name, *([item] if item else []))
+    reads = spec.reads if settings is None else settings.reads
+    data_bucket = _data_bucket(target, spec, inputs, [read.name for read in reads])
+    if settings is None:
+        settings = task(
+            spec, target.name, data_bucket, team_files.offer(checkout, target.name), _addresses(target, spec)
+        )
+    folder = checkout.folder(place, spec.name, *([item] if item else []))
     command, own = _way(target, spec)
     environment = {
         **own,
@@ -78,9 +97,7 @@ def run(
         **(_aws(checkout) if data_bucket else {}),
         **spec.env,
         **secret_store.variables(target, spec),
-        variables.TASK: task(
-            spec, target.name, data_bucket, team_files.offer(checkout, target.name), _addresses(target, spec)
-        ).to_json(),
+        variables.TASK: settings.to_json(),
         variables.RUN_ID: runs.new_id("try"),
         variables.TRIGGER: "try",
         variables.PARAMS: json.dumps(params),
@@ -88,16 +105,36 @@ def run(
         variables.WORKLOAD_DIR: str(checkout.root / spec.folder),
         variables.LIB_DIR: str(checkout.root / "lib"),
         **({variables.ITEM: item} if item else {}),
-        **({variables.TRY_INPUTS: str(inputs)} if inputs else {}),
+        # It works in another folder than the one that the person stands in.
+        **({variables.TRY_INPUTS: str(inputs.resolve())} if inputs else {}),
+        **(more or {}),
     }
-    if isinstance(spec, ServiceSpec):
-        port = _free_port(spec.port)
-        environment |= {variables.PORT: str(port), "HOST": "127.0.0.1"}
-        console.note(f"{spec.name} will listen on http://127.0.0.1:{port}; Ctrl-C ends it")
     if isinstance(command, try_r.InContainer):
         command, environment = command.around(environment, [folder, *([inputs.resolve()] if inputs else [])])
+    return Prepared(command, environment, folder)
+
+
+def run(
+    target: LocalTarget,
+    spec: AnySpec,
+    params: dict[str, Any],
+    item: str | None,
+    inputs: Path | None,
+    raw: bool = False,
+    tests: TaskSettings | None = None,
+) -> int:
+    """Run it once, or its tests, by the settings `tests`; its exit status. Escape sequences in its output are shown as
+    text, unless `raw`.
+    """
+    more: dict[str, str] = {} if tests is None else {variables.TRY_TESTS: "1"}
+    if isinstance(spec, ServiceSpec) and tests is None:
+        number = _free_port(spec.port)
+        more = {variables.PORT: str(number), "HOST": "127.0.0.1"}
+        console.note(f"{spec.name} will listen on http://127.0.0.1:{number}; Ctrl-C ends it")
+    prepared = prepare(target, spec, params, item, inputs, tests, more, "try" if tests is None else "test")
+    command, environment, folder = prepared.command, prepared.environment, prepared.folder
     if raw:
-        return _wait(subprocess.Popen(command, env=environment, cwd=folder))
+        return wait(subprocess.Popen(command, env=environment, cwd=folder))
     # One pipe where both are the same terminal, so that lines stay in the order in which they were printed.
     merged = sys.stdout.isatty() and sys.stderr.isatty()
     error = subprocess.STDOUT if merged else subprocess.PIPE
@@ -107,7 +144,7 @@ def run(
         readers = [Thread(target=_hand_on, args=(pipe, to), daemon=True) for pipe, to in pipes if pipe is not None]
         for reader in readers:
             reader.start()
-        status = _wait(process)
+        status = wait(process)
         for reader in readers:
             # With a time limit: processes that it left running may hold the pipe open.
             reader.join(LAST_WORDS_SECONDS)
@@ -127,7 +164,7 @@ def _way(target: LocalTarget, spec: AnySpec) -> tuple[list[str] | try_r.InContai
     command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
     if is_r:
         return command, variables_of_r
-    venv = environment_of(checkout, _lock_of(checkout, spec))
+    venv = environment_of(checkout, lock_of(checkout, spec))
     return command, {"PATH": f"{venv / 'bin'}:{SYSTEM_PATH}"}
 
 
@@ -185,7 +222,9 @@ def environment_of(checkout: Checkout, lock: Path) -> Path:
         "--uv",
         str(uv.ensure(checkout.cache)),
     ]
-    with console.step(f"installing the packages of {lock.relative_to(checkout.root)}", quiet=True):
+    # The runner's lies where Herd is installed, which may be elsewhere.
+    shown = lock.relative_to(checkout.root) if lock.is_relative_to(checkout.root) else lock
+    with console.step(f"installing the packages of {shown}", quiet=True):
         done = subprocess.run(command, cwd=checkout.root, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise HerdError(done.stderr.strip())
@@ -196,7 +235,7 @@ def environment_of(checkout: Checkout, lock: Path) -> Path:
     return path
 
 
-def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
+def lock_of(checkout: Checkout, spec: AnySpec) -> Path:
     """The packages that its image would have, as a file. Raises WrongInput where they are not locked."""
     from herd.infra.images.build_context import Stager, StagingError
     from herd.packages.python_lock import LOCK
@@ -216,12 +255,10 @@ def _lock_of(checkout: Checkout, spec: AnySpec) -> Path:
     return path
 
 
-def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None) -> str | None:
+def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None, reads: list[str]) -> str | None:
     """The data bucket with its inputs; None if it needs none. Raises HerdError if the environment is not up."""
     datasets = team_files.offer(target.checkout, target.name).datasets
-    needed = [
-        read.name for read in spec.reads if read.name not in datasets and not (inputs and (inputs / read.name).is_dir())
-    ]
+    needed = [name for name in reads if name not in datasets and not (inputs and (inputs / name).is_dir())]
     if target.deployed and local_cloud.running(target.checkout):
         return target.deployed.data_bucket
     if needed and not isinstance(spec, ServiceSpec):
@@ -251,7 +288,7 @@ def _free_port(wanted: int) -> int:
     raise HerdError("no port is free")
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
+def wait(process: subprocess.Popen[bytes]) -> int:
     """Its exit status. Ctrl-C reaches the process too, so this one ignores it and waits."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -86,6 +86,13 @@ def test_what_runs_leave_for_the_next_one_stays_out_and_changes_nothing(root: Pa
     assert "workload/_targets/store" in files(stage(root).context), "without the setting it is a folder like others"
 
 
+def test_a_workloads_tests_stay_out_and_change_nothing(root: Path) -> None:
+    before = stage(root).content_hash
+    (root / "jobs/train/tests").mkdir()
+    (root / "jobs/train/tests/test_main.py").write_text("def test(): ...")
+    assert stage(root).content_hash == before
+
+
 def test_lib_is_there_even_if_nothing_is_used(root: Path) -> None:
     """`COPY lib/` fails otherwise."""
     for _ in range(2):

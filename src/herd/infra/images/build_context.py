@@ -93,7 +93,8 @@ class Stager:
     def tree(self, spec: WorkloadSpec) -> Tree:
         image = self._image(spec.image)
         # What runs leave for the next one is no part of the image, also where somebody's own run has left it there.
-        left = ("workload.toml", *getattr(spec, "cache", ()))
+        # Its tests are for whoever changes it: `herd test`.
+        left = ("workload.toml", "tests", *getattr(spec, "cache", ()))
         own = {
             path: file
             for path, file in self._folder(spec.folder).items()

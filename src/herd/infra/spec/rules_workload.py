@@ -172,25 +172,41 @@ def _rendered(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
             hint = did_you_mean(document, (path.name for path in folder.glob("*") if path.suffix == suffix))
             yield ("command",), f"command: {show(document)} is not a file of {spec.folder.as_posix()}{hint}"
         elif renderer is not None and renderer.lock is not None:
-            lock = f"{renderer.lock}.lock"
-            place = next(
-                (one for one in (spec.folder, Path("images", spec.image)) if (root / one / lock).is_file()), None
-            )
-            lacking = _lacking(root / place / lock, renderer.packages) if place is not None else []
-            if place is not None and lacking:
-                source = f"{place.as_posix()}/{'requirements.in' if renderer.lock == 'requirements' else lock}"
+            source = _source(root, spec, renderer.lock)
+            lacking = _lacking(source[0], renderer.packages) if source is not None else []
+            if source is not None and lacking:
                 yield (
                     ("command", "image"),
-                    f"{document}: {renderer.what} needs {' and '.join(lacking)} in {source}; add what is missing and "
-                    "lock again",
+                    f"{document}: {renderer.what} needs {' and '.join(lacking)} in {source[1].as_posix()}; add what is "
+                    "missing and lock again",
                 )
+
+
+SOURCES = {
+    "requirements": {"requirements.lock": "requirements.in", "uv.lock": "pyproject.toml"},
+    "renv": {"renv.lock": "renv.lock"},
+}
+"""Lock files, and the file that a person changes, by the kind of packages."""
+
+
+def _source(root: Path, spec: WorkloadSpec, kind: str) -> tuple[Path, Path] | None:
+    """The lock that a workload's packages come from, and what is changed for it; None where that is not known here."""
+    if any((root / spec.folder).glob("*.py.lock")):
+        return None
+    for folder in (spec.folder, Path("images", spec.image)):
+        for lock, source in SOURCES[kind].items():
+            if (root / folder / lock).is_file():
+                return root / folder / lock, folder / source
+    return None
 
 
 def _lacking(lock: Path, packages: Iterable[str]) -> list[str]:
     """Which of the packages a lock file does not have."""
     text = lock.read_text("utf-8", "replace")
-    if lock.suffix == ".lock" and lock.stem == "renv":
+    if lock.stem == "renv":
         return [name for name in packages if not re.search(rf'"{re.escape(name)}"\s*:\s*\{{', text)]
+    if lock.stem == "uv":
+        text = "\n".join(re.findall(r'^name = "([^"]+)"', text, re.MULTILINE))
     locked = {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^([A-Za-z0-9][\w.-]*)", text, re.MULTILINE)}
     return [name for name in packages if name not in locked]
 

@@ -15,11 +15,12 @@ REFRESH_SECONDS: Final = "HERD_REFRESH_SECONDS"
 # The same from `herd try`, which has the workload's folder and its inputs on disk.
 TRY_DIR: Final = "HERD_TRY_DIR"
 TRY_INPUTS: Final = "HERD_TRY_INPUTS"
+TRY_TESTS: Final = "HERD_TRY_TESTS"
 WORKLOAD_DIR: Final = "HERD_WORKLOAD_DIR"
 LIB_DIR: Final = "HERD_LIB_DIR"
 
 FOR_THE_RUNNER: Final = frozenset(
-    {TASK, TRIGGER, ATTEMPT, PARAMS, STEP, REFRESH_SECONDS, TRY_DIR, TRY_INPUTS, WORKLOAD_DIR, LIB_DIR}
+    {TASK, TRIGGER, ATTEMPT, PARAMS, STEP, REFRESH_SECONDS, TRY_DIR, TRY_INPUTS, TRY_TESTS, WORKLOAD_DIR, LIB_DIR}
 )
 
 # What the workload's own program sees.
