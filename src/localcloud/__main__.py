@@ -25,7 +25,7 @@ from typing import NoReturn
 
 import psutil
 
-from localcloud.config import TASKS_AT_ONCE, Config, Endpoint, LocalCloudError
+from localcloud.config import ENGINES, TASKS_AT_ONCE, Config, Endpoint, LocalCloudError
 from localcloud.control import NotRunning, ask
 from localcloud.unreadable import using
 
@@ -56,7 +56,7 @@ def serve(options: argparse.Namespace) -> NoReturn:
     with using(config.home):
         config.prepare()
         _log_to(config.log_file)
-    cloud = LocalCloud(config, options.port, tasks_at_once=options.tasks_at_once)
+    cloud = LocalCloud(config, options.port, tasks_at_once=options.tasks_at_once, engine=options.engine)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cloud.ask_to_stop())
     usual = gc.get_threshold()
@@ -198,6 +198,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--detach", action="store_true", help="once it is ready, standard error goes where standard output goes"
+    )
+    command.add_argument(
+        "--engine", choices=ENGINES, help=f"what runs tasks; default: the one used last time, at first {ENGINES[0]}"
     )
     command.add_argument("--account", default=Config.account)
     command.add_argument("--region", default=Config.region)

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from localcloud import mail
+from localcloud import atomic, mail
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.config import LOOPBACK, Config, Endpoint, LocalCloudError
 from localcloud.control import Answer, Control, Request, clear_after_kill
@@ -51,17 +51,24 @@ def _nothing_collected() -> Iterator[None]:
 
 class LocalCloud:
     """One account on this machine. `port` replaces the port that `config.home` has kept, `tasks_at_once` the number
-    of tasks of jobs that this machine bears, `clock` the computer's.
+    of tasks of jobs that this machine bears, `clock` the computer's, `engine` the one that runs tasks from now on.
     """
 
     def __init__(
-        self, config: Config, port: int | None = None, tasks_at_once: int | None = None, clock: Clock | None = None
+        self,
+        config: Config,
+        port: int | None = None,
+        tasks_at_once: int | None = None,
+        clock: Clock | None = None,
+        engine: str | None = None,
     ):
         self.config = config
         self._tasks_at_once = tasks_at_once
         self._clock = clock or SystemClock()
         self._wanted_port = port
         self._code = code_of()
+        self._chosen_engine = engine
+        self._engine = ""
         self._parts = ExitStack()
         self._stop_asked = threading.Event()
         self.endpoint: Endpoint | None = None
@@ -113,6 +120,7 @@ class LocalCloud:
         clear_after_kill(config.control_note)
         listener = config.bind(self._wanted_port)
         parts.callback(listener.close)
+        self._engine = self._chosen_engine or config.engine
         port = int(listener.getsockname()[1])
         root = load_root(config, port)
         keyring = Keyring(root)
@@ -143,7 +151,17 @@ class LocalCloud:
         packages = config.home / KEPT_PACKAGES
         server = Server(config.account, config.region, f"http://{LOOPBACK}:{port}", registry_key, packages)
         parts.callback(server.close)
-        images = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
+        images: Any = ImageStore(config.home / "images", VenvRealiser(config.cache, config.uv))
+        # Functions are processes with either engine.
+        processes = ProcessEngine(images)
+        parts.callback(processes.close)
+        engine: Any = processes
+        if self._engine == "docker":
+            from localcloud import containers
+
+            images, engine = containers.docker(config, port, self._databases, parts)
+        if self._engine != config.engine:
+            atomic.write(config.engine_file, f"{self._engine}\n")  # not before it is known that it works
         self.plugins = Plugins(server, images, config.home / "plugins")
         parts.callback(self.plugins.close)
         server.guard, keyring.sessions = Guard(), assumed(config.account)
@@ -164,11 +182,9 @@ class LocalCloud:
             traffic,
         )
         parts.callback(gateway.stop)
-        engine = ProcessEngine(images)
-        parts.callback(engine.close)
         capacity = Capacity.of_this_machine(self._tasks_at_once)
-        environment = TaskEnvironment(keyring, config, port)
-        functions = FunctionParts(engine, FunctionEnvironment(environment), config.home / "functions")
+        environment = TaskEnvironment(keyring, config, port, engine.has_own_network)
+        functions = FunctionParts(processes, FunctionEnvironment(environment), config.home / "functions")
         databases = config.home / "databases"
         agent = Agent(
             server, engine, images, environment, self._clock, state.memory, capacity, functions, traffic, databases
@@ -208,11 +224,20 @@ class LocalCloud:
         parts.callback(config.endpoint_file.unlink, missing_ok=True)
         return endpoint
 
+    def _databases(self) -> dict[tuple[str, int], int]:
+        """Where databases answer: address and port, and the port of this machine."""
+        from localcloud import backends
+
+        with self.server.lock:
+            instances = list(backends.database_instances(self.config.account))
+        places = [getattr(one, "answers_at", None) for one in instances]
+        return {(place[0], place[1]): place[1] for place in places if place}
+
     def _ping(self, request: Request, owned: ExitStack) -> Answer:
         assert self.endpoint
         home = str(self.config.home)  # who has a copy of these files must not take this cloud for its own
         return {"instance": self.endpoint.instance, "pid": self.endpoint.pid, "version": VERSION, "home": home,
-                "losses": self._state.losses, "unused": self._state.unused, "code": self._code,
+                "losses": self._state.losses, "unused": self._state.unused, "code": self._code, "engine": self._engine,
                 "inbox": f"http://{mail.INBOX_HOST}:{self.endpoint.port}/"}  # fmt: skip
 
     def _plugin(self, request: Request, owned: ExitStack) -> Answer:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from localcloud.engines import HealthCheck, Isolation, Limit
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 65])
@@ -224,3 +227,51 @@ def test_a_task_has_the_tags_that_are_asked_for(cloud: Any, asked: dict[str, Any
     cloud.stopped(arn)
     (task,) = cloud.ecs.describe_tasks(cluster="c", tasks=[arn], include=["TAGS"])["tasks"]
     assert {tag["key"]: tag["value"] for tag in task["tags"]} == expected
+
+
+ISOLATION = {
+    "user": ({"user": "10001:10001"}, {"user": "10001:10001"}),
+    "read-only root": ({"readonlyRootFilesystem": True}, {"read_only_root": True}),
+    "init": ({"linuxParameters": {"initProcessEnabled": True}}, {"init": True}),
+    "capabilities": (
+        {"linuxParameters": {"capabilities": {"drop": ["ALL"], "add": ["SYS_PTRACE"]}}},
+        {"capabilities_dropped": ("ALL",), "capabilities_added": ("SYS_PTRACE",)},
+    ),
+    "limits": (
+        {"ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": 20}]},
+        {"limits": (Limit(name="nofile", soft=10, hard=20),)},
+    ),
+    "working folder": ({"workingDirectory": "/srv"}, {"working_folder": "/srv"}),
+    "health check": (
+        {"healthCheck": {"command": ["CMD", "true"], "interval": 7, "startPeriod": 9}},
+        {"health_check": HealthCheck(test=("CMD", "true"), interval_seconds=7, start_period_seconds=9)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ISOLATION)
+def test_the_engine_is_told_how_a_container_is_shut_in(cloud: Any, case: str) -> None:
+    definition, expected = ISOLATION[case]
+    cloud.stopped(cloud.run(cloud.define("true", **definition)))
+    container = cloud.engine.started[-1]
+    isolation = replace(container.isolation, on_health=None)
+    assert isolation == Isolation(cpus=0.25, **expected)
+    assert container.task is not None and container.task.ports == ()
+
+
+def test_a_privileged_container_is_not_started(cloud: Any) -> None:
+    arn = cloud.run(cloud.define("true", privileged=True))
+    assert "is privileged" in cloud.stopped(arn)["stoppedReason"]
+    assert cloud.engine.started == []
+
+
+def test_a_containers_health_is_shown_and_a_task_of_no_service_runs_on(cloud: Any, wait_until: Any) -> None:
+    arn = cloud.run(cloud.define("sleep", "60", healthCheck={"command": ["CMD", "true"]}))
+    cloud.running(arn)
+    [container] = cloud.engine.started
+    assert cloud.task(arn)["containers"][0]["healthStatus"] == "UNKNOWN"
+    for status in ("HEALTHY", "UNHEALTHY"):
+        container.isolation.on_health(status)
+        assert cloud.task(arn)["containers"][0]["healthStatus"] == status
+    assert cloud.task(arn)["desiredStatus"] == "RUNNING"
+    cloud.ecs.stop_task(cluster="c", task=arn)

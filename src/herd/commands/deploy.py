@@ -17,6 +17,13 @@ CHANGES, DANGERS = 10, 11
 """Exit statuses of `herd preview --detailed`."""
 
 
+class EngineName(StrEnum):
+    """What runs tasks on this machine."""
+
+    process = "process"
+    docker = "docker"
+
+
 class Format(StrEnum):
     """How a preview is printed."""
 
@@ -38,6 +45,14 @@ def up(
             help="Only if what would change is still what `herd preview --save FILE` wrote; says what differs.",
         ),
     ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(
+            "--engine",
+            help="What runs tasks on this machine: `process` (the default) or `docker`. Remembered for the checkout.",
+            show_default=False,
+        ),
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Make the environment what the files say, start what has never run, and print the addresses.
@@ -51,7 +66,7 @@ def up(
     from herd.deploy.up import bring_up
     from herd.targets.choose import choose
 
-    bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect)
+    bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect, run_by=engine)
     for line in next_steps(environment, stack):
         console.note(line, style="dim")
 

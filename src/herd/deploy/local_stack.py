@@ -16,7 +16,7 @@ from herd.deploy import leftovers, unmanaged
 from herd.deploy.leftovers import Left
 from herd.engine import lock
 from herd.engine.pulumi import Engine
-from herd.errors import HerdError
+from herd.errors import HerdError, WrongInput
 from herd.targets import environment_lock, local_cloud, losses
 from herd.targets.local import LocalTarget
 from herd.targets.target import Target
@@ -67,6 +67,22 @@ def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
     with console.step("starting the local cloud", quiet=True) as step:
         # Also if it answers: another command may be stopping it.
         step.result = local_cloud.start(target.checkout, anywhere).endpoint
+
+
+def choose_engine(target: Target, engine: str) -> None:
+    """Have the checkout's tasks run by an engine from now on. Raises HerdError where that cannot change now."""
+    if not isinstance(target, LocalTarget):
+        raise WrongInput("--engine says what runs tasks on this machine; on AWS that is Fargate or your own pool")
+    checkout = target.checkout
+    now = local_cloud.engine(checkout)
+    if engine != now and (there := environments(checkout)):
+        ways = "\n".join(f"    herd down -e {name}" for name in there)
+        raise HerdError(
+            f"the environments of this checkout run with the engine {now}, whose images the engine {engine} does not "
+            f"have; remove them first (with their data), then `herd up --engine {engine}`:\n{ways}"
+        )
+    with console.step("starting the local cloud", quiet=True) as step:
+        step.result = local_cloud.start(checkout, chosen=engine).endpoint
 
 
 def _prepare_stack(target: LocalTarget, then: str) -> None:

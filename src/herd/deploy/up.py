@@ -46,16 +46,19 @@ class PreviewFailed(HerdError):
         self.review = review
 
 
-def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None) -> None:
+def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None, run_by: str | None = None) -> None:
     """Check the files, start the local cloud, deploy, wait for services, follow first runs, print addresses.
 
     `run`: start what has never succeeded. `yes`: do not ask. `expected`: a list that `herd preview --save` wrote;
-    nothing is deployed if the plan differs from it. Raises HerdError if any step fails.
+    nothing is deployed if the plan differs from it. `run_by`: what runs tasks on this machine from now on.
+    Raises HerdError if any step fails.
     """
     specs = look_over(target)
     if expected is not None:
         saved_plan.load(expected)
     with target.locked():
+        if run_by is not None:
+            local_stack.choose_engine(target, run_by)
         local_stack.prepare(target, "making them again")
         engine = Engine(target)
         target.announce()

@@ -168,4 +168,5 @@ class LocalTarget(Target):
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def announce(self) -> None:
         """Print the environment and its checkout, once: there may be several checkouts on this machine."""
-        console.note(f"environment {self.name} of {self.checkout.root}", style="bold")
+        how = ", tasks in Docker" if local_cloud.engine(self.checkout) == local_cloud.DOCKER else ""
+        console.note(f"environment {self.name} of {self.checkout.root}{how}", style="bold")

@@ -42,6 +42,10 @@ WAY_OUT = (
 """Advice where a part of the state on disk is damaged or missing."""
 
 
+PROCESS, DOCKER = ENGINES = ("process", "docker")
+"""What runs tasks on this machine: processes of the person's own, or containers of its Docker daemon."""
+
+
 class Lost(HerdError):
     """The local cloud cannot start, because a part of its state on disk is damaged or missing."""
 
@@ -65,6 +69,8 @@ class LocalCloud:
     """Hash of the code that it runs (`localcloud.version`); "" for one of an earlier Herd."""
     inbox: str = ""
     """Address of the page that shows the mail that it has sent; "" for one of an earlier Herd."""
+    engine: str = PROCESS
+    """What runs its tasks: one of `ENGINES`."""
 
     @property
     def endpoint(self) -> str:
@@ -112,7 +118,8 @@ def running(checkout: Checkout) -> LocalCloud | None:
         if answer["home"] != str(checkout.cloud):
             return None
         code, inbox = str(answer.get("code", "")), str(answer.get("inbox", ""))
-        return replace(cloud, losses=int(answer.get("losses", 0)), code=code, inbox=inbox)
+        engine = str(answer.get("engine", PROCESS))
+        return replace(cloud, losses=int(answer.get("losses", 0)), code=code, inbox=inbox, engine=engine)
     except (OSError, ValueError, KeyError, TypeError, HerdError):
         return None
 
@@ -155,14 +162,28 @@ def start_lock(checkout: Checkout) -> Iterator[None]:
         yield
 
 
-def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
+def engine(checkout: Checkout) -> str:
+    """What runs the checkout's tasks: one of `ENGINES`, the first where nobody has chosen."""
+    try:
+        name = (checkout.cloud / "engine").read_text().strip()
+    except OSError:
+        return PROCESS
+    return name if name in ENGINES else PROCESS
+
+
+def start(checkout: Checkout, anywhere: bool = False, chosen: str | None = None) -> LocalCloud:
     """The local cloud, started if it does not run. Raises HerdError with the end of its log if it does not start.
+
+    With `chosen` it runs tasks by that engine, from now on; one that runs by another must hold no environment.
 
     It is restarted if it runs other code than the checkout has now, because program and plugins must match. With
     `anywhere` it may start at another port if its own is taken, which is good enough for `herd down`.
     """
     with start_lock(checkout):
         cloud = running(checkout) or _wait_or_end(checkout)
+        if cloud and chosen not in (None, cloud.engine):
+            stop(checkout)
+            cloud = None
         if cloud and not _is_outdated(checkout, cloud):
             return cloud
         if cloud and (others := _others_at_work(checkout)):
@@ -172,7 +193,7 @@ def start(checkout: Checkout, anywhere: bool = False) -> LocalCloud:
             console.note("the local cloud runs the code of an earlier Herd: restarting it with its state")
             stop(checkout)
         own = port(checkout)
-        return _launch(checkout, 0 if anywhere and own and is_taken(own) else None)
+        return _launch(checkout, 0 if anywhere and own and is_taken(own) else None, chosen)
 
 
 def _is_outdated(checkout: Checkout, cloud: LocalCloud) -> bool:
@@ -248,7 +269,7 @@ def _end(process: psutil.Process) -> bool:
     return False
 
 
-def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
+def _launch(checkout: Checkout, at_port: int | None = None, chosen: str | None = None) -> LocalCloud:
     home = checkout.folder("cloud")
     log = home / "cloud.log"
     command = [
@@ -264,6 +285,7 @@ def _launch(checkout: Checkout, at_port: int | None = None) -> LocalCloud:
         str(uv.ensure(checkout.cache)),
         "--detach",
         *(["--port", str(at_port)] if at_port is not None else []),
+        *(["--engine", chosen] if chosen is not None else []),
     ]
     with log.open("ab") as stream:
         start_of_log = stream.tell()

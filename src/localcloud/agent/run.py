@@ -32,6 +32,9 @@ class TaskRun:
     started: float = 0.0
     """time.monotonic() when it became RUNNING"""
 
+    unhealthy: bool = False
+    """Has the health check of an essential container failed?"""
+
     before_stop: Callable[[], None] | None = None
     """Called, without the lock, before a running container is asked to end: the load balancer's draining."""
 

@@ -96,7 +96,7 @@ class Services:
                 deployment.tasks.remove(member)
                 self._by_run.pop(member.run, None)
                 task = member.run.task
-                if task.stop_code != SCHEDULER or member.unhealthy:
+                if task.stop_code != SCHEDULER or member.unhealthy or member.run.unhealthy:
                     deployment.task_failed()
                     if deployment.failed == IMPAIRED_AFTER:
                         self._bus.service_acted(state.service, "SERVICE_TASK_START_IMPAIRED", "WARN")

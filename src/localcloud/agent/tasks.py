@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ from localcloud.agent.identity import TaskEnvironment, TaskIdentity
 from localcloud.agent.memory import Memory
 from localcloud.agent.run import TaskRun
 from localcloud.agent.slots import Capacity, Slots, is_of_service
-from localcloud.engines import CannotStart, Engine, Exit
+from localcloud.engines import CannotStart, Container, Engine, Exit
 from localcloud.patches.ecs.api import family_of
 from localcloud.patches.stepfunctions.patience import of_this_thread
 from localcloud.server import Server
@@ -45,6 +46,9 @@ Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTa
 
 MOST_STOPPED_TASKS = 2_000
 """Of more than these, the ones that stopped first are forgotten sooner: a job a second leaves 3,600 in an hour."""
+
+UNHEALTHY = ("ServiceSchedulerInitiated", "Task failed container health checks")
+"""Why a service's task is stopped whose essential container is not well; other tasks run on, as on ECS."""
 
 ESSENTIAL_EXITED = ("EssentialContainerExited", "Essential container in task exited")
 
@@ -165,7 +169,7 @@ class Tasks:
         on_line = partial(self._shipper.write, plan.stream) if plan.stream else _discard
         on_exit = partial(self._container_exited, run, plan)
         try:
-            handle = self._engine.start(plan.container, on_line, on_exit)
+            handle = self._engine.start(self._with_health(run, plan), on_line, on_exit)
         except CannotStart as error:
             reason = in_ecs_words(str(error))
             with self._server.lock:
@@ -179,6 +183,22 @@ class Tasks:
             stop_now = run.stopping
         if stop_now:
             handle.stop()
+
+    def _with_health(self, run: TaskRun, plan: Plan) -> Container:
+        """The container, whose health is told to its task. Until it is known it is UNKNOWN, without a check always."""
+        container, checks = plan.container, plan.container.isolation
+        if checks.health_check is None:
+            return container
+        with self._server.lock:
+            plan.record.health_status = "UNKNOWN"
+        return replace(container, isolation=replace(checks, on_health=partial(self._health_found, run, plan)))
+
+    def _health_found(self, run: TaskRun, plan: Plan, status: str) -> None:
+        with self._server.lock:
+            plan.record.health_status = status
+            if status == "UNHEALTHY" and plan.essential and is_of_service(run) and not run.stopping:
+                run.unhealthy = True
+                self._begin_stop(run, *UNHEALTHY)
 
     def _started(self, run: TaskRun) -> None:
         """All containers were started, or it came to nothing."""

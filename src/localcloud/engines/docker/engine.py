@@ -44,16 +44,16 @@ class NamedImage(Protocol):
     def name(self) -> str: ...
 
 
-Found = TypeVar("Found", bound=NamedImage)
+Known = TypeVar("Known", bound=NamedImage)
 
 
-class Images(Protocol[Found]):
+class Images(Protocol[Known]):
     """Where images are: `localcloud.docker.images.DockerImages`."""
 
-    def resolve(self, reference: str) -> Found:
+    def resolve(self, reference: str) -> Known:
         """The image of a task definition's reference. Raises `ImageNotFound`."""
 
-    def make_ready(self, image: Found) -> None:
+    def make_ready(self, image: Known) -> None:
         """Bring it into the daemon, from which it has gone. Raises `DockerError`."""
 
 
