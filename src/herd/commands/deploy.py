@@ -123,7 +123,14 @@ def preview(
         if format_ is Format.markdown:
             known = error.review if isinstance(error, up.PreviewFailed) else None
             more = (
-                comment.comment(known.plan, known.public_services, known.due, known.paused, words.of(known.plan, now))
+                comment.comment(
+                    known.plan,
+                    known.public_services,
+                    known.due,
+                    known.paused,
+                    words.of(known.plan, now),
+                    known.rebuilds,
+                )
                 if known and known.plan.only_refused
                 else ""
             )
@@ -134,11 +141,16 @@ def preview(
     said = words.of(review.plan, now)
     match format_:
         case Format.markdown:
-            console.document(comment.comment(review.plan, review.public_services, review.due, review.paused, said))
+            console.document(
+                comment.comment(review.plan, review.public_services, review.due, review.paused, said, review.rebuilds)
+            )
         case Format.json:
-            console.document(json.dumps(saved_plan.as_json(review.plan) | said.as_json(), indent=2) + "\n")
+            again = {"rebuilds": {one.workload: list(one.reasons) for one in review.rebuilds}}
+            console.document(json.dumps(saved_plan.as_json(review.plan) | said.as_json() | again, indent=2) + "\n")
         case Format.text:
             up.show_words(said)
+            for rebuild in review.rebuilds:
+                console.say(f"image of {rebuild}")
             up.show_changes(review.plan)
             console.say(review.plan.count())
             for pause in review.paused:

@@ -9,7 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Name
+from herd.commands.options import Environment, Name, Stack
 
 app = typer.Typer(no_args_is_help=True, help="The environments that workloads run in: packages and system.")
 
@@ -79,3 +79,41 @@ def shell(
     status = develop.shell(target, try_local.spec_of(target, name), inputs, command or [])
     if status:
         raise typer.Exit(status)
+
+
+@app.command()
+def why(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            show_default=False,
+            help="An image: a folder of images/; or a workload.",
+            callback=names.some,
+        ),
+    ],
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """Say why `herd up` would build images again: which file, package or base, against what is deployed."""
+    from herd.checkout import team_files
+    from herd.deploy.why import rebuilds
+    from herd.errors import WrongInput, unknown
+    from herd.targets.choose import choose
+
+    target = choose(environment, stack)
+    specs = team_files.load(target.checkout, target.name)
+    users = [workload for workload, spec in specs.workloads.items() if name in (workload, spec.image)]
+    if not users:
+        raise WrongInput(unknown(name, [*specs.workloads, *{spec.image for spec in specs.workloads.values()}], "image"))
+    deployed = target.exports.workloads
+    again = {one.workload: one for one in rebuilds(target, specs, users)}
+    for workload in users:
+        if workload not in deployed:
+            console.say(f"{workload}: not deployed yet, so its image is built for the first time")
+        elif workload not in again:
+            console.say(f"{workload}: nothing is different, its image stays")
+        else:
+            console.say(f"{workload}: built again")
+            for line in again[workload].lines:
+                console.say(f"  {line}")

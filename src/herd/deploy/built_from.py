@@ -1,17 +1,22 @@
-"""What images were built from: `herd up` writes the commit beside the data, by the hash of an image's content.
+"""What images were built from: `herd up` writes it beside the data, by the hash of an image's content.
 
-The program knows no Git, so that the same files deploy the same thing. Published pages look the commit up.
+The commit, which published pages look up (the program knows no Git, so that the same files deploy the same thing), and
+the files, packages and bases, by which a preview says why an image will be built again (herd.deploy.why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from herd import console
 from herd.checkout import git
-from herd.runner.contract.documents import COMMIT, BuiltFrom
+from herd.infra.images.build_context import Stager, StagingError, content_hash
+from herd.infra.images.contents import Contents
+from herd.runner.contract.documents import COMMIT, SCHEMA, BuiltFrom
 from herd.runner.contract.keys import built_from_key
 from herd.runs import runs
 from herd.targets.target import Target
@@ -23,51 +28,77 @@ SETTINGS = "workload.toml"
 
 
 def write(target: Target, specs: Specs) -> None:
-    """Write down the commit of every image that is deployed, where that is not known yet.
+    """Write down what every deployed image was built from, where that is not known yet.
 
-    Without Git there is none. A failure is said and changes nothing: pages then name the content by its hash.
+    Without Git there is no commit. A failure is said and changes nothing: pages then name the content by its hash.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     deployed = target.exports.workloads
     hashes = {name: deployed[name].content_hash for name in specs.workloads if name in deployed}
+    of_hash = {content: specs.workloads[name] for name, content in hashes.items() if content}
     sources = of_contents(target.checkout.root, specs.workloads, hashes)
-    if not sources:
-        return
-    s3 = target.client("s3")
+    stager = Stager(target.checkout.root, target.name)
+    reading = Lock()
 
     def one(content: str) -> str | None:
-        source = sources[content]
+        source = sources.get(content)
         try:
-            if _is_known(target, content, source):
+            entry = _read(target, content)
+            with reading:
+                document = completed(entry, source, lambda: _contents(stager, of_hash[content], content))
+            if document == entry:
                 return None
-            s3.put_object(
+            target.client("s3").put_object(
                 Bucket=target.exports.data_bucket,
                 Key=built_from_key(content),
-                Body=source.to_json(),
+                Body=json.dumps(document, sort_keys=True).encode(),
                 ContentType="application/json",
             )
         except (BotoCoreError, ClientError) as error:
             return str(error)
         return None
 
-    problems = [problem for problem in runs.in_parallel(one, sources) if problem]
+    problems = [problem for problem in runs.in_parallel(one, of_hash) if problem]
     if problems:
-        console.note(f"the commit of {len(problems)} images could not be written down: {problems[0]}", style="yellow")
+        console.note(f"what {len(problems)} images were built from could not be written: {problems[0]}", style="yellow")
 
 
-def _is_known(target: Target, content: str, source: BuiltFrom) -> bool:
-    """Is there a commit already? The first one stays, unless its files differed and those of this one do not."""
+def completed(
+    entry: Mapping[str, Any] | None, source: BuiltFrom | None, contents: Callable[[], Contents | None]
+) -> Mapping[str, Any] | None:
+    """The document with what is known now; `entry` itself where that adds nothing.
+
+    The first commit stays, unless its files differed and those of this one do not. Contents of a hash never change.
+    """
+    known = dict(entry or {})
+    has_commit = isinstance(known.get("changed"), bool)
+    if source is not None and (not has_commit or (known["changed"] and not source.changed)):
+        known |= json.loads(source.to_json())
+    if "files" not in known and (now := contents()) is not None:
+        known |= {"schema": SCHEMA, **now.as_json()}
+    return entry if known == (entry or {}) else known
+
+
+def _contents(stager: Stager, spec: AnySpec, content: str) -> Contents | None:
+    """None where the files are others meanwhile."""
+    try:
+        tree = stager.tree(spec)
+    except StagingError:
+        return None
+    return Contents.of(tree) if content_hash(tree) == content else None
+
+
+def _read(target: Target, content: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        entry = runs.read_json(target, built_from_key(content))
+        return runs.read_json(target, built_from_key(content))
     except ClientError as error:
         # Who may not list the bucket is refused what is not there.
         if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
             raise
-        return False
-    return entry is not None and (source.changed or entry.get("changed") is False)
+        return None
 
 
 def of_contents(root: Path, specs: Mapping[str, AnySpec], hashes: Mapping[str, str | None]) -> dict[str, BuiltFrom]:

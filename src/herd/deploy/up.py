@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from herd import console
 from herd.checkout import pauses, review_dates, team_files
-from herd.deploy import built_from, local_stack
+from herd.deploy import built_from, local_stack, why
+from herd.deploy.why import Rebuild
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
-from herd.errors import HerdError, Interrupted
+from herd.errors import HerdError, Interrupted, WrongInput
 from herd.review import words
 from herd.review.words import Words
 from herd.runs import alarms, runs, secret_store, services, status
@@ -29,13 +31,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Review:
     """The result of a preview: the plan, names of services with public access, review dates that are near or past,
-    and what is paused.
+    what is paused, and why images are built again.
     """
 
     plan: Plan
     public_services: frozenset[str]
     due: tuple[review_dates.Review, ...]
     paused: tuple[pauses.Pause, ...] = ()
+    rebuilds: tuple[Rebuild, ...] = ()
 
 
 class PreviewFailed(HerdError):
@@ -110,11 +113,15 @@ def preview(target: Target) -> Review:
     local_stack.prepare_locked(target)
     public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
+    rebuilds: tuple[Rebuild, ...] = ()
+    with suppress(WrongInput):  # the program refuses the same, with all that is wrong
+        rebuilds = tuple(why.rebuilds(target, specs))
     review = Review(
         Plan(target.checkout.project, target.name, target.checkout.root),
         public,
         tuple(review_dates.due(specs)),
         tuple(pauses.in_files(specs)),
+        rebuilds,
     )
     try:
         Engine(target).preview(review.plan)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from herd.engine.changes import Finding
 from herd.engine.plan import Plan, Step
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from herd.checkout.review_dates import Review
 
 T = TypeVar("T")
+
+
+class Rebuilt(Protocol):
+    """Why the image of a workload is built again."""
+
+    @property
+    def workload(self) -> str: ...
+    @property
+    def lines(self) -> Sequence[str]: ...
+
 
 MOST_BYTES = 65_000
 """GitHub takes 65,536 characters. Bytes are never fewer."""
@@ -79,11 +89,12 @@ def comment(
     reviews: Sequence[Review] = (),
     paused: Sequence[Pause] = (),
     words: Words = NOTHING,
+    rebuilds: Sequence[Rebuilt] = (),
 ) -> str:
     """The comment on a plan, at most MOST_BYTES long."""
     text = ""
     for limit in LIMITS:
-        text = _render(plan, public_services, reviews, paused, words, limit)
+        text = _render(plan, public_services, reviews, paused, words, rebuilds, limit)
         if len(text.encode()) <= MOST_BYTES:
             return text
     return _cut(text)
@@ -115,6 +126,7 @@ def _render(
     reviews: Sequence[Review],
     paused: Sequence[Pause],
     words: Words,
+    rebuilds: Sequence[Rebuilt],
     limit: int,
 ) -> str:
     steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
@@ -122,6 +134,7 @@ def _render(
     lines += _section("Settings", words.lines, lambda line: code(line, 400), limit, "✏️")
     lines += [code(words.note, 400), ""] if words.note else []
     lines += _section("Dangers", words.dangers, _danger, limit, "⚠️")
+    lines += _section("Images that are built again", rebuilds, _rebuild, limit, "📦")
     lines += _section("Cost", words.cost_lines, code, limit, "💰")
     lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
     lost = list(losses(steps))
@@ -166,6 +179,10 @@ def _bullets(entries: Sequence[T], line: Callable[[T], str], limit: int) -> list
 
 def _danger(danger: Danger) -> str:
     return f"{code(str(danger.change), 400)}: {danger.why}. Instead: {danger.instead}"
+
+
+def _rebuild(rebuild: Rebuilt) -> str:
+    return f"{code(rebuild.workload)}{''.join(f'{chr(10)}  - {code(line, 200)}' for line in rebuild.lines)}"
 
 
 def _exposure(entry: tuple[Step, str]) -> str:

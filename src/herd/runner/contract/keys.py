@@ -9,7 +9,7 @@ data bucket (private)
     <workload>/cache/[items/<item>/]manifest.json   Cache: what `cache` keeps between runs
     <workload>/cache/[items/<item>/]objects/…       the files that the manifest names
     _runs/<workload>/<run id>[/<item>].json         the record of a run, or of one item of a fan-out
-    _images/<content hash>.json                     BuiltFrom: the commit that an image was built from
+    _images/<content hash>.json                     BuiltFrom: the commit of an image, its files, packages
     _rollbacks/<workload>/<time>.json               Rollback: who made an earlier version current, and why
     _mail/<workload>/<run id>.json                  whether the report of that run was mailed, and to whom
     _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
