@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import checks, engine, environment, gateway, prod, tasks, wide
+from bench import checks, engine, environment, gateway, image, prod, tasks, wide
 from bench.measure import Result
 from harness.sandbox import POLICY_PACK
 
@@ -29,6 +29,7 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "idle": environment.at_rest,
     "wide": wide.wide,
     "prod": prod.profiles,
+    "image": image.code_change,
 }
 
 

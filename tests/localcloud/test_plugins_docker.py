@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import grpc
 import pytest
 
+from localcloud.docker.images import DockerImages
 from localcloud.iam.guard import Guard
 from localcloud.images.realise import VenvRealiser
 from localcloud.images.store import ImageNotFound, ImageStore
@@ -35,7 +37,7 @@ class Workshop:
     """A build context, and the two providers of a session."""
 
     folder: Path
-    images: ImageStore
+    images: ImageStore | DockerImages
     server: Server
     plugins: Plugins
     aws: Provider
@@ -78,15 +80,18 @@ def auths(server: Server, principal: str = "root") -> str:
     return json.dumps({"auths": {host_of(server): {"auth": token(server, principal)}}})
 
 
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
+@pytest.fixture(params=["process", "docker"])
+def workshop(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workshop]:
+    """With each of the two places that build and keep images."""
     context = tmp_path / "program" / "context"
     context.mkdir(parents=True)
     (context / "Dockerfile").write_text('FROM scratch\nARG WHO=me\nLABEL who=$WHO\nCOPY app /app\nCMD ["/app/run"]\n')
     (context / "app").mkdir()
     (context / "app" / "run").write_text("#!/bin/sh\necho one\n")
     server = Server(str(next(_accounts)), "eu-west-1", "http://127.0.0.1:4599")
-    images = ImageStore(tmp_path / "home", VenvRealiser(tmp_path / "cache", Path("uv")))
+    images: ImageStore | DockerImages = ImageStore(tmp_path / "home", VenvRealiser(tmp_path / "cache", Path("uv")))
+    if request.param == "docker":
+        images = DockerImages(tmp_path / "docker", request.getfixturevalue("docker_client"), {})
     plugins = Plugins(server, images, tmp_path / "home")
     logged_in = {"DOCKER_AUTH_CONFIG": auths(server)}
     aws, docker = Provider(plugins), Provider(plugins, "docker", cwd=tmp_path / "program", environment=logged_in)
@@ -98,6 +103,9 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
     docker.close()
     plugins.close()
     server.close()
+    if isinstance(images, DockerImages):
+        images.forget()
+        images.close()
 
 
 def make(workshop: Workshop) -> Made:
@@ -300,3 +308,24 @@ def test_build_arguments_are_passed_on(workshop: Workshop) -> None:
     )
     wanted = workshop.docker.checked(IMAGE, other, made.inputs)
     assert workshop.docker.update(IMAGE, made, wanted).outputs["repoDigest"] != made.outputs["repoDigest"]
+
+
+@pytest.mark.parametrize("workshop", ["docker"], indirect=True)
+def test_the_registry_has_the_manifest_that_docker_pushed(workshop: Workshop) -> None:
+    digest = str(make(workshop).outputs["repoDigest"]).rpartition("@")[2]
+    ecr = workshop.server.client("ecr")
+    [image] = ecr.batch_get_image(repositoryName="app", imageIds=[{"imageTag": "one"}])["images"]
+    assert (
+        image["imageId"]["imageDigest"]
+        == digest
+        == f"sha256:{hashlib.sha256(image['imageManifest'].encode()).hexdigest()}"
+    )
+    assert len(json.loads(image["imageManifest"])["layers"]) == 1
+
+
+def test_a_build_that_fails_names_nothing(workshop: Workshop) -> None:
+    (workshop.folder / "Dockerfile").write_text("FROM scratch\nCOPY absent /absent\n")
+    with pytest.raises(grpc.RpcError, match="absent"):
+        make(workshop)
+    assert workshop.server.client("ecr").describe_images(repositoryName="app")["imageDetails"] == []
+    assert not workshop.images.has(f"{workshop.host}/app:one")

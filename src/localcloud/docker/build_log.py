@@ -52,7 +52,7 @@ def message(lines: Sequence[str]) -> str:
     error = re.sub(r"^(ERROR: )?(failed to solve: |failed to solve with frontend \S+: )*", "", error)
     # The step's own words first: what follows them repeats the whole command.
     texts = ["\n".join(said), error]
-    advice = next((found for text in texts if (found := _advice(text))), "")
+    advice = next(filter(None, map(_advice, texts)), "")
     head = f"{step}: failed" if step else error
     shown = [line for line in said if line.strip()][-LAST_LINES:]
     parts = [head, *(f"    {line}" for line in shown)]

@@ -115,7 +115,7 @@ class DockerImages:
                 if self._client.has_buildx:
                     # Those would make a list of the image, with a digest that changes each time.
                     arguments += ["--provenance=false", "--sbom=false", "--load"]
-                if ca := self._ca():
+                if ca := self.ca:
                     arguments += ["--secret", f"id={CA_SECRET},src={ca}"]
                 self._build([*arguments, str(context)], values, on_progress)
                 identifier = note.read_text().strip()
@@ -222,7 +222,9 @@ class DockerImages:
                 self._unnamed.add(digest)
         return DockerImage(digest, manifest, f"{self._place}@{digest}")
 
-    def _ca(self) -> str | None:
+    @property
+    def ca(self) -> str | None:
+        """The file that builds may mount as the secret `ca`."""
         return _ca_of(self._environment)
 
     def _passed_on(self) -> dict[str, str]:
