@@ -13,7 +13,7 @@ from harness import base_image, docker_daemon
 from harness.sandbox import ROOT
 from herd.toolchain import docker, machine
 from localcloud.docker.client import DockerClient
-from localcloud.docker.images import DockerImages
+from localcloud.docker.images import DockerImages, sources
 
 ROUNDS = 5
 GOAL_SECONDS = 5.0
@@ -33,7 +33,6 @@ def code_change(folder: Path) -> list[Result]:
         context = _context(folder / "job")
         images = DockerImages(folder / "images", client)
         numbers = count()
-        secret = ["--secret", f"id=ca,src={ca}"] if (ca := images.ca) else []
 
         def change() -> str:
             word = f"version-{next(numbers)}"
@@ -53,7 +52,9 @@ def code_change(folder: Path) -> list[Result]:
         def bare() -> None:
             word = change()
             base = f"BASE={arguments['BASE']}"
-            client.run("build", "--quiet", "--build-arg", base, *secret, "--tag", "bench-bare", str(context))
+            client.run(
+                "build", "--quiet", "--build-arg", base, *sources(os.environ), "--tag", "bench-bare", str(context)
+            )
             run("bench-bare", word)
 
         try:

@@ -102,10 +102,10 @@ class DockerImages:
             with tempfile.TemporaryDirectory(prefix="localcloud-build-") as folder:
                 note = Path(folder) / "id"
                 arguments = ["--file", str(dockerfile), "--iidfile", str(note)]
-                values = {**self._passed_on(), **(build_args or {})}
-                for name in values:
-                    # Its value by the environment: it may hold a password, and a command line is for all to see.
-                    arguments += ["--build-arg", name]
+                # Values by the environment: one may hold a password, and a command line is for all to see.
+                values = {**_passed_on(self._environment), **(build_args or {})}
+                arguments += [option for name in build_args or {} for option in ("--build-arg", name)]
+                arguments += sources({**self._environment, **values})
                 if target:
                     arguments += ["--target", target]
                 if network:
@@ -115,8 +115,6 @@ class DockerImages:
                 if self._client.has_buildx:
                     # Those would make a list of the image, with a digest that changes each time.
                     arguments += ["--provenance=false", "--sbom=false", "--load"]
-                if ca := self.ca:
-                    arguments += ["--secret", f"id={CA_SECRET},src={ca}"]
                 self._build([*arguments, str(context)], values, on_progress)
                 identifier = note.read_text().strip()
             return self._push(context.name, identifier, on_progress)
@@ -221,14 +219,6 @@ class DockerImages:
             with self._lock:
                 self._unnamed.add(digest)
         return DockerImage(digest, manifest, f"{self._place}@{digest}")
-
-    @property
-    def ca(self) -> str | None:
-        """The file that builds may mount as the secret `ca`."""
-        return _ca_of(self._environment)
-
-    def _passed_on(self) -> dict[str, str]:
-        return _passed_on(self._environment)
 
     def _remove_from_daemon(self, digest: str) -> None:
         for line in self._listed("{{.Repository}}:{{.Tag}} {{.Digest}}"):
