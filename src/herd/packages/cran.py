@@ -24,10 +24,8 @@ from herd.packages.renv import NAME, VERSION
 SECONDS = 30
 MOST_BYTES_OF_LIST = 256 << 20
 MOST_BYTES_OF_DESCRIPTION = 1 << 20
-MOST_ENTRIES = 200
-"""Of an archive: DESCRIPTION is among the first."""
-MOST_BYTES_OF_ARCHIVE = 64 << 20
-"""Up to so much of an archive is read until its DESCRIPTION comes."""
+MOST_BYTES_OF_ARCHIVE = 256 << 20
+"""Up to so much of an archive, unpacked, is read until its DESCRIPTION comes; only `build` and `data` lie before it."""
 
 Fields = Mapping[str, str]
 
@@ -138,14 +136,14 @@ def _description(answer: IO[bytes], name: str) -> Fields:
     """From an archive that is read as it comes. Raises NotThere, Unreachable."""
     try:
         with tarfile.open(fileobj=answer, mode="r|*") as archive:
-            for number, member in enumerate(archive):
+            for member in archive:
                 if member.name.removeprefix("./") == f"{name}/DESCRIPTION" and member.isfile():
                     file = archive.extractfile(member)
                     data = file.read(MOST_BYTES_OF_DESCRIPTION) if file else b""
                     record = next(control(data.decode("utf-8", "replace")), {})
                     if record.get("Package") == name:
                         return record
-                if number > MOST_ENTRIES and archive.offset > MOST_BYTES_OF_ARCHIVE:
+                if member.offset_data + member.size > MOST_BYTES_OF_ARCHIVE:
                     break
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise Unreachable(f"the archive of {name} cannot be read: {on_one_line(str(error))}") from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from collections.abc import Iterator
 
 import pytest
 
 from herd.packages import cran, r_lock, renv
-from herd.packages.cran import Repository, Unreachable
+from herd.packages.cran import NotThere, Repository, Unreachable
 from herd.packages.renv import Lock, LockError
 from tests.herd.packages import repository
 
@@ -147,6 +149,19 @@ def test_a_repository_that_does_not_answer() -> None:
 def test_an_archive_that_is_none() -> None:
     there = {**repository.files([CLI]), "/src/contrib/cli_3.6.4.tar.gz": b"x" * 5_000}
     with repository.serving(there) as address, pytest.raises(Unreachable, match="the archive of cli cannot be read"):
+        Repository(address).description("cli", "3.6.4")
+
+
+def test_an_archive_that_goes_on_and_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cran, "MOST_BYTES_OF_ARCHIVE", 50_000)
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as tar:
+        for name, size in (("cli/data/big", 60_000), ("cli/DESCRIPTION", 5)):
+            member = tarfile.TarInfo(name)
+            member.size = size
+            tar.addfile(member, io.BytesIO(b"x" * size))
+    there = {**repository.files([CLI]), "/src/contrib/cli_3.6.4.tar.gz": made.getvalue()}
+    with repository.serving(there) as address, pytest.raises(NotThere):
         Repository(address).description("cli", "3.6.4")
 
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from herd import PACKAGE
 from herd.runner.r import build_log
@@ -149,6 +151,19 @@ UNLOCKED = """\
 Error: packages are needed and not locked: ok
 Execution halted
 """
+CACHED = """\
+- Installing httpuv ...                         OK [copied from cache]
+- Installing plumber ...                        OK [copied from cache]
+Error: package 'httpuv' cannot be loaded:
+unable to load shared object '/opt/r/library/httpuv/libs/httpuv.so':
+  libuv.so.1: cannot open shared object file: No such file or directory
+Execution halted
+"""
+UNLOADED = """\
+Error: package 'odd' cannot be loaded:
+.onLoad failed in loadNamespace() for 'odd', details:
+  call: stop("no licence")
+"""
 TESTED = """\
 - Installing fs ...                             FAILED
 /usr/lib/R/bin/R --vanilla -s -f '/tmp/RtmpE5whe1/renv-install-17368c53c1.R'
@@ -205,6 +220,8 @@ CASES = {
     "a repository that does not answer": (UNREACHABLE, "", "", "the repository http://127.0.0.1:9 cannot be reached"),
     "a package that is not locked, and nowhere": (NOT_IN_ANY, "lto", "", "it needs the R package cpp11, which is not"),
     "packages that came unasked": (UNLOCKED, "imptwo", "", "others need ok, which renv.lock does not have"),
+    "a package of another build's cache": (CACHED, "httpuv", "libuv1-dev", "libuv.so.1 is not there at run time"),
+    "a package that does not want to be loaded": (UNLOADED, "odd", "", "it was installed and cannot be loaded"),
     "a package whose R is none": (NOT_R, "err", "", "unable to collate and parse R files"),
     "a binary package made for elsewhere": (TESTED, "fs", "libuv1-dev", "libuv.so.1 is not there at run time"),
     "a package that is needed to load": (UNLOADABLE, "broom", "", "it needs the R package backports"),
@@ -255,3 +272,13 @@ def test_names_of_the_system_are_those_of_the_rules() -> None:
 @pytest.mark.parametrize(("log", "package", "library", "words"), CASES.values(), ids=CASES)
 def test_a_builder_that_shows_few_lines_shows_all_of_it(log: str, package: str, library: str, words: str) -> None:
     assert len(explain("noise\n" * 100 + log).splitlines()) <= 12
+
+
+PIECES = [line for log, *_ in CASES.values() for line in log.splitlines()] + ["ERROR: ", "'", "‘a’, " * 500, "\x1b[2J"]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=60), max_size=40))
+def test_any_output_gives_a_short_message(lines: list[str]) -> None:
+    message = explain("\n".join(lines))
+    assert 2 <= len(message.splitlines()) <= 14
+    assert max(map(len, message.splitlines())) < 1_000

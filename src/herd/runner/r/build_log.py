@@ -14,6 +14,8 @@ from .system_names import HEADERS, LIBRARIES, MODULES, PROGRAMS, R_HEADERS
 
 LAST_LINES = 8
 LONGEST_LINE = 300
+LONGEST_SEARCHED = 2_000
+"""Of a line; a compiler's command may be longer, what it says of its failure is not."""
 
 _Q = "[‘’'\"`“”]"
 _P = rf"{_Q}?([A-Za-z][A-Za-z0-9.]+){_Q}?"
@@ -24,7 +26,8 @@ _STARTS = re.compile(
     rf"Installing package {_P}"
 )
 _FAILS = re.compile(
-    rf"ERROR: (?:compilation|configuration|lazy loading|loading) failed for package {_P}|Error installing package {_P}"
+    rf"ERROR: (?:compilation|configuration|lazy loading|loading) failed for package {_P}|Error installing package {_P}|"
+    rf"package {_P} cannot be loaded:"
 )
 
 
@@ -62,7 +65,8 @@ def cause(log: str) -> Cause | None:
     """The first thing in a log that explains the rest; None where nothing does."""
     package = ""
     causes: list[tuple[int, Cause]] = []
-    for number, line in enumerate(log.splitlines()):
+    for number, whole in enumerate(log.splitlines()):
+        line = whole[:LONGEST_SEARCHED]
         if start := _STARTS.search(line):
             package = next(filter(None, start.groups()), package)
         if fails := _FAILS.search(line):
@@ -236,6 +240,10 @@ def _configure(match: re.Match[str]) -> _Reading:
     )
 
 
+def _unloadable(match: re.Match[str]) -> _Reading:
+    return "it was installed and cannot be loaded", "the lines above say why", "", match[1]
+
+
 def _no_download(match: re.Match[str]) -> _Reading:
     return f"{match[1]} cannot be downloaded", "look whether it is there, and whether the build may reach it", "", ""
 
@@ -277,6 +285,7 @@ _TABLE: tuple[tuple[int, str, Callable[[re.Match[str]], _Reading]], ...] = (
     (1, rf"there is no package called {_Q}([A-Za-z][A-Za-z0-9.]+){_Q}", _not_locked),
     (2, r"configure: error: (.+)", _configure),
     (3, rf"ERROR: ((?:compilation|configuration|lazy loading|loading) failed) for package {_P}", _other),
+    (3, rf"package {_P} (cannot be loaded)", _unloadable),
     (3, rf"ERROR: (unable to .+) for package {_P}", _other),
     (3, r"cannot open (?:URL|url) '([^']+)'", _no_download),
     (4, r"^Error(?: in [^:]*)?: (?!Error installing)(.{5,})", _other),

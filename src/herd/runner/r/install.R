@@ -14,6 +14,7 @@ options(
 )
 
 dir.create(target, recursive = TRUE, showWarnings = FALSE)
+.libPaths(c(target, .libPaths()))
 if (!requireNamespace("renv", quietly = TRUE)) {
   spare <- tempfile("renv-")
   dir.create(spare)
@@ -36,4 +37,11 @@ for (package in locked) {
   if (!package$Version %in% version) {
     stop("package '", package$Package, "' ", package$Version, " was not installed", call. = FALSE)
   }
+}
+
+# What comes from renv's cache was built elsewhere, perhaps where a library was that is not here.
+for (package in locked) {
+  tryCatch(invisible(loadNamespace(package$Package)), error = function(problem) {
+    stop("package '", package$Package, "' cannot be loaded:\n", conditionMessage(problem), call. = FALSE)
+  })
 }

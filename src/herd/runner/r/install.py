@@ -20,6 +20,8 @@ SCRIPT = Path(__file__).with_name("install.R")
 R_SETTINGS = {
     # Copies, not links: what lies in renv's cache is not in the image.
     "RENV_CONFIG_CACHE_SYMLINKS": "FALSE",
+    # One cache for several bases: what is compiled for one distribution is not for another.
+    "RENV_PATHS_PREFIX_AUTO": "TRUE",
     "RENV_CONFIG_SANDBOX_ENABLED": "FALSE",
     "RENV_CONFIG_AUTOLOADER_ENABLED": "FALSE",
     "RENV_CONFIG_UPDATES_CHECK": "FALSE",
