@@ -117,3 +117,28 @@ def why(
             console.say(f"{workload}: built again")
             for line in again[workload].lines:
                 console.say(f"  {line}")
+
+
+@app.command()
+def devcontainer(
+    name: Image,
+    stage: Annotated[
+        bool, typer.Option("--stage", help="Only bring what it is built from up to date, as the editor asks for.")
+    ] = False,
+) -> None:
+    """Let an editor open this project in an image: writes .devcontainer/NAME/devcontainer.json, for everybody.
+
+    The container is built from the image's own Dockerfile and lock files, so that its packages and system are those of
+    production. A file there that Herd did not write is left alone.
+    """
+    from herd.checkout.find import find_checkout
+    from herd.deploy import devcontainers
+
+    here = find_checkout()
+    devcontainers.stage(here, name)
+    if stage:
+        return
+    path, changed = devcontainers.write(here, name)
+    shown = path.relative_to(here.root).as_posix()
+    console.note(f"{changed} {shown}" if changed else f"{shown} is as it would be written")
+    console.note("commit it; an editor that knows dev containers offers to reopen the project in it")

@@ -113,6 +113,23 @@ class Stager:
         kept = self._not_ignored(Path("images") / spec.image / ".dockerignore", sorted(tree))
         return {path: tree[path] for path in kept}
 
+    def stage_image(self, image: str, context: Path) -> None:
+        """Write the context of an image without a workload, which an editor's container is built from.
+
+        Raises StagingError.
+        """
+        folder = self._image(image)
+        self._check_locked(image, folder)
+        python = python_of(folder["Dockerfile"].content.decode("utf-8", "replace"))
+        layer = self._locked(Path("images") / image, folder, (), f"herd image lock {image}", python)
+        tree = {
+            **{path: file for path, file in folder.items() if path not in (LOCK, PROJECT, PROJECT_LOCK)},
+            **_below("runner", self._runner()),
+            **({LOCK: File(layer.lock, FILE_MODE)} if layer else {}),
+        }
+        kept = self._not_ignored(Path("images") / image / ".dockerignore", sorted(tree))
+        write({path: tree[path] for path in kept}, context)
+
     def lock(self, spec: WorkloadSpec) -> bytes | None:
         """The hashed requirements that a workload runs with; None where neither it nor its image has any.
 
@@ -150,12 +167,16 @@ class Stager:
                 f"Dockerfile installs the system libraries for them; make an image of its own of it: "
                 f"images/{spec.name}/"
             )
+        self._check_locked(spec.image, image)
+
+    @staticmethod
+    def _check_locked(name: str, image: Tree) -> None:
         if renv.FILE not in image or "Dockerfile" not in image:
             return
-        folder = f"images/{spec.image}"
+        folder = f"images/{name}"
         try:
             dockerfile = image["Dockerfile"].content.decode("utf-8", "replace")
-            r_image.check(dockerfile, image[renv.FILE].content, spec.image)
+            r_image.check(dockerfile, image[renv.FILE].content, name)
         except r_image.OutOfStep as error:
             raise StagingError("\n".join(f"{folder}/{line}" for line in str(error).splitlines())) from None
 
