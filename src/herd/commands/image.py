@@ -142,3 +142,32 @@ def devcontainer(
     shown = path.relative_to(here.root).as_posix()
     console.note(f"{changed} {shown}" if changed else f"{shown} is as it would be written")
     console.note("commit it; an editor that knows dev containers offers to reopen the project in it")
+
+
+@app.command("list")
+def list_(
+    json_: Annotated[
+        bool, typer.Option("--json", help="Everything as JSON: whole digests, bytes, times in UTC.")
+    ] = False,
+    environment: Environment = None,
+    stack: Stack = None,
+) -> None:
+    """List the images that deployed workloads run: size, age, digest, and who uses them.
+
+    The size is what the registry stores. Without Docker nothing is stored but a list of files, and there is none.
+    """
+    import json
+
+    from herd.checkout import team_files
+    from herd.commands import tables
+    from herd.deploy.image_list import collect
+    from herd.targets.choose import choose
+
+    target = choose(environment, stack)
+    specs = team_files.load(target.checkout, target.name)
+    entries = collect(target, {name: spec.image for name, spec in specs.workloads.items()})
+    if json_:
+        document = {"environment": target.name, "images": [entry.as_json() for entry in entries]}
+        console.document(json.dumps(document, indent=2) + "\n")
+    else:
+        tables.images(entries)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from herd import console
 from herd.checkout import review_dates
+from herd.deploy.image_list import ImageEntry
 from herd.runner.contract import statuses
 from herd.runner.contract.documents import Rollback
 from herd.runs import services
@@ -208,6 +209,22 @@ def _span(seconds: float) -> str:
         if seconds < limit:
             return f"{max(seconds, 0) / length:.0f} {unit}"
     return f"{seconds / 86_400:.0f} d"
+
+
+def images(entries: Sequence[ImageEntry]) -> None:
+    """A row for each image."""
+    now = datetime.now(UTC)
+    rows = [
+        [
+            entry.image,
+            entry.digest.removeprefix("sha256:")[:12],
+            size(entry.size_bytes) if entry.size_bytes else "-",
+            _span((now - entry.pushed).total_seconds()) if entry.pushed else "gone",
+            ", ".join(entry.used_by),
+        ]
+        for entry in entries
+    ]
+    console.table(["IMAGE", "DIGEST", "SIZE", "AGE", "USED BY"], rows, {"gone": "red"})
 
 
 def alarms(seen: Overview) -> None:

@@ -1,9 +1,10 @@
-"""Container registry: repositories whose address leads here, images whose digest is that of their manifest, logins."""
+"""Container registry: repositories whose address leads here, images with their manifest's digest and sizes, logins."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -33,6 +34,12 @@ def apply() -> None:
 
     models.Image._create_digest = create_digest
 
+    def size(image: Any) -> int | None:
+        # ecr/models.py:422: the size of the configuration, or 50 MiB for a manifest that names none.
+        return stored_bytes(image.image_manifest)
+
+    models.Image.get_image_size_in_bytes = size
+
     stock_token = responses.ECRResponse.get_authorization_token
 
     def get_authorization_token(self: Any) -> ActionResult:
@@ -49,6 +56,21 @@ def apply() -> None:
         return ActionResult({"authorizationData": [login]})
 
     responses.ECRResponse.get_authorization_token = get_authorization_token
+
+
+def stored_bytes(manifest: str) -> int | None:
+    """What a registry stores of an image: its layers, as they are compressed, and its configuration. None where the
+    manifest says no sizes, as that of an image whose files lie on this machine.
+
+    >>> stored_bytes('{"config": {"size": 10}, "layers": [{"size": 200}, {"size": 3000}]}')
+    3210
+    """
+    try:
+        document = json.loads(manifest)
+        sizes = [int(part["size"]) for part in [document["config"], *document["layers"]] if "size" in part]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return sum(sizes) or None
 
 
 def _host(account: str, region: str, port: int) -> str:
