@@ -48,34 +48,37 @@ ANSWERS = ("-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED")
 
 
 @contextmanager
-def running(folder: Path, cache: Path) -> Iterator[str]:
-    """The daemon of everybody who names this folder, started by the first of them. Raises ToolMissing."""
+def running(folder: Path, cache: Path, size_mb: int | None = None) -> Iterator[str]:
+    """The daemon of everybody who names this folder, started by the first of them. Raises ToolMissing.
+
+    `size_mb`: of its whole disk, which is in memory then.
+    """
     docker.ensure(cache)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        yield _host(folder, cache)
+        yield _host(folder, cache, size_mb)
     # Who was the last need not wait: the keeper sees that nobody holds the lock.
 
 
-def _host(folder: Path, cache: Path) -> str:
+def _host(folder: Path, cache: Path, size_mb: int | None) -> str:
     note = folder / "daemon.json"
     with machine.exclusive(folder / "start.lock", lambda: None):
         if (said := _read(note)) is None or not runs(said["keeper"]):
             note.unlink(missing_ok=True)
-            _start_keeper(folder, cache)
+            _start_keeper(folder, cache, size_mb)
             said = _read(note)
             assert said is not None
     return str(said["host"])
 
 
-def _start_keeper(folder: Path, cache: Path) -> None:
+def _start_keeper(folder: Path, cache: Path, size_mb: int | None) -> None:
     log = folder / "dockerd.log"
     root = Path(__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "src")])}
     with log.open("ab") as sink:
         done = subprocess.run(
-            [sys.executable, "-m", "harness.docker_daemon", str(folder), str(cache)],
+            [sys.executable, "-m", "harness.docker_daemon", str(folder), str(cache), str(size_mb or 0)],
             cwd=root, env=environment, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
         )  # fmt: skip
     if done.returncode != 0:
@@ -94,8 +97,8 @@ def _read(note: Path) -> dict[str, Any] | None:
 class Keeper:
     """One daemon, its bridge and its rules."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.folder, self._cache = folder, cache
+    def __init__(self, folder: Path, cache: Path, size_mb: int) -> None:
+        self.folder, self._cache, self._size_mb = folder, cache, size_mb
         # Short: a socket's path has at most 107 bytes, and temporary folders of tests are long.
         self.place = Path(tempfile.mkdtemp(prefix="herd-docker-"))
         self.bridge = f"hd{hashlib.sha256(str(self.place).encode()).hexdigest()[:8]}"
@@ -136,6 +139,9 @@ class Keeper:
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         for rule in self._rules():
             _do("iptables", "--wait", *rule[:2], "-I", *rule[2:])
+        if self._size_mb:
+            (self.place / "data").mkdir()
+            _do("mount", "-t", "tmpfs", "-o", f"size={self._size_mb}m", "tmpfs", str(self.place / "data"))
         dockerd = docker.program("dockerd")
         assert dockerd is not None
         place = self.place
@@ -253,11 +259,11 @@ def _do(name: str, *arguments: str, check: bool = True) -> None:
         raise SystemExit(f"{name} {' '.join(arguments)}: {done.stderr.strip()}")
 
 
-def main(folder: Path, cache: Path) -> int:
+def main(folder: Path, cache: Path, size_mb: int) -> int:
     """Start the keeper, which is nobody's child; return once the daemon answers, or has failed to."""
     keeper = os.fork()
     if keeper == 0:
-        Keeper(folder, cache).run()
+        Keeper(folder, cache, size_mb).run()
         return 0
     deadline = time.monotonic() + 2 * READY_SECONDS
     while not (folder / "daemon.json").exists():
@@ -268,4 +274,4 @@ def main(folder: Path, cache: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

@@ -157,11 +157,9 @@ class DockerImages:
     def remove(self, reference: str) -> None:
         """Forget a repository, a tag or a digest; an image that nothing names any more goes, in the daemon too."""
         for digest in self._names.remove(reference):
-            with self._lock:
-                kept = self._names.has(digest) or digest in self._unnamed
-            if not kept:
+            if not self._is_kept(digest):
                 self.registry.remove(digest)
-                self._remove_from_daemon(digest)
+        self._tidy()
         self._sweep()
 
     def forget(self) -> None:
@@ -173,7 +171,8 @@ class DockerImages:
             self._remove_name(identifier if name.endswith(":<none>") else name)
 
     def close(self) -> None:
-        """Stop the registry. The daemon keeps what it has."""
+        """Stop the registry. The daemon keeps what has a name in the account; what a container held until now goes."""
+        self._tidy()
         self.registry.close()
 
     @property
@@ -220,10 +219,16 @@ class DockerImages:
                 self._unnamed.add(digest)
         return DockerImage(digest, manifest, f"{self._place}@{digest}")
 
-    def _remove_from_daemon(self, digest: str) -> None:
+    def _is_kept(self, digest: str) -> bool:
+        with self._lock:
+            return digest in self._unnamed or self._names.has(digest)
+
+    def _tidy(self) -> None:
+        """Remove from the daemon what nothing in the account names. What a container runs from stays until later."""
         for line in self._listed("{{.Repository}}:{{.Tag}} {{.Digest}}"):
-            name, _, of = line.partition(" ")
-            if of == digest:
+            name, _, digest = line.partition(" ")
+            # Without a digest it is being pushed.
+            if digest.startswith("sha256:") and not self._is_kept(digest):
                 self._remove_name(f"{name.rpartition(':')[0]}@{digest}" if name.endswith(":<none>") else name)
 
     def _listed(self, form: str) -> list[str]:

@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness import docker_daemon
+from herd.toolchain import machine
 from localcloud.docker.client import DockerClient, DockerError
 from localcloud.docker.images import DockerImages
 from localcloud.images.dockerfile import ImageError
@@ -160,6 +162,16 @@ def test_what_nothing_names_goes_from_registry_and_daemon_and_nothing_else_does(
         images.resolve(f"{REPOSITORY}:v1")
 
 
+def test_an_image_that_a_container_runs_from_goes_when_it_has_ended(images: DockerImages, project: Project) -> None:
+    digest = project.build(images)
+    name = images.resolve(f"{REPOSITORY}:v1").name
+    container = images._client.run("run", "-d", "--entrypoint", "sleep", name, "600").strip()
+    images.remove(REPOSITORY)
+    images._client.run("rm", "-f", container)
+    images.close()
+    assert [line for line in images._listed("{{.Repository}} {{.Digest}}") if digest in line] == []
+
+
 def test_images_outlive_the_process_that_built_them(
     images: DockerImages, project: Project, docker_client: DockerClient
 ) -> None:
@@ -301,6 +313,33 @@ def test_a_registry_without_room_refuses_and_says_how_much_there_is(
             images.close()
     finally:
         subprocess.run(["umount", str(home)], check=True)
+
+
+def test_a_daemon_whose_disk_is_full_says_so_and_nothing_is_pushed(tmp_path: Path) -> None:
+    with docker_daemon.running(tmp_path / "docker", machine.user_cache(), size_mb=40) as host:
+        client = DockerClient.find({**os.environ, "DOCKER_HOST": host})
+        images = DockerImages(tmp_path / "home", client, {})
+        project = Project(tmp_path / "job", "scratch", "COPY big /big\n")
+        (project.folder / "big").write_bytes(os.urandom(60 << 20))
+        try:
+            with pytest.raises(ImageError, match="the disk of Docker is full: .*make room and run it again"):
+                project.build(images)
+            assert blobs(images) == set()
+        finally:
+            images.close()
+
+
+def test_what_is_there_is_known_without_asking_the_daemon(
+    images: DockerImages, project: Project, tmp_path: Path
+) -> None:
+    digest = project.build(images)
+    images.close()
+    alone = DockerClient.find({**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/none.sock"})
+    again = DockerImages(images._home, alone, {})
+    try:
+        assert again.has(f"{REPOSITORY}:v1") and again.resolve(f"{REPOSITORY}@{digest}").digest == digest
+    finally:
+        again.close()
 
 
 def test_without_a_daemon_a_build_says_what_to_do(
