@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.tools import with_pulumi
 from herd.checkout.find import Checkout
 from tests.herd.command_line import invoke
 
@@ -40,12 +41,13 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def checkout(root: Path, tmp_path: Path) -> Checkout:
-    return Checkout(root, tmp_path / "cache")
+    return Checkout(root, with_pulumi(tmp_path / "cache"))
 
 
 @pytest.fixture
 def cli(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """`cli("status", "--json")` runs the command in the project; result.exit_code, .stdout, .stderr."""
     monkeypatch.setenv("HERD_CHECKOUT", str(root))
+    with_pulumi(tmp_path / "cache/herd")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return invoke

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from harness.tools import with_pulumi
 from herd.checkout.find import Checkout
 from herd.deploy import bootstrap_account
 from herd.deploy.bootstrap_account import Options
@@ -19,7 +20,8 @@ from herd.targets import exports
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bootstrap").mkdir()
     (tmp_path / "Pulumi.yaml").write_text("name: herd\n")
-    monkeypatch.setattr(bootstrap_account, "find_checkout", lambda: Checkout(tmp_path, tmp_path / "cache"))
+    checkout = Checkout(tmp_path, with_pulumi(tmp_path / "cache"))
+    monkeypatch.setattr(bootstrap_account, "find_checkout", lambda: checkout)
     return tmp_path
 
 

@@ -15,6 +15,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.tools import with_pulumi
 from herd.checkout.find import Checkout
 from herd.deploy import verify
 from herd.deploy.verify import environment, promises, report
@@ -57,7 +58,7 @@ def checkout(tmp_path: Path) -> Checkout:
     (root / ".venv").symlink_to(ROOT / ".venv")
     (root / "Pulumi.prod.yaml").write_text(yaml.safe_dump(PROD))
     (root / "Pulumi.dev.yaml").write_text("config:\n  herd:allow_public: true\n")
-    return Checkout(root, tmp_path / "cache")
+    return Checkout(root, with_pulumi(tmp_path / "cache"))
 
 
 def test_it_is_set_as_the_stack_but_for_what_it_must_not_touch(checkout: Checkout) -> None:
