@@ -279,6 +279,8 @@ AnySpec = JobSpec | ReportSpec | ApiSpec
 
 Commands = Mapping[str, tuple[str, ...]]
 SCRIPTS: Commands = {"main.py": ("python", "main.py"), "main.R": ("Rscript", "main.R")}
+SERVED_BY = {"plumber.R": "plumber"}
+"""File that is an API by itself -> the R package that serves it."""
 SERVERS: Commands = {
     "plumber.R": (
         *("Rscript", "-e"),

@@ -16,6 +16,8 @@ from herd.infra.spec.files import SETTINGS
 from herd.infra.spec.models import (
     KINDS,
     OF_DUE_TIMES,
+    SERVED_BY,
+    SERVERS,
     AnySpec,
     BatchSpec,
     JobSpec,
@@ -97,6 +99,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
     yield from _rendered(root, spec)
     match spec:
         case ServiceSpec():
+            yield from _served(root, spec)
             if spec.replicas.min > spec.replicas.max:
                 low, high = spec.replicas.min, spec.replicas.max
                 yield ("replicas",), f"replicas.min = {low} is above replicas.max = {high}"
@@ -198,6 +201,15 @@ def _source(root: Path, spec: WorkloadSpec, kind: str) -> tuple[Path, Path] | No
             if (root / folder / lock).is_file():
                 return root / folder / lock, folder / source
     return None
+
+
+def _served(root: Path, spec: ServiceSpec) -> Iterator[Finding]:
+    """What serves a file that is an API by itself is among the packages."""
+    lock = Path("images", spec.image, "renv.lock")
+    for file, package in SERVED_BY.items():
+        if spec.command == SERVERS[file] and (root / lock).is_file() and _lacking(root / lock, [package]):
+            message = f"{file}: needs {package} in {lock.as_posix()}; add what is missing and lock again"
+            yield ("command", "image"), message
 
 
 def _lacking(lock: Path, packages: Iterable[str]) -> list[str]:
