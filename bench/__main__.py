@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import checks, engine, environment, gateway, image, prod, tasks, wide
+from bench import checks, docker, engine, environment, gateway, image, prod, tasks, wide
 from bench.measure import Result
 from harness.sandbox import POLICY_PACK
 
@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "up-down": engine.up_and_down,
     "make-up": environment.make_up,
     "task": tasks.start_of_a_task,
+    "container": docker.first_instruction,
     "try": tasks.herd_try,
     "checks": checks.tables,
     "gateway": gateway.through_the_gateway,

@@ -15,9 +15,10 @@ import pytest
 
 from herd import console
 from herd.checkout.find import Checkout
-from herd.deploy import leftovers
-from herd.errors import HerdError
+from herd.deploy import leftovers, local_stack
+from herd.errors import HerdError, WrongInput
 from herd.targets import environment_lock, local_cloud
+from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 from herd.toolchain import machine, uv
 from tests.herd.outputs import outputs
@@ -173,3 +174,23 @@ def test_without_it_commands_say_how_to_start_it(cli: Any, root: Path) -> None:
     (state / "dev.json").write_text(json.dumps({"checkpoint": {"latest": {"resources": [stack]}}}))
     result = cli("status")
     assert (result.exit_code, result.stderr) == (1, "the local cloud is not running; `herd up` starts it\n")
+
+
+def test_the_engine_changes_only_while_there_is_no_environment(home: Checkout) -> None:
+    target = LocalTarget(home, "dev")
+    stacks = home.pulumi / ".pulumi" / "stacks" / home.project
+    stacks.mkdir(parents=True)
+    for name in ("dev", "pr-17"):
+        (stacks / f"{name}.json").write_text("{}")
+    with pytest.raises(HerdError, match="run with the engine process(.|\n)*herd down -e dev\n    herd down -e pr-17"):
+        local_stack.choose_engine(target, "docker")
+    assert local_cloud.engine(home) == "process"
+    local_stack.choose_engine(target, "process")
+    shutil.rmtree(stacks)
+    local_cloud.stop(home)
+    (home.cloud / "engine").write_text("docker\n")
+    assert local_cloud.engine(home) == "docker"
+    local_stack.choose_engine(target, "process")
+    assert local_cloud.engine(home) == "process"
+    with pytest.raises(WrongInput, match="--engine says what runs tasks on this machine"):
+        local_stack.choose_engine(AwsTarget(home, "prod"), "docker")

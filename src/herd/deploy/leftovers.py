@@ -23,7 +23,7 @@ from herd.targets.target import Target
 from herd.toolchain import atomic
 
 STAYS = {
-    "cloud": ("aws", "cloud.log", "lock", "port", "set-aside-"),
+    "cloud": ("aws", "cloud.log", "engine", "lock", "port", "set-aside-"),
     "pulumi": (".pulumi", "Pulumi.yaml", "passphrase", "set-aside-"),
 }
 """Folder below `.herd/` -> prefixes of the names that stay after the last environment: the local cloud's address, keys

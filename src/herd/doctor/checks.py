@@ -14,6 +14,7 @@ from herd.checkout.project_files import LOCK
 from herd.doctor import local_state
 from herd.doctor.local_state import Finding
 from herd.errors import HerdError
+from herd.targets import local_cloud
 from herd.toolchain import browser, machine, packages, preflight, pulumi_cli, uv
 
 
@@ -118,6 +119,20 @@ def _browser(checkout: Checkout) -> Finding:
     return Finding("browser", True, "none with its driver: only the project's own tests need one", note=True)
 
 
+def _engine(checkout: Checkout) -> Finding:
+    """What runs the checkout's tasks, and whether it can."""
+    if local_cloud.engine(checkout) != local_cloud.DOCKER:
+        return Finding("tasks run as", True, "processes of this machine")
+    from localcloud.docker.client import DockerClient, DockerError
+
+    try:
+        client = DockerClient.find()
+        server = client.check().server
+    except DockerError as error:
+        return Finding("tasks run as", False, "containers, and Docker cannot be used", str(error))
+    return Finding("tasks run as", True, f"containers, by Docker {server} at {client.host}")
+
+
 CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     _python,
     _packages,
@@ -125,6 +140,7 @@ CHECKS: tuple[Callable[[Checkout], Finding], ...] = (
     _pulumi,
     local_state.stack_settings,
     _settings,
+    _engine,
     local_state.cloud,
     local_state.port,
     local_state.credentials,

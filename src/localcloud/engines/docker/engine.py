@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
 import threading
 import time
 import uuid
@@ -76,7 +77,8 @@ class DockerEngine:
         if left := remove_all(daemon, self._label):
             log.warning("%d things in Docker that an earlier process has left were removed", left)
         self._processors = float(daemon.call("GET", "/info")["NCPU"])
-        self._reaper = Reaper(daemon, self._label)
+        folder = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        self._reaper = Reaper(daemon, self._label, folder)
         self._lock = threading.Lock()
         self._running: set[_Run] = set()
         self._volumes: dict[str, set[str]] = {}
@@ -84,7 +86,7 @@ class DockerEngine:
         self._health: dict[str, Callable[[str], None]] = {}
         self._started = time.time()
         self._listens = False
-        self._networks = Networks(daemon, self._labels, self._make_bridge(), places)
+        self._networks = Networks(daemon, self._labels, self._make_bridge(), places, folder)
 
     def start(self, container: Container, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> _Run:
         """Start a container; see `Engine`."""

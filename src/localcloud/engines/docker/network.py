@@ -12,10 +12,8 @@ import asyncio
 import logging
 import os
 import secrets
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -62,10 +60,12 @@ class Networks:
     """The networks of one local cloud. Safe with several threads.
 
     `labels` go on all that is made, `bridge` is the network that leads outside; `places` says, whenever one is made,
-    what is to be reached from inside.
+    what is to be reached from inside. `folder` is empty, and nobody else may look into it.
     """
 
-    def __init__(self, daemon: Daemon, labels: Mapping[str, str], bridge: str, places: Callable[[], Places]) -> None:
+    def __init__(
+        self, daemon: Daemon, labels: Mapping[str, str], bridge: str, places: Callable[[], Places], folder: Path
+    ) -> None:
         self._daemon = daemon
         self._labels = dict(labels)
         self._bridge = bridge
@@ -74,7 +74,7 @@ class Networks:
         self._networks: dict[str, _Network] = {}
         self._awaited: dict[str, _Network] = {}
         # Who may not look into the outer folder does not come to the inner one, which the containers are given.
-        self._folder = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        self._folder = folder
         shared = self._folder / "shared"
         shared.mkdir()
         shared.chmod(0o755)
@@ -130,7 +130,8 @@ class Networks:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._serving.join(CLOSE_SECONDS)
         self._loop.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with suppress(DaemonError):  # another local cloud may use it
+            self._daemon.call("DELETE", f"/images/{_BASE}")
 
     def _open(self, task: TaskNetwork, network: _Network) -> None:
         token = secrets.token_urlsafe(24)

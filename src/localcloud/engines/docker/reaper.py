@@ -1,6 +1,6 @@
 """Removes from a Docker daemon what a local cloud has made there: at its start, at its end, and after it was killed.
 
-    python -m localcloud.engines.docker.reaper <socket> <label>
+    python -m localcloud.engines.docker.reaper <socket> <label> <folder>
 
 is started by the engine and waits until its standard input closes. That happens however the local cloud ends, so
 nothing of it stays even after `kill -9`.
@@ -8,12 +8,13 @@ nothing of it stays even after `kill -9`.
 
 from __future__ import annotations
 
-import os
+import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
 from .api import Daemon, DaemonError
 
@@ -46,13 +47,12 @@ def remove_all(daemon: Daemon, label: str) -> int:
 class Reaper:
     """The engine's side: a process that outlives this one by a moment."""
 
-    def __init__(self, daemon: Daemon, label: str) -> None:
-        command = [sys.executable, "-m", __name__, daemon.socket_path, label]
-        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    def __init__(self, daemon: Daemon, label: str, folder: Path) -> None:
+        command = [sys.executable, "-m", __name__, daemon.socket_path, label, str(folder)]
         self._process = subprocess.Popen(
             command,
             cwd="/",
-            env={"PYTHONPATH": folder},
+            env={"PYTHONPATH": str(Path(__file__).resolve().parents[3])},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -66,14 +66,15 @@ class Reaper:
         self._process.wait()
 
 
-def main(socket_path: str, label: str) -> None:
-    """Wait for the end of who has started this."""
+def main(socket_path: str, label: str, folder: str) -> None:
+    """Wait for the end of who has started this; then remove what it had, and the folder."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdin.read()
     with suppress(DaemonError):
         remove_all(Daemon(socket_path), label)
         # A start that was under way in the daemon is not in the first list.
         remove_all(Daemon(socket_path), label)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
