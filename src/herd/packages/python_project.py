@@ -30,6 +30,9 @@ SCRIPT_LOCK = ".lock"
 
 _CREDENTIALS = re.compile(rb"://[^/\s\"']*@")
 
+_LACKS = re.compile(r"no versions? of ([\w.-]+)|[Bb]ecause ([\w.-]+) was\s+not\s+found\s+in\s+the\s+cache")
+"""What uv would have to ask an index for, and does not because it is offline."""
+
 NOT_FOR_UV = ("UV_", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 """What a person has set for their own use of uv changes nothing here."""
 
@@ -202,7 +205,8 @@ def _check_wanted(files: Mapping[str, bytes], again: str) -> None:
     missing = []
     names = {name for name, _ in pinned}
     for line in _text(files.get(WANTED, b"")).splitlines():
-        match = _WANTED.match(line.strip())
+        # One for some machines only may be for none that the lock is for; an address is not pinned by a version.
+        match = None if re.search(r"[;@]", line.split("#")[0]) else _WANTED.match(line.strip())
         if match and normalized(match[1]) not in names:
             missing.append(match[1])
     if missing:
@@ -230,11 +234,11 @@ def _exported(uv: Path, files: Mapping[str, bytes], script: str | None, again: s
         checked = _run([str(uv), "lock", "--check", *which, *common], folder)
         # This machine's Python need not be the image's; uv then says so, and the lock is taken as it is.
         if checked.returncode and "incompatible with the" not in checked.stderr:
-            raise NotLocked(
-                f"{lock} is out of step with {script or PROJECT}: {_reason(checked.stderr)}; {again}"
-                if checked.returncode == 1
-                else f"{lock} cannot be read: {_reason(checked.stderr)}"
-            )
+            if checked.returncode == 1:
+                lacks = sorted({one or other for one, other in _LACKS.findall(checked.stderr)})
+                which_one = f" (it has no fitting {', '.join(lacks)})" if lacks else ""
+                raise NotLocked(f"{lock} is out of step with {script or PROJECT}{which_one}; {again}")
+            raise NotLocked(f"{lock} cannot be read: {_reason(checked.stderr)}")
         plain = ["--no-header", "--no-annotate", "--no-emit-index-url", "--quiet", "--format", "requirements-txt"]
         more = [] if script else ["--no-emit-project", "--no-dev"]
         made = _run([str(uv), "export", "--frozen", *which, *more, *plain, *common], folder)

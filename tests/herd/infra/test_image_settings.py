@@ -141,6 +141,25 @@ def test_a_dockerfile_of_one_stage_has_one_block() -> None:
     assert list(marks.blocks(rewrite("FROM x\nCMD y\n", ALL, "geo"))) == ["system"]
 
 
+@pytest.mark.parametrize(
+    ("text", "shares"),
+    [
+        ("FROM a AS one\nFROM one\n", True),
+        ("FROM a AS one\nFROM one AS two\nFROM b AS x\nFROM --platform=linux/amd64 Two\n", True),
+        ("FROM a AS one\nFROM a\n", False),
+        ("FROM a AS one\nFROM b AS two\nFROM two\n", False),
+        ("FROM a\nFROM a\n", False),
+        ("FROM a AS one\n", False),
+    ],
+)
+def test_a_last_stage_that_builds_on_the_first_does_not_install_twice(text: str, shares: bool) -> None:
+    assert marks.last_builds_on_first(text) is shares
+    written = rewrite(text, ImageSettings(git=True, odbc=("sqlite",)), "geo")
+    assert written.count("        git \\\n") == (1 if shares or text.count("FROM") == 1 else 2)
+    assert written.count("        libsqliteodbc \\\n") == 1
+    assert rewrite(written, ImageSettings(), "geo") == text
+
+
 def test_what_is_not_set_writes_nothing() -> None:
     assert rewrite(DOCKERFILE, ImageSettings(), "python") == DOCKERFILE
     only = body("system", ImageSettings(odbc=("sqlite", "postgresql")))

@@ -110,6 +110,17 @@ def test_a_mirrors_lock_is_taken_as_it_is() -> None:
     assert got is not None and got.lock == EXPORTED
 
 
+def test_a_project_that_is_a_package_itself_is_not_built() -> None:
+    more = 'readme = "README.md"\n\n[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    files = {
+        "pyproject.toml": PYPROJECT.replace('version = "0"\n', f'version = "0"\n{more.splitlines()[0]}\n')
+        + "\n".join(more.splitlines()[1:]),
+        "uv.lock": UV_LOCK.replace('virtual = "."', 'editable = "."'),
+    }
+    got = packages(files)
+    assert got is not None and got.lock == EXPORTED
+
+
 @pytest.mark.parametrize("command", [("python", "main.py"), ("bash", "-e", "-c", "cd . && python ./main.py | cat")])
 def test_a_script_has_the_packages_of_its_block(command: tuple[str, ...]) -> None:
     got = packages({"main.py": SCRIPT, "main.py.lock": SCRIPT_LOCK, "other.py": SCRIPT}, command)
@@ -128,6 +139,7 @@ def test_a_folder_that_names_no_packages_has_its_images(files: dict[str, str]) -
     assert packages(files, ("python", "main.py")) is None
 
 
+WANTED = "six\n# x\n-r other.in\nScikit_Learn[x]>=1 # y\ntomli; python_version < '3'\n"
 LOCK = f"six==1.17.0 \\\n    --hash={HASH}\n"
 
 
@@ -139,17 +151,17 @@ LOCK = f"six==1.17.0 \\\n    --hash={HASH}\n"
         pytest.param({"main.py": SCRIPT}, "main.py.lock is missing: its packages are not locked; `herd lock churn`"),
         pytest.param(
             {"pyproject.toml": PYPROJECT.replace("six>=1.16", "six>=2"), "uv.lock": UV_LOCK},
-            "uv.lock is out of step with pyproject.toml: ",
+            "uv.lock is out of step with pyproject.toml (it has no fitting ",
             id="another version",
         ),
         pytest.param(
             {"pyproject.toml": PYPROJECT.replace('"six', '"attrs", "six'), "uv.lock": UV_LOCK},
-            "uv.lock is out of step with pyproject.toml: ",
+            "uv.lock is out of step with pyproject.toml (it has no fitting attrs); `herd lock churn`",
             id="one more",
         ),
         pytest.param(
             {"main.py": SCRIPT.replace('"six"', '"six", "idna"'), "main.py.lock": SCRIPT_LOCK},
-            "main.py.lock is out of step with main.py: ",
+            "main.py.lock is out of step with main.py (it has no fitting idna); `herd lock churn`",
             id="one more of a script",
         ),
         pytest.param({"pyproject.toml": PYPROJECT, "uv.lock": "[["}, "uv.lock cannot be read: ", id="broken"),
@@ -165,7 +177,7 @@ LOCK = f"six==1.17.0 \\\n    --hash={HASH}\n"
             id="twice, with a script",
         ),
         pytest.param(
-            {"requirements.lock": LOCK, "requirements.in": "six\n# x\n-r other.in\nScikit_Learn[x]>=1 # y\n"},
+            {"requirements.lock": LOCK, "requirements.in": WANTED},
             "requirements.lock is out of step with requirements.in: Scikit_Learn not locked; `herd lock churn`",
             id="requirements.in",
         ),

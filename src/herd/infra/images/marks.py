@@ -26,6 +26,7 @@ _END = re.compile(rf"# <<< herd ({NAME}) <<<")
 # What was meant as a mark; a mark that somebody has changed is no comment like others.
 _ALIKE = re.compile(r"\s*#\s*(>>>|<<<)\s*herd\b")
 _FROM = re.compile(r"\s*FROM\s", re.IGNORECASE)
+_STAGE = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(?P<base>\S+)(?:\s+AS\s+(?P<name>\S+))?\s*$", re.IGNORECASE)
 _CONTINUED = re.compile(r"\\\s*$")
 _COMMENT = re.compile(r"\s*(#|$)")
 _HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
@@ -124,6 +125,19 @@ def _place(lines: list[str], place: Place) -> int:
 def stages(text: str) -> int:
     """How many stages a Dockerfile has."""
     return len(_stages(_lines(text)))
+
+
+def last_builds_on_first(text: str) -> bool:
+    """Does the last stage begin with the first one, directly or through others? So it has what that one has."""
+    lines = _lines(text)
+    froms = [_STAGE.match(" ".join(lines[start:end]).replace("\\\n", " ")) for start, end in _stages(lines)]
+    named = [(match["base"].lower(), (match["name"] or "").lower()) for match in froms if match]
+    if len(named) < 2 or len(named) != len(froms) or not named[0][1]:
+        return False
+    of = named[-1][0]
+    for base, name in reversed(named[1:-1]):
+        of = base if name and name == of else of
+    return of == named[0][1]
 
 
 def _lines(text: str) -> list[str]:

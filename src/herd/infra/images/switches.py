@@ -2,7 +2,7 @@
 
 `build`, after the first FROM, is what packages need while they are installed; `system`, after the last one, what
 workloads need. Where a Dockerfile has one stage the second is enough. The line that both share is the same to the
-letter and stands at the same place, so BuildKit runs it once.
+letter and stands at the same place, so BuildKit runs it once; a last stage that builds on the first one goes without.
 """
 
 import json
@@ -40,7 +40,8 @@ def rewrite(text: str, settings: ImageSettings, image: str) -> str:
     source = f"from {FILE}, by `herd image lock {image}`"
     try:
         # The last one first: a block after the first FROM moves it.
-        text = marks.put(text, SYSTEM, system_lines(settings), _made_from(settings), source, "after the last FROM")
+        system = system_lines(settings, with_build=not marks.last_builds_on_first(text))
+        text = marks.put(text, SYSTEM, system, _made_from(settings), source, "after the last FROM")
         several = marks.stages(text) > 1 or BUILD in marks.blocks(text)
         lines = build_lines(settings) if several else ""
         return marks.put(text, BUILD, lines, _made_from(settings), source, "after the first FROM")
@@ -85,9 +86,9 @@ def build_lines(settings: ImageSettings) -> str:
     return _installed(sorted(packages)) if packages else ""
 
 
-def system_lines(settings: ImageSettings) -> str:
-    """What workloads need."""
-    lines = [build_lines(settings)]
+def system_lines(settings: ImageSettings, with_build: bool = True) -> str:
+    """What workloads need. `with_build`: also what the stage that they run in does not have from the first one."""
+    lines = [build_lines(settings) if with_build else ""]
     if settings.odbc:
         lines.append(_installed(["unixodbc", *sorted(ODBC[database] for database in settings.odbc)]))
     if settings.quarto:
