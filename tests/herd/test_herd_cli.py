@@ -122,8 +122,9 @@ def test_stop_without_a_local_cloud_says_so(cli: Any) -> None:
     assert (result.exit_code, result.stdout) == (0, "the local cloud was not running\n")
 
 
-def test_doctor_names_what_is_wrong_and_what_to_do(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_what_is_wrong_and_what_to_do(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing built"))
     result = cli("doctor")
     assert result.exit_code == 1
     assert "Pulumi" in result.stderr and "https://www.pulumi.com/docs/install/" in result.stderr

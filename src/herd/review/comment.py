@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from herd.engine.changes import Finding
@@ -93,8 +94,10 @@ def comment(
 ) -> str:
     """The comment on a plan, at most MOST_BYTES long."""
     text = ""
+    steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
+    effects = _Effects(list(exposed(steps, public_services)), list(losses(steps)), list(permissions(steps)))
     for limit in LIMITS:
-        text = _render(plan, public_services, reviews, paused, words, rebuilds, limit)
+        text = _render(plan, steps, effects, reviews, paused, words, rebuilds, limit)
         if len(text.encode()) <= MOST_BYTES:
             return text
     return _cut(text)
@@ -120,29 +123,37 @@ def _cut(text: str) -> str:
     return "\n".join([*kept, *closing, "", "… and more than a comment can hold; `herd preview` shows all of it", ""])
 
 
+@dataclass(frozen=True)
+class _Effects:
+    """What a plan's steps do that a reviewer has to see: worked out once, however often the comment is shortened."""
+
+    exposed: list[tuple[Step, str]]
+    lost: list[tuple[Step, str]]
+    permissions: list[Permission]
+
+
 def _render(
     plan: Plan,
-    public_services: frozenset[str],
+    steps: list[Step],
+    effects: _Effects,
     reviews: Sequence[Review],
     paused: Sequence[Pause],
     words: Words,
     rebuilds: Sequence[Rebuilt],
     limit: int,
 ) -> str:
-    steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
     lines = [marker(plan.environment), f"### What this changes in {code(plan.environment)}", "", _summary(steps), ""]
     lines += _section("Settings", words.lines, lambda line: code(line, 400), limit, "✏️")
     lines += [code(words.note, 400), ""] if words.note else []
     lines += _section("Dangers", words.dangers, _danger, limit, "⚠️")
     lines += _section("Images that are built again", rebuilds, _rebuild, limit, "📦")
     lines += _section("Cost", words.cost_lines, code, limit, "💰")
-    lines += _section("Becomes public", exposed(steps, public_services), _exposure, limit, "🌍")
-    lost = list(losses(steps))
-    costly = [entry for entry in lost if entry[1]]
+    lines += _section("Becomes public", effects.exposed, _exposure, limit, "🌍")
+    costly = [entry for entry in effects.lost if entry[1]]
     lines += _section("Deleted or replaced, and lost with it", costly, _loss, limit, "🔥")
-    harmless = [entry for entry in lost if not entry[1]]
+    harmless = [entry for entry in effects.lost if not entry[1]]
     lines += _folded(f"Deleted or replaced, with nothing lost ({len(harmless)})", harmless, _loss, limit)
-    lines += _permissions(list(permissions(steps)), limit)
+    lines += _permissions(effects.permissions, limit)
     lines += _section("Policy", sorted(plan.findings), _finding, limit, "📋")
     lines += _section("Review dates", reviews, lambda review: code(str(review)), limit, "📅")
     lines += _section("Paused", paused, lambda pause: code(str(pause), 400), limit, "⏸️")
