@@ -10,6 +10,7 @@ import pytest
 
 from herd.checkout import scaffold
 from herd.checkout.find import Checkout
+from herd.runs import develop, try_r
 from tests.herd.command_line import invoke
 
 MAIN = "def rounded(value):\n    return round(value, 1)\n"
@@ -115,6 +116,15 @@ def test_tests_of_r_are_testthats(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (root / "jobs/totals/tests/testthat").mkdir(parents=True)
     result = invoke("test", "totals")
     assert result.exit_code == 2 and "the tests of totals need testthat in images/r/renv.lock" in _flat(result.output)
+
+
+def test_a_shell_in_the_container_that_a_workload_runs_in(tmp_path: Path) -> None:
+    image = try_r.InContainer("/usr/bin/docker", "herd-try/flights-totals", tmp_path)
+    variables = {"KEY": "secret", "PATH": "/opt/r/bin:/bin"}
+    command, of_client = develop.in_container(image, variables, tmp_path / "copy", ["bash", "--norc"], tty=True)
+    assert command[-2:] == ["herd-try/flights-totals", "--norc"]
+    assert command[-8:-2] == ["--interactive", "--tty", "--workdir", str(tmp_path / "copy"), "--entrypoint", "bash"]
+    assert not any("secret" in part for part in command) and of_client["KEY"] == "secret"
 
 
 def _flat(text: str) -> str:

@@ -93,13 +93,9 @@ def shell(target: LocalTarget, spec: AnySpec, inputs: Path | None, command: Sequ
     items = list(getattr(spec, "fan_out", ()))
     offer = team_files.offer(target.checkout, target.name)
     bucket = target.deployed.data_bucket if target.deployed else None
-    whole = try_local.task(spec, target.name, bucket, offer)
-    prepared_by = replace(
-        _as_job(whole), data_bucket=bucket, command=("env", "-0"), checks=(), publish=(), retries=0, connections=()
-    )
+    whole = try_local.task(spec, target.name, bucket, offer, try_local.addresses(target, spec))
+    prepared_by = replace(_as_job(whole), data_bucket=bucket, command=("env", "-0"), checks=(), publish=(), retries=0)
     prepared = try_local.prepare(target, spec, {}, items[0] if items else None, inputs, prepared_by)
-    if prepared.command[1:2] == ["run"]:
-        raise HerdError(f"{spec.name} runs in a container here: a shell in one is not there yet")
     # The runner makes the working copy, fetches the inputs and shows the variables: through a pipe, as some are secret.
     with console.step(f"preparing {spec.name}", quiet=True):
         done = subprocess.run(
@@ -114,9 +110,7 @@ def shell(target: LocalTarget, spec: AnySpec, inputs: Path | None, command: Sequ
     pairs = (entry.partition("=") for entry in done.stdout.decode("utf-8", "surrogateescape").split("\0") if entry)
     environment = {name: value for name, _, value in pairs}
     environment |= {"TERM": os.environ.get("TERM", "dumb"), "PS1": f"({spec.name}) \\w \\$ "}
-    program = list(command) or [_shell(environment["PATH"])]
-    if not command and program[0].endswith("/bash"):
-        program.append("--norc")
+    program, environment = _program(prepared, environment, list(command))
     console.note(
         f"in {prepared.folder.relative_to(target.checkout.root).as_posix()}, a copy of {spec.folder.as_posix()}"
     )
@@ -124,6 +118,27 @@ def shell(target: LocalTarget, spec: AnySpec, inputs: Path | None, command: Sequ
         return try_local.wait(subprocess.Popen(program, env=environment, cwd=prepared.folder))
     except FileNotFoundError:
         raise WrongInput(f"{program[0]!r} is not there: PATH is {environment['PATH']}") from None
+
+
+def _program(
+    prepared: try_local.Prepared, environment: dict[str, str], command: list[str]
+) -> tuple[list[str], dict[str, str]]:
+    """What is started, and its variables: on this machine, or in the container that the workload runs in."""
+    program = command or [_shell(environment["PATH"]) if prepared.container is None else "bash"]
+    if not command and program[0].endswith("bash"):
+        program.append("--norc")
+    if prepared.container is None:
+        return program, environment
+    return in_container(prepared.container, environment, prepared.folder, program, tty=os.isatty(0))
+
+
+def in_container(
+    container: try_r.InContainer, environment: dict[str, str], folder: Path, program: list[str], *, tty: bool
+) -> tuple[list[str], dict[str, str]]:
+    """`program` in place of the image's entry point, in the workload's working copy."""
+    (*docker, image), of_client = container.around(environment, [folder])
+    options = ["--interactive", *(["--tty"] if tty else []), "--workdir", str(folder), "--entrypoint", program[0]]
+    return [*docker, *options, image, *program[1:]], of_client
 
 
 def _shell(path: str) -> str:

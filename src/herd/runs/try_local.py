@@ -57,11 +57,12 @@ def items(spec: AnySpec, wanted: str | None) -> list[str | None]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """How the runner is started for a workload on this machine, and the folder that it works in."""
+    """How the runner is started for a workload on this machine, and the folder that it works in; in which container."""
 
     command: list[str]
     environment: dict[str, str]
     folder: Path
+    container: try_r.InContainer | None = None
 
 
 def prepare(
@@ -83,7 +84,7 @@ def prepare(
     data_bucket = _data_bucket(target, spec, inputs, [read.name for read in reads])
     if settings is None:
         settings = task(
-            spec, target.name, data_bucket, team_files.offer(checkout, target.name), _addresses(target, spec)
+            spec, target.name, data_bucket, team_files.offer(checkout, target.name), addresses(target, spec)
         )
     folder = checkout.folder(place, spec.name, *([item] if item else []))
     command, own = _way(target, spec)
@@ -110,7 +111,8 @@ def prepare(
         **(more or {}),
     }
     if isinstance(command, try_r.InContainer):
-        command, environment = command.around(environment, [folder, *([inputs.resolve()] if inputs else [])])
+        around = command.around(environment, [folder, *([inputs.resolve()] if inputs else [])])
+        return Prepared(*around, folder, command)
     return Prepared(command, environment, folder)
 
 
@@ -179,18 +181,18 @@ def task(
     environment: str,
     data_bucket: str | None,
     offer: Offer,
-    addresses: Mapping[str, tuple[str, int]] | None = None,
+    servers: Mapping[str, tuple[str, int]] | None = None,
 ) -> TaskSettings:
     """The settings of its task definition, without retries and memory limit. A service is mounted at the root, because
-    no load balancer strips a prefix. `addresses` are those of servers that the environment's program has made.
+    no load balancer strips a prefix. `servers`: the addresses of those that the environment's program has made.
     """
     from herd.infra.workloads.task import located, task_settings
 
-    settings = located(task_settings(spec, offer, environment, data_bucket), addresses or {})
+    settings = located(task_settings(spec, offer, environment, data_bucket), servers or {})
     return replace(settings, retries=0, memory_gb=None)
 
 
-def _addresses(target: LocalTarget, spec: AnySpec) -> Mapping[str, tuple[str, int]]:
+def addresses(target: LocalTarget, spec: AnySpec) -> Mapping[str, tuple[str, int]]:
     """Of the program's own servers, as the last deployment of any workload that connects to them says."""
     if not spec.connects or target.deployed is None:
         return {}
