@@ -33,6 +33,7 @@ from localcloud.engines import (
 )
 from localcloud.engines.docker.api import Daemon, DaemonError
 from localcloud.engines.docker.engine import LABEL, DockerEngine
+from localcloud.engines.docker.network import SPARE
 from localcloud.engines.lines import MAX_LINE_BYTES
 from localcloud.engines.process import ProcessEngine
 from localcloud.images.realise import VenvRealiser
@@ -112,11 +113,14 @@ def in_docker(docker: DockerClient, image: str) -> Place:
 
 
 def things_of(daemon: Daemon, identity: str) -> list[str]:
-    """What has the label, but the network that leads outside, which is there as long as the engine."""
+    """What has the label, but the network that leads outside, which is there as long as the engine, and one of a task
+    that is to come.
+    """
     filters = {"label": [f"{LABEL}={identity}"]}
     containers = daemon.call("GET", "/containers/json", all=True, filters=filters)
     volumes = daemon.call("GET", "/volumes", filters=filters)["Volumes"] or []
-    return [one["Id"] for one in containers] + [one["Name"] for one in volumes]
+    spare = next((one["Id"] for one in containers if one["Labels"]["localcloud.task"] == SPARE), None)
+    return [one["Id"] for one in containers if one["Id"] != spare] + [one["Name"] for one in volumes]
 
 
 @pytest.fixture(scope="module", params=["process", "docker"])

@@ -201,6 +201,7 @@ class DockerEngine:
         for volume in volumes:
             with suppress(DaemonError):
                 self._daemon.call("DELETE", f"/volumes/{volume}")
+        self._networks.prepare()
 
     def _remove(self, container: str) -> None:
         with suppress(DaemonError):

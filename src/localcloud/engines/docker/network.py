@@ -44,9 +44,14 @@ Places = Mapping[tuple[str, int], int]
 """Address and port inside a network -> port on this machine's loopback."""
 
 
+SPARE = "(spare)"
+"""How the task of a network is called that was made before its task."""
+
+
 @dataclass(eq=False)
 class _Network:
     container: str = ""
+    places: Places = field(default_factory=dict)
     listeners: list[socket.socket] = field(default_factory=list)
     servers: list[asyncio.Server] = field(default_factory=list)
     failure: str = ""
@@ -61,6 +66,9 @@ class Networks:
 
     `labels` go on all that is made, `bridge` is the network that leads outside; `places` says, whenever one is made,
     what is to be reached from inside. `folder` is empty, and nobody else may look into it.
+
+    When a task has ended, a network is made for the next one that publishes no port: opening one takes as long as
+    starting a container.
     """
 
     def __init__(
@@ -73,6 +81,9 @@ class Networks:
         self._lock = threading.Lock()
         self._networks: dict[str, _Network] = {}
         self._awaited: dict[str, _Network] = {}
+        self._spare: _Network | None = None
+        self._preparing = threading.Lock()
+        self._closed = False
         # Who may not look into the outer folder does not come to the inner one, which the containers are given.
         self._folder = folder
         shared = self._folder / "shared"
@@ -89,8 +100,12 @@ class Networks:
 
     def of(self, task: TaskNetwork) -> str:
         """The container that holds the task's network open, made where there is none. Raises `CannotStart`."""
+        places = self._places()
         with self._lock:
             network = self._networks.get(task.identity)
+            if network is None and not task.ports and self._spare is not None and self._spare.places == places:
+                network, self._spare = self._spare, None
+                self._networks[task.identity] = network
             is_new = network is None
             if network is None:
                 network = self._networks[task.identity] = _Network()
@@ -112,6 +127,39 @@ class Networks:
         if network is None:
             return
         network.ready.wait(OPEN_SECONDS)
+        self._remove(network)
+
+    def prepare(self) -> None:
+        """Make a network for the next task, unless one is there."""
+        if not self._preparing.acquire(blocking=False):
+            return
+        try:
+            places = self._places()
+            with self._lock:
+                old, current = self._spare, self._closed
+                if current or old is not None and old.places == places:
+                    return
+                self._spare = None
+            if old is not None:
+                self._remove(old)
+            network = _Network()
+            try:
+                self._open(TaskNetwork(identity=SPARE), network)
+            except (DaemonError, CannotStart, OSError) as error:
+                log.info("no network could be made for the next task: %s", error)
+                self._remove(network)
+                return
+            network.ready.set()
+            with self._lock:
+                is_late = self._closed
+                if not is_late:
+                    self._spare = network
+            if is_late:
+                self._remove(network)
+        finally:
+            self._preparing.release()
+
+    def _remove(self, network: _Network) -> None:
         for server in network.servers:
             self._loop.call_soon_threadsafe(server.close)
         if network.container:
@@ -120,6 +168,12 @@ class Networks:
 
     def close(self) -> None:
         """Remove all of them."""
+        with self._lock:
+            self._closed = True
+            spare, self._spare = self._spare, None
+        with self._preparing:  # one that is being made is removed by who makes it
+            if spare is not None:
+                self._remove(spare)
         for identity in list(self._networks):
             self.end(identity)
         # A thread that waits for a connection is woken by one, not by the closing of its socket.
@@ -135,7 +189,7 @@ class Networks:
 
     def _open(self, task: TaskNetwork, network: _Network) -> None:
         token = secrets.token_urlsafe(24)
-        places = self._places()
+        places = network.places = dict(self._places())
         with self._lock:
             self._awaited[token] = network
         try:
