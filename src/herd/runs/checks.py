@@ -81,12 +81,7 @@ def _limits(entry: Mapping[str, Any]) -> tuple[str, ...]:
 def _records(target: Target, workload: str) -> list[dict[str, Any]]:
     """The records of the last runs, the oldest first; those of a fan-out's items are in their run's."""
     prefix = keys.record_key(workload, "").removesuffix(".json")
-    pages = target.client("s3").get_paginator("list_objects_v2")
-    objects = [
-        entry
-        for page in pages.paginate(Bucket=target.exports.data_bucket, Prefix=prefix, Delimiter="/")
-        for entry in page.get("Contents", ())
-    ]
+    objects = [entry for page in runs.listing(target, prefix, Delimiter="/") for entry in page.get("Contents", ())]
     # Where many runs have no check, such as skipped ones, fewer are shown.
     last = sorted(objects, key=lambda entry: entry["LastModified"])[-LAST_RUNS:]
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -59,10 +59,7 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
 
 def _listed(target: Target, prefix: str) -> Iterator[File]:
     """Files below a prefix of the data bucket; the record of a rejected run does not list them."""
-    pages = (
-        target.client("s3").get_paginator("list_objects_v2").paginate(Bucket=target.exports.data_bucket, Prefix=prefix)
-    )
-    for page in pages:
+    for page in runs.listing(target, prefix):
         for entry in page.get("Contents", ()):
             yield File(entry["Key"].removeprefix(prefix), int(entry["Size"]))
 

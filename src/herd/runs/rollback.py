@@ -173,7 +173,7 @@ def latest(target: Target, workload: str) -> tuple[Version | None, str | None]:
     s3 = target.client("s3")
     try:
         response = s3.get_object(Bucket=target.exports.data_bucket, Key=keys.latest_key(workload))
-    except s3.exceptions.NoSuchKey:
+    except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
         return None, None
     try:
         return Version.from_json(response["Body"].read()), str(response["ETag"])
@@ -186,11 +186,10 @@ def _published_runs(target: Target, workload: str, current: str) -> Iterator[str
 
     S3 dates objects to the second. Runs that share one are ordered by their records, which have milliseconds.
     """
-    s3, bucket = target.client("s3"), target.exports.data_bucket
     versions = keys.version_prefix(workload, "")[:-1]
     with_files = {current} | {
         entry["Prefix"].removeprefix(versions)[:-1]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=versions, Delimiter="/")
+        for page in runs.listing(target, versions, Delimiter="/")
         for entry in page.get("CommonPrefixes", ())
     }
     records = keys.record_key(workload, "").removesuffix(".json")
@@ -199,7 +198,7 @@ def _published_runs(target: Target, workload: str, current: str) -> Iterator[str
         return str((runs.read_record(target, workload, run_id) or {}).get("ended", ""))
 
     by_second: dict[datetime, list[str]] = {}
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=records, Delimiter="/"):
+    for page in runs.listing(target, records, Delimiter="/"):
         for entry in page.get("Contents", ()):
             run_id = entry["Key"].removeprefix(records).removesuffix(".json")
             if run_id in with_files:
@@ -283,7 +282,7 @@ def _listed(target: Target, workload: str, run_ids: Iterable[str]) -> list[str]:
 
 
 def _objects(target: Target, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:
-    for page in target.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+    for page in runs.listing(target, prefix, bucket):
         for entry in page.get("Contents", ()):
             yield entry["Key"], int(entry["Size"])
 

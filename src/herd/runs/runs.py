@@ -258,13 +258,15 @@ def read_json(target: Target, key: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def listing(target: Target, prefix: str, **more: str) -> Iterator[dict[str, Any]]:
-    """The pages of ListObjectsV2 over the data bucket; none where the bucket was lost, as in a power failure."""
+def listing(target: Target, prefix: str, bucket: str | None = None, **more: str) -> Iterator[dict[str, Any]]:
+    """The pages of ListObjectsV2 over `bucket`, by default the data bucket; none where it was lost, as in a power
+    failure.
+    """
     from botocore.exceptions import ClientError
 
     pages = target.client("s3").get_paginator("list_objects_v2")
     try:
-        yield from pages.paginate(Bucket=target.exports.data_bucket, Prefix=prefix, **more)
+        yield from pages.paginate(Bucket=bucket or target.exports.data_bucket, Prefix=prefix, **more)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
