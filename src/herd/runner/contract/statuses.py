@@ -22,7 +22,7 @@ STOPPED: Final = 143
 """What SIGTERM leaves."""
 
 KILLED: Final = (OUT_OF_MEMORY, STOPPED)
-NOT_RETRIED: Final = (INPUT_MISSING, CANNOT_PUBLISH, BAD_SETTINGS)
+NOT_RETRIED: Final = (INPUT_MISSING, CANNOT_PUBLISH, BAD_SETTINGS, CANNOT_EXECUTE, NOT_FOUND)
 """The next attempt would end in the same way. Nor is CHECK_FAILED retried, which has a word of its own."""
 
 SUCCEEDED_RUN: Final = "succeeded"

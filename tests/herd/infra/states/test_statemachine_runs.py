@@ -153,7 +153,11 @@ def test_too_much_memory_is_said_with_the_setting(cloud: Cloud, job: Jobs, code:
     assert outcome.cause["reason"] == f"used more than memory_gb = 0.5: {reason}"
 
 
-@pytest.mark.parametrize("code", [66, 73, 78], ids=["no input", "cannot publish", "bad settings"])
+@pytest.mark.parametrize(
+    "code",
+    [66, 73, 78, 126, 127],
+    ids=["no input", "cannot publish", "bad settings", "no program", "no such program"],
+)
 def test_what_cannot_succeed_is_not_tried_again(cloud: Cloud, job: Jobs, code: int) -> None:
     cloud.engine.script = exits(code)
     outcome = cloud.run(deploy(cloud, job("train", retries=2)))
