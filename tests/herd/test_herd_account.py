@@ -143,6 +143,11 @@ def test_services_share_one_load_balancer_for_the_world_and_one_within(cli: Any,
         pytest.param(
             {"quotas": {**Aws().quotas, "L-B99A9384": 10.0}}, "Lambda executions at once: ask", id="a new account"
         ),
+        pytest.param(
+            {"quotas": {**Aws().quotas, "L-B99A9384": 10.0}},
+            "or set herd:reserve_for_watch: false in Pulumi.prod.yaml",
+            id="a new account that does not wait",
+        ),
         pytest.param({"quotas": {**Aws().quotas, "L-0263D0A3": 2.0}}, "Elastic IP addresses: ask", id="addresses"),
         pytest.param({"denied": {"sts"}}, "credentials: sign in first", id="nobody is signed in"),
     ],
@@ -152,6 +157,13 @@ def test_what_is_missing_is_said_with_what_to_do(cli: Any, aws: Aws, taken: dict
     result = cli("doctor", "--aws", "--stack", "prod")
     assert result.exit_code == 1
     assert advice in result.stderr
+
+
+def test_a_new_account_is_enough_where_nothing_is_kept_for_the_watch(cli: Any, aws: Aws, root: Path) -> None:
+    (root / "Pulumi.prod.yaml").write_text(f"{PROD.rstrip()}\n  herd:reserve_for_watch: false\n")
+    aws.quotas = {**Aws().quotas, "L-B99A9384": 10.0}
+    result = cli("doctor", "--aws", "--stack", "prod")
+    assert result.exit_code == 0, result.stdout + result.stderr
 
 
 def test_each_definition_is_shown_to_step_functions(cli: Any, aws: Aws, root: Path) -> None:

@@ -44,6 +44,8 @@ UNRESERVED_EXECUTIONS = 10
 the one that the watch reserves: "Reserving concurrency for a function", Lambda developer guide.
 """
 
+WITHOUT_RESERVATION = "set herd:reserve_for_watch: false in {file}"
+
 
 class Account:
     """The account of a stack's settings file, and the stack's workloads; clients with this machine's credentials.
@@ -69,6 +71,10 @@ class Account:
     def setting(self, name: str, dev: Any, prod: Any) -> Any:
         """A setting, or its profile's default."""
         return self.settings.get(name, prod if self.settings.get("profile") == "prod" else dev)
+
+    @property
+    def reserves_for_watch(self) -> bool:
+        return str(self.settings.get("reserve_for_watch", True)).lower() == "true"
 
 
 Check = Callable[[Account], Finding]
@@ -189,7 +195,11 @@ def _certificates(account: Account) -> Finding:
     return Finding("certificates", not ours, state, "their DNS records are missing: see them in the console of ACM")
 
 
-def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float]) -> Check:
+def _quota(
+    quota: Quota, needed: Callable[[Account], float], used: Callable[[Account], float], instead: str = ""
+) -> Check:
+    """`instead`: what helps beside asking AWS for more, a sentence about the stack's file."""
+
     def check(account: Account) -> Finding:
         more = needed(account)
         if not more:
@@ -197,7 +207,10 @@ def _quota(quota: Quota, needed: Callable[[Account], float], used: Callable[[Acc
         response = account.client("service-quotas").get_service_quota(ServiceCode=quota.service, QuotaCode=quota.code)
         limit, now = float(response["Quota"]["Value"]), used(account)
         state = f"{now:g} in use, up to {more:g} more with {account.target.name}, {limit:g} allowed"
-        return Finding(quota.what, now + more <= limit, state, f"ask AWS for more ({quota.code}): {MANAGED}")
+        advice = f"ask AWS for more ({quota.code}): {MANAGED}"
+        if instead:
+            advice = f"{advice}, or {instead.format(file=account.file)}"
+        return Finding(quota.what, now + more <= limit, state, advice)
 
     return check
 
@@ -231,8 +244,8 @@ def _addresses_needed(account: Account) -> float:
 
 
 def _executions_needed(account: Account) -> float:
-    """The watch's own, and what must stay for others."""
-    return UNRESERVED_EXECUTIONS + 1.0
+    """The watch's own, and what must stay for others; nothing where none is kept for it."""
+    return UNRESERVED_EXECUTIONS + 1.0 if account.reserves_for_watch else 0.0
 
 
 def _nothing(account: Account) -> float:
@@ -266,9 +279,9 @@ CHECKS: tuple[tuple[str, Check], ...] = (
             (NETWORKS, _network_needed, _networks_used),
             (BALANCERS, _balancers_needed, _balancers_used),
             (ADDRESSES, _addresses_needed, _addresses_used),
-            (FUNCTIONS, _executions_needed, _nothing),
         )
     ),
+    (FUNCTIONS.what, _quota(FUNCTIONS, _executions_needed, _nothing, WITHOUT_RESERVATION)),
     ("public buckets", _public_access),
     ("certificates", _certificates),
     ("state machines", _state_machines),

@@ -138,6 +138,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
         {"big": Pool("m7g.large", 0, 4, 0, arm64=True), "gpus": Pool("g5.xlarge", gpu=1)},
     ),
     "container_insights": ("true", True),
+    "reserve_for_watch": ("false", False),
     "connections": (
         {"warehouse": {"driver": "postgresql+psycopg", "secret": "warehouse", "cidr": "10.1.0.0/16"}},
         {"warehouse": Connection("postgresql+psycopg", "warehouse", 5432, cidr="10.1.0.0/16")},

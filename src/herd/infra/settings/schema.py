@@ -284,6 +284,13 @@ class Settings:
         ),
         values.FROM_DIGITS,
     ] = 0
+    reserve_for_watch: Annotated[
+        values.Flag,
+        Field(
+            description="Whether one of the account's concurrent Lambda executions is kept for the watch. A new "
+            "account, which has ten, refuses that; without it the watch waits where others use them all"
+        ),
+    ] = True
     tags: Annotated[
         values.Tags,
         Field(description="The company's own tags, on every resource that takes tags"),

@@ -119,8 +119,9 @@ class Watch(Component):
             role=granted.role.arn,
             memory_size=MEMORY_MB,
             timeout=TIMEOUT_SECONDS,
-            # Two at once would tell the same thing twice. What comes meanwhile waits in Lambda's own queue.
-            reserved_concurrent_executions=1,
+            # What comes meanwhile waits in Lambda's own queue. Of two at once one decides again (`Aws.remember`), so
+            # without a reservation nothing is told twice either.
+            reserved_concurrent_executions=1 if context.settings.reserve_for_watch else None,
             environment={
                 "variables": {watching.DATA_BUCKET: context.data_bucket, watching.TOPIC: self.topic.arn},
             },

@@ -113,6 +113,7 @@ CHANGES: Mapping[str, Change] = {
     "pools to more": (NAT, {**NAT, "pools": {"big": Pool("m7i.large", max=8)}}),
     "pools to other machines": (NAT, {**NAT, "pools": {"big": Pool("m7g.large", arm64=True)}}),
     "notifications": ({}, {"notifications": Notifications({"analytics": ("grace@example.com",)})}),
+    "reserve_for_watch": ({}, {"reserve_for_watch": False}),
     "tags": ({}, {"tags": {"cost-centre": "4711"}}),
 }
 """Setting (and to what) -> what is set before and after, beside the profile's base."""
