@@ -279,9 +279,10 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
-REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-LOGIN = {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {REGISTRY: {"auth": "QVdTOmE="}}})}
-"""What Docker has to know before an image can be pushed."""
+def login(account: str) -> dict[str, str]:
+    """What Docker has to know before an image can be pushed."""
+    registry = f"{account}.dkr.ecr.{REGION}.amazonaws.com"
+    return {"DOCKER_AUTH_CONFIG": json.dumps({"auths": {registry: {"auth": "QVdTOmE="}}})}
 
 
 def run_program(
@@ -294,6 +295,12 @@ def run_program(
 
     Docker has a login for the registry, and the registry has no image.
     """
+
+    return run_made(settings.project, settings.environment, make_program(root, settings), there, preview)
+
+
+def make_program(root: Path, settings: Settings) -> Callable[[], Mapping[str, Any]]:
+    """What registers everything of the team in `root` and gives back what is exported."""
 
     def make() -> Mapping[str, Any]:
         exports: dict[str, Any] = {}
@@ -308,7 +315,7 @@ def run_program(
             runpy.run_path(str(program / "__main__.py"), run_name="__main__")
         return exports
 
-    return run_made(settings.project, settings.environment, make, there, preview)
+    return make
 
 
 def load_project(settings: Settings, root: Path) -> Project:
@@ -325,21 +332,36 @@ def run_made(
 ) -> Program:
     """Runs `make`, which registers resources and gives back what is exported."""
     program = Program()
+    monitor = _Monitor(program, _Cloud(project, stack, there))
+    run_with(monitor, project, stack, make, program.exports.update, preview)
+    return program
+
+
+def run_with(
+    monitor: mocks.MockMonitor,
+    project: str,
+    stack: str,
+    make: Callable[[], Mapping[str, Any]],
+    exported: Callable[[Mapping[str, Any]], None],
+    preview: bool = False,
+    account: str = ACCOUNT,
+) -> None:
+    """Runs `make` with a monitor that is told of each resource; `exported` gets what is exported.
+
+    Docker has a login for the registry of `account`.
+    """
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[None]:
-        return pulumi.Output.all(**make()).apply(program.exports.update)
+        return pulumi.Output.all(**make()).apply(exported)
 
-    cloud = _Cloud(project, stack, there)
     # A resource's place in the program's source is for the engine's messages; to find it takes a fifth of a run.
     no_place = patch.object(registration, "_get_stack_trace", source_pb2.StackTrace)
-    with no_place, _event_loop(), patch.dict(os.environ, {**LOGIN, **os.environ}):
-        monitor = _Monitor(program, cloud)
+    with no_place, _event_loop(), patch.dict(os.environ, {**login(account), **os.environ}):
         pulumi.runtime.set_mocks(
-            cloud, project=project, stack=stack, organization="acme", preview=preview, monitor=monitor
+            monitor.mocks, project=project, stack=stack, organization="acme", preview=preview, monitor=monitor
         )
         run()
-    return program
 
 
 @contextmanager
