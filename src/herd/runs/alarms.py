@@ -1,17 +1,18 @@
 """What is armed in an environment, what state it is in, and whether what it would tell arrives: `herd alarms`.
 
 The watch itself says what it knows and remembers; alarms and subscriptions are read from CloudWatch and SNS. A drill
-goes the whole way that a message goes and is looked for at each link of it: the rule that starts the watch, the
-function, the topic, and a subscription for each recipient.
+goes the whole way that a message goes and is looked for at each link of it: the rules that start the watch and their
+permission to, the function, the topic, and a subscription for each recipient.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from herd.errors import HerdError
@@ -94,6 +95,8 @@ RECENT = 20
 
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 
+BY_RULES = {"Service": "events.amazonaws.com"}
+
 REPAIR = "`pulumi up --refresh` puts it right (`herd env` prints what your shell needs for it)"
 """`herd up` compares with what it has made, not with what somebody has done to it since."""
 
@@ -165,7 +168,7 @@ def vanished(target: Target) -> list[str]:
 def drill(target: Target, name: str) -> list[str]:
     """Send a marked message about workload `name` the whole way; a line for each link that it passed. Raises Lost."""
     naming, drill_id = _naming(target), f"drill-{secrets.token_hex(4)}"
-    lines = [_rule_starts(target, naming)]
+    lines = _starts(target, naming, name)
     event = {
         "source": DRILL_SOURCE,
         "detail-type": DRILL_TYPE,
@@ -213,23 +216,67 @@ def _cannot_arrive(address: str, subscription: Subscription | None) -> str:
     return ""
 
 
-def _rule_starts(target: Target, naming: Naming) -> str:
-    """That the clock starts the watch. Raises Lost."""
+def _starts(target: Target, naming: Naming, name: str) -> list[str]:
+    """A line for each rule by which the watch hears of workload `name`, and of time. Raises Lost."""
+    hears = ("runs", "deployments", "alarms") if name in target.require_exports().services else ("runs",)
+    admitted = _admitted(target, naming)
+    lines = [f"the rule {_rule_starts(target, naming, 'ticks', admitted)} starts the watch every five minutes"]
+    return lines + [f"the rule {_rule_starts(target, naming, of, admitted)} starts it by events" for of in hears]
+
+
+def _rule_starts(target: Target, naming: Naming, purpose: str, admitted: Sequence[str]) -> str:
+    """That this rule starts the watch: its name. Raises Lost."""
     from botocore.exceptions import ClientError
 
-    events, rule = target.client("events"), naming.watch_rule("ticks")
+    events, rule = target.client("events"), naming.watch_rule(purpose)
+    without = "nothing starts the watch" if purpose == "ticks" else f"the watch hears nothing of {purpose}"
     try:
-        state = events.describe_rule(Name=rule)["State"]
+        described = events.describe_rule(Name=rule)
         targets = events.list_targets_by_rule(Rule=rule)["Targets"]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        raise Lost(f"the rule {rule} is gone: nothing starts the watch; {REPAIR}") from None
-    if state != "ENABLED":
-        raise Lost(f"the rule {rule} is switched off: nothing starts the watch; {REPAIR}")
+        raise Lost(f"the rule {rule} is gone: {without}; {REPAIR}") from None
+    if described["State"] == "DISABLED":
+        raise Lost(f"the rule {rule} is switched off: {without}; {REPAIR}")
     if not any(one["Arn"].endswith(f":function:{naming.watch}") for one in targets):
         raise Lost(f"the rule {rule} does not start the function {naming.watch}; {REPAIR}")
-    return f"the rule {rule} starts the watch every five minutes"
+    if not any(fnmatchcase(described["Arn"], pattern) for pattern in admitted):
+        raise Lost(f"the function {naming.watch} does not let the rule {rule} start it; {REPAIR}")
+    return rule
+
+
+def _admitted(target: Target, naming: Naming) -> list[str]:
+    """The rules that the function's policy lets start it, as patterns of ARNs. Raises Lost where it is gone."""
+    from botocore.exceptions import ClientError
+
+    functions = target.client("lambda")
+    try:
+        functions.get_function_configuration(FunctionName=naming.watch)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise Lost(f"the function {naming.watch} is gone: nobody is told anything; {REPAIR}") from None
+    try:
+        policy = json.loads(functions.get_policy(FunctionName=naming.watch)["Policy"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return []
+    statements = [one for one in policy["Statement"] if one["Effect"] == "Allow" and one["Principal"] == BY_RULES]
+    return [pattern for one in statements for pattern in _rules_of(one.get("Condition") or {})]
+
+
+def _rules_of(condition: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Of a statement's condition: the ARNs that it asks for, with * and ?; every one where it asks for none."""
+    asked = [
+        pattern
+        for operator in condition.values()
+        for key, value in operator.items()
+        if key.lower() == "aws:sourcearn"
+        for pattern in ([value] if isinstance(value, str) else value)
+    ]
+    return asked or ["*"]
 
 
 def _asked(target: Target, naming: Naming, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +287,7 @@ def _asked(target: Target, naming: Naming, event: Mapping[str, Any]) -> dict[str
         answer = target.client("lambda").invoke(FunctionName=naming.watch, Payload=json.dumps(event).encode())
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
+            raise Lost(f"the function {naming.watch} cannot be started: {error}; {REPAIR}") from None
         raise Lost(f"the function {naming.watch} is gone: nobody is told anything; {REPAIR}") from None
     body = json.loads(answer["Payload"].read() or b"{}")
     if answer.get("FunctionError"):
