@@ -20,6 +20,7 @@ from typing import Any
 from .checks import Result
 from .contract.documents import SCHEMA, File, from_json, to_json
 from .contract.keys import mail_key, report_page_key, version_prefix
+from .contract.statuses import OF_MAIL
 from .contract.task import Mail
 from .errors import say
 from .footer import Footer, footer_of, stamp
@@ -198,4 +199,4 @@ def _on_disk(task: DeployedTask, storage: Storage, file: File, local: Mapping[st
 def _warning(message: str) -> Result:
     """In the record it stands beside the checks that warn: the owner hears of it."""
     values: dict[str, Any] = dict.fromkeys(("item", "observed", "min", "max", "max_drop", "baseline"))
-    return Result(file="", value="mail", passed=False, message=message, kind="mail", otherwise="warn", **values)
+    return Result(file="", value="mail", passed=False, message=message, kind=OF_MAIL, otherwise="warn", **values)

@@ -21,6 +21,7 @@ from herd.runner.contract.statuses import (
     FAILED_RUNS,
     INPUT_MISSING,
     KILLED_ERROR,
+    OF_MAIL,
     OUT_OF_MEMORY,
     SKIPPED_RUN,
     STATUS_OF_ERROR,
@@ -119,14 +120,15 @@ def _failed_checks(record: Mapping[str, Any]) -> str:
     return "; ".join(_messages(record, rejects=True))
 
 
-def warnings(record: Mapping[str, Any]) -> list[str]:
-    """What the checks with `otherwise = "warn"` said of a run that was published."""
-    return _messages(record, rejects=False)
+def warnings(record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Of a run that was published: what its checks with `otherwise = "warn"` said, and what was said of its mail."""
+    return _messages(record, rejects=False), _messages(record, rejects=False, of_mail=True)
 
 
-def _messages(record: Mapping[str, Any], *, rejects: bool) -> list[str]:
+def _messages(record: Mapping[str, Any], *, rejects: bool, of_mail: bool = False) -> list[str]:
     checks = record.get("checks")
     entries = [check for check in checks if isinstance(check, dict)] if isinstance(checks, list) else []
+    entries = [check for check in entries if (check.get("kind") == OF_MAIL) is of_mail]
     return [
         message
         for check in entries

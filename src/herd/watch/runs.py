@@ -101,21 +101,23 @@ _NOT_BEGUN: Final = '{"exit_code": null, "reason": "its pipeline could not start
 
 
 def _look_for_warnings(call: Call, who: Who, key: RunKey) -> None:
-    """A run that was published although a check did not hold."""
+    """A run that was published although a check did not hold, or its mail was refused."""
     topic = f"warning:{who.name}"
-    said = failures.warnings(call.lookup.record(who.name, key))
-    if not said:
+    of_checks, of_mail = failures.warnings(call.lookup.record(who.name, key))
+    if not of_checks and not of_mail:
         telling = call.better(topic)
         if telling is not None:
             tell_better(call, who, telling, "All its checks hold.")
         return
     if not call.is_new(topic, key.run_id):
         return
-    what = f"published with a warning: check {'; '.join(said)}"
+    said = [*([f"check {'; '.join(of_checks)}"] if of_checks else []), *of_mail]
+    what = f"published with a warning: {'; '.join(said)}"
     telling = call.worse(topic, "warning", what, at=call.now)
     if telling is not None:
         what, history = history_of(call, who, telling, what)
-        run = f'Run {key.run_id} was published all the same: the check says otherwise = "warn".'
+        run = f"Run {key.run_id} was published all the same"
+        run += ': the check says otherwise = "warn".' if of_checks else "."
         account = Account("", what, (run, *history), (), who.readers, "", (call.command("checks", who.name),))
         call.tell_of(who, "warning", account)
 

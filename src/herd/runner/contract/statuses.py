@@ -34,6 +34,9 @@ ABORTED_RUN: Final = "aborted"
 SKIPPED_RUN: Final = "skipped"
 FAILED_RUNS: Final = frozenset({FAILED_RUN, CHECK_FAILED_RUN, TIMED_OUT_RUN, KILLED_RUN, ABORTED_RUN})
 
+OF_MAIL: Final = "mail"
+"""The kind of what stands in a record beside its checks where the mail of a report was refused or changed."""
+
 FAILED_ERROR: Final = "Herd.Failed"
 CHECK_FAILED_ERROR: Final = "Herd.CheckFailed"
 TIMED_OUT_ERROR: Final = "Herd.TimedOut"
