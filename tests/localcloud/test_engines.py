@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -501,6 +502,7 @@ def test_nothing_of_a_killed_cloud_stays(
         assert len(things_of(daemon, identity)) == 3
         DockerEngine(daemon, identity, InDaemon()).close()
     eventually(lambda: things_of(daemon, identity) == [])
+    eventually(lambda: not list(Path(tempfile.gettempdir()).glob(f"localcloud-{identity}-*")))
     assert other.exits == [], "what is another cloud's runs on"
     other.handle.stop()
     other.ended()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -77,7 +78,9 @@ class DockerEngine:
         if left := remove_all(daemon, self._label):
             log.warning("%d things in Docker that an earlier process has left were removed", left)
         self._processors = float(daemon.call("GET", "/info")["NCPU"])
-        folder = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        for old in Path(tempfile.gettempdir()).glob(f"{self._prefix}*"):
+            shutil.rmtree(old, ignore_errors=True)  # of a process whose reaper was killed too
+        folder = Path(tempfile.mkdtemp(prefix=self._prefix))
         self._reaper = Reaper(daemon, self._label, folder)
         self._lock = threading.Lock()
         self._running: set[_Run] = set()
