@@ -106,6 +106,8 @@ class Attempt:
 class Acts:
     """An engine whose containers do what the story says."""
 
+    has_own_network = False
+
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -123,6 +125,9 @@ class Acts:
             attempt = Attempt(container, act, self._clock.now() + timedelta(minutes=act.minutes), on_line, on_exit)
             self.alive.append(attempt)
         return attempt
+
+    def end_task(self, identity: str) -> None:
+        """Nothing is kept for a task."""
 
     def due(self) -> Attempt | None:
         """The next one to end by now."""
