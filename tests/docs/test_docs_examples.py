@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from herd.bootstrap import settings as bootstrap_settings
+from herd.infra.images.build_context import Stager
 from herd.infra.offer import Offer
 from herd.infra.settings import load as settings
 from herd.infra.spec.load import load_specs
@@ -63,6 +64,18 @@ def test_the_example_of_a_warehouse_is_accepted(project: Path) -> None:
     assert offer is not None and "load-sales" in load_specs(project, "dev", offer).workloads
     for file in example.rglob("*.py"):
         compile(file.read_text(), file.name, "exec")
+
+
+def test_the_example_in_r_is_accepted(project: Path) -> None:
+    """Its life in containers: tests/live/test_live_r.py."""
+    example = ROOT / "docs/examples/flights-r"
+    shutil.copytree(example, project, dirs_exist_ok=True)
+    workloads = load_specs(project, "dev").workloads
+    names = {path.parent.name for path in example.glob("*/*/workload.toml")}
+    assert len(names) == 5 and names <= set(workloads)
+    stager = Stager(project, "dev")
+    for name in names:
+        stager.stage(workloads[name])  # the Dockerfile is as renv.lock says
 
 
 def write(block: Block, project: Path) -> None:
