@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from herd.infra.images import build_context
-from herd.infra.images.build_context import SAME_TIME, File, Staged, Stager, StagingError, content_hash, write
+from herd.infra.images.build_context import File, Staged, Stager, StagingError, content_hash, write
 from herd.infra.spec.load import JobSpec
 from localcloud.images.context import Context
 
@@ -120,9 +120,21 @@ def test_times_and_modes_are_the_same_everywhere(root: Path) -> None:
     (root / "jobs/train/main.py").chmod(0o600)
     (root / "runner/__main__.py").chmod(0o775)
     context = stage(root).context
-    assert (context / "workload/main.py").stat().st_mtime == SAME_TIME
+    content = (root / "jobs/train/main.py").read_bytes()
+    assert (context / "workload/main.py").stat().st_mtime == File(content, 0o644).time
     assert (context / "workload/main.py").stat().st_mode & 0o777 == 0o644
     assert (context / "runner/__main__.py").stat().st_mode & 0o777 == 0o755
+
+
+def test_another_content_of_the_same_size_has_another_time(root: Path) -> None:
+    """BuildKit sends what has another size or time, Python compiles it again: neither reads the content."""
+    program = root / "jobs/train/main.py"
+    times = set()
+    for word in ("one", "two", "six", "one"):
+        program.write_text(f"print('hello {word}')\n")
+        times.add((stage(root).context / "workload/main.py").stat().st_mtime)
+    assert len(times) == 3
+    assert all(315_532_800 <= time < 2**31 for time in times)  # what zip files and old file systems know
 
 
 UNCHANGING = {

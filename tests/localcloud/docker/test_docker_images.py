@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from harness import docker_daemon
+from herd.infra.images.build_context import File, write
 from herd.toolchain import machine
 from localcloud.docker.client import DockerClient, DockerError
 from localcloud.docker.images import DockerImages
@@ -91,6 +92,20 @@ def test_a_change_of_code_pushes_the_layer_of_code_alone(images: DockerImages, p
     assert len(new) == 3 and sum(path.stat().st_size for path in new) < 20_000  # layer, configuration, manifest
     assert took < 30
     assert images._client.run("run", "--rm", images.resolve(f"{REPOSITORY}:v1").name).split() == ["second", "packages"]
+
+
+def test_a_change_that_leaves_size_alone_is_built(images: DockerImages, tmp_path: Path, python_base: str) -> None:
+    """As Herd stages it: BuildKit takes a file of the same size and time for the one that it has."""
+    said = []
+    for word in ("one", "two"):
+        files = {
+            "Dockerfile": File(f'FROM {python_base}\nCOPY code /code\nCMD ["cat", "/code"]\n'.encode(), 0o644),
+            "code": File(word.encode(), 0o644),
+        }
+        write(files, tmp_path / "staged")
+        made = images.build(tmp_path / "staged", tmp_path / "staged/Dockerfile", lambda line: None)
+        said.append(images._client.run("run", "--rm", made.name))
+    assert said == ["one", "two"]
 
 
 def test_no_secret_of_a_build_is_in_a_layer_its_history_or_the_process_list(

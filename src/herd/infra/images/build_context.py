@@ -39,8 +39,11 @@ ALWAYS = ("lib", "workload")
 """Folders that Dockerfiles copy: there even when a workload is a command without code, or uses nothing of lib/."""
 
 FILE_MODE, PROGRAM_MODE = 0o644, 0o755
-SAME_TIME = 315_532_800
+EARLIEST_TIME = 315_532_800
 """1980-01-01, the earliest time that zip files know."""
+
+TIME_SPAN_SECONDS = 1 << 30
+"""Times of files lie within 34 years from then."""
 
 HASH_LENGTH = 12
 
@@ -57,6 +60,14 @@ class File:
     @cached_property
     def digest(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def time(self) -> int:
+        """Its time in a context, in seconds: the same for the same content, another for another.
+
+        BuildKit sends a file again, and Python compiles a module again, when its size or its time has changed.
+        """
+        return EARLIEST_TIME + int(self.digest[:12], 16) % TIME_SPAN_SECONDS
 
 
 Tree = dict[str, File]
@@ -293,7 +304,7 @@ def write(tree: Tree, context: Path) -> None:
         if not _is_right(path, file):
             path.write_bytes(file.content)
             path.chmod(file.mode)
-            os.utime(path, (SAME_TIME, SAME_TIME))
+            os.utime(path, (file.time, file.time))
 
 
 def _is_right(path: Path, file: File) -> bool:
@@ -302,7 +313,7 @@ def _is_right(path: Path, file: File) -> bool:
     except FileNotFoundError:
         return False
     return (
-        status.st_mtime == SAME_TIME
+        status.st_mtime == file.time
         and status.st_mode & 0o777 == file.mode
         and status.st_size == len(file.content)
         and path.read_bytes() == file.content
