@@ -256,7 +256,7 @@ def test_a_second_look_takes_what_is_new(tmp_path: Path) -> None:
         pytest.param("requirements.txt", b"six==1 # \xe9", "is no text in UTF-8", id="of another encoding"),
         pytest.param("requirements.txt", "", "without hashes", id="empty"),
         pytest.param("requirements mine.txt", "six\n", "compile 'requirements mine.txt' ", id="a name with a space"),
-        pytest.param("uv.lock", "version = 1\n", "uv export --format requirements-txt", id="uv's"),
+        pytest.param("uv.lock", "version = 1\n", "put both into images/python", id="uv's"),
         pytest.param("poetry.lock", "", "poetry export", id="Poetry's"),
         pytest.param("Pipfile.lock", "{}", "pipenv requirements --hash", id="Pipenv's"),
         pytest.param("pdm.lock", "", "pdm export", id="PDM's"),

@@ -34,7 +34,7 @@ SECRET = re.compile(
 
 OF_PYTHON, OF_CONDA = "Herd reads requirements with hashes", "conda's; Herd reads requirements with hashes"
 ELSEWHERE = {
-    "uv.lock": f"{OF_PYTHON}; `uv export --format requirements-txt --no-emit-project > requirements.lock` writes them",
+    "uv.lock": "Herd reads it beside its pyproject.toml: put both into images/python, in place of requirements.lock",
     "poetry.lock": f"{OF_PYTHON}; `poetry export -f requirements.txt > requirements.lock` writes them",
     "Pipfile.lock": f"{OF_PYTHON}; `pipenv requirements --hash > requirements.lock` writes them",
     "pdm.lock": f"{OF_PYTHON}; `pdm export -f requirements > requirements.lock` writes them",
