@@ -16,6 +16,7 @@ from herd.deploy import image_locks
 from herd.errors import WrongInput
 from herd.infra.images.build_context import Stager, StagingError
 from herd.packages import renv
+from herd.runner.contract import variables
 from herd.toolchain import atomic
 
 FILE = "devcontainer.json"
@@ -84,7 +85,7 @@ def content(checkout: Checkout, image: str) -> dict[str, Any]:
         **({"remoteUser": user} if user else {}),
         # The image's user has no login shell that an editor could ask.
         "userEnvProbe": "none",
-        "remoteEnv": {"SHELL": "/bin/bash", "HERD_LIB": lib, **({} if is_r else {"PYTHONPATH": lib})},
+        "remoteEnv": {"SHELL": "/bin/bash", variables.LIB: lib, **({} if is_r else {"PYTHONPATH": lib})},
         "mounts": [f"type=bind,source=${{localWorkspaceFolder}}/.herd/try,target={INPUTS},readonly"],
         "customizations": {"vscode": editor, "herd": {"image": image}},
     }
