@@ -107,6 +107,19 @@ def test_instance_type_offerings_are_read_when_asked_for(server: Server) -> None
     assert "us-east-1" not in by_region, "nobody asked for it"
 
 
+def test_instance_types_are_read_when_asked_for(server: Server) -> None:
+    code = (
+        "import localcloud.patches as p; p.apply(); import moto.ec2.models.instance_types as t; print(t.INSTANCE_TYPES)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "{}\n"
+    ec2 = server.client("ec2")
+    assert len(ec2.describe_instance_types()["InstanceTypes"]) >= 100
+    (one,) = ec2.describe_instance_types(InstanceTypes=["m5.large"])["InstanceTypes"]
+    assert (one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) == (2, 8192)
+    with pytest.raises(ClientError, match="InvalidInstanceType"):
+        ec2.describe_instance_types(InstanceTypes=["m5.huge"])
+
+
 def test_machine_images_are_there_when_asked_for(server: Server) -> None:
     images = server.client("ec2").describe_images(Owners=["amazon"])["Images"]
     assert len(images) > 100
