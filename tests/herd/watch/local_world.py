@@ -87,6 +87,7 @@ class Act:
 class Attempt:
     """A container that runs: until the clock says that it ends."""
 
+    workload: str
     container: Container
     act: Act
     ends: datetime
@@ -122,7 +123,8 @@ class Acts:
         with self._lock:
             acts = self.acts.get(name) or [self.usual.get(name, Act())]
             act = acts.pop(0) if len(acts) > 1 else acts[0]
-            attempt = Attempt(container, act, self._clock.now() + timedelta(minutes=act.minutes), on_line, on_exit)
+            ends = self._clock.now() + timedelta(minutes=act.minutes)
+            attempt = Attempt(name, container, act, ends, on_line, on_exit)
             self.alive.append(attempt)
         return attempt
 
@@ -133,7 +135,7 @@ class Acts:
         """The next one to end by now."""
         with self._lock:
             ended = [one for one in self.alive if one.stopped or one.ends <= self._clock.now()]
-            return min(ended, key=lambda one: one.ends, default=None)
+            return min(ended, key=lambda one: (one.ends, one.workload), default=None)
 
     def next_end(self) -> datetime | None:
         with self._lock:
