@@ -24,7 +24,7 @@ from herd.errors import WrongInput
 
 ROOT = Path(__file__).parents[2]
 
-FREE = {"--param", "--lines", "--format", "kind", "number"}
+FREE = {"--param", "--lines", "--format", "--language", "kind", "number"}
 """Options whose values are no names: texts with a form of their own, numbers, one of a few words."""
 
 STANDS_IN = {"N": "1", "NAME": "hello", "RUN": "r1", "JOB|REPORT|API": "job"}
