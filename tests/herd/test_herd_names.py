@@ -24,10 +24,17 @@ from herd.errors import WrongInput
 
 ROOT = Path(__file__).parents[2]
 
-FREE = {"--param", "--lines", "--format", "--language", "kind", "number"}
+FREE = {"--param", "--lines", "--format", "--language", "--engine", "kind", "number", "command", "arguments"}
 """Options whose values are no names: texts with a form of their own, numbers, one of a few words."""
 
-STANDS_IN = {"N": "1", "NAME": "hello", "RUN": "r1", "JOB|REPORT|API": "job"}
+STANDS_IN = {
+    "N": "1",
+    "NAME": "hello",
+    "RUN": "r1",
+    "JOB|REPORT|API": "job",
+    "-- COMMAND": "true",
+    "-- ARGUMENTS": "tests",
+}
 """A good value for an argument that is not looked at."""
 
 

@@ -11,6 +11,7 @@ from herd.checkout.find import Checkout
 from herd.deploy import image_locks
 from herd.errors import HerdError, WrongInput
 from herd.infra.images import r_image
+from tests.herd.command_line import invoke
 from tests.herd.packages import repository
 
 DOCKERFILE = "FROM ${BASE} AS system\nRUN echo by hand\n"
@@ -106,3 +107,19 @@ def test_an_image_that_is_not_there(checkout: Checkout) -> None:
 def test_an_image_without_packages(checkout: Checkout) -> None:
     with pytest.raises(WrongInput, match="images/r: has no packages to lock"):
         lock(checkout)
+
+
+def test_a_lock_that_fails_leaves_the_switches_unwritten_too(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says that nothing was written."""
+    monkeypatch.setenv("HERD_CHECKOUT", str(checkout.root))
+    (checkout.root / "Pulumi.yaml").write_text("name: flights\n")
+    (checkout.root / "images/r/image.toml").write_text('apt = ["libgdal-dev"]\n')
+    with repository.serving({}) as gone:
+        pass
+    write_lock(checkout, gone, CURL)
+    before = {path: path.read_bytes() for path in (checkout.root / "images/r").iterdir()}
+    done = invoke("image", "lock", "r")
+    assert done.exit_code == 1 and "nothing was written" in done.stderr
+    assert {path: path.read_bytes() for path in (checkout.root / "images/r").iterdir()} == before

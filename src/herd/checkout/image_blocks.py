@@ -13,11 +13,25 @@ from herd.infra.spec.files import astray
 from herd.toolchain import atomic
 
 
+def check(checkout: Checkout, image: str) -> None:
+    """Raises WrongInput for what is wrong in the image.toml or the Dockerfile, and where there is no such image."""
+    _rewritten(checkout, image)
+
+
 def write(checkout: Checkout, image: str) -> list[str]:
     """Bring the Dockerfile in step with image.toml; a line for each block that is different.
 
-    Raises WrongInput for what is wrong in either, and where there is no such image; then nothing is written.
+    Raises WrongInput as `check`; then nothing is written.
     """
+    path, before, after = _rewritten(checkout, image)
+    if after == before:
+        return []
+    atomic.write(path, after.encode(), mode=path.stat().st_mode & 0o777)
+    return list(_difference(marks.blocks(before), marks.blocks(after)))
+
+
+def _rewritten(checkout: Checkout, image: str) -> tuple[Path, str, str]:
+    """The Dockerfile, its text, and the text that it should have."""
     known = image_settings.images(checkout.root)
     if image not in known:
         raise WrongInput(unknown(image, known, "image"))
@@ -38,10 +52,7 @@ def write(checkout: Checkout, image: str) -> list[str]:
         raise WrongInput(f"{file.as_posix()}: is not UTF-8 text") from None
     except switches.DockerfileError as error:
         raise WrongInput(str(error)) from None
-    if after == before:
-        return []
-    atomic.write(path, after.encode(), mode=path.stat().st_mode & 0o777)
-    return list(_difference(marks.blocks(before), marks.blocks(after)))
+    return path, before, after
 
 
 def _difference(before: dict[str, marks.Block], after: dict[str, marks.Block]) -> list[str]:

@@ -35,10 +35,11 @@ def lock(
 
     here = find_checkout()
     folder = image_locks.folder(here, name)
-    blocks = image_blocks.write(here, name)
+    image_blocks.check(here, name)  # what is wrong is said before the network is asked
     with console.step(f"locking {folder.relative_to(here.root).as_posix()}") as step:
         locked = image_locks.lock(here, folder, upgrade)
         step.result = f"{len(locked.packages)} package{'s' * (len(locked.packages) != 1)}"
+    blocks = image_blocks.write(here, name)  # after what can fail, which then has written nothing
     for line in [*blocks, *locked.difference]:
         console.say(line)
     for line in locked.notes:
