@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.sandbox import Sandbox
-from tests.live.support import fetch
+from tests.live.support import browser, fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-watch")]
 
@@ -94,6 +95,23 @@ def test_the_owner_hears_of_a_failure_and_of_the_recovery(confirmed: Sandbox) ->
     assert "ledger" in arrived(team, "[herd dev]", "ledger", "has recovered")
     subjects = [subject for _, subject in letters(team) if "ledger" in subject]
     assert len(subjects) == 2, subjects
+
+
+def test_the_owner_reads_the_mail_in_a_browser(confirmed: Sandbox, tmp_path: Path) -> None:
+    """The page that `herd up` names: the newest mail first, one click to its text, one to what a person got."""
+    assert "ledger" in arrived(confirmed, "[herd dev]", "ledger")
+    with browser(tmp_path / "profile") as session:
+        session.get(f"{inbox(confirmed)}/")
+        newest = session.find_element("css selector", "tbody tr")
+        assert letters(confirmed)[0][1] in newest.text and OWNER in newest.text
+        newest.find_element("css selector", "td.subject a").click()
+        assert session.find_element("css selector", "h1").text == letters(confirmed)[0][1]
+        assert "ledger" in session.find_element("css selector", "pre").text
+        session.find_element("link text", "← Inbox").click()
+        session.find_element("link text", OWNER).click()
+        assert f"to {OWNER}" in session.find_element("css selector", "p.note").text
+        session.save_screenshot(str(tmp_path / "inbox.png"))
+        assert not [entry for entry in session.get_log("browser") if entry["level"] == "SEVERE"]
 
 
 def test_alarms_says_what_is_watched(confirmed: Sandbox) -> None:
