@@ -206,6 +206,11 @@ class Hands(LocalWorld):
         if not asked_again:
             sns.subscribe(**again)
         self.confirm()
+        self.made = tuple(
+            replace(one, id=new, outputs={**one.outputs, "id": new, "arn": new}) if one.id == arn else one
+            for new in (self.subscription(address),)
+            for one in self.made
+        )
 
     @contextmanager
     def filtered(self, address: str) -> Iterator[None]:
