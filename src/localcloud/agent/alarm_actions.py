@@ -14,6 +14,7 @@ from typing import Any
 
 import botocore.session
 
+from localcloud.agent import alarm_mail
 from localcloud.agent.delivery import Delivery, NoSuchTarget, OnBehalf
 from localcloud.metrics.evaluation import stamp
 
@@ -53,8 +54,10 @@ def act(delivery: Delivery, action: str, change: Change) -> str:
     service = action.split(":")[2] if action.count(":") >= 5 else ""
     match service:
         case "sns":
-            message = json.dumps(notification(change))
-            delivery.publish(action, TO_TOPICS, change.arn, subject(change), message)
+            notified = notification(change)
+            message = json.dumps(notified)
+            mail = {"email": alarm_mail.text(notified, change.region, change.at)}
+            delivery.publish(action, TO_TOPICS, change.arn, subject(change), message, mail)
         case "lambda":
             message = json.dumps(invocation(change))
             acting = OnBehalf(TO_FUNCTIONS, change.arn)

@@ -73,14 +73,24 @@ class Delivery:
             case _:
                 raise NoSuchTarget(f"the local cloud does not deliver to {service}: {arn}")
 
-    def publish(self, topic_arn: str, principal: str, source_arn: str, subject: str, message: str) -> None:
+    def publish(
+        self,
+        topic_arn: str,
+        principal: str,
+        source_arn: str,
+        subject: str,
+        message: str,
+        by_protocol: Mapping[str, str] | None = None,
+    ) -> None:
         """Publish to a topic as one of AWS's services (`principal` is `cloudwatch.amazonaws.com` …) for `source_arn`.
 
         The topic's policy and that of its key decide. Raises `Denied`, and botocore's ClientError. Without `subject`
-        there is none.
+        there is none. `by_protocol`: protocol -> the text that its subscribers get in place of `message`.
         """
         self._demand(OnBehalf(principal, source_arn), "sns:Publish", topic_arn)
         titled = {"Subject": subject} if subject else {}
+        if by_protocol:
+            message, titled["MessageStructure"] = json.dumps({"default": message, **by_protocol}), "json"
         self._server.client("sns", topic_arn.split(":")[3]).publish(TopicArn=topic_arn, Message=message, **titled)
 
     def to_queue(

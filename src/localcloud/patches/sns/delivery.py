@@ -55,7 +55,8 @@ def publish(
     )  # fmt: skip
     for subscription in topic.sns_backend._get_topic_subscriptions(topic):
         scope = str(subscription.attributes.get("FilterPolicyScope") or "MessageAttributes")
-        if subscription.confirmed and accepts(subscription._filter_policy, scope, published.attributes, message):
+        body = published.text_for("default")
+        if subscription.confirmed and accepts(subscription._filter_policy, scope, published.attributes, body):
             _deliver(subscription, published)
     return published.id
 
