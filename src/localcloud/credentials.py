@@ -153,7 +153,9 @@ class TaskEnvironment:
         self._region = config.region
         self._endpoint = f"http://{LOOPBACK}:{port}"
         self._config_file = config.aws_folder / "task-config"
-        atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}", mode=0o644)
+        # In a container the task's own user reads it; the folder above lets no other user of this machine in.
+        mode = 0o644 if as_on_ecs else 0o600
+        atomic.write(self._config_file, f"[default]\nregion = {config.region}\n{PATH_STYLE}", mode=mode)
 
     def __call__(self, identity: TaskIdentity) -> dict[str, str]:
         environment = self._common()

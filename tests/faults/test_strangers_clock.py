@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ class Timetable:
 def timetable() -> Iterator[Timetable]:
     server = Server(str(next(_accounts)), REGION, "http://127.0.0.1:4998")
     clock = Hands(MONDAY)
-    unused: Any = None
+    unused: Any = SimpleNamespace(has_own_network=False)
     agent = Agent(server, unused, NoImages(), unused, clock)
     yield Timetable(server, agent, clock)
     agent.stop(timeout=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,21 @@ from typing import Any
 import pytest
 
 from harness.tools import with_pulumi
+from herd import console
 from herd.checkout.find import Checkout
 from tests.herd.command_line import invoke
 
 ROOT = Path(__file__).parents[2]
 
 Cli = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def own_console() -> Iterator[None]:
+    """What a test prints goes where that test captures it: the console keeps the stream that it was made with."""
+    yield
+    console.out.cache_clear()
+    console.err.cache_clear()
 
 
 @pytest.fixture

@@ -223,7 +223,12 @@ def test_it_takes_scripts_a_notebook_and_a_lock_file_and_says_so(foreign: Path, 
     code = files["jobs/explore/explore.py"].decode()
     assert "\n# %matplotlib inline\nimport os\nprint(os.getcwd())\n" in code and "\n# %%bash\n# ls\n" in code
     left = "\n".join(planned.adopted.left)
-    for said in ("scripts/old.py: is not Python", "model.R: needs an image with R", "uv export", "without hashes"):
+    for said in (
+        "scripts/old.py: is not Python",
+        "model.R: needs an image with R",
+        "in place of requirements.lock",
+        "without hashes",
+    ):
         assert said in left
     checked = check.check_environment(checkout_of(foreign, tmp_path), "dev")
     assert checked.refused == []

@@ -19,7 +19,7 @@ PURPOSES = {
 }
 """Below `.herd/`: what holds a secret, and what for."""
 
-CLOSED = ("cloud/aws/config", "cloud/aws/task-config", "cloud/cloud.log", "cloud/endpoint.json", "cloud/port",
+CLOSED = ("cloud/aws/config", "cloud/cloud.log", "cloud/endpoint.json", "cloud/port",
           "cloud/journal/requests", "cloud/plugins/ledger.sqlite", "cloud/runtime")  # fmt: skip
 """Hold no secret, yet are nobody else's business."""
 

@@ -71,7 +71,7 @@ def start_cloud(target: LocalTarget, anywhere: bool = False) -> None:
 
 def choose_engine(target: Target, engine: str) -> None:
     """Have the checkout's tasks run by an engine from now on. Raises HerdError where that cannot change now."""
-    if not isinstance(target, LocalTarget):
+    if target.is_shared:
         raise WrongInput("--engine says what runs tasks on this machine; on AWS that is Fargate or your own pool")
     checkout = target.checkout
     now = local_cloud.engine(checkout)

@@ -205,6 +205,7 @@ WORKLOAD_RISKS: Mapping[str, Risk | Harmless] = {
     "publish": Harmless("what runs is for the reviewer to read"),
     "footer": Risk(switched_off, "a page that is out of date does not say so", "keep it"),
     "mail_to": Risk(new_domain, "the report goes to people of another organisation", "ask who they are"),
+    "self_contained": Risk(switched_off, "a page that loads from other servers is published", "keep it"),
     "mail": Harmless("the same people get it"),
     "port": Harmless("programs read $PORT"),
     "health": Harmless("a wrong one never becomes healthy, and the update goes back by itself"),
@@ -261,6 +262,7 @@ STACK_RISKS: Mapping[str, Risk | Harmless] = {
     "budget_per_month": Risk(
         lambda old, new: bool(old) and (not new or new > old), "more may be spent unasked", "ask who pays"
     ),
+    "reserve_for_watch": Harmless("two runs of the watch at once do no harm: its memory is written only if unchanged"),
     "tags": Harmless("they decide nothing"),
 }
 """Settings of the stack's file."""

@@ -128,11 +128,11 @@ class Registry:
             self._thread.join()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            # It also ends what clients that keep their connections have left waiting.
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
         finally:
-            self._loop.close()
             self._listener.close()
 
     async def _serve(self) -> None:

@@ -533,6 +533,9 @@ def local_world(kind: type[World], folder: Path, account: str, root: Path, setti
     """A world of that kind, deployed; `folder` keeps its files."""
     clock = VirtualClock(BEGINNING)
     with ExitStack() as stack:
+        logger = logging.getLogger("localcloud")
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.ERROR)
         server = Server(account, REGION, f"http://127.0.0.1:{PORT}")
         stack.callback(server.close)
         stack.enter_context(all_by(clock))
@@ -543,6 +546,3 @@ def local_world(kind: type[World], folder: Path, account: str, root: Path, setti
         stack.callback(world.close)
         world.deploy()
         yield world
-
-
-logging.getLogger("localcloud").setLevel(logging.ERROR)

@@ -15,7 +15,6 @@ from herd.infra.settings.schema import Settings
 from tests.herd.infra.program.mocks import (
     ACCOUNT,
     REGION,
-    REGISTRY,
     SETTINGS,
     TEAM,
     Answer,
@@ -30,6 +29,7 @@ OWN, SHARED = SETTINGS, replace(SETTINGS, image_repositories="acme")
 REPOSITORIES = [pytest.param(OWN, id="own"), pytest.param(SHARED, id="shared")]
 THERE: Answer = lambda asked: {"imageDigest": f"sha256:{asked['imageTag']}", "id": "x"}  # noqa: E731
 PREFIX = f"{ACCOUNT}.dkr.ecr.{REGION}."
+REGISTRY = f"{PREFIX}amazonaws.com"
 
 
 def state_of(program: Program, **outputs: Any) -> dict[str, Answer]:

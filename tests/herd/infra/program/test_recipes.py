@@ -35,7 +35,7 @@ MODEL = '''class AppSpec(ServiceSpec):
 
 AnySpec = JobSpec | ReportSpec | ApiSpec | AppSpec
 '''
-LINE = '"api": KindOfWorkload(ApiSpec, "an api", SCRIPTS, "api.Api"),'
+LINE = '"api": KindOfWorkload(ApiSpec, "an api", {**SCRIPTS, **SERVERS}, "api.Api"),'
 EDITS: dict[str, list[tuple[str, str]]] = {
     "runner/contract/kinds.py": [
         ('Literal["job", "report", "api"]', 'Literal["job", "report", "api", "app"]'),
