@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Language, Name, Raw
+from herd.commands.options import Environment, Inputs, Language, Name, Raw
 from herd.runner.contract.kinds import KINDS, Kind
 
 
@@ -59,15 +58,7 @@ def try_(
             callback=names.some,
         ),
     ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            "--inputs",
-            metavar="DIR",
-            parser=names.path,
-            help="Take inputs from DIR/<name>/ where there is such a folder.",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     raw: Raw = False,
     environment: Environment = None,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Name, Stack
+from herd.commands.options import Environment, Inputs, Name, Stack
 
 app = typer.Typer(no_args_is_help=True, help="The environments that workloads run in: packages and system.")
 
@@ -57,15 +57,7 @@ def shell(
         list[str] | None,
         typer.Argument(metavar="[-- COMMAND]", show_default=False, help="Run this in place of a shell."),
     ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(
-            "--inputs",
-            metavar="DIR",
-            parser=names.path,
-            help="Take inputs from DIR/<name>/ where there is such a folder.",
-        ),
-    ] = None,
+    inputs: Inputs = None,
     environment: Environment = None,
 ) -> None:
     """A shell where a workload runs: a copy of its folder, its packages, its variables and its inputs.

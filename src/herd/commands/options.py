@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -26,6 +27,15 @@ Stack = Annotated[
         metavar="NAME",
         help="Act on this stack on AWS instead, with your own login; asks before it changes anything.",
         callback=names.stack,
+    ),
+]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs",
+        metavar="DIR",
+        parser=names.path,
+        help="Take inputs from DIR/<name>/ where there is such a folder.",
     ),
 ]
 Language = Literal["python", "r"]
