@@ -24,7 +24,7 @@ dev = ["attrs"]
 """
 
 
-def package(name: str, version: str, digest: str = HASH, host: str = "https://pypi.org/simple") -> str:
+def package(name: str, version: str, digest: str = HASH, host: str = "https://index.example.org/simple") -> str:
     return f"""
 [[package]]
 name = "{name}"
@@ -105,7 +105,7 @@ def test_a_uv_lock_is_what_the_project_installs_by_hash_and_without_hosts() -> N
 
 
 def test_a_mirrors_lock_is_taken_as_it_is() -> None:
-    mirrored = UV_LOCK.replace("https://pypi.org", "https://mirror.example.com")
+    mirrored = UV_LOCK.replace("https://index.example.org", "https://mirror.example.com")
     got = packages({"pyproject.toml": PYPROJECT, "uv.lock": mirrored})
     assert got is not None and got.lock == EXPORTED
 
@@ -200,7 +200,7 @@ LOCK = f"six==1.17.0 \\\n    --hash={HASH}\n"
             {
                 "pyproject.toml": PYPROJECT,
                 "uv.lock": UV_LOCK.replace(
-                    'source = { registry = "https://pypi.org/simple" }\nwheels',
+                    'source = { registry = "https://index.example.org/simple" }\nwheels',
                     'source = { git = "https://git.example.com/six?rev=1#' + "0" * 40 + '" }\n_',
                 ),
             },
