@@ -7,20 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from harness.processes import runs
-from localcloud.engines import CannotStart, Container, Engine, Exit, Handle
+from localcloud.engines import CannotStart, Container, Exit
 from localcloud.engines.lines import MAX_LINE_BYTES
 from localcloud.engines.memory import memory_of_tree
 from localcloud.engines.process import ProcessEngine
 from localcloud.images.realise import VenvRealiser
 from localcloud.images.store import ImageStore
+from tests.localcloud.running import LONG_SECONDS, Running, eventually
 
 DOCKERFILE = """
 FROM python:3
@@ -71,46 +71,6 @@ def engine(images: ImageStore, tmp_path: Path) -> Iterator[ProcessEngine]:
     engine = ProcessEngine(images, tmp_path / "scratch")
     yield engine
     engine.close()
-
-
-LONG_SECONDS = 60.0
-"""How long a test waits for what takes a moment: the machine may be busy."""
-
-
-class Running:
-    """A started container, its lines and its exit."""
-
-    def __init__(self, engine: Engine, *words: str, **settings: object) -> None:
-        self.lines: list[str] = []
-        self.exits: list[Exit] = []
-        self._changed = threading.Condition()
-        settings = {"name": "main", "image": "host/app:1", "entrypoint": words or None, **settings}
-        self.handle: Handle = engine.start(Container(**settings), self._line, self.exits.append)  # type: ignore[arg-type]
-
-    def _line(self, line: str) -> None:
-        with self._changed:
-            self.lines.append(line)
-            self._changed.notify_all()
-
-    def until(self, line: str) -> None:
-        """Wait for a line."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: line in self.lines, timeout=LONG_SECONDS), self.lines
-
-    def ended(self) -> Exit:
-        """Wait for the end."""
-        exit = self.handle.wait(LONG_SECONDS)
-        assert exit is not None, "still running"
-        assert self.exits == [exit], "told once, before wait returns"
-        return exit
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + LONG_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def environment_of(run: Running) -> dict[str, str]:

@@ -22,10 +22,8 @@ import pytest
 from localcloud.docker.client import DockerClient, DockerError
 from localcloud.engines import (
     CannotStart,
-    Container,
     Engine,
     Exit,
-    Handle,
     HealthCheck,
     Isolation,
     Limit,
@@ -39,6 +37,7 @@ from localcloud.engines.lines import MAX_LINE_BYTES
 from localcloud.engines.process import ProcessEngine
 from localcloud.images.realise import VenvRealiser
 from localcloud.images.store import ImageStore
+from tests.localcloud.running import Running, eventually
 
 DOCKERFILE = """
 ARG BASE=python:3
@@ -49,9 +48,6 @@ COPY code/ /app/
 ENTRYPOINT ["/bin/sh", "/app/entry.sh"]
 CMD ["from", "CMD"]
 """
-
-LONG_SECONDS = 60.0
-"""How long a test waits for what takes a moment: the machine may be busy."""
 
 
 @dataclass(frozen=True)
@@ -143,41 +139,9 @@ def docker(docker_client: DockerClient, docker_image: str) -> Iterator[Place]:
     assert place.left() == []
 
 
-class Running:
-    """A started container, its lines and its exit."""
-
-    def __init__(self, place: Place, *words: str, **settings: object) -> None:
-        self.lines: list[str] = []
-        self.exits: list[Exit] = []
-        self._changed = threading.Condition()
-        settings = {"name": "main", "image": place.image, "entrypoint": words or None, **settings}
-        container = Container(**settings)  # type: ignore[arg-type]
-        self.handle: Handle = place.engine.start(container, self._line, self.exits.append)
-
-    def _line(self, line: str) -> None:
-        with self._changed:
-            self.lines.append(line)
-            self._changed.notify_all()
-
-    def until(self, line: str) -> None:
-        """Wait for a line."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: line in self.lines, timeout=LONG_SECONDS), self.lines
-
-    def ended(self) -> Exit:
-        """Wait for the end."""
-        exit = self.handle.wait(LONG_SECONDS)
-        assert exit is not None, "still running"
-        assert self.exits == [exit], "told once, before wait returns"
-        return exit
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + LONG_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def started(place: Place, *words: str, **settings: object) -> Running:
+    """A container of the place's image."""
+    return Running(place.engine, *words, **{"image": place.image, **settings})  # type: ignore[arg-type]
 
 
 COMMANDS: dict[str, tuple[Mapping[str, object], str]] = {
@@ -195,7 +159,7 @@ COMMANDS: dict[str, tuple[Mapping[str, object], str]] = {
 @pytest.mark.parametrize("case", COMMANDS)
 def test_commands(place: Place, case: str) -> None:
     settings, line = COMMANDS[case]
-    run = Running(place, **settings)
+    run = started(place, **settings)
     assert (run.ended(), run.lines) == (Exit(0), [line])
 
 
@@ -210,7 +174,7 @@ ENDS = {
 @pytest.mark.parametrize("case", ENDS)
 def test_exit_codes(place: Place, case: str) -> None:
     script, code = ENDS[case]
-    assert Running(place, "sh", "-c", script).ended() == Exit(code)
+    assert started(place, "sh", "-c", script).ended() == Exit(code)
 
 
 REFUSED: dict[str, tuple[Mapping[str, object], str]] = {
@@ -224,12 +188,12 @@ REFUSED: dict[str, tuple[Mapping[str, object], str]] = {
 def test_what_cannot_start(place: Place, case: str) -> None:
     settings, message = REFUSED[case]
     with pytest.raises(CannotStart, match=message.replace("$", r"\$")):
-        Running(place, **settings)
+        started(place, **settings)
     eventually(lambda: place.left() == [])
 
 
 def test_output_arrives_line_by_line_and_a_stop_ends_it(place: Place) -> None:
-    run = Running(place, "sh", "-c", "trap 'echo term; exit 3' TERM; echo one; while :; do sleep 0.05; done")
+    run = started(place, "sh", "-c", "trap 'echo term; exit 3' TERM; echo one; while :; do sleep 0.05; done")
     run.until("one")
     assert run.exits == []
     run.handle.stop()
@@ -240,14 +204,14 @@ def test_output_arrives_line_by_line_and_a_stop_ends_it(place: Place) -> None:
 
 
 def test_odd_output(place: Place) -> None:
-    run = Running(place, "printf", r"a\r\n\n\377\376x\n\303\251\nlast")
+    run = started(place, "printf", r"a\r\n\n\377\376x\n\303\251\nlast")
     run.ended()
     assert run.lines == ["a", "", "\ufffd\ufffdx", "é", "last"]
 
 
 def test_long_lines_are_cut_between_characters(place: Place) -> None:
     code = f"import sys; sys.stdout.write('x' + 'é' * {MAX_LINE_BYTES} + '\\nend')"
-    run = Running(place, "python3", "-X", "utf8", "-c", code)
+    run = started(place, "python3", "-X", "utf8", "-c", code)
     run.ended()
     assert run.lines[-1] == "end"
     assert "".join(run.lines[:-1]) == "x" + "é" * MAX_LINE_BYTES
@@ -256,7 +220,7 @@ def test_long_lines_are_cut_between_characters(place: Place) -> None:
 
 def test_what_does_not_end_in_its_time_is_killed_with_its_children(place: Place) -> None:
     script = "trap '' TERM; (trap '' TERM; while :; do sleep 0.05; done) & echo up; while :; do sleep 0.05; done"
-    run = Running(place, "sh", "-c", script, stop_timeout_seconds=1)
+    run = started(place, "sh", "-c", script, stop_timeout_seconds=1)
     run.until("up")
     asked = time.monotonic()
     run.handle.stop()
@@ -269,12 +233,12 @@ HOG = "data = b'x' * (300 << 20); print('got it', flush=True); import time; time
 
 
 def test_the_memory_limit_is_kept(place: Place) -> None:
-    run = Running(place, "python3", "-c", HOG, memory_mb=150)
+    run = started(place, "python3", "-c", HOG, memory_mb=150)
     assert run.ended() == Exit(137, "OutOfMemoryError: Container killed due to memory usage")
 
 
 def test_nothing_outlives_its_first_process(place: Place) -> None:
-    run = Running(place, "sh", "-c", "setsid sleep 300 & echo started")
+    run = started(place, "sh", "-c", "setsid sleep 300 & echo started")
     assert run.ended() == Exit(0)
     eventually(lambda: place.left() == [])
 
@@ -321,7 +285,7 @@ KEEPS: dict[str, tuple[Isolation, str]] = {
 @pytest.mark.parametrize("setting", KEEPS)
 def test_docker_keeps(docker: Place, setting: str) -> None:
     isolation, line = KEEPS[setting]
-    run = Running(docker, "python3", "-c", PROBE, isolation=isolation)
+    run = started(docker, "python3", "-c", PROBE, isolation=isolation)
     assert run.ended() == Exit(0), run.lines
     assert line in run.lines
 
@@ -330,7 +294,7 @@ def test_docker_keeps_the_share_of_processors(docker: Place) -> None:
     code = (
         "import time; began = time.monotonic()\nwhile time.process_time() < 0.5: pass\nprint(time.monotonic() - began)"
     )
-    run = Running(docker, "python3", "-c", code, isolation=Isolation(cpus=0.25))
+    run = started(docker, "python3", "-c", code, isolation=Isolation(cpus=0.25))
     assert run.ended() == Exit(0)
     assert float(run.lines[0]) > 1.2, "half a second of work at a quarter of a processor"
 
@@ -340,7 +304,7 @@ def test_docker_asks_a_containers_health(docker: Place) -> None:
     check = HealthCheck(test=("CMD-SHELL", "test -e /tmp/well"), interval_seconds=1, retries=2)
     isolation = Isolation(health_check=check, on_health=found.append)
     script = "touch /tmp/well; sleep 3; rm /tmp/well; sleep 60"
-    run = Running(docker, "sh", "-c", script, isolation=isolation, stop_timeout_seconds=1)
+    run = started(docker, "sh", "-c", script, isolation=isolation, stop_timeout_seconds=1)
     eventually(lambda: found == ["HEALTHY", "UNHEALTHY"])
     run.handle.stop()
     run.ended()
@@ -357,7 +321,7 @@ def free_port() -> int:
 
 def test_replicas_bind_one_port_and_are_reached_on_loopback_alone(docker: Place) -> None:
     tasks = [TaskNetwork(identity=uuid.uuid4().hex, ports=((8000, free_port()),)) for _ in range(2)]
-    replicas = [Running(docker, "python3", "-c", SERVE, task=task, stop_timeout_seconds=1) for task in tasks]
+    replicas = [started(docker, "python3", "-c", SERVE, task=task, stop_timeout_seconds=1) for task in tasks]
     for task, replica in zip(tasks, replicas, strict=True):
         replica.until("up")
         [(_, port)] = task.ports
@@ -388,7 +352,7 @@ def test_containers_of_one_task_share_loopback_and_volumes(docker: Place) -> Non
     isolation = Isolation(mounts=(Mount(volume="scratch", path="/tmp"),))
     serving = "import http.server as h, os; os.chdir('/tmp'); open('x', 'w').write('hi'); print('up', flush=True); "
     serving += "h.test(h.SimpleHTTPRequestHandler, port=8000, bind='127.0.0.1')"
-    server = Running(docker, "python3", "-c", serving, task=task, isolation=isolation, stop_timeout_seconds=1)
+    server = started(docker, "python3", "-c", serving, task=task, isolation=isolation, stop_timeout_seconds=1)
     server.until("up")
     asking = (
         "import urllib.request as u, time\n"
@@ -397,10 +361,10 @@ def test_containers_of_one_task_share_loopback_and_volumes(docker: Place) -> Non
         "    except OSError: time.sleep(0.1)\n"
         "print(open('/tmp/x').read())"
     )
-    beside = Running(docker, "python3", "-c", asking, task=task, isolation=isolation)
+    beside = started(docker, "python3", "-c", asking, task=task, isolation=isolation)
     assert (beside.ended(), beside.lines) == (Exit(0), ["hi", "hi"])
     alone = TaskNetwork(identity=uuid.uuid4().hex)
-    other = Running(docker, "python3", "-c", asking.replace("range(100)", "range(5)"), task=alone)
+    other = started(docker, "python3", "-c", asking.replace("range(100)", "range(5)"), task=alone)
     assert other.ended().code == 1, "no other task is on that loopback"
     server.handle.stop()
     server.ended()
@@ -425,7 +389,7 @@ def test_what_a_task_may_reach_is_on_its_own_loopback(docker_client: DockerClien
                 " s.sendall(b'x' * (1 << 20)); s.shutdown(1); print(sum(map(len, iter(lambda: s.recv(65536), b''))))"
             )
             place = Place(engine, docker_image, list, engine.close)
-            run = Running(place, "python3", "-c", code, f"127.0.0.1:{port}", "169.254.170.2:80")
+            run = started(place, "python3", "-c", code, f"127.0.0.1:{port}", "169.254.170.2:80")
             assert (run.ended(), run.lines) == (Exit(0), [str(1 << 20)] * 2)
         finally:
             engine.close()
@@ -443,7 +407,7 @@ def _echo(listener: socket.socket, times: int) -> None:
 
 def test_a_secret_is_in_no_list_of_processes(docker: Place) -> None:
     secret = f"canary-{uuid.uuid4().hex}"
-    run = Running(docker, "sh", "-c", "echo up; sleep 60", environment={"SECRET": secret}, stop_timeout_seconds=1)
+    run = started(docker, "sh", "-c", "echo up; sleep 60", environment={"SECRET": secret}, stop_timeout_seconds=1)
     run.until("up")
     assert secret not in subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout
     run.handle.stop()
@@ -454,7 +418,7 @@ def test_close_leaves_nothing(docker_client: DockerClient, docker_image: str) ->
     place = in_docker(docker_client, docker_image)
     isolation = Isolation(mounts=(Mount(volume="scratch", path="/tmp"),))
     stubborn = [
-        Running(place, "sh", "-c", 'trap "" TERM; echo up; sleep 300 & wait', isolation=isolation) for _ in "ab"
+        started(place, "sh", "-c", 'trap "" TERM; echo up; sleep 300 & wait', isolation=isolation) for _ in "ab"
     ]
     for run in stubborn:
         run.until("up")
@@ -485,7 +449,7 @@ def test_nothing_of_a_killed_cloud_stays(
     docker_client: DockerClient, docker_image: str, docker: Place, reaper_dies_first: bool
 ) -> None:
     daemon, identity = Daemon(docker_client.host.removeprefix("unix://")), uuid.uuid4().hex[:12]
-    other = Running(docker, "sh", "-c", "echo up; sleep 60", stop_timeout_seconds=1)
+    other = started(docker, "sh", "-c", "echo up; sleep 60", stop_timeout_seconds=1)
     other.until("up")
     command = [sys.executable, "-c", KILLED, daemon.socket_path, identity, docker_image]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as cloud:
@@ -510,7 +474,7 @@ def test_nothing_of_a_killed_cloud_stays(
 
 def test_an_image_that_is_nowhere_is_not_started(docker: Place) -> None:
     with pytest.raises(CannotStart, match="CannotPullContainerError: no-such-image:1 is nowhere"):
-        Running(docker, image="no-such-image:1")
+        started(docker, image="no-such-image:1")
     eventually(lambda: docker.left() == [])
 
 
