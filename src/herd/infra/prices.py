@@ -44,7 +44,6 @@ IMAGE_STORAGE = Price(0.1, "GB of images and month", "https://aws.amazon.com/ecr
 CDN_TRAFFIC = Price(0.085, "GB that CloudFront delivers", "https://aws.amazon.com/cloudfront/pricing/")
 SCHEDULE = Price(1e-6, "start by EventBridge Scheduler", "https://aws.amazon.com/eventbridge/pricing/")
 QUEUE_CALL = Price(0.4e-6, "call of SQS", "https://aws.amazon.com/sqs/pricing/")
-INSIGHTS = Price(0.3, "metric of a container and month", "https://aws.amazon.com/cloudwatch/pricing/")
 KEY = Price(1, "KMS key and month", "https://aws.amazon.com/kms/pricing/")
 LOGS = Price(0.5, "GB taken by CloudWatch Logs", "https://aws.amazon.com/cloudwatch/pricing/")
 ALARM = Price(0.1, "CloudWatch alarm and month", "https://aws.amazon.com/cloudwatch/pricing/")

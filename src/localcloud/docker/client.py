@@ -85,12 +85,7 @@ class DockerClient:
     def __init__(self, program: Path, version: str, has_buildx: bool, environment: Mapping[str, str]) -> None:
         self.program, self.version, self.has_buildx = program, version, has_buildx
         # What a build prints is read by programs and kept in logs.
-        self._environment = {
-            **environment,
-            "DOCKER_BUILDKIT": "1",
-            "BUILDKIT_PROGRESS": "plain",
-            "DOCKER_CLI_HINTS": "false",
-        }
+        self._environment = {**environment, **AS_PLAIN_LINES}
         self._host: str | None = None
         self._lock = threading.Lock()
 
