@@ -155,29 +155,27 @@ class DockerClient:
     ) -> str:
         """Run one command and return its standard output. It is ended as a failed one when `hopeless` is set.
 
-        `on_line` gets each line as it comes, of standard error too. Raises CommandFailed with the last lines, and
-        DockerError where the command does not start or takes longer than `timeout_seconds`. `login` is kept from the
-        process list: it lies in a folder of its own while the command runs.
+        `on_line` gets each line as it comes, of standard error too. Raises CommandFailed with the last lines, those of
+        standard error at the end: two pipes have no common order, and the reason is on this one. Raises DockerError
+        where the command does not start or takes longer than `timeout_seconds`. `login` is kept from the process list:
+        it lies in a folder of its own while the command runs.
         """
         with self._environment_for(login) as variables:
             command = [str(self.program), *arguments]
             process = self._start(command, {**variables, **(environment or {})})
             output: deque[str] = deque()
-            last: deque[str] = deque(maxlen=LAST_LINES)
+            errors: deque[str] = deque(maxlen=LAST_LINES)
 
-            def read(stream: Any, kept: deque[str] | None) -> None:
+            def read(stream: Any, kept: deque[str]) -> None:
                 for raw in stream:
                     line = raw.rstrip("\r\n")
-                    if kept is not None:
-                        kept.append(line)
-                    if line.strip():
-                        last.append(line)
-                        if on_line is not None:
-                            on_line(line)
+                    kept.append(line)
+                    if line.strip() and on_line is not None:
+                        on_line(line)
 
             readers = [
                 threading.Thread(target=read, args=(process.stdout, output), daemon=True),
-                threading.Thread(target=read, args=(process.stderr, None), daemon=True),
+                threading.Thread(target=read, args=(process.stderr, errors), daemon=True),
             ]
             for reader in readers:
                 reader.start()
@@ -196,7 +194,8 @@ class DockerClient:
                     with suppress(OSError, ValueError):
                         stream.close()  # type: ignore[union-attr]
         if code != 0:
-            raise CommandFailed(arguments[0], code, list(last))
+            lines = [line for line in [*output, *errors] if line.strip()]
+            raise CommandFailed(arguments[0], code, lines[-LAST_LINES:])
         return "\n".join(output)
 
     def _start(self, command: list[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -137,12 +137,13 @@ def test_the_context_of_the_person_names_the_daemon_unless_docker_host_does(tmp_
 
 
 def test_a_failed_command_ends_in_its_last_lines(tmp_path: Path) -> None:
-    rest = "for n in $(/usr/bin/seq 100); do echo line $n; done; echo broken >&2; exit 7"
+    rest = "echo broken >&2; for n in $(/usr/bin/seq 100); do echo line $n; done; exit 7"
     seen: list[str] = []
     with pytest.raises(CommandFailed) as failed:
         found(docker(tmp_path / "bin", rest=rest)).run("build", on_line=seen.append)
     assert failed.value.code == 7
-    assert "broken" in failed.value.lines and len(failed.value.lines) == module.LAST_LINES
+    assert failed.value.lines[-1] == "broken", "the reason is on standard error, whatever came when"
+    assert len(failed.value.lines) == module.LAST_LINES
     assert len(seen) == 101
 
 

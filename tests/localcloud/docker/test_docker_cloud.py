@@ -106,7 +106,7 @@ def test_a_task_in_docker_reaches_the_cloud_as_its_role(
         executionRoleArn=role, taskRoleArn=role, volumes=[{"name": "scratch"}],
         containerDefinitions=[{
             "name": "main", "image": image(cloud, python_base, tmp_path / "context"), "essential": True,
-            "command": ["sh", "-c", "python3 /task.py 2>&1; id -u; touch /tmp/x && touch /y || echo shut"],
+            "command": ["sh", "-c", "exec 2>&1; python3 /task.py; id -u; touch /tmp/x && touch /y || echo shut"],
             "user": "10001", "readonlyRootFilesystem": True,
             "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/tmp"}],
             "logConfiguration": {"logDriver": "awslogs", "options": {
