@@ -27,6 +27,7 @@ from herd.commands import (
     project,
     run,
     secret,
+    snapshot,
     verify,
 )
 from herd.errors import HerdError
@@ -134,6 +135,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (run.rollback, "rollback", _WORKLOADS),
     (inspect.logs, "logs", _WORKLOADS),
     (inspect.outputs, "outputs", _WORKLOADS),
+    (snapshot.snapshot, "snapshot", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),
     (inspect.explain, "explain", _WORKLOADS),
     (lock.lock, "lock", _WORKLOADS),

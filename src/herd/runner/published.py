@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from .contract.documents import Baseline, History, Version
-from .contract.keys import baseline_key, history_key, latest_key
+from .contract.documents import Baseline, History, Snapshot, Version
+from .contract.keys import SNAPSHOTS, baseline_key, history_key, latest_key
 from .contract.statuses import INPUT_MISSING
-from .errors import RunFailed
+from .errors import RunFailed, say
 from .storage import Storage
 from .task import AnyTask
 
@@ -41,6 +41,21 @@ def history_of(storage: Storage, bucket: str, workload: str) -> History:
     """What its checks saw in the last published runs; empty before the first. Raises ValueError if it is not ours."""
     text = storage.get(bucket, history_key(workload))
     return History.from_json(text) if text is not None else History()
+
+
+def in_snapshots(storage: Storage, bucket: str, workload: str, run_ids: Set[str]) -> Set[str]:
+    """Which of these runs a snapshot names; all of them while a snapshot cannot be read. Raises StorageError."""
+    named: set[str] = set()
+    for stored in storage.list(bucket, f"{SNAPSHOTS}/") if run_ids else ():
+        text = storage.get(bucket, stored.key)
+        try:
+            version = Snapshot.from_json(text).outputs.get(workload) if text is not None else None
+        except ValueError as error:
+            say(f"{stored.key} cannot be read, so no version is marked for expiry: {error}")
+            return run_ids
+        if version is not None:
+            named.add(version.run_id)
+    return run_ids & named
 
 
 class Published(Protocol):

@@ -33,7 +33,7 @@ from .contract.keys import (
 from .contract.tags import PUBLISHED, REJECTED, SUPERSEDED
 from .errors import say
 from .footer import footer_of
-from .published import current_version, current_with_etag, history_of
+from .published import current_version, current_with_etag, history_of, in_snapshots
 from .record import Progress
 from .storage import CONNECTIONS, Storage, StorageError
 from .task import DeployedTask, format_time
@@ -129,12 +129,15 @@ def publish(
     # The version before the last is marked again, in case that the last run was killed right here.
     before_last = old.previous if old is not None else None
     marked = {run_id for run_id in (superseded, before_last) if run_id is not None} - {task.run_id}
+    marked -= in_snapshots(storage, bucket, workload, marked)
     for run_id in marked:
         _mark(task, storage, run_id, SUPERSEDED)
-    # Somebody may have made one of them current again while it was being marked: what is current never expires.
+    # Somebody may have made one of them current again while it was being marked, or taken a snapshot of it: what is
+    # current never expires, nor does what a snapshot names.
     current = current_version(storage, bucket, workload)
-    if current is not None and current.run_id in marked:
-        _mark(task, storage, current.run_id, PUBLISHED)
+    kept = {current.run_id} if current is not None else set()
+    for run_id in marked & (kept | in_snapshots(storage, bucket, workload, marked)):
+        _mark(task, storage, run_id, PUBLISHED)
 
 
 MOST_SWITCHES = 10

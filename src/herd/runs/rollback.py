@@ -20,7 +20,7 @@ from herd.errors import HerdError, WrongInput
 from herd.runner.contract import keys, tags
 from herd.runner.contract.documents import History, InputVersion, Rollback, Version, files_from, to_json
 from herd.runner.contract.statuses import CHECK_FAILED_RUN, SUCCEEDED_RUN
-from herd.runs import runs
+from herd.runs import runs, snapshots
 from herd.targets.target import Target
 
 MOST_LISTED = 10
@@ -309,15 +309,7 @@ class _Store:
 
     def mark(self, run_id: str, tag: str) -> None:
         """Tag all files of a version, its pages too."""
-        places = [(self._data, keys.version_prefix(self._workload, run_id))]
-        if self._reports is not None:
-            of = (keys.report_version_prefix, keys.kept_page_key)
-            places += [(self._reports, prefix(self._workload, run_id)) for prefix in of]
-        objects = [(bucket, key) for bucket, prefix in places for key, _ in _objects(self._target, bucket, prefix)]
-        set_ = {"TagSet": [{"Key": tag, "Value": "true"}]}
-        runs.in_parallel(
-            lambda place: self._s3.put_object_tagging(Bucket=place[0], Key=place[1], Tagging=set_), objects
-        )
+        snapshots.mark(self._target, self._workload, run_id, tag)
 
     def put(self, key: str, body: bytes) -> None:
         self._s3.put_object(Bucket=self._data, Key=key, Body=body, ContentType="application/json")

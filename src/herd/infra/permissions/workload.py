@@ -160,13 +160,16 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     versions, rejected = arn(bucket, keys.all_versions(name)), arn(bucket, keys.all_rejected(name))
     latest, records = arn(bucket, keys.latest_key(name)), arn(bucket, keys.all_records(name))
     baseline, due = arn(bucket, keys.baseline_key(name)), arn(bucket, keys.all_due(name))
+    snapshots = arn(bucket, keys.ALL_SNAPSHOTS)
+    listed = [keys.all_of(name), keys.all_records(name), keys.ALL_SNAPSHOTS]
     statements = [
         allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records, due]),
-        allow("s3:GetObject", [versions, latest, records, *([baseline] if spec.checks else [])]),
+        # Snapshots say which versions are not to expire: names and sums of files, no content.
+        allow("s3:GetObject", [versions, latest, records, snapshots, *([baseline] if spec.checks else [])]),
         allow("s3:PutObjectTagging", [versions, rejected]),
         # A retry clears what a failed attempt of the same run has left behind.
         allow("s3:DeleteObject", versions),
-        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": [keys.all_of(name), keys.all_records(name)]}),
+        allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": listed}),
     ]
     if spec.checks:
         statements.append(allow("s3:PutObject", baseline, Null={"s3:if-none-match": "false"}))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .keys import check_path, check_segment
+from .keys import check_path, check_segment, version_prefix
 
 SCHEMA = 1
 """Of every document in the data bucket: manifests, baselines and records."""
@@ -68,6 +69,15 @@ class Version:
     previous: str | None = None
     rollback: Rollback | None = None
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names, sizes and sums of its files: equal where the data are, whoever made them.
+
+        A file that the workload itself streamed has no sum, and counts by its name and size.
+        """
+        lines = sorted(f"{file.path}\n{file.bytes}\n{file.sha256 or ''}\n" for file in self.files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
     def to_json(self) -> bytes:
         value = {"schema": SCHEMA, **asdict(self)}
         if self.rollback is None:
@@ -92,6 +102,35 @@ class Version:
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a manifest of a version: {error!r}") from error
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A named set of published versions: what each output of `environment` was at `at`. They do not expire."""
+
+    name: str
+    environment: str
+    at: str
+    by: str
+    outputs: Mapping[str, Version]
+
+    def to_json(self) -> bytes:
+        outputs = {name: json.loads(version.to_json()) for name, version in sorted(self.outputs.items())}
+        head = {"name": self.name, "environment": self.environment, "at": self.at, "by": self.by}
+        return to_json({"schema": SCHEMA, **head, "outputs": outputs})
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Snapshot:
+        """Raises ValueError."""
+        data = from_json(text)
+        try:
+            outputs = {str(name): Version.from_json(to_json(entry)) for name, entry in data["outputs"].items()}
+            for name, version in outputs.items():
+                if version.workload != name or version.prefix != version_prefix(name, version.run_id):
+                    raise ValueError(f"not a snapshot: its {name} names files of another workload")
+            return cls(str(data["name"]), str(data["environment"]), str(data["at"]), str(data["by"]), outputs)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a snapshot: {error!r}") from error
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ data bucket (private)
     _mail/<workload>/<run id>.json                  whether the report of that run was mailed, and to whom
     _due/<workload>/<scheduled time>.json           Marker: what came of a due time of a job, report or pipeline
     _watch/memory.json                              what the watch remembers
+    _snapshots/<name>.json                          Snapshot: a named set of versions, which do not expire
 reports bucket (public)
     <workload>/index.html, <workload>/<run id>/<path>
     <workload>/<run id>.page.html                   what the address showed while that run's version was current
@@ -38,6 +39,7 @@ MAIL: Final = "_mail"
 ROLLBACKS: Final = "_rollbacks"
 DUE: Final = "_due"
 WATCH: Final = "_watch"
+SNAPSHOTS: Final = "_snapshots"
 
 # S3 allows 1024 bytes of UTF-8 for a key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 LONGEST_KEY = 1024
@@ -183,6 +185,15 @@ def built_from_key(content_hash: str) -> str:
     return f"{IMAGES}/{check_segment(content_hash)}.json"
 
 
+def snapshot_key(name: str) -> str:
+    """A named set of published versions.
+
+    >>> snapshot_key("before-the-merger")
+    '_snapshots/before-the-merger.json'
+    """
+    return f"{SNAPSHOTS}/{check_segment(name)}.json"
+
+
 WATCH_MEMORY: Final = f"{WATCH}/memory.json"
 
 
@@ -206,6 +217,7 @@ def report_version_prefix(workload: str, run_id: str) -> str:
 ALL_RECORDS: Final = f"{RECORDS}/*"
 ALL_IMAGES: Final = f"{IMAGES}/*"
 ALL_DUE: Final = f"{DUE}/*"
+ALL_SNAPSHOTS: Final = f"{SNAPSHOTS}/*"
 
 
 def all_of(workload: str) -> str:

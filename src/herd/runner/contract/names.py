@@ -18,3 +18,6 @@ ITEM_RULE = "1 to 50 of letters, digits, '.', '_' and '-', a letter or digit fir
 
 RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 """The names of executions. Source: StartExecution, Step Functions API reference; no dot first, it names a folder."""
+
+SNAPSHOT = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+SNAPSHOT_RULE = "1 to 40 of a-z, 0-9 and -, no - first or last, like 'before-the-merger' or '2027-01-31'"
