@@ -100,7 +100,7 @@ def test_files_that_are_gone_are_counted(make: Make) -> None:
 def test_a_name_is_taken_once_and_an_unknown_one_is_answered_with_the_known(make: Make) -> None:
     here = environment(published(make, "one"))
     snapshots.take(here, "before", "ada", NOW)
-    with pytest.raises(WrongInput, match=r"there is a snapshot 'before' already, .*herd snapshot before -e dev --remove"):
+    with pytest.raises(WrongInput, match=r"'before' already, .*herd snapshot before -e dev --remove"):
         snapshots.take(here, "before", "ada", NOW)
     with pytest.raises(WrongInput, match=r"no snapshot 'befor'; did you mean 'before'"):
         snapshots.find(here, "befor")
