@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import checks, docker, engine, environment, gateway, image, prod, tasks, wide
+from bench import both_engines, checks, docker, engine, environment, gateway, image, prod, reports, tasks, wide
 from bench.measure import Result
 from harness.sandbox import POLICY_PACK
 
@@ -31,6 +31,8 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "wide": wide.wide,
     "prod": prod.profiles,
     "image": image.code_change,
+    "engines": both_engines.updates,
+    "reports": reports.reports,
 }
 
 

@@ -74,8 +74,13 @@ def _context(folder: Path) -> Path:
     (folder / "lib").mkdir()
     shutil.copy(ROOT / "images/python/Dockerfile", folder)
     shutil.copytree(ROOT / "src/herd/runner", folder / "runner", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "requirements.lock").write_text(one_package())
+    return folder
+
+
+def one_package() -> str:
+    """What the lock of images/python says of one package."""
     lock = (ROOT / "images/python/requirements.lock").read_text()
     entry = re.search(rf"(?m)^{PACKAGE}==.*(\n +.*)*", lock)
     assert entry is not None
-    (folder / "requirements.lock").write_text(f"{entry[0]}\n")
-    return folder
+    return f"{entry[0]}\n"
