@@ -2,7 +2,6 @@
 
 import ast
 import re
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -50,7 +49,7 @@ def test_no_price_stands_in_the_code() -> None:
     found = {
         (path.relative_to(ROOT).as_posix(), node.value.strip()[:60])
         for path in (ROOT / "src/herd").rglob("*.py")
-        if path.name != "prices.py"
+        if path != Path(prices.__file__)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if re.search(r"[0-9] ?(USD|dollars)|[0-9] % (cheaper|less)", node.value)
@@ -58,8 +57,13 @@ def test_no_price_stands_in_the_code() -> None:
     assert found == set()
 
 
-def test_each_price_has_a_source_and_the_table_a_date() -> None:
-    table = [value for value in vars(prices).values() if isinstance(value, prices.Price)]
-    assert len(table) > 8 and all(price.usd > 0 and price.unit for price in table)
-    assert all(price.source.startswith("https://aws.amazon.com/") for price in table)
-    assert date.fromisoformat(prices.AS_OF)
+def test_each_price_has_a_source_and_a_day_and_each_region_all_things() -> None:
+    rows = prices.shipped()
+    assert all(
+        row.source.startswith(("https://aws.amazon.com/", "https://pricing.us-east-1.amazonaws.com/")) for row in rows
+    )
+    assert all("amazonaws.com" in row.source for row in rows if row.confirmed)
+    by_region = {region: {row.thing for row in rows if row.region == region} for region in prices.regions()}
+    assert by_region.keys() >= {"eu-west-1", "eu-central-1", "us-east-1"}
+    lacking = {region: prices.THINGS.keys() - prices.EVERYWHERE - things for region, things in by_region.items()}
+    assert not any(lacking.values()), lacking

@@ -27,19 +27,22 @@ def cost(
     format_: Annotated[Format, typer.Option("--format", help="`json` has every line with its price and source.")] = (
         Format.text
     ),
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: the same as --format json.")] = False,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
     """Show what the environment costs a month by AWS's list prices, as a range, the dearest parts first.
 
-    A local environment costs nothing: shown is what the same one would cost on AWS.
+    Run times and sizes are those of the last runs, where there are any. A local environment costs nothing: shown is
+    what the same one would cost on AWS.
 
     [dim]herd cost --stack prod[/dim]
     """
     import json
 
-    from herd.review.cost import estimate, of_state, savings
+    from herd.review.cost import estimate, of_state, savings, table_of
     from herd.review.settings import Written
+    from herd.runs import measured
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
@@ -49,28 +52,31 @@ def cost(
             "what is deployed does not say its settings, because an earlier Herd deployed it; `herd up` first"
         )
     written = Written(exported.workloads, exported.stack)
-    resources = of_state(target.state_resources())
-    priced, saved = estimate(resources, written), savings(resources, written)
-    if format_ is Format.json:
+    table = table_of(target.exports.region, target.checkout.root)
+    resources, seen = of_state(target.state_resources()), measured.collect(target)
+    priced, saved = estimate(resources, written, table, seen), savings(resources, written, table, seen)
+    if as_json or format_ is Format.json:
         document = {"environment": target.name, **priced.as_json(), "savings": [one.as_json() for one in saved]}
         console.document(json.dumps(document, indent=2) + "\n")
     else:
-        _show(priced, saved)
+        _show(priced, saved, int(exported.stack.get("budget_per_month") or 0))
 
 
-def _show(estimate: Estimate, savings: list[Saving]) -> None:
-    from herd.infra import prices
-    from herd.review.cost import dollars
+def _show(estimate: Estimate, savings: list[Saving], budget: int) -> None:
+    from herd.review.cost import against, dollars
 
     rows = [[owner, dollars(usd), _parts(estimate, owner)] for owner, usd in estimate.by_owner.items()]
     console.table(["WHOSE", "USD A MONTH", "FOR"], [*rows, ["all", dollars(estimate.usd), ""]])
     console.say()
-    console.say(f"list prices of us-east-1 of {prices.AS_OF}; other regions differ by up to a third")
+    for note in estimate.notes:
+        console.say(note)
     if estimate.by_use:
         console.say("not counted, paid by use: " + "; ".join(map(_each, estimate.by_use)))
     if estimate.unpriced:
-        names = ", ".join(f"{count} {type_}" for type_, count in estimate.unpriced.items())
+        names = ", ".join(f"{count} {what}" for what, count in estimate.unpriced.items())
         console.say(f"without a price here, and not counted: {names}")
+    if over := against(estimate, budget):
+        console.note(f"! {over}", style="yellow")
     for saving in savings:
         console.say(f"{saving.choice} saves {dollars(saving.usd)}: {saving.but}")
 

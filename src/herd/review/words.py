@@ -7,7 +7,7 @@ from datetime import datetime
 
 from herd.engine.plan import Plan
 from herd.review import dangers, settings
-from herd.review.cost import Estimate, dollars, estimate
+from herd.review.cost import Estimate, against, dollars, estimate, is_too_dear, table_of
 from herd.review.dangers import Danger
 from herd.review.exposure import exposed, losses, permissions
 from herd.review.settings import Written
@@ -34,15 +34,12 @@ class Words:
     @property
     def over_budget(self) -> str:
         """A sentence where it may cost more than the budget; "" where it does not."""
-        if self.costs is None or not self.budget or self.costs[1].usd[1] <= self.budget:
-            return ""
-        costs = "it costs" if self.is_too_dear else "it may cost"
-        return f"{costs} {dollars(self.costs[1].usd)} USD a month, and budget_per_month is {self.budget}"
+        return against(self.costs[1], self.budget) if self.costs is not None else ""
 
     @property
     def is_too_dear(self) -> bool:
         """Does it cost more than the budget whatever happens?"""
-        return self.costs is not None and 0 < self.budget < self.costs[1].usd[0]
+        return self.costs is not None and is_too_dear(self.costs[1], self.budget)
 
     @property
     def cost_lines(self) -> list[str]:
@@ -84,9 +81,16 @@ def of(plan: Plan, now: datetime) -> Words:
     return Words(
         tuple(settings.lines(changes, after, now)),
         tuple(dangers.of(changes, before, after)),
-        costs=(estimate(plan.before, before), estimate(plan.after, after)),
+        costs=_costs(plan, before, after),
         budget=int(after.stack.get("budget_per_month", 0)),
     )
+
+
+def _costs(plan: Plan, before: Written, after: Written) -> tuple[Estimate, Estimate]:
+    """Before and after; an environment that moves to another region has the prices of both."""
+    regions = [str(outputs.get("region") or "") for outputs in (plan.outputs_before, plan.outputs_after)]
+    old, new = (table_of(region or regions[1], plan.root) for region in regions)
+    return estimate(plan.before, before, old), estimate(plan.after, after, new)
 
 
 def is_dangerous(plan: Plan, words: Words, public_services: frozenset[str]) -> bool:

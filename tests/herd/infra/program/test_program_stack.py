@@ -5,7 +5,9 @@ from pathlib import Path
 import pulumi
 import pytest
 
+from herd.engine.changes import short
 from herd.infra.settings.schema import PROFILES, SETTINGS, Profile
+from herd.review.bill import BY_USE, COUNTED, is_free
 from tests.herd.infra.program import stack_changes
 from tests.herd.infra.program.mocks import run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, REFUSES, TABLE, WIDE_TEAM, before_and_after
@@ -23,6 +25,13 @@ def test_every_setting_has_its_change() -> None:
 def test_a_setting_of_the_stack_changes_what_is_deployed(change: str, profile: Profile) -> None:
     before, after = before_and_after(profile, change)
     assert (before.everything(), before.exports) != (after.everything(), after.exports)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nothing_that_a_setting_makes_is_without_a_price(profile: Profile) -> None:
+    programs = [program for change in CHANGES for program in before_and_after(profile, change)]
+    made = {short(one.type) for program in programs for one in program.resources if not one.is_component}
+    assert {type_ for type_ in made if type_ not in COUNTED and type_ not in BY_USE and not is_free(type_)} == set()
 
 
 def test_a_profile_is_all_of_its_defaults() -> None:
