@@ -79,6 +79,13 @@ def document(text: str) -> None:
     stream.flush()
 
 
+def json_document(value: object) -> None:
+    """A JSON document for another program."""
+    import json
+
+    document(json.dumps(value, indent=2) + "\n")
+
+
 @contextmanager
 def printed() -> Iterator[tuple[Printed, Printed]]:
     """Where the stdout and the stderr of a program go that runs in front of the person."""

@@ -173,7 +173,9 @@ FAILED = Run("t", "r", "failed")
         pytest.param(job(review_by=date(2027, 1, 31)), None, True, "never-run", id="the last day of review_by"),
         pytest.param(job(schedule=False), Run("t", "r", "succeeded"), False, "idle", id="by hand only"),
         pytest.param(job(), Run("t", "r", "skipped"), True, "never-run", id="skipped, never ran"),
-        pytest.param(job(), Run("t", "r", "skipped", ran_before=True), True, "idle", id="skipped, ran before"),
+        pytest.param(
+            job(), Run("t", "r", "succeeded", skipped=Run("t", "s", "skipped")), True, "idle", id="skipped, ran before"
+        ),
         pytest.param(job(), Run("t", "r", "aborted"), True, "idle", id="stopped by somebody"),
     ],
 )
@@ -202,6 +204,7 @@ def test_the_json_of_status_has_the_promised_shape() -> None:
             "exit_code": 3,
             "reason": "it fell",
         },
+        "skipped": None,
     }
 
 

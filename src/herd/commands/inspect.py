@@ -66,6 +66,16 @@ def checks(
 
 def logs(
     name: Name,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="Of this run, by its id or the beginning of it; default is the last one.",
+            show_default=False,
+            callback=names.run,
+        ),
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing lines as they come; Ctrl-C ends it.")
     ] = False,
@@ -76,40 +86,16 @@ def logs(
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
-    """Show what a service printed, or a job in its last run: every attempt, every item of a fan-out."""
-    import time
-    from contextlib import suppress
-    from datetime import UTC, datetime
-
-    from herd.runs import runs
-    from herd.runs.logs import Reader, by_task, tail
+    """Show what a service printed, or a job in a run: every attempt, every item of a fan-out."""
+    from herd.runs import printed
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     exports = target.require_exports()
-    group, job = exports.workload(name).log_group, exports.batch.get(name)
-    run = runs.latest(target, job.machine) if job else None
-    since = datetime.now(UTC)
-    tasks = by_task(target, group, lines, run["startDate"]) if run else [tail(target, name, group, lines)]
-    shown = [line for task in tasks for line in task]
-    show = console.as_printed if raw else console.log_line
-    for number, task in enumerate(tasks, 1):
-        if len(tasks) > 1:
-            console.note(f"── task {number} of {len(tasks)} ──", style="dim")
-        for line in task:
-            show(line.text)
-    if not follow:
-        if not shown:
-            console.note(f"{name} has printed nothing yet")
-        return
-    reader = Reader(target, group, max((line.at for line in shown), default=since))
-    known = {(line.at, line.stream, line.text) for line in shown}
-    with suppress(KeyboardInterrupt):
-        while True:
-            for line in reader.new():
-                if (line.at, line.stream, line.text) not in known:
-                    show(line.text)
-            time.sleep(target.pace.follow)
+    if run is not None and name not in exports.batch:
+        exports.workload(name)
+        raise WrongInput(f"{name} is a service and has no runs; leave --run out")
+    printed.show(target, name, run, lines, follow=follow, raw=raw)
 
 
 def outputs(

@@ -38,6 +38,7 @@ Inputs = Annotated[
         help="Take inputs from DIR/<name>/ where there is such a folder.",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object, times in UTC.")]
 Language = Literal["python", "r"]
 Raw = Annotated[
     bool,

@@ -29,13 +29,15 @@ def run(
 ) -> None:
     """Start a job or report now, and follow what it prints until it has ended.
 
-    Ctrl-C stops following; the run goes on. Exit status 1 if the run does not succeed.
+    Ctrl-C stops following, with exit status 130; the run goes on. Exit status 1 if the run does not succeed, also if it
+    is skipped because an earlier one goes on.
 
     [dim]herd run delay-model[/dim]
     [dim]herd run delay-model --param month=3[/dim]
     [dim]herd run ingest-flights --with-dependants[/dim]
     """
-    from herd.runs import start
+    from herd.runner.contract.statuses import SKIPPED_RUN
+    from herd.runs import runs, start
     from herd.runs.follow import describe, follow
     from herd.targets.choose import choose
 
@@ -53,7 +55,15 @@ def run(
         console.note(
             f"detached; the run goes on: `herd logs {name} --follow` shows, `herd cancel {following.run_id}` stops it"
         )
-        return
+        raise typer.Exit(130) from None
+    if (skipped := following.runs.get(name)) is not None and skipped.status == SKIPPED_RUN:
+        going = runs.last_run(target, name, with_record=False)
+        if going is not None and going.status == "running":
+            console.note(
+                f"run {going.id} goes on since {going.seconds:.0f} s: `herd logs {name} --follow` shows it, "
+                f"`herd cancel {going.id}` stops it"
+            )
+        raise typer.Exit(1)
     unsuccessful = [entry for entry in following.runs.values() if entry.failed]
     if unsuccessful and len(following.runs) > 1:
         raise HerdError("\n".join(describe(entry) for entry in unsuccessful))
@@ -66,7 +76,7 @@ def cancel(
         str,
         typer.Argument(
             metavar="RUN",
-            help="A run's id, as `herd status` and `herd run` show it.",
+            help="A run's id, as `herd runs`, `herd status` and `herd run` show it.",
             show_default=False,
             callback=names.run,
         ),
@@ -83,7 +93,7 @@ def cancel(
     machines = target.require_exports().machines
     known = [machine for machine in machines if runs.execution(target, machine, run_id)]
     if not known:
-        raise WrongInput(f"no run {run_id!r} in {target.name}; `herd status` shows the last ones")
+        raise WrongInput(f"no run {run_id!r} in {target.name}; `herd runs` lists them")
     target.approve(f"cancel {run_id}", yes)
     stopped = [machine for machine in known if runs.stop(target, machine, run_id)]
     console.say(f"{run_id} is stopped" if stopped else f"{run_id} had already ended")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from herd import console
 from herd.checkout import review_dates
@@ -13,9 +15,11 @@ from herd.runner.contract.documents import Rollback
 from herd.runs import services
 from herd.runs.alarms import Overview
 from herd.runs.checks import Check
+from herd.runs.detail import Detail, ItemOutcome, published_words
 from herd.runs.follow import describe, last_lines
 from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
+from herd.runs.runs import Run
 from herd.runs.status import WorkloadState
 from herd.targets.target import Target
 
@@ -47,6 +51,12 @@ ALARM_STYLES = {"well": "green", "trouble": "red", "OK": "green", "ALARM": "red"
 BARS, ASCII_BARS = "▁▂▃▄▅▆▇█", "_.,-=+*#"
 """From the least to the greatest; the second for terminals that know no other characters."""
 
+MOST_RUNS = 20
+"""In a list of runs where nobody says how many."""
+
+COLUMNS = 80
+"""Of a terminal that nobody has made wider."""
+
 TROUBLE = frozenset({"failing", "late", "unhealthy", "rolled-back"})
 
 
@@ -63,6 +73,9 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
             if run.status != statuses.SKIPPED_RUN:
                 for line in last_lines(target, run, workload.log_group):
                     console.say(f"    {line}")
+        elif run is not None and run.status == "running":
+            console.say()
+            console.say(f"▸ {run.workload} running for {_span(run.seconds)}  [run {run.id}]", style=STYLES["running"])
         elif workload.state in TROUBLE or (workload.reason and workload.state not in ("paused", "expired")):
             service = target.exports.services.get(workload.name)
             reason, lines = workload.reason, list[str]()
@@ -77,6 +90,9 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         if workload.state in ("paused", "expired") and workload.reason:
             console.say()
             console.say(f"– {workload.name} is {workload.state}: {workload.reason}", style="yellow")
+        for line in _notes(run):
+            console.say()
+            console.say(line, style="yellow")
         if workload.rollback is not None:
             console.say()
             console.say(f"– {workload.name}: {rollback(workload.rollback)}", style="yellow")
@@ -85,6 +101,102 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         console.say()
     for review in reviews:
         console.say(f"! {review}", style="red" if review.expired else "yellow")
+
+
+def _notes(run: Run | None) -> list[str]:
+    """Of a last run: a start after it that was skipped."""
+    if run is None or run.skipped is None:
+        return []
+    start = run.skipped
+    return [f"– a later start of {run.workload} was skipped: {start.reason}  [run {start.id}]"]
+
+
+def runs(runs: Sequence[Run], now: datetime, *, named: bool) -> None:
+    """A row for each run; `named`: they are of several workloads. What does not fit 80 columns is left out or cut: how
+    long it took, then the workload's name.
+    """
+    rows = [
+        {
+            "RUN": run.id,
+            "NAME": run.workload,
+            "STATUS": run.status,
+            "BEGAN": f"{_span((now - run.started).total_seconds())} ago" if run.started else "-",
+            "TOOK": _span(run.seconds),
+        }
+        for run in runs
+    ]
+    columns = [name for name in rows[0] if named or name != "NAME"]
+
+    def spare() -> int:
+        widths = [max(len(name), *(len(row[name]) for row in rows)) for name in columns]
+        return COLUMNS - sum(widths) - 2 * (len(columns) - 1)
+
+    if spare() < 0:
+        columns.remove("TOOK")
+    if named and spare() < 0:
+        longest = max(8, max(len(row["NAME"]) for row in rows) + spare())
+        for row in rows:
+            row["NAME"] = row["NAME"] if len(row["NAME"]) <= longest else f"{row['NAME'][: longest - 1]}…"
+    console.table(columns, [[row[name] for name in columns] for row in rows], STYLES)
+
+
+def run(detail: Detail, after: Sequence[str]) -> None:
+    """All that is known of a run; `after`: what can be done with it next."""
+    one = detail.run
+    console.say(f"{one.workload}, run {one.id}: {one.status}", style=STYLES.get(one.status))
+    began = f"{one.started.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if one.started else "-"
+    took = "running for" if one.status == "running" else "took"
+    attempts = f", {one.attempts} attempts" if one.attempts and one.attempts > 1 else ""
+    unknown_image = "not known: no task of it left a record, or AWS keeps its history no more"
+    commit = detail.commit.words.removeprefix("commit ") if detail.commit else "not known"
+    if detail.content_hash:
+        commit += f" (content {detail.content_hash[:12]})"
+    facts: list[tuple[str, list[str]]] = [
+        ("why", [describe(one).partition(": ")[2] or one.reason] if one.failed or one.status == "skipped" else []),
+        ("began", [f"{began}, {took} {_span(one.seconds)}{attempts}"]),
+        ("started by", [f"{detail.trigger}, for {detail.scheduled_time}" if detail.trigger else "not known"]),
+        ("commit", [commit]),
+        ("image", [detail.digest or detail.image or unknown_image]),
+        ("inputs", [f"{read.name}: run {read.run_id}" for read in detail.inputs]),
+        ("parameters", [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in detail.params.items()]),
+        ("items", [_of_item(item) for item in detail.items]),
+        ("checks", [_of_check(check) for check in detail.checks]),
+        ("files", _of_files(detail)),
+        ("published", [published_words(detail)] if one.status not in ("running", "skipped") else []),
+    ]
+    for title, lines in facts:
+        for number, line in enumerate(line for text in lines for line in text.split("\n")):
+            console.say(f"  {title if not number else '':<11} {line}")
+    for line in after:
+        console.note(line)
+
+
+def skipped(run: Run) -> None:
+    """A run that did not begin."""
+    console.say(f"{run.workload}, run {run.id}: {run.status}: {run.reason}", style=STYLES[run.status])
+
+
+MOST_FILES = 20
+"""Of a run, one under the other; `herd outputs` lists them all."""
+
+
+def _of_item(item: ItemOutcome) -> str:
+    return f"{item.item}: {item.status or 'not known'}{f': {item.reason}' if item.reason else ''}"
+
+
+def _of_check(check: Mapping[str, Any]) -> str:
+    outcome = (
+        "passed" if check.get("passed") else "FAILED" if check.get("otherwise", "reject") == "reject" else "warned"
+    )
+    return f"{outcome}: {check.get('message') or check.get('file')}"
+
+
+def _of_files(detail: Detail) -> list[str]:
+    lines = [f"{file.path}  {size(file.bytes)}" for file in detail.files[:MOST_FILES]]
+    more = len(detail.files) - MOST_FILES
+    return (
+        [*lines, f"and {more} more: `herd outputs {detail.run.workload} --run {detail.run.id}`"] if more > 0 else lines
+    )
 
 
 def inventory(entries: Sequence[Entry]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from herd import console
 from herd.runs import logs, runs
+from herd.runs.labels import Labels
 from herd.runs.logs import Reader
 from herd.runs.runs import Run
 from herd.targets.target import Target
@@ -72,18 +73,16 @@ def follow(target: Target, following: list[Following], show_logs: bool, raw: boo
     Raises KeyboardInterrupt on Ctrl-C; the runs continue.
     """
     groups = {name: target.exports.workloads[name].log_group for entry in following for name in entry.machines}
-    readers: dict[str, Reader] = {}
+    readers: dict[str, _Reading] = {}
     patience, began = _Patience(), time.monotonic()
     with console.waiting() as say:
         while True:
             changed = [run for entry in following if not entry.ended for run in entry.poll(target)]
             if show_logs:
                 for run in changed:
-                    readers.setdefault(
-                        run.workload, Reader(target, groups[run.workload], run.started or datetime.now(UTC))
-                    )
-                for name, reader in readers.items():
-                    _print_lines(name, reader, len(groups) > 1, raw)
+                    readers.setdefault(run.workload, _Reading(target, run, groups[run.workload], len(groups) > 1))
+                for reading in readers.values():
+                    reading.show(raw)
             for run in changed:
                 _print_change(target, run, groups[run.workload], show_logs)
             if all(entry.ended for entry in following):
@@ -114,10 +113,24 @@ class _Patience:
                 console.note(f"… {run.workload}: {reason[0].lower()}{reason[1:]}")
 
 
-def _print_lines(name: str, reader: Reader, named: bool, raw: bool) -> None:
-    show = console.as_printed if raw else console.log_line
+class _Reading:
+    """Prints the lines of a run as they come. `named`: those of other workloads come between them."""
+
+    def __init__(self, target: Target, run: Run, group: str, named: bool) -> None:
+        self._name, self._named = run.workload, named
+        self._reader = Reader(target, group, run.started or datetime.now(UTC))
+        self._labels = Labels(target, target.exports.batch[run.workload].machine, run.id)
+
+    def show(self, raw: bool) -> None:
+        """Print what is new."""
+        _print_lines(self._reader, lambda stream: self._labels.prefix(self._name, stream, named=self._named), raw)
+
+
+def _print_lines(reader: Reader, before: Callable[[str], str], raw: bool) -> None:
+    """`before`: the name of a line's stream -> what stands before it."""
+    write = console.as_printed if raw else console.log_line
     for line in reader.new():
-        show(line.text, f"{name} | " if named else "")
+        write(line.text, before(line.stream))
 
 
 def _print_change(target: Target, run: Run, group: str, logs_shown: bool) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from herd.runner.contract.task import CONTAINER
 from herd.targets.target import Target
 
 OVERLAP_MS = 10_000
@@ -50,7 +51,7 @@ def tail(
     """The last `count` lines: of `task` (id or ARN), else of the newest task that wrote since `since`."""
     logs = target.client("logs")
     if task:
-        return _last(logs, group, f"{workload}/main/{task.rsplit('/', 1)[-1]}", count)
+        return _last(logs, group, stream(workload, task), count)
     newest = _streams(logs, group, since)[-1:]
     return _last(logs, group, newest[0], count) if newest else []
 
@@ -61,6 +62,17 @@ def by_task(target: Target, group: str, count: int, since: datetime) -> list[lis
     return [_last(logs, group, stream, count) for stream in _streams(logs, group, since)]
 
 
+def stream(workload: str, task: str) -> str:
+    """The stream of a task (id or ARN)."""
+    return f"{workload}/{CONTAINER}/{task.rsplit('/', 1)[-1]}"
+
+
+def of_tasks(target: Target, workload: str, group: str, tasks: Iterable[str], count: int) -> list[list[Line]]:
+    """The last `count` lines of each of these tasks (ids); of one that has printed nothing, none."""
+    logs = target.client("logs")
+    return [_last(logs, group, stream(workload, task), count) for task in tasks]
+
+
 def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
     """Names of the streams that were written to since `since`, in the order of their first line."""
     earliest = int(since.timestamp() * 1000) if since else 0
@@ -68,7 +80,7 @@ def _streams(logs: Any, group: str, since: datetime | None) -> list[str]:
     pages = logs.get_paginator("describe_log_streams")
     try:
         for page in pages.paginate(logGroupName=group, orderBy="LastEventTime", descending=True):
-            recent = [stream for stream in page["logStreams"] if stream.get("lastEventTimestamp", 0) >= earliest]
+            recent = [one for one in page["logStreams"] if one.get("lastEventTimestamp", 0) >= earliest]
             written += recent
             if not since or len(recent) < len(page["logStreams"]):
                 break  # the streams are sorted: the rest is older

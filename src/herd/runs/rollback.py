@@ -10,7 +10,6 @@ looked at; then the version that was current is marked for expiry. A run that pu
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,7 +102,7 @@ def carry_out(target: Target, plan: Plan, because: str, now: datetime | None = N
     """Make it current; what was written down about it. Raises HerdError if something else was published meanwhile."""
     moment = now or datetime.now(UTC)
     version, replaced = plan.target.version, plan.current.run_id
-    rollback = Rollback(plan.workload, version.run_id, replaced, runs.utc(moment), who(target), because)
+    rollback = Rollback(plan.workload, version.run_id, replaced, runs.utc(moment), runs.who(target), because)
     store = _Store(target, plan.workload)
     store.mark(version.run_id, tags.PUBLISHED)
     try:
@@ -154,15 +153,6 @@ def rolled_back(target: Target) -> dict[str, Rollback]:
     batch = [name for name in names if name in target.exports.batch]
     current = zip(batch, runs.in_parallel(lambda name: of_current(target, name), batch), strict=True)
     return {name: rollback for name, rollback in current if rollback is not None}
-
-
-def who(target: Target) -> str:
-    """Who rolls back: the identity that AWS knows, and the name on this machine."""
-    identity = str(target.client("sts").get_caller_identity()["Arn"])
-    try:
-        return f"{getpass.getuser()} ({identity})"
-    except (KeyError, OSError):  # no entry for this user
-        return identity
 
 
 # --- what is there --------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import secrets
@@ -13,7 +14,14 @@ from typing import Any, TypeVar
 
 from herd.runner.contract.keys import record_key
 from herd.runner.contract.kinds import FOLDERS, Kind
-from herd.runner.contract.statuses import ABORTED_RUN, FAILED_RUNS, STATUS_OF_ERROR, SUCCEEDED_RUN, TIMED_OUT_RUN
+from herd.runner.contract.statuses import (
+    ABORTED_RUN,
+    FAILED_RUNS,
+    SKIPPED_RUN,
+    STATUS_OF_ERROR,
+    SUCCEEDED_RUN,
+    TIMED_OUT_RUN,
+)
 from herd.targets.target import Target
 
 T = TypeVar("T")
@@ -48,8 +56,8 @@ class Run:
     reason: str = ""
     attempts: int | None = None
     task: str | None = None
-    ran_before: bool = False
-    """For a skipped run: whether the job has an earlier run."""
+    skipped: Run | None = None
+    """A start after this run, or while it went on, that was skipped; the newest one."""
 
     @property
     def failed(self) -> bool:
@@ -61,6 +69,20 @@ class Run:
         if self.started is None:
             return 0.0
         return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+
+    def as_json(self) -> dict[str, Any]:
+        """Its entry in the output for scripts: times in UTC."""
+        return {
+            "id": self.id,
+            "workload": self.workload,
+            "status": self.status,
+            "started": utc(self.started) if self.started else None,
+            "ended": utc(self.ended) if self.ended else None,
+            "seconds": round(self.seconds, 3) if self.started else None,
+            "exit_code": self.exit_code,
+            "reason": self.reason,
+            "attempts": self.attempts,
+        }
 
 
 def new_id(trigger: str) -> str:
@@ -120,15 +142,16 @@ def _outcome(described: Mapping[str, Any]) -> tuple[str, Any]:
     """The run's status, and the execution's output or cause, parsed if it is JSON."""
     state = described["status"]
     if state == "SUCCEEDED":
-        output = _parsed(described.get("output"))
+        output = parsed(described.get("output"))
         return (output.get("status", SUCCEEDED_RUN) if isinstance(output, dict) else SUCCEEDED_RUN), output
-    cause = _parsed(described.get("cause"))
+    cause = parsed(described.get("cause"))
     if state == "FAILED":
         return STATUS_OF_ERROR.get(described.get("error", ""), "failed"), cause or described.get("error", "")
     return STATUS_OF_EXECUTION.get(state, state.lower()), cause
 
 
-def _parsed(text: str | None) -> Any:
+def parsed(text: str | None) -> Any:
+    """The value of a JSON text, else the text itself."""
     try:
         return json.loads(text) if text else ""
     except ValueError:
@@ -144,45 +167,90 @@ def job_statuses(described: Mapping[str, Any]) -> dict[str, str]:
 
 def latest(target: Target, machine: str, status: str | None = None) -> dict[str, Any] | None:
     """The newest execution of a state machine (name, status, dates), or None; `status`: filter, in AWS's words."""
-    wanted = {"statusFilter": status} if status else {}
-    states = target.client("stepfunctions")
-    try:
-        executions = states.list_executions(stateMachineArn=machine, maxResults=1, **wanted)["executions"]
-    except states.exceptions.StateMachineDoesNotExist:  # removed by hand, or lost by the local cloud
-        return None
-    return executions[0] if executions else None
+    return next(iter(_listed(target, machine, 1, status)), None)
 
 
 def last_runs(target: Target) -> dict[str, Run]:
-    """The last run of every job and report that has one."""
-    machines = {name: entry.machine for name, entry in target.exports.batch.items()}
-    pipelines = target.exports.pipelines
+    """The last run of every job and report that has one: what goes on, else what ended last.
+
+    A start that was skipped is no run: it is a note on the run (`skipped`), or stands alone where there is none.
+    """
+    jobs, pipelines = target.exports.batch, target.exports.pipelines
     target.client("stepfunctions")  # made once, before the threads
-    asked = in_parallel(
-        lambda item: _last(target, *item),
-        [*machines.items(), *((name, entry.machine) for name, entry in pipelines.items())],
-    )
-    last: dict[str, Run] = {}
-    for name, described in zip(machines, asked[: len(machines)], strict=True):
-        if described:
-            last[name] = _with_record(target, run_of(name, described))
-    for described in asked[len(machines) :]:
+    runs = in_parallel(lambda name: last_run(target, name), jobs)
+    last = {name: run for name, run in zip(jobs, runs, strict=True) if run is not None}
+    for described in in_parallel(lambda entry: _newest(target, entry.machine), pipelines.values()):
         if described:
             _add_skipped(last, described)
     return last
 
 
-def _last(target: Target, name: str, machine: str) -> dict[str, Any] | None:
+def last_run(target: Target, workload: str, *, with_record: bool = True) -> Run | None:
+    """The run of a job or report that goes on, else the one that ended last, with the start after it that was skipped.
+
+    `with_record`: with the details that only its record has.
+    """
+    machine = target.exports.batch[workload].machine
+    newest = _listed(target, machine, LOOK_AT)
+    running = [entry for entry in newest if entry["status"] == "RUNNING"]
+    if not running and len(newest) == LOOK_AT:
+        running = _listed(target, machine, 1, "RUNNING")
+    run, skipped_start = None, None
+    for entry in [*newest[:1], *running[:1], *_all(target, machine)] if newest else ():
+        # What a skipped start gave way to had begun before it, and went on.
+        if skipped_start is not None and entry.get("stopDate", LATER) < (skipped_start.started or LATER):
+            continue
+        described = execution(target, machine, entry["name"])
+        run = run_of(workload, described) if described else None
+        if run is not None and run.status == SKIPPED_RUN:
+            skipped_start = skipped_start or run
+        elif run is not None and (run.status == "running" or not running):
+            break
+        run = None
+    if run is None:
+        return skipped_start
+    run = replace(run, skipped=skipped_start)
+    return _with_record(target, run) if with_record else run
+
+
+LOOK_AT = 10
+"""Executions that are listed at first: mostly the first one is the last run."""
+
+LATER = datetime.max.replace(tzinfo=UTC)
+
+
+def _listed(target: Target, machine: str, most: int, status: str | None = None) -> list[dict[str, Any]]:
+    """The newest executions, `most` at most; none of a machine that was removed by hand, or lost by the local cloud."""
+    wanted = {"statusFilter": status} if status else {}
+    states = target.client("stepfunctions")
+    try:
+        executions: list[dict[str, Any]] = states.list_executions(stateMachineArn=machine, maxResults=most, **wanted)[
+            "executions"
+        ]
+    except states.exceptions.StateMachineDoesNotExist:
+        return []
+    return executions
+
+
+def _all(target: Target, machine: str) -> Iterator[dict[str, Any]]:
+    """Every execution, the newest first, page by page."""
+    for page in target.client("stepfunctions").get_paginator("list_executions").paginate(stateMachineArn=machine):
+        yield from page["executions"]
+
+
+def _newest(target: Target, machine: str) -> dict[str, Any] | None:
     newest = latest(target, machine)
     return execution(target, machine, newest["name"]) if newest else None
 
 
 def _add_skipped(last: dict[str, Run], described: Mapping[str, Any]) -> None:
-    """Add jobs that were skipped: they have no execution of their own, only an entry in the pipeline's output."""
+    """Note jobs that were skipped: they have no execution of their own, only an entry in the pipeline's output."""
     for name, status in job_statuses(described).items():
         known = last.get(name)
-        if status == "skipped" and (known is None or known.started is None or known.started < described["startDate"]):
-            last[name] = replace(skipped(name, described), ran_before=known is not None)
+        if status != SKIPPED_RUN or (known and known.started and known.started >= described["startDate"]):
+            continue
+        start = skipped(name, described)
+        last[name] = replace(known, skipped=start) if known is not None and known.status != SKIPPED_RUN else start
 
 
 def skipped(workload: str, described: Mapping[str, Any]) -> Run:
@@ -272,13 +340,22 @@ def listing(target: Target, prefix: str, bucket: str | None = None, **more: str)
             raise
 
 
+def who(target: Target) -> str:
+    """Who acts: the identity that AWS knows, and the name on this machine."""
+    identity = str(target.client("sts").get_caller_identity()["Arn"])
+    try:
+        return f"{getpass.getuser()} ({identity})"
+    except (KeyError, OSError):  # no entry for this user
+        return identity
+
+
 def stop(target: Target, machine: str, run_id: str) -> bool:
     """Stop an execution and its tasks; False if it was not running."""
     described = execution(target, machine, run_id)
     if described is None or described["status"] != "RUNNING":
         return False
     target.client("stepfunctions").stop_execution(
-        executionArn=execution_arn(machine, run_id), error="Herd.Cancelled", cause="stopped by herd"
+        executionArn=execution_arn(machine, run_id), error="Herd.Cancelled", cause=f"stopped by {who(target)}"
     )
     return True
 

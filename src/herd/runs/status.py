@@ -10,6 +10,7 @@ from typing import Any
 
 from herd.checkout import review_dates
 from herd.runner.contract.documents import Rollback
+from herd.runner.contract.statuses import SKIPPED_RUN
 from herd.runs import due_times, rollback, runs, services
 from herd.runs.runs import Run
 from herd.runs.services import Service
@@ -45,17 +46,17 @@ class WorkloadState:
             "next_run": _text(self.next_run),
             "reason": self.reason,
             "rollback": asdict(self.rollback) if self.rollback else None,
-            "last_run": None
-            if run is None
-            else {
-                "id": run.id,
-                "status": run.status,
-                "started": _text(run.started),
-                "ended": _text(run.ended),
-                "exit_code": run.exit_code,
-                "reason": run.reason,
-            },
+            "last_run": _entry(run),
+            "skipped": _entry(run.skipped) if run else None,
         }
+
+
+def _entry(run: Run | None) -> dict[str, Any] | None:
+    """A run in the entry of its workload."""
+    return {name: value for name, value in run.as_json().items() if name in _OF_RUN} if run else None
+
+
+_OF_RUN = ("id", "status", "started", "ended", "exit_code", "reason")
 
 
 def collect(target: Target) -> list[WorkloadState]:
@@ -145,7 +146,7 @@ def _of_job(
     elif run is not None and run.failed and run.status != "aborted":
         state = "failing"
     else:
-        state = "idle" if run is not None and (run.status != "skipped" or run.ran_before) else "never-run"
+        state = "idle" if run is not None and run.status != SKIPPED_RUN else "never-run"
     reason = ""
     if late and due is not None:
         reason = f"was due at {_text(due)}, has passed its deadline, and nothing was published"
