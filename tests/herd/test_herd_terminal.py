@@ -199,7 +199,7 @@ def test_status_outputs_and_runs_show_what_was_printed(screen: StringIO, monkeyp
     reader = SimpleNamespace(new=lambda: [Line(datetime.now(UTC), "s", FOREIGN)])
     follow._print_lines(cast(Any, reader), lambda _: "train | ", raw=False)
     assert is_harmless(screen.getvalue())
-    follow._print_lines("train", cast(Any, reader), False, raw=True)
+    follow._print_lines(cast(Any, reader), lambda _: "", raw=True)
     assert FOREIGN in screen.getvalue()
 
 

@@ -35,7 +35,7 @@ def snapshot(
     """
     import json
 
-    from herd.runs import rollback, snapshots
+    from herd.runs import runs, snapshots
     from herd.targets.choose import choose
 
     if name is None and (show or remove):
@@ -69,7 +69,7 @@ def snapshot(
         taken = snapshots.find(target, name)
     else:
         target.approve(f"take the snapshot {name}", yes)
-        taken = snapshots.take(target, name, rollback.who(target))
+        taken = snapshots.take(target, name, runs.who(target))
     missing = snapshots.gone(target, taken)
     if as_json:
         console.document(json.dumps(snapshots.as_json(taken, missing), indent=2) + "\n")
