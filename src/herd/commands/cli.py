@@ -14,6 +14,7 @@ from herd import console
 from herd.commands import (
     alarms,
     check,
+    copies,
     cost,
     demo,
     deploy,
@@ -123,6 +124,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inspect.status, "status", _ENVIRONMENT),
     (inventory.inventory, "inventory", _ENVIRONMENT),
     (cost.cost, "cost", _ENVIRONMENT),
+    (copies.diff, "diff", _ENVIRONMENT),
     (inbox.inbox, "inbox", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),
     (deploy.stop, "stop", _ENVIRONMENT),

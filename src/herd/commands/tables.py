@@ -10,6 +10,7 @@ from typing import Any
 from herd import console
 from herd.checkout import review_dates
 from herd.deploy.image_list import ImageEntry
+from herd.review.difference import Difference
 from herd.runner.contract import statuses
 from herd.runner.contract.documents import Rollback
 from herd.runs import services
@@ -58,6 +59,20 @@ COLUMNS = 80
 """Of a terminal that nobody has made wider."""
 
 TROUBLE = frozenset({"failing", "late", "unhealthy", "rolled-back"})
+
+
+def differences(one: str, other: str, rows: Sequence[Difference]) -> None:
+    """Print what differs between two environments, and how much of it no file names."""
+    if not rows:
+        console.say(f"{one} and {other} are the same, but for their names")
+        return
+    console.table([f"{one} → {other}", "WHAT DIFFERS", "NAMED IN"], [[row.whose, row.what, row.named] for row in rows])
+    unnamed = sum(not row.named for row in rows)
+    console.say()
+    if unnamed:
+        console.say(f"{unnamed} of {len(rows)} differences are named in no file")
+    else:
+        console.say(f"all {len(rows)} differences are named in files; else {one} and {other} are the same")
 
 
 def status(target: Target, workloads: list[WorkloadState]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pulumi
@@ -16,8 +17,10 @@ from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Connection, Notifications
 from herd.infra.spec.checks import ValueCheck
 from herd.infra.spec.load import ApiSpec, JobSpec, Read, Replicas, ReportSpec
+from herd.review import follows
 from herd.targets import exports
 from herd.targets.exports import Exports
+from tests.herd.infra.program import setting_reach
 from tests.herd.infra.program.mocks import (
     ACCOUNT,
     PROGRAM,
@@ -100,11 +103,32 @@ NEEDED = ("defaults.toml", "images/", "runner/", "lib/", "jobs/ingest/", "jobs/t
 
 
 def deployed(root: Path, file: str, line: str = "", more: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The inputs of what is registered for that one workload."""
+    return registered(root, file, line, more).everything()
+
+
+def registered(root: Path, file: str, line: str = "", more: Mapping[str, str] | None = None) -> Program:
     """What is registered for that one workload, the jobs it may read and nothing else, with one setting changed."""
     wanted = (*NEEDED, str(Path(file).parent))
     files = {path: text for path, text in TEAM.items() if path.startswith(wanted)}
     files |= {**(more or {}), file: toml({**tomllib.loads(files[file]), **tomllib.loads(line)})}
-    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED)).everything()
+    return run_program(write_team(root, files), replace(SETTINGS, **OFFERED))
+
+
+def reach() -> dict[str, set[str]]:
+    """Setting of a workload -> what it reaches (`herd.review.follows.place`)."""
+    table: dict[str, set[str]] = {}
+    for change, (file, line, more) in CHANGES.items():
+        setting = {"checks": "check", "Check": "check", "Read": "reads", "Replicas": "replicas"}.get(
+            change.partition(".")[0], change
+        )
+        if setting == "nothing":
+            continue
+        with TemporaryDirectory() as before, TemporaryDirectory() as after:
+            whole = "" if setting != "mail" else CHANGES["mail_to"][1]
+            was, is_now = registered(Path(before), file, whole), registered(Path(after), file, line, more)
+        table.setdefault(setting, set()).update(setting_reach.reached(was, is_now))
+    return table
 
 
 def toml(values: dict[str, Any]) -> str:
@@ -137,6 +161,12 @@ def test_a_setting_changes_what_is_deployed(setting: str, tmp_path: Path) -> Non
         {"Check": "checks", "Read": "reads", "mail": "mail_to"}.get(setting.partition(".")[0], "nothing")
     ]
     assert deployed(tmp_path / "after", file, line, more) != deployed(tmp_path / "before", file, whole)
+
+
+def test_what_a_setting_reaches_is_written_down() -> None:
+    """`herd diff` tells by it what follows from a setting that differs."""
+    table = tomllib.loads(follows.TABLE.read_text(encoding="utf-8"))["workload"]
+    assert {setting: set(places) for setting, places in table.items()} == reach()
 
 
 def test_a_project_of_another_name_has_the_same_resources_under_that_name(team: Path, program: Program) -> None:

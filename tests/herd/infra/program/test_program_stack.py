@@ -1,5 +1,6 @@
 """A change of each setting of a stack shows in the preview, in each profile; what it replaces is written down."""
 
+import tomllib
 from pathlib import Path
 
 import pulumi
@@ -7,8 +8,9 @@ import pytest
 
 from herd.engine.changes import short
 from herd.infra.settings.schema import PROFILES, SETTINGS, Profile
+from herd.review import follows
 from herd.review.bill import BY_USE, COUNTED, is_free
-from tests.herd.infra.program import stack_changes
+from tests.herd.infra.program import setting_reach, stack_changes
 from tests.herd.infra.program.mocks import run_program, write_team
 from tests.herd.infra.program.stack_changes import CHANGES, REFUSES, TABLE, WIDE_TEAM, before_and_after
 
@@ -55,3 +57,9 @@ def test_what_is_not_allowed_is_refused(profile: Profile, given: dict[str, objec
 
 def test_what_a_change_replaces_is_written_down() -> None:
     assert stack_changes.table() == TABLE.read_text(encoding="utf-8")
+
+
+def test_what_a_setting_reaches_is_written_down() -> None:
+    """`herd diff` tells by it what follows from a setting that differs."""
+    table = tomllib.loads(follows.TABLE.read_text(encoding="utf-8"))["stack"]
+    assert {setting: set(places) for setting, places in table.items()} == setting_reach.of_stack()
