@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import both_engines, checks, docker, engine, environment, gateway, image, prod, reports, tasks, wide
+from bench import both_engines, checks, docker, engine, environment, files, gateway, image, prod, reports, tasks, wide
 from bench.measure import Result
 from harness.sandbox import POLICY_PACK
 
@@ -28,6 +28,9 @@ MEASURES: dict[str, Callable[[Path], list[Result]]] = {
     "gateway": gateway.through_the_gateway,
     "growth": environment.growth,
     "idle": environment.at_rest,
+    "gigabyte": files.one_gigabyte,
+    "small-objects": files.small_objects,
+    "page": files.public_page,
     "wide": wide.wide,
     "prod": prod.profiles,
     "image": image.code_change,

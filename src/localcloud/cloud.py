@@ -143,7 +143,7 @@ class LocalCloud:
             from localcloud.patches.hooks import KEPT_PACKAGES
             from localcloud.plugins import Plugins
             from localcloud.server import Server
-            from localcloud.state import State
+            from localcloud.state import OBJECTS, State
 
         state = self._state = State(config, self._clock)
         parts.callback(state.close)
@@ -180,6 +180,7 @@ class LocalCloud:
                 for one in part.distributions.values()
             ],
             traffic,
+            config.home / OBJECTS,
         )
         parts.callback(gateway.stop)
         capacity = Capacity.of_this_machine(self._tasks_at_once)

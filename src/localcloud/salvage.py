@@ -55,12 +55,23 @@ def _salvage(home: Path, aside: Path) -> None:
         with new.changing() as file:
             for table in TABLES_IN_ORDER:
                 for row in _rows(home / STORE, table):
-                    if table == "object" and row[4] and why_not_whole(objects / row[4][:2] / row[4], row[5]):
+                    size = row[5] if table == "object" else row[-1]
+                    if table in ("object", "piece") and row[4] and why_not_whole(objects / row[4][:2] / row[4], size):
                         continue
                     places = ", ".join("?" * len(row))
                     file.execute(f"INSERT OR IGNORE INTO {table} VALUES ({places})", row)
+            # An object of several pieces, one of which is lost, is lost.
+            there = "SELECT total(size) FROM piece AS p WHERE p.bucket = o.bucket AND p.key = o.key"
+            file.execute(
+                "DELETE FROM object AS o WHERE content IS NULL AND size > 0 "
+                f"AND size <> ({there} AND p.version = o.version)"
+            )
+            file.execute(
+                "DELETE FROM piece WHERE (bucket, key, version) NOT IN (SELECT bucket, key, version FROM object)"
+            )
         new.note_loss(LOST)
-        for (content,) in new.read("SELECT DISTINCT content FROM object WHERE content IS NOT NULL"):
+        names = "SELECT content FROM object WHERE content IS NOT NULL UNION SELECT content FROM piece"
+        for (content,) in new.read(names):
             place = draft / "objects" / content[:2] / content
             place.parent.mkdir(exist_ok=True)
             try:

@@ -28,12 +28,13 @@ from moto.core.request import (
 )
 from moto.moto_server import werkzeug_app
 
-from localcloud import patches, rules
+from localcloud import backends, patches, rules
 from localcloud.iam.guard import Guard, asked_for
 from localcloud.patches import hooks
+from localcloud.patches.s3 import contents
 from localcloud.patches.sts import PRINCIPAL_HEADER
 from localcloud.registry_logins import Logins
-from localcloud.request import Call, Refused, Request, Response, address, read, render
+from localcloud.request import Call, Refused, Request, Response, address, read, render, s3
 from localcloud.request.access import Access
 from localcloud.request.judged import Judged, carrying_out
 
@@ -117,6 +118,8 @@ class Server:
         call = address(request, self.account, self.region)
         try:
             call = read(request, call)
+            if call.service == "s3":
+                self._look_at_bytes(call)
             if (call.model, call.operation) in UNLOCKED:
                 with self.lock:
                     judged = self._judge(call)
@@ -138,6 +141,31 @@ class Server:
             log.exception("moto failed on %s", call.name)
             message = f"{call.name} failed inside the local cloud: {type(failure).__name__}: {failure}"
             return Response(*render(Refused("InternalFailure", message, 500), call))
+
+    def _look_at_bytes(self, call: Call) -> None:
+        """What is slow about large objects is done without the lock: are they as promised, and what are their hashes,
+        which are remembered? Raises `Refused`.
+        """
+        s3.check_bytes(call)
+        with self.lock:
+            ahead = contents.will_hash(call)
+        for stored, name in ahead:
+            stored.digest(name)
+
+    def refusal(self, request: Request) -> Response | None:
+        """What a request for putting an object is answered without having a look at the object: that it is not
+        permitted, or that there is no such bucket. None where the bytes decide.
+        """
+        call = address(request, self.account, self.region)
+        try:
+            call = read(request, call)
+            with self.lock:
+                self._judge(call)
+                if call.bucket not in backends.s3(self.account).buckets:
+                    return self.handle(request)
+        except Refused as refused:
+            return Response(*render(refused, call))
+        return None
 
     def repeat(self, call: Call) -> Response:
         """Carry out a request that was accepted once: no rule judges it again. Raises what moto raises."""
@@ -225,7 +253,7 @@ class Server:
             response = self.handle(Request(prepared.method, url, headers, _body_bytes(prepared.body), principal))
         finally:
             self._acting.principal = principal
-        return AWSResponse(prepared.url, response.status, dict(response.headers), _RawBody(response.body))
+        return AWSResponse(prepared.url, response.status, dict(response.headers), _RawBody(response.read()))
 
     def _call_moto(self, request: Request) -> Response:
         status = "500"
@@ -236,14 +264,19 @@ class Server:
             status, headers = status_line, response_headers
             return lambda _: None
 
-        chunks: Iterable[bytes] = self._app(_environ(request, self.account), start_response)
-        try:
-            body = b"".join(chunks)
-        finally:
-            close = getattr(chunks, "close", None)
-            if close is not None:
-                close()
-        return Response(int(status.split(" ", 1)[0]), list(headers), body)
+        with contents.answering() as answered:
+            chunks: Iterable[bytes] = self._app(_environ(request, self.account), start_response)
+            try:
+                body = b"".join(chunks)
+            finally:
+                close = getattr(chunks, "close", None)
+                if close is not None:
+                    close()
+            content = answered()
+        if content is not None:
+            headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+            headers.append(("Content-Length", str(len(content))))
+        return Response(int(status.split(" ", 1)[0]), list(headers), body, content)
 
 
 class _ActingClient:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 FOLDERS = ("journal", "runtime", "plugins", "images", "functions", "databases")
 STORE = "runtime/runtime.sqlite"
+OBJECTS = "runtime/objects"
 LEDGER = "plugins/ledger.sqlite"
 FORGETTING = "forgetting"
 """File of the home that is there while what the cloud held is removed: its journal was renamed so."""

@@ -194,7 +194,7 @@ SPOILT: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a page overwritten": ("stopped", spoil_a_page, "runtime.sqlite cannot be used: it is damaged"),
     "a folder in its place": ("killed", put_a_folder, STORE),
     "what was written ahead gone": ("killed", remove(AHEAD), "runtime.sqlite-wal cannot be used: it is missing"),
-    "of a newer version": ("stopped", make_newer, "a newer version wrote it (format 99, known: 1)"),
+    "of a newer version": ("stopped", make_newer, "a newer version wrote it (format 99, known: 2)"),
     "an object cut short": ("stopped", an_object(lambda file: file.write_bytes(b"co") and None), "has 2 of 500 bytes"),
     "an object gone": ("stopped", an_object(lambda file: file.unlink()), "s3://bbb/k"),
     "all objects gone": ("killed", remove("runtime/objects"), "and 1 more"),

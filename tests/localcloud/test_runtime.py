@@ -117,7 +117,7 @@ def test_bytes_are_not_kept_in_memory(account: Account) -> None:
     got = account.s3.get_object(Bucket=account.bucket, Key="big", Range="bytes=10-19")
     assert (got["ContentRange"], got["Body"].read()) == ("bytes 10-19/3000000", b"x" * 10)
     key = backends.s3(account.server.account).buckets[account.bucket].keys["big"]
-    assert key._value_buffer.path.stat().st_size == 3_000_000
+    assert [piece.file.path.stat().st_size for piece in key.stored.pieces] == [3_000_000]
 
 
 def test_only_what_changed_of_a_long_history_is_written(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +127,10 @@ def test_only_what_changed_of_a_long_history_is_written(account: Account, monkey
         for number in range(30)
     ]
     described = []
-    real = account.runtime.objects._file_of
-    monkeypatch.setattr(account.runtime.objects, "_file_of", lambda version: described.append(version) or real(version))
+    real = account.runtime.objects._files_of
+    monkeypatch.setattr(
+        account.runtime.objects, "_files_of", lambda version: described.append(version) or real(version)
+    )
     account.s3.put_object(Bucket=account.bucket, Key="k", Body=b"last")
     assert len(described) == 2
     account.s3.delete_object(Bucket=account.bucket, Key="k", VersionId=versions[3])

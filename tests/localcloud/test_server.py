@@ -216,7 +216,7 @@ def test_a_public_policy_needs_the_block_off(server: Server) -> None:
         Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicAcls": True, "IgnorePublicAcls": True}
     )
     s3.put_bucket_policy(Bucket=bucket, Policy=policy)
-    assert send(server, "GET", "/k", f"{bucket}.s3.eu-west-1.localhost:4999").body == b"open"
+    assert send(server, "GET", "/k", f"{bucket}.s3.eu-west-1.localhost:4999").read() == b"open"
 
 
 def test_a_service_needs_a_target_group_in_use_and_a_name_of_its_own(server: Server) -> None:

@@ -12,24 +12,29 @@ import asyncio
 import logging
 import re
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from localcloud.agent.traffic import Traffic
 from localcloud.credentials import CREDENTIALS_PATH, Keyring
 from localcloud.gateway import hosts, origins
 from localcloud.gateway.aws_api import AwsApi
 from localcloud.gateway.distributions import Distributions
-from localcloud.gateway.errors import too_large
+from localcloud.gateway.errors import s3_error, too_large
 from localcloud.gateway.http import BodyTooLarge, forwardable, own_text, read_body
 from localcloud.gateway.inbox import InboxPage
 from localcloud.gateway.load_balancer import LoadBalancers, RoutingTable
 from localcloud.gateway.mail_links import MailLinks
 from localcloud.gateway.pages import Pages
+from localcloud.gateway.spooling import CannotSpool, Spool, hashes_for, spool
 from localcloud.gateway.website import Websites
 from localcloud.request import Response
 from localcloud.server import Server
@@ -39,7 +44,9 @@ log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 16 * 1024  # request line and each header field, as an Application Load Balancer
 MAX_HEADERS = 200
-MAX_OBJECT_BYTES = 1024 * 1024 * 1024  # moto keeps objects in memory; SDKs send larger ones in parts
+MAX_OBJECT_BYTES = 5 * 1024**3  # of one request, as S3 says itself; SDKs send larger ones in parts
+SPOOLED_BYTES = 128 * 1024  # smaller objects are not worth a file before they are known to be wanted
+SENT_AT_ONCE_BYTES = 512 * 1024
 MAX_CALL_BYTES = 16 * 1024 * 1024
 IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
 MAX_PACKAGE_BYTES = 70_167_211  # of a request with a function's package, as Lambda says itself
@@ -65,7 +72,8 @@ class Gateway:
     """Serves `listener` (a listening socket on loopback) from an event loop on its own thread.
 
     `backends` gives moto's elbv2 backends of the account, `zones` its hosted zones of Route 53,
-    `distributions` those of CloudFront; `traffic` counts the requests to load balancers.
+    `distributions` those of CloudFront; `traffic` counts the requests to load balancers. Objects that arrive are
+    drafts in the folder `spool`.
     """
 
     def __init__(
@@ -77,11 +85,13 @@ class Gateway:
         zones: Callable[[], Sequence[Any]],
         distributions: Callable[[], Sequence[Any]],
         traffic: Traffic | None = None,
+        spool: Path | None = None,
     ):
         self._listener = listener
         self._port = int(listener.getsockname()[1])
         self._keyring = keyring
         self._traffic = traffic
+        self._spool = spool or Path(tempfile.gettempdir())
         self._api = AwsApi(server, keyring.find)
         self._pages = Pages(server)
         self._inbox, self._mail_links = InboxPage(server.account), MailLinks(server)
@@ -174,7 +184,7 @@ class Gateway:
                 return await self._aws(request)
             case hosts.Distribution(domain):
                 message = _message(request)
-                return _reply(await self._in_worker(lambda: self._distributions.answer(message, domain)), request)
+                return await self._sent(lambda: self._distributions.answer(message, domain), request)
             case hosts.Inbox():
                 message = _message(request)
                 return _reply(await self._in_worker(lambda: self._inbox.answer(message)), request)
@@ -183,22 +193,24 @@ class Gateway:
                 return _reply(await self._in_worker(lambda: self._mail_links.answer(message, service, region)), request)
             case hosts.Website(name, region):
                 message = _message(request)
-                return _reply(await self._in_worker(lambda: self._websites.answer(message, name, region)), request)
+                return await self._sent(lambda: self._websites.answer(message, name, region), request)
             case hosts.Bucket(name, region):
                 message = _message(request)
                 if _is_signed(message):
                     return await self._aws(request)
-                return _reply(await self._in_worker(lambda: self._pages.answer(message, name, region)), request)
+                return await self._sent(lambda: self._pages.answer(message, name, region), request)
 
     async def _aws(self, request: web.BaseRequest) -> web.StreamResponse:
         message = _message(request)
         try:
             # Before the body is read: strangers may not fill the memory.
             self._api.precheck(message)
+            if self._api.puts_bytes(message) and not _is_small(request):
+                return await self._put(request, message)
             await _continue(request)
             is_object = message.header("x-amz-target") is None and message.method == "PUT"
             is_package = _PACKAGE.fullmatch(message.path) is not None
-            most = MAX_OBJECT_BYTES if is_object else MAX_PACKAGE_BYTES if is_package else MAX_CALL_BYTES
+            most = MAX_PACKAGE_BYTES if is_object or is_package else MAX_CALL_BYTES
             most = MAX_MAIL_BYTES if message.path == MAIL_PATH else most
             body = await read_body(request, most)
         except SignatureRefused as refused:
@@ -209,7 +221,56 @@ class Gateway:
             return _refusal(408, "the request's body did not arrive in time\n")
         assert self._loop
         workers = self._waiters if _INVOCATION.fullmatch(message.path) else self._workers
-        return _reply(await self._loop.run_in_executor(workers, lambda: self._api.answer(message, body)), request)
+        answer = await self._loop.run_in_executor(workers, lambda: self._api.answer(message, body))
+        return await self._send(answer, request)
+
+    async def _put(self, request: web.BaseRequest, message: Message) -> web.StreamResponse:
+        """An object that is written to the disk as it arrives. Raises what `spool` raises."""
+        admitted = await self._in_worker(lambda: self._api.admit(message))
+        if isinstance(admitted, Response):
+            return _reply(admitted, request, close=True)
+        await _continue(request)
+        decoder = admitted.decoder()
+        try:
+            into = Spool(self._spool, hashes_for(message.headers), decoder)
+            await spool(request, into, self._workers, MAX_OBJECT_BYTES)
+        except CannotSpool as error:
+            log.error("an object is not taken: %s", error)
+            text = f"The object was not stored: the local cloud cannot write it: {error}"
+            return _reply(s3_error(503, "ServiceUnavailable", text, message.path), request, close=True)
+        answer = await self._in_worker(lambda: self._api.answer_put(admitted, decoder, into.finished()))
+        return await self._send(answer, request)
+
+    async def _sent(self, answer: Callable[[], Response], request: web.BaseRequest) -> web.StreamResponse:
+        return await self._send(await self._in_worker(answer), request)
+
+    async def _send(self, answer: Response, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer; the bytes of an object go from their files to the client."""
+        content = answer.content
+        if content is None or request.method == "HEAD":
+            return _reply(answer, request)
+        if len(content) <= SENT_AT_ONCE_BYTES:
+            body = await self._in_worker(answer.read)
+            return _reply(replace(answer, body=body), request)
+        response = web.StreamResponse(status=answer.status, headers=_headers(answer, request))
+        response.content_length = len(content)
+        await response.prepare(request)
+        assert self._loop
+        for piece in content.pieces:
+            if isinstance(piece, bytes):
+                await response.write(piece)
+                continue
+            if request.transport is None:
+                raise ConnectionResetError("the client has gone")
+            file = await self._in_worker(piece.open)
+            try:
+                for start in range(0, piece.size, SENT_AT_ONCE_BYTES):  # one system call each: others have their turn
+                    size = min(SENT_AT_ONCE_BYTES, piece.size - start)
+                    await self._loop.sendfile(request.transport, file, piece.start + start, size)
+            finally:
+                file.close()
+        await response.write_eof()
+        return response
 
     def _credentials(self, request: web.BaseRequest, token: str | None) -> web.StreamResponse:
         if request.method != "GET":
@@ -246,14 +307,22 @@ async def _continue(request: web.BaseRequest) -> None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-def _reply(answer: Response, request: web.BaseRequest, *, close: bool = False) -> web.Response:
+def _is_small(request: web.BaseRequest) -> bool:
+    return request.content_length is not None and request.content_length <= SPOOLED_BYTES
+
+
+def _headers(answer: Response, request: web.BaseRequest) -> CIMultiDict[str]:
     headers = forwardable(answer.headers)
     if request.method == "HEAD":
         length = next((value for name, value in answer.headers if name.lower() == "content-length"), None)
         if length is not None:
             headers["Content-Length"] = length
-    headers.setdefault("Content-Type", "application/octet-stream" if answer.body else "text/plain")
-    response = web.Response(status=answer.status, headers=headers, body=answer.body)
+    headers.setdefault("Content-Type", "application/octet-stream" if answer.body or answer.content else "text/plain")
+    return headers
+
+
+def _reply(answer: Response, request: web.BaseRequest, *, close: bool = False) -> web.Response:
+    response = web.Response(status=answer.status, headers=_headers(answer, request), body=answer.body)
     if close:
         response.force_close()
     return response

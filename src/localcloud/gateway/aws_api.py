@@ -5,14 +5,26 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from localcloud.credentials import Key, utc_now
 from localcloud.gateway import aws_chunked
 from localcloud.gateway.errors import unauthenticated
-from localcloud.request import Request, Response
-from localcloud.signing import UNSIGNED_PAYLOAD, Message, Reason, Signature, SignatureRefused, read_claim, verify
+from localcloud.request import Request, Response, s3
+from localcloud.signing import (
+    UNSIGNED_PAYLOAD,
+    Message,
+    Reason,
+    Signature,
+    SignatureRefused,
+    Verified,
+    read_claim,
+    unquote,
+    verify,
+)
+from localcloud.stored import Stored
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +42,22 @@ class Handler(Protocol):
     """What answers verified requests: `localcloud.server.Server`."""
 
     def handle(self, request: Request) -> Response: ...
+
+    def refusal(self, request: Request) -> Response | None: ...
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A request for putting an object whose signature holds, whatever its bytes are."""
+
+    message: Message
+    verified: Verified
+
+    def decoder(self) -> aws_chunked.Decoder | None:
+        """Takes the framing off the body, if it has one."""
+        if self.verified.payload_hash not in aws_chunked.FORMS:
+            return None
+        return aws_chunked.Decoder(self.verified, self.verified.claim.timestamp)
 
 
 class AwsApi:
@@ -58,6 +86,46 @@ class AwsApi:
             return self.refuse(refused, message)
         return self._server.handle(request)
 
+    # --- objects, whose bytes go to the disk before anybody is asked to carry out something ---
+
+    def puts_bytes(self, message: Message) -> bool:
+        """Whether a request's body is the bytes of an object, and its headers say what was signed of them."""
+        if message.method != "PUT" or message.header("x-amz-target") is not None:
+            return False
+        claim = read_claim(message)
+        signed = claim.presigned or message.header("x-amz-content-sha256") is not None
+        if claim.service != "s3" or not signed or message.header("x-amz-copy-source") is not None:
+            return False
+        in_host = s3.BUCKET_HOST.fullmatch((message.header("host") or "").lower())
+        key = message.path.lstrip("/") if in_host else message.path.lstrip("/").partition("/")[2]
+        return s3.takes_bytes("PUT", key, [unquote(name) for name, _ in message.parameters])
+
+    def admit(self, message: Message) -> Admitted | Response:
+        """Whether the bytes are worth reading: who asks, and whether they may. Else the answer."""
+        try:
+            verified = verify(message, self._find, self._clock(), None)
+        except SignatureRefused as refused:
+            return self.refuse(refused, message)
+        headers = [(name, value) for name, value in message.headers if not _is_promise(name)]
+        request = _request(message, verified, headers, b"")
+        return self._server.refusal(replace(request, content=Stored())) or Admitted(message, verified)
+
+    def answer_put(self, admitted: Admitted, decoder: aws_chunked.Decoder | None, content: Stored) -> Response:
+        """Put what has been read, if it is what was signed."""
+        message, verified = admitted.message, admitted.verified
+        headers = list(message.headers)
+        try:
+            if decoder is not None:
+                trailers = decoder.finish(message.header("x-amz-decoded-content-length"))
+                aws_chunked.check(content, trailers)
+                headers += trailers
+            else:
+                _check_payload(verified, content.digest("sha256").hex())
+        except SignatureRefused as refused:
+            return self.refuse(refused, message)
+        request = _request(message, verified, headers, b"")
+        return self._server.handle(replace(request, content=content))
+
     def _verified(self, message: Message, body: bytes) -> Request:
         digest = hashlib.sha256(body).hexdigest()
         verified = verify(message, self._find, self._clock(), digest)
@@ -66,15 +134,29 @@ class AwsApi:
             length = message.header("x-amz-decoded-content-length")
             body, trailers = aws_chunked.decode(body, verified, verified.claim.timestamp, length)
             headers += trailers
-        elif verified.payload_hash not in (None, UNSIGNED_PAYLOAD, digest):
-            raise SignatureRefused(
-                Reason.WRONG_PAYLOAD,
-                "The provided 'x-amz-content-sha256' header does not match what was computed.",
-                verified.claim.service,
-            )
-        headers = [*_unframed(headers, body), _scope(verified.claim)]
-        url = message.path + (f"?{message.query}" if message.query else "")
-        return Request(message.method, url, headers, body, verified.principal)
+        else:
+            _check_payload(verified, digest)
+        return _request(message, verified, headers, body)
+
+
+def _check_payload(verified: Verified, digest: str) -> None:
+    if verified.payload_hash not in (None, UNSIGNED_PAYLOAD, digest):
+        raise SignatureRefused(
+            Reason.WRONG_PAYLOAD,
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            verified.claim.service,
+        )
+
+
+def _is_promise(name: str) -> bool:
+    """Whether a header says something of bytes that nobody has read yet."""
+    return name == "content-md5" or name.startswith("x-amz-checksum-")
+
+
+def _request(message: Message, verified: Verified, headers: list[tuple[str, str]], body: bytes) -> Request:
+    headers = [*_unframed(headers, body), _scope(verified.claim)]
+    url = message.path + (f"?{message.query}" if message.query else "")
+    return Request(message.method, url, headers, body, verified.principal)
 
 
 def _scope(claim: Signature) -> tuple[str, str]:

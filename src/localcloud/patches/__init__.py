@@ -29,6 +29,7 @@ MODULES = (
     "events",
     "iam.api",
     "s3.api",
+    "s3.contents",
     "scheduler",
     "autoscaling",
     "stepfunctions.api",

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from localcloud.request.message import Request
+from localcloud.stored import Stored
 
 Arguments = Mapping[str, Any]
 
@@ -29,7 +30,8 @@ class Call:
     one, and for the requests about an object of S3, which are told by their method and `query`. `arguments` are typed
     and nested as botocore's model has them; as the client sent them for a service or an operation that it does not
     know. `url`, `headers` (names in lower case) and `body` are in the one form that moto gets. Of S3, `bucket` and
-    `key` are what the path names ("" for neither), `source` what is copied, `deleted` what DeleteObjects names.
+    `key` are what the path names ("" for neither), `source` what is copied, `deleted` what DeleteObjects names, and
+    `content` the bytes of an object that is put, where they are not the `body`.
     """
 
     service: str
@@ -49,6 +51,7 @@ class Call:
     key: str = ""
     source: ObjectName | None = None
     deleted: tuple[ObjectName, ...] = ()
+    content: Stored | None = None
 
     @property
     def name(self) -> str:
@@ -58,7 +61,7 @@ class Call:
     @property
     def request(self) -> Request:
         """The HTTP message that moto gets."""
-        return Request(self.method, self.url, list(self.headers.items()), self.body, self.principal)
+        return Request(self.method, self.url, list(self.headers.items()), self.body, self.principal, self.content)
 
     @property
     def is_control(self) -> bool:

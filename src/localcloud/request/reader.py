@@ -69,7 +69,7 @@ def read(request: Request, addressed: Call) -> Call:
     service = addressed.service
     if service != service.lower():
         raise Refused("SignatureDoesNotMatch", f"Credential should be scoped to a service, not {service!r}.", 403)
-    call = replace(addressed, headers=headers, body=request.body)
+    call = replace(addressed, headers=headers, body=request.body, content=request.content)
     if service == "s3":
         return s3.read(call)
     path, _, query_text = request.url.partition("?")

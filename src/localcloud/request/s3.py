@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,6 +17,7 @@ from localcloud.request import documents, models
 from localcloud.request.call import Call, ObjectName
 from localcloud.request.documents import Pairs
 from localcloud.request.errors import Refused
+from localcloud.stored import Stored, broken_promise
 
 CONTROL = "/v20180820/"
 """Where the paths of S3 Control begin: it has the same signature as S3."""
@@ -26,6 +27,9 @@ BUCKET_HOST = re.compile(r"(?P<bucket>.+)\.s3\.(?P<region>[a-z0-9-]+)\.localhost
 
 MOST_DELETED = 1_000
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/"
+
+_DOCUMENTS = frozenset(["tagging", "acl", "retention", "legal-hold", "restore"])
+"""Parts of an object that are put as XML."""
 
 _DATES = ("if-modified-since", "if-unmodified-since")
 _RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)")
@@ -46,8 +50,12 @@ def read(call: Call) -> Call:
     bucket, key, path = _names(path)
     query = documents.pairs(query_text)
     _check_query(query)
-    body = call.body if call.method in ("PUT", "POST") else b""  # passed over, and moto would look into it
     headers, source = _headers(call)
+    body, content = call.body, call.content
+    if call.method not in ("PUT", "POST") or source is not None:  # passed over, and moto would look into it
+        body, content = b"", None
+    elif not takes_bytes(call.method, key, query):
+        body, content = (content.read() if content is not None else body), None
     if call.method == "POST" and (key or "delete" in query):  # moto would read a form
         if "uploads" in query:
             body = b""
@@ -65,7 +73,8 @@ def read(call: Call) -> Call:
         if (written := documents.xml(body)) != body:
             body = written
             headers = {name: value for name, value in headers.items() if not _of_the_body(name)}
-    call = replace(call, url=documents.url(path, query), headers=headers, body=body, query=query, source=source)
+    call = replace(call, url=documents.url(path, query), headers=headers, body=body, query=query, source=source,
+                   content=content)  # fmt: skip
     if is_control:
         return _typed(replace(call, model="s3control"))
     call = replace(call, bucket=bucket, key=key)
@@ -148,19 +157,38 @@ def _path_style(call: Call) -> str:
     return call.url if match is None else f"/{match['bucket']}{call.url}"
 
 
+def takes_bytes(method: str, key: str, parameters: Iterable[str]) -> bool:
+    """Whether a request's body is the bytes of an object, or of a part of one."""
+    return method == "PUT" and bool(key) and not _DOCUMENTS.intersection(parameters)
+
+
+def check_bytes(call: Call) -> None:
+    """Raise `Refused` unless the object that is put has the checksums that the headers say. Slow for large ones."""
+    if call.source is not None or not takes_bytes(call.method, call.key, call.query):
+        return
+    content = Stored.of(call.body) if call.content is None else call.content
+    if (digest := call.headers.get("content-md5")) is not None:
+        _compare(digest, content.digest("md5"))
+    if name := broken_promise(content, call.headers.items()):
+        algorithm = name.removeprefix("x-amz-checksum-").upper()
+        raise Refused("BadDigest", f"The {algorithm} you specified did not match the calculated checksum.")
+
+
 def _is_document(method: str, key: str, parameters: Mapping[str, str]) -> bool:
     """Whether a request's body is to be XML: neither the bytes of an object, a form, nor a policy."""
     if method == "PUT":
-        own = {"tagging", "acl", "retention", "legal-hold", "restore"}
-        return "policy" not in parameters if not key else bool(parameters.keys() & own)
+        return "policy" not in parameters if not key else bool(parameters.keys() & _DOCUMENTS)
     return method == "POST" and (bool(key) or "delete" in parameters)
 
 
 def _check_digest(headers: Mapping[str, str], body: bytes) -> None:
-    if (digest := headers.get("content-md5")) is None:
-        return
+    if (digest := headers.get("content-md5")) is not None:
+        _compare(digest, hashlib.md5(body, usedforsecurity=False).digest())
+
+
+def _compare(digest: str, md5: bytes) -> None:
     try:
-        same = base64.b64decode(digest, validate=True) == hashlib.md5(body, usedforsecurity=False).digest()
+        same = base64.b64decode(digest, validate=True) == md5
     except (binascii.Error, ValueError):
         raise Refused("InvalidDigest", "The Content-MD5 you specified is not valid.") from None
     if not same:

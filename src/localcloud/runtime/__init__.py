@@ -84,6 +84,7 @@ class Runtime:
         """Let go of what belonged to clusters that are gone, and give the disk back what is free."""
         with self._server.lock:
             self.tasks.tidy()
+            self.objects.tidy()
         self._store.tidy()
 
     def close(self) -> None:

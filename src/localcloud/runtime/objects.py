@@ -1,5 +1,7 @@
 """S3 objects that survive: their bytes in files named after their content, everything else in the runtime's store.
 
+An object that came in parts, or was copied from a part of another, is a list of pieces of such files.
+
 After each request that touches objects, what moto then has of them is written down. That needs no knowledge of what the
 request meant, and it holds for every kind of it: uploads in parts, copies, tags, versions, retention.
 """
@@ -12,6 +14,7 @@ import logging
 import os
 import sqlite3
 import tempfile
+import weakref
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -20,12 +23,10 @@ from typing import Any, Protocol
 from localcloud.patches.s3 import stored_objects
 from localcloud.request import Call, Refused, Request, Response
 from localcloud.runtime.store import Store, to_json
+from localcloud.stored import DRAFT, ContentFile, Piece, Stored
 from localcloud.unreadable import Reason, Unreadable
 
 log = logging.getLogger(__name__)
-
-DRAFT = ".draft-"
-"""Beginning of the names of files that are being written."""
 
 SHOWN = 3
 """So many of the objects that are lost are named."""
@@ -41,6 +42,10 @@ class Objects:
         self._account = account
         self._store = store
         self._folder = folder
+        self._files: weakref.WeakValueDictionary[str, ContentFile] = weakref.WeakValueDictionary()
+        self._waiting: set[str] = set()
+        """Files that somebody still read when their last object went."""
+
         self.homeless: dict[tuple[str, str], list[Any]] = {}
         """Versions by bucket and key, of buckets that are not there."""
 
@@ -71,60 +76,122 @@ class Objects:
     def _keep(self, bucket: str, key: str, all_versions: bool) -> None:
         """Write down an object's versions. Older ones change only when a request names one."""
         versions = stored_objects.versions(self._account, bucket, key)
-        rows = []
+        rows, pieces = [], []
         for place, version in enumerate(versions):
             if not all_versions and place < len(versions) - 2 and getattr(version, "kept_place", None) == place:
                 continue
-            content, size = (
-                (None, 0) if stored_objects.is_marker(version) else (self._file_of(version), version.contentsize)
-            )
+            which = (bucket, key, version.version_id)
+            content, size = None, 0
+            if not stored_objects.is_marker(version):
+                kept, size = self._files_of(version), version.contentsize
+                if len(kept) == 1 and kept[0].is_whole:
+                    content = kept[0].file.path.name
+                else:
+                    pieces += [
+                        (*which, number, piece.file.path.name, piece.start, piece.size, piece.file.size)
+                        for number, piece in enumerate(kept)
+                    ]
             record = to_json(stored_objects.describe(self._account, version))
-            rows.append((bucket, key, version.version_id, place, content, size, record))
+            rows.append((*which, place, content, size, record))
         left = {version.version_id for version in versions}
         with self._store.changing() as file:
-            which = "FROM object WHERE bucket = ? AND key = ?"
-            old = file.execute(f"SELECT version, content {which}", (bucket, key)).fetchall()
-            for version_id, _ in old:
-                if version_id not in left:
-                    file.execute(f"DELETE {which} AND version = ?", (bucket, key, version_id))
+            which_key = "WHERE bucket = ? AND key = ?"
+            old = [
+                row
+                for table in ("object", "piece")
+                for row in file.execute(f"SELECT version, content FROM {table} {which_key}", (bucket, key))
+            ]
+            written = {row[2] for row in rows}
+            for version_id in {version_id for version_id, _ in old if version_id not in left or version_id in written}:
+                for table in ("object", "piece"):
+                    file.execute(f"DELETE FROM {table} {which_key} AND version = ?", (bucket, key, version_id))
             file.executemany("INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            let_go = {content for _, content in old if content} - {row[4] for row in rows}
+            file.executemany("INSERT INTO piece VALUES (?, ?, ?, ?, ?, ?, ?, ?)", pieces)
+            used = {row[4] for row in (*rows, *pieces) if row[4]}
+            let_go = {content for _, content in old if content} - used
             file.executemany("INSERT OR IGNORE INTO unreferenced VALUES (?)", [(content,) for content in let_go])
-            file.executemany("DELETE FROM unreferenced WHERE content = ?", [(row[4],) for row in rows if row[4]])
+            file.executemany("DELETE FROM unreferenced WHERE content = ?", [(content,) for content in used])
+        self._waiting -= used
         for row in rows:
             versions[row[3]].kept_place = row[3]
         self._drop(let_go)
 
-    def _file_of(self, version: Any) -> str:
-        """The name of the file with a version's bytes, made if there is none."""
-        kept = stored_objects.kept_in(version)
-        if kept is not None:
-            return kept.name
-        data = stored_objects.content(version)
-        name = hashlib.sha256(data).hexdigest()
+    def _files_of(self, version: Any) -> list[Piece]:
+        """The pieces of files with a version's bytes, kept from now on."""
+        stored = stored_objects.content(version)
+        if stored.pieces and all(isinstance(piece, Piece) and piece.file.kept for piece in stored.pieces):
+            return [piece for piece in stored.pieces if isinstance(piece, Piece)]
+        kept = [self._kept(piece) for piece in stored.pieces or (b"",)]
+        stored_objects.set_content(version, Stored(kept))
+        return kept
+
+    def _kept(self, piece: Piece | bytes) -> Piece:
+        """The same bytes in a file of ours, made if there is none. Equal files are kept once."""
+        if isinstance(piece, bytes):
+            name = hashlib.sha256(piece).hexdigest()
+            file = self._known(name, len(piece)) or self._written(name, piece)
+            return Piece(file, 0, len(piece))
+        if piece.file.kept:
+            return piece
+        name = Stored([Piece(piece.file, 0, piece.file.size)]).digest("sha256").hex()
+        known = self._known(name, piece.file.size)
+        if known is None:
+            self._place(name, piece.file.path)
+            known = piece.file
+            known.path, known.kept = self._path(name), True
+            self._files[name] = known
+        known.digests.update(piece.file.digests)
+        return Piece(known, piece.start, piece.size)
+
+    def _known(self, name: str, size: int) -> ContentFile | None:
+        """The file of that name, if it is there and whole."""
+        if why_not_whole(self._path(name), size):
+            return None
+        return self._file(name, size)
+
+    def _file(self, name: str, size: int) -> ContentFile:
+        file = self._files.get(name)
+        if file is None:
+            file = self._files[name] = ContentFile(self._path(name), size, kept=True)
+        return file
+
+    def _written(self, name: str, data: bytes) -> ContentFile:
+        handle, draft = tempfile.mkstemp(dir=self._folder, prefix=DRAFT)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            self._place(name, Path(draft))
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        return self._file(name, len(data))
+
+    def _place(self, name: str, draft: Path) -> None:
+        # First the word that nobody refers to it yet: a process that is killed in between leaves no riddle.
+        self._store.write("INSERT OR IGNORE INTO unreferenced VALUES (?)", (name,))
         path = self._path(name)
-        if not path.exists() or path.stat().st_size != len(data):
-            # First the word that nobody refers to it yet: a process that is killed in between leaves no riddle.
-            self._store.write("INSERT OR IGNORE INTO unreferenced VALUES (?)", (name,))
-            path.parent.mkdir(exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=self._folder, prefix=DRAFT)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                os.replace(draft, path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-        stored_objects.keep_in(version, path)
-        return name
+        path.parent.mkdir(exist_ok=True)
+        os.replace(draft, path)
 
     def _drop(self, names: Collection[str]) -> None:
-        """Remove the files of which the store says that they may be without an object, if they are."""
-        for name in names:
-            if not self._store.read("SELECT 1 FROM object WHERE content = ? LIMIT 1", (name,)):
+        """Remove the files of which the store says that they may be without an object, if they are and nobody reads
+        them; those that are read go another time.
+        """
+        read = {name for name in {*names, *self._waiting} if (file := self._files.get(name)) and file.readers}
+        gone = {*names, *self._waiting} - read
+        self._waiting = read
+        for name in gone:
+            used = "SELECT 1 FROM object WHERE content = ? UNION ALL SELECT 1 FROM piece WHERE content = ? LIMIT 1"
+            if not self._store.read(used, (name, name)):
                 self._path(name).unlink(missing_ok=True)
-        with self._store.changing() as file:
-            file.executemany("DELETE FROM unreferenced WHERE content = ?", [(name,) for name in names])
+                self._files.pop(name, None)
+        if gone:
+            with self._store.changing() as store:
+                store.executemany("DELETE FROM unreferenced WHERE content = ?", [(name,) for name in gone])
+
+    def tidy(self) -> None:
+        """Remove the files that have been read to the end since their objects went."""
+        self._drop(())
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:2] / name
@@ -142,10 +209,17 @@ class Objects:
         if missing:
             some = "; ".join(missing[:SHOWN]) + (f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else "")
             raise Unreadable(self._folder, Reason.damaged, some)
-        rows = "SELECT bucket, key, content, size, told FROM object ORDER BY bucket, key, place"
-        for bucket, key, content, size, record in self._store.read(rows):
-            file = stored_objects.FileBytes(self._path(content), size) if content else None
-            restored[bucket, key].append(stored_objects.revive(self._account, bucket, key, json.loads(record), file))
+        pieces: dict[tuple[str, str, str], list[Piece]] = defaultdict(list)
+        rows = (
+            "SELECT bucket, key, version, content, start, size, whole FROM piece ORDER BY bucket, key, version, place"
+        )
+        for bucket, key, version, content, start, size, whole in self._store.read(rows):
+            pieces[bucket, key, version].append(Piece(self._file(content, whole), start, size))
+        rows = "SELECT bucket, key, version, content, size, told FROM object ORDER BY bucket, key, place"
+        for bucket, key, version, content, size, record in self._store.read(rows):
+            parts = [Piece(self._file(content, size), 0, size)] if content else pieces[bucket, key, version]
+            revived = stored_objects.revive(self._account, bucket, key, json.loads(record), Stored(parts))
+            restored[bucket, key].append(revived)
         self.homeless = restored
         count = self.find_again()
         if journal_is_whole:
@@ -173,12 +247,13 @@ class Objects:
         return count
 
     def _forget(self, bucket: str, key: str) -> None:
-        which = "FROM object WHERE bucket = ? AND key = ?"
         with self._store.changing() as file:
-            file.execute(
-                f"INSERT OR IGNORE INTO unreferenced SELECT content {which} AND content IS NOT NULL", (bucket, key)
-            )
-            file.execute(f"DELETE {which}", (bucket, key))
+            for table in ("object", "piece"):
+                which = f"FROM {table} WHERE bucket = ? AND key = ?"
+                file.execute(
+                    f"INSERT OR IGNORE INTO unreferenced SELECT content {which} AND content IS NOT NULL", (bucket, key)
+                )
+                file.execute(f"DELETE {which}", (bucket, key))
 
 
 class Readable(Protocol):
@@ -189,7 +264,8 @@ class Readable(Protocol):
 
 def unknown(store: Readable, folder: Path) -> Iterator[str]:
     """Files of objects that the store would know, had it not lost its last changes."""
-    known = {name for (name,) in store.read("SELECT content FROM object UNION SELECT content FROM unreferenced")}
+    known = {name for (name,) in store.read("SELECT content FROM unreferenced")}
+    known |= {content for _, _, content, _ in _contents(store)}
     for path in sorted(folder.glob("[0-9a-f][0-9a-f]/*")):
         if path.name not in known:
             yield f"{path} belongs to an object that {STORE} does not know"
@@ -197,11 +273,19 @@ def unknown(store: Readable, folder: Path) -> Iterator[str]:
 
 def lost(store: Readable, folder: Path) -> Iterator[str]:
     """The objects of a store whose bytes are not in the folder, and why not."""
-    rows = "SELECT bucket, key, content, size FROM object WHERE content IS NOT NULL ORDER BY bucket, key, place"
-    for bucket, key, content, size in store.read(rows):
+    for bucket, key, content, size in _contents(store):
         path = folder / content[:2] / content
         if why := why_not_whole(path, size):
             yield f"s3://{bucket}/{key}: {path} {why}"
+
+
+def _contents(store: Readable) -> Iterator[tuple[str, str, str, int]]:
+    """Bucket and key of each object, and name and size of each of its files."""
+    yield from store.read(
+        "SELECT bucket, key, content, size FROM object WHERE content IS NOT NULL ORDER BY bucket, key, place"
+    )
+    if store.read("SELECT 1 FROM sqlite_master WHERE name = 'piece'"):  # a store that an older release wrote has none
+        yield from store.read("SELECT bucket, key, content, whole FROM piece ORDER BY bucket, key, version, place")
 
 
 def why_not_whole(path: Path, size: int) -> str:

@@ -25,8 +25,8 @@ from localcloud.unreadable import Reason, Unreadable, using
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""`user_version` of the file; 0 was before there was a table of facts."""
+FORMAT = 2
+"""`user_version` of the file; 0 was before there was a table of facts, 1 before that of pieces."""
 
 LEAST_FREE_PAGES = 250
 """A megabyte: less is not worth writing the file anew."""
@@ -37,6 +37,11 @@ CREATE TABLE IF NOT EXISTS object (
     PRIMARY KEY (bucket, key, version)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS object_content ON object (content);
+CREATE TABLE IF NOT EXISTS piece (
+    bucket TEXT, key TEXT, version TEXT, place INTEGER, content TEXT, start INTEGER, size INTEGER, whole INTEGER,
+    PRIMARY KEY (bucket, key, version, place)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS piece_content ON piece (content);
 CREATE TABLE IF NOT EXISTS unreferenced (content TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS execution (
     arn TEXT PRIMARY KEY, machine TEXT, started REAL, status TEXT, told TEXT, history TEXT
@@ -70,7 +75,7 @@ CREATE TABLE IF NOT EXISTS gap (since REAL, until REAL);
 CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-TABLES_IN_ORDER = ("object", "execution", "task", "service", "stream", "event", "mail", "followed_link")
+TABLES_IN_ORDER = ("object", "piece", "execution", "task", "service", "stream", "event", "mail", "followed_link")
 """What happened, by what refers to what."""
 
 OPEN, LAST_REQUEST, LOSSES, USED_UP = "open", "last request", "losses", "used up"

@@ -11,6 +11,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -47,6 +48,8 @@ class Site:
     keyring: Keyring
     port: int
     traffic: Traffic
+    spool: Path
+    """Where objects are written while they arrive."""
 
     @property
     def address(self) -> str:
@@ -96,7 +99,7 @@ class Site:
 
 
 @pytest.fixture
-def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     for variable in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(variable)
     account = str(next(_accounts))
@@ -105,6 +108,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     server = Server(account, REGION, f"http://127.0.0.1:{port}")
     keyring = Keyring(Key("AKIAROOTROOTROOTROOT", "root-secret", "root"))
     traffic = Traffic()
+    spool = tmp_path / "spool"
+    spool.mkdir()
     gateway = Gateway(
         listener,
         server,
@@ -113,10 +118,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         lambda: [zone for part in get_backend("route53")[account].values() for zone in part.zones.values()],
         lambda: [one for part in get_backend("cloudfront")[account].values() for one in part.distributions.values()],
         traffic,
+        spool,
     )
     gateway.start()
     try:
-        yield Site(server, keyring, port, traffic)
+        yield Site(server, keyring, port, traffic, spool)
     finally:
         gateway.stop()
         server.close()

@@ -12,7 +12,6 @@ def apply() -> None:
     """Block public access on each new bucket, and let delete markers be deleted."""
     _block_public_access()
     _let_markers_go()
-    _free_bytes_quietly()
     _own_what_came_in_parts()
     _miss_what_was_deleted()
 
@@ -42,15 +41,6 @@ def _let_markers_go() -> None:
         """It holds no bytes."""
 
     models.FakeDeleteMarker.dispose = dispose
-
-
-def _free_bytes_quietly() -> None:
-    # s3/models.py:440 warns of each object whose bytes are freed with it: moto expects to keep a list of all of them
-    # (patches/core.py), and does not dispose of a version that is deleted by its id.
-    def delete(key: Any) -> None:
-        key.dispose()
-
-    models.FakeKey.__del__ = delete
 
 
 def _own_what_came_in_parts() -> None:

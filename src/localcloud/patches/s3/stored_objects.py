@@ -1,14 +1,14 @@
-"""S3 objects as plain values and back, and bytes that stay in files until somebody reads them."""
+"""S3 objects as plain values and back."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from moto.s3 import models
 
 from localcloud import backends
+from localcloud.stored import Piece, Stored
 
 PLAIN = (
     "checksum_algorithm",
@@ -24,35 +24,6 @@ PLAIN = (
     "lock_until",
 )
 """Attributes of an object that are kept as they are."""
-
-
-class FileBytes:
-    """An object's bytes in a file that never changes: what moto has as a temporary file (s3/models.py:180).
-
-    The file is open only while it is read: a bucket may have more objects than a process may have files.
-    """
-
-    def __init__(self, path: Path, size: int):
-        self.path = path
-        self._size = size
-        self._place = 0
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        self._place = place + (0, self._place, self._size)[whence]
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
-        with open(self.path, "rb") as file:
-            file.seek(self._place)
-            data = file.read(size)
-        self._place += len(data)
-        return data
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def versions(account: str, bucket: str, key: str) -> list[Any]:
@@ -81,22 +52,24 @@ def is_marker(version: Any) -> bool:
     return isinstance(version, models.FakeDeleteMarker)
 
 
-def content(version: Any) -> bytes:
+def content(version: Any) -> Stored:
     """A version's bytes."""
-    return bytes(version.value)
+    stored: Stored = version.stored
+    return stored
 
 
-def kept_in(version: Any) -> Path | None:
-    """The file that has a version's bytes already."""
-    buffer = version._value_buffer
-    return buffer.path if isinstance(buffer, FileBytes) else None
-
-
-def keep_in(version: Any, path: Path) -> None:
-    """Let a version's bytes come from this file from now on."""
+def set_content(version: Any, stored: Stored) -> None:
+    """Let a version's bytes, the same as before, come from elsewhere from now on."""
     version.etag  # noqa: B018 - computed from the bytes at the first call
-    version._value_buffer.close()
-    version._value_buffer = FileBytes(path, version.contentsize)
+    version.stored = stored
+    _remember_hash(version)
+
+
+def _remember_hash(version: Any) -> None:
+    """Entity tags are hashes, but of what came in parts."""
+    match version.stored.pieces:
+        case [Piece(is_whole=True) as piece] if "-" not in version.etag:
+            piece.file.digests.setdefault("md5", bytes.fromhex(version.etag.strip('"')))
 
 
 def describe(account: str, version: Any) -> dict[str, Any]:
@@ -123,16 +96,16 @@ def _describe_grant(grant: Any) -> dict[str, Any]:
     return {"permissions": list(grant.permissions), "grantees": [vars(grantee) for grantee in grant.grantees]}
 
 
-def revive(account: str, bucket: str, key: str, record: dict[str, Any], file: FileBytes | None) -> Any:
-    """What `describe` described; `file` has its bytes, None for a marker."""
-    if record.get("marker") or file is None:
+def revive(account: str, bucket: str, key: str, record: dict[str, Any], stored: Stored) -> Any:
+    """What `describe` described, with its bytes, which a marker has none of."""
+    if record.get("marker"):
         marker = object.__new__(models.FakeDeleteMarker)
         marker.key, marker.name = None, key
         marker.last_modified, marker._version_id = datetime.fromisoformat(record["modified"]), record["version"]
         return marker
     version = models.FakeKey(
         name=key,
-        value=b"",
+        value=stored,
         account_id=account,
         region_name=record["region"],
         storage=record["storage"],
@@ -141,8 +114,7 @@ def revive(account: str, bucket: str, key: str, record: dict[str, Any], file: Fi
         version_id=None if record["version"] == "null" else record["version"],
         bucket_name=bucket,
     )
-    version._value_buffer.close()
-    version._value_buffer, version.contentsize = file, file.seek(0, 2)
+    _remember_hash(version)
     version.last_modified = datetime.fromisoformat(record["modified"])
     version._expiry = datetime.fromisoformat(record["expiry"]) if record["expiry"] else None
     version._metadata.update(record["metadata"])
