@@ -16,6 +16,9 @@ from herd.runner.contract import names
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """An organisation or a project, before the stack's own name. Source: "Stacks", Pulumi's manual."""
 
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+(/[^\s?#]*)?")
+
 
 def environment(text: str | None) -> str | None:
     """`dev`, `prod`, `pr-17`; None: not said. Raises WrongInput."""
@@ -65,6 +68,21 @@ def secret(text: str) -> str:
         f"that cannot be the name of a secret; allowed: {names.SECRET_RULE}. The value is asked for, or read from "
         "standard input"
     )
+
+
+def regions(texts: list[str] | None) -> list[str] | None:
+    """Regions of AWS; None: not said. Raises WrongInput."""
+    for text in texts or ():
+        if not REGION.fullmatch(text):
+            _refuse(text, "a region of AWS", "like 'eu-west-1'")
+    return texts
+
+
+def web_address(text: str | None) -> str | None:
+    """The address of a server; None: not said. Raises WrongInput."""
+    if text is None or WEB_ADDRESS.fullmatch(text):
+        return text
+    _refuse(text, "the address of a server", "like 'https://mirror.example.com/prices'")
 
 
 def path(text: str) -> Path:

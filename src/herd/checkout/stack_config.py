@@ -78,6 +78,15 @@ def prepare(
     return copy
 
 
+def region_of_project(checkout: Checkout) -> str:
+    """The region that Pulumi.yaml has for all stacks; "" where it has none. Raises WrongInput if it is not YAML."""
+    project = checkout.root / "Pulumi.yaml"
+    value = (read(project).get("config") or {}).get("aws:region") if project.exists() else None
+    if isinstance(value, dict):  # Pulumi's other way to write it: with a type, a description, a default
+        value = value.get("value", value.get("default"))
+    return str(value or "")
+
+
 def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) -> Path | None:
     """A copy of a stack's settings on AWS that says which workloads have expired; None where its file says the same."""
     import yaml

@@ -116,12 +116,15 @@ def table_of(region: str, root: Path) -> Prices:
 
     Raises WrongInput where the project's cannot be read.
     """
-    path = root / OWN_PRICES
+    return prices.of(region or prices.BASE, own_prices(root / OWN_PRICES))
+
+
+def own_prices(path: Path) -> tuple[Price, ...]:
+    """The rows of a project's own file; none without one. Raises WrongInput where it cannot be read."""
     try:
-        own = prices.read(path) if path.is_file() else ()
+        return prices.read(path) if path.exists() else ()
     except (prices.BadTable, OSError) as error:
-        raise WrongInput(f"{error}; `herd prices update` writes the file again") from None
-    return prices.of(region or prices.BASE, own)
+        raise WrongInput(f"{error}; mend it or remove it: `herd prices update` writes it again") from None
 
 
 def of_state(resources: Iterable[Mapping[str, Any]]) -> list[Resource]:

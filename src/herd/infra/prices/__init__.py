@@ -21,6 +21,9 @@ BASE = "us-east-1"
 GLOBAL = "global"
 """The region of what costs the same everywhere."""
 
+MOST_USD = 10_000
+"""No unit of anything costs so much: a price that is higher was misread."""
+
 TABLE = Path(__file__).with_name("table.csv")
 COLUMNS = ("region", "thing", "usd", "as_of", "confirmed", "source")
 
@@ -84,7 +87,7 @@ SECRET = Thing("secret", "secret and month", "secrets-manager", "AWSSecretsManag
 ZONE = Thing("zone", "hosted zone and month", "route53", "AmazonRoute53", "HostedZone")
 STORAGE = Thing("storage", "GB in S3 and month", "s3", "AmazonS3", "TimedStorage-ByteHrs")
 OBJECT_WRITE = Thing("object-write", "write or listing in S3", "s3", "AmazonS3", "Requests-Tier1")
-OBJECT_READ = Thing("object-read", "object read from S3", "s3", "AmazonS3", "Requests-Tier2")
+OBJECT_READ = Thing("object-read", "read of an object in S3", "s3", "AmazonS3", "Requests-Tier2")
 TRAFFIC_OUT = Thing("traffic-out", "GB sent to the internet", "ec2", "AWSDataTransfer", "DataTransfer-Out-Bytes")
 IMAGE_STORAGE = Thing("image-storage", "GB of images and month", "ecr", "AmazonECR", "TimedStorage-ByteHrs")
 CDN_TRAFFIC = Thing(
@@ -222,8 +225,8 @@ def _row(path: Path, line: int, row: Mapping[str, str | None]) -> Price:
         usd, as_of = float(cells["usd"]), date.fromisoformat(cells["as_of"])
     except ValueError as error:
         raise BadTable(f"{where}: {error}") from None
-    if not 0 < usd < 10_000:
-        raise BadTable(f"{where}: usd is {cells['usd']}, and must be more than 0 and less than 10000")
+    if not 0 < usd < MOST_USD:
+        raise BadTable(f"{where}: usd is {cells['usd']}, and must be more than 0 and less than {MOST_USD}")
     if cells["confirmed"] not in ("yes", "no"):
         raise BadTable(f"{where}: confirmed is {cells['confirmed']!r}, and must be yes or no")
     return Price(known.name, cells["region"], usd, known.unit, as_of, cells["source"], cells["confirmed"] == "yes")
