@@ -20,6 +20,7 @@ from herd.deploy import up
 from herd.engine.plan import Plan
 from herd.errors import WrongInput
 from herd.review.comment import comment
+from herd.review.document import document
 from herd.review.markdown import code
 from herd.runs import due_times, inventory, runs, start, status
 from herd.runs.runs import Run
@@ -176,7 +177,7 @@ def test_a_pause_is_shown_with_its_reason_and_its_line(paused: Checkout) -> None
     (pause,) = pauses.in_files(specs)
     assert str(pause) == LINE
     assert pauses.of(specs, "hello") == pauses.of(specs, "later") == pause
-    text = comment(Plan("herd", "dev", paused.root), paused=[pause])
+    text = comment(document(Plan("herd", "dev", paused.root), paused=[pause]), "dev")
     assert f"#### ⏸️ Paused\n\n- {code(LINE, 400)}\n" in text
 
 

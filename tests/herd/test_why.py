@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,7 +16,7 @@ from herd.deploy.built_from import completed
 from herd.infra.images.build_context import Stager, content_hash
 from herd.infra.images.contents import Contents
 from herd.infra.spec.load import load_specs
-from herd.review.comment import comment
+from herd.review import words
 from herd.runner.contract.documents import BuiltFrom
 from herd.runs import runs
 from herd.targets.target import Target
@@ -98,8 +99,9 @@ def test_rebuilds_are_compared_with_what_was_written_down(project: Path, monkeyp
     assert [one.workload for one in why.rebuilds(target, specs, ["tidy"])] == ["tidy"]
     documents.clear()
     assert "not known here; `herd up` writes it down" in str(why.rebuilds(target, specs)[0])
-    text = comment(plan(), rebuilds=again)
-    assert "Images that are built again" in text and "`jobs/load/main.py changed`" in text
+    made = plan()
+    lines = words.of(made, datetime(2027, 3, 1, tzinfo=UTC), rebuilds=again).lines
+    assert lines == ["image python: new image: six 1.16.0 → 1.17.0 (of load, tidy)", "load: code changed: main.py"]
 
 
 def test_what_up_wrote_is_what_the_files_were(project: Path) -> None:

@@ -42,6 +42,8 @@ def test_what_was_reviewed_is_deployed(team: Sandbox, tmp_path: Path) -> None:
     assert comment.startswith("<!-- herd preview of dev -->\n### What this changes in `dev`\n")
     assert "`aws:scheduler:Schedule` `counts-schedule`" in comment
     assert summary.read_text() == comment
+    assert (team.folder / "reviewed/review.md").read_text() == comment, "it fits"
+    assert (team.folder / "reviewed/review.html").read_text().startswith("<!doctype html>")
     done = script(team, "deploy", "reviewed")
     assert done.returncode == 0, done.stdout + done.stderr
     assert team.status("counts")["state"] == "never-run"
@@ -71,9 +73,10 @@ def test_a_job_that_may_read_more_is_a_permission_that_widens(team: Sandbox) -> 
     team.write("jobs/reads/workload.toml", 'schedule = "none"\nreads = ["counts"]\n')
     assert script(team, "preview", "wider").returncode == 0
     comment = (team.folder / "wider/comment.md").read_text()
-    widened = comment.split("#### 🔑 Permissions that widen")[1].split("<details>")[0]
-    assert "`s3:GetObject`" in widened and "/counts/versions/*`" in widened
-    assert "Becomes public" not in comment
+    dangers = comment.split("#### ⚠️ Dangers")[1].split("<details>")[0]
+    assert "- `job reads: may do more than today`" in dangers
+    assert "  - `s3:GetObject on " in dangers and "/counts/versions/*`" in dangers
+    assert "everybody" not in comment
 
 
 def test_what_cannot_be_deployed_is_a_comment_too(team: Sandbox) -> None:

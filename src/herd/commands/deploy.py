@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from herd import console
 from herd.checkout import names
 from herd.commands.options import Environment, Stack, Yes
-from herd.errors import HerdError
+from herd.errors import HerdError, WrongInput
+
+if TYPE_CHECKING:
+    from herd.review.review import Review
 
 CHANGES, DANGERS = 10, 11
 """Exit statuses of `herd preview --detailed`."""
@@ -30,6 +34,7 @@ class Format(StrEnum):
     text = "text"
     markdown = "markdown"
     json = "json"
+    html = "html"
 
 
 def up(
@@ -84,7 +89,11 @@ def next_steps(environment: str | None, stack: str | None) -> list[str]:
 
 def preview(
     format_: Annotated[
-        Format, typer.Option("--format", help="Of what is printed; `markdown` is the comment for a pull request.")
+        Format,
+        typer.Option(
+            "--format",
+            help="Of what is printed; `markdown` is the comment for a pull request, `html` one file for a browser.",
+        ),
     ] = Format.text,
     save: Annotated[
         Path | None,
@@ -99,64 +108,96 @@ def preview(
         bool,
         typer.Option("--detailed", help="Exit status 10 where something would change, 11 where that is dangerous."),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="COMMIT",
+            help="Compare with the files of a commit (`main`), or of a folder, instead of what is deployed: needs no "
+            "account and asks no cloud.",
+        ),
+    ] = None,
+    whole: Annotated[
+        Path | None,
+        typer.Option(
+            "--whole",
+            metavar="FOLDER",
+            parser=names.path,
+            help="Also write the whole review into a folder, however long it is: review.md, review.json, review.html.",
+        ),
+    ] = None,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
     """Show what `herd up` would change, in the words of the settings first. Changes nothing.
 
     [dim]herd preview --stack prod --format markdown --save reviewed.json[/dim]
+    [dim]herd preview --stack prod --against main[/dim]    from the files alone
     """
-    import json
-
     from herd.checkout import review_dates
     from herd.deploy import up
     from herd.engine import saved_plan
-    from herd.review import comment, words
+    from herd.review import comment
     from herd.targets.choose import choose
 
     now = review_dates.now()
-
     target = choose(environment, stack)
+    if save is not None and against is not None:
+        raise WrongInput("--save writes a list that a deployment is held against, and --against compares files only")
     try:
-        review = up.preview(target)
+        review = up.preview(target) if against is None else up.preview_of_files(target, against)
     except HerdError as error:
         if format_ is Format.markdown:
-            known = error.review if isinstance(error, up.PreviewFailed) else None
-            more = (
-                comment.comment(
-                    known.plan,
-                    known.public_services,
-                    known.due,
-                    known.paused,
-                    words.of(known.plan, now),
-                    known.rebuilds,
-                )
-                if known and known.plan.only_refused
-                else ""
+            known = error.review if isinstance(error, up.PreviewFailed) and error.review.plan.only_refused else None
+            console.document(
+                comment.failed(target.name, error, comment.comment(known.document(now), target.name) if known else "")
             )
-            console.document(comment.failed(target.name, error, more))
         raise
     if save is not None:
         saved_plan.save(review.plan, save)
-    said = words.of(review.plan, now)
+    if whole is not None:
+        whole.mkdir(parents=True, exist_ok=True)
+        for name, text in _documents(review, now).items():
+            (whole / name).write_text(text, encoding="utf-8")
+    said = review.words(now)
     match format_:
         case Format.markdown:
-            console.document(
-                comment.comment(review.plan, review.public_services, review.due, review.paused, said, review.rebuilds)
-            )
+            console.document(comment.comment(review.document(now), target.name))
+        case Format.html:
+            console.document(_documents(review, now)["review.html"])
         case Format.json:
-            again = {"rebuilds": {one.workload: list(one.reasons) for one in review.rebuilds}}
-            console.document(json.dumps(saved_plan.as_json(review.plan) | said.as_json() | again, indent=2) + "\n")
+            console.document(_documents(review, now)["review.json"])
         case Format.text:
+            if against is not None:
+                console.note(f"compared with the files of {against}, not with what is deployed")
             up.show_words(said)
-            for rebuild in review.rebuilds:
-                console.say(f"image of {rebuild}")
             up.show_changes(review.plan)
             console.say(review.plan.count())
             for pause in review.paused:
                 console.note(f"– {pause}", style="yellow")
-    if detailed and review.plan.steps:
-        raise typer.Exit(DANGERS if words.is_dangerous(review.plan, said, review.public_services) else CHANGES)
+    if review.plan.only_refused:
+        raise HerdError("the policy refuses this:\n" + "\n".join(review.plan.errors))
+    if detailed and (review.plan.steps or said.groups):
+        raise typer.Exit(DANGERS if said.dangers else CHANGES)
+
+
+def _documents(review: Review, now: datetime) -> dict[str, str]:
+    """Name of a file -> the whole review in its format."""
+    import json
+
+    from herd.engine import saved_plan
+    from herd.review import comment
+    from herd.review.page import page
+
+    said = review.words(now)
+    again = {"rebuilds": {one.workload: list(one.reasons) for one in review.rebuilds}}
+    values = saved_plan.as_json(review.plan) | said.as_json() | again | {"against": review.against or None}
+    document = review.document(now)
+    return {
+        "review.md": comment.comment(document, review.plan.environment, whole=True),
+        "review.html": page(document),
+        "review.json": json.dumps(values, indent=2) + "\n",
+    }
 
 
 def down(

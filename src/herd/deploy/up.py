@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 from herd import console
 from herd.checkout import pauses, review_dates, team_files
 from herd.deploy import built_from, local_stack, why
-from herd.deploy.why import Rebuild
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, Interrupted, WrongInput
-from herd.review import words
+from herd.review import between_files, words
+from herd.review.rebuilds import Rebuild
+from herd.review.review import Review
 from herd.review.words import Words
 from herd.runs import alarms, runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
@@ -26,19 +26,6 @@ from herd.targets.target import Target
 
 if TYPE_CHECKING:
     from herd.infra.spec.load import Specs
-
-
-@dataclass(frozen=True)
-class Review:
-    """The result of a preview: the plan, names of services with public access, review dates that are near or past,
-    what is paused, and why images are built again.
-    """
-
-    plan: Plan
-    public_services: frozenset[str]
-    due: tuple[review_dates.Review, ...]
-    paused: tuple[pauses.Pause, ...] = ()
-    rebuilds: tuple[Rebuild, ...] = ()
 
 
 class PreviewFailed(HerdError):
@@ -68,7 +55,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
         if expected is not None or target.is_shared:
             # On AWS, where it costs money and others use it, the plan is shown and confirmed first.
             planned = engine.preview(Plan(target.checkout.project, target.name, target.checkout.root))
-            said = words.of(planned, datetime.now(UTC))
+            said = words.of(planned, datetime.now(UTC), public_services(specs), _rebuilds(target, specs))
             show_words(said)
             show_changes(planned)
             if target.is_shared and said.is_too_dear:
@@ -111,23 +98,53 @@ def preview(target: Target) -> Review:
     """The plan of `herd up`. Raises PreviewFailed with what is known of it."""
     specs = look_over(target)
     local_stack.prepare_locked(target)
-    public = frozenset(name for name, service in specs.services.items() if service.access == "public")
     target.announce()
-    rebuilds: tuple[Rebuild, ...] = ()
-    with suppress(WrongInput):  # the program refuses the same, with all that is wrong
-        rebuilds = tuple(why.rebuilds(target, specs))
     review = Review(
         Plan(target.checkout.project, target.name, target.checkout.root),
-        public,
+        public_services(specs),
         tuple(review_dates.due(specs)),
         tuple(pauses.in_files(specs)),
-        rebuilds,
+        _rebuilds(target, specs),
     )
     try:
         Engine(target).preview(review.plan)
     except HerdError as error:
         raise PreviewFailed(str(error), review) from None
     return review
+
+
+def _rebuilds(target: Target, specs: Specs) -> tuple[Rebuild, ...]:
+    """Why images are built again; none where the files are wrong, which the program refuses with all that is wrong."""
+    with suppress(WrongInput):
+        return tuple(why.rebuilds(target, specs))
+    return ()
+
+
+def preview_of_files(target: Target, against: str) -> Review:
+    """What the files of this checkout change against others: a folder's, or a commit's. No cloud is asked, and nothing
+    but the files: it works without any account. Raises WrongInput.
+    """
+    specs = look_over(target)
+    checkout, name = target.checkout, target.name
+    after = between_files.declared(checkout, name)
+    with between_files.tree_of(checkout, against) as other:
+        try:
+            before = between_files.declared(other, name, checkout.python)
+        except WrongInput as error:
+            raise WrongInput(f"--against {against}: these files are wrong themselves:\n{error}") from None
+    return Review(
+        between_files.plan_between(before, after, checkout, name),
+        public_services(specs),
+        tuple(review_dates.due(specs)),
+        tuple(pauses.in_files(specs)),
+        tuple(between_files.rebuilds(before, after)),
+        against,
+    )
+
+
+def public_services(specs: Specs) -> frozenset[str]:
+    """Names of the services that everybody may reach."""
+    return frozenset(name for name, service in specs.services.items() if service.access == "public")
 
 
 def look_over(target: Target) -> Specs:
@@ -148,7 +165,9 @@ def show_words(review: Words) -> None:
     if review.note:
         console.note(review.note)
     for danger in review.dangers:
-        console.note(f"! {danger.change}: {danger.why}; instead: {danger.instead}", style="red")
+        console.note(f"! {danger.what}: {danger.why}; instead: {danger.instead}", style="red")
+        for detail in danger.details:
+            console.note(f"    {detail}")
 
 
 def show_changes(changes: Changes) -> None:

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from herd.errors import WrongInput
 from herd.infra.images.build_context import Stager, StagingError, content_hash
-from herd.infra.images.contents import Contents, reasons
+from herd.infra.images.contents import Contents
+from herd.review.rebuilds import Rebuild, rebuild_of
 from herd.runner.contract.keys import built_from_key
 from herd.runs import runs
 from herd.targets.target import Target
 
 if TYPE_CHECKING:
     from herd.infra.spec.load import AnySpec, Specs
-
-MOST_REASONS = 12
-
-
-@dataclass(frozen=True)
-class Rebuild:
-    """An image that is deployed and will be built again. `reasons` are lines; there is one at least."""
-
-    workload: str
-    image: str
-    reasons: tuple[str, ...]
-
-    @property
-    def lines(self) -> list[str]:
-        """For people: as many as one reads."""
-        more = len(self.reasons) - MOST_REASONS
-        return [*self.reasons[:MOST_REASONS], *([f"and {more} more"] if more > 0 else [])]
-
-    def __str__(self) -> str:
-        return f"{self.workload}: {'; '.join(self.lines)}"
 
 
 def rebuilds(target: Target, specs: Specs, only: Iterable[str] | None = None) -> list[Rebuild]:
@@ -62,10 +42,10 @@ def rebuilds(target: Target, specs: Specs, only: Iterable[str] | None = None) ->
     def why(entry: tuple[AnySpec, str, Contents]) -> Rebuild:
         spec, deployed, now = entry
         before = known(target, deployed)
-        said = reasons(before, now, spec.folder.as_posix(), spec.image) if before else []
         if before is None:
-            said = [f"what the deployed one ({deployed}) was built from is not known here; `herd up` writes it down"]
-        return Rebuild(spec.name, spec.image, tuple(said) or ("what it is built from changed",))
+            unknown = f"what the deployed one ({deployed}) was built from is not known here; `herd up` writes it down"
+            return Rebuild(spec.name, spec.image, unknown=unknown)
+        return rebuild_of(spec.name, spec.image, spec.folder.as_posix(), before, now)
 
     return list(runs.in_parallel(why, different))
 

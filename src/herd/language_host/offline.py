@@ -3,13 +3,15 @@
 Like `program.py` it runs with the program's interpreter. Every resource that the program registers is recorded and
 answered as in a first preview: outputs that only AWS can know stay unknown. Look-ups are answered as by an account that
 has everything that the settings name. The settings are `program` (its folder), `project`, `stack`, `account`, `region`,
-`vpc` and `tags` (of adopted resources). The result is JSON, `{"resources": […], "error": null or text}`, with inputs in
-Pulumi's wire format.
+`vpc`, `tags` (of adopted resources) and, optionally, `deployed`: then every resource is answered as one that is there,
+with an ARN and an id, so that two runs can be compared. The result is JSON, `{"resources": […], "outputs": {…},
+"error": null or text}`, with inputs and outputs in Pulumi's wire format.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -24,7 +26,7 @@ import pulumi
 import pulumi.runtime
 from google.protobuf import json_format
 from pulumi.runtime import mocks
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.stack import Stack, run_pulumi_func
 
 
 class Cloud(mocks.Mocks):
@@ -33,6 +35,7 @@ class Cloud(mocks.Mocks):
     def __init__(self, settings: dict[str, Any]) -> None:
         self.account, self.region, self.vpc = settings["account"], settings["region"], settings["vpc"]
         self.tags = settings["tags"]
+        self.is_deployed = bool(settings.get("deployed"))
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         # These go into the task definitions, which could not be looked at without them.
@@ -42,7 +45,28 @@ class Cloud(mocks.Mocks):
             "aws:cloudfront/distribution:Distribution": {"domainName": "cloudfront.invalid"},
             "docker:index/image:Image": {"repoDigest": f"registry.invalid/{args.name}@sha256:{'0' * 64}"},
         }
-        return "", {**args.inputs, **known.get(args.typ, {})}
+        made = {**args.inputs, **known.get(args.typ, {})}
+        if not self.is_deployed:
+            return "", made
+        return f"{args.name}-id", {"arn": self._arn(args), **made, **self._of_content(args)}
+
+    def _arn(self, args: mocks.MockResourceArgs) -> str:
+        """One that says to a person what it is of."""
+        service, _, kind = args.typ.split(":")[1].partition("/")
+        if service == "s3" and "bucket" in args.inputs:
+            return f"arn:aws:s3:::{args.inputs['bucket']}"
+        name = args.inputs.get("name") or args.name
+        if kind == "taskDefinition":  # each registration is a new revision
+            inputs = json.dumps(args.inputs, sort_keys=True, default=str)
+            name = f"{name}:{hashlib.sha256(inputs.encode()).hexdigest()[:8]}"
+        return f"arn:aws:{service}:{self.region}:{self.account}:{kind}/{name}"
+
+    def _of_content(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
+        """An image's digest is that of what is in it, which its tag names."""
+        if args.typ != "docker:index/image:Image":
+            return {}
+        repository, _, tag = str(args.inputs.get("imageName")).rpartition(":")
+        return {"repoDigest": f"{repository}@sha256:{hashlib.sha256(tag.encode()).hexdigest()}"}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         asked = args.args
@@ -84,6 +108,7 @@ class Monitor(mocks.MockMonitor):
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.registered: list[dict[str, Any]] = []
+        self.outputs: dict[str, Any] = {}
 
     def RegisterResource(self, request: Any) -> Any:
         response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
@@ -95,12 +120,19 @@ class Monitor(mocks.MockMonitor):
                     "props": json_format.MessageToDict(request.object),
                     "urn": response.urn,
                     "parent": request.parent,
+                    "custom": request.custom,
+                    "ignored": list(request.ignoreChanges),
                     "links": {
                         key: sorted(dependencies.urns) for key, dependencies in request.propertyDependencies.items()
                     },
                 }
             )
         return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        if "::pulumi:pulumi:Stack::" in request.urn:
+            self.outputs = json_format.MessageToDict(request.outputs)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def run(settings: dict[str, Any]) -> dict[str, Any]:
@@ -123,11 +155,14 @@ def run(settings: dict[str, Any]) -> dict[str, Any]:
         error = str(refused)
     except Exception as failed:
         error = f"the program failed:\n{''.join(traceback.format_exception(failed)).rstrip()}"
-    return {"resources": monitor.registered, "error": error}
+    return {"resources": monitor.registered, "outputs": monitor.outputs, "error": error}
 
 
 def _run_file(program: str) -> None:
     runpy.run_path(program, run_name="__main__")
+    root = pulumi.runtime.get_root_resource()
+    if isinstance(root, Stack):
+        root.register_outputs(root.outputs)
 
 
 if __name__ == "__main__":

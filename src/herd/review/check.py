@@ -84,10 +84,10 @@ def _declared(checkout: Checkout, environment: str, specs: Specs) -> tuple[dict[
     """The configuration that the program gets, and the resources that it declares."""
     config, secret = configuration(checkout, environment)
     config[config_key("expired")] = json.dumps(review_dates.expired(specs))
-    made = _run(checkout, environment, config, secret)
+    made = run(checkout, environment, config, secret)
     if made["error"]:
         raise WrongInput(made["error"])
-    return config, [_resource(entry) for entry in made["resources"]]
+    return config, [resource_of(entry) for entry in made["resources"]]
 
 
 def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str], list[str]]:
@@ -124,10 +124,17 @@ def _readable(value: Any) -> Any:
     return [_readable(part) for part in value] if isinstance(value, list) else value
 
 
-def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: list[str]) -> dict[str, Any]:
-    """Run the program with the checkout's interpreter; the result of `language_host/offline.py`.
+def run(
+    checkout: Checkout,
+    environment: str,
+    config: dict[str, str],
+    secret: list[str],
+    python: Path | None = None,
+    is_deployed: bool = False,
+) -> dict[str, Any]:
+    """Run the program with the checkout's interpreter, or `python`; the result of `language_host/offline.py`.
 
-    Raises HerdError where it cannot be run.
+    `is_deployed`: answered as by an account where everything is there. Raises HerdError where it cannot be run.
     """
     arguments = {
         "account": config[config_key("account")],
@@ -137,6 +144,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
         "program": str(checkout.root / "infra"),
         "vpc": config.get(config_key("vpc"), ""),
         "tags": {PROJECT_TAG: checkout.project, ENVIRONMENT_TAG: environment},
+        "deployed": is_deployed,
     }
     with tempfile.TemporaryDirectory(prefix="herd-check-") as folder:
         result = Path(folder) / "result.json"
@@ -148,7 +156,7 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
             **dict.fromkeys(name for name in os.environ if name.startswith("AWS_")),
         }
         done = subprocess.run(
-            [str(checkout.python), "-P", str(OFFLINE), json.dumps(arguments), str(result)],
+            [str(python or checkout.python), "-P", str(OFFLINE), json.dumps(arguments), str(result)],
             cwd=checkout.root,
             env=pulumi_env.apply(variables),
             stdin=subprocess.DEVNULL,
@@ -162,6 +170,6 @@ def _run(checkout: Checkout, environment: str, config: dict[str, str], secret: l
     return loaded
 
 
-def _resource(entry: dict[str, Any]) -> Resource:
+def resource_of(entry: dict[str, Any]) -> Resource:
     links = {key: frozenset(urns) for key, urns in entry["links"].items()}
     return Resource(entry["type"], entry["name"], plain(entry["props"]), entry["urn"], entry["parent"], links)

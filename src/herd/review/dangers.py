@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from herd.engine.plan import ENVIRONMENT
 from herd.review.settings import Change, Changed, Come, Plain, Written
 
 FAR_OUT = timedelta(days=366)
@@ -42,11 +43,21 @@ class Harmless:
 
 @dataclass(frozen=True)
 class Danger:
-    """A dangerous change: `who: what`, why, and how to avoid it."""
+    """A dangerous change: `what` it is, why, and how to avoid it. `owner`: the workload's name, or "environment".
+    `details`: what exactly, a line each. `change`: of a setting, where it is one.
+    """
 
-    change: Change
+    what: str
     why: str
     instead: str
+    owner: str = ENVIRONMENT
+    details: tuple[str, ...] = ()
+    change: Change | None = None
+
+    @property
+    def as_detail(self) -> str:
+        """As a line below another danger that brings it with it."""
+        return f"{self.what}; {self.why}" if self.why.startswith("lost") else self.what
 
 
 def raised(old: Any, new: Any) -> bool:
@@ -268,6 +279,18 @@ STACK_RISKS: Mapping[str, Risk | Harmless] = {
 """Settings of the stack's file."""
 
 
+GONE = {
+    "job": (
+        "its history goes, runs under way are stopped, and who reads it gets no new versions",
+        'pause it (`paused = "…"`), or see who reads it first',
+    ),
+    "report": ("its page is gone or not renewed any more", "tell its readers first, or pause it"),
+    "api": ("its address leads nowhere", "see who still asks it first"),
+    "app": ("its address leads nowhere", "see who still uses it first"),
+}
+"""Kind of a workload that is removed -> why that is dangerous, and what to do instead."""
+
+
 def of(changes: Iterable[Change], before: Written, after: Written) -> list[Danger]:
     """The dangerous ones among the changes, in their order."""
     return [danger for change in changes if (danger := _danger(change, before, after))]
@@ -275,15 +298,16 @@ def of(changes: Iterable[Change], before: Written, after: Written) -> list[Dange
 
 def _danger(change: Change, before: Written, after: Written) -> Danger | None:
     if isinstance(change, Come):
-        if change.is_new or change.settings.get("kind") != "report":
+        if change.is_new:
             return None
-        return Danger(change, "its page is not renewed any more", "tell its readers first")
+        why, instead = GONE.get(str(change.settings.get("kind")), GONE["job"])
+        return Danger(str(change), why, instead, change.owner, change=change)
     risk = risk_of(change)
     if not isinstance(risk, Risk) or not risk.when(change.old, change.new):
         return None
     if risk.unless(before.workloads.get(change.owner, {}), after.workloads.get(change.owner, {})):
         return None
-    return Danger(change, risk.why, risk.instead)
+    return Danger(str(change), risk.why, risk.instead, change.owner, change=change)
 
 
 def risk_of(change: Changed) -> Risk | Harmless | None:

@@ -6,6 +6,8 @@ functions of the two.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -112,6 +114,36 @@ def lines(differences: Sequence[Change], after: Written, now: datetime) -> list[
     return [str(change) + _afterwards(change, after, now) for change in differences]
 
 
+def by_owner(differences: Sequence[Change], after: Written, now: datetime) -> dict[str, list[str]]:
+    """The same by whose they are: `job train` -> its lines; none beside the head for one that is new or goes."""
+    grouped: dict[str, list[str]] = {}
+    renamed = renames(differences)
+    for change in differences:
+        if isinstance(change, Changed):
+            grouped.setdefault(change.who, []).append(_what(change) + _afterwards(change, after, now))
+            continue
+        lines = grouped.setdefault(str(change) + _afterwards(change, after, now), [])
+        if change.owner in renamed:
+            was = renamed[change.owner]
+            lines.append(f"has the settings of {was}, which goes: a new name is a new {change.settings.get('kind')}")
+            lines.append(f"the versions, the history and the baseline of {was} stay behind under the old name")
+    return grouped
+
+
+def renames(differences: Sequence[Change]) -> dict[str, str]:
+    """New name -> old name of each workload that goes while another comes with the same settings."""
+    come = [one for one in differences if isinstance(one, Come) and one.is_new]
+    gone = [one for one in differences if isinstance(one, Come) and not one.is_new]
+    pairs = [(new.owner, old.owner) for new in come for old in gone if _alike(new.settings, old.settings)]
+    once = Counter(name for pair in pairs for name in pair)
+    return {new: old for new, old in pairs if once[new] == once[old] == 1}
+
+
+def _alike(one: Plain, other: Plain) -> bool:
+    """Whether they say the same, but for reading what they wrote themselves."""
+    return {**one, "reads": None} == {**other, "reads": None}
+
+
 def _of_settings(owner: str, kind: str, old: Plain, new: Plain) -> Iterator[Changed]:
     for setting in sorted({*old, *new} - DERIVED):
         before, after = old.get(setting), new.get(setting)
@@ -189,8 +221,36 @@ def _what(change: Changed) -> str:
             return f"{name} is new{_limits(change.new)}"
         case Mapping(), None:
             return f"{name} is removed{_limits(change.old)}"
+        case old, new if change.path == ("schedule",):
+            return f"{name} {in_words(old) if old else 'nothing'} → {in_words(new) if new else 'nothing'}"
+        case float(), float():
+            return f"{name} {' → '.join(_as_precise(change.old, change.new))}"
         case _:
             return f"{name} {value(change.old)} → {value(change.new)}"
+
+
+def _as_precise(*numbers: float) -> list[str]:
+    """With as many digits behind the point: `0.60`, `0.55`."""
+    shown = [value(number) for number in numbers]
+    digits = max(len(text.partition(".")[2]) for text in shown)
+    return shown if "e" in "".join(shown) else [f"{number:.{digits}f}" for number in numbers]
+
+
+def in_words(text: str) -> str:
+    """A schedule as people say it, where it is one of a time of day: `06:00`, `06:00 MON-FRI`; else as it is written.
+
+    >>> in_words("0 6 * * 1-5"), in_words("@daily"), in_words("*/5 * * * *")
+    ('06:00 Mon-Fri', '00:00', '*/5 * * * *')
+    """
+    expression = schedule.parse(text).expression
+    body = re.fullmatch(r"cron\((\d+) ([\d,]+) (\?|\*|\d+|1-31) (?:\*|1-12) (\S+) \*\)", expression)
+    if not body:
+        return text
+    minute, hours, day, weekday = body.groups()
+    times = " and ".join(f"{int(hour):02}:{int(minute):02}" for hour in hours.split(","))
+    if day.isdigit():
+        return f"{times} on day {day} of the month"
+    return times if weekday in ("?", "*") else f"{times} {weekday.title()}"
 
 
 def _name(path: tuple[str, ...]) -> str:
@@ -239,6 +299,10 @@ def _short(text: str, most: int = MOST_CHARACTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def _default_deadline(change: Changed, after: Written) -> Any:
+    return after.workloads.get(change.owner, {}).get("default_deadline_minutes")
+
+
 def _afterwards(change: Change, after: Written, now: datetime) -> str:
     """When a schedule that is new or other starts next, in its own time zone."""
     if isinstance(change, Come):
@@ -247,6 +311,8 @@ def _afterwards(change: Change, after: Written, now: datetime) -> str:
         settings, intro = change.settings, ", first run after deploying" if "schedule" in change.settings else ""
     elif change.setting in ("schedule", "timezone") and change.owner in after.workloads:
         settings, intro = after.workloads[change.owner], ""
+    elif change.setting == "deadline_minutes" and change.new == _default_deadline(change, after):
+        return ", which follows from its limits"
     else:
         return ""
     if "schedule" not in settings:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from herd.engine.plan import Plan
-from herd.review import dangers, settings
+from herd.review import dangers, groups, settings
 from herd.review.cost import Estimate, against, dollars, estimate, is_too_dear, table_of
 from herd.review.dangers import Danger
-from herd.review.exposure import exposed, losses, permissions
+from herd.review.endangered import endangered
+from herd.review.groups import Group
+from herd.review.rebuilds import Rebuild
 from herd.review.settings import Written
 
 NOT_EXPORTED = (
@@ -20,16 +23,21 @@ NOT_EXPORTED = (
 
 @dataclass(frozen=True)
 class Words:
-    """`lines`: one for each setting that changes. `dangers`: those of them that endanger something. `note`: why there
+    """`groups`: what changes, by whose it is. `dangers`: what it endangers, if only by a setting. `note`: why there
     is nothing to compare; "" where there is. `costs`: a month, before and after; None where that is not known.
     `budget`: USD a month that were set; 0 for none.
     """
 
-    lines: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
     dangers: tuple[Danger, ...] = ()
     note: str = ""
     costs: tuple[Estimate, Estimate] | None = None
     budget: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        """What changes, a line each, with whose it is."""
+        return [line for group in self.groups for line in group.flat]
 
     @property
     def over_budget(self) -> str:
@@ -60,7 +68,10 @@ class Words:
 
     def as_json(self) -> dict[str, object]:
         """For `herd preview --format json`, beside the list of changes."""
-        dangers = [{"change": str(one.change), "why": one.why, "instead": one.instead} for one in self.dangers]
+        dangers = [
+            {"change": one.what, "why": one.why, "instead": one.instead, "details": list(one.details)}
+            for one in self.dangers
+        ]
         cost = self.costs and {"before": self.costs[0].as_json(), "after": self.costs[1].as_json()}
         return {"settings": list(self.lines), "dangers": dangers, "cost": cost}
 
@@ -70,18 +81,30 @@ NONE = (0.0, 0.0)
 NOTHING = Words()
 
 
-def of(plan: Plan, now: datetime) -> Words:
+def of(
+    plan: Plan,
+    now: datetime,
+    public_services: frozenset[str] = frozenset(),
+    rebuilds: Sequence[Rebuild] = (),
+) -> Words:
     """Of a preview. `now` decides when a schedule starts next."""
     before, after = Written.of(plan.outputs_before), Written.of(plan.outputs_after)
-    if after is None or not plan.outputs_after:
-        return NOTHING  # the preview did not get so far
-    if before is None:
-        return Words(note=NOT_EXPORTED)
-    changes = settings.changes(before, after)
+    if after is None or not plan.outputs_after:  # the preview did not get so far
+        return Words(dangers=tuple(endangered(plan, [], public_services, rebuilds, {}, has_domain=False)))
+    note, known = "", before
+    if known is None:
+        note, known = NOT_EXPORTED, after  # nothing of the settings is compared
+    changes = settings.changes(known, after)
+    kinds = {name: str(one.get("kind", "")) for name, one in {**known.workloads, **after.workloads}.items()}
+    of_settings = [Group(who, tuple(lines)) for who, lines in settings.by_owner(changes, after, now).items()]
+    joined = groups.joined([*of_settings, *groups.of_images(rebuilds, kinds)])
+    has_domain = bool(known.stack.get("domain") and after.stack.get("domain"))
+    by_settings = dangers.of(changes, known, after)
     return Words(
-        tuple(settings.lines(changes, after, now)),
-        tuple(dangers.of(changes, before, after)),
-        costs=_costs(plan, before, after),
+        tuple(groups.with_follows(joined, plan.steps)),
+        tuple(endangered(plan, by_settings, public_services, rebuilds, kinds, has_domain)),
+        note,
+        costs=None if note else _costs(plan, known, after),
         budget=int(after.stack.get("budget_per_month", 0)),
     )
 
@@ -91,13 +114,3 @@ def _costs(plan: Plan, before: Written, after: Written) -> tuple[Estimate, Estim
     regions = [str(outputs.get("region") or "") for outputs in (plan.outputs_before, plan.outputs_after)]
     old, new = (table_of(region or regions[1], plan.root) for region in regions)
     return estimate(plan.before, before, old), estimate(plan.after, after, new)
-
-
-def is_dangerous(plan: Plan, words: Words, public_services: frozenset[str]) -> bool:
-    """Does it lose something, open something, widen a permission that is in use, or weaken a setting?"""
-    return (
-        bool(words.dangers)
-        or any(lost for _, lost in losses(plan.steps))
-        or any(exposed(plan.steps, public_services))
-        or any(entry.step.operation != "create" for entry in permissions(plan.steps))
-    )

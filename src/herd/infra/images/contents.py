@@ -59,22 +59,57 @@ class Contents:
         return cls(files, packages, tuple(bases))
 
 
-def reasons(before: Contents, after: Contents, folder: str, image: str) -> list[str]:
-    """Why the second is another image than the first, in the words of the checkout: base, packages, files.
+@dataclass(frozen=True)
+class Difference:
+    """One thing in which an image differs from another: `old` became `new`, "" for nothing.
+
+    `part`: `base`; `package`; of files `code` (the workload's), `lib`, `runner`, `lock` or `image`. `name`: of the
+    package, or the file below that part. `path`: where it lies in the checkout.
+    """
+
+    part: str
+    name: str
+    old: str = ""
+    new: str = ""
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.part == "base":
+            return f"base {self.old} -> {self.new}" if self.old and self.new else f"base {self.name} {self.verb}"
+        if self.part == "package":
+            (line,) = difference.lines(*({self.name: one} if one else {} for one in (self.old, self.new)))
+            return f"package {line}"
+        return f"{self.path} {self.verb}"
+
+    @property
+    def verb(self) -> str:
+        return "changed" if self.old and self.new else "is new" if self.new else "is gone"
+
+
+def differences(before: Contents, after: Contents, folder: str, image: str) -> list[Difference]:
+    """In what the second image differs from the first: base, packages, files.
 
     `folder`: of the workload. `image`: the name of its image folder.
     """
-    said = []
-    if before.bases != after.bases:
-        said += [f"base {_short(line)}" for line in _bases_differ(before.bases, after.bases)]
-    said += [f"package {line}" for line in difference.lines(before.packages, after.packages)]
+    differ = list(_bases_differ(before.bases, after.bases)) if before.bases != after.bases else []
+    for name in sorted({*before.packages, *after.packages}, key=lambda name: (name.lower(), name)):
+        old, new = before.packages.get(name), after.packages.get(name)
+        if old != new:
+            differ.append(Difference("package", name, old or "", new or ""))
     for path in sorted({*before.files, *after.files}):
         old, new = before.files.get(path), after.files.get(path)
         if old == new or (path in LOCKS and before.packages != after.packages):
             continue
-        what = "is new" if old is None else "is gone" if new is None else "changed"
-        said.append(f"{_shown(path, folder, image)} {what}")
-    return said
+        top, _, rest = path.partition("/")
+        part = {"workload": "code", "lib": "lib", RUNNER: "runner"}.get(top, "lock" if path in LOCKS else "image")
+        name = rest if part in ("code", "lib") else path
+        differ.append(Difference(part, name, old or "", new or "", _shown(path, folder, image)))
+    return differ
+
+
+def reasons(before: Contents, after: Contents, folder: str, image: str) -> list[str]:
+    """Why the second is another image than the first, in the words of the checkout."""
+    return [str(one) for one in differences(before, after, folder, image)]
 
 
 def _shown(path: str, folder: str, image: str) -> str:
@@ -127,12 +162,15 @@ def _bases(dockerfile: str) -> Iterator[str]:
             stages.add(name.lower())
 
 
-def _bases_differ(before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+def _bases_differ(before: tuple[str, ...], after: tuple[str, ...]) -> Iterator[Difference]:
     old, new = dict.fromkeys(before), dict.fromkeys(after)
     gone, come = [base for base in old if base not in new], [base for base in new if base not in old]
     if len(gone) == len(come):
-        return [f"{one} -> {other}" for one, other in zip(gone, come, strict=True)]
-    return [*(f"{base} is gone" for base in gone), *(f"{base} is new" for base in come)]
+        pairs = zip(gone, come, strict=True)
+        yield from (Difference("base", _short(other), _short(one), _short(other)) for one, other in pairs)
+        return
+    yield from (Difference("base", _short(base), old=_short(base)) for base in gone)
+    yield from (Difference("base", _short(base), new=_short(base)) for base in come)
 
 
 def _short(line: str) -> str:
