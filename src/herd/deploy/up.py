@@ -124,10 +124,10 @@ def preview_of_files(target: Target, against: str) -> Review:
     """What the files of this checkout change against others: a folder's, or a commit's. No cloud is asked, and nothing
     but the files: it works without any account. Raises WrongInput.
     """
-    specs = look_over(target)
     checkout, name = target.checkout, target.name
-    after = between_files.declared(checkout, name)
     with between_files.tree_of(checkout, against) as other:
+        specs = look_over(target)
+        after = between_files.declared(checkout, name)
         try:
             before = between_files.declared(other, name, checkout.python)
         except WrongInput as error:
