@@ -115,6 +115,7 @@ def preview(
             metavar="COMMIT",
             help="Compare with the files of a commit (`main`), or of a folder, instead of what is deployed: needs no "
             "account and asks no cloud.",
+            callback=names.some,
         ),
     ] = None,
     whole: Annotated[

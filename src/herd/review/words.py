@@ -90,7 +90,10 @@ def of(
     """Of a preview. `now` decides when a schedule starts next."""
     before, after = Written.of(plan.outputs_before), Written.of(plan.outputs_after)
     if after is None or not plan.outputs_after:  # the preview did not get so far
-        return Words(dangers=tuple(endangered(plan, [], public_services, rebuilds, {}, has_domain=False)))
+        return Words(
+            tuple(groups.with_follows(groups.of_images(rebuilds, {}), plan.steps)),
+            tuple(endangered(plan, [], public_services, rebuilds, {}, has_domain=False)),
+        )
     note, known = "", before
     if known is None:
         note, known = NOT_EXPORTED, after  # nothing of the settings is compared

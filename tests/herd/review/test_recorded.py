@@ -20,7 +20,8 @@ from herd.review.comment import MOST_BYTES, comment
 from herd.review.review import Review
 from tests.herd.review import recorded
 
-pytestmark = pytest.mark.xdist_group("review-recorded")
+# The first test runs the program for all of them.
+pytestmark = [pytest.mark.xdist_group("review-recorded"), pytest.mark.timeout(900)]
 
 NOW = datetime.fromisoformat(recorded.NOW)
 
