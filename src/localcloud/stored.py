@@ -158,6 +158,9 @@ class Stored:
 
     __bytes__ = read
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Stored:
+        return self  # of a copy, the files would not be drafts of its own
+
     def digest(self, name: str) -> bytes:
         """One of `HASHES` of the bytes; reads them if nobody has done it yet."""
         if len(self.pieces) == 1 and isinstance(only := self.pieces[0], Piece) and only.is_whole:

@@ -30,6 +30,7 @@ MODULES = (
     "iam.api",
     "s3.api",
     "s3.contents",
+    "s3.listings",
     "scheduler",
     "autoscaling",
     "stepfunctions.api",

@@ -41,6 +41,7 @@ def keys(account: str, bucket: str) -> list[str]:
 def put_versions(account: str, bucket: str, key: str, objects: list[Any]) -> None:
     """Set an object's versions. Raises KeyError if there is no such bucket."""
     known = backends.s3(account).buckets[bucket].keys
+    known.order = None  # `listings` looks anew
     if objects:
         dict.__setitem__(known, key, list(objects))
     else:
