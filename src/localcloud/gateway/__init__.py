@@ -221,8 +221,7 @@ class Gateway:
             return _refusal(408, "the request's body did not arrive in time\n")
         assert self._loop
         workers = self._waiters if _INVOCATION.fullmatch(message.path) else self._workers
-        answer = await self._loop.run_in_executor(workers, lambda: self._api.answer(message, body))
-        return await self._send(answer, request)
+        return await self._sent(lambda: self._api.answer(message, body), request, workers)
 
     async def _put(self, request: web.BaseRequest, message: Message) -> web.StreamResponse:
         """An object that is written to the disk as it arrives. Raises what `spool` raises."""
@@ -238,20 +237,20 @@ class Gateway:
             log.error("an object is not taken: %s", error)
             text = f"The object was not stored: the local cloud cannot write it: {error}"
             return _reply(s3_error(503, "ServiceUnavailable", text, message.path), request, close=True)
-        answer = await self._in_worker(lambda: self._api.answer_put(admitted, decoder, into.finished()))
-        return await self._send(answer, request)
+        return await self._sent(lambda: self._api.answer_put(admitted, decoder, into.finished()), request)
 
-    async def _sent(self, answer: Callable[[], Response], request: web.BaseRequest) -> web.StreamResponse:
-        return await self._send(await self._in_worker(answer), request)
+    async def _sent(
+        self, answer: Callable[[], Response], request: web.BaseRequest, workers: ThreadPoolExecutor | None = None
+    ) -> web.StreamResponse:
+        assert self._loop
+        work = self._loop.run_in_executor(workers or self._workers, lambda: _with_small_body(answer(), request))
+        return await self._send(await work, request)
 
     async def _send(self, answer: Response, request: web.BaseRequest) -> web.StreamResponse:
         """Answer; the bytes of an object go from their files to the client."""
         content = answer.content
         if content is None or request.method == "HEAD":
             return _reply(answer, request)
-        if len(content) <= SENT_AT_ONCE_BYTES:
-            body = await self._in_worker(answer.read)
-            return _reply(replace(answer, body=body), request)
         response = web.StreamResponse(status=answer.status, headers=_headers(answer, request))
         response.content_length = len(content)
         await response.prepare(request)
@@ -305,6 +304,13 @@ async def _continue(request: web.BaseRequest) -> None:
     """Lets a client that asks first (`Expect: 100-continue`, as boto3 does for objects) send its body."""
     if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _with_small_body(answer: Response, request: web.BaseRequest) -> Response:
+    """An answer that is sent in one piece is read here, in the worker that has it."""
+    if answer.content is None or request.method == "HEAD" or len(answer.content) > SENT_AT_ONCE_BYTES:
+        return answer
+    return replace(answer, body=answer.read(), content=None)
 
 
 def _is_small(request: web.BaseRequest) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from botocore.exceptions import ClientError
-
+from localcloud import backends
+from localcloud.gateway import plain_objects
 from localcloud.gateway.errors import s3_error
 from localcloud.gateway.public_access import everyone_may
 from localcloud.iam.guard import circumstances
@@ -103,12 +104,10 @@ class Pages:
         overriding = [name for name in parameters if name.startswith("response-")]
         if message.method not in ("GET", "HEAD") or _SUBRESOURCES & parameters.keys():
             return denied
-        try:
-            policy, restricted = self._policy(bucket, region)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
-                raise
+        found = self._policy(bucket)
+        if found is None:
             return s3_error(404, "NoSuchBucket", "The specified bucket does not exist", message.path, BucketName=bucket)
+        policy, restricted = found
         context = _context(message, parameters)
         arn = f"arn:aws:s3:::{bucket}"
         listable = may(policy, restricted, "s3:ListBucket", arn, context)
@@ -122,28 +121,24 @@ class Pages:
             text = "Request specific response headers cannot be used for anonymous GET requests."
             return s3_error(400, "InvalidRequest", text, message.path)
         version = f"versionId={parameters['versionId']}" if "versionId" in parameters else ""
-        response = self._fetch(message, region, version)
+        response = None
+        if not version:
+            with self._server.lock:
+                response = plain_objects.answer(self._server.account, message, bucket, key)
+        response = response or self._fetch(message, region, version)
         # Whoever may not list a bucket is not told either which keys it lacks.
         return denied if response.status == 404 and not listable else response
 
-    def _policy(self, bucket: str, region: str) -> tuple[dict[str, Any], bool]:
-        """The bucket's policy (empty if it has none) and its RestrictPublicBuckets. Raises ClientError
-        (NoSuchBucket).
-        """
-        s3 = self._server.client("s3", region)
-        try:
-            policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucketPolicy":
-                raise
+    def _policy(self, bucket: str) -> tuple[dict[str, Any], bool] | None:
+        """The bucket's policy (empty if it has none) and its RestrictPublicBuckets; None if there is no such bucket."""
+        with self._server.lock:
+            model = backends.s3(self._server.account).buckets.get(bucket)
+            if model is None:
+                return None
+            text, block = model.policy, model.public_access_block
+        if not text:
             return {}, True
-        try:
-            block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
-                raise
-            block = {}
-        return policy, bool(block.get("RestrictPublicBuckets"))
+        return _parsed(bytes(text)), block is not None and str(block.restrict_public_buckets).lower() == "true"
 
     def _fetch(self, message: Message, region: str, query: str) -> Response:
         headers = [
@@ -156,6 +151,12 @@ class Pages:
         headers.append(("authorization", f"{scope}, SignedHeaders=host, Signature=0"))
         url = message.path + (f"?{query}" if query else "")
         return self._server.handle(Request(message.method, url, headers, b"", "anonymous"))
+
+
+@lru_cache(maxsize=64)
+def _parsed(policy: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(policy)
+    return document
 
 
 def _context(message: Message, parameters: dict[str, str]) -> dict[str, Value]:

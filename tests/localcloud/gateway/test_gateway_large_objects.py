@@ -251,3 +251,50 @@ def test_rows_are_selected_from_stored_bytes(s3: Any, bucket: str) -> None:
     )  # fmt: skip
     records = b"".join(event["Records"]["Payload"] for event in answer["Payload"] if "Records" in event)
     assert records == b'{"_1":50001}\n'  # moto counts the line of names too
+
+
+SPANS = [
+    "",
+    "bytes=0-0",
+    "bytes=3-",
+    "bytes=-4",
+    "bytes=-0",
+    "bytes=2-900",
+    "bytes=50-",
+    "bytes=5-3",
+    "bytes=0-1,3-4",
+    "x",
+]
+OBJECTS: dict[str, dict[str, Any]] = {
+    "with nothing": {},
+    "with all that is shown": {
+        "ContentType": "text/html", "CacheControl": "no-cache", "ContentEncoding": "gzip", "Metadata": {"a_b": "c"},
+        "Tagging": "a=b", "ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA", "ContentLanguage": "en",
+        "WebsiteRedirectLocation": "/other",
+    },
+    "encrypted with a key": {"ServerSideEncryption": "aws:kms"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", OBJECTS)
+def test_what_everybody_may_read_is_answered_as_moto_answers_it(site: Any, s3: Any, bucket: str, what: str) -> None:
+    policy = (
+        f'{{"Statement":[{{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::{bucket}/*"}}]}}'
+    )
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789", **OBJECTS[what])
+    host = f"{bucket}.s3.eu-west-1.localhost:{site.port}"
+    for span in SPANS:
+        wanted = {"Range": span} if span else {}
+        plain = site.ask(host, "/k", **wanted)
+        # A condition that holds is moto's to look at.
+        of_moto = site.ask(host, "/k", If_Unmodified_Since="Fri, 01 Jan 2100 00:00:00 GMT", **wanted)
+        for answer in (plain, of_moto):
+            for name in ("date", "x-amzn-requestid", "x-amz-request-id"):
+                answer.headers.pop(name, None)
+        assert plain.headers == of_moto.headers, span
+        assert (plain.status, plain.status >= 400 or plain.body) == (
+            of_moto.status,
+            plain.status >= 400 or of_moto.body,
+        )
