@@ -135,6 +135,7 @@ class LocalCloud:
             from localcloud.agent.agent import Agent, FunctionParts
             from localcloud.agent.slots import Capacity
             from localcloud.agent.traffic import Traffic
+            from localcloud.engines.kept import Notices
             from localcloud.engines.process import ProcessEngine
             from localcloud.gateway import Gateway
             from localcloud.iam.guard import Guard
@@ -162,7 +163,8 @@ class LocalCloud:
             images, engine = containers.docker(config, port, self._databases, parts)
         if self._engine != config.engine:
             atomic.write(config.engine_file, f"{self._engine}\n")  # not before it is known that it works
-        self.plugins = Plugins(server, images, config.home / "plugins")
+        notices = Notices(config.home / "notices.json", self._engine)
+        self.plugins = Plugins(server, images, config.home / "plugins", notices.of)
         parts.callback(self.plugins.close)
         server.guard, keyring.sessions = Guard(), assumed(config.account)
         # Before anybody can make a task, an execution or a request.

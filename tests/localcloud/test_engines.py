@@ -1,4 +1,4 @@
-"""What both engines keep of a container, in one suite; and what Docker alone keeps (`KEEPS`, shown in the docs)."""
+"""What engines keep of a container, in one suite over both: as the table says that the documentation shows."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from localcloud.engines import (
     Limit,
     Mount,
     TaskNetwork,
+    kept,
 )
 from localcloud.engines.docker.api import Daemon, DaemonError
 from localcloud.engines.docker.engine import LABEL, DockerEngine
@@ -52,8 +53,9 @@ CMD ["from", "CMD"]
 
 @dataclass(frozen=True)
 class Place:
-    """An engine, an image that it can start, and what to look at for what it has left."""
+    """An engine with its name in `kept`, an image that it can start, and what to look at for what it has left."""
 
+    name: str
     engine: Engine
     image: str
     left: Callable[[], list[str]]
@@ -85,7 +87,9 @@ def of_processes(context: Path, folder: Path) -> Place:
     store.tag("host/app:1", store.build(context, context / "Dockerfile", lambda line: None).digest)
     (folder / "scratch").mkdir()
     engine = ProcessEngine(store, folder / "scratch")
-    return Place(engine, "host/app:1", lambda: [str(one) for one in (folder / "scratch").iterdir()], engine.close)
+    return Place(
+        kept.PROCESS, engine, "host/app:1", lambda: [str(one) for one in (folder / "scratch").iterdir()], engine.close
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class InDaemon:
 def in_docker(docker: DockerClient, image: str) -> Place:
     daemon, identity = Daemon(docker.host.removeprefix("unix://")), uuid.uuid4().hex[:12]
     engine = DockerEngine(daemon, identity, InDaemon())
-    return Place(engine, image, lambda: things_of(daemon, identity), engine.close)
+    return Place(kept.DOCKER, engine, image, lambda: things_of(daemon, identity), engine.close)
 
 
 def things_of(daemon: Daemon, identity: str) -> list[str]:
@@ -259,35 +263,48 @@ print("volume", write("/tmp/x"), oct(os.stat("/tmp").st_mode)[-4:])
 print("capabilities", int(status["CapBnd"], 16))
 print("privileges", status["NoNewPrivs"])
 print("files", resource.getrlimit(resource.RLIMIT_NOFILE))
-print("first", open("/proc/1/comm").read().strip() not in ("python3", "sh"))
-print("folder", os.getcwd())
 """
 
 KEEPS: dict[str, tuple[Isolation, str]] = {
     "user": (Isolation(user="10001:10002"), "user 10001 10002"),
-    "read-only root": (Isolation(read_only_root=True), "root Read-only file system"),
-    "volumes": (
-        Isolation(user="10001", read_only_root=True, mounts=(Mount(volume="scratch", path="/tmp"),)),
-        "volume yes 1777",
-    ),
+    "read-only root file system": (Isolation(read_only_root=True), "root Read-only file system"),
+    "volumes": (Isolation(read_only_root=True, mounts=(Mount(volume="scratch", path="/app"),)), "root yes"),
     "read-only volumes": (
         Isolation(mounts=(Mount(volume="scratch", path="/tmp", read_only=True),)),
         "volume Read-only file system 1777",
     ),
     "capabilities": (Isolation(capabilities_dropped=("ALL",)), "capabilities 0"),
-    "no new privileges": (Isolation(no_new_privileges=True), "privileges 1"),
-    "limits": (Isolation(limits=(Limit(name="nofile", soft=123, hard=456),)), "files (123, 456)"),
-    "an init process": (Isolation(init=True), "first True"),
-    "working folder": (Isolation(working_folder="/usr"), "folder /usr"),
+    "`no-new-privileges`": (Isolation(no_new_privileges=True), "privileges 1"),
+    "`ulimits`": (Isolation(limits=(Limit(name="nofile", soft=123, hard=456),)), "files (123, 456)"),
 }
+"""By the table's names: what a container finds where the setting is kept."""
+
+ROW = {"read-only volumes": "volumes"}
 
 
 @pytest.mark.parametrize("setting", KEEPS)
-def test_docker_keeps(docker: Place, setting: str) -> None:
+def test_an_engine_keeps_what_the_table_says(place: Place, setting: str) -> None:
     isolation, line = KEEPS[setting]
-    run = started(docker, "python3", "-c", PROBE, isolation=isolation)
+    run = started(place, "python3", "-c", PROBE, isolation=isolation)
     assert run.ended() == Exit(0), run.lines
-    assert line in run.lines
+    [row] = [one for one in kept.SETTINGS if ROW.get(setting, setting) in (one.what, one.short)]
+    assert (line in run.lines) == row.is_kept(place.name), run.lines
+
+
+def test_what_docker_alone_keeps_has_a_case_here() -> None:
+    alone = {one.short or one.what for one in kept.SETTINGS if one.is_kept(kept.DOCKER) > one.is_kept(kept.PROCESS)}
+    assert alone <= {*KEEPS, *ELSEWHERE}
+
+
+ELSEWHERE = {
+    "CPU": "test_docker_keeps_the_share_of_processors",
+    "a network for each task": "test_replicas_bind_one_port_and_are_reached_on_loopback_alone",
+}
+
+
+def test_the_working_folder_is_the_definitions(place: Place) -> None:
+    run = started(place, "pwd", isolation=Isolation(working_folder="/usr"))
+    assert (run.ended(), run.lines) == (Exit(0), ["/usr"])
 
 
 def test_docker_keeps_the_share_of_processors(docker: Place) -> None:
@@ -299,15 +316,43 @@ def test_docker_keeps_the_share_of_processors(docker: Place) -> None:
     assert float(run.lines[0]) > 1.2, "half a second of work at a quarter of a processor"
 
 
-def test_docker_asks_a_containers_health(docker: Place) -> None:
+def test_a_volume_for_everybody_is_one_for_the_tasks_user(docker: Place) -> None:
+    isolation = Isolation(user="10001", read_only_root=True, mounts=(Mount(volume="scratch", path="/tmp"),))
+    run = started(docker, "python3", "-c", PROBE, isolation=isolation)
+    assert run.ended() == Exit(0) and "volume yes 1777" in run.lines
+
+
+def test_docker_gives_it_an_init_process(docker: Place) -> None:
+    run = started(docker, "cat", "/proc/1/comm", isolation=Isolation(init=True))
+    assert run.ended() == Exit(0) and run.lines != ["cat"]
+
+
+HEALTHS: dict[str, tuple[HealthCheck, list[str]]] = {
+    "well, then not": (
+        HealthCheck(test=("CMD-SHELL", 'test -e "${TMPDIR:-/tmp}/well"'), interval_seconds=1, retries=2),
+        ["HEALTHY", "UNHEALTHY"],
+    ),
+    "a command without a shell": (
+        HealthCheck(test=("CMD", "sh", "-c", "exit 3"), interval_seconds=1, retries=1), ["UNHEALTHY"]
+    ),
+    "a program that is not there": (HealthCheck(test=("CMD", "nope"), interval_seconds=1, retries=1), ["UNHEALTHY"]),
+    "a check that takes too long": (
+        HealthCheck(test=("CMD", "sleep", "60"), interval_seconds=1, retries=1, timeout_seconds=1), ["UNHEALTHY"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HEALTHS)
+def test_a_containers_health_is_asked(place: Place, case: str) -> None:
+    check, expected = HEALTHS[case]
     found: list[str] = []
-    check = HealthCheck(test=("CMD-SHELL", "test -e /tmp/well"), interval_seconds=1, retries=2)
     isolation = Isolation(health_check=check, on_health=found.append)
-    script = "touch /tmp/well; sleep 3; rm /tmp/well; sleep 60"
-    run = started(docker, "sh", "-c", script, isolation=isolation, stop_timeout_seconds=1)
-    eventually(lambda: found == ["HEALTHY", "UNHEALTHY"])
+    script = 'w="${TMPDIR:-/tmp}/well"; touch "$w"; sleep 3; rm "$w"; sleep 60'
+    run = started(place, "sh", "-c", script, isolation=isolation, stop_timeout_seconds=1)
+    eventually(lambda: found == expected)
     run.handle.stop()
     run.ended()
+    eventually(lambda: place.left() == [])
 
 
 SERVE = "import http.server as h; print('up', flush=True); h.test(h.SimpleHTTPRequestHandler, port=8000)"
@@ -388,7 +433,7 @@ def test_what_a_task_may_reach_is_on_its_own_loopback(docker_client: DockerClien
             code += (
                 " s.sendall(b'x' * (1 << 20)); s.shutdown(1); print(sum(map(len, iter(lambda: s.recv(65536), b''))))"
             )
-            place = Place(engine, docker_image, list, engine.close)
+            place = Place(kept.DOCKER, engine, docker_image, list, engine.close)
             run = started(place, "python3", "-c", code, f"127.0.0.1:{port}", "169.254.170.2:80")
             assert (run.ended(), run.lines) == (Exit(0), [str(1 << 20)] * 2)
         finally:

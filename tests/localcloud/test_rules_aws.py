@@ -35,6 +35,11 @@ SIGN_IN = {
 }  # fmt: skip
 
 
+def waiting(name: str, other: str, condition: str = "START") -> dict[str, Any]:
+    """A container that depends on another one."""
+    return {"name": name, "image": "i", "dependsOn": [{"containerName": other, "condition": condition}]}
+
+
 def code_of(action: Callable[[], Any]) -> str:
     with pytest.raises(ClientError) as caught:
         action()
@@ -247,6 +252,24 @@ VALUES: dict[str, tuple[str, str, dict[str, Any], str]] = {
             {"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1,
              "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "AWS's own"}]}]},
         "InvalidParameterValue",
+    ),
+    "waits for a container that is not there": (
+        "ecs", "register_task_definition", {"family": "f", "containerDefinitions": [waiting("main", "other")]},
+        "ClientException",
+    ),
+    "containers that wait for one another": (
+        "ecs", "register_task_definition",
+        {"family": "f", "containerDefinitions": [waiting("main", "b"), waiting("b", "main")]}, "ClientException",
+    ),
+    "waits for the end of an essential container": (
+        "ecs", "register_task_definition",
+        {"family": "f", "containerDefinitions": [waiting("main", "b", "SUCCESS"), {"name": "b", "image": "i"}]},
+        "ClientException",
+    ),
+    "waits for the health of what has no check": (
+        "ecs", "register_task_definition",
+        {"family": "f", "containerDefinitions": [waiting("main", "b", "HEALTHY"), {"name": "b", "image": "i"}]},
+        "ClientException",
     ),
     "no essential container": (
         "ecs", "register_task_definition",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.agent.dependencies import Dependencies, dependencies
 from localcloud.agent.execution_role import CannotPrepare as CannotPrepare
 from localcloud.agent.execution_role import ExecutionRole
 from localcloud.agent.isolation import isolation
@@ -23,12 +24,15 @@ DEFAULT_STOP_TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class Plan:
-    """A container about to start: moto's record of it, what the engine gets, where its lines go (None: nowhere)."""
+    """A container about to start: moto's record of it, what the engine gets, where its lines go (None: nowhere), and
+    what other containers must have done before.
+    """
 
     record: Any
     container: Container
     stream: Stream | None
     essential: bool
+    after: Dependencies = Dependencies()
 
 
 class Ports:
@@ -113,7 +117,7 @@ class Planner:
             task=network,
         )
         stream = self._open_stream(task, record, definition, role)
-        return Plan(record, container, stream, definition.get("essential", True))
+        return Plan(record, container, stream, definition.get("essential", True), dependencies(definition))
 
     def _find_image(self, reference: str) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from localcloud.agent.execution_role import CannotPrepare
@@ -53,7 +54,25 @@ def processors(cpu: Any) -> float | None:
     return (size if words != str(cpu).lower() else size / CPU_UNITS) or None
 
 
-def _mounts(task: Any, definition: Mapping[str, Any]) -> list[Mount]:
+def _mounts(task: Any, definition: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> list[Mount]:
+    """Its own, and those of the containers that `volumesFrom` names, where it has none at the same path."""
+    mounts = {mount.path: mount for mount in _own_mounts(task, definition)}
+    containers = {one["name"]: one for one in task.definition.container_definitions}
+    for source in definition.get("volumesFrom") or ():
+        name = source.get("sourceContainer")
+        if name not in containers:
+            raise CannotPrepare(
+                f"CannotStartContainerError: container {definition['name']} takes volumes from {name}, which the task "
+                "definition has not"
+            )
+        if name in seen:
+            continue
+        for mount in _mounts(task, containers[name], seen | {definition["name"]}):
+            mounts.setdefault(mount.path, replace(mount, read_only=mount.read_only or bool(source.get("readOnly"))))
+    return list(mounts.values())
+
+
+def _own_mounts(task: Any, definition: Mapping[str, Any]) -> list[Mount]:
     volumes = {one["name"]: one for one in task.definition.volumes or ()}
     mounts = []
     for point in definition.get("mountPoints") or ():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.agent.containers import Plan
+from localcloud.agent.dependencies import Progress
 from localcloud.engines import Handle
 from localcloud.patches.stepfunctions.patience import Patience
 
@@ -20,6 +21,15 @@ class TaskRun:
     finished: threading.Event = field(default_factory=threading.Event)
     plans: list[Plan] = field(default_factory=list)
     handles: dict[str, Handle] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    """By container"""
+
+    waiting_plans: list[Plan] = field(default_factory=list)
+    """Containers that have not started yet: `dependsOn`"""
+
+    start_lock: threading.Lock = field(default_factory=threading.Lock)
+    """One thread at a time starts its containers. Taken before the server's."""
+
     exited: set[str] = field(default_factory=set)
     waiting: str = ""
     """Why it has no slot on this machine yet; empty if it has one"""
@@ -47,5 +57,5 @@ class TaskRun:
 
     def forget_process(self) -> None:
         """It has stopped and is only looked at from now on: what it ran with is let go."""
-        self.plans, self.handles = [], {}
+        self.plans, self.handles, self.waiting_plans, self.progress = [], {}, [], {}
         self.before_stop = self.on_change = self.patience = None

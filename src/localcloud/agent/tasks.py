@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +24,7 @@ from moto.core.utils import utcnow
 from localcloud import backends
 from localcloud.agent.clock import Clock
 from localcloud.agent.containers import CannotPrepare, Plan, Planner
+from localcloud.agent.dependencies import Progress, state_of
 from localcloud.agent.events import EventBus
 from localcloud.agent.identity import TaskEnvironment, TaskIdentity
 from localcloud.agent.memory import Memory
@@ -152,18 +155,63 @@ class Tasks:
                 self._set_status(task, "PENDING")
                 task.pull_started_at = utcnow()
                 run.plans = self._planner.plan(task, credentials)
-            for plan in run.plans:
-                if not run.stopping:
-                    self._start_container(run, plan)
-        except (CannotPrepare, CannotStart) as reason:
-            with self._server.lock:
-                self._begin_stop(run, "TaskFailedToStart", str(reason))
+                run.waiting_plans = list(run.plans)
+                run.progress = {
+                    plan.record.name: Progress(timeout_seconds=plan.after.timeout_seconds) for plan in run.plans
+                }
         except Exception as error:
-            log.exception("starting %s failed", run.arn)
+            self._failed_to_start(run, error)
+        self._start_containers(run)
+
+    def _start_containers(self, run: TaskRun) -> None:
+        """Start those that wait for no other container any more; with the last of them the task has started."""
+        with run.start_lock:  # else a second thread would take the last one's start for done
+            try:
+                while (plan := self._next_plan(run)) is not None:
+                    self._start_container(run, plan)
+                    self._look_again_in_time(run, plan)
+            except Exception as error:
+                self._failed_to_start(run, error)
             with self._server.lock:
-                self._begin_stop(run, "TaskFailedToStart", f"InternalError: {type(error).__name__}: {error}")
+                if run.starting and (run.stopping or not run.waiting_plans):
+                    self._started(run)
+
+    def _next_plan(self, run: TaskRun) -> Plan | None:
+        """The next container that may start. Raises `CannotStart` for one that never will."""
         with self._server.lock:
-            self._started(run)
+            if run.stopping:
+                return None
+            for plan in run.waiting_plans:
+                may_start, never = state_of(plan.after, run.progress)
+                if never:
+                    raise CannotStart(f"CannotStartContainerError: container {plan.record.name} did not start: {never}")
+                if may_start:
+                    run.waiting_plans.remove(plan)
+                    return plan
+        return None
+
+    def _look_again_in_time(self, run: TaskRun, plan: Plan) -> None:
+        """When those that wait for a container that has just started have waited too long."""
+        if any(name == plan.record.name for other in run.waiting_plans for name, _ in other.after.on):
+            timer = threading.Timer(plan.after.timeout_seconds, self._go_on_starting, (run,))
+            timer.daemon = True
+            timer.start()
+
+    def _go_on_starting(self, run: TaskRun) -> None:
+        """Something that containers may wait for has happened, or the task is to stop."""
+        if run.starting and run.plans:
+            with suppress(RuntimeError):  # the pool is closed: nothing starts any more
+                pool = self._service_starters if is_of_service(run) else self._starters
+                pool.submit(self._guarded, self._start_containers, run)
+
+    def _failed_to_start(self, run: TaskRun, error: Exception) -> None:
+        if isinstance(error, CannotPrepare | CannotStart):
+            reason = str(error)
+        else:
+            log.error("starting %s failed", run.arn, exc_info=error)
+            reason = f"InternalError: {type(error).__name__}: {error}"
+        with self._server.lock:
+            self._begin_stop(run, "TaskFailedToStart", reason)
 
     def _start_container(self, run: TaskRun, plan: Plan) -> None:
         on_line = partial(self._shipper.write, plan.stream) if plan.stream else _discard
@@ -178,6 +226,7 @@ class Tasks:
         with self._server.lock:
             run.handles[plan.record.name] = handle
             plan.record.runtime_id = f"{run.task.id.replace('-', '')}-{handle.pid}"
+            run.progress[plan.record.name].started = time.monotonic()
             if plan.record.name not in run.exited:
                 plan.record.last_status = "RUNNING"
             stop_now = run.stopping
@@ -196,6 +245,9 @@ class Tasks:
     def _health_found(self, run: TaskRun, plan: Plan, status: str) -> None:
         with self._server.lock:
             plan.record.health_status = status
+            if progress := run.progress.get(plan.record.name):  # else it has stopped meanwhile
+                progress.health = status
+            self._go_on_starting(run)
             if status == "UNHEALTHY" and plan.essential and is_of_service(run) and not run.stopping:
                 run.unhealthy = True
                 self._begin_stop(run, *UNHEALTHY)
@@ -223,6 +275,8 @@ class Tasks:
             record.exit_code, record.last_status = exit.code, "STOPPED"
             record.reason = exit.reason or None
             run.exited.add(record.name)
+            run.progress[record.name].exit_code = exit.code
+            self._go_on_starting(run)
             if plan.essential or len(run.exited) == len(run.plans):
                 self._begin_stop(run, *ESSENTIAL_EXITED)
             self._finish_if_over(run)
@@ -239,6 +293,7 @@ class Tasks:
         task.stop_code, task.stopped_reason = code, reason
         if task.last_status == "RUNNING":
             self._set_status(task, "DEACTIVATING")
+        self._go_on_starting(run)
         self._stoppers.submit(self._guarded, self._stop_containers, run)
 
     def _stop_containers(self, run: TaskRun) -> None:

@@ -49,7 +49,7 @@ class Limit:
 
 @dataclass(frozen=True, kw_only=True)
 class Isolation:
-    """What a task definition says of how a container is shut in. The process engine keeps none of it.
+    """What a task definition says of how a container is shut in. Which engine keeps what: kept.py.
 
     `user` is as in Dockerfile's USER; None is the image's. `cpus` are whole processors.
     """

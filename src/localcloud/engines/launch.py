@@ -64,9 +64,10 @@ def prepare(image: Image, container: Container, container_id: str, scratch: Path
     """What to execute; `scratch` is a fresh folder for HOME and TMPDIR. Raises `CannotStart`."""
     paths = _Paths(image.rootfs)
     environment = _environment(image, container, container_id, scratch, paths)
-    folder = Path(paths.mapped(image.config.workdir))
+    wanted = container.isolation.working_folder or image.config.workdir
+    folder = Path(paths.mapped(wanted))
     if not folder.is_dir():
-        raise CannotStart(f"the working folder {image.config.workdir} is not in the image")
+        raise CannotStart(f"the working folder {wanted} is not in the image")
     words = [paths.argument(word) for word in _command(image, container)]
     program = _program(words[0], environment["PATH"], folder, image.rootfs)
     return Launch([*paths.interpreter(program), *words[1:]], environment, folder)

@@ -20,11 +20,12 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from ..images.dockerfile import ImageError
 from ..images.store import Image, ImageNotFound, ImageStore
-from . import OUT_OF_MEMORY, CannotStart, Container, Exit
+from . import OUT_OF_MEMORY, CannotStart, Container, Exit, health
 from .launch import Launch, Program, prepare, prepare_program
 from .lines import Lines
 from .memory import MemoryWatch
@@ -53,12 +54,20 @@ class ProcessEngine:
     def start(self, container: Container, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> _Run:
         """Start a container; see `Engine`. Takes milliseconds, unless the image's environment must be made again."""
         image = self._image(container)
+        check, on_health = container.isolation.health_check, container.isolation.on_health
+        place: list[tuple[str, Path]] = []
+
+        def launch(identity: str, scratch: Path) -> Launch:
+            place.append((identity, scratch))
+            return prepare(image, container, identity, scratch)
+
         with ExitStack() as undo:
             undo.enter_context(self._images.hold(image))
-            return self._run(
-                lambda identity, scratch: prepare(image, container, identity, scratch), container,
-                signal.Signals[image.config.stop_signal], on_line, on_exit, undo,
-            )  # fmt: skip
+            run = self._run(launch, container, signal.Signals[image.config.stop_signal], on_line, on_exit, undo)
+        if check is not None and on_health is not None and (asking := health.words(check)):
+            asked = replace(container, entrypoint=asking, command=())
+            health.watch(run, check, lambda: prepare(image, asked, *place[0]), on_health)
+        return run
 
     def start_program(self, program: Program, on_line: Callable[[str], None], on_exit: Callable[[Exit], None]) -> _Run:
         """Start a program that needs no image. Raises `CannotStart`."""

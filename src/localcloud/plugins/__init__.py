@@ -24,7 +24,7 @@ from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, identity_now
 from localcloud.plugins.refusals import Refused
-from localcloud.plugins.resource import REGISTRY, Cloud, Resource, ServerLike, gone
+from localcloud.plugins.resource import REGISTRY, Cloud, Notice, Resource, ServerLike, gone, nothing
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
 from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
@@ -74,11 +74,12 @@ class Session:
 class Plugins:
     """The providers of a local cloud."""
 
-    def __init__(self, server: ServerLike, images: Images | None, home: Path):
+    def __init__(self, server: ServerLike, images: Images | None, home: Path, notice: Notice = nothing):
         load_types()
         home.mkdir(parents=True, exist_ok=True)
         self._server, self._images = server, images
         self._home = home
+        self._notice = notice
         self._ledger = Ledger(home / "ledger.sqlite")
         self._open: dict[int, Provider] = {}
 
@@ -98,7 +99,7 @@ class Plugins:
     def provider(self, package: str, directory: str = ".", backend: Backend = NOWHERE) -> Provider:
         """A provider of its own session, not served."""
         types = {token: kind for token, kind in REGISTRY.items() if token.startswith(f"{package}:")}
-        cloud = Cloud(self._server, self._images, self._server.region, directory=directory)
+        cloud = Cloud(self._server, self._images, self._server.region, directory=directory, notice=self._notice)
         # Relative to the cloud's own files: a checkout that is moved takes both along.
         place = os.path.relpath(backend.folder, self._home) if backend.folder else ""
         return Provider(package, types, self._ledger, cloud, backend, place, deleted_by_all=self._deleted)

@@ -39,6 +39,15 @@ class ServerLike(Protocol):
     def client(self, service: str, region: str | None = None, principal: str = "root") -> Any: ...
 
 
+Notice = Callable[[Mapping[str, Any]], str]
+"""What is to be said of a task definition whose settings are not all kept here; empty for nothing."""
+
+
+def nothing(definition: Mapping[str, Any]) -> str:
+    """The notice where no tasks run."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Cloud:
     """Where a resource lives, as its provider instance was configured."""
@@ -51,6 +60,7 @@ class Cloud:
     log: Callable[[str], None] = lambda message: None
     warn: Callable[[str], None] = lambda message: None
     docker: DockerConfig = field(default_factory=DockerConfig)
+    notice: Notice = nothing
 
     @property
     def account(self) -> str:

@@ -51,7 +51,12 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("ecs", "CreateService"): (ecs.names, ecs.service_is_new, ecs.target_group_has_load_balancer),
     ("ecs", "DeleteCapacityProvider"): (ecs.capacity_provider_is_unused,),
     ("ecs", "DeleteCluster"): (ecs.cluster_is_empty,),
-    ("ecs", "RegisterTaskDefinition"): (ecs.names, ecs.essential_container, ecs.fargate_task_definition),
+    ("ecs", "RegisterTaskDefinition"): (
+        ecs.names,
+        ecs.essential_container,
+        ecs.container_dependencies,
+        ecs.fargate_task_definition,
+    ),
     ("ecs", "RunTask"): (ecs.overrides_are_short,),
     ("elbv2", "CreateListener"): (balancing.listener_is_valid,),
     ("elbv2", "CreateLoadBalancer"): (balancing.name_is_valid, balancing.load_balancer_is_valid),

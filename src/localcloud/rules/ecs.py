@@ -103,6 +103,35 @@ def essential_container(asked: Call) -> None:
         raise Refused("ClientException", "Container names within a task definition must be unique.")
 
 
+def container_dependencies(asked: Call) -> None:
+    """`dependsOn` names other containers of the definition, in no circle, with a condition that they can reach.
+
+    Source: https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html
+    """
+    containers = {one.get("name"): one for one in asked.arguments.get("containerDefinitions") or []}
+    waits = {name: [on["containerName"] for on in one.get("dependsOn") or []] for name, one in containers.items()}
+    for name, one in containers.items():
+        for on in one.get("dependsOn") or []:
+            other, condition = containers.get(on["containerName"]), on["condition"]
+            where = f"Invalid dependsOn of container '{name}': "
+            if other is None:
+                raise Refused("ClientException", f"{where}container '{on['containerName']}' is not in the definition.")
+            if condition in ("COMPLETE", "SUCCESS") and other.get("essential", True):
+                raise Refused(
+                    "ClientException", f"{where}condition {condition} cannot be set on an essential container."
+                )
+            if condition == "HEALTHY" and not (other.get("healthCheck") or {}).get("command"):
+                raise Refused(
+                    "ClientException", f"{where}container '{on['containerName']}' has no healthCheck to be HEALTHY by."
+                )
+    while free := [name for name, others in waits.items() if not set(others) & waits.keys()]:
+        for name in free:
+            del waits[name]
+    if waits:
+        circle = ", ".join(f"'{name}'" for name in waits)
+        raise Refused("ClientException", f"Cyclic dependsOn of containers {circle}: none of them could start.")
+
+
 def overrides_are_short(asked: Call) -> None:
     """What a run overrides fits into 8192 characters."""
     import json

@@ -131,6 +131,47 @@ def test_a_task_in_docker_reaches_the_cloud_as_its_role(
     eventually(lambda: len(things_of(on_daemon, config)) <= 2)
 
 
+@pytest.mark.parametrize("engine", ["process", "docker"])
+def test_a_service_replaces_a_task_that_is_not_well(
+    engine: str, config: Config, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if engine == "docker":
+        request.getfixturevalue("on_daemon")
+        base = request.getfixturevalue("python_base")
+    else:
+        base = "python:3"
+    cloud = LocalCloud(config, engine=engine)
+    cloud.start()
+    try:
+        ecs, ec2 = client(cloud, "ecs"), client(cloud, "ec2")
+        ecs.create_cluster(clusterName="c")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        check = {"command": ["CMD-SHELL", "exit 1"], "interval": 5, "timeout": 2, "retries": 1}
+        definition = ecs.register_task_definition(
+            family="f", requiresCompatibilities=["FARGATE"], networkMode="awsvpc", cpu="256", memory="512",
+            containerDefinitions=[{
+                "name": "main", "image": image(cloud, base, tmp_path / "context"), "essential": True,
+                "entryPoint": ["sh", "-c", "exec sleep 300"], "stopTimeout": 2, "healthCheck": check,
+            }],
+        )["taskDefinition"]["taskDefinitionArn"]  # fmt: skip
+        ecs.create_service(
+            cluster="c", serviceName=engine, taskDefinition=definition, desiredCount=1, launchType="FARGATE",
+            networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}},
+        )  # fmt: skip
+        [first] = eventually(lambda: ecs.list_tasks(cluster="c", serviceName=engine)["taskArns"])
+        eventually(lambda: all_stopped(ecs, [first]))
+        [stopped] = all_stopped(ecs, [first]) or []
+        assert stopped["stoppedReason"] == "Task failed container health checks"
+        assert stopped["containers"][0]["healthStatus"] == "UNHEALTHY"
+        [second] = eventually(lambda: ecs.list_tasks(cluster="c", serviceName=engine)["taskArns"])
+        assert second != first
+    finally:
+        cloud.stop()
+        if engine == "docker":
+            cloud.images.forget()
+
+
 def all_stopped(ecs: Any, arns: list[str]) -> list[dict[str, Any]] | None:
     tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster="c", tasks=arns)["tasks"]
     return tasks if all(task["lastStatus"] == "STOPPED" for task in tasks) else None
