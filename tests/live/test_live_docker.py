@@ -58,6 +58,13 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("0.0.0.0", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
+TESTS = """
+import sys
+
+def test_where():
+    assert sys.prefix == "/opt/venv"
+"""
+
 HUNGRY = 'memory_gb = 0.5\ncpu = 0.25\nretries = 0\nschedule = "@daily"\npaused = "started by hand"\n'
 
 
@@ -80,6 +87,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory, docker_host: str, python_b
         made.write("jobs/look/main.py", JOB)
         made.write("jobs/hungry/workload.toml", HUNGRY)
         made.write("jobs/hungry/main.py", "hoard = bytearray(1 << 30)\nprint(len(hoard))\n")
+        made.write("jobs/tested/workload.toml", 'schedule = "@daily"\npaused = "only its tests are run"\n')
+        made.write("jobs/tested/main.py", "print(1)\n")
+        made.write("jobs/tested/test_main.py", TESTS)
+        made.write("jobs/tested/requirements.lock", (ROOT / "tests/herd/pytest.lock").read_text())
         made.write("apis/echo/workload.toml", "replicas = { min = 2, max = 2 }\ncpu = 0.25\nmemory_gb = 0.5\n")
         made.write("apis/echo/main.py", API)
         made.herd("up", "--engine", "docker", timeout_seconds=600)
@@ -115,6 +126,22 @@ def test_a_task_that_passes_its_memory_is_killed_and_says_so(sandbox: Sandbox) -
     assert "OutOfMemoryError" in run["reason"]
 
 
+def test_a_workloads_tests_run_in_its_image(sandbox: Sandbox) -> None:
+    done = sandbox.herd("test", "tested", check=False, timeout_seconds=600)
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_shell_is_in_its_image(sandbox: Sandbox) -> None:
+    done = sandbox.herd("image", "shell", "look", "--", "sh", "-c", "command -v python; ls", timeout_seconds=600)
+    assert done.stdout.split() == ["/opt/venv/bin/python", "main.py", "outputs", "workload.toml"]
+
+
+def test_status_says_what_tasks_run_as(sandbox: Sandbox) -> None:
+    assert "tasks run as containers of Docker" in sandbox.herd("status").stderr
+    assert sandbox.json("status", "--json")["engine"] == "docker"
+    assert "its build cache takes" in " ".join(sandbox.herd("doctor", check=False).stdout.split())
+
+
 def test_unchanged_files_change_nothing(sandbox: Sandbox) -> None:
     done = sandbox.herd("up")
     assert "nothing changed" in done.stdout
@@ -140,4 +167,4 @@ def test_nothing_of_it_is_left_in_docker(sandbox: Sandbox, docker_client: Docker
     left = {kind: docker_client.run(*words, "--quiet", "--filter", ours).split() for kind, words in kinds.items()}
     assert left == {"container": [], "network": [], "volume": []}
     names = docker_client.run("images", "--format", "{{.Repository}}").split()
-    assert [name for name in names if "herd-dev" in name] == []
+    assert [name for name in names if "herd-dev" in name or name.startswith("herd-try/")] == []

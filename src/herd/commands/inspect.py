@@ -29,6 +29,7 @@ def status(
 
         document = {
             "environment": target.name,
+            "engine": target.engine,
             "reports_url": target.exports.reports_url,
             "workloads": [workload.as_json() for workload in workloads],
         }

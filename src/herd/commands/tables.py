@@ -22,6 +22,7 @@ from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
 from herd.runs.runs import Run
 from herd.runs.status import WorkloadState
+from herd.targets.local_cloud import TASKS_RUN_AS
 from herd.targets.target import Target
 
 STYLES = {
@@ -116,6 +117,8 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
         console.say()
     for review in reviews:
         console.say(f"! {review}", style="red" if review.expired else "yellow")
+    if target.engine is not None:
+        console.note(f"tasks run as {TASKS_RUN_AS[target.engine]}")
 
 
 def _notes(run: Run | None) -> list[str]:

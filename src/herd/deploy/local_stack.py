@@ -17,6 +17,7 @@ from herd.deploy.leftovers import Left
 from herd.engine import lock
 from herd.engine.pulumi import Engine
 from herd.errors import HerdError, WrongInput
+from herd.runs import try_r
 from herd.targets import environment_lock, local_cloud, losses
 from herd.targets.local import LocalTarget
 from herd.targets.target import Target
@@ -183,6 +184,8 @@ def stop_when_empty(checkout: Checkout, left: Left | None) -> None:
             port = cloud.port if cloud else local_cloud.port(checkout)
             stopped = local_cloud.stop(checkout)
             local_cloud.forget(checkout)
+        if images := try_r.remove_images(checkout):
+            console.note(f"Docker still has images that were built to try: docker image rm {' '.join(images)}")
         if not stopped:
             return
     remains = [*leftovers.processes(checkout), *leftovers.files(checkout)]

@@ -122,15 +122,17 @@ def _browser(checkout: Checkout) -> Finding:
 def _engine(checkout: Checkout) -> Finding:
     """What runs the checkout's tasks, and whether it can."""
     if local_cloud.engine(checkout) != local_cloud.DOCKER:
-        return Finding("tasks run as", True, "processes of this machine")
-    from localcloud.docker.client import DockerClient, DockerError
+        return Finding("tasks run as", True, local_cloud.TASKS_RUN_AS[local_cloud.PROCESS])
+    from localcloud.docker.client import EMPTY_CACHE, DockerClient, DockerError
 
     try:
         client = DockerClient.find()
         server = client.check().server
     except DockerError as error:
         return Finding("tasks run as", False, "containers, and Docker cannot be used", str(error))
-    return Finding("tasks run as", True, f"containers, by Docker {server} at {client.host}")
+    cache = client.build_cache()
+    kept = f"; its build cache takes {cache}: `{EMPTY_CACHE}` empties it, for all that is built here" if cache else ""
+    return Finding("tasks run as", True, f"containers, by Docker {server} at {client.host}{kept}")
 
 
 CHECKS: tuple[Callable[[Checkout], Finding], ...] = (

@@ -95,7 +95,7 @@ def shell(target: LocalTarget, spec: AnySpec, inputs: Path | None, command: Sequ
     bucket = target.deployed.data_bucket if target.deployed else None
     whole = try_local.task(spec, target.name, bucket, offer, try_local.addresses(target, spec))
     prepared_by = replace(_as_job(whole), data_bucket=bucket, command=("env", "-0"), checks=(), publish=(), retries=0)
-    prepared = try_local.prepare(target, spec, {}, items[0] if items else None, inputs, prepared_by)
+    prepared = try_local.prepare(target, spec, {}, items[0] if items else None, inputs, prepared_by, as_deployed=True)
     # The runner makes the working copy, fetches the inputs and shows the variables: through a pipe, as some are secret.
     with console.step(f"preparing {spec.name}", quiet=True):
         done = subprocess.run(

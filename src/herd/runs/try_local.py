@@ -74,10 +74,11 @@ def prepare(
     settings: TaskSettings | None = None,
     more: Mapping[str, str] | None = None,
     place: str = "try",
+    as_deployed: bool = False,
 ) -> Prepared:
     """Build its environment and say how it is run there. `settings`: in place of its task definition's own; `more`:
-    further variables; `place`: the folder of .herd that it works in. Raises HerdError where an input or a package
-    cannot be had.
+    further variables; `place`: the folder of .herd that it works in; `as_deployed`: in its image, where tasks run as
+    containers. Raises HerdError where an input or a package cannot be had.
     """
     checkout = target.checkout
     reads = spec.reads if settings is None else settings.reads
@@ -87,7 +88,7 @@ def prepare(
             spec, target.name, data_bucket, team_files.offer(checkout, target.name), addresses(target, spec)
         )
     folder = checkout.folder(place, spec.name, *([item] if item else []))
-    command, own = _way(target, spec)
+    command, own = _way(target, spec, as_deployed)
     environment = {
         **own,
         # Not the person's home folder, whose files and settings a task would not have.
@@ -133,7 +134,8 @@ def run(
         number = _free_port(spec.port)
         more = {variables.PORT: str(number), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{number}; Ctrl-C ends it")
-    prepared = prepare(target, spec, params, item, inputs, tests, more, "try" if tests is None else "test")
+    place = "try" if tests is None else "test"
+    prepared = prepare(target, spec, params, item, inputs, tests, more, place, as_deployed=tests is not None)
     command, environment, folder = prepared.command, prepared.environment, prepared.folder
     if raw:
         return wait(subprocess.Popen(command, env=environment, cwd=folder))
@@ -153,10 +155,12 @@ def run(
     return status
 
 
-def _way(target: LocalTarget, spec: AnySpec) -> tuple[list[str] | try_r.InContainer, dict[str, str]]:
+def _way(target: LocalTarget, spec: AnySpec, as_deployed: bool) -> tuple[list[str] | try_r.InContainer, dict[str, str]]:
     """What runs it, and the variables that make its packages be seen."""
     checkout = target.checkout
     variables_of_r: dict[str, str] = {}
+    if as_deployed and target.engine == local_cloud.DOCKER:
+        return try_r.in_image(checkout, target.name, spec, "tasks run in Docker here"), {}
     if is_r := try_r.is_r(checkout, spec):
         way = try_r.way(checkout, target.name, spec)
         if isinstance(way, try_r.InContainer):

@@ -19,7 +19,7 @@ from herd.foreign import shown
 from herd.infra.images import r_image
 from herd.infra.images.build_context import Stager, StagingError
 from herd.packages import renv
-from herd.toolchain import machine
+from herd.toolchain import atomic, machine
 
 if TYPE_CHECKING:
     from herd.infra.spec.load import AnySpec
@@ -76,7 +76,7 @@ def way(checkout: Checkout, environment: str, spec: AnySpec) -> Mapping[str, str
             "R_LIBS": str(library),
         }
     has = f"this machine has R {here}" if here else "this machine has no R"
-    return _in_container(checkout, environment, spec, f"{spec.name} is for R {lock.r_minor}, {has}")
+    return in_image(checkout, environment, spec, f"{spec.name} is for R {lock.r_minor}, {has}")
 
 
 def _version(program: str) -> str:
@@ -122,18 +122,12 @@ def _library(checkout: Checkout, program: str, version: str, lock: Path, content
     return library
 
 
-def _in_container(checkout: Checkout, environment: str, spec: AnySpec, why: str) -> InContainer:
-    """Builds the image. Raises WrongInput, HerdError."""
-    asked = subprocess.run(
-        [str(checkout.python), "-m", "localcloud", "find-docker"],
-        cwd=checkout.root,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    if asked.returncode:
-        raise HerdError(f"{why}, and Docker, which could run its image, is not there:\n{shown(asked.stderr.strip())}")
-    docker, *options = asked.stdout.splitlines()
+def in_image(checkout: Checkout, environment: str, spec: AnySpec, why: str) -> InContainer:
+    """Build the image of a workload of any language, because of `why`. Raises WrongInput, HerdError."""
+    answer = find_docker(checkout)
+    if isinstance(answer, str):
+        raise HerdError(f"{why}, and Docker, which could run its image, is not there:\n{answer}")
+    docker, *options = answer
     try:
         staged = Stager(checkout.root, environment).stage(spec)
     except StagingError as error:
@@ -151,7 +145,57 @@ def _in_container(checkout: Checkout, environment: str, spec: AnySpec, why: str)
         )
     if done.returncode:
         raise HerdError(shown("\n".join(["the image could not be built:", *done.stdout.splitlines()[-LAST_LINES:]])))
+    _remember(checkout, image)
     return InContainer(docker, image, checkout.root)
+
+
+def _built(checkout: Checkout) -> Path:
+    return checkout.state / "try" / ".images"
+
+
+def _remember(checkout: Checkout, image: str) -> None:
+    known = set(_images(checkout))
+    if image not in known:
+        atomic.write(checkout.folder("try") / ".images", "".join(f"{name}\n" for name in sorted({*known, image})))
+
+
+def _images(checkout: Checkout) -> list[str]:
+    try:
+        return _built(checkout).read_text("utf-8").split()
+    except OSError:
+        return []
+
+
+def remove_images(checkout: Checkout) -> list[str]:
+    """Remove from Docker what was built to try, to test or for a shell; the names of those that stay."""
+    names = _images(checkout)
+    if not names:
+        return []
+    docker = find_docker(checkout)
+    program = docker[0] if isinstance(docker, list) else None
+    left = [name for name in names if program is None or not _is_removed(program, name)]
+    if left:
+        atomic.write(_built(checkout), "".join(f"{name}\n" for name in left))
+    else:
+        _built(checkout).unlink(missing_ok=True)
+    return left
+
+
+def _is_removed(program: str, image: str) -> bool:
+    done = subprocess.run([program, "image", "rm", image], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    return done.returncode == 0 or "No such image" in done.stderr
+
+
+def find_docker(checkout: Checkout) -> list[str] | str:
+    """A client whose daemon answers and the options of its builds; or why there is none."""
+    asked = subprocess.run(
+        [str(checkout.python), "-m", "localcloud", "find-docker"],
+        cwd=checkout.root,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return shown(asked.stderr.strip()) if asked.returncode else asked.stdout.splitlines()
 
 
 def _of_client() -> dict[str, str]:

@@ -35,6 +35,10 @@ class LocalTarget(Target):
     def settings_file(self) -> Path:
         return stack_config.path_of(self.checkout, self.name)
 
+    @property
+    def engine(self) -> str | None:
+        return local_cloud.engine(self.checkout)
+
     def shell_variables(self) -> dict[str, str | None]:
         return pulumi_env.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired)
 
@@ -168,5 +172,5 @@ class LocalTarget(Target):
     @functools.cache  # noqa: B019 - a command has one target and ends with it
     def announce(self) -> None:
         """Print the environment and its checkout, once: there may be several checkouts on this machine."""
-        how = ", tasks in Docker" if local_cloud.engine(self.checkout) == local_cloud.DOCKER else ""
+        how = ", tasks in Docker" if self.engine == local_cloud.DOCKER else ""
         console.note(f"environment {self.name} of {self.checkout.root}{how}", style="bold")

@@ -45,6 +45,9 @@ WAY_OUT = (
 PROCESS, DOCKER = ENGINES = ("process", "docker")
 """What runs tasks on this machine: processes of the person's own, or containers of its Docker daemon."""
 
+TASKS_RUN_AS = {PROCESS: "processes of this machine", DOCKER: "containers of Docker"}
+"""How messages say it."""
+
 
 class Lost(HerdError):
     """The local cloud cannot start, because a part of its state on disk is damaged or missing."""

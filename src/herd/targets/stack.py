@@ -61,6 +61,11 @@ class Stack(ABC):
         """Print which stack the command uses, once."""
         return
 
+    @property
+    def engine(self) -> str | None:
+        """What runs tasks on this machine, by the local cloud's name for it; None where they run on AWS."""
+        return None
+
     def broken(self) -> str:
         """Why the engine cannot work on it now, as far as this machine can see; "" if nothing is known."""
         return ""

@@ -44,6 +44,9 @@ _LOCAL = re.compile(r"(unix|npipe)://|tcp://(127\.0\.0\.1|localhost|\[::1\])(:|$
 
 AS_PLAIN_LINES = {"DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain", "DOCKER_CLI_HINTS": "false"}
 
+EMPTY_CACHE = "docker builder prune"
+"""What gives back the room of the build cache: it is the daemon's, and of all who build with it."""
+
 INSTALL = "install it (https://docs.docker.com/engine/install; Debian: apt-get install docker.io docker-buildx)"
 WITHOUT = "or go on without Docker: herd up --engine process"
 
@@ -143,6 +146,15 @@ class DockerClient:
                 f"the Docker daemon is {versions.server}; at least {least} is needed: upgrade it, {WITHOUT}"
             )
         return versions
+
+    def build_cache(self) -> str:
+        """What BuildKit keeps of earlier builds, in Docker's words such as `1.2GB`; "" where it does not say."""
+        try:
+            said = self.run("system", "df", "--format", "{{.Type}}\t{{.Size}}", timeout_seconds=ASK_SECONDS)
+        except DockerError:
+            return ""
+        sizes = dict(line.split("\t", 1) for line in said.splitlines() if "\t" in line)
+        return sizes.get("Build Cache", "").strip()
 
     def run(
         self,
