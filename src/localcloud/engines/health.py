@@ -44,14 +44,14 @@ def _watch(run: Handle, check: HealthCheck, launch: Callable[[], Launch], on_hea
         if run.wait(0) is not None:
             return
         if is_well:
-            failures, found = 0, HEALTHY
+            failures, seen = 0, HEALTHY
         elif status == "" and time.monotonic() < grace_until:
             continue
         else:
             failures += 1
-            found = UNHEALTHY if failures >= check.retries else status
-        if found != status:
-            status = found
+            seen = UNHEALTHY if failures >= check.retries else status
+        if seen != status:
+            status = seen
             try:
                 on_health(status)
             except Exception:
