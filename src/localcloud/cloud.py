@@ -163,7 +163,7 @@ class LocalCloud:
             images, engine = containers.docker(config, port, self._databases, parts)
         if self._engine != config.engine:
             atomic.write(config.engine_file, f"{self._engine}\n")  # not before it is known that it works
-        notices = Notices(config.home / "notices.json", self._engine)
+        notices = Notices(config.home / "plugins" / "notices.json", self._engine)
         self.plugins = Plugins(server, images, config.home / "plugins", notices.of)
         parts.callback(self.plugins.close)
         server.guard, keyring.sessions = Guard(), assumed(config.account)

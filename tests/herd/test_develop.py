@@ -62,6 +62,16 @@ def test_the_tests_of_a_workload_run_with_its_packages(project: Path, capfd: pyt
     assert "2 passed" in result.output + capfd.readouterr().out
 
 
+def test_the_projects_own_settings_of_pytest_are_not_the_workloads(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--of-a-plugin"\n')
+    result = invoke("test", "totals")
+    assert result.exit_code == 0, result.output + capfd.readouterr().out
+    (project / "jobs/totals/pytest.ini").write_text("[pytest]\naddopts = --of-a-plugin\n")
+    assert invoke("test", "totals").exit_code != 0, "its own are"
+
+
 def test_the_exit_status_of_tests_is_the_commands(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (project / "jobs/totals/main.py").write_text("def rounded(value):\n    return 0\n")
     result = invoke("test", "totals", "--", "-k", "rounded")

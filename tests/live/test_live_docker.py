@@ -133,7 +133,7 @@ def test_a_workloads_tests_run_in_its_image(sandbox: Sandbox) -> None:
 
 def test_a_shell_is_in_its_image(sandbox: Sandbox) -> None:
     done = sandbox.herd("image", "shell", "look", "--", "sh", "-c", "command -v python; ls", timeout_seconds=600)
-    assert done.stdout.split() == ["/opt/venv/bin/python", "main.py", "outputs", "workload.toml"]
+    assert done.stdout.split() == ["/opt/venv/bin/python", "inputs", "main.py", "outputs", "workload.toml"]
 
 
 def test_status_says_what_tasks_run_as(sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""R for real: the example flights-r, its image built by Docker from a lock of 79 packages, and each of its tasks."""
+"""R for real: the example flights-r, its image built by Docker from a lock of 91 packages, and each of its tasks."""
 
 from __future__ import annotations
 
@@ -292,6 +292,20 @@ def test_the_example_stands_by_one_command(environment: Sandbox) -> None:
     )
     status, _, page = fetch(states["late-report"]["url"])
     assert status == 200 and "Late from New York" in page
+
+
+def test_the_tests_of_a_job_run_in_its_image(environment: Sandbox) -> None:
+    done = environment.herd("test", "late-model", check=False, timeout_seconds=600)
+    assert done.returncode == 0 and "PASS 5" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_pages_of_its_api_are_found_behind_the_prefix(environment: Sandbox) -> None:
+    url = environment.status("late-api")["url"].rstrip("/")
+    environment.wait_for("the API", lambda: fetch(f"{url}/health")[0] == 200)
+    status, _, page = fetch(f"{url}/__docs__/")
+    assert status == 200
+    loaded = re.findall(r"""(?:src|href)="(?:\./)?([^":]+\.(?:js|css))\"""", page)
+    assert loaded and {fetch(f"{url}/__docs__/{name}")[0] for name in loaded} == {200}
 
 
 def test_its_api_answers_many_at_once_through_the_balancer(environment: Sandbox) -> None:

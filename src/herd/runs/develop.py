@@ -26,6 +26,10 @@ TESTS = "tests"
 
 TESTTHAT = "tests/testthat"
 
+PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+WITHOUT_SETTINGS = ("-c", os.devnull, "--rootdir", ".")
+"""Else pytest would take those of the project, whose plugins the workload's packages need not have."""
+
 
 def test(target: LocalTarget, spec: AnySpec, arguments: Sequence[str], raw: bool) -> int:
     """Run its tests; the exit status is theirs. Raises WrongInput where there are none or what runs them is lacking."""
@@ -66,7 +70,8 @@ def _pytest(target: LocalTarget, spec: AnySpec, folder: Path, arguments: Sequenc
             f"run with the packages that {spec.name} has"
         )
     # As a module: the working directory, with the workload's own modules, is on the path.
-    return ["python", "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    options = () if any((folder / name).is_file() for name in PYTEST_SETTINGS) else WITHOUT_SETTINGS
+    return ["python", "-m", "pytest", "-p", "no:cacheprovider", *options, *arguments]
 
 
 def _testthat(target: LocalTarget, spec: AnySpec, folder: Path, arguments: Sequence[str]) -> list[str]:

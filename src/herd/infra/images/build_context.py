@@ -175,8 +175,9 @@ class Stager:
         if renv.FILE in own:
             raise StagingError(
                 f"{(spec.folder / renv.FILE).as_posix()}: an R workload has the packages of its image, whose "
-                f"Dockerfile installs the system libraries for them; make an image of its own of it: "
-                f"images/{spec.name}/"
+                f"Dockerfile installs the system libraries for them. Make an image of its own: copy "
+                f'images/{spec.image} to images/{spec.name}, move the lock there, write image = "{spec.name}" into '
+                f"{(spec.folder / 'workload.toml').as_posix()}, then `herd image lock {spec.name}`"
             )
         self._check_locked(spec.image, image)
 

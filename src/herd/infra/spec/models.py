@@ -285,7 +285,7 @@ SERVERS: Commands = {
     "plumber.R": (
         *("Rscript", "-e"),
         "plumber::pr_run(plumber::pr('plumber.R'), "
-        "host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')))",
+        "host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')), docs = TRUE)",
     ),
 }
 
