@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from herd.engine.plan import Resource
+from herd.engine.plan import ENVIRONMENT, Resource
 from herd.infra import capacity, prices
 from herd.infra.prices import HOURS_A_MONTH, Price, Prices, Thing
 from herd.review import usage
@@ -109,6 +109,8 @@ class Bill:
 
     def add_workloads(self) -> None:
         """The lines of every workload's runs and tasks."""
+        if count := len(secrets(self.written)):
+            self.add(ENVIRONMENT, "secrets", prices.SECRET, count, count, f"{count} that workloads name")
         for name, settings in sorted(self.written.workloads.items()):
             _workload(self, name, settings)
 
@@ -181,6 +183,7 @@ BY_USE: Mapping[str, tuple[Thing, ...]] = {
     "aws:cloudfront:Distribution": (prices.CDN_TRAFFIC,),
     "aws:sns:Topic": (prices.MAIL,),
     "aws:sqs:Queue": (prices.QUEUE_CALL,),
+    "aws:kms:Key": (prices.KEY_CALL,),
 }
 """Type -> what is paid by use, and not estimated."""
 
@@ -310,20 +313,23 @@ def _pool(bill: Bill, pool: Pool) -> None:
 
 
 def _machine_hours(bill: Bill, pool: Pool) -> tuple[float, float, str]:
-    """From and to, and what was assumed. A machine is there at least for the copies that always run, and at most for
-    each task one of its own, which stays a while longer than its run.
+    """From and to, and what was assumed. A machine is there for the copies that always run, and for each run a while
+    longer than it takes; at least one for all tasks of a run together, at most one for each.
     """
     users = {name: one for name, one in bill.written.workloads.items() if one.get("hardware") == pool.name}
     always = [(settings, usage.replicas(settings)) for settings in users.values() if usage.is_service(settings)]
     least = max(pool.least, _machines(pool, [(settings, fewest) for settings, (fewest, _) in always]))
-    high = float(sum(most for _, (_, most) in always)) * HOURS_A_MONTH
+    low, high = float(least * HOURS_A_MONTH), float(sum(most for _, (_, most) in always) * HOURS_A_MONTH)
     for name, settings in users.items():
         if not usage.is_service(settings):
-            hours = usage.hours(name, settings, bill.written, bill.measured.get(name))
-            high += hours.high + hours.runs * usage.tasks_a_run(settings) * IDLE_HOURS
-    low = float(least * HOURS_A_MONTH)
+            hours, tasks = (
+                usage.hours(name, settings, bill.written, bill.measured.get(name)),
+                usage.tasks_a_run(settings),
+            )
+            low = max(low, min(hours.low / tasks + hours.runs * IDLE_HOURS, HOURS_A_MONTH))
+            high += hours.high + hours.runs * tasks * IDLE_HOURS
     high = min(max(high, low), float(max(pool.most, least) * HOURS_A_MONTH))
-    return low, high, f"at least {least}, at most one for each task and {pool.most} in all"
+    return low, high, f"{least} day and night, and {IDLE_HOURS * 60:.0f} minutes longer than a run, {pool.most} at most"
 
 
 def _machines(pool: Pool, copies: Sequence[tuple[Plain, int]]) -> int:
@@ -340,6 +346,17 @@ def _machines(pool: Pool, copies: Sequence[tuple[Plain, int]]) -> int:
 # --- workloads ------------------------------------------------------------------------------------------------------
 
 
+def secrets(written: Written) -> set[str]:
+    """What lies in Secrets Manager for the workloads: people put it there, so that no resource says so.
+
+    A connection has one, whose name is not exported; that of a database that the program makes is a resource.
+    """
+    named = {str(secret) for one in written.workloads.values() for secret in (one.get("secrets") or {}).values()}
+    connected = {str(name) for one in written.workloads.values() for name in one.get("connects") or ()}
+    own = written.stack.get("connections") or {}
+    return named | {f"the connection {name}" for name in connected if name in own}
+
+
 def _workload(bill: Bill, name: str, settings: Plain) -> None:
     measured = bill.measured.get(name)
     hours = usage.hours(name, settings, bill.written, measured)
@@ -353,10 +370,22 @@ def _workload(bill: Bill, name: str, settings: Plain) -> None:
             bill.add(name, "starts", prices.SCHEDULE, hours.runs, hours.runs, f"{hours.runs:.1f} runs")
     if measured is not None and measured.gigabytes:
         kept = usage.versions_kept(name, bill.written)
-        basis = f"1 to {kept:.0f} versions of {measured.gigabytes:.3g} GB"
+        basis = f"1 to {max(1, round(kept))} versions of {size(measured.gigabytes)}"
         bill.add(name, "output in S3", prices.STORAGE, measured.gigabytes, measured.gigabytes * kept, basis)
     if settings.get("mail_to"):
         bill.add_by_use(prices.REPORT_MAIL)
+
+
+def size(gigabytes: float) -> str:
+    """For people.
+
+    >>> size(2.5), size(0.0044), size(0.0000004)
+    ('2.5 GB', '4.4 MB', '0.4 kB')
+    """
+    for unit, times in (("GB", 1.0), ("MB", 1e3)):
+        if gigabytes * times >= 1:
+            return f"{gigabytes * times:.3g} {unit}"
+    return f"{gigabytes * 1e6:.3g} kB"
 
 
 def _tasks(bill: Bill, name: str, settings: Plain, hours: usage.Hours) -> None:

@@ -131,9 +131,9 @@ PRICED = [
         ],
         {"network": "nat"},
         {"fit": NIGHTLY | {"hardware": "environment"}},
-        # at most 365/12 × (20 + 15 minutes) = 17.7431 hours × (0.1008 + 73 × 0.08 / 730 = 0.008) = 1.9304
-        "0.01 to 1.96",
-        {"environment": "0.00 to 1.93", "fit": "0.01 to 0.03"},
+        # 365/12 × (1 to 20 minutes, and 15) = 8.1111 to 17.7431 hours × (0.1008 + 73 × 0.08 / 730 = 0.008)
+        "0.89 to 1.96",
+        {"environment": "0.88 to 1.93", "fit": "0.01 to 0.03"},
     ),
 ]  # fmt: skip
 
@@ -180,8 +180,17 @@ def test_what_has_no_price_is_named_and_not_counted_as_nothing() -> None:
 def test_what_is_paid_by_use_is_named_once_with_its_price() -> None:
     buckets = [Resource("aws:s3:Bucket", name, "environment", {}) for name in ("data", "reports")]
     assert [price.unit for price in estimate(buckets, Written({}, {}), US).by_use] == [
-        "GB in S3 and month", "write or listing in S3", "object read from S3",
+        "GB in S3 and month", "write or listing in S3", "read of an object in S3",
     ]  # fmt: skip
+
+
+def test_secrets_that_people_have_put_there_are_counted_once_each() -> None:
+    jobs = {
+        "load": {"kind": "job", "secrets": {"KEY": "weather", "OTHER": "geo"}, "connects": ["warehouse"]},
+        "copy": {"kind": "job", "secrets": {"WEATHER": "weather"}, "connects": ["warehouse", "made-here"]},
+    }
+    stack = {"connections": {"warehouse": {"driver": "postgresql"}}}
+    assert dollars(estimate([], Written(jobs, stack), US).usd) == "1.20"  # weather, geo, warehouse: 3 × 0.40
 
 
 def test_prices_are_those_of_the_region() -> None:

@@ -96,6 +96,7 @@ CDN_TRAFFIC = Thing(
 SCHEDULE = Thing("schedule", "start by EventBridge Scheduler", "eventbridge", "AWSEvents", "ScheduledInvocation")
 QUEUE_CALL = Thing("queue-call", "call of SQS", "sqs", "AWSQueueService", "Requests-Tier1")
 KEY = Thing("key", "KMS key and month", "kms", "awskms", "KMS-Keys")
+KEY_CALL = Thing("key-call", "use of a KMS key", "kms", "awskms", "KMS-Requests")
 LOGS = Thing("logs", "GB taken by CloudWatch Logs", "cloudwatch", "AmazonCloudWatch", "DataProcessing-Bytes")
 FLOW_LOGS = Thing("flow-logs", "GB of flow logs written to S3", "cloudwatch", "AmazonCloudWatch", "S3-Egress-Bytes")
 ALARM = Thing("alarm", "CloudWatch alarm and month", "cloudwatch", "AmazonCloudWatch", "CW:AlarmMonitorUsage")
