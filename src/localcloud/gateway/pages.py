@@ -104,10 +104,10 @@ class Pages:
         overriding = [name for name in parameters if name.startswith("response-")]
         if message.method not in ("GET", "HEAD") or _SUBRESOURCES & parameters.keys():
             return denied
-        found = self._policy(bucket)
-        if found is None:
+        rules = self._policy(bucket)
+        if rules is None:
             return s3_error(404, "NoSuchBucket", "The specified bucket does not exist", message.path, BucketName=bucket)
-        policy, restricted = found
+        policy, restricted = rules
         context = _context(message, parameters)
         arn = f"arn:aws:s3:::{bucket}"
         listable = may(policy, restricted, "s3:ListBucket", arn, context)

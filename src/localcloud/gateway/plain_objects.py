@@ -21,17 +21,17 @@ def answer(account: str, message: Message, bucket: str, key: str) -> Response | 
     """The object, or the range of it that is asked for; None where moto has to say. Hold the server's lock."""
     if any(name in _CONDITIONS for name, _ in message.headers):
         return None
-    found = backends.s3_object(account, bucket, key)
-    if found is None or found.encryption == "aws:kms" or found.storage_class in _ARCHIVES:
+    version = backends.s3_object(account, bucket, key)
+    if version is None or version.encryption == "aws:kms" or version.storage_class in _ARCHIVES:
         return None
     model = backends.s3(account).buckets[bucket]
     if model.cors:
         return None
     fields: dict[str, Any] = {}
-    if found.version_id != "null":
-        fields["x-amz-version-id"] = found.version_id
-    fields |= {**found.response_dict, **found.metadata, "Accept-Ranges": "bytes"}
-    content, status = found.stored, 200
+    if version.version_id != "null":
+        fields["x-amz-version-id"] = version.version_id
+    fields |= {**version.response_dict, **version.metadata, "Accept-Ranges": "bytes"}
+    content, status = version.stored, 200
     if (span := message.header("range")) is not None:
         first, last = _part(span, len(content))
         if not first < last:

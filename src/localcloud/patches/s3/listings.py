@@ -116,10 +116,10 @@ def _list_in_order() -> None:
     ) -> Any:
         if isinstance(bucket, models.FakeTableStorageBucket):
             raise MethodNotAllowed()
-        found, truncated = _page(entries(bucket.keys, prefix or "", delimiter or "", marker or ""), max_keys)
-        keys = [bucket.keys[entry.name] for entry in found if not entry.is_prefix]
-        folders = [entry.name for entry in found if entry.is_prefix]
-        return keys, folders, truncated, found[-1].name if truncated else None
+        page, truncated = _page(entries(bucket.keys, prefix or "", delimiter or "", marker or ""), max_keys)
+        keys = [bucket.keys[entry.name] for entry in page if not entry.is_prefix]
+        folders = [entry.name for entry in page if entry.is_prefix]
+        return keys, folders, truncated, page[-1].name if truncated else None
 
     def list_objects_v2(
         self: Any,
