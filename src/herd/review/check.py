@@ -56,6 +56,7 @@ def environments(checkout: Checkout) -> list[str]:
 def check_environment(checkout: Checkout, environment: str) -> Checked:
     """Check the settings of workloads and stack, and the rules. Raises WrongInput for a wrong settings file."""
     specs = team_files.load(checkout, environment)
+    large = _large(checkout, environment, specs)
     config, resources = _declared(checkout, environment, specs)
     stack = Stack(environment, checkout.project, config)
     try:
@@ -69,10 +70,27 @@ def check_environment(checkout: Checkout, environment: str) -> Checked:
         environment,
         len(resources),
         [str(finding) for finding in findings if finding.mandatory],
-        [str(finding) for finding in findings if not finding.mandatory],
+        [*large, *(str(finding) for finding in findings if not finding.mandatory)],
         review_dates.due(specs),
         pauses.in_files(specs),
     )
+
+
+def _large(checkout: Checkout, environment: str, specs: Specs) -> list[str]:
+    """What is large and goes into images. Raises WrongInput for what is too large, all of it at once."""
+    from herd.infra.images.build_context import Stager, StagingError
+
+    stager, refused, noted = Stager(checkout.root, environment), [], []
+    for spec in specs.workloads.values():
+        try:
+            weight = stager.weight(spec)
+        except StagingError:
+            continue  # the program says so, with all that cannot be staged
+        refused += [why] if (why := weight.refusal()) else []
+        noted += [note] if (note := weight.note()) else []
+    if refused:
+        raise WrongInput("\n".join(refused))
+    return noted
 
 
 def declared(checkout: Checkout, environment: str) -> list[Resource]:

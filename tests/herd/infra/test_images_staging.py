@@ -382,3 +382,46 @@ def test_an_r_workload_has_no_packages_of_its_own(root: Path) -> None:
     (root / "jobs/train/renv.lock").write_text(LOCK_OF_R)
     with pytest.raises(StagingError, match="jobs/train/renv.lock: an R workload has the packages of its image"):
         stage(root)
+
+
+# --- what is large ---------------------------------------------------------------------------------------------------
+
+
+def make_large(root: Path, path: str, megabytes: int) -> None:
+    """A file that has so many bytes and no blocks: it must not be read."""
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    with (root / path).open("wb") as file:
+        file.truncate(megabytes * 1_000_000)
+
+
+def test_what_is_too_large_is_refused_before_it_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_large(root, "jobs/train/data.bin", 400)
+    make_large(root, "lib/features/table.csv", 30)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+    with pytest.raises(StagingError) as refused:
+        stage(root, uses=("features",))
+    said = str(refused.value)
+    assert said.startswith("jobs/train: 430 MB go into the image: data.bin (400 MB), lib/features/table.csv (30 MB), ")
+    assert "; at most 250 MB. " in said and "`max_files_mb = 431` in images/python/image.toml" in said
+
+
+LEFT_OUT = {
+    "a test": ("jobs/train/tests/data.bin", ""),
+    "hidden": ("jobs/train/.cache/data.bin", ""),
+    "ignored": ("jobs/train/data.bin", "workload/*.bin\n"),
+    "of another workload": ("jobs/other/data.bin", ""),
+    "allowed": ("jobs/train/data.bin", None),
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OUT)
+def test_what_does_not_go_into_the_image_has_no_weight(root: Path, what: str) -> None:
+    path, ignored = LEFT_OUT[what]
+    make_large(root, path, 400)
+    if ignored:
+        (root / "images/python/.dockerignore").write_text(ignored)
+    if ignored is None:
+        (root / "images/python/image.toml").write_text("max_files_mb = 500\n")
+    weight = Stager(root, "dev").weight(spec())
+    assert weight.refusal() is None
+    assert (weight.note() is not None) is (what == "allowed")

@@ -47,6 +47,11 @@ TIME_SPAN_SECONDS = 1 << 30
 
 HASH_LENGTH = 12
 
+MB = 1_000_000
+NOTED_MB = 50
+"""From here on it is worth a word how much goes into an image."""
+SHOWN_FILES = 3
+
 
 class StagingError(Exception):
     """A folder that cannot become a build context; the message names the file and what to do."""
@@ -82,6 +87,48 @@ class Staged:
     content_hash: str
 
 
+@dataclass(frozen=True)
+class Weight:
+    """The files that go into a workload's image, by their size in bytes; those of its own `folder` relative to it."""
+
+    folder: str
+    image: str
+    limit_mb: int
+    sizes: Mapping[str, int]
+
+    @property
+    def bytes(self) -> int:
+        return sum(self.sizes.values())
+
+    def __str__(self) -> str:
+        """How much it is, and which files are most of it."""
+        largest = sorted(self.sizes, key=lambda name: -self.sizes[name])[:SHOWN_FILES]
+        named = ", ".join(f"{name} ({_megabytes(self.sizes[name])})" for name in largest)
+        more = len(self.sizes) - len(largest)
+        return (
+            f"{self.folder}: {_megabytes(self.bytes)} go into the image: {named}{f' and {more} more' if more else ''}"
+        )
+
+    def refusal(self) -> str | None:
+        """Why it is too much and what to do; None if it is not."""
+        if self.bytes <= self.limit_mb * MB:
+            return None
+        needed = -(-self.bytes // MB)
+        return (
+            f"{self}; at most {self.limit_mb} MB. Data belongs into a bucket: publish it from a job and name that in "
+            f"`reads`, or name it in `datasets`; leave files out by images/{self.image}/.dockerignore; or allow it by "
+            f"`max_files_mb = {needed}` in images/{self.image}/image.toml"
+        )
+
+    def note(self) -> str | None:
+        """What is large though it is allowed; None if nothing is."""
+        return f"{self}; each build and each start carries it" if self.bytes >= NOTED_MB * MB else None
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / MB:.0f} MB" if size >= MB else f"{-(-size // 1000)} kB"
+
+
 class Stager:
     """Stages the contexts of one environment below `<root>/.herd/build/<environment>/`.
 
@@ -92,6 +139,7 @@ class Stager:
         self._root = root
         self._build = root / ".herd" / "build" / environment
         self._read: dict[Path, Tree] = {}
+        self._weighed: dict[Path, dict[str, int]] = {}
         self._locks: dict[Path, PythonPackages | None] = {}
 
     def stage(self, spec: WorkloadSpec) -> Staged:
@@ -102,15 +150,10 @@ class Stager:
         return Staged(context, content_hash(tree))
 
     def tree(self, spec: WorkloadSpec) -> Tree:
+        if too_large := self.weight(spec).refusal():  # before anything is read
+            raise StagingError(too_large)
         image = self._image(spec.image)
-        # What runs leave for the next one is no part of the image, also where somebody's own run has left it there.
-        # Its tests are for whoever changes it: `herd test`.
-        left = ("workload.toml", "tests", *getattr(spec, "cache", ()))
-        own = {
-            path: file
-            for path, file in self._folder(spec.folder).items()
-            if not any(path == one or path.startswith(f"{one}/") for one in left)
-        }
+        own = {path: file for path, file in self._folder(spec.folder).items() if not _stays(spec, path)}
         packages, read = self._packages(spec, image, own)
         tree = {
             **{path: file for path, file in image.items() if path not in (LOCK, PROJECT, PROJECT_LOCK)},
@@ -123,6 +166,18 @@ class Stager:
         self._check_r(spec, image, own)
         kept = self._not_ignored(Path("images") / spec.image / ".dockerignore", sorted(tree))
         return {path: tree[path] for path in kept}
+
+    def weight(self, spec: WorkloadSpec) -> Weight:
+        """How large the files are that go into a workload's image, but Herd's own. Reads none. Raises StagingError."""
+        own = {name: size for name, size in self._sizes(spec.folder).items() if not _stays(spec, name)}
+        image = Path("images") / spec.image
+        parts = [("workload", "", own), ("", f"{image.as_posix()}/", self._sizes(image))]
+        parts += [(f"lib/{used}", f"lib/{used}/", self._sizes(Path("lib") / used)) for used in spec.uses]
+        there = {posixpath.join(place, path): (shown + path, size) for place, shown, sizes in parts
+                 for path, size in sizes.items()}  # fmt: skip
+        kept = self._not_ignored(image / ".dockerignore", sorted(there))
+        limit = image_settings.read(self._root, spec.image, []).max_files_mb
+        return Weight(spec.folder.as_posix(), spec.image, limit, dict(there[path] for path in kept))
 
     def stage_image(self, image: str, context: Path) -> None:
         """Write the context of an image without a workload, which an editor's container is built from.
@@ -206,7 +261,7 @@ class Stager:
     def _runner(self) -> Tree:
         """Of the installed package, wherever that lies."""
         if RUNNER not in self._read:
-            self._read[RUNNER] = dict(_files(RUNNER, RUNNER, "runner"))
+            self._read[RUNNER] = {name: _read(path) for name, path in _files(RUNNER, RUNNER, "runner")}
         return self._read[RUNNER]
 
     def _not_ignored(self, name: Path, paths: list[str]) -> list[str]:
@@ -226,23 +281,39 @@ class Stager:
 
     def _folder(self, folder: Path) -> Tree:
         if folder not in self._read:
-            path = self._root / folder
-            if not path.is_dir():
-                raise StagingError(f"{folder.as_posix()}: there is no such folder")
-            _check_target(path.resolve(), self._root.resolve(), folder.as_posix())
-            self._read[folder] = dict(_files(path, self._root.resolve(), folder.as_posix()))
+            self._read[folder] = {name: _read(path) for name, path in self._entries(folder)}
         return self._read[folder]
+
+    def _sizes(self, folder: Path) -> dict[str, int]:
+        if folder not in self._weighed:
+            self._weighed[folder] = {name: path.stat().st_size for name, path in self._entries(folder)}
+        return self._weighed[folder]
+
+    def _entries(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        path = self._root / folder
+        if not path.is_dir():
+            raise StagingError(f"{folder.as_posix()}: there is no such folder")
+        _check_target(path.resolve(), self._root.resolve(), folder.as_posix())
+        return _files(path, self._root.resolve(), folder.as_posix())
 
 
 def _uv() -> Path | None:
     return uv.find(machine.user_cache())
 
 
+def _stays(spec: WorkloadSpec, path: str) -> bool:
+    """Whether a file of a workload's folder is no part of its image: its settings, its tests, which `herd test` runs,
+    and what runs leave for the next one, also where somebody's own run has left it there.
+    """
+    left = ("workload.toml", "tests", *getattr(spec, "cache", ()))
+    return any(path == one or path.startswith(f"{one}/") for one in left)
+
+
 def _below(folder: str, tree: Tree) -> Tree:
     return {f"{folder}/{path}": file for path, file in tree.items()}
 
 
-def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = frozenset()) -> Iterator[tuple[str, File]]:
+def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = frozenset()) -> Iterator[tuple[str, Path]]:
     """The files below `folder`. Links inside the checkout are followed; the image gets a copy of what they point at.
 
     `within` are the real folders on the way down, to notice a link that leads back up.
@@ -257,10 +328,14 @@ def _files(folder: Path, root: Path, shown: str, within: frozenset[Path] = froze
         if entry.is_dir():
             yield from ((f"{entry.name}/{below}", file) for below, file in _files(path, root, name, within))
         elif entry.is_file():
-            mode = PROGRAM_MODE if entry.stat().st_mode & 0o100 else FILE_MODE
-            yield entry.name, File(path.read_bytes(), mode)
+            yield entry.name, path
         else:
             raise StagingError(f"{name}: is neither a file nor a folder; move it out of the folder")
+
+
+def _read(path: Path) -> File:
+    mode = PROGRAM_MODE if path.stat().st_mode & 0o100 else FILE_MODE
+    return File(path.read_bytes(), mode)
 
 
 def _check_target(target: Path, root: Path, shown: str) -> None:

@@ -74,8 +74,9 @@ def out_of_step(root: Path, image: str, settings: ImageSettings) -> str | None:
 
 
 def _made_from(settings: ImageSettings) -> tuple[bytes]:
-    """Of a switch that is off nothing counts, so that a new one of a later Herd changes no seal."""
-    return (json.dumps(settings.model_dump(exclude_defaults=True), sort_keys=True).encode(),)
+    """Of a switch that is off nothing counts, so that a new one of a later Herd changes no seal; nor does a limit."""
+    switches = settings.model_dump(exclude_defaults=True, exclude={"max_files_mb"})
+    return (json.dumps(switches, sort_keys=True).encode(),)
 
 
 def build_lines(settings: ImageSettings) -> str:

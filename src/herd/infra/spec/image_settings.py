@@ -124,6 +124,10 @@ class ImageSettings(Strict):
         description=f"libraries of CUDA and cuDNN, a release: {', '.join(CUDA)}; for pools with GPUs, not for Arm",
         examples=["12.8"],
     )
+    max_files_mb: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=250,
+        description="MB of a workload's files, shared code and image folder that may go into an image; more is refused",
+    )
 
 
 def read(root: Path, image: str, problems: list[Problem]) -> ImageSettings:
