@@ -58,6 +58,16 @@ def try_(
             callback=names.some,
         ),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="RUN",
+            help="With the parameters, packages and versions of inputs that this run had.",
+            show_default=False,
+            callback=names.run,
+        ),
+    ] = None,
     inputs: Inputs = None,
     raw: Raw = False,
     environment: Environment = None,
@@ -65,6 +75,7 @@ def try_(
     """Run a workload's code as it is on disk, with its packages and its real inputs. Deploys and publishes nothing.
 
     What it wrote stays in .herd/try/NAME/outputs. An API listens until Ctrl-C. The exit status is the workload's own.
+    `--like RUN` brings an earlier run here: the code is that on disk, what it reads and has is the run's.
     """
     from herd.runs import try_local
     from herd.runs.start import parse_params
@@ -75,10 +86,26 @@ def try_(
     items = try_local.items(spec, item)
     params = parse_params(param or [], dict(spec.params), name)
     target.announce()
+    pins: dict[str, str | None] = {}
+    lock = None
+    if like is not None:
+        from herd.runs import again, run_packages
+
+        target.require_exports()
+        before = again.plan(
+            target,
+            again.of_run(target, like, name),
+            [read.name for read in spec.reads if not (inputs and (inputs / read.name).is_dir())],
+            dict(spec.params),
+        )
+        lock, words = run_packages.lock(target, spec, before.run)
+        params, pins = {**before.params, **params}, dict(before.pins)
+        for line in again.words(before, [*before.notes, *words]):
+            console.note(line)
     for one in items:
         if one is not None and len(items) > 1:
             console.note(f"{name}, item {one}:")
-        status = try_local.run(target, spec, params, one, inputs, raw)
+        status = try_local.run(target, spec, params, one, inputs, raw, pins=pins, lock=lock)
         if status:
             raise typer.Exit(status)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from herd import console
 from herd.checkout import names
 from herd.commands.options import Environment, Name, Raw, Stack, Yes
 from herd.errors import HerdError, WrongInput
+
+if TYPE_CHECKING:
+    from herd.runs.follow import Following
+    from herd.targets.target import Target
 
 
 def run(
@@ -36,9 +40,7 @@ def run(
     [dim]herd run delay-model --param month=3[/dim]
     [dim]herd run ingest-flights --with-dependants[/dim]
     """
-    from herd.runner.contract.statuses import SKIPPED_RUN
-    from herd.runs import runs, start
-    from herd.runs.follow import describe, follow
+    from herd.runs import start
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
@@ -46,6 +48,18 @@ def run(
     target.approve(f"run {name}", yes)
     following = start.begin(target, starts)
     console.note(f"started {name}, run {following.run_id}")
+    followed(target, name, following, detach=detach, raw=raw)
+
+
+def followed(target: Target, name: str, following: Following, *, detach: bool, raw: bool) -> None:
+    """Follow a run of `name` that was just started, to its end; or print its id, if `detach`.
+
+    Raises typer.Exit where it did not succeed.
+    """
+    from herd.runner.contract.statuses import SKIPPED_RUN
+    from herd.runs import runs
+    from herd.runs.follow import describe, follow
+
     if detach:
         console.say(following.run_id)
         return

@@ -122,11 +122,13 @@ def status(target: Target, workloads: list[WorkloadState]) -> None:
 
 
 def _notes(run: Run | None) -> list[str]:
-    """Of a last run: a start after it that was skipped."""
-    if run is None or run.skipped is None:
-        return []
-    start = run.skipped
-    return [f"– a later start of {run.workload} was skipped: {start.reason}  [run {start.id}]"]
+    """Of a last run: that it published nothing; a start after it that was skipped."""
+    notes = []
+    if run is not None and run.published_nothing:
+        notes.append(f"– {run.workload} published nothing: it wrote no files to outputs/  [run {run.id}]")
+    if run is not None and (start := run.skipped) is not None:
+        notes.append(f"– a later start of {run.workload} was skipped: {start.reason}  [run {start.id}]")
+    return notes
 
 
 def runs(runs: Sequence[Run], now: datetime, *, named: bool) -> None:

@@ -15,7 +15,16 @@ from .command import Command, describe_exit
 from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
 from .contract.renderers import RENDER
-from .contract.statuses import CHECK_FAILED, INTERNAL, STOPPED, SUCCEEDED_RUN, TIMED_OUT, TIMED_OUT_RUN, UNAVAILABLE
+from .contract.statuses import (
+    CANNOT_PUBLISH,
+    CHECK_FAILED,
+    INTERNAL,
+    STOPPED,
+    SUCCEEDED_RUN,
+    TIMED_OUT,
+    TIMED_OUT_RUN,
+    UNAVAILABLE,
+)
 from .contract.variables import connection_url
 from .errors import RunFailed, say
 from .limit import Limit
@@ -188,6 +197,8 @@ class DeployedRun:
         progress.files = uploaded + publishing.streamed(storage, task.data_bucket, task.keys.outputs, uploaded)
         if task.item is not None:
             return
+        if not progress.files:
+            _refuse_nothing(self)
         # Between the uploads, which nobody reads yet, and the switch: what may fail has been done.
         swap()
         if not progress.files:
@@ -396,6 +407,7 @@ def _publish_items(attempt: DeployedRun, settle: Settle) -> str:
         for file in files_from([{**file, "path": f"{entry['item']}/{file['path']}"} for file in entry["files"]])
     )
     if not progress.files:
+        _refuse_nothing(attempt)
         say("no item wrote a file: there is nothing to publish")
         return ""
     with tempfile.TemporaryDirectory() as made:
@@ -409,6 +421,19 @@ def _publish_items(attempt: DeployedRun, settle: Settle) -> str:
         _mail(attempt, local)
     say(f"published {len(records)} items, {_amount(sum(file.bytes for file in progress.files))}, as run {task.run_id}")
     return ""
+
+
+def _refuse_nothing(attempt: DeployedRun) -> None:
+    """A run without a file where one was published before has gone wrong: readers would go on with the old version, and
+    nobody would know. Raises RunFailed (73).
+    """
+    before = attempt.published.version(attempt.task.workload)
+    if before is not None and before.files:
+        raise RunFailed(
+            "the run wrote no files to outputs/, where earlier runs did: nothing is published, and "
+            f"readers keep what run {before.run_id} published",
+            CANNOT_PUBLISH,
+        )
 
 
 def _mail(attempt: DeployedRun, local: Mapping[str, Path] | None) -> None:

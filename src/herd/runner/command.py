@@ -15,6 +15,7 @@ from types import FrameType
 from . import descendants
 from .contract.statuses import CANNOT_EXECUTE, NOT_FOUND
 from .errors import RunFailed
+from .output import Output
 
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _STOPPED = 128 + signal.SIGTERM
@@ -27,13 +28,14 @@ class Command:
     The platform's signals reach the runner only: in a container its init process passes them to its one child. To be
     stopped concerns every process of the command, so SIGTERM goes to its whole process group: else a shell would end
     and the program below it never hear of it. As in a container, what the program leaves running is killed when it
-    ends; after SIGTERM the rest has the grace period to end by itself. The command writes to the runner's own standard
-    output and error: nothing delays or alters its lines.
+    ends; after SIGTERM the rest has the grace period to end by itself. What the command writes goes on at once to the
+    runner's own standard output and error (`output`).
     """
 
     def __init__(self, grace_seconds: float = 30) -> None:
         self._grace_seconds = grace_seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: Output | None = None
         self._ended = False
         self._asked_to_stop = threading.Event()
         self._out_of_time = threading.Event()
@@ -69,6 +71,7 @@ class Command:
         When it has ended another may be started in its place.
         """
         self.check()
+        self._output = Output()
         try:
             program = _find(arguments[0], environment)
             self._process = subprocess.Popen(
@@ -76,6 +79,8 @@ class Command:
                 env=dict(environment),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
+                stdout=self._output.stdout,
+                stderr=self._output.stderr,
                 process_group=0,
             )
             self._ended = False
@@ -85,6 +90,8 @@ class Command:
             raise RunFailed(
                 f"the command {arguments[0]!r} cannot be started: {error.strerror}", CANNOT_EXECUTE
             ) from error
+        finally:
+            self._output.started()
         descendants.adopt_orphans()
         if self.stopped or self.timed_out:
             self._tell_all(signal.SIGTERM)
@@ -98,6 +105,8 @@ class Command:
         self.kill()
         self._ended = True
         code = self._process.wait()
+        if self._output is not None:
+            self._output.finish()
         return code if code >= 0 else 128 - code
 
     def time_out(self) -> None:

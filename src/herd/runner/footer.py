@@ -9,21 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
-from . import markup
-from .contract.documents import BuiltFrom, InputVersion
-from .contract.keys import built_from_key
+from . import markup, record
+from .contract.documents import InputVersion
 from .contract.schedule import Schedule, next_runs
 from .contract.task import Deadline
 from .errors import say
 from .markup import XHTML, Edit
-from .storage import Storage, StorageError
+from .storage import Storage
 from .task import DeployedTask
 
 MOST_INPUTS = 10
@@ -57,7 +55,10 @@ _LINE += "background:#fff;font:13px/1.5 system-ui,sans-serif"
 
 @dataclass(frozen=True)
 class Footer:
-    """What is said of a version. `source`: the commit, or the hash of the content. `due`: when the next one is."""
+    """What is said of a version. `source`: the commit, or the hash of the content, and the image's digest.
+
+    `due`: when the next one is.
+    """
 
     run_id: str
     published: datetime
@@ -144,15 +145,14 @@ def stamp(path: str, source: BinaryIO, target: BinaryIO, footer: Footer, *, is_e
 
 
 def _source(task: DeployedTask, storage: Storage) -> str:
-    """The commit that the image was built from, if `herd up` has written that; with plain Pulumi the content's hash."""
+    """The commit that the image was built from, else the content's hash; and the image's digest."""
     content = f"content {task.content_hash[:12]}" if task.content_hash else "content unknown"
-    if not re.fullmatch(r"[0-9a-f]{6,64}", task.content_hash):
-        return content
-    try:
-        text = storage.get(task.data_bucket, built_from_key(task.content_hash))
-        return BuiltFrom.from_json(text).words if text is not None else content
-    except (StorageError, ValueError):
-        return content
+    commit = record.built_from(task, storage)
+    digest = task.image.partition("@")[2]
+    return " · ".join([commit.words if commit else content, *([f"image {digest[:DIGEST_SHOWN]}"] if digest else [])])
+
+
+DIGEST_SHOWN = len("sha256:") + 12
 
 
 def _zone(deadline: Deadline | None) -> tuple[tzinfo, str]:

@@ -18,13 +18,14 @@ from .workspace import remove
 def fetch_all(task: AnyTask, published: Published, folder: Path) -> tuple[tuple[InputVersion, ...], Mapping[str, str]]:
     """Fetch a run's inputs to `folder`/<name>/; return the versions read, and where each lies in S3.
 
-    Raises RunFailed (66) naming every input that has never been published.
+    Raises RunFailed (66) naming every input that has never been published, or whose pinned version is gone.
 
     A run's own last output is allowed to be missing: the first run has none, and finds an empty folder.
     """
     versions: list[InputVersion] = []
     uris: dict[str, str] = {}
     missing: list[str] = []
+    expired: list[str] = []
     for read in task.reads:
         if read.uri is not None:
             uris[read.name] = read.uri
@@ -34,7 +35,14 @@ def fetch_all(task: AnyTask, published: Published, folder: Path) -> tuple[tuple[
             remove(target)
             shutil.copytree(task.inputs[read.name], target)
             continue
-        version = published.version(read.name)
+        pinned = task.pins.get(read.name)
+        if pinned is not None:
+            if (version := published.version_of(read.name, pinned)) is None:
+                expired.append(f"input {read.name}: the version of run {pinned} is gone; superseded versions expire")
+                continue
+        else:
+            # A pin of None: the run that is done again was the first one.
+            version = None if read.name in task.pins else published.version(read.name)
         if version is not None:
             if read.fetch:
                 published.fetch(version, target, mark=isinstance(task, Trial))
@@ -46,10 +54,9 @@ def fetch_all(task: AnyTask, published: Published, folder: Path) -> tuple[tuple[
         elif read.fetch:
             remove(target)
             target.mkdir()
-    if missing:
-        raise RunFailed(
-            "\n".join(f"input {name} has no published version yet: run {name} first" for name in missing), INPUT_MISSING
-        )
+    if missing or expired:
+        never = [f"input {name} has no published version yet: run {name} first" for name in missing]
+        raise RunFailed("\n".join([*never, *expired]), INPUT_MISSING)
     _remove_others(folder, {read.name for read in task.reads if read.fetch})
     return tuple(versions), uris
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from .contract.documents import Baseline, History, Snapshot, Version
-from .contract.keys import SNAPSHOTS, baseline_key, history_key, latest_key
+from .contract.documents import Baseline, File, History, Snapshot, Version
+from .contract.keys import SNAPSHOTS, baseline_key, check_path, history_key, latest_key, version_prefix
 from .contract.statuses import INPUT_MISSING
 from .errors import RunFailed, say
 from .storage import Storage
@@ -64,6 +64,9 @@ class Published(Protocol):
     def version(self, name: str) -> Version | None:
         """The current version of a workload; None before the first. Raises RunFailed (66) if it cannot be read."""
 
+    def version_of(self, name: str, run_id: str) -> Version | None:
+        """The version that a run has published, also a superseded one; None where there is none, or it has expired."""
+
     def baseline(self, workload: str) -> Baseline | None:
         """The accepted values; None before the first. Raises ValueError if the object is not one of ours."""
 
@@ -91,6 +94,16 @@ class DataBucket:
     def version(self, name: str) -> Version | None:
         return current_version(self.storage, self.bucket, name)
 
+    def version_of(self, name: str, run_id: str) -> Version | None:
+        current = self.version(name)
+        if current is not None and current.run_id == run_id:
+            return current
+        # Its manifest was overwritten by the next one; its record is the writer's own. But the folder is what it was.
+        prefix = version_prefix(name, run_id)
+        stored = {one.key.removeprefix(prefix): one.bytes for one in self.storage.list(self.bucket, prefix)}
+        files = tuple(File(check_path(path), size, None) for path, size in stored.items() if path and path[-1] != "/")
+        return Version(name, run_id, "", prefix, None, files, ()) if files else None
+
     def baseline(self, workload: str) -> Baseline | None:
         text = self.storage.get(self.bucket, baseline_key(workload))
         return Baseline.from_json(text) if text is not None else None
@@ -111,6 +124,9 @@ class NothingPublished:
     """Of an environment that is not up: a trial has those inputs only that lie on this machine."""
 
     def version(self, name: str) -> None:
+        return None
+
+    def version_of(self, name: str, run_id: str) -> None:
         return None
 
     def baseline(self, workload: str) -> None:

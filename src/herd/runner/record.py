@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from .checks import Result
-from .contract.documents import SCHEMA, File, InputVersion, from_json, to_json
+from .contract.documents import SCHEMA, BuiltFrom, File, InputVersion, from_json, to_json
 from .contract.due import BY_SCHEDULE, Marker
-from .contract.keys import BadPath, due_key, record_key
+from .contract.keys import BadPath, built_from_key, due_key, record_key
 from .contract.statuses import CHECK_FAILED, status_of
 from .errors import say
 from .storage import Storage, StorageError
@@ -35,8 +36,10 @@ class Progress:
         return cls(format_time(datetime.now(UTC)))
 
 
-def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict[str, Any]:
-    """The record as it is stored. `reason` is for people, empty for success."""
+def compose(
+    task: Task, progress: Progress, exit_code: int, reason: str, source: BuiltFrom | None = None
+) -> dict[str, Any]:
+    """The record as it is stored. `reason` is for people, empty for success; `source`: the commit of the image."""
     return {
         "schema": SCHEMA,
         "environment": task.environment,
@@ -54,6 +57,8 @@ def compose(task: Task, progress: Progress, exit_code: int, reason: str) -> dict
         "ended": format_time(datetime.now(UTC)),
         "image": task.image,
         "content_hash": task.content_hash,
+        "commit": source.commit if source else None,
+        "changed": source.changed if source else None,
         "params": dict(task.params),
         "inputs": [asdict(version) for version in progress.inputs],
         "checks": [asdict(result) for result in progress.checks],
@@ -68,7 +73,7 @@ def write(task: DeployedTask, storage: Storage, progress: Progress, exit_code: i
     An item of a fan-out that has failed for good writes the whole run's record too, unless another item did: the state
     machine knows that a task failed, but not which check.
     """
-    record = compose(task, progress, exit_code, reason)
+    record = compose(task, progress, exit_code, reason, built_from(task, storage))
     try:
         storage.put(task.data_bucket, task.keys.record, to_json(record))
         if task.item is not None and exit_code != 0 and (exit_code == CHECK_FAILED or task.is_last_attempt):
@@ -76,6 +81,17 @@ def write(task: DeployedTask, storage: Storage, progress: Progress, exit_code: i
             storage.put(task.data_bucket, record_key(task.workload, task.run_id), to_json(whole), only_if_absent=True)
     except StorageError as error:
         say(f"the record of this run could not be written: {error}")
+
+
+def built_from(task: DeployedTask, storage: Storage) -> BuiltFrom | None:
+    """The commit that the image was built from, if `herd up` has written that; with plain Pulumi nobody knows it."""
+    if not re.fullmatch(r"[0-9a-f]{6,64}", task.content_hash):
+        return None
+    try:
+        text = storage.get(task.data_bucket, built_from_key(task.content_hash))
+        return BuiltFrom.from_json(text) if text is not None else None
+    except (StorageError, ValueError):
+        return None
 
 
 def complete_due_time(task: DeployedTask, storage: Storage, progress: Progress) -> None:

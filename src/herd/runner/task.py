@@ -27,14 +27,15 @@ PRIVATE_NETWORKS = ("127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12
 class Task(TaskSettings):
     """One attempt at a task: the settings of its workload, and what its own variables say. Times are ISO 8601 in UTC.
 
-    `params` are the run's own. `item` and `step` are set in a fan-out. It is either an environment's (`DeployedTask`)
-    or one of `herd try` (`Trial`).
+    `params` are the run's own. `pins`: input -> the run whose version of it is read, None for none. `item` and `step`
+    are set in a fan-out. It is either an environment's (`DeployedTask`) or one of `herd try` (`Trial`).
     """
 
     run_id: str
     scheduled_time: str
     trigger: str
     attempt: int
+    pins: Mapping[str, str | None]
     item: str | None
     step: str | None
     workload_dir: Path
@@ -99,6 +100,7 @@ def _attempt(settings: TaskSettings, environ: Mapping[str, str]) -> dict[str, An
     home = Path(__file__).resolve().parents[1]
     return {field.name: getattr(settings, field.name) for field in fields(settings)} | {
         "params": merge_params(settings.params, environ.get(variables.PARAMS, "")),
+        "pins": pins_of(environ.get(variables.PINS, "")),
         "run_id": check_segment(environ.get(variables.RUN_ID) or f"manual-{now:%Y%m%dT%H%M%S}-{os.urandom(3).hex()}"),
         "scheduled_time": environ.get(variables.SCHEDULED_TIME) or format_time(now),
         "trigger": environ.get(variables.TRIGGER) or "manual",
@@ -137,6 +139,18 @@ def merge_params(defaults: Mapping[str, Param], overrides: str) -> dict[str, Par
         known = ", ".join(sorted(defaults)) or "none"
         raise ValueError(f"unknown parameter {', '.join(map(repr, unknown))}; [params] has: {known}")
     return {**defaults, **{name: _as_type_of(defaults[name], value, name) for name, value in params.items()}}
+
+
+def pins_of(text: str) -> dict[str, str | None]:
+    """The run of each input that is not to be the current version. Raises ValueError.
+
+    >>> pins_of('{"orders": "20270131T060000-manual-4f2a"}')
+    {'orders': '20270131T060000-manual-4f2a'}
+    """
+    pins = json.loads(text) if text else {}
+    if not isinstance(pins, dict) or not all(run is None or isinstance(run, str) for run in pins.values()):
+        raise ValueError(f"{variables.PINS} is not a JSON object of run ids")
+    return {check_segment(name): None if run is None else check_segment(run) for name, run in pins.items()}
 
 
 def _as_type_of(default: Param, value: object, name: str) -> Param:

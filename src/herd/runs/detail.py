@@ -50,7 +50,8 @@ class Detail:
     files: Sequence[File]
     items: Sequence[ItemOutcome]
     is_current: bool
-    has_record: bool
+    has_inputs: bool
+    """Whether `inputs` are all that it read: a task that was killed, or never began, has not written that down."""
 
     @property
     def digest(self) -> str:
@@ -106,7 +107,7 @@ def of_run(target: Target, workload: str, run_id: str) -> Detail | None:
         files=[File(str(one["path"]), int(one["bytes"]), one.get("sha256")) for one in record.get("files") or ()],
         items=_items(target, workload, run, list(dict.fromkeys(task.item for task in started.values() if task.item))),
         is_current=current.get("run_id") == run_id,
-        has_record=bool(record),
+        has_inputs=record.get("image") is not None,
     )
 
 

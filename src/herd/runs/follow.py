@@ -149,7 +149,8 @@ def describe(run: Run) -> str:
         case "running":
             return f"▸ {run.workload} running ({run.id})"
         case "succeeded":
-            return f"✓ {run.workload} succeeded ({run.seconds:.1f} s)"
+            nothing = "; it wrote no files to outputs/, so nothing was published" if run.published_nothing else ""
+            return f"✓ {run.workload} succeeded ({run.seconds:.1f} s){nothing}"
         case "skipped":
             return f"– {run.workload} skipped{why}"
         case _:

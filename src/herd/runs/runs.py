@@ -56,6 +56,8 @@ class Run:
     reason: str = ""
     attempts: int | None = None
     task: str | None = None
+    files: int | None = None
+    """How many it has published; None where its record was not read, or there is none."""
     skipped: Run | None = None
     """A start after this run, or while it went on, that was skipped; the newest one."""
 
@@ -69,6 +71,11 @@ class Run:
         if self.started is None:
             return 0.0
         return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+
+    @property
+    def published_nothing(self) -> bool:
+        """Whether it succeeded, and left readers with what they had."""
+        return self.status == SUCCEEDED_RUN and self.files == 0
 
     def as_json(self) -> dict[str, Any]:
         """Its entry in the output for scripts: times in UTC."""
@@ -266,11 +273,16 @@ def skipped(workload: str, described: Mapping[str, Any]) -> Run:
 
 
 def _with_record(target: Target, run: Run) -> Run:
-    """A failed run with the details of its record: the check that failed and its value, the exit code."""
-    if not run.failed:
+    """A run that has ended with the details of its record: the check that failed and its value, the exit code; how many
+    files it published.
+    """
+    if not run.failed and run.status != SUCCEEDED_RUN:
         return run
     workload = target.exports.workloads.get(run.workload)
     record = read_record(target, run.workload, run.id)
+    if not run.failed:
+        files = record.get("files") if record else None
+        return replace(run, files=len(files) if isinstance(files, list) else None)
     return placed(completed(run, record) if record else run, workload.kind if workload else None)
 
 

@@ -46,7 +46,7 @@ class WorkloadState:
             "next_run": _text(self.next_run),
             "reason": self.reason,
             "rollback": asdict(self.rollback) if self.rollback else None,
-            "last_run": _entry(run),
+            "last_run": {**entry, "files": run.files} if run and (entry := _entry(run)) else None,
             "skipped": _entry(run.skipped) if run else None,
         }
 

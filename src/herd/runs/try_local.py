@@ -75,10 +75,13 @@ def prepare(
     more: Mapping[str, str] | None = None,
     place: str = "try",
     as_deployed: bool = False,
+    lock: Path | None = None,
 ) -> Prepared:
     """Build its environment and say how it is run there. `settings`: in place of its task definition's own; `more`:
     further variables; `place`: the folder of .herd that it works in; `as_deployed`: in its image, where tasks run as
-    containers. Raises HerdError where an input or a package cannot be had.
+    containers; `lock`: other packages than those of its files.
+
+    Raises HerdError where an input or a package cannot be had.
     """
     checkout = target.checkout
     reads = spec.reads if settings is None else settings.reads
@@ -88,7 +91,7 @@ def prepare(
             spec, target.name, data_bucket, team_files.offer(checkout, target.name), addresses(target, spec)
         )
     folder = checkout.folder(place, spec.name, *([item] if item else []))
-    command, own = _way(target, spec, as_deployed)
+    command, own = _way(target, spec, as_deployed, lock)
     environment = {
         **own,
         # Not the person's home folder, whose files and settings a task would not have.
@@ -125,17 +128,22 @@ def run(
     inputs: Path | None,
     raw: bool = False,
     tests: TaskSettings | None = None,
+    pins: Mapping[str, str | None] | None = None,
+    lock: Path | None = None,
 ) -> int:
     """Run it once, or its tests, by the settings `tests`; its exit status. Escape sequences in its output are shown as
-    text, unless `raw`.
+    text, unless `raw`. `pins`: input -> the run whose version of it is read, in place of the current one; `lock`: other
+    packages than those of its files.
     """
     more: dict[str, str] = {} if tests is None else {variables.TRY_TESTS: "1"}
     if isinstance(spec, ServiceSpec) and tests is None:
         number = _free_port(spec.port)
         more = {variables.PORT: str(number), "HOST": "127.0.0.1"}
         console.note(f"{spec.name} will listen on http://127.0.0.1:{number}; Ctrl-C ends it")
+    if pins:
+        more[variables.PINS] = json.dumps(dict(pins))
     place = "try" if tests is None else "test"
-    prepared = prepare(target, spec, params, item, inputs, tests, more, place, as_deployed=tests is not None)
+    prepared = prepare(target, spec, params, item, inputs, tests, more, place, as_deployed=tests is not None, lock=lock)
     command, environment, folder = prepared.command, prepared.environment, prepared.folder
     if raw:
         return wait(subprocess.Popen(command, env=environment, cwd=folder))
@@ -155,7 +163,9 @@ def run(
     return status
 
 
-def _way(target: LocalTarget, spec: AnySpec, as_deployed: bool) -> tuple[list[str] | try_r.InContainer, dict[str, str]]:
+def _way(
+    target: LocalTarget, spec: AnySpec, as_deployed: bool, lock: Path | None
+) -> tuple[list[str] | try_r.InContainer, dict[str, str]]:
     """What runs it, and the variables that make its packages be seen."""
     checkout = target.checkout
     variables_of_r: dict[str, str] = {}
@@ -170,7 +180,7 @@ def _way(target: LocalTarget, spec: AnySpec, as_deployed: bool) -> tuple[list[st
     command = [str(runner / "bin" / "python"), "-I", str(PACKAGE / "runner")]
     if is_r:
         return command, variables_of_r
-    venv = environment_of(checkout, lock_of(checkout, spec))
+    venv = environment_of(checkout, lock or lock_of(checkout, spec))
     return command, {"PATH": f"{venv / 'bin'}:{SYSTEM_PATH}"}
 
 

@@ -160,12 +160,13 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
     versions, rejected = arn(bucket, keys.all_versions(name)), arn(bucket, keys.all_rejected(name))
     latest, records = arn(bucket, keys.latest_key(name)), arn(bucket, keys.all_records(name))
     baseline, due = arn(bucket, keys.baseline_key(name)), arn(bucket, keys.all_due(name))
-    snapshots = arn(bucket, keys.ALL_SNAPSHOTS)
-    listed = [keys.all_of(name), keys.all_records(name), keys.ALL_SNAPSHOTS]
+    snapshots, images = arn(bucket, keys.ALL_SNAPSHOTS), arn(bucket, keys.ALL_IMAGES)
+    listed = [keys.all_of(name), keys.all_records(name), keys.ALL_SNAPSHOTS, keys.ALL_IMAGES]
     statements = [
         allow(["s3:PutObject", "s3:AbortMultipartUpload"], [versions, rejected, latest, records, due]),
-        # Snapshots say which versions are not to expire: names and sums of files, no content.
-        allow("s3:GetObject", [versions, latest, records, snapshots, *([baseline] if spec.checks else [])]),
+        # Snapshots say which versions are not to expire: names and sums of files, no content. Images: the commit that a
+        # record and a page name; whose content it was built from, nobody needs to keep from others.
+        allow("s3:GetObject", [versions, latest, records, snapshots, images, *([baseline] if spec.checks else [])]),
         allow("s3:PutObjectTagging", [versions, rejected]),
         # A retry clears what a failed attempt of the same run has left behind.
         allow("s3:DeleteObject", versions),
@@ -184,16 +185,9 @@ def _writer(spec: BatchSpec, context: Context) -> list[Statement]:
 
 def _publisher(spec: WorkloadSpec, context: Context) -> list[Statement]:
     bucket, arn = context.reports_bucket, context.account.bucket_arn
-    data = context.data_bucket
-    # The commit that a page names. Whose content it was built from, nobody needs to keep from others.
-    footer = [
-        allow("s3:GetObject", arn(data, keys.ALL_IMAGES)),
-        allow("s3:ListBucket", arn(data), StringLike={"s3:prefix": keys.ALL_IMAGES}),
-    ]
     return [
         allow(["s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"], arn(bucket, keys.all_of(spec.name))),
         allow("s3:ListBucket", arn(bucket), StringLike={"s3:prefix": keys.all_of(spec.name)}),
-        *(footer if isinstance(spec, ReportSpec) and spec.footer else []),
     ]
 
 

@@ -94,14 +94,14 @@ def catch_all(then: str, result_path: str | None = "$.error") -> list[State]:
 
 
 def read_input(then: str, **more: object) -> States:
-    """The first two states: `$.run` = {trigger, scheduled_time, params} of the execution's input, each with a default.
+    """The first two states: `$.run` = {trigger, scheduled_time, params, pins} of the execution's input.
 
-    So a machine can be started by hand with `{}`. `more` lies beside `run`.
+    Each has a default, so a machine can be started by hand with `{}`. `more` lies beside `run`.
     """
     return {
         "Defaults": {
             "Type": "Pass",
-            "Parameters": {"trigger": "manual", "scheduled_time.$": "$$.Execution.StartTime", "params": {}},
+            "Parameters": {"trigger": "manual", "scheduled_time.$": "$$.Execution.StartTime", "params": {}, "pins": {}},
             "Next": "Input",
         },
         "Input": {

@@ -107,6 +107,7 @@ def _run_task(spec: Batch, family: str, target: Target, label: str, then: str) -
         variables.SCHEDULED_TIME: "$.run.scheduled_time",
         variables.TRIGGER: "$.run.trigger",
         variables.PARAMS: "States.JsonToString($.run.params)",
+        variables.PINS: "States.JsonToString($.run.pins)",
         variables.ATTEMPT: "States.Format('{}', $.attempt.number)",
         **({variables.ITEM: "$.item"} if label == "Item" else {}),
     }

@@ -9,6 +9,8 @@ TASK: Final = "HERD_TASK"
 TRIGGER: Final = "HERD_TRIGGER"
 ATTEMPT: Final = "HERD_ATTEMPT"
 PARAMS: Final = "HERD_PARAMS"
+PINS: Final = "HERD_PINS"
+"""Input -> the run whose version of it is read, in place of the current one; null: none. As JSON, `{}` for none."""
 STEP: Final = "HERD_STEP"
 REFRESH_SECONDS: Final = "HERD_REFRESH_SECONDS"
 
@@ -20,7 +22,7 @@ WORKLOAD_DIR: Final = "HERD_WORKLOAD_DIR"
 LIB_DIR: Final = "HERD_LIB_DIR"
 
 FOR_THE_RUNNER: Final = frozenset(
-    {TASK, TRIGGER, ATTEMPT, PARAMS, STEP, REFRESH_SECONDS, TRY_DIR, TRY_INPUTS, TRY_TESTS, WORKLOAD_DIR, LIB_DIR}
+    {TASK, TRIGGER, ATTEMPT, PARAMS, PINS, STEP, REFRESH_SECONDS, TRY_DIR, TRY_INPUTS, TRY_TESTS, WORKLOAD_DIR, LIB_DIR}
 )
 
 # What the workload's own program sees.

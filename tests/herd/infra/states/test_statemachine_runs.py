@@ -45,6 +45,7 @@ def test_a_run_that_ends_well(cloud: Cloud, job: Jobs) -> None:
         "HERD_SCHEDULED_TIME": "2027-01-02T03:04:05Z",
         "HERD_TRIGGER": "manual",
         "HERD_PARAMS": '{"month":3,"deep":true}',
+        "HERD_PINS": "{}",
         "HERD_ATTEMPT": "1",
     }
     assert cloud.records() == [], "the task writes its own record"
