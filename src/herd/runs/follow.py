@@ -118,7 +118,7 @@ class _Reading:
 
     def __init__(self, target: Target, run: Run, group: str, named: bool) -> None:
         self._name, self._named = run.workload, named
-        self._reader = Reader(target, group, run.started or datetime.now(UTC))
+        self._reader = Reader(target, group, run.started or datetime.now(UTC), whole=True)
         self._labels = Labels(target, target.exports.batch[run.workload].machine, run.id)
 
     def show(self, raw: bool) -> None:

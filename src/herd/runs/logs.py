@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,22 +24,51 @@ class Line:
     text: str
 
 
-class Reader:
-    """Reads a workload's log from `since` on; each `new()` returns the lines that were added."""
+LEFT_OUT = re.compile(r"… ([\d,]+) earlier lines are left out: the log keeps the last [\d,]+ of a task")
+"""The first line of a stream whose log has let go of lines: the local cloud keeps so many only. AWS keeps all."""
 
-    def __init__(self, target: Target, group: str, since: datetime) -> None:
+
+class Reader:
+    """Reads a workload's log from `since` on; each `new()` returns the lines that were added.
+
+    `whole`: nothing was written before. Then lines that the log has let go of before they were read are counted, and a
+    line says how many they were.
+    """
+
+    def __init__(self, target: Target, group: str, since: datetime, *, whole: bool = False) -> None:
         self._logs = target.client("logs")
         self._group = group
         self._since = int(since.timestamp() * 1000)
         self._seen: dict[str, int] = {}
+        self._whole = whole
+        self._returned: dict[str, int] = {}
 
     def new(self) -> list[Line]:
         """Lines that were not returned before, oldest first; empty if the log group does not exist yet."""
-        lines = []
+        lines: list[Line] = []
+        kept: dict[str, int] = {}
+        gaps: dict[str, tuple[int, int]] = {}
         for event in _events(self._logs, self._group, self._since):
-            if event["eventId"] not in self._seen:
-                self._seen[event["eventId"]] = event["timestamp"]
-                lines.append(_line(event))
+            line = _line(event)
+            if (left_out := LEFT_OUT.fullmatch(line.text)) is not None:
+                # Of the lines of its stream, those that are kept come after it.
+                gaps[line.stream] = (len(lines), int(left_out[1].replace(",", "")))
+                continue
+            if event["eventId"] in self._seen:
+                kept[line.stream] = kept.get(line.stream, 0) + 1
+                continue
+            self._seen[event["eventId"]] = event["timestamp"]
+            lines.append(line)
+        for stream, (place, left_out_lines) in sorted(gaps.items(), key=lambda gap: gap[1], reverse=True):
+            lost = left_out_lines - (self._returned.get(stream, 0) - kept.get(stream, 0))
+            if self._whole and lost > 0:
+                at = lines[place].at if place < len(lines) else datetime.now(UTC)
+                lines.insert(
+                    place, Line(at, stream, f"… {lost:,} lines are left out: they came faster than they are read")
+                )
+                self._returned[stream] = self._returned.get(stream, 0) + lost - 1
+        for line in lines:
+            self._returned[line.stream] = self._returned.get(line.stream, 0) + 1
         if self._seen:
             self._since = max(self._since, max(self._seen.values()) - OVERLAP_MS)
             self._seen = {event: time for event, time in self._seen.items() if time >= self._since}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,14 @@ SWEPT_EVERY = timedelta(hours=1)
 """How often streams are looked for whose group keeps its events no longer."""
 
 
+LEFT_OUT = re.compile(r"… ([\d,]+) earlier lines are left out: the log keeps the last [\d,]+ of a task")
+
+
+def left_out(count: int) -> str:
+    """The first line of a stream that has lost its first ones."""
+    return f"… {count:,} earlier lines are left out: the log keeps the last {EVENTS_KEPT_PER_STREAM:,} of a task"
+
+
 class Logs:
     """The log events of an account. A `log_streams.EventStore`."""
 
@@ -34,6 +43,7 @@ class Logs:
 
         self._swept = clock.now()
         self._written: dict[int, int] = {}
+        self._left_out: dict[int, int] = {}
         self._complained = False
         self.homeless: list[Any] = []
         """Streams of groups that are not there: id, region, group, name, when it was made."""
@@ -93,6 +103,7 @@ class Logs:
         number = self._ids.pop(key)
         self._written.pop(number, None)
         self._latest.pop(number, None)
+        self._left_out.pop(number, None)
         return number
 
     def _put(self, stream: tuple[str, str, str], events: list[Any]) -> None:
@@ -105,12 +116,16 @@ class Logs:
         with self._store.changing() as file:
             file.executemany("INSERT INTO event (stream, timestamp, ingested, message) VALUES (?, ?, ?, ?)", rows)
             if written > EVENTS_KEPT_PER_STREAM * 1.1:
-                newest = "SELECT id FROM event WHERE stream = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-                file.execute(
-                    f"DELETE FROM event WHERE stream = ? AND id <= ({newest})", (number, number, EVENTS_KEPT_PER_STREAM)
-                )
-                written = EVENTS_KEPT_PER_STREAM
-                log_streams.drop_events(self._account, *stream, EVENTS_KEPT_PER_STREAM)
+                newest = "SELECT id, timestamp, ingested FROM event WHERE stream = ? ORDER BY id DESC LIMIT 1 OFFSET ?"
+                last, *times = file.execute(newest, (number, EVENTS_KEPT_PER_STREAM)).fetchone()
+                dropped = file.execute("DELETE FROM event WHERE stream = ? AND id <= ?", (number, last)).rowcount
+                before = self._left_out.get(number, 0)
+                self._left_out[number] = before + dropped - (1 if before else 0)  # the line that said so went, too
+                said = left_out(self._left_out[number])
+                statement = "INSERT INTO event (id, stream, timestamp, ingested, message) VALUES (?, ?, ?, ?, ?)"
+                file.execute(statement, (last, number, *times, said))
+                written = EVENTS_KEPT_PER_STREAM + 1
+                log_streams.drop_events(self._account, *stream, EVENTS_KEPT_PER_STREAM, (*times, said))
         self._written[number] = written
 
     def _delete(self, region: str, group: str, stream: str | None) -> None:
@@ -148,6 +163,8 @@ class Logs:
                 continue
             self._ids[region, group, name] = number
             self._written[number] = len(events)
+            if events and (said := LEFT_OUT.fullmatch(events[0][2])):
+                self._left_out[number] = int(said[1].replace(",", ""))
             latest = max((event[1] for event in events), default=0) / 1000
             self._latest[number] = datetime.fromtimestamp(latest, UTC) if latest else self._clock.now()
             count += len(events)

@@ -92,8 +92,10 @@ def forget(account: str, region: str, group: str, name: str) -> None:
         log_group.streams.pop(name, None)
 
 
-def drop_events(account: str, region: str, group: str, name: str, count: int) -> None:
-    """Drop all events of a stream but the latest `count`. The store knows."""
+def drop_events(account: str, region: str, group: str, name: str, count: int, instead: tuple[int, int, str]) -> None:
+    """Drop all events of a stream but the latest `count`; `instead` takes the place of the others. The store knows."""
     log_group = backends.logs(account, region).groups.get(group)
     if log_group is not None and name in log_group.streams:
-        del log_group.streams[name].events[:-count]
+        timestamp, ingested, message = instead
+        events = log_group.streams[name].events
+        events[:-count] = [models.LogEvent(ingested, {"timestamp": timestamp, "message": message})]
