@@ -89,6 +89,15 @@ def test_what_cannot_be_deployed_is_a_comment_too(team: Sandbox) -> None:
     assert not (team.folder / "wrong/changes.json").exists()
 
 
+def test_what_was_changed_by_hand_is_in_the_nightly_summary(team: Sandbox, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    assert script(team, "drift", summary=summary).returncode == 0
+    team.client("logs").put_retention_policy(logGroupName="/herd-dev/counts", retentionInDays=3)
+    done = script(team, "drift", summary=summary)
+    assert done.returncode == 11, done.stderr
+    assert "log_retention_days 14 → 3" in done.stdout and "log_retention_days 14 → 3" in summary.read_text()
+
+
 def test_it_is_destroyed_by_its_name_only(team: Sandbox) -> None:
     assert script(team, "destroy", "prod").returncode == 2
     done = script(team, "destroy", "dev")

@@ -233,9 +233,21 @@ def look_ups(scope: Scope) -> Document:
     return document(*_statements(scope, [*asked, *of_the_command_line]))
 
 
+DRIFT = (
+    *("cloudtrail:LookupEvents@account", "ec2:DescribeRouteTables@network", "ec2:DescribeSecurityGroupRules@network"),
+    *("ecs:DescribeServices@ecs-lists", "ecs:DescribeTaskDefinition@ecs-lists", "ecs:ListTaskDefinitions@ecs-lists"),
+    *("elasticloadbalancing:DescribeRules@balancing", "events:ListTargetsByRule@event-rules"),
+    *("iam:GetRolePolicy@roles", "iam:ListAttachedRolePolicies@roles", "iam:ListRolePolicies@roles"),
+    *("lambda:GetPolicy@functions", "s3:GetBucketPolicy@buckets", "scheduler:ListSchedules@lists"),
+    "sns:ListSubscriptionsByTopic@topics",
+)
+"""What `herd drift` asks beside a refresh: what was added by hand to what is declared, since when and by whom."""
+
+
 def reads(scope: Scope) -> Document:
     """What a preview asks of what exists: nothing that changes anything, no secret, no content."""
-    return document(*_statements(scope, [asked for calls in TYPES.values() for asked in calls.actions("read")]))
+    refreshed = [asked for calls in TYPES.values() for asked in calls.actions("read")]
+    return document(*_statements(scope, [*refreshed, *map(_asked, DRIFT)]))
 
 
 def deployment(scope: Scope) -> dict[str, Document]:

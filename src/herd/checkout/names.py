@@ -46,6 +46,11 @@ def workload(text: str) -> str:
     _refuse(text, "a name of a workload", names.WORKLOAD_RULE + hint)
 
 
+def workloads(texts: list[str] | None) -> list[str] | None:
+    """Several of them, or what they share (`environment`); None: not said. Raises WrongInput."""
+    return texts if texts is None else [workload(text) for text in texts]
+
+
 def run(text: str | None) -> str | None:
     """A run's id; None: not said. Raises WrongInput."""
     if text is None or names.RUN_ID.fullmatch(text):

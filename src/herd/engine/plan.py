@@ -116,3 +116,36 @@ class Plan(Changes):
     def only_refused(self) -> bool:
         """Whether mandatory rules of the policy pack are the only errors: then the preview is complete."""
         return bool(self.errors) and len(self.errors) == sum(finding.mandatory for finding in self.findings)
+
+
+class Refreshed(Plan):
+    """What a refresh sees: steps from what is in the state to what is really there. Nothing is changed by it.
+
+    A step's `new` has what AWS answered also where a declared value became AWS's own default, which inputs leave out.
+    """
+
+    def add(self, event: dict[str, Any]) -> Any:
+        if "resOutputsEvent" in event:
+            metadata = event["resOutputsEvent"]["metadata"]
+            if metadata["op"] in SEEN_BY_A_REFRESH:
+                self._step(_with_defaults(metadata))
+                self._change(metadata)
+        return Changes.add(self, event)
+
+    def count(self) -> str:
+        changed = len(self.steps)
+        return f"{changed} differ" if changed != 1 else "1 differs"
+
+
+SEEN_BY_A_REFRESH = frozenset({"update", "delete"})
+
+
+def _with_defaults(metadata: dict[str, Any]) -> dict[str, Any]:
+    old, new = metadata.get("old") or {}, metadata.get("new") or {}
+    if metadata["op"] != "update":
+        return metadata
+    before, after, live = old.get("inputs") or {}, dict(new.get("inputs") or {}), new.get("outputs") or {}
+    for name in before:
+        if name not in after and live.get(name) not in (None, "", [], {}):
+            after[name] = live[name]
+    return {**metadata, "new": {**new, "inputs": after}}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from herd import console
 from herd.console import Step
 from herd.engine.changes import Changes
-from herd.engine.plan import Plan
+from herd.engine.plan import Plan, Refreshed
 from herd.errors import HerdError, Interrupted
 from herd.targets import registry_login
 from herd.targets.stack import Stack
@@ -40,17 +40,31 @@ class Engine:
 
     def unprotect(self, settings: Path, urns: list[str]) -> Changes:
         """`pulumi up` of these resources only, with another settings file, so that they can be deleted."""
-        targets = [word for urn in urns for word in ("--target", urn)]
         # The policy pack refuses an unprotected production environment; this one is about to be deleted on purpose.
         self._environment.pop("PULUMI_OPTION_POLICY_PACK", None)
         self._environment.pop("PULUMI_OPTION_CONFIG_FILE", None)
-        arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *targets]
+        arguments = ["up", "--yes", "--skip-preview", "--config-file", str(settings), *_targets(urns)]
         return self._update("turning off the protection of", arguments, Changes())
 
     def preview(self, plan: Plan) -> Plan:
         """`pulumi preview`, added to `plan`, which has what is known also where this raises HerdError."""
         self._update("comparing", ["preview", *self._refresh_option()], plan)
         return plan
+
+    def refresh(self, seen: Refreshed) -> Refreshed:
+        """`pulumi refresh --preview-only`: what differs from the state, added to `seen`. The state stays as it is."""
+        self._update("looking at", ["refresh", "--preview-only"], seen)
+        return seen
+
+    def preview_of(self, plan: Plan, urns: Sequence[str], dependents: bool = False) -> Plan:
+        """`pulumi preview` of these resources, which are refreshed first; of those that use them too."""
+        self._update("comparing", ["preview", "--refresh", *_targets(urns, dependents)], plan)
+        return plan
+
+    def up_of(self, urns: Sequence[str], dependents: bool = False) -> Changes:
+        """`pulumi up` of the same."""
+        arguments = ["up", "--yes", "--skip-preview", "--refresh", *_targets(urns, dependents)]
+        return self._update("updating", arguments, Changes())
 
     def destroy(self) -> Changes:
         """`pulumi destroy`. The stack itself stays: `--remove` would delete the tracked settings file too."""
@@ -143,6 +157,10 @@ class Engine:
                     step.update(f"{len(changes.done)} · {change}")
             status = process.wait()
         return "\n".join(other).strip(), status
+
+
+def _targets(urns: Sequence[str], dependents: bool = False) -> list[str]:
+    return [*(word for urn in urns for word in ("--target", urn)), *(["--target-dependents"] if dependents else [])]
 
 
 def _exit_reason(status: int) -> str:

@@ -188,6 +188,11 @@ def _by_question(entries: Sequence[Plain]) -> dict[str, Plain]:
     return named
 
 
+def place_of_check(entries: Sequence[Plain], question: str) -> int | None:
+    """Which of the checks asks that, as the lines of a review call it."""
+    return next((place for place, name in enumerate(_by_question(entries)) if name == question), None)
+
+
 def _question(entry: Plain) -> str:
     """`auc`, `rows of flights.parquet`: how people call a check."""
     file, kind = str(entry.get("file", "")), checks.kind_of(entry)

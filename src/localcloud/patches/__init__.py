@@ -45,6 +45,7 @@ MODULES = (
     "iam.providers",
     "iam.users",
     "ec2.launch_templates",
+    "ec2.security_group_rules",
     "logs.metric_filters",
     "cloudwatch.metrics",
     "cloudwatch.alarms",

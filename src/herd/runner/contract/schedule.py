@@ -185,6 +185,50 @@ def _cron(minute: str, hour: str, day: str, month: str, weekday: str) -> str:
     )
 
 
+def of_expression(expression: str) -> str | None:
+    """What a person would write for an expression of AWS, so that `parse` gives what means the same; None where the
+    five fields of cron cannot say it (a year, the last day of the month, a single moment).
+
+    >>> of_expression("cron(0 6 ? * MON-FRI *)"), of_expression("rate(2 hours)")
+    ('0 6 * * 1-5', 'every 2 hours')
+    """
+    if match := re.fullmatch(r"rate\(([0-9]{1,6}) (minute|hour|day)s?\)", expression.strip()):
+        number, unit = int(match[1]), match[2]
+        text = f"every {unit}" if number == 1 else f"every {number} {unit}s"
+    elif match := re.fullmatch(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) \*\)", expression.strip()):
+        try:
+            weekdays = _weekdays({value - 1 for value in _aws_values(AWS_WEEKDAY, match[5])})
+        except ValueError:
+            return None
+        fields = zip((MINUTE, HOUR, DAY, MONTH), match.groups(), strict=False)
+        text = " ".join([*(_with_range(field, text) for field, text in fields), weekdays])
+    else:
+        return None
+    try:
+        parse(text)
+    except ValueError:
+        return None
+    return text
+
+
+def _with_range(field: _Field, text: str) -> str:
+    """AWS's `5/15` and `?` as cron has them: `5-59/15`, `*`."""
+
+    def part(one: str) -> str:
+        start, slash, step = one.partition("/")
+        if not slash or "-" in start or start == "*":
+            return one
+        return f"*/{step}" if start == str(field.low) else f"{start}-{field.high}/{step}"
+
+    return "*" if text == "?" else ",".join(map(part, text.split(",")))
+
+
+def _weekdays(days: set[int]) -> str:
+    if len(days) == len(DAYS):
+        return "*"
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in _ranges(sorted(days)))
+
+
 def _ranges(ordered: list[int]) -> Iterator[tuple[int, int]]:
     """Runs of neighbours; two neighbours stay two single values, because `1,2` reads easier than `1-2`."""
     start = previous = ordered[0]
