@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from herd.infra.spec.load import Specs
 
 
+ALL = (
+    "schedules are off: nothing starts by itself, and nothing is late, until herd:schedules is on and `herd up` has run"
+)
+"""Where the stack's file has `herd:schedules: off`."""
+
+
 @dataclass(frozen=True)
 class Pause:
     """A job, report or pipeline that nothing starts by the clock. `others`: what rests with it; `place`: the line."""

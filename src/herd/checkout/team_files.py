@@ -45,7 +45,7 @@ def offer(checkout: Checkout, environment: str) -> Offer:
 
     notifications = of("notifications")
     teams = notifications.owners if notifications != {} else None
-    return Offer(of("pools"), of("connections"), of("datasets"), teams)
+    return Offer(of("pools"), of("connections"), of("datasets"), teams, copy_of=of("copy_of") or "")
 
 
 def settings(checkout: Checkout, environment: str) -> dict[str, Any]:

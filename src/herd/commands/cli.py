@@ -129,6 +129,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (drift.drift, "drift", _ENVIRONMENT),
     (cost.cost, "cost", _ENVIRONMENT),
     (copies.diff, "diff", _ENVIRONMENT),
+    (copies.clone, "clone", _ENVIRONMENT),
     (inbox.inbox, "inbox", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),
     (deploy.stop, "stop", _ENVIRONMENT),

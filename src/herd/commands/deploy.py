@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from herd import console
-from herd.checkout import names
+from herd.checkout import names, pauses
 from herd.commands.options import Environment, Stack, Yes
 from herd.errors import HerdError, WrongInput
 
@@ -139,6 +139,7 @@ def preview(
     from herd.deploy import up
     from herd.engine import saved_plan
     from herd.review import comment
+    from herd.review.settings import Written
     from herd.targets.choose import choose
 
     now = review_dates.now()
@@ -176,6 +177,9 @@ def preview(
             console.say(review.plan.count())
             for pause in review.paused:
                 console.note(f"– {pause}", style="yellow")
+            after = Written.of(review.plan.outputs_after)
+            if after is not None and after.stack.get("schedules") is False:
+                console.note(f"– {pauses.ALL}", style="yellow")
     if review.plan.only_refused:
         raise HerdError("the policy refuses this:\n" + "\n".join(review.plan.errors))
     if detailed and (review.plan.steps or said.groups):

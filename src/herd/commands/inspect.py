@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from herd import console
-from herd.checkout import names
+from herd.checkout import names, pauses
 from herd.commands.options import Environment, Name, Raw, Stack
 from herd.errors import HerdError, WrongInput, unknown
 
@@ -38,6 +38,8 @@ def status(
     from herd.commands import tables
 
     tables.status(target, workloads)
+    if target.exports.rests:
+        console.note(f"– {pauses.ALL}", style="yellow")
 
 
 def checks(
@@ -149,7 +151,7 @@ def open_(
 
 def explain(name: Name, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
-    from herd.checkout import pauses, team_files
+    from herd.checkout import team_files
     from herd.checkout.find import find_checkout
     from herd.infra.spec import load
     from herd.targets.choose import local

@@ -71,9 +71,9 @@ def differences(one: str, other: str, rows: Sequence[Difference]) -> None:
     unnamed = sum(not row.named for row in rows)
     console.say()
     if unnamed:
-        console.say(f"{unnamed} of {len(rows)} differences are named in no file")
+        console.say(f"of these differences {unnamed} of {len(rows)} {'is' if unnamed == 1 else 'are'} named in no file")
     else:
-        console.say(f"all {len(rows)} differences are named in files; else {one} and {other} are the same")
+        console.say(f"a file names each of these differences; else {one} and {other} are the same")
 
 
 def status(target: Target, workloads: list[WorkloadState]) -> None:

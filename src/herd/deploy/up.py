@@ -74,11 +74,11 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
         target.forget_exports()
         built_from.write(target, specs)  # before the first runs, whose pages name the commit
         # Before waiting for services, which do not need the first run's results to start.
-        started = _start_first_runs(target, specs) if run else []
+        started = start_first_runs(target, specs) if run else []
         problems = [*services.wait(target), *secret_store.use_key(target)]
     # Without the lock: other commands may change the environment while this one follows the runs.
     if started:
-        _follow(target, started)
+        follow_first_runs(target, started)
     failed = [describe(entry) for following in started for entry in following.failed]
     _addresses(target)
     for line in alarms.unheard(target):
@@ -90,6 +90,8 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
         console.note(f"! {line}", style="red")
     for pause in pauses.in_files(specs):
         console.note(f"– {pause}", style="yellow")
+    if target.exports.rests:
+        console.note(f"– {pauses.ALL}", style="yellow")
     if problems or failed:
         raise HerdError("\n".join(["the environment is up, with failures:", *problems, *failed]))
 
@@ -186,7 +188,7 @@ def _known(target: Target) -> frozenset[tuple[str, str, str]]:
     return frozenset(("+", short(type_), name) for type_, name in names)
 
 
-def _start_first_runs(target: Target, specs: Specs) -> list[Following]:
+def start_first_runs(target: Target, specs: Specs) -> list[Following]:
     """Start each pipeline, and each job outside of one, that has never succeeded and does not run now.
 
     Expired workloads too: a person is present, and other workloads need their results. Not what is paused: whoever
@@ -217,7 +219,7 @@ def _mention_expired(names: set[str]) -> None:
         console.note(f"{', '.join(sorted(names))}: expired, and started this once because it has never succeeded")
 
 
-def _follow(target: Target, started: list[Following]) -> None:
+def follow_first_runs(target: Target, started: list[Following]) -> None:
     console.note("first run:")
     try:
         follow(target, started, show_logs=False)

@@ -38,10 +38,12 @@ class Offering(Protocol):
 
 
 class OfferingWithTeams(Offering, Protocol):
-    """The same, and who is told."""
+    """The same, who is told, and whose settings of workloads apply too."""
 
     @property
     def notifications(self) -> Notifications: ...
+    @property
+    def copy_of(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,19 @@ class Offer:
     """Who can own a workload beside an address, and their addresses; None: not known, so that no owner is refused."""
     mail_from: str | None = None
     """By whom reports are mailed; empty: by nobody. None: not known, as `teams`."""
+    copy_of: str = ""
+    """The environment whose tables in workload.toml apply here too; empty: none."""
 
     @classmethod
     def of(cls, settings: OfferingWithTeams) -> "Offer":
         notifications = settings.notifications
         return cls(
-            settings.pools, settings.connections, settings.datasets, notifications.owners, notifications.mail_from
+            settings.pools,
+            settings.connections,
+            settings.datasets,
+            notifications.owners,
+            notifications.mail_from,
+            settings.copy_of,
         )
 
     def owners(self, owner: str) -> tuple[str, ...]:

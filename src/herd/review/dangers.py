@@ -236,6 +236,7 @@ STACK_RISKS: Mapping[str, Risk | Harmless] = {
         "keep prod and set the one thing that should differ",
     ),
     "schedules": Risk(switched_off, "nothing starts by itself, and nothing is late", "pause the workloads that should"),
+    "copy_of": Harmless("what changes by it is listed by workload"),
     "expired": Harmless("the calendar decides it, and review dates are listed"),
     "scheme": Risk(to("http"), "addresses are not encrypted", "keep https"),
     "allow_public": Risk(switched_on, "APIs may be opened to the internet", "keep it off until an API needs it"),

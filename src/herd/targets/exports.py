@@ -145,6 +145,11 @@ class Exports(Part):
     """None where an earlier Herd deployed it."""
 
     @property
+    def rests(self) -> bool:
+        """Whether its schedules are off, so that nothing starts by itself."""
+        return self.settings is not None and self.settings.stack.get("schedules") is False
+
+    @property
     def batch(self) -> dict[str, BatchExport]:
         """The jobs and reports."""
         return {name: entry for name, entry in self.workloads.items() if isinstance(entry, BatchExport)}

@@ -118,6 +118,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "access_logs": ("true", True),
     "flow_logs": ("true", True),
     "protect": ("true", True),
+    "copy_of": ("prod", "prod"),
     "data_bucket": ("acme-data", "acme-data"),
     "log_bucket": ("acme-logs", "acme-logs"),
     "image_repositories": ("acme/images", "acme/images"),

@@ -141,7 +141,7 @@ PLANTED: dict[str, tuple[Callable[[Planted], None], str]] = {
     "a wider permission": (a_wider_permission, "only in staging12345678: s3:* on *"),
     "a narrower permission": (a_narrower_permission, "only in prod: "),
     "whom a role trusts": (another_trust, "999999999999"),
-    "a schedule": (setting("lonely", "schedule", "@weekly"), "job lonely: schedule @daily → @weekly"),
+    "a schedule": (setting("lonely", "schedule", "@weekly"), "job lonely: schedule 00:00 → 00:00 Sun"),
     "a schedule that is off": (
         resource("schedule:Schedule", "state", "DISABLED", "lonely"),
         "state ENABLED → DISABLED",

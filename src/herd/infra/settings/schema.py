@@ -21,6 +21,7 @@ from herd.infra.settings.tables import (
     OptionalSignIn,
     Pools,
 )
+from herd.runner.contract import names
 
 Profile = Literal["dev", "prod"]
 
@@ -65,6 +66,14 @@ class Settings:
         Field(description="A set of defaults: dev is cheap and disposable, prod is protected, encrypted and logged"),
     ] = "dev"
     schedules: Annotated[values.Switch, Field(description="Off, everything is deployed and starts by hand only")] = True
+    copy_of: Annotated[
+        str,
+        values.form(names.ENVIRONMENT, "must be the name of an environment, like prod"),
+        Field(
+            description="The environment that this one is a copy of, whose [environments.x] in workload.toml apply "
+            "here too, below its own. `herd clone` writes it"
+        ),
+    ] = ""
     expired: Annotated[
         tuple[Annotated[str, AfterValidator(values.workload)], ...],
         values.UNIQUE,

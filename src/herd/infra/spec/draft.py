@@ -77,8 +77,13 @@ def defaults(root: Path) -> tuple[Layer, list[Problem]]:
     return layer, problems
 
 
-def workload(root: Path, entry: WorkloadFolder, common: Layer, environment: str) -> tuple[Draft | None, list[Problem]]:
-    """The draft for `environment`, and the problems of the file; the tables of other environments are checked too."""
+def workload(
+    root: Path, entry: WorkloadFolder, common: Layer, environment: str, copy_of: str = ""
+) -> tuple[Draft | None, list[Problem]]:
+    """The draft for `environment`, and the problems of the file; the tables of other environments are checked too.
+
+    `copy_of`: the environment whose table comes below that of `environment`.
+    """
     problems: list[Problem] = []
     if files.astray(root, root / entry.folder):
         return None, problems  # told with the other links
@@ -96,9 +101,10 @@ def workload(root: Path, entry: WorkloadFolder, common: Layer, environment: str)
         for name, values in _environments(whole, problems)
     }
     common = common.but({key: value for key, value in common.values.items() if key in known})
+    tables = {environment: (copy_of, environment), **{name: (name,) for name in layers if name != environment}}
     drafts = {
-        name: _draft(root, entry, [common, base, *([layers[name]] if name in layers else [])])
-        for name in [environment, *(other for other in layers if other != environment)]
+        name: _draft(root, entry, [common, base, *(layers[one] for one in laid if one in layers)])
+        for name, laid in tables.items()
     }
     problems += [problem for draft in drafts.values() for problem in draft.problems]
     drafts[environment].problems.clear()

@@ -190,7 +190,7 @@ def _load(root: Path, environment: str, offer: Offer) -> tuple[list[Draft], list
     kinds: dict[str, Kind] = {}
     folders: dict[str, Path] = {}
     for entry in entries:
-        made, more = draft.workload(root, entry, common, environment)
+        made, more = draft.workload(root, entry, common, environment, offer.copy_of)
         problems += more
         if not entry.name:
             continue

@@ -74,6 +74,7 @@ Change = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 CHANGES: Mapping[str, Change] = {
     "schedules": ({}, {"schedules": False}),
+    "copy_of": ({}, {"copy_of": "other"}),
     "expired": ({}, {"expired": ("copy",)}),
     "scheme": ({}, {"scheme": "http"}),
     "network to nat": ({"network": "public"}, {"network": "nat"}),
