@@ -48,6 +48,14 @@ class Estimate:
         sums = {owner: _sum(item for item in self.items if item.owner == owner) for owner in owners}
         return dict(sorted(sums.items(), key=lambda entry: (-entry[1][1], -entry[1][0], entry[0])))
 
+    def by_part(self, owner: str) -> dict[str, list[Item]]:
+        """What is paid for an owner -> its lines."""
+        parts: dict[str, list[Item]] = {}
+        for item in self.items:
+            if item.owner == owner:
+                parts.setdefault(item.what, []).append(item)
+        return parts
+
     @property
     def notes(self) -> list[str]:
         """What a reader has to know of the figures: whose prices, from when, and by what runs were measured."""
@@ -270,6 +278,45 @@ def _others(resources: Sequence[Resource], written: Written) -> Iterator[_Choice
                     f"instance_type: {other} for {one.owner}", arm, written,
                     "images are built for Arm's processors; a package that is only there for Intel's does not install",
                 )  # fmt: skip
+
+
+# --- two of them -----------------------------------------------------------------------------------------------------
+
+NONE = (0.0, 0.0)
+
+
+def difference(before: Estimate, after: Estimate, budget: int) -> list[str]:
+    """The sum before and after, then each workload or part whose cost changes with its lines and what they assume, the
+    largest change first; what is over the budget in any case.
+    """
+    over = against(after, budget)
+    old, new = before.by_owner, after.by_owner
+    changed = [name for name in {**old, **new} if dollars(old.get(name, NONE)) != dollars(new.get(name, NONE))]
+    if not changed and before.unpriced == after.unpriced:
+        return [over] if over else []
+    changed.sort(key=lambda name: (-abs(new.get(name, NONE)[1] - old.get(name, NONE)[1]), name))
+    lines = [f"all: {dollars(before.usd)} → {dollars(after.usd)} USD a month", *([over] if over else [])]
+    for name in changed:
+        lines.append(f"{name}: {dollars(old.get(name, NONE))} → {dollars(new.get(name, NONE))}")
+        lines += [f"{name}: {part}" for part in _parts_that_change(before, after, name)]
+    more = {what: count for what, count in after.unpriced.items() if count > before.unpriced.get(what, 0)}
+    lines += [f"without a price here, and not counted: {count} {what}" for what, count in more.items()]
+    region = prices.BASE if after.prices.stand_in else after.prices.region
+    return [*lines, f"by schedules and time limits, at list prices of {region}; herd cost has what runs really took"]
+
+
+def _parts_that_change(before: Estimate, after: Estimate, owner: str) -> Iterator[str]:
+    """`vCPU 14.78 → 29.55, memory 3.24 → 6.49 (2 copies, day and night)`: a line for each assumption."""
+    was, is_ = before.by_part(owner), after.by_part(owner)
+    by_basis: dict[str, list[str]] = {}
+    for part in {**is_, **was}:
+        old, new = was.get(part), is_.get(part)
+        sums = [dollars(_sum(items or ())) for items in (old, new)]
+        if sums[0] != sums[1]:
+            basis = (new or old or [])[0].basis if new else "no longer"
+            by_basis.setdefault(basis, []).append(f"{part} {sums[0]} → {sums[1]}")
+    for basis, parts in by_basis.items():
+        yield ", ".join(parts) + (f" ({basis})" if basis else "")
 
 
 # --- the budget -----------------------------------------------------------------------------------------------------

@@ -274,7 +274,9 @@ def _items(old: Sequence[Any], new: Sequence[Any]) -> str:
 
 
 def _limits(table: Plain) -> str:
-    shown = ", ".join(f"{name} {value(one)}" for name, one in table.items() if isinstance(one, int | float | str))
+    shown = ", ".join(
+        f"{name} {value(one)}" for name, one in sorted(table.items()) if isinstance(one, int | float | str)
+    )
     return f" ({_short(shown, 100)})" if shown else ""
 
 
@@ -292,7 +294,7 @@ def value(one: Any) -> str:
         case int() | float():
             return f"{one:g}" if abs(one) < 1e6 else f"{one:,}"
         case Mapping():
-            return _short(", ".join(f"{name} {value(entry)}" for name, entry in one.items()) or "nothing")
+            return _short(", ".join(f"{name} {value(entry)}" for name, entry in sorted(one.items())) or "nothing")
         case list() | tuple():
             return _short(" ".join(map(value, one)) or "nothing")
         case _:

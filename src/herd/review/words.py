@@ -8,7 +8,7 @@ from datetime import datetime
 
 from herd.engine.plan import Plan
 from herd.review import dangers, groups, settings
-from herd.review.cost import Estimate, against, dollars, estimate, is_too_dear, table_of
+from herd.review.cost import Estimate, against, difference, estimate, is_too_dear, table_of
 from herd.review.dangers import Danger
 from herd.review.endangered import endangered
 from herd.review.groups import Group
@@ -51,20 +51,12 @@ class Words:
 
     @property
     def cost_lines(self) -> list[str]:
-        """The sum before and after, then each workload or part whose cost changes, the largest change first."""
+        """What changes in a month's cost, as `herd.review.cost.difference` has it."""
         if self.costs is None:
             return []
-        before, after = self.costs
-        old, new = before.by_owner, after.by_owner
-        changed = [name for name in {**old, **new} if dollars(old.get(name, NONE)) != dollars(new.get(name, NONE))]
-        if not changed and before.unpriced == after.unpriced:
+        if self.note:  # what is deployed does not say what it was priced by
             return [self.over_budget] if self.over_budget else []
-        changed.sort(key=lambda name: (-abs(new.get(name, NONE)[1] - old.get(name, NONE)[1]), name))
-        lines = [f"all: {dollars(before.usd)} → {dollars(after.usd)} USD a month"]
-        lines += [self.over_budget] if self.over_budget else []
-        lines += [f"{name}: {dollars(old.get(name, NONE))} → {dollars(new.get(name, NONE))}" for name in changed]
-        more = {type_: count for type_, count in after.unpriced.items() if count > before.unpriced.get(type_, 0)}
-        return lines + [f"without a price here, and not counted: {count} {type_}" for type_, count in more.items()]
+        return difference(*self.costs, self.budget)
 
     def as_json(self) -> dict[str, object]:
         """For `herd preview --format json`, beside the list of changes."""
@@ -72,11 +64,10 @@ class Words:
             {"change": one.what, "why": one.why, "instead": one.instead, "details": list(one.details)}
             for one in self.dangers
         ]
-        cost = self.costs and {"before": self.costs[0].as_json(), "after": self.costs[1].as_json()}
+        before = None if self.note or self.costs is None else self.costs[0].as_json()
+        cost = self.costs and {"before": before, "after": self.costs[1].as_json(), "budget_per_month": self.budget}
         return {"settings": list(self.lines), "dangers": dangers, "cost": cost}
 
-
-NONE = (0.0, 0.0)
 
 NOTHING = Words()
 
@@ -102,14 +93,28 @@ def of(
     of_settings = [Group(who, tuple(lines)) for who, lines in settings.by_owner(changes, after, now).items()]
     joined = groups.joined([*of_settings, *groups.of_images(rebuilds, kinds)])
     has_domain = bool(known.stack.get("domain") and after.stack.get("domain"))
-    by_settings = dangers.of(changes, known, after)
+    costs, budget = _costs(plan, known, after), int(after.stack.get("budget_per_month", 0))
+    by_settings = [*dangers.of(changes, known, after), *_too_dear(costs[1], budget)]
     return Words(
         tuple(groups.with_follows(joined, plan.steps)),
         tuple(endangered(plan, by_settings, public_services, rebuilds, kinds, has_domain)),
         note,
-        costs=None if note else _costs(plan, known, after),
-        budget=int(after.stack.get("budget_per_month", 0)),
+        costs=costs,
+        budget=budget,
     )
+
+
+def _too_dear(after: Estimate, budget: int) -> list[Danger]:
+    """What `herd up` refuses on AWS."""
+    if not is_too_dear(after, budget):
+        return []
+    return [
+        Danger(
+            against(after, budget),
+            "on AWS, `herd up` refuses it",
+            "see with `herd cost` what would save most, or raise budget_per_month",
+        )
+    ]
 
 
 def _costs(plan: Plan, before: Written, after: Written) -> tuple[Estimate, Estimate]:

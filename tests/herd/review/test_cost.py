@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ from herd.engine.changes import short
 from herd.engine.plan import Resource
 from herd.errors import WrongInput
 from herd.infra import prices
+from herd.review import words
 from herd.review.bill import BY_USE, COUNTED, FREE, is_free
-from herd.review.cost import Estimate, dollars, estimate, of_state, savings, table_of
+from herd.review.cost import Estimate, difference, dollars, estimate, of_state, savings, table_of
 from herd.review.settings import Written
 from herd.review.usage import starts_a_month
 from herd.review.words import Words
 from herd.runs.measured import Measured, hours_of
 from localcloud.plugins.resource import REGISTRY
 from localcloud.plugins.types import load_types
+from tests.herd.planning import outputs, plan
 
 US = prices.of("us-east-1")
 TEN_ALARMS: list[tuple[str, Mapping[str, Any]]] = [("aws:cloudwatch:MetricAlarm", {})] * 10
@@ -308,9 +311,48 @@ def test_what_would_cost_more_or_cannot_be_done_is_no_saving() -> None:
 )
 def test_a_budget_is_held_against_the_range(budget: int, says: str, is_too_dear: bool) -> None:
     priced = PRICED[0].estimate
-    words = Words(costs=(priced, priced), budget=budget)
-    assert (words.over_budget, words.is_too_dear) == (says, is_too_dear)
-    assert words.cost_lines == ([says] if says else [])
+    said = Words(costs=(priced, priced), budget=budget)
+    assert (said.over_budget, said.is_too_dear) == (says, is_too_dear)
+    assert said.cost_lines == ([says] if says else [])
+
+
+REGION = {"region": "us-east-1"}
+
+
+def stack_of(budget: int) -> dict[str, Any]:
+    return REGION | {"settings": {"workloads": {"api": API}, "stack": {"network": "nat", "budget_per_month": budget}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "budget", "dangers", "over"),
+    [
+        (stack_of(0), 18, ["it costs 18.10 to 36.20 USD a month, and budget_per_month is 18"], True),
+        (stack_of(0), 19, [], True),
+        (stack_of(0), 37, [], False),
+        ({}, 18, ["it costs 18.10 to 36.20 USD a month, and budget_per_month is 18"], True),
+        # what an earlier Herd deployed says nothing of itself; what is to come does
+        (REGION, 18, ["it costs 18.10 to 36.20 USD a month, and budget_per_month is 18"], True),
+        (REGION, 37, [], False),
+    ],
+)
+def test_what_is_over_the_budget_in_any_case_is_a_danger(
+    before: dict[str, Any], budget: int, dangers: list[str], over: bool
+) -> None:
+    said = words.of(plan(outputs(before, stack_of(budget))), datetime(2027, 3, 1, tzinfo=UTC))
+    assert ([one.what for one in said.dangers], said.is_too_dear) == (dangers, bool(dangers))
+    assert bool(said.over_budget) is over is any("and budget_per_month is" in line for line in said.cost_lines)
+
+
+def test_a_change_of_cost_is_said_with_what_it_assumes() -> None:
+    small = estimate([], Written({"api": API}, {"network": "nat"}), US)
+    more = estimate([], Written({"api": API | {"replicas": {"min": 2, "max": 2}}}, {"network": "nat"}), US)
+    assert difference(small, more, 0) == [
+        "all: 18.10 to 36.20 → 36.20 USD a month",
+        "api: 18.10 to 36.20 → 36.20",
+        "api: vCPU 14.78 to 29.55 → 29.55, memory 3.24 to 6.49 → 6.49, disk 0.08 to 0.16 → 0.16 "
+        "(2 copies, day and night)",
+        "by schedules and time limits, at list prices of us-east-1; herd cost has what runs really took",
+    ]
 
 
 def test_the_state_is_read_as_the_engine_writes_it() -> None:

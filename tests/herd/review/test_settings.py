@@ -117,12 +117,12 @@ CASES = [
     Case(
         "a check goes",
         job(check=[AUC | {"min": 0.6}, ROWS | {"min": 1}]), job(check=[ROWS | {"min": 1}]),
-        ["job train: check auc is removed (otherwise reject, min 0.6, file metrics.json, value auc)"], ["check.auc"],
+        ["job train: check auc is removed (file metrics.json, min 0.6, otherwise reject, value auc)"], ["check.auc"],
     ),
     Case(
         "a check is new",
         job(), job(check=[AUC | {"min": 0.6}]),
-        ["job train: check auc is new (otherwise reject, min 0.6, file metrics.json, value auc)"],
+        ["job train: check auc is new (file metrics.json, min 0.6, otherwise reject, value auc)"],
     ),
     Case(
         "of two checks that ask the same one is loosened",
