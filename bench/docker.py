@@ -36,6 +36,7 @@ class _InDaemon:
 def first_instruction(folder: Path) -> list[Result]:
     """Nothing where HERD_NO_DOCKER=1."""
     if docker.is_unwanted():
+        print(f"not measured: container ({docker.SWITCH}=1)")
         return []
     cache = machine.user_cache()
     with docker_daemon.running(folder / "docker", cache) as host:
