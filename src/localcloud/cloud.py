@@ -164,7 +164,7 @@ class LocalCloud:
         if self._engine != config.engine:
             atomic.write(config.engine_file, f"{self._engine}\n")  # not before it is known that it works
         notices = Notices(config.home / "plugins" / "notices.json", self._engine)
-        self.plugins = Plugins(server, images, config.home / "plugins", notices.of)
+        self.plugins = Plugins(server, images, config.home / "plugins", notices)
         parts.callback(self.plugins.close)
         server.guard, keyring.sessions = Guard(), assumed(config.account)
         # Before anybody can make a task, an execution or a request.

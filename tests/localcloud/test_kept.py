@@ -80,5 +80,9 @@ def test_it_is_said_once_and_what_is_new_again(tmp_path: Path) -> None:
     more = {**definition, "ephemeralStorage": {"sizeInGiB": 50}}
     assert Notices(file, PROCESS).of(more).endswith("say of ephemeralStorage")
     assert "containers of Docker here" in Notices(file, DOCKER).of(more)
+    lines = ["RUN apt-get install -y libgdal-dev", "USER 10001"]
+    assert Notices(file, PROCESS).of_image(lines).splitlines()[1:] == [f"    {line}" for line in lines]
+    assert Notices(file, PROCESS).of_image([lines[0], "RUN make"]).splitlines()[1:] == ["    RUN make"]
+    assert Notices(file, DOCKER).of_image(()) == ""
     file.write_text("{")
     assert "CPU, user and ephemeralStorage" in Notices(file, PROCESS).of(more)

@@ -157,12 +157,9 @@ class Notices:
 
     def of(self, definition: Mapping[str, Any]) -> str:
         """One sentence about what it asks for in vain and was not said before; empty for nothing."""
-        with self._lock:
-            known = self._read()
-            new = [what for what in not_kept(self._engine, definition) if f"{self._engine} {what}" not in known]
-            if not new:
-                return ""
-            atomic.write(self._file, json.dumps(sorted({*known, *(f"{self._engine} {what}" for what in new)})))
+        new = self._new(not_kept(self._engine, definition))
+        if not new:
+            return ""
         if self._engine == DOCKER:
             return (
                 f"tasks run as containers of Docker here, which do not keep what task definitions say of {_list(new)}"
@@ -171,6 +168,22 @@ class Notices:
         way = f"; `herd up --engine docker` does{f', but for {_list(neither)}' if neither else ''}"
         way = "" if neither == new else way
         return f"tasks run as processes here, which do not keep what task definitions say of {_list(new)}{way}"
+
+    def of_image(self, lines: Sequence[str]) -> str:
+        """One message about the lines of a Dockerfile that were left out and not named before; empty for none."""
+        if not (new := self._new(lines)):
+            return ""
+        head = "tasks run as processes here, so these lines of Dockerfiles were left out"
+        return "\n".join([f"{head}; `herd up --engine docker` runs them:", *(f"    {line}" for line in new)])
+
+    def _new(self, names: Sequence[str]) -> list[str]:
+        """Those that were not said before; now they are."""
+        with self._lock:
+            known = self._read()
+            new = [name for name in dict.fromkeys(names) if f"{self._engine} {name}" not in known]
+            if new:
+                atomic.write(self._file, json.dumps(sorted({*known, *(f"{self._engine} {name}" for name in new)})))
+            return new
 
     def _read(self) -> set[str]:
         try:

@@ -24,7 +24,7 @@ from localcloud.plugins.ledger import Entry, Ledger, type_of
 from localcloud.plugins.protocol import Servicer
 from localcloud.plugins.provider import Provider, identity_now
 from localcloud.plugins.refusals import Refused
-from localcloud.plugins.resource import REGISTRY, Cloud, Notice, Resource, ServerLike, gone, nothing
+from localcloud.plugins.resource import REGISTRY, Cloud, NoNotices, Notices, Resource, ServerLike, gone
 from localcloud.plugins.states import Backend
 from localcloud.plugins.types import load_types
 from localcloud.plugins.wire import engine_pb2, engine_pb2_grpc, provider_pb2_grpc
@@ -51,7 +51,7 @@ class Session:
 
     def __init__(self, provider: Provider, engine: str, on_close: Callable[[], object] = lambda: None):
         self._log, self._on_close = _EngineLog(engine), on_close
-        provider.cloud = replace(provider.cloud, log=self._log, warn=self._log.warn)
+        provider.cloud = replace(provider.cloud, log=self._log, note=self._log.note, warn=self._log.warn)
         self._pool = ThreadPoolExecutor(_THREADS, f"{provider.package}-plugin")
         options = [
             ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
@@ -74,12 +74,12 @@ class Session:
 class Plugins:
     """The providers of a local cloud."""
 
-    def __init__(self, server: ServerLike, images: Images | None, home: Path, notice: Notice = nothing):
+    def __init__(self, server: ServerLike, images: Images | None, home: Path, notices: Notices | None = None):
         load_types()
         home.mkdir(parents=True, exist_ok=True)
         self._server, self._images = server, images
         self._home = home
-        self._notice = notice
+        self._notices = notices or NoNotices()
         self._ledger = Ledger(home / "ledger.sqlite")
         self._open: dict[int, Provider] = {}
 
@@ -99,7 +99,7 @@ class Plugins:
     def provider(self, package: str, directory: str = ".", backend: Backend = NOWHERE) -> Provider:
         """A provider of its own session, not served."""
         types = {token: kind for token, kind in REGISTRY.items() if token.startswith(f"{package}:")}
-        cloud = Cloud(self._server, self._images, self._server.region, directory=directory, notice=self._notice)
+        cloud = Cloud(self._server, self._images, self._server.region, directory=directory, notices=self._notices)
         # Relative to the cloud's own files: a checkout that is moved takes both along.
         place = os.path.relpath(backend.folder, self._home) if backend.folder else ""
         return Provider(package, types, self._ledger, cloud, backend, place, deleted_by_all=self._deleted)
@@ -236,6 +236,10 @@ class _EngineLog:
     def __call__(self, message: str) -> None:
         """Shown while the engine works, and not kept."""
         self._say(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message, ephemeral=True))
+
+    def note(self, message: str) -> None:
+        """Shown when it has ended, as what one should know and nobody need mend."""
+        self._say(engine_pb2.LogRequest(severity=engine_pb2.INFO, message=message))
 
     def warn(self, message: str) -> None:
         """Shown when it has ended."""

@@ -7,7 +7,7 @@ Types know AWS's API and nothing of Pulumi's protocol; `provider.py` is the othe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -39,13 +39,24 @@ class ServerLike(Protocol):
     def client(self, service: str, region: str | None = None, principal: str = "root") -> Any: ...
 
 
-Notice = Callable[[Mapping[str, Any]], str]
-"""What is to be said of a task definition whose settings are not all kept here; empty for nothing."""
+class Notices(Protocol):
+    """What is to be said, once, of what is not kept here; empty for nothing."""
+
+    def of(self, definition: Mapping[str, Any]) -> str:
+        """Of a task definition's settings."""
+
+    def of_image(self, lines: Sequence[str]) -> str:
+        """Of what is said in a Dockerfile."""
 
 
-def nothing(definition: Mapping[str, Any]) -> str:
-    """The notice where no tasks run."""
-    return ""
+class NoNotices:
+    """Where no tasks run."""
+
+    def of(self, definition: Mapping[str, Any]) -> str:
+        return ""
+
+    def of_image(self, lines: Sequence[str]) -> str:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -58,9 +69,10 @@ class Cloud:
     default_tags: Mapping[str, str] = field(default_factory=dict)
     directory: str = "."
     log: Callable[[str], None] = lambda message: None
+    note: Callable[[str], None] = lambda message: None
     warn: Callable[[str], None] = lambda message: None
     docker: DockerConfig = field(default_factory=DockerConfig)
-    notice: Notice = nothing
+    notices: Notices = field(default_factory=NoNotices)
 
     @property
     def account(self) -> str:

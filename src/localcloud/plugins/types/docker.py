@@ -124,7 +124,10 @@ class Image(Resource):
             image = cloud.images.build(context, dockerfile, cloud.log, **arguments)
         except ImageError as error:
             raise Refused(f"building {self.token} {inputs['imageName']} from {context}: {error}") from None
-        return {"repoDigest": self._push(cloud, inputs, image)}
+        pushed = self._push(cloud, inputs, image)
+        if sentence := cloud.notices.of_image(getattr(image, "not_exercised", ())):
+            cloud.note(sentence)
+        return {"repoDigest": pushed}
 
     def _push(self, cloud: Cloud, inputs: Props, image: BuiltImage) -> str:
         name, digest = inputs["imageName"], image.digest

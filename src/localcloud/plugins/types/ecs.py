@@ -216,8 +216,8 @@ class TaskDefinition(Resource):
             "containerDefinitions": json.loads(inputs["containerDefinitions"]),
         }
         answer = self.call(cloud, "register_task_definition", **arguments, **self.creating_tags(cloud, inputs))
-        if sentence := cloud.notice(arguments):
-            cloud.warn(sentence)
+        if sentence := cloud.notices.of(arguments):
+            cloud.note(sentence)
         return inputs["family"], self.live(cloud, answer["taskDefinition"])
 
     def live(self, cloud: Cloud, described: Mapping[str, Any]) -> Props:
