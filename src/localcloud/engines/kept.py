@@ -92,7 +92,7 @@ SETTINGS: Sequence[Setting] = (
     Setting(what="`dependsOn`, `startTimeout`", container=("dependsOn", "startTimeout")),
     Setting(what="`stopTimeout`, the image's STOPSIGNAL", container=("stopTimeout",)),
     Setting(what="`healthCheck`: shown by DescribeTasks; a service replaces a task that is not well",
-            container=("healthCheck",)),
+            process="yes; by this machine's programs, the port is PORT", container=("healthCheck",)),
     Setting(what="a network for each task", process="no: this machine's", task=("networkMode",)),
     Setting(what="ports", process="yes; PORT and HOST say which one",
             docker="yes; as the definition names them, so replicas bind one port", container=("portMappings",)),
