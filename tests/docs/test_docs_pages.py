@@ -12,13 +12,14 @@ import yaml
 
 from herd.infra.settings.schema import SETTINGS as STACK_SETTINGS
 from herd.infra.spec.checks import CHECKS
+from herd.infra.spec.image_settings import ImageSettings
 from herd.infra.spec.models import KINDS, Read, Replicas, settings_of
 from tests.docs.markdown import PAGES, ROOT, anchors, blocks, inline_code, links, name_of, prose
 
 README = ROOT / "README.md"
 HAND_WRITTEN = [page for page in PAGES if page.parent.name != "reference"]
 SETTINGS = {setting for kind in KINDS.values() for setting in settings_of(kind.model)}
-NESTED = {setting for model in (*CHECKS.values(), Read, Replicas) for setting in settings_of(model)}
+NESTED = {setting for model in (*CHECKS.values(), Read, Replicas, ImageSettings) for setting in settings_of(model)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

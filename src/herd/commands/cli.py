@@ -14,6 +14,7 @@ from herd import console
 from herd.commands import (
     alarms,
     check,
+    clean,
     copies,
     cost,
     demo,
@@ -133,6 +134,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inbox.inbox, "inbox", _ENVIRONMENT),
     (deploy.down, "down", _ENVIRONMENT),
     (deploy.stop, "stop", _ENVIRONMENT),
+    (clean.clean, "clean", _ENVIRONMENT),
     (develop.new, "new", _WORKLOADS),
     (develop.try_, "try", _WORKLOADS),
     (develop.test, "test", _WORKLOADS),

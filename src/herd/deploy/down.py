@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 
 from herd import console
-from herd.deploy import leftovers, local_stack, protection, unmanaged
+from herd.deploy import kept, leftovers, local_stack, protection, unmanaged
 from herd.deploy.leftovers import Left
 from herd.engine.pulumi import Engine
 from herd.errors import WrongInput
@@ -55,6 +55,8 @@ def _(target: LocalTarget, guarded: list[str], keep: Keep) -> None:
         left = _empty(target, guarded, keep)
     # After the environment's lock is released: of two concurrent `down`, the last must see that it is the last.
     local_stack.stop_when_empty(target.checkout, left)
+    if line := kept.summary(target.checkout):
+        console.note(line, style="dim")
 
 
 def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
