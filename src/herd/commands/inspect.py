@@ -9,7 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names, pauses
-from herd.commands.options import Environment, Name, Raw, Stack
+from herd.commands.options import AsJson, Environment, Name, Raw, Stack
 from herd.errors import HerdError, WrongInput, unknown
 
 
@@ -111,6 +111,7 @@ def outputs(
         str | None,
         typer.Option("--run", metavar="ID", help="Of this run; default is the current version.", callback=names.run),
     ] = None,
+    as_json: AsJson = False,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
@@ -127,7 +128,10 @@ def outputs(
             copy(target, version, get, step.update)
         console.say(str(get))
         return
-    tables.version(version)
+    if as_json:
+        console.json_document(version.as_json())
+    else:
+        tables.version(version)
 
 
 def open_(
@@ -149,7 +153,7 @@ def open_(
         raise HerdError("no browser could be started; the address is above")
 
 
-def explain(name: Name, environment: Environment = None) -> None:
+def explain(name: Name, as_json: AsJson = False, environment: Environment = None) -> None:
     """Show every setting of a workload, its value, and the file that it comes from."""
     from herd.checkout import team_files
     from herd.checkout.find import find_checkout
@@ -162,7 +166,15 @@ def explain(name: Name, environment: Environment = None) -> None:
     offer = team_files.offer(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
-    rows = [[entry.key, _shown(entry.value), entry.source] for entry in load.explain(root, target.name, name, offer)]
+    entries = load.explain(root, target.name, name, offer)
+    if as_json:
+        import json
+
+        values = {entry.key: json.loads(_as_text(entry.value)) for entry in entries}
+        sources = {entry.key: entry.source for entry in entries}
+        console.json_document({"workload": name, "settings": values, "from": sources})
+        return
+    rows = [[entry.key, _shown(entry.value), entry.source] for entry in entries]
     console.table(["SETTING", "VALUE", "FROM"], rows)
     if owners := offer.owners(specs.workloads[name].owner):
         console.note(f"who is told: {', '.join(owners)}")
@@ -172,14 +184,16 @@ def explain(name: Name, environment: Environment = None) -> None:
 
 def _shown(value: object) -> str:
     """A value nearly as in TOML."""
-    import json
-
-    if hasattr(value, "text"):
-        value = value.text
     try:
-        return json.dumps(value, default=_plain, ensure_ascii=False)
+        return _as_text(value)
     except TypeError:
         return str(value)
+
+
+def _as_text(value: object) -> str:
+    import json
+
+    return json.dumps(getattr(value, "text", value), default=_plain, ensure_ascii=False)
 
 
 def _plain(value: object) -> object:

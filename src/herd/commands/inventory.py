@@ -23,6 +23,7 @@ def inventory(
     format_: Annotated[
         Format, typer.Option("--format", help="`csv` for a spreadsheet, `json` for scripts; times in UTC.")
     ] = Format.text,
+    json_: Annotated[bool, typer.Option("--json", help="For scripts: the same as --format json.")] = False,
     environment: Environment = None,
     stack: Stack = None,
 ) -> None:
@@ -37,7 +38,7 @@ def inventory(
 
     target = choose(environment, stack)
     entries = collect(target)
-    match format_:
+    match Format.json if json_ else format_:
         case Format.csv:
             console.document(as_csv(entries))
         case Format.json:

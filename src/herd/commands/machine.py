@@ -8,7 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Stack
+from herd.commands.options import AsJson, Environment, Stack
 from herd.errors import HerdError, WrongInput
 
 
@@ -58,6 +58,7 @@ def doctor(
     aws: Annotated[
         bool, typer.Option("--aws", help="Look at the AWS account of --stack instead: what is missing to deploy there.")
     ] = False,
+    as_json: AsJson = False,
     stack: Stack = None,
 ) -> None:
     """Check this machine and checkout, and say for each thing that is wrong what to do about it.
@@ -90,6 +91,14 @@ def doctor(
         for line in checks.fix(findings):
             console.say(line)
         findings = checks.run_checks()
+    if as_json:
+        listed = [
+            {"what": f.what, "good": f.good, "state": f.state, "advice": "" if f.good else f.advice} for f in findings
+        ]
+        console.json_document({"findings": listed})
+        if not all(finding.good for finding in findings):
+            raise typer.Exit(1)
+        return
     console.table(
         ["", "WHAT", "FOUND"],
         [["!" if f.note else "✓" if f.good else "✗", f.what, f.state] for f in findings],

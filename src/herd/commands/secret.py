@@ -9,7 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Environment, Stack, Yes
+from herd.commands.options import AsJson, Environment, Stack, Yes
 from herd.errors import WrongInput
 
 SecretName = Annotated[
@@ -67,12 +67,21 @@ def set_(
         console.note("jobs and reports have the new value with their next run")
 
 
-def list_(environment: Environment = None, stack: Stack = None) -> None:
+def list_(as_json: AsJson = False, environment: Environment = None, stack: Stack = None) -> None:
     """Show which secrets there are, when each was changed, who uses it, and which are missing. Shows no value."""
     from herd.runs import secret_store
+    from herd.runs.runs import utc
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
+    if as_json:
+        known = [
+            {"name": one.name, "changed": utc(one.changed) if one.changed else None, "used_by": list(one.used_by)}
+            for one in secret_store.listed(target)
+        ]
+        missing = [{"name": name, "used_by": list(users)} for name, users in secret_store.missing(target).items()]
+        console.json_document({"environment": target.name, "secrets": known, "missing": missing})
+        return
     rows = [
         [secret.name, f"{secret.changed:%Y-%m-%d %H:%M}" if secret.changed else "", ", ".join(secret.used_by)]
         for secret in secret_store.listed(target)

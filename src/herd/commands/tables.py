@@ -22,6 +22,7 @@ from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
 from herd.runs.runs import Run
 from herd.runs.status import WorkloadState
+from herd.targets.environments import Environment
 from herd.targets.local_cloud import TASKS_RUN_AS
 from herd.targets.target import Target
 
@@ -341,6 +342,23 @@ def _span(seconds: float) -> str:
         if seconds < limit:
             return f"{max(seconds, 0) / length:.0f} {unit}"
     return f"{seconds / 86_400:.0f} d"
+
+
+def environments(every: Sequence[Environment], now: datetime) -> None:
+    """A row for each environment."""
+    rows = [
+        [
+            one.name,
+            one.where,
+            one.state,
+            f"{_span((now - one.deployed).total_seconds())} ago" if one.deployed else "-",
+            one.by or "-",
+            one.ends[:16].replace("T", " ") or "-",
+        ]
+        for one in every
+    ]
+    styles = {"up": "green", "stopped": "yellow", "half made": "red", "unreadable": "red", "updating": "cyan"}
+    console.table(["NAME", "WHERE", "STATE", "DEPLOYED", "BY", "ENDS"], rows, styles)
 
 
 def images(entries: Sequence[ImageEntry]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +35,16 @@ class Version:
     files: tuple[File, ...]
     rollback: Rollback | None = None
     """Set where it is current because somebody made it so again."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `herd outputs --json`."""
+        return {
+            "workload": self.workload,
+            "run": self.run_id,
+            "published": self.published or None,
+            "files": [{"path": file.path, "bytes": file.bytes} for file in self.files],
+            "rollback": asdict(self.rollback) if self.rollback else None,
+        }
 
 
 def find(target: Target, workload: str, run_id: str | None) -> Version:

@@ -45,8 +45,11 @@ class AwsTarget(Target):
         return nullcontext()
 
     def may_exist(self) -> bool:
-        stacks = json.loads(self._pulumi("stack", "ls", "--json"))
-        return any(str(entry["name"]).rpartition("/")[2] == self.name for entry in stacks)
+        return any(str(entry["name"]).rpartition("/")[2] == self.name for entry in self.stacks())
+
+    def stacks(self) -> list[dict[str, Any]]:
+        """The project's stacks, as Pulumi lists them. Raises HerdError."""
+        return list(json.loads(self._pulumi("stack", "ls", "--json")))
 
     def init_stack(self, secrets_provider: str | None) -> None:
         provider = ["--secrets-provider", secrets_provider] if secrets_provider else []
