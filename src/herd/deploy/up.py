@@ -58,10 +58,7 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
             said = words.of(planned, datetime.now(UTC), public_services(specs), _rebuilds(target, specs))
             show_words(said)
             show_changes(planned)
-            if target.is_shared and said.is_too_dear:
-                raise HerdError(
-                    f"nothing was done: {said.over_budget}; raise it, or `herd cost` says what would save most"
-                )
+            hold_budget(said, target.is_shared)
             if expected is not None:
                 saved_plan.expect(planned, expected)
             target.approve("deploy", yes)
@@ -156,6 +153,12 @@ def look_over(target: Target) -> Specs:
         console.note(f"! {review}", style="red" if review.expired else "yellow")
     target.expired = review_dates.expired(specs)
     return specs
+
+
+def hold_budget(said: Words, is_shared: bool) -> None:
+    """Raises HerdError where the environment would cost more than its budget in any case. Only on AWS does it cost."""
+    if is_shared and said.is_too_dear:
+        raise HerdError(f"nothing was done: {said.over_budget}; raise it, or `herd cost` says what would save most")
 
 
 def show_words(review: Words) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from herd.deploy.up import hold_budget
 from herd.engine.changes import short
 from herd.engine.plan import Resource
-from herd.errors import WrongInput
+from herd.errors import HerdError, WrongInput
 from herd.infra import prices
 from herd.review import words
 from herd.review.bill import BY_USE, COUNTED, FREE, is_free
@@ -341,6 +343,14 @@ def test_what_is_over_the_budget_in_any_case_is_a_danger(
     said = words.of(plan(outputs(before, stack_of(budget))), datetime(2027, 3, 1, tzinfo=UTC))
     assert ([one.what for one in said.dangers], said.is_too_dear) == (dangers, bool(dangers))
     assert bool(said.over_budget) is over is any("and budget_per_month is" in line for line in said.cost_lines)
+
+
+@pytest.mark.parametrize(("budget", "is_shared", "refused"), [(40, True, True), (40, False, False), (50, True, False)])
+def test_a_deployment_on_aws_that_is_too_dear_is_refused(budget: int, is_shared: bool, refused: bool) -> None:
+    said = Words(costs=(PRICED[0].estimate, PRICED[0].estimate), budget=budget)
+    says = "nothing was done: it costs 45.48 to 73.07 USD a month, and budget_per_month is 40; raise it, or"
+    with pytest.raises(HerdError, match=says) if refused else nullcontext():
+        hold_budget(said, is_shared)
 
 
 def test_a_change_of_cost_is_said_with_what_it_assumes() -> None:
