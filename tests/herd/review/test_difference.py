@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from herd.infra.settings.schema import PROFILES
 from herd.review.difference import Difference, Environment, differences
 from herd.review.modulo_names import Place
 from herd.review.settings import Change, Written
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, run_program, write_team
 from tests.herd.infra.program.setting_reach import states
+from tests.herd.infra.program.stack_changes import BASES
 
 LONG = {
     "apis/a-name-of-thirty-characters-xx/workload.toml": 'command = ["python", "serve.py"]\n',
@@ -218,6 +220,16 @@ def test_what_follows_from_a_setting_is_not_said_again(pair: tuple[Environment, 
     a_wider_permission(planted)
     found = differences(pair[0], planted.environment, lambda change: "Pulumi.staging.yaml")
     assert [row.kind for row in found if not row.named] == ["image", "permission"]
+
+
+def test_all_that_two_profiles_differ_in_follows_from_their_settings(tmp_path: Path) -> None:
+    root = write_team(tmp_path, TEAM)
+    given = {**BASES["prod"], "company_cidrs": (), "connections": {}, "datasets": {}, "pools": {}}
+    defaults = {name: value for name, value in PROFILES["prod"].items() if name not in given}
+    dev, prod = environment(root, "dev"), environment(root, "prod", profile="prod", **defaults, **given)
+    rows = differences(dev, prod, lambda change: "Pulumi.prod.yaml")
+    assert "environment: log_retention_days 14 → 400" in said(rows)
+    assert said([row for row in rows if not row.named]) == ""
 
 
 def test_only_what_a_file_states_is_named(pair: tuple[Environment, Environment]) -> None:

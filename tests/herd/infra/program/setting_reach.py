@@ -21,8 +21,12 @@ from tests.herd.infra.program.mocks import ACCOUNT, REGION, SETTINGS, TEAM, Prog
 
 WORKLOADS = {path.split("/")[1] for path in TEAM | stack_changes.WIDE_TEAM if path.count("/") > 1}
 
-OF_PIPELINES: Mapping[str, Any] = {"schedules": False, "expired": ("ingest", "lonely")}
-"""Settings that reach more in a team that has a pipeline with a report."""
+OF_TEAM: Mapping[str, Mapping[str, Any]] = {
+    "schedules": {"schedules": False},
+    "expired": {"expired": ("ingest", "lonely")},
+    "domain": {"domain": "data.example.com", "dns_zone": "example.com"},
+}
+"""Settings that reach more in a team with a pipeline and services, or where there was none before."""
 
 HEAD = """\
 # Which properties of resources each setting reaches, by type: `*` stands for names that a team chooses.
@@ -71,8 +75,8 @@ def of_stack() -> dict[str, set[str]]:
     with tempfile.TemporaryDirectory() as folder:
         root = write_team(Path(folder), TEAM)
         before = run_program(root)
-        for setting, value in OF_PIPELINES.items():
-            table[setting] |= reached(before, run_program(root, replace(SETTINGS, **{setting: value})))
+        for setting, given in OF_TEAM.items():
+            table[setting] |= reached(before, run_program(root, replace(SETTINGS, **given)))
     return table
 
 
