@@ -57,8 +57,8 @@ def _of_checkout(checkout: Checkout) -> Iterator[Part]:
     for name, command in (("try", "herd try"), ("test", "herd test")):
         for folder in sorted((state / name).glob("[!.]*")):
             yield Part(f"what `{command} {folder.name}` left", Kind.data, (folder,))
-        hidden = tuple((state / name).glob(".home"))
-        yield Part(f"the home folder of `{command}`", Kind.made_again, hidden)
+        hidden = (state / name / ".home", state / name / ".large")
+        yield Part(f"the home folder of `{command}`, and copies of large files", Kind.made_again, hidden)
     aside = [*(state / "cloud").glob("set-aside-*"), *(state / "pulumi").glob("set-aside-*")]
     for folder in sorted(aside):
         yield Part(f"{folder.parent.name}/{folder.name}, a copy that was set aside", Kind.data, (folder,))

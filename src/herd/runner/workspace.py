@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
+from .clone import Cloner
 from .contract.keys import BadPath, check_path
 from .contract.statuses import BAD_SETTINGS, CANNOT_PUBLISH
 from .errors import RunFailed
 from .task import AnyTask, Trial
+
+KEPT_COPIES = ".large"
+"""Folder beside the working copies of trials, for the large files of them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ def prepare(task: AnyTask) -> Workspace:
         root = Path(tempfile.mkdtemp(prefix=f"{task.workload}-")).resolve()
     workspace = Workspace(root, Path(tempfile.mkdtemp(prefix="inputs-")), keep=isinstance(task, Trial))
 
+    copy = Cloner(task.folder.parent / KEPT_COPIES) if isinstance(task, Trial) else shutil.copy2
     stay = {"inputs", "outputs"}
     if isinstance(task, Trial) and not task.with_tests:
         stay.add("tests")
@@ -66,10 +71,14 @@ def prepare(task: AnyTask) -> Workspace:
         return {name for name in names if name in ours or name == "__pycache__"}
 
     try:
-        shutil.copytree(task.workload_dir, root, symlinks=True, ignore=leave_behind, dirs_exist_ok=True)
+        shutil.copytree(
+            task.workload_dir, root, symlinks=True, ignore=leave_behind, dirs_exist_ok=True, copy_function=copy
+        )
     except shutil.Error as error:  # a pipe or a socket, a file that cannot be read
         problems = "\n".join(str(problem) for _, _, problem in error.args[0])
         raise RunFailed(f"the workload's folder cannot be copied:\n{problems}", BAD_SETTINGS) from error
+    if isinstance(copy, Cloner):
+        copy.tidy()
     # A read-only image layer gives read-only folders.
     root.chmod(0o755)
     workspace.inputs.mkdir(exist_ok=True)
