@@ -381,3 +381,13 @@ def test_what_is_kept_stands_in_the_settings_and_the_rest_is_reverted(
     assert sandbox.herd("drift").stdout == "nothing was changed by hand: what runs is what was deployed\n"
     kept = Account(sandbox)("ecs").describe_task_definition(taskDefinition="herd-dev-train")["taskDefinition"]
     assert kept["memory"] == "2048"
+
+
+def test_a_task_definition_that_was_registered_by_hand_is_taken_back(sandbox: Sandbox, seen: list[Any]) -> None:
+    on = Account(sandbox)
+    for megabytes in ("512", "1024"):
+        on.register("herd-dev-train", lambda one, size=megabytes: one.update(memory=size))  # type: ignore[misc]
+    done = sandbox.herd("drift", "train", "--revert", check=False)
+    assert done.returncode == 0 and "job train: memory_gb 2 → 1" in done.stdout, done.stdout + done.stderr
+    latest = on("ecs").describe_task_definition(taskDefinition="herd-dev-train")["taskDefinition"]
+    assert latest["memory"] == "2048"

@@ -489,3 +489,35 @@ class TestThreads:
             sys.setswitchinterval(interval)
             gc.set_threshold(*threshold)
         assert failures == []
+
+
+def test_a_rule_of_a_security_group_changes_its_source_and_never_its_kind(server: Server) -> None:
+    ec2 = server.client("ec2")
+    group = ec2.create_security_group(GroupName="g", Description="d")["GroupId"]
+    other = ec2.create_security_group(GroupName="h", Description="d")["GroupId"]
+    source = [{"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": group}]}]
+    made = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=source)["SecurityGroupRules"]
+    number = made[0]["SecurityGroupRuleId"]
+
+    def modify(**rule: Any) -> None:
+        asked = {"SecurityGroupRuleId": number, "SecurityGroupRule": {"IpProtocol": "tcp", **rule}}
+        ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=[asked])
+
+    modify(FromPort=1, ToPort=90, ReferencedGroupId=other)
+    rule = ec2.describe_security_group_rules(SecurityGroupRuleIds=[number])["SecurityGroupRules"][0]
+    assert (rule["FromPort"], rule["ToPort"], rule["ReferencedGroupInfo"]["GroupId"]) == (1, 90, other)
+    with pytest.raises(ClientError, match="You may not specify CidrIpv4 for an existing ReferencedGroupId rule"):
+        modify(FromPort=80, ToPort=80, CidrIpv4="0.0.0.0/0")
+
+
+def test_a_family_is_its_latest_revision_that_was_not_deregistered(server: Server) -> None:
+    ecs = server.client("ecs")
+    asked = {"family": "f", "containerDefinitions": [{"name": "main", "image": "x", "memory": 64}]}
+    first, second = (ecs.register_task_definition(**asked)["taskDefinition"]["taskDefinitionArn"] for _ in range(2))
+    assert ecs.describe_task_definition(taskDefinition="f")["taskDefinition"]["taskDefinitionArn"] == second
+    ecs.deregister_task_definition(taskDefinition=second)
+    assert ecs.describe_task_definition(taskDefinition="f")["taskDefinition"]["taskDefinitionArn"] == first
+    assert ecs.describe_task_definition(taskDefinition=second)["taskDefinition"]["status"] == "INACTIVE"
+    ecs.deregister_task_definition(taskDefinition=first)
+    with pytest.raises(ClientError, match="Unable to describe task definition"):
+        ecs.describe_task_definition(taskDefinition="f")

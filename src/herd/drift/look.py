@@ -31,6 +31,9 @@ AWS_DEFAULTS: Mapping[tuple[str, str], Any] = {
 }
 """Type, property -> what a resource has where it is not declared, for the words."""
 
+PIPELINE = "-pipeline"
+"""How the components of pipelines end (`herd.infra.workloads.pipeline`)."""
+
 UNCONFIRMED = "see that nobody confirms it: then it ends after three days"
 
 WIDER = "more is permitted than was reviewed"
@@ -230,7 +233,7 @@ class Explained:
         drifts = list(by_task) or [self._drift(step, owner, one.what, list(one.dangers))]
         for drift in drifts:
             dangerous = drift.risks
-            if not one.undo:
+            if not one.undo and drift.type == "aws:sns:Topic":
                 dangerous = tuple(replace(risk, instead=UNCONFIRMED) for risk in dangerous)
             yield replace(drift, undo=one.undo, is_added=True, name=one.name, risks=dangerous)
 
@@ -258,7 +261,8 @@ class Explained:
 
     def _owners(self, step: Step, owner: str, meant: list[Meant]) -> list[str]:
         """Whose settings they are: a pipeline's schedule is that of the jobs it begins with."""
-        pipeline = self._exports.pipelines.get(owner) if owner not in self._exports.workloads else None
+        of_pipeline = step.group.endswith(PIPELINE)  # which is called like the job that it begins with
+        pipeline = self._exports.pipelines.get(step.group.removesuffix(PIPELINE)) if of_pipeline else None
         if pipeline is None:
             return [owner] if owner in self._written.workloads else []
         members = [name for name in pipeline.members if name in self._written.workloads]
@@ -282,7 +286,7 @@ class Explained:
         tagged = (inputs.get("tags") or {}).get("herd:workload") if isinstance(inputs.get("tags"), Mapping) else None
         if (name := tagged or group) in self._exports.workloads:
             return str(name)
-        pipeline = group.removesuffix("-pipeline")
+        pipeline = group.removesuffix(PIPELINE)
         return pipeline if pipeline in self._exports.pipelines and group != pipeline else ENVIRONMENT
 
     def _difference(self, step: Step, name: str, old: Any, new: Any) -> str:

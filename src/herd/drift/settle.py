@@ -36,7 +36,7 @@ def within(target: Target, names: Sequence[str], keep: Sequence[str], since_when
 
 
 def _known(exports: Exports, name: str) -> None:
-    known = [*exports.workloads, *exports.pipelines, ENVIRONMENT]
+    known = list(dict.fromkeys([*exports.workloads, *exports.pipelines, ENVIRONMENT]))
     if name not in known:
         raise WrongInput(unknown(name, known, "workload"))
 

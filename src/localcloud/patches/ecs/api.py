@@ -56,6 +56,7 @@ def apply() -> None:
     _patch_stop_task()
     _patch_list_tasks()
     _patch_describe_tasks()
+    _patch_describe_task_definition()
 
 
 def _patch_task() -> None:
@@ -266,3 +267,21 @@ def _patch_describe_tasks() -> None:
         return result
 
     response.describe_tasks = describe_tasks
+
+
+def _patch_describe_task_definition() -> None:
+    # ecs/models.py:946: a family alone is its latest revision, also where that was deregistered (AWS: its latest ACTIVE
+    # one, DescribeTaskDefinition), so a task would go on running what was taken back.
+    stock = Backend.describe_task_definition
+
+    def describe_task_definition(backend: Any, task_definition_str: str) -> Any:
+        family = task_definition_str.rsplit("/", 1)[-1]
+        if ":" in family:
+            return stock(backend, task_definition_str)
+        known = backend.task_definitions.get(family, {})
+        active = [revision for revision, definition in known.items() if definition.status == "ACTIVE"]
+        if not active:
+            raise models.TaskDefinitionNotFoundException
+        return known[max(active)]
+
+    Backend.describe_task_definition = describe_task_definition
