@@ -110,7 +110,8 @@ def show(
         console.json_document({"environment": target.name, "runs": shown})
         return
     if pipelines:
-        console.say(f"run {matches[0][1]} of the pipeline {', '.join(pipelines)}: {len(details)} jobs ran")
+        ran = f"{len(details)} job{'s' if len(details) != 1 else ''} ran"
+        console.say(f"run {matches[0][1]} of the pipeline {', '.join(pipelines)}: {ran}")
     for number, one in enumerate(details):
         if number or pipelines:
             console.say()

@@ -58,7 +58,7 @@ def find(target: Target, workload: str, run_id: str | None) -> Version:
         return _version(workload, manifest, manifest["prefix"])
     record = runs.read_record(target, workload, run_id)
     if record is None:
-        raise HerdError(f"{workload} has no record of a run {run_id!r}; `herd status` shows the last one")
+        raise HerdError(f"{workload} has no record of a run {run_id!r}; `herd runs {workload}` lists them")
     rejected = record["status"] == CHECK_FAILED_RUN
     prefix = keys.rejected_prefix(workload, run_id) if rejected else keys.version_prefix(workload, run_id)
     files = tuple(_listed(target, prefix))
