@@ -16,7 +16,7 @@ import pulumi
 
 from herd.infra import as_written
 from herd.infra.imports import single_modules
-from herd.infra.naming import Naming
+from herd.infra.naming import MADE_BY_TAG, Naming
 from herd.infra.offer import Offer
 from herd.infra.settings.frozen import Running, values
 from herd.infra.settings.load import load_settings
@@ -171,6 +171,7 @@ class Project(Component):
             "reports_bucket": context.reports_bucket if site else None,
             "cluster": self.naming.cluster,
             "protected": settings.protect,
+            "ends_at": settings.ends_at or None,
             "encryption_key": context.key_arn,
             "adopted": {name: getattr(settings, name) for name in ADOPTABLE if getattr(settings, name)},
             "runs_with": values(settings),
@@ -194,7 +195,7 @@ class Project(Component):
         return ScheduleGroup(
             self.child("schedules"),
             name=context.naming.schedule_group,
-            tags=context.tags(),
+            tags={**context.tags(), **({MADE_BY_TAG: made_by} if (made_by := context.settings.made_by) else {})},
             opts=self.options(),
         )
 

@@ -168,17 +168,17 @@ def test_a_stack_on_aws_has_a_copy_only_where_its_file_says_otherwise(
     tracked = checkout.root / "Pulumi.prod.yaml"
     text = "secretsprovider: awskms://x\nconfig:\n  herd:profile: prod\n  herd:secret:\n    secure: v1:x\n"
     tracked.write_text(text)
-    assert stack_config.with_expired(checkout, "acme/prod", None) is None
-    assert stack_config.with_expired(checkout, "prod", ()) is None
-    copy = stack_config.with_expired(checkout, "prod", ("hello",))
+    assert stack_config.with_calendar(checkout, "acme/prod", None) is None
+    assert stack_config.with_calendar(checkout, "prod", ()) is None
+    copy = stack_config.with_calendar(checkout, "prod", ("hello",))
     assert copy is not None and copy.stat().st_mode & 0o077 == 0
     told = stack_config.read(copy)
     assert told["config"].pop("herd:expired") == ["hello"]
     assert told == stack_config.read(tracked) and tracked.read_text() == text
     tracked.write_text(f"{text}  herd:expired: [hello, gone]\n")
-    copy = stack_config.with_expired(checkout, "prod", ("hello",))
+    copy = stack_config.with_calendar(checkout, "prod", ("hello",))
     assert copy is not None and stack_config.read(copy)["config"]["herd:expired"] == ["hello"]
-    copy = stack_config.with_expired(checkout, "prod", ())
+    copy = stack_config.with_calendar(checkout, "prod", ())
     assert copy is not None and "herd:expired" not in stack_config.read(copy)["config"]
 
 

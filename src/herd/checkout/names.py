@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from herd.errors import WrongInput
-from herd.infra import addresses
+from herd.infra import addresses, lifetime
 from herd.runner.contract import names
 
 OWNER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -70,6 +70,23 @@ def address(text: str | None) -> str | None:
     if text is None or addresses.is_address(text):
         return text
     _refuse(text, "an e-mail address", "like 'data@example.com'")
+
+
+def time_to_live(text: str | None) -> str | None:
+    """How long an environment lasts, like `48h`; None: not said. Raises WrongInput."""
+    try:
+        if text is not None:
+            lifetime.parse(text)
+    except ValueError:
+        _refuse(text or "", "how long an environment lasts", lifetime.ALLOWED)
+    return text
+
+
+def snapshot(text: str | None) -> str | None:
+    """The name of a snapshot; None: not said. Raises WrongInput."""
+    if text is None or names.SNAPSHOT.fullmatch(text):
+        return text
+    _refuse(text, "a snapshot's name", names.SNAPSHOT_RULE)
 
 
 def secret(text: str) -> str:

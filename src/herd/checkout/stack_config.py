@@ -20,6 +20,9 @@ from herd.toolchain import atomic
 TEMPLATE = "dev"
 """An environment without a file of its own (`herd up -e pr-17`) has dev's settings."""
 
+LIFETIME = ("ttl", "ends_at", "made_by")
+"""Settings of an environment that ends by itself, which `herd up` writes."""
+
 LOCAL_REGION = "eu-west-1"
 LOCAL_ACCOUNT = "123456789012"
 
@@ -36,11 +39,16 @@ def tracked(checkout: Checkout, environment: str) -> Path | None:
 
 
 def prepare(
-    checkout: Checkout, environment: str, region: str = LOCAL_REGION, expired: Sequence[str] | None = None
+    checkout: Checkout,
+    environment: str,
+    region: str = LOCAL_REGION,
+    expired: Sequence[str] | None = None,
+    lifetime: Mapping[str, str] | None = None,
 ) -> Path:
     """Bring the copy up to date; its path. Raises WrongInput if the tracked file is not YAML of the right shape.
 
-    `expired`: the workloads that have, by the calendar; None: those that had when somebody last looked.
+    `expired`: the workloads that have, by the calendar; None: those that had when somebody last looked. `lifetime`: the
+    settings of LIFETIME, empty for an environment that stays; None: as they were.
     """
     import yaml
 
@@ -70,6 +78,9 @@ def prepare(
     if expired is None:
         expired = (old.get("config") or {}).get(key, ())
     new["config"] = _with(new["config"], key, expired)
+    if lifetime is None:
+        lifetime = {name: value for name in LIFETIME if (value := (old.get("config") or {}).get(config_key(name)))}
+    new["config"] = _lasting(new["config"], lifetime)
     written = f"{origin}\n{yaml.safe_dump(new, sort_keys=False)}"
     if new != there or not copy.read_text().startswith(origin):
         # `pulumi stack init` is run in this folder, where it may write: it needs a project.
@@ -87,21 +98,34 @@ def region_of_project(checkout: Checkout) -> str:
     return str(value or "")
 
 
-def with_expired(checkout: Checkout, stack: str, expired: Sequence[str] | None) -> Path | None:
-    """A copy of a stack's settings on AWS that says which workloads have expired; None where its file says the same."""
+def with_calendar(
+    checkout: Checkout, stack: str, expired: Sequence[str] | None, lifetime: Mapping[str, str] | None = None
+) -> Path | None:
+    """A copy of a stack's settings on AWS that says which workloads have expired and when it ends; None where its file
+    says the same.
+    """
     import yaml
 
     # A person may have told Pulumi of another file.
     configured = os.environ.get("PULUMI_OPTION_CONFIG_FILE")
     source = Path(configured) if configured else checkout.root / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
     key = config_key("expired")
-    settings = read(source) if expired is not None and source.exists() else {}
+    known = expired is not None or lifetime is not None
+    settings = read(source) if known and source.exists() else {}
     config = settings.get("config") or {}
-    if expired is None or list(config.get(key) or ()) == list(expired):
+    wanted = config if expired is None else _with(config, key, expired)
+    wanted = wanted if lifetime is None else _lasting(wanted, lifetime)
+    if wanted == config:
         return None
     copy = checkout.folder("stacks") / source.name
-    atomic.write(copy, yaml.safe_dump({**settings, "config": _with(config, key, expired)}, sort_keys=False), 0o600)
+    atomic.write(copy, yaml.safe_dump({**settings, "config": wanted}, sort_keys=False), 0o600)
     return copy
+
+
+def _lasting(config: dict[str, Any], lifetime: Mapping[str, str]) -> dict[str, Any]:
+    """The settings with this lifetime. What a file says of `ttl` stays where nothing else is known."""
+    rest = {key: value for key, value in config.items() if key not in map(config_key, LIFETIME) or not lifetime}
+    return {**rest, **{config_key(name): value for name, value in lifetime.items()}}
 
 
 def _with(config: dict[str, Any], key: str, names: Sequence[str]) -> dict[str, Any]:

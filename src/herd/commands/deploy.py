@@ -11,6 +11,7 @@ import typer
 
 from herd import console
 from herd.checkout import names, pauses
+from herd.commands.ending import Ttl
 from herd.commands.options import Environment, Stack, Yes
 from herd.errors import HerdError, WrongInput
 
@@ -58,6 +59,7 @@ def up(
             show_default=False,
         ),
     ] = None,
+    ttl: Ttl = None,
     yes: Yes = False,
 ) -> None:
     """Make the environment what the files say, start what has never run, and print the addresses.
@@ -66,12 +68,13 @@ def up(
 
     [dim]herd up[/dim]                 everything, on this machine
     [dim]herd up -e pr-17[/dim]        a second environment beside it
+    [dim]herd up -e pr-17 --ttl 48h[/dim]    the same, and it ends by itself
     [dim]herd up --stack prod[/dim]    the same on AWS
     """
     from herd.deploy.up import bring_up
     from herd.targets.choose import choose
 
-    bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect, run_by=engine)
+    bring_up(choose(environment, stack), run=not no_run, yes=yes, expected=expect, run_by=engine, ttl=ttl)
     for line in next_steps(environment, stack):
         console.note(line, style="dim")
 

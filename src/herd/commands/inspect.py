@@ -19,11 +19,15 @@ def status(
     stack: Stack = None,
 ) -> None:
     """Show every workload: its state, last run, next run and address; for what failed, why and its last lines."""
+    from herd.checkout import review_dates
+    from herd.deploy import ends
+    from herd.infra import lifetime
     from herd.runs.status import collect
     from herd.targets.choose import choose
 
     target = choose(environment, stack)
     workloads = collect(target)
+    end = ends.of(target)
     if as_json:
         import json
 
@@ -31,6 +35,7 @@ def status(
             "environment": target.name,
             "engine": target.engine,
             "reports_url": target.exports.reports_url,
+            "ends_at": lifetime.written(end.at) if end else None,
             "workloads": [workload.as_json() for workload in workloads],
         }
         console.document(json.dumps(document, indent=2) + "\n")
@@ -40,6 +45,16 @@ def status(
     tables.status(target, workloads)
     if target.exports.rests:
         console.note(f"– {pauses.ALL}", style="yellow")
+    if end is not None:
+        over = end.at <= review_dates.now()
+        how = f"`herd keep {' '.join(target.option)} --ttl {end.ttl}` keeps it"
+        console.say()
+        console.say(
+            f"! its time was over at {lifetime.written(end.at)}, and it was not removed: `herd janitor` does; {how}"
+            if over
+            else f"– it ends by itself at {lifetime.written(end.at)}; {how} so long from now",
+            style="red" if over else "yellow",
+        )
 
 
 def checks(

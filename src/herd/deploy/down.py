@@ -69,6 +69,7 @@ def _empty(target: LocalTarget, guarded: list[str], keep: Keep) -> Left | None:
         lost = losses.is_another_cloud(target)
         if not lost:
             local_stack.settle_lock(target)
+            target.is_going = True
             _destroy(target, guarded)
     cloud = local_cloud.running(target.checkout)
     left = None

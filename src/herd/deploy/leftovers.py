@@ -102,6 +102,7 @@ def clear_files(target: Target) -> None:
     backend = target.checkout.pulumi / ".pulumi"
     project = target.checkout.project
     _memory(target).unlink(missing_ok=True)
+    target.is_going = False
     for folder in (
         target.checkout.state / "build" / target.name,
         backend / "history" / project / target.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from herd import console
 from herd.checkout import pauses, review_dates, team_files
-from herd.deploy import built_from, local_stack, why
+from herd.deploy import built_from, ends, environments, local_stack, why
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
@@ -22,6 +22,7 @@ from herd.review.words import Words
 from herd.runs import alarms, runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
 from herd.targets import losses
+from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
 
 if TYPE_CHECKING:
@@ -36,20 +37,31 @@ class PreviewFailed(HerdError):
         self.review = review
 
 
-def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None, run_by: str | None = None) -> None:
+def bring_up(
+    target: Target,
+    run: bool,
+    yes: bool,
+    expected: Path | None = None,
+    run_by: str | None = None,
+    ttl: str | None = None,
+) -> None:
     """Check the files, start the local cloud, deploy, wait for services, follow first runs, print addresses.
 
     `run`: start what has never succeeded. `yes`: do not ask. `expected`: a list that `herd preview --save` wrote;
-    nothing is deployed if the plan differs from it. `run_by`: what runs tasks on this machine from now on.
+    nothing is deployed if the plan differs from it. `run_by`: what runs tasks on this machine from now on. `ttl`: how
+    long it lasts; None: as before.
     Raises HerdError if any step fails.
     """
     specs = look_over(target)
     if expected is not None:
         saved_plan.load(expected)
+    _decide_end(target, ttl)
     with target.locked():
         if run_by is not None:
             local_stack.choose_engine(target, run_by)
         local_stack.prepare(target, "making them again")
+        if target.lifetime:
+            ends.prepare(target)
         engine = Engine(target)
         target.announce()
         if expected is not None or target.is_shared:
@@ -78,6 +90,10 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
         follow_first_runs(target, started)
     failed = [describe(entry) for following in started for entry in following.failed]
     _addresses(target)
+    if target.lifetime:
+        console.say(
+            f"it ends by itself at {target.lifetime['ends_at']}; `herd keep {' '.join(target.option)}` moves that"
+        )
     for line in alarms.unheard(target):
         console.note(f"! {line}", style="yellow")
     if not changes.done and not started:
@@ -93,9 +109,20 @@ def bring_up(target: Target, run: bool, yes: bool, expected: Path | None = None,
         raise HerdError("\n".join(["the environment is up, with failures:", *problems, *failed]))
 
 
+def _decide_end(target: Target, ttl: str | None) -> None:
+    """Set `target.lifetime`. Raises WrongInput for an environment that is kept, and for one too many of a person."""
+    target.lifetime = ends.decide(target, ttl)
+    if target.lifetime and target.deployed is None:
+        checkout, limit = target.checkout, ends.limit(target)
+        others = environments.on_aws(checkout, target.stacks()) if isinstance(target, AwsTarget) else None
+        every = environments.here(checkout) if others is None else others
+        environments.refuse_too_many(target, target.lifetime["made_by"], limit, every)
+
+
 def preview(target: Target) -> Review:
     """The plan of `herd up`. Raises PreviewFailed with what is known of it."""
     specs = look_over(target)
+    target.lifetime = ends.as_it_is(target)
     local_stack.prepare_locked(target)
     target.announce()
     review = Review(

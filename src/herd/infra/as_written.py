@@ -16,8 +16,8 @@ from herd.infra.spec.deadlines import deadline_minutes, default_minutes, longest
 from herd.infra.spec.models import FROM_FOLDER, AnySpec, BatchSpec, Read, settings_of
 from herd.runner.contract.schedule import Schedule
 
-BY_THE_CALENDAR = "expired"
-"""A setting that `herd up` writes by the day: a review lists review dates anyway."""
+BY_THE_CALENDAR = ("expired", "ends_at")
+"""Settings that `herd up` writes by the day: a review lists review dates anyway."""
 
 
 def workload(spec: AnySpec) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def workload(spec: AnySpec) -> dict[str, Any]:
 
 def stack(settings: Settings) -> dict[str, Any]:
     """Setting of the stack -> value in force; without those that are empty."""
-    values = {name: _plain(getattr(settings, name)) for name in SETTINGS if name != BY_THE_CALENDAR}
+    values = {name: _plain(getattr(settings, name)) for name in SETTINGS if name not in BY_THE_CALENDAR}
     return {name: value for name, value in values.items() if not _is_empty(value)}
 
 

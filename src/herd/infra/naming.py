@@ -20,6 +20,7 @@ from herd.runner.contract import names
 # AWS keeps for itself: load balancers `internal-…`, security groups `sg-…`, buckets `sthree-…`, capacity providers
 # `aws…`, `ecs…`, `fargate…`.
 PROJECT_TAG, ENVIRONMENT_TAG = "herd:project", "herd:environment"
+MADE_BY_TAG = "herd:made-by"
 """Whose a resource is: permissions, clean-up and what is adopted go by these."""
 
 PROJECT = re.compile(r"(?!internal$|sg$|sthree$|aws|ecs|fargate)[a-z][a-z0-9]{1,11}")
@@ -124,6 +125,21 @@ class Naming:
     def missed_schedules(self) -> str:
         """The queue of starts that Scheduler gave up."""
         return fit(f"{self.prefix}-missed_schedules", QUEUE)
+
+    @property
+    def ends(self) -> str:
+        """The schedule that has the environment removed; no workload's name has an underscore."""
+        return fit(f"{self.prefix}-environment_ends", SCHEDULE)
+
+    @property
+    def ends_soon(self) -> str:
+        """The schedule that tells its owners so before."""
+        return fit(f"{self.prefix}-environment_ends_soon", SCHEDULE)
+
+    @property
+    def ends_project(self) -> str:
+        """The project of CodeBuild that removes environments: one for all of them, of `herd bootstrap`."""
+        return f"{self.project}-ends"
 
     @property
     def watch(self) -> str:

@@ -65,7 +65,8 @@ def missed_kept(schedule: Resource, stack: Stack) -> Iterator[str]:
     link="https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule.html",
 )
 def schedules_end(schedule: Resource, stack: Stack) -> Iterator[str]:
-    if not schedule.has("endDate") and schedule.props.get("state", "ENABLED") == "ENABLED":
+    fires_once = str(schedule.props.get("scheduleExpression")).startswith("at(")
+    if not schedule.has("endDate") and not fires_once and schedule.props.get("state", "ENABLED") == "ENABLED":
         yield "never ends; set endDate"
 
 

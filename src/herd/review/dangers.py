@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from herd.engine.plan import ENVIRONMENT
+from herd.infra import lifetime
 from herd.review.settings import Change, Changed, Come, Plain, Written
 
 FAR_OUT = timedelta(days=366)
@@ -238,6 +239,14 @@ STACK_RISKS: Mapping[str, Risk | Harmless] = {
     "schedules": Risk(switched_off, "nothing starts by itself, and nothing is late", "pause the workloads that should"),
     "copy_of": Harmless("what changes by it is listed by workload"),
     "expired": Harmless("the calendar decides it, and review dates are listed"),
+    "ttl": Risk(
+        lambda old, new: bool(new) and (not old or lifetime.parse(new) < lifetime.parse(old)),
+        "the environment is removed by itself, or sooner, with the data in it",
+        "leave it out where data must stay",
+    ),
+    "ends_at": Harmless("it is worked out of ttl at each deployment"),
+    "made_by": Harmless("it decides nothing"),
+    "environments_per_person": Harmless("it is a matter of cost"),
     "scheme": Risk(to("http"), "addresses are not encrypted", "keep https"),
     "allow_public": Risk(switched_on, "APIs may be opened to the internet", "keep it off until an API needs it"),
     "network": Risk(to("public"), "every task has a public address", "keep nat or endpoints"),

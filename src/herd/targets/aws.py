@@ -51,6 +51,10 @@ class AwsTarget(Target):
         """The project's stacks, as Pulumi lists them. Raises HerdError."""
         return list(json.loads(self._pulumi("stack", "ls", "--json")))
 
+    def stacks(self) -> list[str]:
+        """The names of the project's stacks in the backend."""
+        return sorted(str(entry["name"]) for entry in json.loads(self._pulumi("stack", "ls", "--json")))
+
     def init_stack(self, secrets_provider: str | None) -> None:
         provider = ["--secrets-provider", secrets_provider] if secrets_provider else []
         self._pulumi("stack", "init", self.name, *provider)
@@ -101,7 +105,7 @@ class AwsTarget(Target):
 
     def pulumi_environment(self) -> dict[str, str]:
         own = {"PULUMI_OPTION_STACK": self.name, "PULUMI_STACK": None}
-        copy = stack_config.with_expired(self.checkout, self.name, self.expired)
+        copy = stack_config.with_calendar(self.checkout, self.name, self.expired, self.lifetime)
         settings = {"PULUMI_OPTION_CONFIG_FILE": str(copy)} if copy else {}
         return pulumi_env.apply({**stack_env.variables(self.checkout.root, self.pulumi), **own, **settings})
 

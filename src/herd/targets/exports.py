@@ -136,6 +136,8 @@ class Exports(Part):
     reports_url: str | None = None
     reports_bucket: str | None = None
     protected: bool = False
+    ends_at: str | None = None
+    """When it is removed by itself, as of the last deployment; `herd keep` may have moved it (`herd.deploy.ends`)."""
     encryption_key: str | None = None
     adopted: dict[str, str] = Field(default_factory=dict)
     """Setting -> the adopted resource (name, id or ARN), which the environment uses and did not make."""

@@ -40,7 +40,7 @@ class LocalTarget(Target):
         return local_cloud.engine(self.checkout)
 
     def shell_variables(self) -> dict[str, str | None]:
-        return pulumi_env.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired)
+        return pulumi_env.prepare(self.checkout, self.name, self.cloud, self.pulumi, self.expired, self.lifetime)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -115,6 +115,21 @@ class LocalTarget(Target):
     @property
     def _unsettled_file(self) -> Path:
         return self.checkout.pulumi / f"{self.name}.unsettled"
+
+    @property
+    def is_going(self) -> bool:
+        return self._going_file.exists()
+
+    @is_going.setter
+    def is_going(self, value: bool) -> None:
+        if value:
+            self._going_file.touch()
+        else:
+            self._going_file.unlink(missing_ok=True)
+
+    @property
+    def _going_file(self) -> Path:
+        return self.checkout.folder("pulumi") / f"{self.name}.going"
 
     def broken(self) -> str:
         if local_cloud.running(self.checkout):

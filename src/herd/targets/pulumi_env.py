@@ -140,11 +140,12 @@ def prepare(
     cloud: LocalCloud,
     pulumi: Path,
     expired: Sequence[str] | None = None,
+    lifetime: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
     """Make what the variables point to (state folder, passphrase, settings, plugins), then the variables."""
     checkout.folder("pulumi")
     ensure_passphrase(checkout)
-    stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region, expired)
+    stack_config.prepare(checkout, environment, local_cloud.credentials(checkout).region, expired, lifetime)
     _plugins(checkout, cloud, pulumi)
     return variables(checkout, environment, pulumi)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +142,12 @@ class Target(Stack):
 
     expired: tuple[str, ...] | None = None
     """Workloads whose review date has passed, so that their schedules are disabled; None: not determined yet."""
+
+    lifetime: Mapping[str, str] | None = None
+    """The settings by which it ends by itself (`stack_config.LIFETIME`); None: as they are."""
+
+    is_going: bool = False
+    """True once a `herd down` of it has begun, until all of it is gone."""
 
     def require_exports(self) -> Exports:
         """`exports`, for commands that only read; prints the stack and account first where that matters."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.agent.alarms import Alarms
+from localcloud.agent.builds import Builds
 from localcloud.agent.clock import Clock, SystemClock
 from localcloud.agent.containers import Planner
 from localcloud.agent.databases import Databases
@@ -100,6 +101,7 @@ class Agent:
             server, functions.programs or _NoPrograms(), functions.credentials or task_environment, self._shipper,
             self.meters, self._delivery, clock, self._worker, functions.folder,
         )  # fmt: skip
+        self.builds = Builds(server, clock)
         self.databases = Databases(server, databases, self._worker)
         hooks.connect_listener(server.account, self)
 
@@ -174,6 +176,9 @@ class Agent:
 
     def now(self) -> datetime:
         return self._clock.now()
+
+    def build_started(self, build: dict[str, Any]) -> None:
+        self.builds.start(build)
 
     def database_changed(self, instance: Any, operation: str) -> None:
         self.databases.changed(instance, operation)

@@ -354,6 +354,13 @@ def _scheduler(ask: Ask) -> ResourcesAndKeys:
     return [ask.arn(f"schedule/{group}/{name}")] if name else ask.many("ResourceArn"), {}
 
 
+def _codebuild(ask: Ask) -> ResourcesAndKeys:
+    """Builds are checked on their project. Source: service authorization reference."""
+    names = [name.rpartition(":project/")[2] for name in ask.many("projectName", "name", "names")]
+    ids = [identifier.rpartition(":build/")[2].partition(":")[0] for identifier in ask.many("id", "ids")]
+    return [ask.arn(f"project/{name}") for name in (*names, *ids)], {}
+
+
 def _iam(ask: Ask) -> ResourcesAndKeys:
     """IAM has no regions, paths are part of its ARNs, and the action tells which parameter it is about."""
     whole, path = f"arn:aws:iam::{ask.call.account}:", ask.text("Path") or "/"
@@ -428,6 +435,7 @@ def _cloudwatch(ask: Ask) -> ResourcesAndKeys:
 
 
 RESOURCES: Mapping[str, Callable[[Ask], ResourcesAndKeys]] = {
+    "codebuild": _codebuild,
     "dynamodb": _dynamodb,
     "ecr": _ecr,
     "ecs": _ecs,
@@ -454,6 +462,8 @@ ALSO: Mapping[str, tuple[Callable[[Ask], Iterator[Access]], ...]] = {
     "ecs:StartTask": (_pass_task_roles, _tag_on_creation("task")),
     "ecs:RegisterTaskDefinition": (_pass_defined_roles,),
     "ecs:CreateService": (_tag_on_creation("service"),),
+    "codebuild:CreateProject": (_passing("codebuild.amazonaws.com", "serviceRole"),),
+    "codebuild:UpdateProject": (_passing("codebuild.amazonaws.com", "serviceRole"),),
     "events:PutTargets": (_pass_target_roles,),
     "lambda:CreateFunction": (_passing("lambda.amazonaws.com", "Role"),),
     "lambda:UpdateFunctionConfiguration": (_passing("lambda.amazonaws.com", "Role"),),

@@ -32,6 +32,7 @@ MODULES = (
     "s3.contents",
     "s3.listings",
     "scheduler",
+    "codebuild",
     "autoscaling",
     "stepfunctions.api",
     "stepfunctions.language",

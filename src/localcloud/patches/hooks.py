@@ -87,6 +87,9 @@ class Listener(Protocol):
     def schedules_changed(self) -> None:
         """A schedule was created, updated or deleted."""
 
+    def build_started(self, build: dict[str, Any]) -> None:
+        """StartBuild made this build of CodeBuild; the listener writes into it what becomes of it."""
+
     def database_changed(self, instance: Any, operation: str) -> None:
         """An RDS instance was made, changed, started, stopped or removed, by this operation of moto's."""
 

@@ -254,9 +254,18 @@ def states_permissions(context: Context) -> Document:
 
 
 def scheduler_permissions(context: Context) -> Document:
-    """Start machines of this environment; put down what could not be started."""
+    """Start machines of this environment; put down what could not be started. Of one that ends by itself also tell so,
+    and have it removed.
+    """
+    account, naming = context.account, context.naming
+    ends = [
+        allow("sns:Publish", account.arn("sns", naming.messages)),
+        allow("codebuild:StartBuild", account.arn("codebuild", f"project/{naming.ends_project}")),
+        *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "sns"),
+    ]
     return document(
-        allow("states:StartExecution", context.machine_arn(f"{context.naming.prefix}-*")),
+        allow("states:StartExecution", context.machine_arn(f"{naming.prefix}-*")),
+        *(ends if context.settings.ends_at else []),
         allow("sqs:SendMessage", context.account.arn("sqs", context.naming.missed_schedules)),
         *key_use(context, ["kms:Decrypt", "kms:GenerateDataKey"], "sqs"),
     )

@@ -68,6 +68,8 @@ def contradictions(settings: Settings) -> Iterator[str]:
     """Which settings need others, or cannot be beside them; each line begins with the setting to look at."""
     yield from _network_problems(settings)
     yield from _access_problems(settings)
+    if settings.ends_at and not settings.ttl:
+        yield "ends_at needs ttl: how long it lasts from each deployment on"
     if settings.log_bucket and not (settings.access_logs or settings.flow_logs):
         yield "log_bucket is set, but neither access_logs nor flow_logs is on"
     for setting in ("encryption_key", "certificate"):

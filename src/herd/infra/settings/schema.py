@@ -83,6 +83,34 @@ class Settings:
             "write it by the calendar"
         ),
     ] = ()
+    ttl: Annotated[
+        str,
+        AfterValidator(values.time_to_live),
+        Field(
+            description="How long the environment lasts from each deployment on, like 48h (m, h or d); then it is "
+            "removed. `herd up` writes it. Without it the environment stays"
+        ),
+    ] = ""
+    ends_at: Annotated[
+        str,
+        AfterValidator(values.moment),
+        Field(description="When the environment is removed, in UTC. `herd up` writes it, by the clock and ttl"),
+    ] = ""
+    made_by: Annotated[
+        str,
+        AfterValidator(values.person),
+        Field(description="Who made an environment that ends by itself. `herd up` writes it"),
+    ] = ""
+    environments_per_person: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=1,
+            le=100,
+            description="How many environments that end by themselves one person may have; a further one is refused",
+        ),
+        values.FROM_DIGITS,
+    ] = 5
     scheme: Annotated[
         Literal["http", "https"],
         Field(

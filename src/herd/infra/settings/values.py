@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from herd.infra import addresses
+from herd.infra import addresses, lifetime
 from herd.runner.contract import names
 
 BUCKET = re.compile(r"(?!xn--|sthree-)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -139,6 +139,29 @@ def entry_name(value: str) -> str:
     """Of a pool, a connection or a dataset, which workloads write as they write other workloads' names."""
     if not names.WORKLOAD.fullmatch(value):
         raise ValueError(f"is not a name; allowed: {names.WORKLOAD_RULE}")
+    return value
+
+
+def time_to_live(value: str) -> str:
+    """How long an environment lasts; none: it stays."""
+    if value:
+        lifetime.parse(value)
+    return value
+
+
+def moment(value: str) -> str:
+    if value:
+        try:
+            lifetime.read(value)
+        except ValueError:
+            raise ValueError("is not a moment in UTC, like 2027-01-31T06:00:00Z") from None
+    return value
+
+
+def person(value: str) -> str:
+    """It becomes a tag."""
+    if len(value) > 128 or not TAG.fullmatch(value):
+        raise ValueError(f"is not who a person is; allowed: up to 128 {TAG_LETTERS}")
     return value
 
 

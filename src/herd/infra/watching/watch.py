@@ -16,12 +16,15 @@ from pulumi_aws.cloudwatch.log_group import LogGroup
 from pulumi_aws.cloudwatch.metric_alarm import MetricAlarm
 from pulumi_aws.lambda_.function import Function
 from pulumi_aws.lambda_.permission import Permission
+from pulumi_aws.scheduler.schedule import Schedule
 from pulumi_aws.sns.topic import Topic
 from pulumi_aws.sns.topic_subscription import TopicSubscription
 from pulumi_aws.sqs.queue import Queue
 
+from herd.infra import lifetime
 from herd.infra.context import Component, Context, Document
 from herd.infra.permissions.workload import allow, document
+from herd.infra.settings.schema import Settings
 from herd.infra.spec.load import Specs
 from herd.infra.watching.archive import HANDLER, archive
 from herd.infra.watching.plan import plan_of
@@ -77,6 +80,8 @@ class Watch(Component):
         self._tells(self.plan)
         self.alarms_topic = self._topic(context.naming.watch_alarms, "alarms", policy=alarms_policy(context))
         self._is_watched(platform.missed_schedules)
+        if context.settings.ends_at:
+            self._ends(platform, context.settings.ends_at)
         for name, service in services.items():
             self._watches_service(name, service)
         self.register_outputs({})
@@ -240,6 +245,47 @@ class Watch(Component):
             **watched,
         )
 
+    def _ends(self, platform: Platform, ends_at: str) -> None:
+        """Two schedules of an environment that ends by itself: one tells so, the other has it removed."""
+        context = self.context
+        end, length = lifetime.read(ends_at), lifetime.parse(context.settings.ttl)
+        warned = {
+            "TopicArn": self.topic.arn,
+            "Subject": f"{context.naming.prefix} ends soon"[:99],
+            "Message": ending_message(context.settings, ends_at),
+            "MessageAttributes": {
+                watching.TO: {"DataType": "String.Array", "StringValue": json.dumps(sorted(self.plan.addresses))}
+            },
+        }
+        removed = {
+            "ProjectName": context.naming.ends_project,
+            "EnvironmentVariablesOverride": [
+                {"Name": watching.ENVIRONMENT, "Value": context.settings.environment, "Type": "PLAINTEXT"},
+                {"Name": watching.DATA_BUCKET, "Value": context.data_bucket, "Type": "PLAINTEXT"},
+            ],
+        }
+        for name, child, moment, operation, asked in (
+            (context.naming.ends_soon, "ends-soon", lifetime.told_at(end, length), "sns:publish", warned),
+            (context.naming.ends, "ends", end, "codebuild:startBuild", removed),
+        ):
+            Schedule(
+                self.child(child),
+                name=name,
+                description=f"{context.naming.prefix} ends at {ends_at}; `herd keep` renews it",
+                group_name=platform.schedule_group.name,
+                schedule_expression=lifetime.at(moment),
+                schedule_expression_timezone="UTC",
+                flexible_time_window={"mode": "OFF"},
+                target={
+                    "arn": f"arn:{context.account.partition}:scheduler:::aws-sdk:{operation}",
+                    "role_arn": platform.roles.scheduler.role.arn,
+                    "input": pulumi.Output.json_dumps(asked),
+                    "dead_letter_config": {"arn": platform.missed_schedules.arn} if platform.missed_schedules else None,
+                    "retry_policy": {"maximum_event_age_in_seconds": 24 * 3600, "maximum_retry_attempts": 50},
+                },
+                opts=self.options(depends_on=platform.roles.scheduler.ready),
+            )
+
     def _watches_service(self, name: str, service: Api) -> None:
         """CloudWatch counts what the load balancer sees; the rule of alarms hands a change of state to the watch, which
         knows whose the service is. So these have no action of their own.
@@ -286,6 +332,18 @@ class Watch(Component):
                 opts=self.options(),
                 **watched,
             )
+
+
+def ending_message(settings: Settings, ends_at: str) -> str:
+    """What its owners read a while before it ends."""
+    name = settings.environment
+    who = f", made by {settings.made_by}" if settings.made_by else ""
+    return (
+        f"The environment {name} of {settings.project}{who}, ends at {ends_at}: then all of it is removed, what its "
+        f"jobs published included.\n\nEach deployment renews it. To keep it longer without one:\n\n"
+        f"    herd keep -e {name} --ttl {settings.ttl}        where it is on this machine\n"
+        f"    herd keep --stack {name} --ttl {settings.ttl}   where it is on AWS\n"
+    )
 
 
 def event_patterns(context: Context, *, has_services: bool) -> dict[str, Pattern]:

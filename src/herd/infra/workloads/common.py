@@ -78,7 +78,7 @@ class Platform:
         connections: Connections,
         has_schedules: bool,
     ) -> "Platform":
-        """From the components of an environment. With schedules a Queue is made for those that are missed."""
+        """From the components of an environment. With schedules or an end there is a Queue for what was missed."""
         # The one place where ids that AWS chooses come into the state machines.
         target = pulumi.Output.all(network.tasks_security_group.id, *network.task_subnet_ids).apply(
             lambda ids: Target(
@@ -102,7 +102,7 @@ class Platform:
             target=target,
             connections=connections.security_groups,
             addresses=connections.addresses,
-            missed_schedules=missed_schedules(context, parent) if has_schedules else None,
+            missed_schedules=missed_schedules(context, parent) if has_schedules or context.settings.ends_at else None,
         )
 
     def place(self, spec: WorkloadSpec) -> "Place":

@@ -7,6 +7,7 @@ from typing import Final
 # Variables of the function.
 DATA_BUCKET: Final = "HERD_DATA_BUCKET"
 TOPIC: Final = "HERD_TOPIC"
+ENVIRONMENT: Final = "HERD_ENVIRONMENT"
 """The ARN of the topic of its messages."""
 
 TO: Final = "to"

@@ -60,6 +60,7 @@ BASES: Mapping[Profile, Mapping[str, Any]] = {
         "dns_zone": "example.com",
     },
 }
+ENDING = {"ttl": "48h", "ends_at": "2027-01-31T06:00:00Z"}
 NAT = {"network": "nat"}
 TLS = {"domain": "data.example.com", "dns_zone": "example.com"}
 VPC = {
@@ -76,6 +77,9 @@ CHANGES: Mapping[str, Change] = {
     "schedules": ({}, {"schedules": False}),
     "copy_of": ({}, {"copy_of": "other"}),
     "expired": ({}, {"expired": ("copy",)}),
+    "ttl": (ENDING, {**ENDING, "ttl": "4h"}),
+    "ends_at": (ENDING, {**ENDING, "ends_at": "2027-02-01T06:00:00Z"}),
+    "made_by": ({}, {"made_by": "ada@example.com"}),
     "scheme": ({}, {"scheme": "http"}),
     "network to nat": ({"network": "public"}, {"network": "nat"}),
     "network to endpoints": ({"network": "nat"}, {"network": "endpoints"}),
@@ -119,7 +123,7 @@ CHANGES: Mapping[str, Change] = {
 }
 """Setting (and to what) -> what is set before and after, beside the profile's base."""
 
-REFUSES = {"account", "allow_public", "require_tls", "budget_per_month"}
+REFUSES = {"account", "allow_public", "require_tls", "budget_per_month", "environments_per_person"}
 """Settings that make nothing: they decide whether anything is made."""
 
 

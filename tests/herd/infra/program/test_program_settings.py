@@ -364,7 +364,7 @@ def test_a_container_has_no_rights_on_its_machine(program: Program) -> None:
 def test_exports(program: Program) -> None:
     assert program.exports.keys() == {
         "environment", "project", "region", "account", "reports_url", "data_bucket", "reports_bucket", "cluster",
-        "workloads", "pipelines", "protected", "adopted", "encryption_key", "runs_with", "settings",
+        "workloads", "pipelines", "protected", "adopted", "encryption_key", "runs_with", "settings", "ends_at",
     }  # fmt: skip
     assert program.exports["workloads"]["answers"] == {
         "kind": "api",
