@@ -58,13 +58,6 @@ def run(text: str | None) -> str | None:
     _refuse(text, "a run's id", "like '20270131T060000-manual-4f2a', as `herd status` shows it")
 
 
-def snapshot(text: str | None) -> str | None:
-    """The name of a snapshot; None: not said. Raises WrongInput."""
-    if text is None or names.SNAPSHOT.fullmatch(text):
-        return text
-    _refuse(text, "a snapshot's name", names.SNAPSHOT_RULE)
-
-
 def address(text: str | None) -> str | None:
     """An e-mail address; None: not said. Raises WrongInput."""
     if text is None or addresses.is_address(text):
