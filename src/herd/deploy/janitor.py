@@ -122,7 +122,7 @@ def everything(checkout: Checkout, target: Target | None, aws: bool) -> list[Env
     if aws or (target is not None and target.is_shared):
         from herd.targets.aws import AwsTarget
 
-        names = AwsTarget(checkout, "").stacks() if target is None else [target.name]
+        names = AwsTarget(checkout, "").stack_names() if target is None else [target.name]
         every = environments.on_aws(checkout, names)
     else:
         if local_stack.environments(checkout) or local_cloud.has_state(checkout):

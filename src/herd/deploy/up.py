@@ -114,7 +114,7 @@ def _decide_end(target: Target, ttl: str | None) -> None:
     target.lifetime = ends.decide(target, ttl)
     if target.lifetime and target.deployed is None:
         checkout, limit = target.checkout, ends.limit(target)
-        others = environments.on_aws(checkout, target.stacks()) if isinstance(target, AwsTarget) else None
+        others = environments.on_aws(checkout, target.stack_names()) if isinstance(target, AwsTarget) else None
         every = environments.here(checkout) if others is None else others
         environments.refuse_too_many(target, target.lifetime["made_by"], limit, every)
 

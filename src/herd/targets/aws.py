@@ -51,9 +51,9 @@ class AwsTarget(Target):
         """The project's stacks, as Pulumi lists them. Raises HerdError."""
         return list(json.loads(self._pulumi("stack", "ls", "--json")))
 
-    def stacks(self) -> list[str]:
-        """The names of the project's stacks in the backend."""
-        return sorted(str(entry["name"]) for entry in json.loads(self._pulumi("stack", "ls", "--json")))
+    def stack_names(self) -> list[str]:
+        """Their names, in order."""
+        return sorted(str(entry["name"]) for entry in self.stacks())
 
     def init_stack(self, secrets_provider: str | None) -> None:
         provider = ["--secrets-provider", secrets_provider] if secrets_provider else []
