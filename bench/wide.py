@@ -45,28 +45,33 @@ def wide(folder: Path) -> list[Result]:
         up = seconds(partial(sandbox.herd, "up", "--no-run", timeout_seconds=DEPLOY_TIMEOUT_SECONDS))
         count = resources(sandbox)
         idle, memory = _at_rest(sandbox)
-        empty, preview = _previews(sandbox, folder)
+        empty, preview, review = _previews(sandbox, folder)
+        comment = len(sandbox.herd("preview", "--format", "markdown").stdout.encode())
         down = seconds(partial(sandbox.herd, "down", "--yes", timeout_seconds=DEPLOY_TIMEOUT_SECONDS))
     what = f"{JOBS} jobs and {SERVICES} services"
     yardstick = f"empty program {empty:.2f} s, {count} resources"
     return [
         Result(f"herd up of {what}", up, 90, "s", f"{up / empty:.1f} x the empty program's preview; {yardstick}"),
         Result(f"no-change preview of {what}", preview, 1.5 * empty + 0.010 * count, "s", yardstick),
+        Result(f"review of {what}, unchanged", review, preview + 1, "s", f"the engine's preview {preview:.2f} s + 1 s"),
+        Result(f"comment of {what}, unchanged", comment / 1000, 60, "kB", "GitHub takes 65"),
         Result(f"herd down of {what}", down, 45, "s", f"{down / empty:.1f} x the empty program's preview; {yardstick}"),
         Result(f"idle with {what}, processor", idle, 3, "% of a core", f"over {IDLE_SECONDS} s, {memory:.0f} MB"),
     ]
 
 
-def _previews(sandbox: Sandbox, folder: Path) -> tuple[float, float]:
-    """Medians of the empty program's preview and ours, in turns."""
+def _previews(sandbox: Sandbox, folder: Path) -> tuple[float, float, float]:
+    """Medians of the empty program's preview, ours, and `herd preview` with its review, in turns."""
     empty = EmptyProgram(sandbox, folder / "empty")
     variables = sandbox.herd_env()
-    floors, ours = [], []
+    floors, ours, reviews = [], [], []
     for _ in range(PREVIEWS):
         floors.append(seconds(partial(empty, "preview")))
         command = partial(sandbox.run, "pulumi", "preview", "--expect-no-changes", env=variables)
         ours.append(seconds(partial(command, timeout_seconds=DEPLOY_TIMEOUT_SECONDS)))
-    return statistics.median(floors), statistics.median(ours)
+        review = partial(sandbox.herd, "preview", "--format", "markdown", timeout_seconds=DEPLOY_TIMEOUT_SECONDS)
+        reviews.append(seconds(review))
+    return statistics.median(floors), statistics.median(ours), statistics.median(reviews)
 
 
 def _at_rest(sandbox: Sandbox) -> tuple[float, float]:

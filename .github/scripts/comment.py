@@ -1,7 +1,8 @@
 """`comment.py NUMBER FILE…`: each file becomes a comment of pull request NUMBER, and takes its earlier one's place.
 
 A file's first line is a marker by which its comment is found again; a comment counts only if a bot wrote it, so that
-nobody else's is overwritten. Needs GITHUB_TOKEN, GITHUB_REPOSITORY and, from GitHub, GITHUB_API_URL. Standard library
+nobody else's is overwritten. A second line ONLY_TO_UPDATE: where there is no comment yet, none
+is written. Needs GITHUB_TOKEN, GITHUB_REPOSITORY and, from GitHub, GITHUB_API_URL. Standard library
 only: it runs without the project.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = 100
+ONLY_TO_UPDATE = "<!-- only to update -->"
 
 
 def ask(method: str, path: str, body: dict[str, str] | None = None) -> Any:
@@ -52,6 +54,8 @@ def publish(number: int, text: str) -> str:
                 return "unchanged"
             ask("PATCH", f"issues/comments/{comment['id']}", {"body": text})
             return "updated"
+    if text.splitlines()[1:2] == [ONLY_TO_UPDATE]:
+        return "not needed"
     ask("POST", f"issues/{number}/comments", {"body": text})
     return "written"
 

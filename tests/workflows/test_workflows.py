@@ -155,7 +155,14 @@ def test_a_pull_request_is_run_with_what_its_author_has() -> None:
     assert "secrets." not in text and "DEPLOY_ROLE" not in text
     preview = told["jobs"]["preview"]
     assert "github.event.pull_request.head.repo.full_name == github.repository" in preview["if"]
-    assert "role" not in str(told["jobs"]["local"])
+    assert not any("role" in str(told["jobs"][name]["steps"]) for name in ("local", "pages", "files"))
+    # What a fork gets is worked out with nothing but its files and those of the base branch.
+    assert "head.repo.full_name != github.repository" in told["jobs"]["files"]["if"]
+    for name in ("pages", "files"):
+        assert told["jobs"][name]["permissions"] == {"contents": "read"}
+        assert told["jobs"][name]["steps"][0]["with"]["fetch-depth"] == 2
+        assert " HEAD^1" in told["jobs"][name]["steps"][2]["run"]
+    assert "head.repo.full_name == github.repository" in told["jobs"]["comment"]["if"], "a fork's token cannot write"
     # The token that comments is handed to a script of the main branch only.
     checkout = told["jobs"]["comment"]["steps"][0]
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"

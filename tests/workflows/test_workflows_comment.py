@@ -122,3 +122,12 @@ def test_it_is_found_behind_many_others_and_with_other_ends_of_lines(github: Git
 def test_a_file_without_the_marker_is_refused(github: GitHub, tmp_path: Path) -> None:
     assert publish(github, tmp_path, "hello").returncode == 1
     assert github.comments == []
+
+
+def test_what_is_nothing_new_to_anybody_only_takes_an_earlier_ones_place(github: GitHub, tmp_path: Path) -> None:
+    nothing = "<!-- herd pages -->\n<!-- only to update -->\nNo report changes.\n"
+    assert publish(github, tmp_path, nothing).stdout.rstrip().endswith("not needed")
+    assert github.comments == []
+    publish(github, tmp_path, "<!-- herd pages -->\none\n")
+    assert publish(github, tmp_path, nothing).stdout.rstrip().endswith("updated")
+    assert [comment["body"] for comment in github.comments] == [nothing]

@@ -102,3 +102,45 @@ def test_it_is_destroyed_by_its_name_only(team: Sandbox) -> None:
     assert script(team, "destroy", "prod").returncode == 2
     done = script(team, "destroy", "dev")
     assert done.returncode == 0 and "dev is removed" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_fork_gets_its_review_and_its_pages_without_any_account(team: Sandbox, tmp_path: Path) -> None:
+    """As `preview.yml` has them done: against the first parent of the merge, by nobody whom AWS or GitHub knows."""
+    team.write("jobs/reads/workload.toml", 'schedule = "none"\n')
+    git(team, "init", "-q")
+    git(team, "add", ".")
+    git(team, "commit", "-q", "-m", "main")
+    team.write("reports/sampled/workload.toml", 'schedule = "none"\nreads = ["counts"]\n')
+    team.write("reports/sampled/main.py", PAGE.format("open('inputs/counts/total.txt').read()"))
+    team.write("reports/sampled/tests/inputs/counts/total.txt", "of a sample")
+    team.write("reports/made/workload.toml", 'schedule = "none"\n')
+    team.write("reports/made/main.py", PAGE.format("'made here'"))
+    summary = tmp_path / "summary.md"
+    reviewed = script(team, "review-files", "files", "HEAD", summary=summary)
+    assert reviewed.returncode == 0, reviewed.stderr
+    comment = (team.folder / "files/comment.md").read_text()
+    assert comment.startswith("<!-- herd preview of dev -->\n")
+    assert "Worked out from the files of `HEAD`" in comment and "- `new report sampled`" in comment
+    assert summary.read_text() == comment
+    shown = script(team, "changed-reports", "pages", "HEAD")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "of a sample" in (team.folder / "pages/sampled/index.html").read_text()
+    assert "made here" in (team.folder / "pages/made/index.html").read_text()
+    comment = (team.folder / "pages/comment.md").read_text()
+    assert comment.startswith("<!-- herd pages -->\n### Reports that this changes\n")
+    assert "- `sampled/index.html`" in comment and "- `made/index.html`" in comment and "delay" not in comment
+    git(team, "add", ".")
+    git(team, "commit", "-q", "-m", "merged")
+    assert script(team, "changed-reports", "none", "HEAD").returncode == 0
+    assert (team.folder / "none/comment.md").read_text() == (
+        "<!-- herd pages -->\n<!-- only to update -->\nNo report changes.\n"
+    )
+    assert script(team, "review-files", "", "HEAD").returncode == script(team, "changed-reports", "x").returncode == 2
+
+
+PAGE = "import pathlib\npathlib.Path('outputs/index.html').write_text({})\n"
+
+
+def git(team: Sandbox, *arguments: str) -> None:
+    known = ("-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *known, *arguments], cwd=team.folder, check=True, capture_output=True)

@@ -183,8 +183,6 @@ def preview(
             after = Written.of(review.plan.outputs_after)
             if after is not None and after.stack.get("schedules") is False:
                 console.note(f"– {pauses.ALL}", style="yellow")
-    if review.plan.only_refused:
-        raise HerdError("the policy refuses this:\n" + "\n".join(review.plan.errors))
     if detailed and (review.plan.steps or said.groups):
         raise typer.Exit(DANGERS if said.dangers else CHANGES)
 

@@ -148,7 +148,7 @@ def _rebuilds(target: Target, specs: Specs) -> tuple[Rebuild, ...]:
 
 def preview_of_files(target: Target, against: str) -> Review:
     """What the files of this checkout change against others: a folder's, or a commit's. No cloud is asked, and nothing
-    but the files: it works without any account. Raises WrongInput.
+    but the files: it works without any account. Raises WrongInput, and PreviewFailed for what the policy refuses.
     """
     checkout, name = target.checkout, target.name
     with between_files.tree_of(checkout, against) as other:
@@ -158,7 +158,7 @@ def preview_of_files(target: Target, against: str) -> Review:
             before = between_files.declared(other, name, checkout.python)
         except WrongInput as error:
             raise WrongInput(f"--against {against}: these files are wrong themselves:\n{error}") from None
-    return Review(
+    review = Review(
         between_files.plan_between(before, after, checkout, name),
         public_services(specs),
         tuple(review_dates.due(specs)),
@@ -166,6 +166,9 @@ def preview_of_files(target: Target, against: str) -> Review:
         tuple(between_files.rebuilds(before, after)),
         against,
     )
+    if review.plan.only_refused:
+        raise PreviewFailed("\n".join(review.plan.errors), review)
+    return review
 
 
 def public_services(specs: Specs) -> frozenset[str]:

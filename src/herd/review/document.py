@@ -5,6 +5,7 @@ What somebody else wrote (names, values, messages) is `Code`; plain text is Herd
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,8 @@ def _group(group: Group) -> Entry:
     if group.of:
         below.append(Entry(("of ", Code(", ".join(group.of), 400))))
     if group.follows:
-        below.append(Entry(("so: ", Code(group.follows, 400))))
+        plain = re.fullmatch("[A-Za-z0-9 ,()]*", group.follows)  # a type may be called anything
+        below.append(Entry(("so: ", group.follows if plain else Code(group.follows, 400))))
     return Entry((Code(group.who),), tuple(below))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 
@@ -78,7 +79,12 @@ def _points(entries: Sequence[Entry]) -> Iterator[str]:
 
 
 def _text(text: Text) -> str:
-    return "".join(f"<code>{_cut(part)}</code>" if isinstance(part, Code) else escape(part) for part in text)
+    return "".join(f"<code>{_cut(part)}</code>" if isinstance(part, Code) else _own(part) for part in text)
+
+
+def _own(text: str) -> str:
+    """Herd's own text, in which `this` is code."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", escape(text, quote=False))
 
 
 def _cut(part: Code) -> str:

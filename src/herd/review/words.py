@@ -25,7 +25,7 @@ NOT_EXPORTED = (
 class Words:
     """`groups`: what changes, by whose it is. `dangers`: what it endangers, if only by a setting. `note`: why there
     is nothing to compare; "" where there is. `costs`: a month, before and after; None where that is not known.
-    `budget`: USD a month that were set; 0 for none.
+    `budget`: USD a month that were set; 0 for none. `workloads`: those that are new or change, as `report flights`.
     """
 
     groups: tuple[Group, ...] = ()
@@ -33,6 +33,7 @@ class Words:
     note: str = ""
     costs: tuple[Estimate, Estimate] | None = None
     budget: int = 0
+    workloads: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
@@ -66,7 +67,7 @@ class Words:
         ]
         before = None if self.note or self.costs is None else self.costs[0].as_json()
         cost = self.costs and {"before": before, "after": self.costs[1].as_json(), "budget_per_month": self.budget}
-        return {"settings": list(self.lines), "dangers": dangers, "cost": cost}
+        return {"settings": list(self.lines), "workloads": list(self.workloads), "dangers": dangers, "cost": cost}
 
 
 NOTHING = Words()
@@ -92,6 +93,7 @@ def of(
     kinds = {name: str(one.get("kind", "")) for name, one in {**known.workloads, **after.workloads}.items()}
     of_settings = [Group(who, tuple(lines)) for who, lines in settings.by_owner(changes, after, now).items()]
     joined = groups.joined([*of_settings, *groups.of_images(rebuilds, kinds)])
+    touched = {change.owner for change in changes} | {rebuild.workload for rebuild in rebuilds}
     has_domain = bool(known.stack.get("domain") and after.stack.get("domain"))
     costs, budget = _costs(plan, known, after), int(after.stack.get("budget_per_month", 0))
     by_settings = [*dangers.of(changes, known, after), *_too_dear(costs[1], budget)]
@@ -101,6 +103,7 @@ def of(
         note,
         costs=costs,
         budget=budget,
+        workloads=tuple(sorted({f"{kinds[name]} {name}" for name in touched if name in after.workloads})),
     )
 
 
