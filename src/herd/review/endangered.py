@@ -42,7 +42,7 @@ def endangered(
     """All dangers, those of the settings first. `kinds`: workload -> kind. `has_domain`: addresses are of a domain,
     before and after.
     """
-    dangers = list(by_settings)
+    dangers = list(_together(by_settings))
     for one in [
         *_unpinned(rebuilds),
         *_exposed(plan, public_services),
@@ -55,6 +55,21 @@ def endangered(
         else:
             dangers[place] = replace(dangers[place], details=(*dangers[place].details, one.as_detail))
     return [*dangers, *_wider(plan.steps, kinds)]
+
+
+def _together(by_settings: Iterable[Danger]) -> Iterator[Danger]:
+    """The same change of several workloads, as `defaults.toml` makes it, as one danger with their names."""
+    alike: dict[object, list[Danger]] = {}
+    for number, danger in enumerate(by_settings):
+        change = danger.change
+        is_shared = isinstance(change, Changed) and change.kind
+        alike.setdefault(change.what if isinstance(change, Changed) and is_shared else number, []).append(danger)
+    for what, dangers in alike.items():
+        if len(dangers) == 1:
+            yield dangers[0]
+            continue
+        names = [one.change.who for one in dangers if isinstance(one.change, Changed)]
+        yield replace(dangers[0], what=f"{len(dangers)} workloads: {what}", details=(f"of {listed(names)}",))
 
 
 def _covers(known: Danger, other: Danger) -> bool:

@@ -139,6 +139,27 @@ def joined(groups: Iterable[Group]) -> list[Group]:
     return list(merged.values())
 
 
+def shared(groups: Sequence[Group], kinds: Mapping[str, str]) -> list[Group]:
+    """What several workloads have in one line, as `defaults.toml` makes it, once with their names; then the others."""
+    named = {f"{kind} {name}" for name, kind in kinds.items()}
+    by_line: dict[str, list[str]] = {}
+    for group in groups:
+        for line in group.lines if group.who in named and not group.of else ():
+            by_line.setdefault(line, []).append(group.who)
+    together: dict[tuple[str, ...], list[str]] = {}
+    for line, who in by_line.items():
+        if len(who) > 1:
+            together.setdefault(tuple(who), []).append(line)
+    several = [Group(f"{len(who)} workloads", tuple(lines), who) for who, lines in together.items()]
+    common = {line for group in several for line in group.lines}
+    rest = []
+    for group in groups:
+        own = tuple(line for line in group.lines if group.who not in named or group.of or line not in common)
+        if own or not group.lines:
+            rest.append(Group(group.who, own, group.of))
+    return [*several, *rest]
+
+
 def with_follows(groups: Sequence[Group], steps: Sequence[Step]) -> list[Group]:
     """Each with what changes because of it. Steps of a workload that has a group of its own are under that."""
     own = {group.who.partition(" ")[2] for group in groups if not group.of}

@@ -72,8 +72,13 @@ class Changed:
         """`job train`, or `environment`."""
         return f"{self.kind} {self.owner}".strip()
 
+    @property
+    def what(self) -> str:
+        """`check auc: min 0.6 → 0.5`."""
+        return _what(self)
+
     def __str__(self) -> str:
-        return f"{self.who}: {_what(self)}"
+        return f"{self.who}: {self.what}"
 
 
 @dataclass(frozen=True)

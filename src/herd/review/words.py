@@ -98,7 +98,7 @@ def of(
     costs, budget = _costs(plan, known, after), int(after.stack.get("budget_per_month", 0))
     by_settings = [*dangers.of(changes, known, after), *_too_dear(costs[1], budget)]
     return Words(
-        tuple(groups.with_follows(joined, plan.steps)),
+        tuple(groups.with_follows(groups.shared(joined, kinds), plan.steps)),
         tuple(endangered(plan, by_settings, public_services, rebuilds, kinds, has_domain)),
         note,
         costs=costs,
