@@ -43,18 +43,20 @@ def endangered(
     before and after.
     """
     dangers = list(_together(by_settings))
+    # The engine's order is another each time.
+    steps = sorted(plan.steps, key=lambda step: (step.owner, step.type, step.name, step.operation))
     for one in [
         *_unpinned(rebuilds),
-        *_exposed(plan, public_services),
-        *_lost(plan, has_domain),
-        *_replaced_services(plan.steps),
+        *_exposed(steps, public_services),
+        *_lost(steps, has_domain),
+        *_replaced_services(steps),
     ]:
         place = next((place for place, known in enumerate(dangers) if _covers(known, one)), None)
         if place is None:
             dangers.append(one)
         else:
             dangers[place] = replace(dangers[place], details=(*dangers[place].details, one.as_detail))
-    return [*dangers, *_wider(plan.steps, kinds)]
+    return [*dangers, *_wider(steps, kinds)]
 
 
 def _together(by_settings: Iterable[Danger]) -> Iterator[Danger]:
@@ -103,15 +105,15 @@ def _unpinned(rebuilds: Iterable[Rebuild]) -> Iterator[Danger]:
         )
 
 
-def _exposed(plan: Plan, public_services: frozenset[str]) -> Iterator[Danger]:
-    for step, text in exposed(plan.steps, public_services):
+def _exposed(steps: Sequence[Step], public_services: frozenset[str]) -> Iterator[Danger]:
+    for step, text in exposed(steps, public_services):
         instead = 'access = "company" or "internal" where not everybody is meant'
         yield Danger(f"{step.owner}: {text} ({step.name})", OPEN, instead, step.owner)
 
 
-def _lost(plan: Plan, has_domain: bool) -> Iterator[Danger]:
-    several = len(_services(plan.steps)) > 1
-    for step, lost in losses(plan.steps):
+def _lost(steps: Sequence[Step], has_domain: bool) -> Iterator[Danger]:
+    several = len(_services(steps)) > 1
+    for step, lost in losses(steps):
         if not lost or (several and _is_service(step)):  # of several services one danger tells
             continue
         if has_domain and step.type == "aws:lb:LoadBalancer":
