@@ -107,6 +107,7 @@ def test_it_is_destroyed_by_its_name_only(team: Sandbox) -> None:
 def test_a_fork_gets_its_review_and_its_pages_without_any_account(team: Sandbox, tmp_path: Path) -> None:
     """As `preview.yml` has them done: against the first parent of the merge, by nobody whom AWS or GitHub knows."""
     team.write("jobs/reads/workload.toml", 'schedule = "none"\n')
+    team.write("jobs/reads/main.py", "print('x')\n")
     git(team, "init", "-q")
     git(team, "add", ".")
     git(team, "commit", "-q", "-m", "main")
