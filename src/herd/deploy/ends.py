@@ -168,7 +168,7 @@ def _(target: AwsTarget) -> None:
     if not target.client("codebuild").batch_get_projects(names=[name])["projects"]:
         raise HerdError(
             f"nothing would remove {target.name} when its time is over: the account has no project {name} in "
-            "CodeBuild; `herd bootstrap` makes it"
+            "CodeBuild, and `herd bootstrap` does not make it yet (docs/decisions/0043)"
         )
 
 
