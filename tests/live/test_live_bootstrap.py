@@ -69,7 +69,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 def test_it_makes_the_account_ready(account: Account) -> None:
     exports = json.loads(account.pulumi("stack", "output", "--json", "--stack", "main").stdout)
     assert exports["backend"] == f"s3://herd-{ACCOUNT}-state?region=eu-west-1"
-    assert exports["roles"].keys() == {"preview", "deploy"}
+    assert exports["roles"].keys() == {"preview", "deploy", "environments", "run-dev", "run-prod"}
     limit = account.iam.get_policy(PolicyArn=exports["boundary"])["Policy"]
     assert limit["PolicyName"] == "herd-boundary"
     attached = account.iam.list_attached_role_policies(RoleName="herd-deploy")["AttachedPolicies"]

@@ -168,6 +168,74 @@ def test_a_pull_request_is_run_with_what_its_author_has() -> None:
     assert checkout["with"]["ref"] == "${{ github.event.pull_request.base.sha }}"
 
 
+def test_a_pull_requests_environment_comes_by_its_label_and_never_for_a_fork() -> None:
+    path = GITHUB / "workflows/pull-request-environment.yml"
+    workflow = read(path)
+    assert set(workflow["on"]) == {"pull_request"} and "pull_request_target" not in path.read_text()
+    assert set(workflow["on"]["pull_request"]["types"]) == {
+        *("opened", "reopened", "synchronize", "labeled", "unlabeled", "closed"),
+    }
+    up, down, comment = (workflow["jobs"][name] for name in ("up", "down", "comment"))
+    # Of the jobs only: a label of another name must not take the place of a removal that waits in the queue.
+    assert "concurrency" not in workflow
+    queue = {"group": "environment-pr-${{ github.event.pull_request.number }}", "cancel-in-progress": False}
+    for job in (up, down):
+        assert job["concurrency"] == queue and job["environment"] == "pull-request"
+        assert "head.repo.full_name == github.repository" in job["if"] and "AWS_ENVIRONMENTS_ROLE != ''" in job["if"]
+        assert job["env"]["NUMBER"] == "${{ github.event.pull_request.number }}"
+        assert "DEPLOY_ROLE" not in str(job)
+    # What removes it and what comments is the base branch's, and needs no branch that is there still.
+    assert all(job["steps"][0]["with"]["ref"] == "${{ github.event.pull_request.base.sha }}" for job in (down, comment))
+
+
+LIFE: list[tuple[str, str, bool, bool, str]] = [
+    # action, the label that it is about, whether it has the label `environment`, from a fork, which job runs
+    ("opened", "", False, False, ""),
+    ("opened", "", True, False, "up"),
+    ("labeled", "environment", True, False, "up"),
+    ("labeled", "bug", True, False, ""),
+    ("labeled", "bug", False, False, ""),
+    ("synchronize", "", True, False, "up"),
+    ("synchronize", "", False, False, ""),
+    ("unlabeled", "environment", False, False, "down"),
+    ("unlabeled", "bug", True, False, ""),
+    ("closed", "", True, False, "down"),
+    ("closed", "", False, False, ""),
+    ("reopened", "", True, False, "up"),
+    *((action, "environment", True, True, "") for action in ("opened", "labeled", "synchronize", "closed")),
+]
+
+
+@pytest.mark.parametrize(("action", "label", "has", "fork", "runs"), LIFE)
+def test_which_job_an_event_of_a_pull_request_starts(action: str, label: str, has: bool, fork: bool, runs: str) -> None:
+    values = {
+        "github.event.pull_request.head.repo.full_name": "evil/delays" if fork else "acme/delays",
+        "contains(github.event.pull_request.labels.*.name, 'environment')": has,
+        "github.event.label.name": label,
+        "github.event.action": action,
+        "github.repository": "acme/delays",
+        "vars.AWS_ENVIRONMENTS_ROLE": "arn",
+    }
+    started = []
+    for name in ("up", "down"):
+        text = str(read(GITHUB / "workflows/pull-request-environment.yml")["jobs"][name]["if"])
+        for key, value in values.items():
+            text = text.replace(key, repr(value))
+        if eval(text.replace("&&", " and ").replace("||", " or ").replace("\n", " "), {}):  # noqa: S307 - a file of ours
+            started.append(name)
+    assert started == ([runs] if runs else [])
+
+
+def test_a_run_is_started_by_hand_from_the_main_branch_by_its_own_role() -> None:
+    workflow = read(GITHUB / "workflows/run.yml")
+    assert set(workflow["on"]) == {"workflow_dispatch"}
+    (job,) = workflow["jobs"].values()
+    assert job["if"] == "github.ref == 'refs/heads/main'" and job["environment"] == "${{ inputs.stack }}"
+    assert [step["with"]["role"] for step in job["steps"] if "role" in step.get("with", {})] == [
+        "${{ vars.AWS_RUN_ROLE }}"
+    ]
+
+
 def test_no_workflow_has_a_long_lived_key() -> None:
     assert not any("secrets." in path.read_text() for path in WORKFLOWS)
 

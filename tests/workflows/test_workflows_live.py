@@ -79,6 +79,94 @@ def test_a_job_that_may_read_more_is_a_permission_that_widens(team: Sandbox) -> 
     assert "everybody" not in comment
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("environment-up", ("", "17", "--here")),
+        ("environment-up", ("environment", "017", "--here")),
+        ("environment-up", ("environment", "17; touch x", "--here")),
+        ("environment-up", ("environment", "../17", "--here")),
+        ("environment-down", ("environment", "", "--here")),
+        ("environment-down", ("environment", "17", "--there")),
+        ("run", ("", "", "false")),
+        ("run", ("--help", "", "false")),
+        ("run", ("counts", "month='", "false")),
+        ("run", ("counts", "month=1", "yes")),
+    ],
+)
+def test_a_script_that_is_asked_for_nonsense_does_nothing(team: Sandbox, name: str, arguments: tuple[str, ...]) -> None:
+    done = script(team, name, *arguments)
+    assert done.returncode == 2 and done.stdout == "" and len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
+    """Opened, pushed again, run by hand, its time over, closed. Nothing is left."""
+    summary, comment = tmp_path / "summary.md", team.folder / "environment/comment.md"
+    team.write("apis/hello/workload.toml", "")
+    team.write("apis/hello/main.py", SERVICE)
+    team.write(JOB, 'schedule = "none"\n[params]\nmonth = 1\n')
+    team.write("jobs/counts/main.py", "import os\nprint('month', os.environ['HERD_PARAM_MONTH'])\n")
+    opened = script(team, "environment-up", "environment", "17", "--here", summary=summary)
+    assert opened.returncode == 0, opened.stdout + opened.stderr
+    text = comment.read_text()
+    assert text.startswith("<!-- herd environment pr-17 -->\n### The environment `pr-17`\n") and "It is up" in text
+    assert "| `hello` | api | http://" in text and "each push renews it" in text and summary.read_text() == text
+    first = team.json("status", "--json", "-e", "pr-17")["ends_at"]
+
+    team.write("jobs/counts/main.py", "import os\nprint('pushed', os.environ['HERD_PARAM_MONTH'])\n")
+    assert script(team, "environment-up", "environment", "17", "--here").returncode == 0
+    assert team.json("status", "--json", "-e", "pr-17")["ends_at"] > first, "it is renewed"
+    assert comment.read_text().splitlines()[0] == text.splitlines()[0], "it takes its comment's place"
+    ran = script(team, "run", "counts", "month=3", "false", "-e", "pr-17")
+    assert ran.returncode == 0 and "pushed 3" in ran.stdout, ran.stderr
+
+    assert "nothing to remove" in script(team, "janitor", "--here").stdout
+    later = {"HERD_NOW": "2098-01-01T00:00:00+00:00"}
+    over = team.run(
+        str(team.folder / ".github/scripts/janitor"),
+        "--here",
+        check=False,
+        env={**later, "GITHUB_STEP_SUMMARY": str(summary)},
+    )
+    assert over.returncode == 0 and "pr-17: over its time" in over.stdout, over.stdout + over.stderr
+    assert "pr-17 is removed" in summary.read_text()
+    assert_nothing_is_left(team, "pr-17")
+
+    closed = script(team, "environment-down", "environment", "17", "--here")
+    assert closed.returncode == 0 and "The environment `pr-17` is removed." in comment.read_text()
+    assert team.status("counts")["state"], "dev is as it was"
+
+
+SERVICE = """
+import http.server, os
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Answer).serve_forever()
+"""
+
+
+def state_of(team: Sandbox, name: str) -> str:
+    try:
+        return (team.folder / f".herd/pulumi/.pulumi/stacks/herd/{name}.json").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def assert_nothing_is_left(team: Sandbox, name: str) -> None:
+    assert state_of(team, name) == ""
+    buckets = team.client("s3").list_buckets()["Buckets"]
+    machines = team.client("stepfunctions").list_state_machines()["stateMachines"]
+    groups = team.client("scheduler").list_schedule_groups()["ScheduleGroups"]
+    names = [one["Name"] for one in (*buckets, *groups)] + [one["name"] for one in machines]
+    assert [one for one in names if one.startswith(f"herd-{name}")] == [] and any("herd-dev" in one for one in names)
+    assert "nothing to remove" in team.herd("janitor", "--dry-run").stderr
+
+
 def test_what_cannot_be_deployed_is_a_comment_too(team: Sandbox) -> None:
     team.write("jobs/reads/workload.toml", "scheduel = 1\n")
     done = script(team, "preview", "wrong")

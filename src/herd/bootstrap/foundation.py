@@ -35,14 +35,18 @@ GITHUB = "https://token.actions.githubusercontent.com"
 KEEP_STATE_DAYS = 90
 """Earlier states of environments, to go back to when one was damaged."""
 
-SESSION_SECONDS = {"preview": 60 * 60, "deploy": 2 * 60 * 60}
-"""Role -> how long GitHub's jobs may stay who they are: as long as the longest of them (.github/workflows)."""
+SESSION_SECONDS = {"preview": 60 * 60, "deploy": 2 * 60 * 60, "environments": 2 * 60 * 60, "run": 2 * 60 * 60}
+"""Role (`run`: those that start runs) -> how long GitHub's jobs may stay who they are: as the longest of them takes."""
 
 MAIN = "refs/heads/main"
-CLAIMS = {"preview": ["pull_request", f"ref:{MAIN}"], "deploy": ["environment:dev", "environment:prod"]}
+CLAIMS = {
+    "preview": ["pull_request", f"ref:{MAIN}"],
+    "deploy": ["environment:dev", "environment:prod"],
+    "environments": ["environment:pull-request", f"ref:{MAIN}"],
+}
 """Which jobs of the workflows take on which role. A job with an environment says that instead of its branch."""
 
-BRANCHES = {"deploy": MAIN}
+BRANCHES = {"deploy": MAIN, "run": MAIN}
 """Role -> the branch that its jobs must run on, whatever the environment's settings in GitHub let in."""
 
 
@@ -59,7 +63,7 @@ def look_up(settings: Settings) -> Account:
 
 class Foundation(pulumi.ComponentResource):
     """State and its key, a data bucket for each environment that is kept, repositories, boundary, and with a GitHub
-    repository the two roles. All of it is protected: `pulumi destroy` refuses until that is taken off on purpose.
+    repository the roles of its jobs. All of it is protected: `pulumi destroy` refuses until that is off on purpose.
     """
 
     def __init__(self, settings: Settings, account: Account) -> None:
@@ -79,6 +83,8 @@ class Foundation(pulumi.ComponentResource):
         self.repositories = {image: self._repository(image) for image in settings.images}
         self.boundary = self._policy("boundary", permissions.boundary(self.scope))
         self.roles = self._roles() if settings.repository else {}
+        if settings.repository:
+            self._policy("pr-boundary", permissions.boundary(self.scope.of_pull_requests()))
         self.register_outputs({})
 
     def exports(self) -> dict[str, Any]:
@@ -92,6 +98,7 @@ class Foundation(pulumi.ComponentResource):
             "boundary": self.boundary.arn,
             "image_repositories": scope.project,
             "data_buckets": {name: bucket.bucket for name, bucket in self.data_buckets.items()},
+            # A pull request's is none of these: `herd.checkout.pull_request` knows it by its name.
             "roles": {name: role.arn for name, role in self.roles.items()},
         }
 
@@ -181,16 +188,25 @@ class Foundation(pulumi.ComponentResource):
                 "deploy-look-ups": grants.look_ups(scope),
                 **grants.deployment(scope),
             },
+            "environments": grants.pull_requests(scope),
         }
-        return {name: self._role(name, provider, documents) for name, documents in granted.items()}
+        roles = {name: self._role(name, provider, CLAIMS[name], documents) for name, documents in granted.items()}
+        # Each environment's own, so that who may start prod's jobs is for prod's rules in GitHub to say.
+        for environment in dict.fromkeys(("dev", *scope.environments)):
+            name = f"run-{environment}"
+            documents = {f"{name}-starts": grants.starts(scope, environment)}
+            roles[name] = self._role(name, provider, [f"environment:{environment}"], documents)
+        return roles
 
     def _github(self) -> pulumi.Input[str]:
         return OpenIdConnectProvider(
             "github", url=GITHUB, client_id_lists=["sts.amazonaws.com"], tags=self._tags, opts=self._kept()
         ).arn
 
-    def _role(self, name: str, provider_arn: pulumi.Input[str], documents: dict[str, Document]) -> Role:
-        settings = self.settings
+    def _role(
+        self, name: str, provider_arn: pulumi.Input[str], claims: list[str], documents: dict[str, Document]
+    ) -> Role:
+        settings, purpose = self.settings, name.partition("-")[0]
         trust = pulumi.Output.from_input(provider_arn).apply(
             lambda arn: json.dumps(
                 permissions.github_trust(
@@ -198,8 +214,8 @@ class Foundation(pulumi.ComponentResource):
                     settings.repository,
                     settings.repository_id,
                     settings.owner_id,
-                    CLAIMS[name],
-                    BRANCHES.get(name),
+                    claims,
+                    BRANCHES.get(purpose),
                 )
             )
         )
@@ -208,7 +224,7 @@ class Foundation(pulumi.ComponentResource):
             name=self.scope.role_name(name),
             description=f"{name} of {settings.project}'s environments, by GitHub Actions of {settings.repository}",
             assume_role_policy=trust,
-            max_session_duration=SESSION_SECONDS[name],
+            max_session_duration=SESSION_SECONDS[purpose],
             tags=self._tags,
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -11,8 +11,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from herd.bootstrap.api_calls import LOOK_UPS, PHASES, TYPES
-from herd.bootstrap.scope import Scope
+from herd.bootstrap.scope import PULL_REQUESTS, Scope
 from herd.infra.context import Document, Statement
+from herd.infra.naming import ENVIRONMENT_TAG, Naming
 from herd.infra.permissions.workload import allow, document
 from herd.runner.contract import keys
 
@@ -79,7 +80,9 @@ def _log_groups(scope: Scope) -> list[str]:
 
 
 def _repositories(scope: Scope) -> list[str]:
-    return [scope.own("ecr", f"repository/{name}") for name in (scope.prefix, f"{scope.project}/*")]
+    # A pull request's images lie in its own: what is found in a shared one under its tag is deployed as it is.
+    shared = [] if scope.stacks == PULL_REQUESTS else [f"{scope.project}/*"]
+    return [scope.own("ecr", f"repository/{name}") for name in (scope.prefix, *shared)]
 
 
 def _global(service: str, resource: str) -> Callable[[Scope], list[str]]:
@@ -187,6 +190,12 @@ ON: Mapping[str, Kind] = {
             f"arn:{scope.account.partition}:iam::{scope.account.id}:instance-profile{scope.iam_path}{scope.prefix}/*"
         ],
     ),
+    # Whether the account has what removes an environment at its end.
+    "ends-project": Kind(
+        "compute",
+        lambda scope: [scope.own("codebuild", f"project/{Naming(scope.project, 'dev').ends_project}")],
+        herd="codebuild:BatchGetProjects",
+    ),
     # Roles that AWS makes for itself when a service is first used.
     "service-roles": Kind("roles", lambda scope: [scope.account.role_arn("aws-service-role/*")]),
     # What the program asks before it makes anything; most of it knows no resources (service authorization reference).
@@ -203,6 +212,9 @@ ON: Mapping[str, Kind] = {
     "key-descriptions": Kind("look-ups", lambda scope: [scope.own("kms", "key/*")], herd="kms:DescribeKey"),
 }
 
+PURPOSES = ("preview", "deploy", "environments")
+"""The roles of GitHub's jobs that are made once; one that starts runs is made for each environment."""
+
 Asked = tuple[str, str]
 """An action, and the kind that it is checked on."""
 
@@ -214,7 +226,7 @@ def state_access(scope: Scope, *, write: bool) -> Document:
     administrator's next run widen it.
     """
     bucket = scope.account.bucket_arn(scope.state_bucket)
-    own = [f"{bucket}/.pulumi/{folder}/{scope.project}/*" for folder in STATE_FOLDERS]
+    own = [f"{bucket}/.pulumi/{folder}/{scope.project}/{scope.stacks}" for folder in STATE_FOLDERS]
     use = ["kms:Decrypt", *(["kms:Encrypt", "kms:GenerateDataKey"] if write else [])]
     return document(
         allow(["s3:ListBucket", "s3:GetBucketLocation"], bucket),
@@ -250,12 +262,55 @@ def reads(scope: Scope) -> Document:
     return document(*_statements(scope, [*refreshed, *map(_asked, DRIFT)]))
 
 
-def deployment(scope: Scope) -> dict[str, Document]:
+def deployment(scope: Scope, role: str = "deploy") -> dict[str, Document]:
     """What `pulumi up` and `destroy` need of each service, as managed policies by name."""
     return {
-        f"deploy-{policy}": document(*_statements(scope, _granted(policy)), *DENIED.get(policy, _nothing)(scope))
+        f"{role}-{policy}": document(*_statements(scope, _granted(policy)), *DENIED.get(policy, _nothing)(scope))
         for policy in ("data", "compute", "network", "roles", "watch")
     }
+
+
+def pull_requests(scope: Scope) -> dict[str, Document]:
+    """What brings up and removes environments of pull requests, by policy: as a deployment does, and to no other.
+
+    Where AWS gives no names (VPCs, balancers, keys), the tag that every resource has says whose it is.
+    """
+    own = scope.of_pull_requests()
+    tag = f"aws:ResourceTag/{ENVIRONMENT_TAG}"
+    of_others = deny("*", "*", StringNotLike={tag: own.stacks}, Null={tag: "false"})
+    state = state_access(own, write=True)
+    return {
+        "environments-state": document(*state["Statement"], of_others, deny("route53:Change*", "*")),
+        "environments-look-ups": look_ups(own),
+        **deployment(own, "environments"),
+    }
+
+
+def starts(scope: Scope, environment: str) -> Document:
+    """What `herd run` needs in one environment: start its machines, follow what they print, see how they ended."""
+    naming = Naming(scope.project, environment)
+    account, state = scope.account, scope.account.bucket_arn(scope.state_bucket)
+    data = (scope.data_bucket(environment), *scope.adopted_buckets)
+    logs = [scope.own("logs", f"log-group:/{naming.prefix}/*")]
+    return document(
+        allow(
+            ["states:ListExecutions", "states:StartExecution"],
+            scope.own("states", f"stateMachine:{naming.prefix}-*"),
+        ),
+        # `herd-dev-*` is also a name of dev-2's: what follows an environment's name begins with a letter.
+        deny("states:*", [scope.own("states", f"stateMachine:{naming.prefix}-{digit}*") for digit in range(10)]),
+        allow("states:DescribeExecution", scope.own("states", f"execution:{naming.prefix}-*:*")),
+        allow(["logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents"], logs),
+        allow("s3:GetObject", [account.bucket_arn(name, keys.ALL_RECORDS) for name in data]),
+        allow("kms:Decrypt", scope.own("kms", "key/*"), StringEquals=scope.via("s3")),
+        # The outputs of its stack say which machines there are.
+        allow(["s3:GetBucketLocation", "s3:ListBucket"], state),
+        allow(
+            "s3:GetObject",
+            [f"{state}/.pulumi/*.yaml", f"{state}/.pulumi/stacks/{scope.project}/{environment}.*"],
+        ),
+        allow(["kms:Decrypt", "kms:DescribeKey"], scope.own("kms", "key/*"), **scope.state_key),
+    )
 
 
 def _granted(policy: str) -> Iterator[Asked]:
@@ -310,14 +365,15 @@ def _kept_repositories(scope: Scope) -> Iterator[Statement]:
 
 
 def _kept_roles(scope: Scope) -> Iterator[Statement]:
-    own = [scope.account.role_arn(scope.role_name(purpose)) for purpose in ("preview", "deploy")]
-    policies = f"arn:{scope.account.partition}:iam::{scope.account.id}:policy/{scope.project}-deploy-*"
+    own = [scope.account.role_arn(scope.role_name(purpose)) for purpose in (*PURPOSES, "run-*")]
+    account = f"arn:{scope.account.partition}:iam::{scope.account.id}"
+    policies = [f"{account}:policy/{scope.project}-{purpose}-*" for purpose in (*PURPOSES, "run", "pr")]
     yield deny(
         [
             *("iam:CreatePolicyVersion", "iam:DeletePolicy*", "iam:SetDefaultPolicyVersion"),
             "iam:DeleteRolePermissionsBoundary",
         ],
-        [scope.boundary_arn, policies, scope.roles()],
+        [scope.boundary_arn, *policies, scope.roles()],
     )
     yield deny("iam:*", own)
     yield deny(["iam:CreateUser", "iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:*OpenIDConnectProvider*"], "*")
@@ -336,7 +392,8 @@ def no_pushes(scope: Scope) -> Document:
 
     An image that is found under its tag is deployed as it is (docs/decisions/0019).
     """
-    kept_out = [scope.account.role_arn(scope.role_name("preview")), scope.roles()]
+    read_only = ("preview", "environments", "run-*")
+    kept_out = [*(scope.account.role_arn(scope.role_name(purpose)) for purpose in read_only), scope.roles()]
     return document(
         {
             "Sid": "NoPushes",

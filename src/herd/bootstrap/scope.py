@@ -1,9 +1,14 @@
 """One project in one account: the names and ARNs that all permissions of the bootstrap are about."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 from herd.infra.context import Account
-from herd.infra.naming import Naming
+from herd.infra.naming import Naming, boundary_name
+
+PULL_REQUESTS = "pr-*"
+"""The stacks of pull requests: pr-17 is that of number 17."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +21,16 @@ class Scope:
     read_buckets: tuple[str, ...] = ()
     iam_path: str = "/"
     adopted_buckets: tuple[str, ...] = ()
+    stacks: str = "*"
+    """The stacks that permissions are about, as a pattern: all of the project's, or PULL_REQUESTS."""
 
     @property
     def prefix(self) -> str:
-        return f"{self.project}-*"
+        return f"{self.project}-{self.stacks}"
+
+    def of_pull_requests(self) -> Scope:
+        """The environments of pull requests and nothing else: no adopted bucket, no repository that is shared."""
+        return replace(self, stacks=PULL_REQUESTS, adopted_buckets=())
 
     @property
     def boundary_arn(self) -> str:
@@ -27,7 +38,7 @@ class Scope:
 
     @property
     def boundary_name(self) -> str:
-        return f"{self.project}-boundary"
+        return boundary_name(self.project, of_pull_requests=self.stacks == PULL_REQUESTS)
 
     @property
     def state_bucket(self) -> str:

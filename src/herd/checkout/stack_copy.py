@@ -82,7 +82,7 @@ def made(checkout: Checkout, source: str, name: str, source_file: Path, chosen: 
         raise WrongInput("\n".join(problems))
     if "profile" in chosen and chosen["profile"] != said.get("profile", "dev"):
         config = {**_pinned(str(said.get("profile", "dev"))), **config}
-    encrypted = tuple(sorted(str(key) for key, value in config.items() if _is_encrypted(value)))
+    encrypted = tuple(sorted(str(key) for key, value in config.items() if is_encrypted(value)))
     kept = {key: value for key, value in config.items() if key not in (*encrypted, config_key("expired"))}
     of_copy = {COPY_OF: source, SCHEDULES: "off", **chosen}
     kept |= {config_key(key): value for key, value in of_copy.items()}
@@ -125,14 +125,14 @@ def _pinned(profile: str) -> dict[str, Any]:
     return {config_key(name): values.get(name, SETTINGS[name].default) for name in PROFILES["prod"]}
 
 
-def _is_encrypted(value: Any) -> bool:
+def is_encrypted(value: Any) -> bool:
     """Has it an encrypted value in it, at any depth?"""
     match value:
         case {"secure": _}:
             return True
         case dict():
-            return any(map(_is_encrypted, value.values()))
+            return any(map(is_encrypted, value.values()))
         case list():
-            return any(map(_is_encrypted, value))
+            return any(map(is_encrypted, value))
         case _:
             return False

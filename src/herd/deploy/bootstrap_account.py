@@ -30,6 +30,9 @@ from herd.targets.stack import Stack
 from herd.toolchain import atomic
 
 STACK = "main"
+OF_ONE = "run-"
+"""Begin of the names of roles that belong to one environment each."""
+
 PROJECT = "herd-bootstrap"
 SETTINGS = f"bootstrap/Pulumi.{STACK}.yaml"
 
@@ -230,12 +233,22 @@ def advice(made: AccountExports) -> str:
         f"    export PULUMI_BACKEND_URL='{made.backend}'",
         f"    pulumi stack init prod --secrets-provider='{made.secrets_provider}'",
     ]
+    everywhere = {name: arn for name, arn in made.roles.items() if not name.startswith(OF_ONE)}
     if made.roles:
         lines += [
             "variables of the GitHub repository (Settings, Secrets and variables, Actions):",
-            *(f"    AWS_{name.upper()}_ROLE={arn}" for name, arn in sorted(made.roles.items(), reverse=True)),
+            *(f"    AWS_{name.upper()}_ROLE={arn}" for name, arn in sorted(everywhere.items(), reverse=True)),
             f"    AWS_REGION={made.region}",
             f"    PULUMI_BACKEND_URL={made.backend}",
+        ]
+        lines += [
+            line
+            for name, arn in sorted(made.roles.items())
+            if name not in everywhere
+            for line in (
+                f"a variable of its GitHub environment {name.removeprefix(OF_ONE)} (Settings, Environments):",
+                f"    AWS_RUN_ROLE={arn}",
+            )
         ]
     return "\n".join(lines)
 

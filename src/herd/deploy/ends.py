@@ -18,6 +18,7 @@ from datetime import datetime
 from functools import singledispatch
 from typing import Any
 
+from herd import console
 from herd.checkout import git, review_dates, stack_config
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
@@ -27,6 +28,9 @@ from herd.infra.settings.keys import config_key
 from herd.targets.aws import AwsTarget
 from herd.targets.local import LocalTarget
 from herd.targets.target import DEFAULT, Target
+
+NIGHTLY = ".github/workflows/janitor.yml"
+"""The workflow that removes on AWS what is over its time, once a night."""
 
 KEPT = (DEFAULT, "prod")
 """Names of environments that never end by themselves."""
@@ -164,12 +168,23 @@ def prepare(target: Target) -> None:
 
 @prepare.register
 def _(target: AwsTarget) -> None:
+    from botocore.exceptions import ClientError
+
     name = _naming(target).ends_project
-    if not target.client("codebuild").batch_get_projects(names=[name])["projects"]:
+    try:
+        projects = target.client("codebuild").batch_get_projects(names=[name])["projects"]
+    except ClientError as error:
+        raise HerdError(f"whether the account has the project {name} in CodeBuild cannot be read: {error}") from None
+    if projects:
+        return
+    if not (target.checkout.root / NIGHTLY).exists():
         raise HerdError(
             f"nothing would remove {target.name} when its time is over: the account has no project {name} in "
-            "CodeBuild, and `herd bootstrap` does not make it yet (docs/decisions/0043)"
+            f"CodeBuild, which `herd bootstrap` does not make yet, and there is no {NIGHTLY}, which would each night "
+            "(docs/decisions/0043)"
         )
+    # The schedule tries to start the build for a day, and the nightly run comes within that.
+    console.note(f"the account has no project {name} in CodeBuild: {NIGHTLY} removes it, up to a day after its end")
 
 
 @prepare.register

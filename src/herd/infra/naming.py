@@ -32,6 +32,13 @@ FUNCTION, RULE, TOPIC, ALARM = 64, 64, 256, 255
 _HASH = 8
 
 
+def boundary_name(project: str, *, of_pull_requests: bool = False) -> str:
+    """The policy of `herd bootstrap` that bounds every role of an environment; those of pull requests have their own,
+    by which they reach nothing of another environment.
+    """
+    return f"{project}-{'pr-' if of_pull_requests else ''}boundary"
+
+
 def fit(name: str, limit: int) -> str:
     """`name` when it fits, else its beginning and a hash of all of it: stable, and different for different names."""
     if len(name) <= limit:

@@ -226,6 +226,108 @@ def test_a_deployment_may_write_what_the_program_declares_of_buckets() -> None:
         assert allowed(DEPLOY, action, DEV) and not allowed(DEPLOY, action, KEPT), action
 
 
+MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine"
+RUN: list[tuple[str, str, bool]] = [
+    ("states:StartExecution", f"{MACHINE}:herd-dev-model", True),
+    ("states:StartExecution", f"{MACHINE}:herd-dev-delays-pipeline", True),
+    ("states:ListExecutions", f"{MACHINE}:herd-dev-model", True),
+    ("states:DescribeExecution", f"{MACHINE.replace('stateMachine', 'execution')}:herd-dev-model:run-1", True),
+    ("logs:FilterLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/herd-dev/model:*", True),
+    ("s3:GetObject", f"{DEV}/_runs/model/1.json", True),
+    ("s3:GetObject", f"{STATE}/.pulumi/stacks/herd/dev.json", True),
+    ("states:StartExecution", f"{MACHINE}:herd-prod-model", False),
+    ("states:StartExecution", f"{MACHINE}:herd-dev-2-model", False),
+    ("states:StartExecution", f"{MACHINE}:herd-pr-17-model", False),
+    ("states:StartExecution", f"{MACHINE}:payroll", False),
+    ("states:StartSyncExecution", f"{MACHINE}:herd-dev-model", False),
+    ("states:StopExecution", f"{MACHINE.replace('stateMachine', 'execution')}:herd-dev-model:run-1", False),
+    ("states:UpdateStateMachine", f"{MACHINE}:herd-dev-model", False),
+    ("states:DeleteStateMachine", f"{MACHINE}:herd-dev-model", False),
+    ("states:DescribeExecution", f"{MACHINE.replace('stateMachine', 'execution')}:herd-prod-model:run-1", False),
+    ("ecs:RunTask", f"arn:aws:ecs:{REGION}:{ACCOUNT}:task-definition/herd-dev-model:1", False),
+    ("iam:PassRole", f"{ROLE}/herd-dev/tasks/x", False),
+    ("sts:AssumeRole", f"{ROLE}/herd-deploy", False),
+    ("s3:GetObject", f"{DEV}/model/versions/1/model.bin", False),
+    ("s3:PutObject", f"{DEV}/_runs/model/1.json", False),
+    ("s3:GetObject", f"{KEPT}/_runs/model/1.json", False),
+    ("s3:GetObject", f"{STATE}/.pulumi/stacks/herd/prod.json", False),
+    ("s3:PutObject", f"{STATE}/.pulumi/stacks/herd/dev.json", False),
+    ("s3:GetObject", f"{STATE}/.pulumi/stacks/herd-bootstrap/main.json", False),
+    ("secretsmanager:GetSecretValue", SECRET, False),
+    ("logs:FilterLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/herd-prod/model:*", False),
+    ("kms:Decrypt", KEY, False),
+    ("scheduler:UpdateSchedule", f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/herd-dev/herd-dev-model", False),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "may"), RUN)
+def test_who_starts_runs_may_start_those_of_one_environment_and_nothing_else(
+    action: str, resource: str, may: bool
+) -> None:
+    assert allowed([grants.starts(SCOPE, "dev")], action, resource, **HERE) is may
+
+
+def test_what_starts_runs_is_granted_one_action_that_changes_anything() -> None:
+    statements = [one for one in grants.starts(SCOPE, "dev")["Statement"] if one["Effect"] == "Allow"]
+    actions = {action for one in statements for action in _listed(one["Action"])}
+    reading = ("Get", "List", "Describe", "Filter", "Decrypt")
+    assert {one for one in actions if not one.partition(":")[2].startswith(reading)} == {"states:StartExecution"}
+    assert not any("*" in action for action in actions)
+
+
+PULL_REQUEST = list(grants.pull_requests(SCOPE).values())
+NARROW = {"iam:permissionsboundary": SCOPE.of_pull_requests().boundary_arn}
+OF_PROD, OF_17 = {"aws:resourcetag/herd:environment": "prod"}, {"aws:resourcetag/herd:environment": "pr-17"}
+VPC = f"arn:aws:ec2:{REGION}:{ACCOUNT}:vpc/vpc-1"
+BRANCH: list[tuple[str, str, dict[str, Any], bool]] = [
+    ("ecs:UpdateService", f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/herd-pr-17/herd-pr-17-api", {}, True),
+    ("ecs:UpdateService", f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/herd-prod/herd-prod-api", {}, False),
+    ("ecs:UpdateService", f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/herd-dev/herd-dev-api", {}, False),
+    ("iam:CreateRole", f"{ROLE}/herd-pr-17/tasks/x", NARROW, True),
+    ("iam:CreateRole", f"{ROLE}/herd-pr-17/tasks/x", BOUND, False),
+    ("iam:CreateRole", f"{ROLE}/herd-pr-17/tasks/x", {}, False),
+    ("iam:CreateRole", f"{ROLE}/herd-prod/tasks/x", NARROW, False),
+    ("iam:PutRolePolicy", f"{ROLE}/herd-environments", NARROW, False),
+    ("iam:UpdateAssumeRolePolicy", f"{ROLE}/herd-run-prod", {}, False),
+    ("iam:CreatePolicyVersion", SCOPE.of_pull_requests().boundary_arn, {}, False),
+    ("s3:PutObject", f"{STATE}/.pulumi/stacks/herd/pr-17.json", {}, True),
+    ("s3:PutObject", f"{STATE}/.pulumi/stacks/herd/prod.json", {}, False),
+    ("s3:DeleteObject", f"{STATE}/.pulumi/locks/organization/herd/dev/1.json", {}, False),
+    ("s3:DeleteBucket", f"arn:aws:s3:::herd-pr-17-{ACCOUNT}-data", {}, True),
+    ("s3:DeleteBucket", DEV, {}, False),
+    ("s3:DeleteObjectVersion", f"{DEV}/model/latest.json", {}, False),
+    ("ecr:PutImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd-pr-17/python", {}, True),
+    ("ecr:PutImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/herd/python", {}, False),
+    ("states:StartExecution", f"{MACHINE}:herd-pr-17-model", {}, True),
+    ("states:StartExecution", f"{MACHINE}:herd-prod-model", {}, False),
+    ("secretsmanager:DeleteSecret", SECRET, {}, False),
+    ("ec2:DeleteVpc", VPC, {**HERE, **OF_17}, True),
+    ("ec2:DeleteVpc", VPC, {**HERE, **OF_PROD}, False),
+    ("ec2:CreateVpc", "*", HERE, True),
+    ("kms:ScheduleKeyDeletion", KEY, {**HERE, **OF_PROD}, False),
+    ("kms:ScheduleKeyDeletion", KEY, {**HERE, **STATE_KEY}, False),
+    ("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1", {}, False),
+    ("codebuild:BatchGetProjects", f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project/herd-ends", {}, True),
+    ("codebuild:StartBuild", f"arn:aws:codebuild:{REGION}:{ACCOUNT}:project/herd-ends", {}, False),
+]
+
+
+@pytest.mark.parametrize(("action", "resource", "context", "may"), BRANCH)
+def test_a_pull_requests_environments_are_all_that_their_role_changes(
+    action: str, resource: str, context: dict[str, Any], may: bool
+) -> None:
+    assert allowed(PULL_REQUEST, action, resource, **context) is may
+
+
+def test_what_runs_in_a_pull_requests_environment_reaches_no_other() -> None:
+    everything = documents.read(json.dumps(permissions.document(permissions.allow("*", "*"))))
+    limit = documents.read(json.dumps(permissions.boundary(SCOPE.of_pull_requests())))
+    policies = Policies(identity=(everything,), boundary=limit)
+    for resource, may in ((f"arn:aws:s3:::herd-pr-17-{ACCOUNT}-data/x", True), (f"{KEPT}/x", False), (DEV, False)):
+        assert decide(Access("s3:GetObject", resource), Who(), policies, {}).allowed is may, resource
+    assert not decide(Access("secretsmanager:GetSecretValue", SECRET), Who(), policies, {}).allowed
+
+
 def test_each_role_is_asked_forty_times() -> None:
     asked = Counter(role for role, *_ in CASES)
     assert asked.keys() == ROLES.keys() and min(asked.values()) >= 40, asked
@@ -349,6 +451,15 @@ GOOD = {
         ("preview", {"sub": "repo:acme@45/delays@123:ref:refs/heads/main"}, True),
         ("preview", {"sub": "repo:acme/delays:ref:refs/heads/evil"}, False),
         ("preview", {}, False),
+        ("environments", {"sub": "repo:acme/delays:environment:pull-request", "ref": "refs/pull/17/merge"}, True),
+        ("environments", {"sub": "repo:acme/delays:ref:refs/heads/main"}, True),
+        ("environments", {"sub": "repo:acme/delays:pull_request", "ref": "refs/pull/17/merge"}, False),
+        ("environments", {}, False),
+        ("run-prod", {}, True),
+        ("run-prod", {"sub": "repo:acme/delays:environment:dev"}, False),
+        ("run-prod", {"ref": "refs/heads/evil"}, False),
+        ("run-dev", {}, False),
+        ("run-dev", {"sub": "repo:acme/delays:ref:refs/heads/main"}, False),
     ],
 )
 def test_only_the_workflows_of_this_repository_take_on_a_role(
@@ -373,6 +484,8 @@ def test_every_policy_fits(foundation: Program) -> None:
         ("herd-deploy", True),
         ("administrator", True),
         ("herd-preview", False),
+        ("herd-environments", False),
+        ("herd-run-prod", False),
         ("herd-prod/tasks/model", False),
     ],
 )

@@ -20,8 +20,11 @@ def test_it_makes_what_outlives_environments(foundation: Program) -> None:
     buckets = {bucket.inputs["bucket"] for bucket in foundation.of("s3/bucket:Bucket")}
     assert buckets == {f"herd-{ACCOUNT}-state", f"herd-prod-{ACCOUNT}-data"}
     assert names(foundation, "ecr/repository:Repository") == {"herd/python"}
-    assert names(foundation, "iam/role:Role") == {"herd-preview", "herd-deploy"}
-    assert "herd-boundary" in names(foundation, "iam/policy:Policy")
+    assert names(foundation, "iam/role:Role") == {
+        *("herd-preview", "herd-deploy", "herd-environments"),
+        *("herd-run-dev", "herd-run-prod"),
+    }
+    assert {"herd-boundary", "herd-pr-boundary"} <= names(foundation, "iam/policy:Policy")
 
 
 def test_its_exports_are_what_is_to_be_filled_in(foundation: Program) -> None:
@@ -33,7 +36,7 @@ def test_its_exports_are_what_is_to_be_filled_in(foundation: Program) -> None:
         "boundary": "arn:boundary",
         "image_repositories": "herd",
         "data_buckets": {"prod": f"herd-prod-{ACCOUNT}-data"},
-        "roles": {"preview": "arn:preview", "deploy": "arn:deploy"},
+        "roles": {name: f"arn:{name}" for name in ("preview", "deploy", "environments", "run-dev", "run-prod")},
     }
     assert parse_account(foundation.exports, "main").model_dump() == foundation.exports
 
