@@ -52,6 +52,44 @@ def check(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.parametrize(
+    ("added", "says"),
+    [
+        (
+            "  network: nat\n",
+            "Pulumi.dev.yaml: network: has no prefix, so nothing says whose setting it is; write herd:net",
+        ),
+        (
+            "  our_own_thing: 1\n",
+            "write <the project's name>:our_own_thing for a setting of your own program, herd:<setting>",
+        ),
+        ("  aws:region: europe\n", 'Pulumi.dev.yaml: aws:region = "europe" is no region that AWS has; allowed: eu-'),
+        ("  aws:region: eu-west-9\n", "did you mean 'eu-west-3'?"),
+        (
+            "  herd:pools:\n    big: {instance_type: g5.xxl}\n",
+            'Pulumi.dev.yaml: herd:pools.big.instance_type = "g5.xxl" is no machine that EC2 has; did you mean',
+        ),
+        (
+            "  herd:schedules: on\n  herd:schedules: off\n",
+            "Pulumi.dev.yaml: herd:schedules stands twice, in the lines ",
+        ),
+        ("\therd:schedules: on\n", "it is indented by a tab; YAML takes spaces only"),
+    ],
+)
+def test_a_stacks_file_is_read_as_the_engine_and_aws_read_it(sandbox: Sandbox, added: str, says: str) -> None:
+    text = (sandbox.folder / "Pulumi.dev.yaml").read_text()
+    sandbox.write("Pulumi.dev.yaml", f"{text.rstrip()}\n{added}")
+    done = check(sandbox, "-e", "dev")
+    assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+def test_an_environment_without_a_file_is_not_checked_as_if_it_had_one(sandbox: Sandbox) -> None:
+    done = check(sandbox, "-e", "nothere")
+    assert done.returncode == 2
+    assert "nothere has no Pulumi.nothere.yaml" in done.stderr
+    assert "allowed: dev" in done.stderr
+
+
 SIGN_IN = """
   herd:domain: data.example.com
   herd:certificate: arn:aws:acm:eu-west-1:123456789012:certificate/1

@@ -14,7 +14,7 @@ from typing import Any
 
 from herd.checkout.find import Checkout
 from herd.errors import WrongInput
-from herd.infra.settings.keys import NAMESPACE, config_key, misplaced, own
+from herd.infra.settings.keys import NAMESPACE, config_key, misplaced, own, without_prefix
 from herd.toolchain import atomic
 
 TEMPLATE = "dev"
@@ -178,10 +178,14 @@ def read(path: Path) -> dict[str, Any]:
     """A stack's file. Raises WrongInput if it is not YAML of the right shape."""
     import yaml
 
+    from herd.checkout import stack_yaml
+
     try:
-        value = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise WrongInput(f"{path.name}: is not YAML: {' '.join(str(error).split())}") from None
+        value = stack_yaml.load(path.read_text()) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise WrongInput(f"{path.name}: {stack_yaml.words(error)}") from None
     if not isinstance(value, dict) or not isinstance(value.get("config") or {}, dict):
         raise WrongInput(f"{path.name}: must be a table with `config:` in it")
+    if path.name != "Pulumi.yaml" and (problems := list(without_prefix(value.get("config") or {}))):
+        raise WrongInput("\n".join(f"{path.name}: {problem}" for problem in problems))
     return value

@@ -41,6 +41,9 @@ _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)
 _SCRIPT = re.compile(r"(?<![\w./-])(?:\./)?([\w-]+\.py)(?![\w.-])")
 _PINNED = re.compile(r"(?m)^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^]]*\])?==(.*)")
 _WANTED = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?!\S*:)")
+NOT_READ = (WANTED, "requirements.txt", "Pipfile", "Pipfile.lock", "poetry.lock", "pdm.lock", "environment.yml")
+"""Files in which people name packages, and which install none by themselves."""
+
 _SPECIFIER = re.compile(r"\s*(===|~=|==|!=|<=|>=|<|>)\s*([0-9A-Za-z.*+!_-]+)\s*")
 
 
@@ -84,6 +87,7 @@ def of_folder(
     if python_version is not None:
         _check_python(f"=={python_version.strip()}.*", ".python-version", image_python)
     if not ways:
+        _check_nothing_named(files, again)
         return None
     if ways == [LOCK]:
         _check_wanted(files, again)
@@ -200,8 +204,17 @@ def _check_wanted(files: Mapping[str, bytes], again: str) -> None:
     joined = _text(files[LOCK]).replace("\\\n", " ")
     pinned = [(normalized(name), rest) for name, rest in _PINNED.findall(joined)]
     without = [name for name, rest in pinned if "--hash=" not in rest]
+    source = "" if WANTED in files else f"list the packages in {WANTED}, then "
     if without:
-        raise NotLocked(f"{LOCK}: {', '.join(without[:5])} without hashes, so nothing says what is installed; {again}")
+        raise NotLocked(
+            f"{LOCK}: {', '.join(without[:5])} without hashes, so nothing says what is installed; {source}{again}"
+        )
+    if loose := _not_pinned(_text(files[LOCK])):
+        number, line = loose
+        raise NotLocked(
+            f"{LOCK}, line {number}: {shown(line)[:100]!r} is no package with its version and hashes, like "
+            f"`flask==3.0.0 --hash=sha256:…`; {source}{again}"
+        )
     missing = []
     names = {name for name, _ in pinned}
     for line in _text(files.get(WANTED, b"")).splitlines():
@@ -211,6 +224,31 @@ def _check_wanted(files: Mapping[str, bytes], again: str) -> None:
             missing.append(match[1])
     if missing:
         raise NotLocked(f"{LOCK} is out of step with {WANTED}: {', '.join(missing)} not locked; {again}")
+
+
+def _not_pinned(lock: str) -> tuple[int, str] | None:
+    """The first line of a lock, and its number, that is neither a package by its hashes nor an option of pip's."""
+    number = 1
+    for line in re.split(r"(?<!\\)\n", lock):
+        first, number = number, number + line.count("\n") + 1
+        text = re.sub(r"(^|\s)#.*", "", line.replace("\\\n", " ")).strip()
+        is_option = text.startswith("-") and not re.match(r"-[erc]\b|--(editable|requirement|constraint)\b", text)
+        is_pinned = re.match(r"[A-Za-z0-9][\w.-]*\s*(\[[^]]*\])?\s*(===?|@)", text) and "--hash=" in text
+        if text and not (is_option or is_pinned):
+            return first, text
+    return None
+
+
+def _check_nothing_named(files: Mapping[str, bytes], again: str) -> None:
+    """No file names packages that would then be missing. Raises NotLocked."""
+    for name in NOT_READ:
+        lines = [line.split("#")[0].strip() for line in _text(files.get(name, b"")).splitlines()]
+        if not any(lines):
+            continue
+        if name == WANTED:
+            raise NotLocked(f"{name}: its packages are not locked, so none of them would be installed; {again}")
+        how = f"rename it to {WANTED}" if name.endswith(".txt") else f"list its packages in {WANTED}"
+        raise NotLocked(f"{name}: is not read, so none of its packages would be installed; {how}, then {again}")
 
 
 def normalized(name: str) -> str:

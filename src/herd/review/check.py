@@ -17,6 +17,7 @@ from herd import PACKAGE
 from herd.checkout import pauses, review_dates, stack_config, team_files
 from herd.checkout.find import Checkout
 from herd.errors import HerdError, WrongInput
+from herd.infra.messages import did_you_mean
 from herd.infra.naming import ENVIRONMENT_TAG, PROJECT_TAG
 from herd.infra.settings.keys import config_key
 from herd.policy import exceptions
@@ -24,6 +25,7 @@ from herd.policy.catalogue import RULES, examine
 from herd.policy.exceptions import Exceptions, ExceptionsError
 from herd.policy.model import Resource, Stack
 from herd.policy.wire import has_unknown, plain
+from herd.review import known_to_aws
 from herd.targets import pulumi_env
 
 if TYPE_CHECKING:
@@ -47,6 +49,28 @@ class Checked:
     paused: list[pauses.Pause]
 
 
+def _check_known(checkout: Checkout, environment: str) -> None:
+    """There is such an environment, and AWS has what its file names. Raises WrongInput."""
+    there = environments(checkout)
+    if environment not in there:
+        raise WrongInput(
+            f"{environment} has no Pulumi.{environment}.yaml, so there is nothing of its own to check: an environment "
+            f"without one has the settings of {stack_config.TEMPLATE}{did_you_mean(environment, there)}"
+        )
+    values = stack_config.values(checkout, environment)
+    source = stack_config.tracked(checkout, environment)
+    written = (stack_config.read(source).get("config") or {}) if source else {}
+    region = written.get("aws:region") or stack_config.region_of_project(checkout)
+    lines = [
+        f"Pulumi.{environment}.yaml: {problem}"
+        for problem in known_to_aws.problems(
+            stack_config.settings(checkout, values, f"Pulumi.{environment}.yaml"), region
+        )
+    ]
+    if lines:
+        raise WrongInput("\n".join(lines))
+
+
 def environments(checkout: Checkout) -> list[str]:
     """Names of the environments with a settings file, and the local one, which comes first."""
     named = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in checkout.root.glob("Pulumi.*.yaml")]
@@ -55,6 +79,7 @@ def environments(checkout: Checkout) -> list[str]:
 
 def check_environment(checkout: Checkout, environment: str) -> Checked:
     """Check the settings of workloads and stack, and the rules. Raises WrongInput for a wrong settings file."""
+    _check_known(checkout, environment)
     specs = team_files.load(checkout, environment)
     large = _large(checkout, environment, specs)
     config, resources = _declared(checkout, environment, specs)
@@ -114,9 +139,7 @@ def configuration(checkout: Checkout, environment: str) -> tuple[dict[str, str],
 
     Encrypted values have a placeholder, because they cannot be decrypted here; so has an account that is not set.
     """
-    import yaml
-
-    declared = (yaml.safe_load((checkout.root / "Pulumi.yaml").read_text()) or {}).get("config") or {}
+    declared = stack_config.read(checkout.root / "Pulumi.yaml").get("config") or {}
     settings: dict[str, Any] = {}
     for key, entry in declared.items():
         name = key if ":" in key else f"{checkout.project}:{key}"

@@ -1,5 +1,6 @@
 """From settings files to Specs: defaults, layers, what is worked out, and files that are out to harm."""
 
+import json
 import os
 import subprocess
 import sys
@@ -147,8 +148,31 @@ def test_the_documents_of_a_report(case: str, write_project: Write) -> None:
     assert load_specs(root, "dev").workloads["new"].command == command
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "curl -o made.py $URL; python made.py",
+        "python $SCRIPT.py",
+        "cd sub && python deep.py",
+        "python -m trian",
+        "python /opt/there.py",
+        "python -c 'print(\"x.py\")'",
+        "echo python gone.py",
+    ],
+)
+def test_a_shell_line_may_make_its_script_or_go_elsewhere(write_project: Write, line: str) -> None:
+    root = write_project({JOB: f"command = {json.dumps(line)}"})
+    assert load_specs(root, "dev").workloads["churn"].command == (*values.SHELL, line)
+
+
+def test_an_environment_that_comes_and_goes_may_have_a_table(write_project: Write) -> None:
+    root = write_project({"Pulumi.prod.yaml": "config: {}", JOB: "[environments.pr-17]\ncpu = 2\nmemory_gb = 4"})
+    assert load_specs(root, "pr-17").workloads["churn"].cpu == 2
+
+
 def test_a_string_is_a_shell_line(write_project: Write) -> None:
-    root = write_project({JOB: 'command = "python a.py && python b.py"'})
+    scripts = dict.fromkeys(("jobs/churn/a.py", "jobs/churn/b.py"), "")
+    root = write_project({JOB: 'command = "python a.py && python b.py"', **scripts})
     assert load_specs(root, "dev").workloads["churn"].command == (*values.SHELL, "python a.py && python b.py")
 
 

@@ -134,7 +134,15 @@ def test_this_machines_python_need_not_be_the_images() -> None:
     assert got is not None and b"six==1.17.0" in got.lock
 
 
-@pytest.mark.parametrize("files", [{}, {"main.py": "import six\n"}, {"pyproject.toml": "[tool.ruff]\nselect = []\n"}])
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {"main.py": "import six\n"},
+        {"pyproject.toml": "[tool.ruff]\nselect = []\n"},
+        {"requirements.in": "# none\n"},
+    ],
+)
 def test_a_folder_that_names_no_packages_has_its_images(files: dict[str, str]) -> None:
     assert packages(files, ("python", "main.py")) is None
 
@@ -182,6 +190,29 @@ LOCK = f"six==1.17.0 \\\n    --hash={HASH}\n"
             id="requirements.in",
         ),
         pytest.param({"requirements.lock": "six==1.17.0\n"}, "requirements.lock: six without hashes", id="no hashes"),
+        pytest.param(
+            {"requirements.lock": f"# made by uv\n{LOCK}idna\n"},
+            "requirements.lock, line 4: 'idna' is no package with its version and hashes, like "
+            "`flask==3.0.0 --hash=sha256:…`; list the packages in requirements.in, then `herd lock churn`",
+            id="not pinned",
+        ),
+        pytest.param({"requirements.lock": "this is !!! not a lock\n"}, "line 1: 'this is !!! not", id="no lock"),
+        pytest.param({"requirements.lock": "git+https://example.com/x\n"}, "line 1: 'git+https://", id="a repository"),
+        pytest.param({"requirements.lock": f"{LOCK}-r more.txt\n"}, "line 3: '-r more.txt'", id="another file"),
+        pytest.param({"requirements.lock": f"{LOCK}-e .\n"}, "line 3: '-e .'", id="a folder"),
+        pytest.param(
+            {"requirements.txt": "flask\n"},
+            "requirements.txt: is not read, so none of its packages would be installed; rename it to requirements.in, "
+            "then `herd lock churn`",
+            id="requirements.txt",
+        ),
+        pytest.param(
+            {"requirements.in": "flask\n"},
+            "requirements.in: its packages are not locked, so none of them would be installed; `herd lock churn`",
+            id="requirements.in alone",
+        ),
+        pytest.param({"poetry.lock": "[[package]]\n"}, "poetry.lock: is not read", id="poetry"),
+        pytest.param({"environment.yml": "dependencies: [flask]\n"}, "environment.yml: is not read", id="conda"),
         pytest.param(
             {"main.py": SCRIPT, "other.py": SCRIPT}, "main.py and other.py each have a `# /// script` block", id="two"
         ),

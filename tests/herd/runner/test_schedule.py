@@ -30,7 +30,8 @@ TRANSLATIONS = {
     "0 0 * * FRI-MON": "cron(0 0 ? * SUN,MON,FRI,SAT *)",
     "0 0 * * mon-sun": "cron(0 0 * * ? *)",
     "0 0 * * 7-2/2": "cron(0 0 ? * SUN,TUE *)",
-    "0 22-2 * * *": "cron(0 0-2,22,23 * * ? *)",
+    "0 22-23,0-2 * * *": "cron(0 0-2,22,23 * * ? *)",
+    "0 0 * * 5-0": "cron(0 0 ? * SUN,FRI,SAT *)",
     "0 0 1 JAN,jul *": "cron(0 0 1 JAN,JUL ? *)",
     "0 0 * NOV-FEB *": "cron(0 0 * JAN,FEB,NOV,DEC ? *)",
     "0 0 29 2 *": "cron(0 0 29 FEB ? *)",
@@ -65,6 +66,10 @@ REFUSED = {
     "0 0 * 13 *": "has month 13; allowed: 1 to 12 or a name like FEB",
     "0 0 * * 8": "has day of the week 8; allowed: 0 to 7 or a name like MON",
     "0 0 * * monday": "has 'monday' as day of the week; allowed: * or 0 to 7 or a name like MON",
+    "0 22-2 * * *": "has 22-2 as hour, a range that runs backwards; write 2-22, or 22-23,0-2 for one",
+    "0 9 5-2 * *": "has 5-2 as day of the month, a range that runs backwards; write 2-5, or 5-31,1-2",
+    "0 9 * 11-2 *": "has 11-2 as month, a range that runs backwards; write 2-11, or 11-12,1-2",
+    "0 9 * * 5-2": "has 5-2 as day of the week, a range that runs backwards; write 2-5, or 5-6,0-2",
     "5/15 * * * *": "has '5/15' as minute: a step needs a range; write 5-59/15",
     "*/0 * * * *": "has the step '0' in its minute; allowed: 1 to 60",
     "1- * * * *": "has '' as minute",
@@ -96,7 +101,7 @@ def test_refused(text: str) -> None:
 def field(low: int, high: int) -> st.SearchStrategy[str]:
     value = st.integers(low, high)
     single = value.map(str)
-    span = st.tuples(value, value).map(lambda pair: f"{pair[0]}-{pair[1]}")
+    span = st.tuples(value, value).map(sorted).map(lambda pair: f"{pair[0]}-{pair[1]}")
     step = st.tuples(st.just("*") | span, st.integers(1, 7)).map(lambda pair: f"{pair[0]}/{pair[1]}")
     return st.just("*") | st.lists(single | span | step, min_size=1, max_size=3).map(",".join)
 
@@ -159,7 +164,7 @@ def test_an_independent_reader_of_the_aws_expression_agrees(line: str, start: da
 
 
 @pytest.mark.parametrize(
-    "line", ["0 4 */2 * *", "30 5 * * */2", "*/17 8-18 * * 1-5", "0 0 * * FRI-MON", "5 22-2 1,15 * *"]
+    "line", ["0 4 */2 * *", "30 5 * * */2", "*/17 8-18 * * 1-5", "0 0 * * FRI-MON", "5 22-23,0-2 1,15 * *"]
 )
 def test_a_month_of_minutes(line: str) -> None:
     start = datetime(2026, 1, 20, tzinfo=UTC)

@@ -76,7 +76,7 @@ class ValueCheck(Measured):
     """A number in a JSON file."""
 
     kind = "value"
-    file: Output = Field(description="a JSON file below outputs/")
+    file: Annotated[str, AfterValidator(values.json_file)] = Field(description="a JSON file below outputs/")
     value: Annotated[str, AfterValidator(values.dotted_path)] = Field(
         description="the key to look at; dots go deeper: `test.auc`"
     )

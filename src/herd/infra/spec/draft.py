@@ -4,6 +4,7 @@ A wrong setting is left out and the rest looked at all the same, so that a perso
 """
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from herd.infra import capacity
-from herd.infra.messages import Problem, did_you_mean, printable, quoted, reword
+from herd.infra.messages import Problem, did_you_mean, nearest, printable, quoted, reword
 from herd.infra.spec import files, rules_workload
 from herd.infra.spec.checks import CHECKS
 from herd.infra.spec.files import DEFAULTS, SETTINGS, Layer, Origin, WorkloadFolder
@@ -28,6 +29,7 @@ _ALL_SETTINGS = {"environments": "a whole workload.toml"} | {
     for one in KINDS.values()
     for setting in settings_of(one.model)
 }
+_PLACES = {kind.article for kind in KINDS.values()}
 _MISSING = {
     "owner": 'owner is missing: say who answers for it, here or in defaults.toml, like owner = "me@example.com"',
     "review_by": "review_by is missing: say until when it may run without being looked over, here or in defaults.toml, "
@@ -98,7 +100,7 @@ def workload(
     base = _known(base, known, place, problems)
     layers = {
         name: _known(whole.but(values, f"[environments.{name}]"), known, place, problems)
-        for name, values in _environments(whole, problems)
+        for name, values in _environments(root, whole, problems)
     }
     common = common.but({key: value for key, value in common.values.items() if key in known})
     tables = {environment: (copy_of, environment), **{name: (name,) for name in layers if name != environment}}
@@ -111,12 +113,23 @@ def workload(
     return drafts[environment], problems
 
 
-def _environments(whole: Layer, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _environments(root: Path, whole: Layer, problems: list[Problem]) -> Iterator[tuple[str, dict[str, Any]]]:
     tables = whole.values.get("environments", {})
     if not isinstance(tables, dict):
         problems.append(whole.problem("environments", "environments must be tables, like [environments.prod]"))
         return
+    there = sorted(path.name[len("Pulumi.") : -len(".yaml")] for path in root.glob("Pulumi.*.yaml"))
     for name, values in tables.items():
+        near = nearest(name, there) or next(
+            (one for one in there if name.startswith(one) or one.startswith(name)), None
+        )
+        if near and name not in there and not re.search(r"\d$", name):
+            message = (
+                f"[environments.{printable(name)}] is for no environment here: there is no "
+                f"Pulumi.{printable(name)}.yaml; did you mean '{near}'?"
+            )
+            problems.append(whole.problem("environments", message))
+            continue
         if not names.ENVIRONMENT.fullmatch(name):
             message = f"environments: {quoted(name)} is not a name of an environment; allowed: like dev, prod or pr-17"
             problems.append(whole.problem("environments", message))
@@ -137,7 +150,8 @@ def _known(layer: Layer, known: Collection[str], place: str, problems: list[Prob
         elif key in _ALL_SETTINGS:
             problems.append(layer.problem(key, f"{quoted(key)} is a setting of {_ALL_SETTINGS[key]}, not of {place}"))
         else:
-            problems.append(layer.problem(key, f"unknown setting {quoted(key)}{did_you_mean(key, known)}"))
+            choices = [*known, *(["environments"] if place in _PLACES and not layer.section else [])]
+            problems.append(layer.problem(key, f"unknown setting {quoted(key)}{did_you_mean(key, choices)}"))
     return layer.but(values, layer.section)
 
 

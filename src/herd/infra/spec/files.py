@@ -10,7 +10,7 @@ import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from herd.infra.messages import Problem, did_you_mean, printable, quoted
@@ -21,6 +21,10 @@ SETTINGS = "workload.toml"
 DEFAULTS = "defaults.toml"
 MAX_BYTES = 64 * 1024
 LONGEST_LINE = 4_000
+OF_A_WORKLOAD = frozenset({".py", ".R", ".r", ".ipynb", ".qmd", ".Rmd", ".rmd", ".sh", ".sql", ".toml"})
+"""Suffixes of what a workload is made of."""
+NOT_RUN = frozenset({"__init__.py", "conftest.py"})
+"""Files of tools, which look for them in the folder above."""
 MERGED_TABLES = frozenset({"env", "params", "replicas", "secrets"})
 """Tables that are laid over each other key by key; everything else is replaced as a whole."""
 
@@ -87,6 +91,11 @@ def discover(root: Path) -> tuple[list[WorkloadFolder], list[Problem]]:
             entries.append(entry)
             if name is None:
                 problems.append(_bad_name(entry))
+        problems += [
+            _loose(f"{top}/{entry.name}", kind)
+            for entry in _visible(root / top)
+            if entry.is_file() and PurePosixPath(entry.name).suffix in OF_A_WORKLOAD and entry.name not in NOT_RUN
+        ]
     for top in _folders(root):
         if top not in KIND_OF_FOLDER:
             problems += [
@@ -96,6 +105,18 @@ def discover(root: Path) -> tuple[list[WorkloadFolder], list[Problem]]:
                 for hint in [did_you_mean(top, KIND_OF_FOLDER)]
             ]
     return entries, problems
+
+
+def _loose(path: str, kind: Kind) -> Problem:
+    """A file of a workload that lies where only folders are looked at."""
+    top, name = path.split("/")
+    stem = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(name).stem.lower()).strip("-")
+    better = stem if names.WORKLOAD.fullmatch(stem) and name != SETTINGS else f"<name of the {kind}>"
+    return Problem(
+        printable(path),
+        "",
+        f"is in no {kind}'s folder, so nothing runs it; move it to {top}/{better}/{printable(name)}",
+    )
 
 
 def _bad_name(entry: WorkloadFolder) -> Problem:
@@ -155,7 +176,7 @@ def read(root: Path, file: str, problems: list[Problem]) -> Layer:
         text = _text(root, root / file)
         return Layer(file, tomllib.loads(text), lines=_lines(text))
     except tomllib.TOMLDecodeError as error:
-        message = _toml_message(str(error))
+        message = _toml_message(str(error), text)
     except RecursionError:
         message = "is nested too deeply to be a settings file"
     except ValueError as error:
@@ -188,13 +209,29 @@ def _text(root: Path, path: Path) -> str:
     return text
 
 
-def _toml_message(text: str) -> str:
+def _toml_message(text: str, file: str) -> str:
     match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|(end of document))\)", text, re.DOTALL)
     if not match:
         return f"is not TOML: {printable(text)}"
     place = "at its end" if match[4] else f"line {match[2]}, column {match[3]}"
-    hint = ' (text needs quotes, like owner = "data@example.com")' if match[1] == "Invalid value" else ""
+    lines = file.rstrip().split("\n")
+    line = lines[min(int(match[2]), len(lines)) - 1] if match[2] else lines[-1]
+    key, equals, _ = (part.strip() for part in line.partition("="))
+    hint = ""
+    if match[1] == "Invalid value":
+        hint = ' (text needs quotes, like owner = "data@example.com")'
+        if re.match(r"(True|False|TRUE|FALSE|yes|no|on|off)\b", line[max(int(match[3] or 1) - 1, 0) :]):
+            hint = " (true and false are written in small letters)"
+    if match[1] in ("Cannot overwrite a value", "Cannot declare") or match[1].startswith("Cannot declare"):
+        named = _key(key if equals else line)
+        return f"is not TOML, {place}: {named} stands twice; keep one of them"
+    if match[1].startswith("Expected '=' after a key") and not line.isascii():
+        hint = " (a name with other letters than a-z needs quotes; parameters and settings are a-z, 0-9 and _)"
     return f"is not TOML, {place}: {printable(match[1][0].lower() + match[1][1:])}{hint}"
+
+
+def _key(text: str) -> str:
+    return printable(text[:100]) or "a setting"
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:

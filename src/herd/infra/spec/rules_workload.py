@@ -5,7 +5,8 @@ settings is wrong by itself the message is dropped: it would only repeat the pro
 """
 
 import re
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from herd.infra import capacity
@@ -25,6 +26,7 @@ from herd.infra.spec.models import (
     ServiceSpec,
     WorkloadSpec,
 )
+from herd.infra.spec.values import SHELL
 from herd.infra.states import limits
 from herd.infra.states.asl import Target
 from herd.infra.states.job import job_definition
@@ -35,6 +37,13 @@ Finding = tuple[tuple[str, ...], str]
 
 # A task definition has 64 KB for everything. Source: "Amazon ECS task definition parameters", ECS developer guide.
 MOST_CHARACTERS = 20_000
+
+RUNS_SCRIPTS = {
+    **dict.fromkeys(("python", "python3"), (".py",)),
+    "Rscript": (".R", ".r"),
+    **dict.fromkeys(("bash", "sh", "source", "."), (".sh", ".bash")),
+}
+"""Programs that run a script, and what scripts of theirs end with."""
 
 LOCKS = ("requirements.lock", "renv.lock", "uv.lock")
 """Package layers that a workload's folder may have."""
@@ -96,6 +105,7 @@ def findings(root: Path, spec: AnySpec) -> Iterator[Finding]:
         yield ("secrets", "env"), f"[secrets] {name} stands in [env] too; a variable has one value: remove one of them"
     yield from _folders(root, spec)
     yield from _script(root, spec, "command", spec.command)
+    yield from _language(root, spec)
     yield from _rendered(root, spec)
     match spec:
         case ServiceSpec():
@@ -150,15 +160,88 @@ def _folders(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
 
 
 def _script(root: Path, spec: WorkloadSpec, setting: str, command: tuple[str, ...]) -> Iterator[Finding]:
-    """`["python", "trian.py"]` would be found out minutes later, in the cloud."""
-    if len(command) < 2 or command[0] not in ("python", "python3", "Rscript"):
-        return
-    script = PurePosixPath(command[1])
-    if script.suffix in (".py", ".R", ".r") and not script.is_absolute() and command[1].isprintable():
-        folder = root / spec.folder
+    """`["python", "trian.py"]` would be noticed minutes later, in the cloud."""
+    for name in scripts_of(command):
+        script, folder = PurePosixPath(name), root / spec.folder
         if ".." in script.parts or not (folder / script).is_file():
             hint = did_you_mean(script.name, (path.name for path in folder.glob(f"*{script.suffix}")))
-            yield (setting,), f"{setting}: {show(command[1])} is not a file of {spec.folder.as_posix()}{hint}"
+            yield (setting,), f"{setting}: {show(name)} is not a file of {spec.folder.as_posix()}{hint}"
+
+
+def scripts_of(command: Sequence[str]) -> list[str]:
+    """The scripts that a command runs and that must lie in the workload's folder, as far as that can be seen.
+
+    Of a line for the shell: none where it goes to another folder, and none that an earlier step may make.
+
+    >>> scripts_of(["python", "-u", "train.py"]), scripts_of([*SHELL, "curl -o x.py $URL && python x.py"])
+    (['train.py'], [])
+    >>> scripts_of([*SHELL, "set -e; exec Rscript a.R | tee log && python b.py --to c.py"])
+    ['a.R', 'b.py']
+    """
+    if tuple(command[:-1]) != SHELL:
+        return _scripts([list(command)])
+    steps, before = [], ""
+    for step in re.split(r"&&|\|\||[;|\n]", command[-1]):
+        try:
+            words = [word for word in shlex.split(step, comments=True) if not re.fullmatch(r"[A-Za-z_]\w*=.*", word)]
+        except ValueError:
+            return []
+        if words[:1] in (["cd"], ["pushd"]):
+            break
+        steps += [words] if not any(word in before for word in _scripts([words])) else []
+        before += step
+    return _scripts(steps)
+
+
+def _scripts(steps: Iterable[Sequence[str]]) -> list[str]:
+    """The first script of each step that begins with a program that runs one."""
+    scripts = []
+    for words in steps:
+        rest = list(words[1:] if words[:1] in (["exec"], ["time"], ["nice"]) else words)
+        if not rest or rest[0] not in RUNS_SCRIPTS:
+            continue
+        for word in rest[1:]:
+            if word.startswith("-") and word not in ("-m", "-c", "-e", "-"):
+                continue
+            script = PurePosixPath(word)
+            fits = script.suffix in RUNS_SCRIPTS[rest[0]] and not script.is_absolute() and word.isprintable()
+            scripts += [word] if fits and not set("$*`<>(){}~") & set(word) else []
+            break
+    return scripts
+
+
+def _language(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:
+    """A program of R in an image whose base has Python only, and the other way round."""
+    first = {words[0] for words in ([*spec.command], spec.command[-1].split()) if words}
+    of_r = any(renderer_of(document) is RENDERERS[".Rmd"] for document in documents_of(spec.command))
+    dockerfile = root / "images" / spec.image / "Dockerfile"
+    if not dockerfile.is_file():
+        return
+    text = "\n".join(
+        line for line in dockerfile.read_text("utf-8", "replace").splitlines() if not line.lstrip().startswith("#")
+    )
+    for language, needed, base, also in (
+        ("R", of_r or "Rscript" in first, _PYTHON_BASE, _HAS_R),
+        ("Python", bool({"python", "python3"} & first), _R_BASE, _HAS_PYTHON),
+    ):
+        if needed and re.search(base, text) and not re.search(also, text):
+            others = [
+                path.parent.name
+                for path in sorted(root.glob("images/*/Dockerfile"))
+                if re.search(also, path.read_text("utf-8", "replace"))
+            ]
+            how = f"write image = {show(others[0])}" if others else "docs/guide/images.md says how to make one"
+            yield (
+                ("image", "command"),
+                f"image = {show(spec.image)} has no {language}, which the command of {spec.folder.as_posix()} needs; "
+                f"{how}",
+            )
+
+
+_PYTHON_BASE = r"(?im)^(?:ARG\s+BASE=|FROM\s+)(?:[\w.:/-]*/)?python:"
+_R_BASE = r"(?im)^(?:ARG\s+BASE=|FROM\s+)(?:[\w.:/-]*/)?(?:r-base|r-ver|rocker/[\w-]+):"
+_HAS_R = r"(?i)\br-base|\br-ver\b|\brocker\b|\brscript\b|\bR_VERSION\b|\br2u\b|\brig\b"
+_HAS_PYTHON = r"(?i)python|miniconda|\buv\b"
 
 
 def _rendered(root: Path, spec: WorkloadSpec) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import math
 import re
 import sys
 from functools import cache
+from pathlib import PurePosixPath
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -22,6 +23,8 @@ PARAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,49}")
 URL_PATH = re.compile(r"/[A-Za-z0-9/._~-]{0,199}")
 # Characters that AWS takes in the value of a tag, because the owner becomes one.
 OWNER = re.compile(r"[\w.:/=+@-]([\w .:/=+@-]{0,126}[\w.:/=+@-])?")
+
+NOT_JSON = frozenset({".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".feather", ".html", ".png", ".pdf", ".rds", ".pkl"})
 
 LONGEST_VALUE = 2_000
 LONGEST_REASON = 200
@@ -105,6 +108,16 @@ def output_file(value: str) -> str:
     parts = value.split("/")
     if not value.isprintable() or "\\" in value or len(value) > 200 or any(part in ("", ".", "..") for part in parts):
         raise ValueError('must be a file below outputs/, like "metrics.json"')
+    if parts[0].lower() == "outputs" and len(parts) > 1:
+        raise ValueError(f'is looked for below outputs/, where no second outputs/ is; write "{"/".join(parts[1:])}"')
+    return value
+
+
+def json_file(value: str) -> str:
+    """As `output_file`, and not of another format by its name."""
+    suffix = PurePosixPath(output_file(value)).suffix.lower()
+    if suffix in NOT_JSON:
+        raise ValueError(f"is no JSON file by its name ({suffix}); `rows`, `nulls` or `query` look into a table")
     return value
 
 
@@ -148,6 +161,10 @@ def query(value: str) -> str:
         raise ValueError("must be one SELECT, like \"SELECT count(*) FROM 'flights.parquet'\"")
     if len(value) > LONGEST_VALUE:
         raise ValueError(f"must have up to {LONGEST_VALUE:,} characters")
+    if slip := re.search(r"(['\"])(?:\./)?outputs/([^'\"]+)\1", value, re.IGNORECASE):
+        raise ValueError(
+            f"reads {slip[0]}: files are looked for below outputs/ already; write {slip[1]}{slip[2]}{slip[1]}"
+        )
     return value
 
 

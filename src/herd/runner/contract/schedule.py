@@ -71,7 +71,7 @@ class _Field:
         return int(word)
 
     def values(self, text: str) -> set[int]:
-        """`1-5`, `*/15`, `22-2`, `MON,WED` -> the numbers meant. A range may pass the end: `FRI-MON`."""
+        """`1-5`, `*/15`, `MON,WED` -> the numbers meant. A range of names may pass the end: `FRI-MON`."""
         numbers: set[int] = set()
         for part in text.split(","):
             body, slash, step_text = part.partition("/")
@@ -85,6 +85,14 @@ class _Field:
             if slash and not dash and body != "*":
                 raise ValueError(f"has {part!r} as {self.name}: a step needs a range; write {body}-{self.high}/{step}")
             if end < start:
+                # Of numbers it is as often a slip, and what a cron makes of one differs. Sunday is both 0 and 7.
+                is_sunday = self.spare and (end == self.low or start > self.high)
+                if first.upper() not in self.names and not is_sunday:
+                    meant = ",".join(str(a) if a == b else f"{a}-{b}" for a, b in ((start, self.high), (self.low, end)))
+                    raise ValueError(
+                        f"has {body} as {self.name}, a range that runs backwards; write {last}-{first}, "
+                        f"or {meant} for one that passes the end"
+                    )
                 end += self.size
             numbers |= {self.low + (value - self.low) % self.size for value in range(start, end + 1, step)}
         return numbers
