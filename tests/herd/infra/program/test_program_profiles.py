@@ -15,7 +15,7 @@ import pytest
 from herd.engine.changes import short
 from herd.infra.settings.schema import Settings
 from herd.infra.settings.tables import Pool
-from herd.review.cost import BY_USE, COUNTED, is_free
+from herd.review.bill import BY_USE, COUNTED, is_free
 from tests.herd.infra.program.mocks import ACCOUNT, REGION, TEAM, Answer, Program, Refused, run_program, write_team
 
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd"
