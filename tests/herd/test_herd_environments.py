@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import typer
 
 from herd.checkout.find import Checkout
 from herd.commands.cli import app
+from herd.deploy import ends, environments
+from herd.deploy.ends import End
 from herd.errors import HerdError
-from herd.targets import environments
 from herd.targets.aws import AwsTarget
 
 WITH_TABLES = (
@@ -54,16 +56,32 @@ def state(checkout: Checkout, name: str, resources: list[dict[str, Any]]) -> Non
 
 
 def test_the_environments_here(checkout: Checkout) -> None:
-    assert environments.here(checkout) == []
+    assert environments.listed_here(checkout) == []
     state(checkout, "pr-1", [])
     state(checkout, "pr-2", [{"type": "aws:s3/bucket:Bucket", "custom": True, "urn": "u"}])
     (checkout.pulumi / ".pulumi" / "stacks" / checkout.project / "pr-3.json").write_text("{")
-    seen = {one.name: (one.where, one.state, one.resources) for one in environments.here(checkout)}
+    seen = {one.name: (one.where, one.state, one.resources) for one in environments.listed_here(checkout)}
     assert seen == {
         "pr-1": ("this machine", "empty", 0),
         "pr-2": ("this machine", "half made", 1),
         "pr-3": ("this machine", "unreadable", None),
     }
+
+
+def test_the_list_has_the_end_as_it_was_moved_and_who_made_it(
+    checkout: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it was made: what its settings say is all that is known. The end is the one that everybody reads."""
+    monkeypatch.setenv("HERD_NOW", "2027-01-31T12:00:00+00:00")
+    state(checkout, "pr-1", [{"type": "aws:s3/bucket:Bucket", "custom": True, "urn": "u"}])
+    moved = End(datetime(2027, 2, 3, 6, tzinfo=UTC), "48h", "ada")
+    monkeypatch.setattr(ends, "known", lambda _: moved)
+    monkeypatch.setattr(ends, "of", lambda _: moved)
+    (one,) = environments.listed_here(checkout)
+    assert (one.by, one.ends, one.state) == ("ada", "2027-02-03T06:00:00Z", "half made")
+    over = End(datetime(2027, 1, 31, 6, tzinfo=UTC), "48h", "ada")
+    monkeypatch.setattr(ends, "known", lambda _: over)
+    assert [one.state for one in environments.listed_here(checkout)] == ["over its time"]
 
 
 def test_stacks_are_listed_where_there_is_a_login(
@@ -73,14 +91,14 @@ def test_stacks_are_listed_where_there_is_a_login(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "nobody"))
     with pytest.raises(HerdError, match="no login to Pulumi's backend"):
-        environments.on_aws(checkout)
+        environments.listed_on_aws(checkout)
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     listed = [
         {"name": "prod", "lastUpdate": "2027-01-31T06:00:00.000Z", "updateInProgress": False, "resourceCount": 105},
         {"name": "acme/herd/pr-9", "resourceCount": 0},
     ]
     monkeypatch.setattr(AwsTarget, "stacks", lambda _: listed)
-    assert [one.as_json() for one in environments.on_aws(checkout)] == [
+    assert [one.as_json() for one in environments.listed_on_aws(checkout)] == [
         {
             "name": "acme/herd/pr-9",
             "where": "AWS",

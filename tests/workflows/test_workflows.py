@@ -108,7 +108,11 @@ def test_a_new_projects_workflows_use_the_same_actions_and_hold_to_the_same_rule
             for step in job["steps"]:
                 assert "${{" not in step.get("run", "")
                 if "role-to-assume" in (options := step.get("with", {})):
-                    limit = SESSION_SECONDS["deploy" if "DEPLOY" in options["role-to-assume"] else "preview"]
+                    (limit,) = (
+                        seconds
+                        for role, seconds in SESSION_SECONDS.items()
+                        if f"{role.upper()}_ROLE" in options["role-to-assume"]
+                    )
                     assert job["timeout-minutes"] * 60 <= int(options.get("role-duration-seconds", 3600)) <= limit
                 assert options.get("pulumi-version", pulumi_cli.VERSION) == pulumi_cli.VERSION
     # A pull request runs with what its author has; its role only reads.

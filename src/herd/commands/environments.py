@@ -15,13 +15,13 @@ def environments(as_json: AsJson = False) -> None:
 
     from herd.checkout.find import find_checkout
     from herd.commands import tables
+    from herd.deploy import environments
     from herd.errors import HerdError
-    from herd.targets import environments
 
     checkout = find_checkout()
-    every, problem = environments.here(checkout), ""
+    every, problem = environments.listed_here(checkout), ""
     try:
-        every += environments.on_aws(checkout)
+        every += environments.listed_on_aws(checkout)
     except HerdError as error:
         problem = str(error)
     if as_json:

@@ -9,6 +9,7 @@ from typing import Any
 
 from herd import console
 from herd.checkout import review_dates
+from herd.deploy.environments import Listed
 from herd.deploy.image_list import ImageEntry
 from herd.review.difference import Difference
 from herd.runner.contract import statuses
@@ -22,7 +23,6 @@ from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
 from herd.runs.runs import Run
 from herd.runs.status import WorkloadState
-from herd.targets.environments import Environment
 from herd.targets.local_cloud import TASKS_RUN_AS
 from herd.targets.target import Target
 
@@ -344,7 +344,7 @@ def _span(seconds: float) -> str:
     return f"{seconds / 86_400:.0f} d"
 
 
-def environments(every: Sequence[Environment], now: datetime) -> None:
+def environments(every: Sequence[Listed], now: datetime) -> None:
     """A row for each environment."""
     rows = [
         [
@@ -357,7 +357,8 @@ def environments(every: Sequence[Environment], now: datetime) -> None:
         ]
         for one in every
     ]
-    styles = {"up": "green", "stopped": "yellow", "half made": "red", "unreadable": "red", "updating": "cyan"}
+    troubles = dict.fromkeys(("half made", "half destroyed", "over its time", "orphaned", "unreadable"), "red")
+    styles = {"up": "green", "stopped": "yellow", "updating": "cyan", **troubles}
     console.table(["NAME", "WHERE", "STATE", "DEPLOYED", "BY", "ENDS"], rows, styles)
 
 

@@ -5,8 +5,13 @@ An environment exists as a stack with resources, as a stack without any, or as r
 
 from __future__ import annotations
 
+import json
+import os
+import pwd
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from herd.checkout import review_dates
@@ -21,6 +26,30 @@ from herd.targets.local import LocalTarget
 from herd.targets.target import Target
 
 Trouble = Literal["over its time", "half destroyed", "half made", "empty", "orphaned"]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An environment as a list has it. `where`: `this machine` or `AWS`. `state`: `up`, `stopped` (its local cloud),
+    `updating`, `unreadable`, or its trouble.
+
+    `deployed`: when it was last; `by`: who made it, empty where that is not known here; `ends`: when it is removed,
+    ISO 8601, as `herd keep` has moved it.
+    """
+
+    name: str
+    where: str
+    state: str
+    deployed: datetime | None
+    by: str
+    ends: str
+    resources: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Its entry in the output for scripts."""
+        when = self.deployed.isoformat(timespec="seconds").replace("+00:00", "Z") if self.deployed else None
+        own = {"name": self.name, "where": self.where, "state": self.state, "deployed": when}
+        return {**own, "by": self.by or None, "ends": self.ends or None, "resources": self.resources}
 
 
 @dataclass(frozen=True)
@@ -143,3 +172,65 @@ def refuse_too_many(target: Target, person: str, limit: int, environments: list[
 
 def _text(end: End | None) -> str:
     return lifetime.written(end.at) if end else ""
+
+
+# --- the list that `herd environments` shows -----------------------------------------------------------------------
+
+
+def listed_here(checkout: Checkout) -> list[Listed]:
+    """Those of the checkout's local cloud, by name. Starts nothing."""
+    running = local_cloud.running(checkout) is not None
+    return [_listed(one, LocalTarget(checkout, one.name), running) for one in here(checkout)]
+
+
+def _listed(one: Environment, target: LocalTarget, running: bool) -> Listed:
+    file = target.state_file.stat() if target.state_file.exists() else None
+    deployed = datetime.fromtimestamp(file.st_mtime, UTC) if file else None
+    by = one.end.made_by if one.end and one.end.made_by else _person(file.st_uid) if file else ""
+    if one.unreadable:
+        return Listed(one.name, "this machine", "unreadable", deployed, by, "", None)
+    state = "up" if running else "stopped"
+    if one.busy:
+        state = "updating"
+    elif one.trouble:
+        state = one.trouble
+    elif target.unsettled:
+        state = "half made"
+    return Listed(one.name, "this machine", state, deployed, by, _text(one.end), one.resources)
+
+
+def _person(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def listed_on_aws(checkout: Checkout) -> list[Listed]:
+    """The stacks that Pulumi's backend knows of this project, by its list alone: none of them is read, so neither who
+    made one nor when it ends is known. Raises HerdError where one cannot log in.
+    """
+    if not _has_login():
+        raise HerdError("no login to Pulumi's backend here: `pulumi login`, or PULUMI_BACKEND_URL")
+    entries = AwsTarget(checkout, "").stacks()
+    return [_of_entry(entry) for entry in sorted(entries, key=lambda entry: str(entry["name"]))]
+
+
+def _has_login() -> bool:
+    if os.environ.get("PULUMI_BACKEND_URL") or os.environ.get("PULUMI_ACCESS_TOKEN"):
+        return True
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    try:
+        return bool(json.loads((home / "credentials.json").read_text()).get("current"))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _of_entry(entry: dict[str, Any]) -> Listed:
+    count = entry.get("resourceCount")
+    state = "updating" if entry.get("updateInProgress") else "up" if count is None or count else "empty"
+    try:
+        deployed = datetime.fromisoformat(str(entry.get("lastUpdate")).replace("Z", "+00:00"))
+    except ValueError:  # never, or in words
+        deployed = None
+    return Listed(str(entry["name"]), "AWS", state, deployed, "", "", count)
