@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from herd.infra.spec.load import Specs
 
 
-def load(checkout: Checkout, environment: str) -> Specs:
-    """Every workload's settings. Raises WrongInput with one line for each problem of every file."""
-    from herd.infra.spec.load import SpecErrors
+def load(checkout: Checkout, environment: str, needed: str | None = None) -> Specs:
+    """Every workload's settings. Raises WrongInput with one line for each problem of every file.
+
+    `needed`: the workload that is asked about, "" for none; then only its problems and those of what it needs count,
+    and the unfinished folders of others are left out.
+    """
+    from herd.infra.spec.load import SpecErrors, load_specs
 
     try:
-        return read(checkout, environment)
+        return load_specs(checkout.root, environment, offer(checkout, environment), needed)
     except SpecErrors as error:
         raise WrongInput(str(error)) from None
 

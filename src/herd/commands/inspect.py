@@ -177,7 +177,7 @@ def explain(name: Name, as_json: AsJson = False, environment: Environment = None
 
     root = find_checkout().root
     target = local(environment)
-    specs = team_files.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name, name)
     offer = team_files.offer(target.checkout, target.name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))

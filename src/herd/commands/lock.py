@@ -25,7 +25,7 @@ def lock(
     from herd.errors import WrongInput, unknown
 
     here = find_checkout()
-    specs = team_files.load(here, stack_config.TEMPLATE)
+    specs = team_files.load(here, stack_config.TEMPLATE, name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
     with console.step(f"locking {specs.workloads[name].folder.as_posix()}") as step:

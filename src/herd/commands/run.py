@@ -154,7 +154,7 @@ def rollback(
     target.approve(f"make run {plan.target.version.run_id} of {name} current", yes)
     rollback.carry_out(target, plan, reason)
     console.say(f"{name} is at run {plan.target.version.run_id} again; services that read it have it within 15 s")
-    if getattr(team_files.load(target.checkout, target.name).workloads.get(name), "publish", ()):
+    if getattr(team_files.load(target.checkout, target.name, name).workloads.get(name), "publish", ()):
         console.note(f"! what `publish` of {name} has changed elsewhere is as it was", style="yellow")
     if plan.baseline:
         console.note(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from . import checks, record
+from . import checks, missing_package, record
 from .command import Command, describe_exit
 from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
@@ -274,7 +274,8 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
         if status == CHECK_FAILED:
             raise RunFailed(f"{describe_exit(status)}, which says that its outputs are not fit to be published", status)
         if status != 0:
-            raise RunFailed(describe_exit(status, task.memory_gb), status)
+            missing = missing_package.advice(command.last_words, task.workload, task.workload_dir)
+            raise RunFailed(describe_exit(status, task.memory_gb) + missing, status)
         _finish(attempt, workspace, command, variables, settle)
         return ""
     finally:

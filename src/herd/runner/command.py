@@ -56,6 +56,11 @@ class Command:
         return self._out_of_time.is_set()
 
     @property
+    def last_words(self) -> str:
+        """The end of what it has written to standard error."""
+        return self._output.last_words if self._output is not None else ""
+
+    @property
     def running(self) -> bool:
         """Whether any process of it may still live."""
         return self._process is not None and not self._ended

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 
 from .errors import say
-from .task import Task
+from .task import Task, Trial
 
 INTERVAL_SECONDS = 1.0
 LOOK_SECONDS = 0.2
@@ -36,7 +36,7 @@ def watch(task: Task, port: int, chosen_host: bool, over: Callable[[], bool]) ->
     `chosen_host`: the platform has said where to listen (HOST); else it is to be every address of the container.
     """
     assert task.health is not None
-    if not _become_healthy(port, task.health, task.start_seconds or START_SECONDS, over):
+    if not _become_healthy(port, task.health, task.start_seconds or START_SECONDS, over, tells=isinstance(task, Trial)):
         return
     if not chosen_host and only_this_machine(port):
         say(
@@ -54,8 +54,10 @@ def watch(task: Task, port: int, chosen_host: bool, over: Callable[[], bool]) ->
         )
 
 
-def _become_healthy(port: int, path: str, start_seconds: float, over: Callable[[], bool]) -> bool:
-    """Ask until the answer is 200 once, or the service is over; say each kind of trouble once."""
+def _become_healthy(
+    port: int, path: str, start_seconds: float, over: Callable[[], bool], *, tells: bool = False
+) -> bool:
+    """Ask until the answer is 200 once, or it is over; say each kind of trouble once, and with `tells` the 200 too."""
     began = time.monotonic()
     said: set[int | None] = set()
     last: int | None = None
@@ -63,7 +65,7 @@ def _become_healthy(port: int, path: str, start_seconds: float, over: Callable[[
     while pause(LATER_SECONDS if said else INTERVAL_SECONDS, over):
         status = answer(port, path)
         if status == http.client.OK:
-            if said:
+            if said or tells:
                 say(f"GET {path} answers 200")
             return True
         times = times + 1 if status == last else 1

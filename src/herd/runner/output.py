@@ -16,6 +16,9 @@ from . import errors
 
 CHUNK_BYTES = 64 * 1024
 
+LAST_BYTES = 4096
+"""What is kept of a stream, to say what a program ended with."""
+
 PROGRESS_SECONDS = 3.0
 """How often a line of progress is ended."""
 
@@ -44,6 +47,11 @@ class Output:
         for stream in self._streams:
             stream.begin()
 
+    @property
+    def last_words(self) -> str:
+        """The end of what it has written to standard error; empty where that is a terminal."""
+        return self._streams[-1].last_bytes.decode("utf-8", "replace") if self._streams else ""
+
     def finish(self) -> None:
         """Everything of the command has ended: hand on what it has written until then."""
         for stream in self._streams:
@@ -56,6 +64,7 @@ class _Stream:
     def __init__(self, target: int) -> None:
         self._target = target
         self._read_end, self.write_end = os.pipe()
+        self.last_bytes = b""
         self._lock = threading.Lock()
         self._line_is_open = False
         self._made_of_return = False  # the last line end was a carriage return; a line feed may follow it
@@ -86,6 +95,7 @@ class _Stream:
             while chunk := os.read(self._read_end, CHUNK_BYTES):
                 self._moved_at = None
                 with self._lock:
+                    self.last_bytes = (self.last_bytes + chunk)[-LAST_BYTES:]
                     self._write(self._with_progress(chunk))
                 self._moved_at = time.monotonic()
         except OSError:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import health
+from . import health, missing_package
 from .command import Command, describe_exit
 from .contract.variables import PORT
 from .errors import RunFailed, say
@@ -43,7 +43,8 @@ def serve(task: AnyTask, environ: Mapping[str, str]) -> int:
         status = command.wait()
         ended.set()
         if status != 0 and not command.stopped:
-            say(describe_exit(status, task.memory_gb))
+            missing = missing_package.advice(command.last_words, task.workload, task.workload_dir)
+            say(describe_exit(status, task.memory_gb) + missing)
         return status
     except RunFailed as error:
         say(str(error))

@@ -221,7 +221,7 @@ def _users(target: Target) -> dict[str, tuple[str, ...]]:
     """Secret -> workloads that use it, by the settings files and by the stack's outputs."""
     connections = team_files.offer(target.checkout, target.name).connections
     users: dict[str, set[str]] = {}
-    for spec in team_files.load(target.checkout, target.name).workloads.values():
+    for spec in team_files.load(target.checkout, target.name, "").workloads.values():
         for name in (*spec.secrets.values(), *(connections[name].secret for name in spec.connects)):
             users.setdefault(name, set()).add(spec.name)
     for workload, entry in (target.deployed.workloads if target.deployed else {}).items():

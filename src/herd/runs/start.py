@@ -28,7 +28,7 @@ class Start:
 
 def plan(target: Target, name: str, params: list[str], with_dependants: bool) -> Start:
     """The execution of `herd run NAME`. Raises WrongInput for a wrong name, kind or parameter."""
-    specs = team_files.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name, name)
     deployed = target.deployed.workloads if target.deployed else {}
     spec = specs.workloads.get(name)
     if spec is None and name not in deployed:

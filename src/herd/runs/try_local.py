@@ -24,7 +24,7 @@ from herd.foreign import Printed
 from herd.infra.spec.models import ServiceSpec
 from herd.runner.contract import variables
 from herd.runner.contract.task import TaskSettings
-from herd.runs import runs, secret_store, try_r
+from herd.runs import runs, secret_store, try_outputs, try_r
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 from herd.toolchain import atomic, uv
@@ -41,7 +41,7 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 def spec_of(target: LocalTarget, name: str) -> AnySpec:
     """The settings of a workload on disk. Raises WrongInput if any file is wrong, or there is no such workload."""
-    specs = team_files.load(target.checkout, target.name)
+    specs = team_files.load(target.checkout, target.name, name)
     if name not in specs.workloads:
         raise WrongInput(unknown(name, list(specs.workloads), "workload"))
     return specs.workloads[name]
@@ -85,6 +85,13 @@ def prepare(
     """
     checkout = target.checkout
     reads = spec.reads if settings is None else settings.reads
+    if inputs is not None and not inputs.is_dir():
+        raise WrongInput(f"--inputs {inputs}: there is no such folder; it is to have a folder for each input")
+    before = try_outputs.of(target, [read.name for read in reads], inputs) if place == "try" else {}
+    for name in before:
+        console.note(f"input {name} is what the last `herd try {name}` has written: nothing of it is published yet")
+    if before:
+        inputs = try_outputs.beside(checkout, spec.name, before, inputs)
     data_bucket = _data_bucket(target, spec, inputs, [read.name for read in reads])
     if settings is None:
         settings = task(
@@ -115,7 +122,9 @@ def prepare(
         **(more or {}),
     }
     if isinstance(command, try_r.InContainer):
-        around = command.around(environment, [folder, *([inputs.resolve()] if inputs else [])])
+        around = command.around(
+            environment, [folder, *([inputs.resolve()] if inputs else []), *try_outputs.targets(inputs)]
+        )
         return Prepared(*around, folder, command)
     return Prepared(command, environment, folder)
 
@@ -130,6 +139,26 @@ def run(
     tests: TaskSettings | None = None,
     pins: Mapping[str, str | None] | None = None,
     lock: Path | None = None,
+) -> int:
+    """Run it once, and remember whether it went well; arguments and result as of `_run`."""
+    if tests is None:
+        try_outputs.forget(target.checkout, spec.name, item)
+    status = _run(target, spec, params, item, inputs, raw, tests, pins, lock)
+    if tests is None and status == 0:
+        try_outputs.remember(target.checkout, spec.name, item)
+    return status
+
+
+def _run(
+    target: LocalTarget,
+    spec: AnySpec,
+    params: dict[str, Any],
+    item: str | None,
+    inputs: Path | None,
+    raw: bool,
+    tests: TaskSettings | None,
+    pins: Mapping[str, str | None] | None,
+    lock: Path | None,
 ) -> int:
     """Run it once, or its tests, by the settings `tests`; its exit status. Escape sequences in its output are shown as
     text, unless `raw`. `pins`: input -> the run whose version of it is read, in place of the current one; `lock`: other
@@ -280,7 +309,8 @@ def _data_bucket(target: LocalTarget, spec: AnySpec, inputs: Path | None, reads:
     if needed and not isinstance(spec, ServiceSpec):
         raise HerdError(
             f"{spec.name} reads {', '.join(needed)}, and the environment {target.name} is not up: "
-            f"`herd up` makes it, or give its inputs as folders in `--inputs DIR`"
+            f"`herd up` makes it; or `herd try {needed[0]}` first, whose outputs are then read, or give its inputs as "
+            "folders in `--inputs DIR`"
         )
     return None
 

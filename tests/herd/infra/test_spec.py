@@ -165,6 +165,26 @@ def test_a_shell_line_may_make_its_script_or_go_elsewhere(write_project: Write, 
     assert load_specs(root, "dev").workloads["churn"].command == (*values.SHELL, line)
 
 
+def test_an_unfinished_folder_stands_in_the_way_of_what_needs_it_alone(write_project: Write) -> None:
+    folders = {
+        "jobs/half/main.py": "",
+        "jobs/after-half/workload.toml": 'after = ["half"]',
+        "jobs/after-half/main.py": "",
+    }
+    root = write_project({JOB: "", **folders})
+    specs = load_specs(root, "dev", needed="churn")
+    assert "churn" in specs.workloads and not {"half", "after-half"} & specs.workloads.keys()
+    for needed in ("half", "after-half", None):
+        with pytest.raises(SpecErrors, match="jobs/half/workload.toml: is missing"):
+            load_specs(root, "dev", needed=needed)
+
+
+def test_what_all_have_in_common_stands_in_every_way(write_project: Write) -> None:
+    root = write_project({"defaults.toml": "colour = 1", JOB: ""})
+    with pytest.raises(SpecErrors, match="defaults.toml: unknown setting"):
+        load_specs(root, "dev", needed="churn")
+
+
 def test_an_environment_that_comes_and_goes_may_have_a_table(write_project: Write) -> None:
     root = write_project({"Pulumi.prod.yaml": "config: {}", JOB: "[environments.pr-17]\ncpu = 2\nmemory_gb = 4"})
     assert load_specs(root, "pr-17").workloads["churn"].cpu == 2

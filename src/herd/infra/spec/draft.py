@@ -91,7 +91,10 @@ def workload(
         return None, problems  # told with the other links
     if not os.path.lexists(root / entry.folder / SETTINGS):
         folder = printable(entry.folder.as_posix())
-        problems.append(Problem(entry.file, "", f"is missing; an empty file is enough to make {folder} a {entry.kind}"))
+        article = KINDS[entry.kind].article
+        other = next((path.name for path in (root / entry.folder).iterdir() if path.stem.lower() == "workload"), None)
+        how = f"rename {printable(other)} to it" if other else f"an empty file is enough to make {folder} {article}"
+        problems.append(Problem(entry.file, "", f"is missing; {how}"))
     whole = files.read(root, f"{entry.folder.as_posix()}/{SETTINGS}", problems) if not problems else None
     if not whole or problems:
         return None, problems

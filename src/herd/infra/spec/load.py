@@ -34,7 +34,7 @@ from herd.infra.spec.models import (
     settings_of,
 )
 from herd.infra.spec.rules_graph import Pipeline
-from herd.runner.contract.kinds import Kind
+from herd.runner.contract.kinds import KIND_OF_FOLDER, Kind
 from herd.runner.contract.schedule import Schedule
 from herd.runner.contract.task import Deadline
 
@@ -119,9 +119,15 @@ class Explained:
     source: str
 
 
-def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE) -> Specs:
-    """The project's workloads in one environment; raises SpecErrors with every problem of every file."""
+def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE, needed: str | None = None) -> Specs:
+    """The project's workloads in one environment; raises SpecErrors with every problem of every file.
+
+    `needed`: the workload that is asked about, "" for none. Then only what is wrong with it, with what it reads or
+    comes after, or with what all have in common is raised; other workloads with problems are left out.
+    """
     drafts, problems = _load(root, environment, offer)
+    if needed is not None:
+        drafts, problems = _of_one(drafts, problems, needed)
     if problems:
         raise SpecErrors(sorted(problems, key=lambda problem: problem.file))
     workloads = {draft.spec.name: draft.spec for draft in sorted(drafts, key=lambda draft: draft.spec.name)}
@@ -129,9 +135,32 @@ def load_specs(root: Path, environment: str, offer: Offer = EVERYWHERE) -> Specs
     return Specs(workloads, rules_graph.pipelines(workloads), origins)
 
 
+def _of_one(drafts: list[Draft], problems: list[Problem], needed: str) -> tuple[list[Draft], list[Problem]]:
+    """Without the workloads that have problems of their own and that `needed` can do without."""
+    by_name = {draft.spec.name: draft.spec for draft in drafts}
+    wanted, todo = {needed}, [needed]
+    while todo:
+        spec = by_name.get(todo.pop())
+        names = {*(read.name for read in spec.reads), *getattr(spec, "after", ())} if spec else set()
+        todo += names - wanted
+        wanted |= names
+
+    def owner(problem: Problem) -> str | None:
+        top, _, rest = problem.file.partition("/")
+        return rest.partition("/")[0] if top in KIND_OF_FOLDER else None
+
+    left_out = {name for problem in problems if (name := owner(problem)) is not None and name not in wanted}
+    problems = [problem for problem in problems if owner(problem) not in left_out]
+    while more := {
+        name for name, spec in by_name.items() if name not in left_out and left_out & {*getattr(spec, "after", ())}
+    }:
+        left_out |= more
+    return [draft for draft in drafts if draft.spec.name not in left_out], problems
+
+
 def explain(root: Path, environment: str, name: str, offer: Offer = EVERYWHERE) -> list[Explained]:
     """Each setting of one workload with its source, in the schema's order; raises SpecErrors."""
-    specs = load_specs(root, environment, offer)
+    specs = load_specs(root, environment, offer, name)
     if name not in specs.workloads:
         message = f"no workload is called {quoted(name)}{did_you_mean(name, specs.workloads)}"
         raise SpecErrors([Problem("jobs, reports, apis", "name", message)])
