@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -100,7 +103,7 @@ def test_a_script_that_is_asked_for_nonsense_does_nothing(team: Sandbox, name: s
 
 
 def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
-    """Opened, pushed again, run by hand, its time over, closed. Nothing is left."""
+    """Opened, pushed again, run by hand, its time over; killed while it comes and while it goes. Nothing is left."""
     summary, comment = tmp_path / "summary.md", team.folder / "environment/comment.md"
     team.write("apis/hello/workload.toml", "")
     team.write("apis/hello/main.py", SERVICE)
@@ -132,6 +135,27 @@ def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
     assert "pr-17 is removed" in summary.read_text()
     assert_nothing_is_left(team, "pr-17")
 
+    # The state is written at the end of an update: what is there in the middle of one only the cloud says. A bucket is
+    # among the first that comes, a state machine among the first that goes.
+    s3, states = team.client("s3"), team.client("stepfunctions")
+
+    def buckets() -> list[str]:
+        return [one["Name"] for one in s3.list_buckets()["Buckets"] if one["Name"].startswith("herd-pr-17-")]
+
+    def machines() -> list[str]:
+        names = [one["name"] for one in states.list_state_machines()["stateMachines"]]
+        return [name for name in names if name.startswith("herd-pr-17-")]
+
+    killed(team, "environment-up", lambda: bool(buckets()))
+    swept = script(team, "janitor", "--here")
+    assert swept.returncode == 0 and "pr-17: half made" in swept.stdout, swept.stdout + swept.stderr
+    assert_nothing_is_left(team, "pr-17")
+
+    assert script(team, "environment-up", "environment", "17", "--here").returncode == 0
+    killed(team, "environment-down", lambda: not machines())
+    swept = script(team, "janitor", "--here")
+    assert swept.returncode == 0 and "pr-17: half destroyed" in swept.stdout, swept.stdout + swept.stderr
+    assert_nothing_is_left(team, "pr-17")
     closed = script(team, "environment-down", "environment", "17", "--here")
     assert closed.returncode == 0 and "The environment `pr-17` is removed." in comment.read_text()
     assert team.status("counts")["state"], "dev is as it was"
@@ -155,6 +179,20 @@ def state_of(team: Sandbox, name: str) -> str:
         return (team.folder / f".herd/pulumi/.pulumi/stacks/herd/{name}.json").read_text()
     except FileNotFoundError:
         return ""
+
+
+def killed(team: Sandbox, name: str, when: Callable[[], bool]) -> None:
+    """Run a script on pull request 17, and kill it and all that it started as soon as `when` is true."""
+    command = [str(team.folder / ".github/scripts" / name), "environment", "17", "--here"]
+    with (team.home / "killed.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=team.folder, env=team.environment, stdout=log, stderr=log, start_new_session=True
+        )
+        while not when() and process.poll() is None:
+            time.sleep(0.02)  # an update takes few seconds: what polls less often would see it whole
+        assert process.poll() is None, (team.home / "killed.log").read_text()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def assert_nothing_is_left(team: Sandbox, name: str) -> None:
