@@ -62,6 +62,22 @@ def test_the_tests_of_a_workload_run_with_its_packages(project: Path, capfd: pyt
     assert "2 passed" in result.output + capfd.readouterr().out
 
 
+def test_only_the_folders_that_uses_names_are_there(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As in the image: else what works here would fail where it is deployed."""
+    for name in ("shared", "others"):
+        (project / "lib" / name).mkdir(parents=True)
+        (project / "lib" / name / "__init__.py").write_text("")
+    job = project / "jobs/totals"
+    (job / "workload.toml").write_text('uses = ["shared"]\n')
+    (job / "main.py").write_text("import shared\nprint('shared is there')\nimport others\n")
+    result = invoke("try", "totals")
+    seen = result.output + "".join(capfd.readouterr())
+    assert result.exit_code == 1 and "shared is there" in seen and "No module named 'others'" in seen, seen
+    (job / "workload.toml").write_text('uses = ["others", "shared"]\n')
+    result = invoke("try", "totals")
+    assert result.exit_code == 0, result.output + "".join(capfd.readouterr())
+
+
 def test_the_projects_own_settings_of_pytest_are_not_the_workloads(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -204,11 +204,25 @@ def workload_environment(
         environment[variables.OUTPUT_URI] = outputs.as_uri()
     if task.item is not None:
         environment[variables.ITEM] = task.item
+    if _holds_r(task.lib_dir):
+        environment |= _sourcing(environ)
     search = [str(task.lib_dir)] + ([environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else [])
     environment["PYTHONPATH"] = os.pathsep.join(search)
     # A log that arrives when the program ends is no log.
     environment.setdefault("PYTHONUNBUFFERED", "1")
     return environment
+
+
+def _holds_r(lib: Path) -> bool:
+    """Whether one of the folders that `uses` names holds functions of R. `herd try` links them."""
+    folders = [folder.resolve() for folder in lib.iterdir()] if lib.is_dir() else []
+    return any(True for folder in folders for _ in folder.rglob("*.[Rr]"))
+
+
+def _sourcing(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables by which R sources them at its start, and then the person's own profile, as ever."""
+    own = {variables.R_PROFILE: environ["R_PROFILE_USER"]} if "R_PROFILE_USER" in environ else {}
+    return {"R_PROFILE_USER": str(Path(__file__).with_name("r") / "profile.R"), **own}
 
 
 def server_variables(task: Task) -> dict[str, str]:

@@ -115,7 +115,7 @@ def prepare(
         variables.PARAMS: json.dumps(params),
         variables.TRY_DIR: str(folder),
         variables.WORKLOAD_DIR: str(checkout.root / spec.folder),
-        variables.LIB_DIR: str(checkout.root / "lib"),
+        variables.LIB_DIR: str(_used(checkout, spec)),
         **({variables.ITEM: item} if item else {}),
         # It works in another folder than the one that the person stands in.
         **({variables.TRY_INPUTS: str(inputs.resolve())} if inputs else {}),
@@ -190,6 +190,19 @@ def _run(
             # With a time limit: processes that it left running may hold the pipe open.
             reader.join(LAST_WORDS_SECONDS)
     return status
+
+
+def _used(checkout: Checkout, spec: AnySpec) -> Path:
+    """A folder with a link to each folder of lib/ that `uses` names: what an image has, and no more."""
+    folder = checkout.folder("try", ".lib", spec.name)
+    wanted = {name: checkout.root / "lib" / name for name in spec.uses}
+    for link in folder.iterdir():
+        if link.name not in wanted or link.readlink() != wanted[link.name]:
+            link.unlink(missing_ok=True)
+    for name, place in wanted.items():
+        with suppress(FileExistsError):  # another `herd try` of it
+            (folder / name).symlink_to(place)
+    return folder
 
 
 def _way(

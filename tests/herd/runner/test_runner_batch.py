@@ -28,6 +28,33 @@ def write_auc(value: object) -> str:
     return f"echo '{json.dumps({'auc': value})}' > outputs/metrics.json"
 
 
+@pytest.mark.parametrize(
+    ("files", "named", "profile"),
+    [
+        (["days.R"], None, "profile.R"),
+        (["below/days.r"], "/mine.R", "profile.R"),
+        (["days.py"], None, None),
+        (["days.py"], "/mine.R", "/mine.R"),
+        ([], None, None),
+    ],
+    ids=["functions", "and a profile of its own", "none of R", "none, and a profile of its own", "no folder"],
+)
+def test_r_sources_the_folders_that_uses_names(
+    make: Make, tmp_path: Path, files: list[str], named: str | None, profile: str | None
+) -> None:
+    """What R makes of them is tried in containers: tests/live/test_live_r.py."""
+    for file in files:
+        path = tmp_path / "lib/features" / file
+        path.parent.mkdir(parents=True)
+        path.write_text("")
+    run = make("train", "env").run("r1", **({"R_PROFILE_USER": named} if named else {}))
+    seen = dict(line.split("=", 1) for line in run.log.splitlines() if "=" in line)
+    read = seen.get("R_PROFILE_USER")
+    assert read == profile or (profile == "profile.R" and read is not None and Path(read).name == profile)
+    assert seen.get("HERD_R_PROFILE") == (named if profile == "profile.R" else None)
+    assert profile != "profile.R" or Path(str(read)).is_file()
+
+
 def test_the_variables_and_folders_of_a_run(make: Make) -> None:
     script = """
         pwd

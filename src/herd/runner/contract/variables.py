@@ -35,6 +35,8 @@ INPUTS: Final = "HERD_INPUTS"
 OUTPUTS: Final = "HERD_OUTPUTS"
 OUTPUT_URI: Final = "HERD_OUTPUT_URI"
 LIB: Final = "HERD_LIB"
+R_PROFILE: Final = "HERD_R_PROFILE"
+"""The profile that R_PROFILE_USER named before the runner's own took its place; R does not see it."""
 PORT: Final = "PORT"
 BASE_PATH: Final = "HERD_BASE_PATH"
 

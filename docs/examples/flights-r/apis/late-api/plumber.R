@@ -3,7 +3,6 @@
 #* @apiVersion 1
 
 library(jsonlite)
-source(file.path(Sys.getenv("HERD_LIB"), "lateness", "lateness.R"))
 
 published <- file.path(Sys.getenv("HERD_INPUTS"), "best-model")
 loaded <- list(from = "")

@@ -3,7 +3,6 @@
 
 library(dplyr, warn.conflicts = FALSE)
 library(readr)
-source(file.path(Sys.getenv("HERD_LIB"), "lateness", "lateness.R"))
 
 inputs <- file.path(Sys.getenv("HERD_INPUTS"), "load-flights")
 outputs <- Sys.getenv("HERD_OUTPUTS")

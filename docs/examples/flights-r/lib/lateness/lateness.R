@@ -1,4 +1,4 @@
-# What a model is told about a flight. Training (jobs/late-model) and serving (apis/late-api) both source this file, so
+# What a model is told about a flight. Training (jobs/late-model) and serving (apis/late-api) both use this file, so
 # that a column never means one thing in the model and another in the API.
 
 # A departure is late when it leaves more than this many minutes after its scheduled time.

@@ -1,5 +1,4 @@
 # What the model is told about a flight. `herd test late-model` runs these in the image of the job.
-source(file.path(Sys.getenv("HERD_LIB"), "lateness", "lateness.R"))
 
 typical <- list(temperature_c = 8, wind_kmh = 15, rain_mm = 0, visibility_km = 16)
 flight <- data.frame(
