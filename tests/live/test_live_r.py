@@ -141,7 +141,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until_it_answers(url: str, seconds: float = 180) -> None:
+def wait_until_it_answers(project: Project, container: str, url: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -149,8 +149,11 @@ def wait_until_it_answers(url: str, seconds: float = 180) -> None:
                 return
         except OSError:
             pass
-        assert time.monotonic() < deadline, f"{url} did not answer within {seconds:g} s"
-        time.sleep(0.1)
+        runs = project.client.run("inspect", "--format", "{{.State.Running}}", container).strip() == "true"
+        if not runs or time.monotonic() > deadline:
+            state = "runs, but did not answer" if runs else "ended, and did not answer"
+            pytest.fail(f"{container} {state} at {url} within {seconds:g} s:\n{project.client.run('logs', container)}")
+        time.sleep(0.2)
 
 
 FLIGHT = "origin=JFK&dest=LAX&carrier=B6&scheduled=2013-03-15T17:45"
@@ -160,7 +163,7 @@ def test_the_api_answers_many_at_once_and_ends_within_a_second(project: Project,
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with project.serving("late-api", port) as container:
-        wait_until_it_answers(f"{url}/health")
+        wait_until_it_answers(project, container, f"{url}/health")
         status, _, body = fetch(f"{url}/predict?{FLIGHT}")
         answer = json.loads(body)
         assert status == 200 and 0 < answer["late_probability"] < 1
