@@ -46,6 +46,7 @@ ADDED = {
     "StateTaskServiceEcs._eval_sync",  # this and the rest are inherited in moto
     "StateTaskServiceEcs._from_error",
     "StateTaskServiceSfn._eval_sync",
+    "S3Response.serialized",
     "Task.advance",
     "Request.want_form_data_parsed",  # forms come by POST only
 }
