@@ -15,6 +15,8 @@ from typing import Any
 
 from herd.engine.changes import group_of, short, type_and_name
 from herd.engine.plan import ENVIRONMENT, Resource
+from herd.infra.naming import ENVIRONMENT_TAG
+from herd.runner.contract import variables
 
 State = Mapping[str, Any]
 """A resource as `pulumi stack export` has it."""
@@ -49,7 +51,7 @@ NAMES = ("name", "bucket", "family", "repository", "roleName")
 SECRET_MARK, SECRET_VALUE = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 """The key that marks special values in Pulumi's state, and what it says of an encrypted one."""
 
-BY_NAME_ONLY = ("environment", "herd:environment", "HERD_ENVIRONMENT")
+BY_NAME_ONLY = ("environment", ENVIRONMENT_TAG, variables.ENVIRONMENT)
 """Keys whose value is the environment's name and nothing else."""
 
 
