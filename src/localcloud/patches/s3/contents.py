@@ -19,7 +19,9 @@ from localcloud.stored import HASHES, Stored, crc32_of_parts
 
 LEAST_PART_BYTES = 5 * 1024 * 1024
 
-_answered: ContextVar[Stored | None] = ContextVar("answered", default=None)
+_answered: ContextVar[list[Stored] | None] = ContextVar("answered", default=None)
+"""Where the bytes of an answer go; None: into the answer, because nobody asked moto by `answering`."""
+
 _reading = threading.local()
 
 
@@ -36,9 +38,10 @@ def apply() -> None:
 @contextmanager
 def answering() -> Iterator[Callable[[], Stored | None]]:
     """While moto answers: the bytes of the object that it has answered with, if any."""
-    token = _answered.set(None)
+    answered: list[Stored] = []
+    token = _answered.set(answered)
     try:
-        yield _answered.get
+        yield lambda: answered[-1] if answered else None
     finally:
         _answered.reset(token)
 
@@ -116,7 +119,10 @@ def _give_bytes_to_the_caller() -> None:
     def key_response(self: Any, request: Any, full_url: str, headers: Any) -> Any:
         status, response_headers, content = stock(self, request, full_url, headers)
         if isinstance(content, Stored):
-            _answered.set(content.held())
+            answered = _answered.get()
+            if answered is None:
+                return status, response_headers, content.read()
+            answered.append(content.held())
             content = b""
         return status, response_headers, content
 
