@@ -64,6 +64,7 @@ def test_one_for_each_package_that_stands_alone_and_no_other() -> None:
     }
     assert replacing == {
         "herd/checkout/apply.py": 1,  # several files, whose drafts lie apart until all are in place
+        "herd/runner/clone.py": 1,  # a copy of a large file, which is cloned or streamed
         "herd/runner/fetch.py": 1,  # a download, which streams
         "herd/runner/service.py": 1,  # a link
         "herd/runs/outputs.py": 1,  # a download

@@ -54,6 +54,9 @@ class Environment(SimpleNamespace):
         ended = threading.Event()
         while how != "wait" and states.describe_execution(executionArn=arn["executionArn"])["status"] == "RUNNING":
             ended.wait(0.01)
+        # One that is stopped before it has begun is none that another gave way to.
+        while how == "wait" and len(states.get_execution_history(executionArn=arn["executionArn"])["events"]) < 2:
+            ended.wait(0.01)
 
 
 @pytest.fixture

@@ -189,7 +189,7 @@ def test_a_table_keeps_a_row_on_its_line(screen: StringIO) -> None:
 def test_status_outputs_and_runs_show_what_was_printed(screen: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Run("train", FOREIGN, "failed", datetime.now(UTC), datetime.now(UTC), 3, FOREIGN, 2)
     state = WorkloadState("train", "job", "failing", FOREIGN, None, None, failed, "/x", FOREIGN)
-    target = SimpleNamespace(checkout=None, name="dev", exports=SimpleNamespace(workloads={}, services={}))
+    target = SimpleNamespace(checkout=None, name="dev", engine=None, exports=SimpleNamespace(workloads={}, services={}))
     for module in (tables, follow):
         monkeypatch.setattr(module, "last_lines", lambda *_: [FOREIGN])
     monkeypatch.setattr(tables.review_dates, "deployed", lambda *_: [])
@@ -232,6 +232,7 @@ ELSEWHERE = {
     "src/herd/runner/rendering/render_markdown.py": "runs inside a task, whose log this is",
     "src/herd/runner/rendering/render_notebook.py": "the same",
     "src/herd/toolchain/docker.py": "words of its own",
+    "src/herd/checkout/pull_request.py": "answers a script of a workflow",
     "src/herd/policy/analyzer.py": "tells the engine its port",
     "src/herd/runner/errors.py": "runs inside a task, whose log this is",
     "src/herd/language_host/program.py": "talks to the engine",

@@ -205,7 +205,7 @@ def test_up_does_not_start_what_is_paused(paused: Checkout, monkeypatch: pytest.
         "rests": batch(machine="arn:rests", paused=REASON),
     }
     cloud: Any = Cloud({}, workloads=workloads, pipelines={"hello": rests})
-    up._start_first_runs(cloud, team_files.load(paused, "dev"))
+    up.start_first_runs(cloud, team_files.load(paused, "dev"))
     assert started == ["arn:other"]
 
 

@@ -22,7 +22,6 @@ from herd.runner.contract import keys
 from herd.runner.contract.documents import Snapshot
 from herd.runs import runs, secret_store, snapshots, status
 from herd.runs.follow import describe
-from herd.targets.local import LocalTarget
 from herd.targets.target import Target
 
 
@@ -49,7 +48,7 @@ def copy_of(
     """
     compare.require_two(source.name, copy.name)
     wanted = stack_copy.chosen(chosen)
-    if not resume and not isinstance(copy, LocalTarget):
+    if not resume and copy.is_shared:
         _refuse_where_it_exists(source, copy)
     data = _looked_over(source, snapshot)
     if resume:
@@ -57,7 +56,7 @@ def copy_of(
         if wanted:
             raise WrongInput(f"--set is for a new copy; to change {copy.name}, edit {_file(copy).name} and --resume")
     else:
-        if isinstance(copy, LocalTarget):
+        if not copy.is_shared:
             _refuse_where_it_exists(source, copy)
         _write_settings(source, copy, wanted)
     again = f"`{command(source, copy, snapshot)} --resume`"
@@ -78,7 +77,7 @@ def copy_of(
 def command(source: Target, copy: Target, snapshot: str | None) -> str:
     """What a person types to make this copy."""
     data = f" --with-data {snapshot}" if snapshot else ""
-    return f"herd clone {source.name} {copy.name}{data}{'' if isinstance(copy, LocalTarget) else ' --on-aws'}"
+    return f"herd clone {source.name} {copy.name}{data}{'' if not copy.is_shared else ' --on-aws'}"
 
 
 # --- before anything is made ----------------------------------------------------------------------------------------
@@ -115,7 +114,7 @@ def _other_than_deployed(source: Target) -> list[str]:
     exported = source.exports.settings
     deployed = Written(exported.workloads, exported.stack) if exported else Written()
     # A local environment has its account's things, and its addresses, from the place where it is.
-    of_place = (*OF_ITS_ACCOUNT, *stack_copy.BY_PLACE) if isinstance(source, LocalTarget) else stack_copy.BY_PLACE
+    of_place = (*OF_ITS_ACCOUNT, *stack_copy.BY_PLACE) if not source.is_shared else stack_copy.BY_PLACE
     changes = settings.changes(deployed, compare.written(source))
     problems = [
         f"{change} (deployed → here)"
@@ -147,7 +146,7 @@ def _refuse_where_it_exists(source: Target, copy: Target) -> None:
         )
     if path.exists():
         raise WrongInput(f"{path.name} is there already: {copy.name} is an environment of its own; choose another name")
-    if isinstance(copy, LocalTarget):
+    if not copy.is_shared:
         items = [] if not copy.state_resources() else [f"the environment {copy.name} is up"]
         if not items:
             there = inventory.take(copy).items
@@ -177,7 +176,7 @@ def _file(target: Target) -> Path:
 def _write_settings(source: Target, copy: Target, chosen: dict[str, object]) -> None:
     from herd.checkout import stack_config
 
-    tracked = stack_config.tracked(source.checkout, source.name) if isinstance(source, LocalTarget) else None
+    tracked = stack_config.tracked(source.checkout, source.name) if not source.is_shared else None
     if copy.is_shared and "image_repositories" not in chosen and not source.exports.adopted.get("image_repositories"):
         # What is in a repository already is not built again, so the copy runs the very bytes that the source runs.
         chosen = {**chosen, "image_repositories": f"{source.exports.project}-{source.exports.environment}"}

@@ -14,7 +14,6 @@ from herd.review.difference import Difference, Environment, differences
 from herd.review.modulo_names import Place
 from herd.review.settings import Change, Changed, Written
 from herd.runs import secret_store
-from herd.targets.local import LocalTarget
 from herd.targets.target import Target
 
 
@@ -50,7 +49,7 @@ def written(target: Target) -> Written:
 
 def config(target: Target) -> dict[str, Any]:
     """The settings in a stack's file: `{"profile": "prod"}`."""
-    if isinstance(target, LocalTarget):
+    if not target.is_shared:
         return team_files.settings(target.checkout, target.name)
     values = target.settings().get("config") or {}
     return stack_config.settings(target.checkout, values, target.settings_file.name)
@@ -93,7 +92,7 @@ class Stated:
 
 def _file(target: Target) -> str:
     """The file that people write; a local environment's own is a copy."""
-    tracked = stack_config.tracked(target.checkout, target.name) if isinstance(target, LocalTarget) else None
+    tracked = stack_config.tracked(target.checkout, target.name) if not target.is_shared else None
     return (tracked or target.settings_file).name
 
 

@@ -11,6 +11,7 @@ import pwd
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import singledispatch
 from pathlib import Path
 from typing import Any, Literal
 
@@ -151,6 +152,17 @@ def count(target: Target) -> int:
 def of_person(environments: list[Environment], person: str) -> list[Environment]:
     """Those that end by themselves and that somebody has made."""
     return [one for one in environments if one.end is not None and one.end.made_by == person]
+
+
+@singledispatch
+def beside(target: Target) -> list[Environment]:
+    """The environments of where a target is."""
+    return here(target.checkout)
+
+
+@beside.register
+def _(target: AwsTarget) -> list[Environment]:
+    return on_aws(target.checkout, target.stack_names())
 
 
 def refuse_too_many(target: Target, person: str, limit: int, environments: list[Environment]) -> None:

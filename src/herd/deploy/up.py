@@ -22,7 +22,6 @@ from herd.review.words import Words
 from herd.runs import alarms, runs, secret_store, services, status
 from herd.runs.follow import Following, describe, follow
 from herd.targets import losses
-from herd.targets.aws import AwsTarget
 from herd.targets.target import Target
 
 if TYPE_CHECKING:
@@ -113,10 +112,8 @@ def _decide_end(target: Target, ttl: str | None) -> None:
     """Set `target.lifetime`. Raises WrongInput for an environment that is kept, and for one too many of a person."""
     target.lifetime = ends.decide(target, ttl)
     if target.lifetime and target.deployed is None:
-        checkout, limit = target.checkout, ends.limit(target)
-        others = environments.on_aws(checkout, target.stack_names()) if isinstance(target, AwsTarget) else None
-        every = environments.here(checkout) if others is None else others
-        environments.refuse_too_many(target, target.lifetime["made_by"], limit, every)
+        every = environments.beside(target)
+        environments.refuse_too_many(target, target.lifetime["made_by"], ends.limit(target), every)
 
 
 def preview(target: Target) -> Review:

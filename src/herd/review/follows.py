@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from herd.runner.contract import variables
+
 EXISTS = ("exists",)
 """For a path: that there is such a resource at all."""
 
@@ -44,8 +46,8 @@ def _general(path: tuple[str, ...]) -> tuple[str, ...]:
     match path:
         case ("tags", tag, *_):
             return "tags", tag if tag.startswith("herd:") else "*"
-        case ("containerDefinitions", _, "environment", "HERD_TASK", *more):
-            return "containerDefinitions", "environment", "HERD_TASK", *more[:1]
+        case ("containerDefinitions", _, "environment", variables.TASK, *more):
+            return "containerDefinitions", "environment", variables.TASK, *more[:1]
         case ("containerDefinitions", _, "environment" | "secrets" as table, name, *_):
             return "containerDefinitions", table, name if name.startswith(("HERD_", "AWS_")) else "*"
         case ("containerDefinitions", _, *more):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from herd.checkout import team_files
 from herd.checkout.find import Checkout
+from herd.runner.contract.keys import latest_key
 from herd.targets import local_cloud
 from herd.targets.local import LocalTarget
 
@@ -82,5 +83,5 @@ def _is_published(target: LocalTarget, name: str) -> bool:
     if name not in target.deployed.workloads:
         return False
     client = target.client("s3")
-    listed = client.list_objects_v2(Bucket=target.deployed.data_bucket, Prefix=f"{name}/latest.json", MaxKeys=1)
+    listed = client.list_objects_v2(Bucket=target.deployed.data_bucket, Prefix=latest_key(name), MaxKeys=1)
     return bool(listed.get("KeyCount"))

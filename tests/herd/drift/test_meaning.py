@@ -135,7 +135,7 @@ def definition(**changed: Any) -> dict[str, Any]:
         ({"task": {"checks": [{**AUC, "otherwise": "warn"}]}}, "job train: check auc: otherwise reject → warn"),
         (
             {"task": {"checks": []}},
-            "job train: check auc is removed (otherwise reject, min 0.6",
+            "job train: check auc is removed (file metrics.json, max_drop 0.1, min 0.6, otherwise reject",
         ),
         ({"task": {"command": ["sh"]}}, "job train: command: python main.py → sh"),
         ({"task": {"reads": [{"name": "flights", "fetch": True}]}}, "job train: reads: nothing → flights"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from herd.errors import HerdError, WrongInput
 from herd.runner.contract.documents import File, Snapshot, Version
-from herd.runs import rollback, snapshots
+from herd.runs import runs, snapshots
 from tests.herd.runner.test_runner_rollback import Environment, back
 
 Make = Callable[..., Any]
@@ -140,4 +140,4 @@ def test_one_that_names_files_of_another_workload_is_none_of_ours() -> None:
 
 
 def test_who_takes_it_is_who_rolls_back(make: Make) -> None:
-    assert "arn:aws:" in rollback.who(environment(make("model", "true")))
+    assert "arn:aws:" in runs.who(environment(make("model", "true")))
