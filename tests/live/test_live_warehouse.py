@@ -28,10 +28,11 @@ LOGIN = {"username": "loader", "password": PASSWORD, "dbname": "sales"}
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with Sandbox(tmp_path_factory.mktemp("warehouse") / "checkout", samples=False) as sandbox:
-        shutil.copytree(EXAMPLE, sandbox.folder, dirs_exist_ok=True)
         stack = sandbox.folder / "Pulumi.dev.yaml"
+        own = stack.read_text()
+        shutil.copytree(EXAMPLE, sandbox.folder, dirs_exist_ok=True)
         settings = (EXAMPLE / "Pulumi.dev.yaml").read_text().split("config:\n")[1]
-        stack.write_text(stack.read_text().rstrip() + "\n" + settings)
+        stack.write_text(own.rstrip() + "\n" + settings)
         entry = sandbox.folder / "infra/__main__.py"
         made = "hardware = Hardware(project)"
         text = entry.read_text().replace(made, f"{made}\nWarehouse(project, hardware)", 1)

@@ -16,6 +16,7 @@ from harness.sandbox import Sandbox
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("workflows-live")]
 
 JOB = "jobs/counts/workload.toml"
+WRITES = "import os\nprint('{0}', os.environ['HERD_PARAM_MONTH'])\nopen('outputs/total.txt', 'w').write('{0}')\n"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
     team.write("apis/hello/workload.toml", "")
     team.write("apis/hello/main.py", SERVICE)
     team.write(JOB, 'schedule = "none"\n[params]\nmonth = 1\n')
-    team.write("jobs/counts/main.py", "import os\nprint('month', os.environ['HERD_PARAM_MONTH'])\n")
+    team.write("jobs/counts/main.py", WRITES.format("month"))
     opened = script(team, "environment-up", "environment", "17", "--here", summary=summary)
     assert opened.returncode == 0, opened.stdout + opened.stderr
     text = comment.read_text()
@@ -116,7 +117,7 @@ def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
     assert "| `hello` | api | http://" in text and "each push renews it" in text and summary.read_text() == text
     first = team.json("status", "--json", "-e", "pr-17")["ends_at"]
 
-    team.write("jobs/counts/main.py", "import os\nprint('pushed', os.environ['HERD_PARAM_MONTH'])\n")
+    team.write("jobs/counts/main.py", WRITES.format("pushed"))
     assert script(team, "environment-up", "environment", "17", "--here").returncode == 0
     assert team.json("status", "--json", "-e", "pr-17")["ends_at"] > first, "it is renewed"
     assert comment.read_text().splitlines()[0] == text.splitlines()[0], "it takes its comment's place"

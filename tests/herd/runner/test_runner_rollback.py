@@ -203,12 +203,12 @@ def test_a_fan_out_is_whole_again_with_its_items(make: Make) -> None:
 
 @pytest.fixture
 def many(make: Make) -> Any:
-    """r1 and r2 were published, r3 was rejected, r4 failed, r5 wrote nothing, r6 is current."""
+    """r5 came first and wrote nothing, r1 and r2 were published, r3 was rejected, r4 failed, r6 is current."""
+    assert make("model", "true").run("r5").status == 0
     for number, auc in ((1, 0.7), (2, 0.8)):
         assert job(make, auc).run(f"r{number}").status == 0
     assert job(make, 0.1).run("r3").status == 65
     assert make("model", "exit 3").run("r4").status == 3
-    assert make("model", "true").run("r5").status == 0
     model = job(make, 0.9)
     assert model.run("r6").status == 0
     return model
