@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -106,6 +107,8 @@ def test_a_script_that_is_asked_for_nonsense_does_nothing(team: Sandbox, name: s
 def test_the_life_of_a_pull_request(team: Sandbox, tmp_path: Path) -> None:
     """Opened, pushed again, run by hand, its time over; killed while it comes and while it goes. Nothing is left."""
     summary, comment = tmp_path / "summary.md", team.folder / "environment/comment.md"
+    # Another test's job reads what has not been published in a new environment.
+    shutil.rmtree(team.folder / "jobs/reads", ignore_errors=True)
     team.write("apis/hello/workload.toml", "")
     team.write("apis/hello/main.py", SERVICE)
     team.write(JOB, 'schedule = "none"\n[params]\nmonth = 1\n')

@@ -295,6 +295,10 @@ class _InProcess:
     def wait(self) -> int:
         return self._code
 
+    @property
+    def last_words(self) -> str:
+        return self._act.says
+
 
 class LocalWorld:
     """The environment, its clock and its mail. Everything happens in `until`, tick by tick."""
