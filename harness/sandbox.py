@@ -59,6 +59,8 @@ class Sandbox:
         self.folder = folder
         self.now = now
         self._shell: tuple[tuple[object, ...], dict[str, str]] | None = None
+        self._clients: dict[str, Any] = {}
+        self._clients_of: tuple[str, str] | None = None
         self.home = home or folder.parent / f"{folder.name}-home"
         self.home.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True)
@@ -156,16 +158,30 @@ class Sandbox:
                 yield str(path), status.st_mtime_ns, status.st_size
 
     def client(self, service: str) -> Any:
-        """AWS's API as boto3 has it, for the person at this checkout: the local cloud's, which must run."""
+        """AWS's API as boto3 has it, for the person at this checkout: the local cloud's, which must run.
+
+        One a service while the cloud stays the same: each keeps its connections, and a process may open about 1,000.
+        """
         cloud = self.folder / ".herd/cloud"
-        session = botocore.session.Session()
-        session.set_config_variable("credentials_file", str(cloud / "aws/credentials"))
-        session.set_config_variable("config_file", str(cloud / "aws/config"))
-        return boto3.session.Session(botocore_session=session).client(
-            service,
-            endpoint_url=f"http://127.0.0.1:{json.loads((cloud / 'endpoint.json').read_text())['port']}",
-            config=BotoConfig(s3={"addressing_style": "path"}, proxies={}),
-        )
+        of = (cloud / "endpoint.json").read_text(), (cloud / "aws/credentials").read_text()
+        if of != self._clients_of:
+            self._close_clients()
+            self._clients_of = of
+        if service not in self._clients:
+            session = botocore.session.Session()
+            session.set_config_variable("credentials_file", str(cloud / "aws/credentials"))
+            session.set_config_variable("config_file", str(cloud / "aws/config"))
+            self._clients[service] = boto3.session.Session(botocore_session=session).client(
+                service,
+                endpoint_url=f"http://127.0.0.1:{json.loads(of[0])['port']}",
+                config=BotoConfig(s3={"addressing_style": "path"}, proxies={}),
+            )
+        return self._clients[service]
+
+    def _close_clients(self) -> None:
+        for client in self._clients.values():
+            client.close()
+        self._clients.clear()
 
     def pulumi(
         self, *arguments: str, check: bool = True, timeout_seconds: float = 300
@@ -181,8 +197,7 @@ class Sandbox:
         Where the local cloud runs it is asked without the command, which takes ten times as long and starts one.
         """
         if self.now is None and self._cloud() is not None:
-            target = LocalTarget(Checkout(self.folder.resolve(), machine.user_cache()), DEFAULT)
-            workloads = [workload.as_json() for workload in collect(target)]
+            workloads = [workload.as_json() for workload in collect(_Target(self))]
         else:
             workloads = self.json("status", "--json")["workloads"]
         return next(workload for workload in workloads if workload["name"] == name)
@@ -225,12 +240,24 @@ class Sandbox:
             # What `herd stop` does, without a process of its own.
             with suppress(HerdError, OSError), environment_lock.all_held(here), local_cloud.start_lock(here):
                 local_cloud.stop(here)
+        self._close_clients()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Target(LocalTarget):
+    """The environment as Herd's own functions see it, asked through the clients that are there."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(Checkout(sandbox.folder.resolve(), machine.user_cache()), DEFAULT)
+        self._sandbox = sandbox
+
+    def client(self, service: str) -> Any:
+        return self._sandbox.client(service)
 
 
 def _copy_bytecode(source: Path, target: Path) -> None:

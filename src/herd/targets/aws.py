@@ -14,6 +14,7 @@ from herd.checkout import stack_config
 from herd.errors import HerdError
 from herd.targets import pulumi_env, stack_env
 from herd.targets.exports import Exports
+from herd.targets.kept import once
 from herd.targets.target import Pace, Target
 
 CONNECT_SECONDS = 10
@@ -69,7 +70,7 @@ class AwsTarget(Target):
             raise HerdError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout
 
-    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    @once
     def client(self, service: str) -> Any:
         from botocore.config import Config
 
@@ -113,7 +114,7 @@ class AwsTarget(Target):
         self.announce()
         return super().require_exports()
 
-    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    @once
     def announce(self) -> None:
         """Print the stack, account and region, once: reading from the wrong account is a mistake too."""
         console.note(f"stack {self.name}, AWS account {self.account}, region {self.region}", style="bold")

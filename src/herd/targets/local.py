@@ -15,6 +15,7 @@ from herd.errors import HerdError
 from herd.targets import environment_lock, local_cloud, losses, pulumi_env
 from herd.targets.exports import Exports
 from herd.targets.inbox import Inbox
+from herd.targets.kept import once
 from herd.targets.target import Pace, Target
 
 
@@ -65,7 +66,7 @@ class LocalTarget(Target):
     def inbox(self) -> Inbox:  # type: ignore[override]
         return Inbox(self.cloud)
 
-    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    @once
     def client(self, service: str) -> Any:
         from botocore.config import Config
 
@@ -176,7 +177,7 @@ class LocalTarget(Target):
         self._mention_losses()
         return deployed
 
-    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    @once
     def _mention_losses(self) -> None:
         losses.mention(self)
 
@@ -184,7 +185,7 @@ class LocalTarget(Target):
         """A local environment needs no confirmation."""
         self.announce()
 
-    @functools.cache  # noqa: B019 - a command has one target and ends with it
+    @once
     def announce(self) -> None:
         """Print the environment and its checkout, once: there may be several checkouts on this machine."""
         how = ", tasks in Docker" if self.engine == local_cloud.DOCKER else ""
