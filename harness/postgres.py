@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import pytest
 
-from localcloud.engines.postgres import INSTALL, LOOPBACK, Postgres, free_port, identifier, literal, programs
+from localcloud import ports
+from localcloud.engines.postgres import INSTALL, LOOPBACK, Postgres, identifier, literal, programs
 
 MISSING = f"no PostgreSQL on this machine; {INSTALL}"
 
@@ -55,7 +56,7 @@ def server(folder: Path) -> Iterator[Postgres]:
     binaries = programs()
     if binaries is None:
         pytest.skip(MISSING)
-    postgres = Postgres(folder / "postgres", free_port(), binaries, safe=False)
+    postgres = Postgres(folder / "postgres", ports.free(), binaries, safe=False)
     postgres.start()
     try:
         yield postgres

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from harness import order
 from localcloud import api_models
@@ -22,6 +23,10 @@ worker has half a million objects that stay.
 """
 
 gc.set_threshold(NEW_OBJECTS)
+
+# How long an example takes is no property: a machine that does something else takes longer.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # A test that makes a client of its own would take most of its time to read what others have read.
 api_models.share()

@@ -92,7 +92,7 @@ def test_a_notebook_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert result.files["jobs/look/look.py"].decode().endswith("\n\nx = '''a  \nb'''\n\n# %time x\n")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(min_size=1, max_size=40).filter(lambda text: not set(text) & set("/\0") and not text.startswith(".")))
 def test_a_file_of_any_name_becomes_a_job_or_is_left(name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -139,7 +139,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(JSON, st.integers(0, 400))
 def test_no_notebook_ends_in_a_traceback(value: Any, cut: int) -> None:
     whole = {"cells": [{"cell_type": "code", "source": value}, value], "metadata": value}

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,7 +147,10 @@ def test_a_skipped_start_leaves_the_run_it_gave_way_to_once_that_has_ended(targe
     for number in range(3):
         target.run("train", f"start-{number}", "skip")
     states, machine = target.client("stepfunctions"), target.exports.batch["train"].machine
-    states.stop_execution(executionArn=runs.execution_arn(machine, "long"), cause="stopped by ann")
+    arn = runs.execution_arn(machine, "long")
+    states.stop_execution(executionArn=arn, cause="stopped by ann")
+    while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+        time.sleep(0.01)
     run = runs.last_runs(target)["train"]  # type: ignore[arg-type]
     assert (run.id, run.status, run.reason) == ("long", "aborted", "stopped by ann")
     assert run.skipped is not None and run.skipped.id == "start-2"

@@ -372,7 +372,7 @@ WORDS = (
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(name=st.sampled_from(WORDS) | st.from_regex(r"[a-z][a-z0-9]{0,13}", fullmatch=True) | st.text(max_size=20))
 def test_a_name_is_refused_or_is_one_for_pulumi_and_aws(name: str, wheels: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -393,7 +393,7 @@ def test_a_name_is_refused_or_is_one_for_pulumi_and_aws(name: str, wheels: Path)
     assert not re.match(r"(xn--|sthree-|amzn-s3-demo-|aws|ecs|fargate|internal-|sg-)", f"{name}-dev")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_whatever_is_there_is_never_overwritten(data: st.DataObject, wheels: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from harness.sandbox import Sandbox
 from herd.infra.images import r_image
 from herd.packages import renv
 from herd.toolchain import docker
+from localcloud import ports
 from localcloud.docker.client import DockerClient
 from tests.live.r_project import Project, build, copy_example, seconds_until_ended
 from tests.live.support import browser, fetch
@@ -135,12 +135,6 @@ def test_the_report_is_one_page_with_its_figures(project: Project, pipeline: dic
         assert not [entry for entry in session.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def wait_until_it_answers(project: Project, container: str, url: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while True:
@@ -160,7 +154,7 @@ FLIGHT = "origin=JFK&dest=LAX&carrier=B6&scheduled=2013-03-15T17:45"
 
 
 def test_the_api_answers_many_at_once_and_ends_within_a_second(project: Project, pipeline: dict[str, str]) -> None:
-    port = free_port()
+    port = ports.free()
     url = f"http://127.0.0.1:{port}"
     with project.serving("late-api", port) as container:
         wait_until_it_answers(project, container, f"{url}/health")

@@ -14,7 +14,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import boto3
 import pytest
 
+from localcloud import ports
 from localcloud.cloud import LocalCloud, _nothing_collected
 from localcloud.config import AlreadyRunning, Config, Endpoint, LocalCloudError, PortTaken
 from localcloud.control import ask
@@ -259,10 +259,7 @@ def test_a_port_may_be_wished(config: Config) -> None:
     kept = first.getsockname()[1]
     with pytest.raises(PortTaken):
         config.bind()
-    for _ in range(9):  # a port that was free a moment ago may be somebody's by now
-        with suppress(PortTaken):
-            other = config.bind(_free_port())
-            break
+    other = config.bind(ports.free())
     assert config.port_file.read_text().strip() == str(other.getsockname()[1]) != str(kept)
     first.close()
     other.close()
@@ -312,8 +309,3 @@ def test_nothing_is_served_unsigned(config: Config, serve: Serve) -> None:
             urllib.request.urlopen(endpoint.url + path, timeout=10)
         assert refused.value.code == 403
         refused.value.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

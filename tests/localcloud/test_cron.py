@@ -130,7 +130,7 @@ day_fields = st.one_of(
 month_fields = st.one_of(st.just("*"), st.integers(1, 12).map(str), st.just("JAN-MAR"), st.just("1/3"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(minute_fields, hour_fields, day_fields, month_fields, st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)))
 def test_agrees_with_another_implementation(
     minute: str, hour: str, days: tuple[str, str], month: str, after: datetime

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from localcloud import ports
 from localcloud.docker.client import DockerClient, DockerError
 from localcloud.engines import (
     CannotStart,
@@ -358,14 +359,8 @@ def test_a_containers_health_is_asked(place: Place, case: str) -> None:
 SERVE = "import http.server as h; print('up', flush=True); h.test(h.SimpleHTTPRequestHandler, port=8000)"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_replicas_bind_one_port_and_are_reached_on_loopback_alone(docker: Place) -> None:
-    tasks = [TaskNetwork(identity=uuid.uuid4().hex, ports=((8000, free_port()),)) for _ in range(2)]
+    tasks = [TaskNetwork(identity=uuid.uuid4().hex, ports=((8000, ports.free()),)) for _ in range(2)]
     replicas = [started(docker, "python3", "-c", SERVE, task=task, stop_timeout_seconds=1) for task in tasks]
     for task, replica in zip(tasks, replicas, strict=True):
         replica.until("up")

@@ -300,7 +300,7 @@ LINES = st.sampled_from(
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(LINES, max_size=8).map("\n".join)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_planned_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.getbasetemp() / "fuzzed"
     folder.mkdir(exist_ok=True)

@@ -425,7 +425,7 @@ texts = st.text(max_size=20)
         max_size=5,
     )
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_lines_come_back_as_they_were(tmp_path: Path, lines: list[Line]) -> None:
     header = Header("0" * 32, 1.5, 7, 3)
     File.create(tmp_path / "f", header, lines).close()
@@ -700,7 +700,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 2)), max_size=
 
 
 @given(STEPS)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_compaction_changes_nothing_that_exists(account: Account, steps: list[tuple[str, int]]) -> None:
     """Things are made, changed and removed in any order, each for a cause of its own."""
     living: dict[tuple[str, int], str] = {}

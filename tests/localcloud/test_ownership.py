@@ -10,7 +10,7 @@ from soak.ownership import life, tell
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 def test_no_two_owners_and_nothing_lost(data: st.DataObject) -> None:
     with life(lambda below: data.draw(st.integers(0, below - 1))) as one:
         one.live(data.draw(st.integers(3, 10)))

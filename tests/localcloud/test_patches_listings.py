@@ -46,7 +46,7 @@ def listed(page: dict[str, Any]) -> list[str]:
     return sorted(found + [each["Prefix"] for each in page.get("CommonPrefixes", ())])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(NAMES, max_size=8), st.sets(NAMES, max_size=3), st.sampled_from(["", "a", "a/", "/", "b"]),
        st.sampled_from(["", "/", "a", "//"]), st.integers(min_value=1, max_value=4))  # fmt: skip
 def test_pages_together_are_everything_in_order(

@@ -422,7 +422,6 @@ def test_what_botocore_writes_is_read_as_moto_reads_it(server: Server, service: 
 @settings(
     max_examples=EXAMPLES,
     derandomize=True,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -340,11 +340,15 @@ def _aws(checkout: Checkout) -> dict[str, str]:
 
 def _free_port(wanted: int) -> int:
     """`wanted` if it is free, else any free port."""
-    for port in (wanted, 0):
-        with closing(socket.socket()) as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise HerdError("no port is free")
+    from localcloud import ports
+
+    with closing(socket.socket()) as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", wanted))
+        return wanted
+    try:
+        return ports.free()
+    except OSError as error:
+        raise HerdError(str(error)) from None
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud import ports
 from localcloud.agent.dependencies import Dependencies, dependencies
 from localcloud.agent.execution_role import CannotPrepare as CannotPrepare
 from localcloud.agent.execution_role import ExecutionRole
@@ -43,13 +43,9 @@ class Ports:
 
     def take(self) -> int:
         """A port that nobody listens on and that no other task was given."""
-        while True:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
-            if port not in self._held:
-                self._held.add(port)
-                return port
+        port = ports.free(self._held)
+        self._held.add(port)
+        return port
 
     def release(self, ports: Iterable[int]) -> None:
         """The task that was given these has stopped."""

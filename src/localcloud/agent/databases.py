@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud import backends
+from localcloud import backends, ports
 from localcloud.agent.worker import Worker
 from localcloud.engines.postgres import (
     LOOPBACK,
     NOBODY_ANSWERS,
     Postgres,
     PostgresError,
-    free_port,
     identifier,
     literal,
     programs,
@@ -122,7 +121,7 @@ class Databases:
         if not note.exists():
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
-            note.write_text(str(free_port()))
+            note.write_text(str(ports.free()))
         return int(note.read_text())
 
     def _submit(self) -> None:

@@ -347,7 +347,7 @@ trees = st.dictionaries(
 ).filter(lambda tree: "x/z" not in tree)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(trees, trees)
 def test_a_context_holds_exactly_its_tree_whatever_was_there(before: dict[str, File], after: dict[str, File]) -> None:
     with TemporaryDirectory() as folder:

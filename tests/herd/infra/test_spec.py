@@ -443,13 +443,13 @@ def check_any(root: Path, content: bytes) -> None:
 
 
 @given(st.lists(LINE, max_size=8))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_settings_give_a_spec_or_messages(write_project: Write, lines: list[str]) -> None:
     check_any(write_project({}), "\n".join(lines).encode())
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode(errors="replace")))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_give_a_spec_or_messages(write_project: Write, content: bytes) -> None:
     check_any(write_project({}), content)
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from herd.policy import model
@@ -214,7 +214,6 @@ SETTINGS = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(SETTINGS)
 def test_what_was_written_is_read(task: TaskSettings) -> None:
     assert TaskSettings.from_json(task.to_json()) == task
@@ -279,7 +278,6 @@ PLAIN = st.none() | st.booleans() | st.integers() | TEXT
 JSON = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=5)
 
 
-@settings(deadline=None)
 @given(JSON, st.data())
 def test_no_value_raises_anything_else(value: object, data: st.DataObject) -> None:
     field = data.draw(st.sampled_from(sorted(json.loads(SMALL.to_json()))))

@@ -132,7 +132,7 @@ def grow(folder: Path, tree: Mapping[str, Any]) -> None:
             (folder / name).chmod(leaf[2])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TREES, TREES)
 def test_what_was_kept_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, first: dict[str, Any], second: dict[str, Any]

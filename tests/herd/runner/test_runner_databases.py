@@ -17,7 +17,8 @@ from herd.runner.checks.evaluation import evaluate
 from herd.runner.contract.checks import ConnectionCheck
 from herd.runner.contract.statuses import BAD_SETTINGS, UNAVAILABLE
 from herd.runner.errors import RunFailed
-from localcloud.engines.postgres import LOOPBACK, Postgres, free_port
+from localcloud import ports
+from localcloud.engines.postgres import LOOPBACK, Postgres
 
 Make = Callable[..., Any]
 
@@ -126,7 +127,7 @@ UNREACHABLE: dict[str, tuple[str, int, str]] = {
 
 @pytest.mark.parametrize("case", UNREACHABLE)
 def test_a_database_that_cannot_be_asked(case: str, sales: Database) -> None:
-    known = {"url": sales.url, "user": sales.user, "port": sales.server.port, "closed": free_port()}
+    known = {"url": sales.url, "user": sales.user, "port": sales.server.port, "closed": ports.free()}
     url, status, words = UNREACHABLE[case]
     url, words = url.format(**known), words.format(**known)
     with pytest.raises(RunFailed) as failed:
@@ -224,7 +225,7 @@ def test_a_database_that_is_away_is_tried_again(make: Make) -> None:
     job = make(
         "load",
         "true",
-        connections=[{"name": "warehouse", "driver": "postgresql", "host": LOOPBACK, "port": free_port()}],
+        connections=[{"name": "warehouse", "driver": "postgresql", "host": LOOPBACK, "port": ports.free()}],
         checks=[{"connection": "warehouse", "query": "SELECT 1", "min": 1}],
     )
     job.environ["HERD_CONNECTION_WAREHOUSE_SECRET"] = json.dumps({"username": "ann", "password": "hush"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from herd.runner.health import own_address
+from localcloud import ports
 
 Make = Callable[..., Any]
 
@@ -31,15 +31,9 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 """
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def said_by(service: Any, words: str, **variables: str) -> str:
     """The line of the runner's that has these words; the service is then stopped."""
-    process = service.start("s1", PORT=free_port(), **variables)
+    process = service.start("s1", PORT=str(ports.free()), **variables)
     for line in process.stdout:
         if words in line:
             break
@@ -81,7 +75,7 @@ def test_nothing_listens_where_it_should(make: Make) -> None:
 def test_a_service_that_is_well_after_a_slow_start_is_not_scolded(make: Make) -> None:
     script = f"{PYTHON} server.py & sleep 5; echo well; exec sleep 300"
     service = make("api", script, {"server.py": SERVER}, kind="api", port=8000, health="/up", start_seconds=60)
-    process = service.start("s1", PORT=free_port(), HOST="127.0.0.1", ANSWERS='{"/up": 200}', SLOW="2")
+    process = service.start("s1", PORT=str(ports.free()), HOST="127.0.0.1", ANSWERS='{"/up": 200}', SLOW="2")
     assert process.stdout.readline() == "well\n"
     process.send_signal(signal.SIGTERM)
     assert "herd:" not in process.communicate(timeout=60)[0]
@@ -117,7 +111,7 @@ def test_a_server_that_closes_idle_connections_too_soon_is_named(make: Make) -> 
 
 @pytest.mark.parametrize("variables", [{"KEEPS": "60"}, {"KEEPS": "60", "CLOSES": "1"}], ids=["keeps", "says so"])
 def test_a_server_that_keeps_them_long_enough_is_not(make: Make, variables: dict[str, str]) -> None:
-    process = keeper(make, keep_alive_seconds=12).start("s1", PORT=free_port(), HOST="127.0.0.1", **variables)
+    process = keeper(make, keep_alive_seconds=12).start("s1", PORT=str(ports.free()), HOST="127.0.0.1", **variables)
     assert process.stdout.readline() == "up\n"
     time.sleep(5)  # it was asked after one second, and two more are looked at
     process.send_signal(signal.SIGTERM)

@@ -142,7 +142,7 @@ def cron_matches(line: str, moment: datetime) -> bool:
 @given(cron_lines(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1)))
 @example("0 0 */2 * *", datetime(2026, 1, 30))
 @example("0 0 * * */2", datetime(2026, 1, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_next_runs_are_those_of_cron_minute_by_minute(line: str, start: datetime) -> None:
     start = start.replace(second=0, microsecond=0, tzinfo=UTC)
     minutes = [start + timedelta(minutes=i) for i in range(1, 60 * 24 * 2)]
@@ -153,7 +153,7 @@ def test_next_runs_are_those_of_cron_minute_by_minute(line: str, start: datetime
 
 
 @given(cron_lines(), st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 1)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_an_independent_reader_of_the_aws_expression_agrees(line: str, start: datetime) -> None:
     start = start.replace(second=0, microsecond=0, tzinfo=UTC)
     schedule = parse(line)
@@ -178,7 +178,7 @@ def names_to_numbers(line: str) -> str:
 
 
 @given(cron_lines(), st.sampled_from(["Europe/Amsterdam", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_runs_rise_and_lie_on_the_wall_clock(line: str, zone: str) -> None:
     runs = next_runs(parse(line), zone, datetime(2026, 3, 28, tzinfo=UTC), 50)
     assert runs == sorted(set(runs)) and all(run.tzinfo is UTC for run in runs)

@@ -24,7 +24,7 @@ from herd.watch.messages import KINDS, LONGEST_SUBJECT, subject
 from tests.herd.watch.plans import API, DAILY, LOAD, MODEL, due, job, pipeline, plan
 from tests.herd.watch.world import World, at
 
-UNHURRIED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 """How long a test takes says nothing on a busy machine."""
 
 TIMES = st.datetimes(datetime(2026, 1, 1), datetime(2029, 1, 1), timezones=st.just(UTC))

@@ -294,7 +294,7 @@ def s3(site: Any) -> Any:
     return site.client("s3")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=40))
 def test_any_key_that_boto3_can_sign_is_accepted(s3: Any, key: str) -> None:
     try:

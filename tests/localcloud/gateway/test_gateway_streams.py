@@ -149,7 +149,7 @@ def test_data_of_another_length_than_was_said_is_refused(site: Any) -> None:
         assert send(site, bucket, upload(site, bucket, form, "" if form == SIGNED else "sha1", length=1)).status == 400
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 40), cut=st.integers(0, 40), put=st.binary(max_size=8), end=st.booleans())
 def test_no_stream_is_an_error_of_the_cloud(site: Any, place: int, cut: int, put: bytes, end: bool) -> None:
     """Anything changed near the beginning or the end of a stream."""

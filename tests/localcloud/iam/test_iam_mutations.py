@@ -319,7 +319,6 @@ def test_without_a_mutation_each_is_carried_out(scene: Scene, name: str) -> None
 @settings(
     max_examples=EXAMPLES,
     derandomize=True,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
