@@ -48,6 +48,9 @@ MAX_OBJECT_BYTES = 5 * 1024**3  # of one request, as S3 says itself; SDKs send l
 SPOOLED_BYTES = 128 * 1024  # smaller objects are not worth a file before they are known to be wanted
 SENT_AT_ONCE_BYTES = 512 * 1024
 MAX_CALL_BYTES = 16 * 1024 * 1024
+_TURNS = 3
+"""Of the loop, until what was accepted is a connection."""
+
 IDLE_SECONDS = 65  # how long a connection may be without a complete request, from its first byte on
 MAX_PACKAGE_BYTES = 70_167_211  # of a request with a function's package, as Lambda says itself
 
@@ -153,6 +156,10 @@ class Gateway:
         await web.SockSite(runner, self._listener).start()
         self._started.set()
         await self._ended.wait()
+        # asyncio (python/cpython#109564) and aiohttp leave a connection open that is made while they close the others.
+        self._loop.remove_reader(self._listener)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         await runner.cleanup()
         self._load_balancers.close()
 

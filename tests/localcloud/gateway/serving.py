@@ -38,6 +38,8 @@ class Target:
         await web.SockSite(runner, listener).start()
         ready.set()
         await self._ended.wait()
+        self._loop.remove_reader(listener)  # as the gateway does at its end
+        await asyncio.sleep(0.01)
         await runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
