@@ -107,6 +107,9 @@ def serving(folder: Path, host: str) -> Iterator[str]:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """R asks for many archives at once; the library's own five are soon full where a machine is busy."""
+
     def handle_error(self, request: object, client_address: object) -> None:
         """Who wants no more than an archive's head goes away before its end."""
 

@@ -149,8 +149,8 @@ class BatchSpec(WorkloadSpec):
 
     schedule: Annotated[Schedule | None, BeforeValidator(_as_schedule, json_schema_input_type=str)] = Field(
         default=None,
-        description='when it runs: five-field cron, `@hourly`, `@daily`, `@weekly`, `@monthly`, `"every 2 hours"`, '
-        'or `"none"`: by hand only',
+        description="when it runs: five-field cron, `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`, "
+        '`"every 2 hours"`, or `"none"`: by hand only',
         examples=['"0 6 * * 1-5"'],
     )
     timezone: Annotated[str, AfterValidator(values.timezone)] = Field(

@@ -25,8 +25,18 @@ from functools import lru_cache
 from itertools import count, islice, takewhile
 from zoneinfo import ZoneInfo
 
-WORDS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
-HELP = 'a cron line like "0 6 * * 1-5", @hourly, @daily, @weekly, @monthly, "every 2 hours" or "none"'
+WORDS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""Those of cron, in any case: https://man7.org/linux/man-pages/man5/crontab.5.html"""
+
+HELP = 'a cron line like "0 6 * * 1-5", @hourly, @daily, @weekly, @monthly, @yearly, "every 2 hours" or "none"'
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -143,15 +153,25 @@ def parse(text: str) -> Schedule:
     if stripped.startswith("every"):
         return Schedule(_rate(stripped), text)
     if stripped.startswith("@"):
-        if stripped not in WORDS:
-            raise ValueError(f"is not a schedule; allowed: {HELP}")
-        words = WORDS[stripped].split()
+        words = _words(stripped.lower()).split()
     if re.match(r"(cron|rate|at)\(", stripped):
         raise ValueError(f"is the way AWS writes it; allowed here: {HELP}")
     if len(words) != 5:
         count = f"has {len(words)} fields" if len(words) in (4, 6, 7) else "is not a schedule"
         raise ValueError(f"{count}; allowed: {HELP}")
     return Schedule(_cron(*words), text)
+
+
+def _words(word: str) -> str:
+    """The cron line that a word stands for."""
+    if word in WORDS:
+        return WORDS[word]
+    if word == "@reboot":
+        raise ValueError(f"starts with a machine, and here none stays; allowed: {HELP}")
+    if match := re.fullmatch(r"@every ([0-9]{1,6})([mh])", word):
+        unit = {"m": "minute", "h": "hour"}[match[2]]
+        raise ValueError(f'is the way Go writes it; write "every {match[1]} {unit}s"')
+    raise ValueError(f"is not a schedule; allowed: {HELP}")
 
 
 def _rate(text: str) -> str:
