@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.errors import HerdError
 
 
@@ -21,6 +22,7 @@ def check(
             help="Only this one.",
             show_default="all with a Pulumi.<NAME>.yaml",
             callback=names.environment,
+            autocompletion=complete.environments,
         ),
     ] = None,
 ) -> None:

@@ -23,6 +23,7 @@ from herd.commands import (
     drift,
     ending,
     environments,
+    help_page,
     history,
     image,
     inbox,
@@ -91,6 +92,7 @@ def _aws_error(error: Exception) -> str | None:
     return f"AWS refused {operation}: {error}" if operation else f"AWS cannot be reached: {error}"
 
 
+help_page.install()
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,

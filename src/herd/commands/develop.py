@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import Environment, Inputs, Language, Name, Raw
 from herd.runner.contract.kinds import KINDS, Kind
 
@@ -66,6 +67,7 @@ def try_(
             help="With the parameters, packages and versions of inputs that this run had.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ] = None,
     inputs: Inputs = None,

@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import Environment, Stack, Yes
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def drift(
             help="Only of these workloads; `environment` is what they share. All without.",
             show_default=False,
             callback=names.workloads,
+            autocompletion=complete.workloads,
         ),
     ] = None,
     keep: Annotated[
@@ -35,6 +37,7 @@ def drift(
             metavar="NAME",
             help="Write what was changed of NAME into its settings, and deploy that. May be repeated.",
             callback=names.workloads,
+            autocompletion=complete.workloads,
         ),
     ] = None,
     revert: Annotated[

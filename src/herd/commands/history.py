@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import AsJson, Environment, Stack
 from herd.errors import WrongInput
 
@@ -24,6 +25,7 @@ def runs(
             help="Only those of this job or report.",
             show_default=False,
             callback=lambda text: None if text is None else names.workload(text),
+            autocompletion=complete.workloads,
         ),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only those that did not succeed.")] = False,
@@ -85,6 +87,7 @@ def show(
             help="A run's id, as `herd runs` shows it, or its beginning.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ],
     as_json: AsJson = False,

@@ -9,13 +9,20 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import Environment, Inputs, Name, Stack
 
 app = typer.Typer(no_args_is_help=True, help="The environments that workloads run in: packages and system.")
 
 Image = Annotated[
     str,
-    typer.Argument(metavar="NAME", show_default=False, help="An image: a folder of images/.", callback=names.some),
+    typer.Argument(
+        metavar="NAME",
+        show_default=False,
+        help="An image: a folder of images/.",
+        callback=names.some,
+        autocompletion=complete.images,
+    ),
 ]
 
 
@@ -83,6 +90,7 @@ def why(
             show_default=False,
             help="An image: a folder of images/; or a workload.",
             callback=names.some,
+            autocompletion=complete.images,
         ),
     ],
     environment: Environment = None,

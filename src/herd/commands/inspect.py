@@ -9,6 +9,7 @@ import typer
 
 from herd import console
 from herd.checkout import names, pauses
+from herd.commands import complete
 from herd.commands.options import AsJson, Environment, Name, Raw, Stack
 from herd.errors import HerdError, WrongInput, unknown
 
@@ -92,6 +93,7 @@ def logs(
             help="Of this run, by its id or the beginning of it; default is the last one.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ] = None,
     follow: Annotated[

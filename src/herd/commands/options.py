@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from herd.checkout import names
+from herd.commands import complete
 
 Environment = Annotated[
     str | None,
@@ -18,6 +19,7 @@ Environment = Annotated[
         help="A local environment of this checkout.",
         show_default="dev",
         callback=names.environment,
+        autocompletion=complete.environments,
     ),
 ]
 Stack = Annotated[
@@ -27,6 +29,7 @@ Stack = Annotated[
         metavar="NAME",
         help="Act on this stack on AWS instead, with your own login; asks before it changes anything.",
         callback=names.stack,
+        autocompletion=complete.stacks,
     ),
 ]
 Inputs = Annotated[
@@ -48,6 +51,10 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --stack
 Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A workload: the name of its folder.", show_default=False, callback=names.workload
+        metavar="NAME",
+        help="A workload: the name of its folder.",
+        show_default=False,
+        callback=names.workload,
+        autocompletion=complete.workloads,
     ),
 ]

@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import Environment, Raw, Stack, Yes
 
 
@@ -19,6 +20,7 @@ def rerun(
             help="A run's id, as `herd runs` shows it, or its beginning.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ],
     job: Annotated[
@@ -29,6 +31,7 @@ def rerun(
             help="Which job of a pipeline's run.",
             show_default=False,
             callback=lambda text: None if text is None else names.workload(text),
+            autocompletion=complete.workloads,
         ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start it and return; do not follow.")] = False,

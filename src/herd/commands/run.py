@@ -8,6 +8,7 @@ import typer
 
 from herd import console
 from herd.checkout import names
+from herd.commands import complete
 from herd.commands.options import Environment, Name, Raw, Stack, Yes
 from herd.errors import HerdError, WrongInput
 
@@ -93,6 +94,7 @@ def cancel(
             help="A run's id, as `herd runs`, `herd status` and `herd run` show it.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ],
     environment: Environment = None,
@@ -122,6 +124,7 @@ def rollback(
             help="The run whose version becomes current; default is the one before the current version.",
             show_default=False,
             callback=names.run,
+            autocompletion=complete.runs,
         ),
     ] = None,
     because: Annotated[

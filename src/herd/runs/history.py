@@ -10,7 +10,7 @@ from itertools import islice
 
 from herd.errors import WrongInput
 from herd.runs import runs
-from herd.runs.index import Execution, RunIndex
+from herd.runs.index import FILE, Execution, RunIndex
 from herd.runs.runs import Run
 from herd.targets.target import Target
 
@@ -30,7 +30,7 @@ UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 
 def index_of(target: Target) -> RunIndex:
     """The index beside the checkout."""
-    return RunIndex(target.checkout.state / "runs.sqlite")
+    return RunIndex(target.checkout.state / FILE)
 
 
 def since(text: str, now: datetime) -> datetime:

@@ -19,6 +19,9 @@ from herd.runs.runs import Run
 
 T = TypeVar("T")
 
+FILE = "runs.sqlite"
+"""In the checkout's folder for state."""
+
 FORMAT = 1
 """`user_version` of the file; one of another format is made anew."""
 
@@ -86,6 +89,11 @@ class RunIndex:
         ]
         if rows:
             self._use(lambda database: database.executemany(f"REPLACE INTO run VALUES ({_marks(10)})", rows))
+
+    def newest(self, most: int) -> list[tuple[str, str]]:
+        """The ids of those that ended last, the newest first, and what each was: `delay-model, failed`."""
+        newest = "SELECT id, workload || ', ' || status FROM run ORDER BY ended DESC LIMIT ?"
+        return self._use(lambda database: database.execute(newest, (most,)).fetchall()) or []
 
     def _use(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """Its result; None where there is no index to be had."""
