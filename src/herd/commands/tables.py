@@ -22,7 +22,7 @@ from herd.runs.follow import describe, last_lines
 from herd.runs.inventory import Entry
 from herd.runs.outputs import Version
 from herd.runs.runs import Run
-from herd.runs.status import WorkloadState
+from herd.runs.status import TROUBLE, WorkloadState
 from herd.targets.local_cloud import TASKS_RUN_AS
 from herd.targets.target import Target
 
@@ -59,8 +59,6 @@ MOST_RUNS = 20
 
 COLUMNS = 80
 """Of a terminal that nobody has made wider."""
-
-TROUBLE = frozenset({"failing", "late", "unhealthy", "rolled-back"})
 
 
 def differences(one: str, other: str, rows: Sequence[Difference]) -> None:

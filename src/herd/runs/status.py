@@ -17,6 +17,9 @@ from herd.runs.services import Service
 from herd.targets.exports import BatchExport, PipelineExport, ScheduleExport, ServiceExport
 from herd.targets.target import Target
 
+TROUBLE = frozenset({"failing", "late", "unhealthy", "rolled-back"})
+"""States that somebody has to see to."""
+
 
 @dataclass(frozen=True)
 class WorkloadState:
