@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 from collections.abc import Iterator
@@ -18,11 +19,22 @@ SENDER, READER = "reports@example.com", "ada@example.com"
 MAIL = f'mail_to = ["{READER}"]\nmail = "attachment"\n'
 REPORT = 'schedule = "@daily"\ncommand = "echo \\"<p>made by $HERD_RUN_ID</p>\\" > outputs/index.html"\n'
 
+SEVERAL = """
+schedule = "@yearly"
+command = '''
+printf '<img src="a b.svg"><a href=more.html>more</a>' > outputs/index.html
+printf '<script src="https://cdn.example/x.js"></script>' >> outputs/index.html
+printf '<svg xmlns="http://www.w3.org/2000/svg"/>' > 'outputs/a b.svg'
+printf '<p>more' > outputs/more.html
+'''
+"""
+
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     with Sandbox(tmp_path_factory.mktemp("pages") / "checkout", samples=False) as sandbox:
         sandbox.write("reports/page/workload.toml", REPORT)
+        sandbox.write("reports/several/workload.toml", SEVERAL)
         yield sandbox
 
 
@@ -63,6 +75,21 @@ def test_a_page_names_its_commit_and_an_earlier_one_takes_its_place(sandbox: San
     sandbox.herd("run", "page")
     state = sandbox.status("page")
     assert state["rollback"] is None and f"made by {state['last_run']['id']}</p>" in fetch(url)[2]
+
+
+def test_a_report_is_shared_as_one_file(sandbox: Sandbox) -> None:
+    file = sandbox.folder / "several.html"
+    said = sandbox.herd("share", "several", "--output", str(file))
+    page, run_id = file.read_text(), sandbox.status("several")["last_run"]["id"]
+    picture = base64.b64encode(b'<svg xmlns="http://www.w3.org/2000/svg"/>').decode()
+    assert f"data:image/svg+xml;base64,{picture}" in page and f"Run {run_id} " in page
+    assert "https://cdn.example/x.js" in said.stderr and "more.html (a link)" in said.stderr
+    again = sandbox.herd("share", "several", "--output", str(file), check=False)
+    assert again.returncode == 2 and "`--force` replaces it" in again.stderr
+    sandbox.herd("share", "page", "--output", str(file), "--force")
+    assert "made by " in file.read_text() and "the next one is due by" in file.read_text()
+    wrong = sandbox.herd("share", "several", "--page", "gone.html", "--force", check=False)
+    assert wrong.returncode == 2 and "there are: index.html, more.html" in wrong.stderr
 
 
 def test_a_report_is_mailed_by_a_sender_that_was_verified(sandbox: Sandbox) -> None:

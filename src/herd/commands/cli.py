@@ -37,6 +37,7 @@ from herd.commands import (
     rerun,
     run,
     secret,
+    share,
     snapshot,
     verify,
 )
@@ -159,6 +160,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (inspect.outputs, "outputs", _WORKLOADS),
     (snapshot.snapshot, "snapshot", _WORKLOADS),
     (inspect.open_, "open", _WORKLOADS),
+    (share.share, "share", _WORKLOADS),
     (inspect.explain, "explain", _WORKLOADS),
     (lock.lock, "lock", _WORKLOADS),
     (image.app, "image", _WORKLOADS),

@@ -6,7 +6,6 @@ functions of the two.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -232,7 +231,8 @@ def _what(change: Changed) -> str:
         case Mapping(), None:
             return f"{name} is removed{_limits(change.old)}"
         case old, new if change.path == ("schedule",):
-            return f"{name} {in_words(old) if old else 'nothing'} → {in_words(new) if new else 'nothing'}"
+            before, after = (schedule.in_words(one) if one else "nothing" for one in (old, new))
+            return f"{name} {before} → {after}"
         case float(), float():
             return f"{name} {' → '.join(_as_precise(change.old, change.new))}"
         case _:
@@ -244,25 +244,6 @@ def _as_precise(*numbers: float) -> list[str]:
     shown = [value(number) for number in numbers]
     digits = max(len(text.partition(".")[2]) for text in shown)
     return shown if "e" in "".join(shown) else [f"{number:.{digits}f}" for number in numbers]
-
-
-def in_words(text: str) -> str:
-    """A schedule as people say it, where it is one of a time of day: `06:00`, `06:00 MON-FRI`; else as it is written.
-
-    >>> in_words("0 6 * * 1-5"), in_words("@yearly"), in_words("*/5 * * * *")
-    ('06:00 Mon-Fri', '00:00 on 1 Jan', '*/5 * * * *')
-    """
-    expression = schedule.parse(text).expression
-    body = re.fullmatch(r"cron\((\d+) ([\d,]+) (\?|\*|\d+|1-31) (\*|1-12|[A-Z,-]+) (\S+) \*\)", expression)
-    if not body:
-        return text
-    minute, hours, day, month, weekday = body.groups()
-    times = " and ".join(f"{int(hour):02}:{int(minute):02}" for hour in hours.split(","))
-    months = month.title().replace(",", ", ") if month.isupper() else ""
-    if day.isdigit():
-        return f"{times} on {day} {months}" if months else f"{times} on day {day} of the month"
-    days = times if weekday in ("?", "*") else f"{times} {weekday.title()}"
-    return f"{days} in {months}" if months else days
 
 
 def _name(path: tuple[str, ...]) -> str:

@@ -21,7 +21,7 @@ MOST = 20
 LONGEST_LOADER = 20_000
 """Characters. A script in the page that is longer is a package's whole code, whose addresses it rarely asks."""
 
-_LOADS: Mapping[bytes, tuple[str, ...]] = {
+LOADS: Mapping[bytes, tuple[str, ...]] = {
     b"script": ("src", "href", "xlink:href"),
     b"link": ("href",),
     b"img": ("src", "srcset"),
@@ -43,12 +43,12 @@ _LOADS: Mapping[bytes, tuple[str, ...]] = {
 }
 """Attributes that a browser loads without being asked, by element."""
 
-_LOADING_LINKS = frozenset(
+LOADING_LINKS = frozenset(
     ("stylesheet", "icon", "preload", "modulepreload", "prefetch", "manifest", "apple-touch-icon")
 )
 
 _ABROAD = re.compile(r"(?:https?:)?//[^/\s]", re.IGNORECASE)
-_IN_STYLE = re.compile(
+IN_STYLE = re.compile(
     r"""url\(\s*(?:"([^"]*)"|'([^']*)'|([^"')\s]*))\s*\)|@import\s+(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE
 )
 _STYLE_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -84,7 +84,7 @@ class Foreign:
         return f"{self.page}: <{self.what}> {shown}" if self.what in _ELEMENTS else f"{self.page}: {self.what} {shown}"
 
 
-_ELEMENTS = frozenset(name.decode() for name in _LOADS)
+_ELEMENTS = frozenset(name.decode() for name in LOADS)
 
 
 def loaded_from_elsewhere(files: Mapping[str, Path]) -> tuple[Foreign, ...]:
@@ -124,9 +124,9 @@ class _Loads(Reader):
         )
         if name == b"base" and not self._base and _ABROAD.match(values.get("href", "").strip()):
             self._base = values["href"].strip()
-        if name == b"link" and not _LOADING_LINKS & set(values.get("rel", "").lower().split()):
+        if name == b"link" and not LOADING_LINKS & set(values.get("rel", "").lower().split()):
             values = {}
-        for attribute in _LOADS.get(name, ()):
+        for attribute in LOADS.get(name, ()):
             if attribute in values:
                 addresses = _candidates(values[attribute]) if attribute == "srcset" else [values[attribute].strip()]
                 self._add(name.decode(), addresses)
@@ -167,7 +167,7 @@ def in_style(text: str) -> list[tuple[str, str]]:
     [('@import', '//fonts.example/a.css')]
     """
     loads = []
-    for match in _IN_STYLE.finditer(_STYLE_COMMENT.sub("", text)):
+    for match in IN_STYLE.finditer(_STYLE_COMMENT.sub("", text)):
         address = next((group for group in match.groups() if group), "").strip()
         if _ABROAD.match(address):
             loads.append(("@import" if match[0].startswith("@") else "url()", html.unescape(address)))

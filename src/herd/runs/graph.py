@@ -137,7 +137,7 @@ class Graph:
 def of_specs(specs: Specs, states: Mapping[str, str] | None = None) -> Graph:
     """The graph of everything that the team wrote. `states`: workload -> its state, where the environment is up."""
     from herd.infra.spec.models import BatchSpec
-    from herd.review.settings import in_words
+    from herd.runner.contract.schedule import in_words
 
     nodes = {}
     after = {}

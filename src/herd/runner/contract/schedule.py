@@ -239,6 +239,25 @@ def of_expression(expression: str) -> str | None:
     return text
 
 
+def in_words(text: str) -> str:
+    """A schedule as people say it, where it is one of a time of day: `06:00`, `06:00 MON-FRI`; else as it is written.
+
+    >>> in_words("0 6 * * 1-5"), in_words("@yearly"), in_words("*/5 * * * *")
+    ('06:00 Mon-Fri', '00:00 on 1 Jan', '*/5 * * * *')
+    """
+    expression = parse(text).expression
+    body = re.fullmatch(r"cron\((\d+) ([\d,]+) (\?|\*|\d+|1-31) (\*|1-12|[A-Z,-]+) (\S+) \*\)", expression)
+    if not body:
+        return text
+    minute, hours, day, month, weekday = body.groups()
+    times = " and ".join(f"{int(hour):02}:{int(minute):02}" for hour in hours.split(","))
+    months = month.title().replace(",", ", ") if month.isupper() else ""
+    if day.isdigit():
+        return f"{times} on {day} {months}" if months else f"{times} on day {day} of the month"
+    days = times if weekday in ("?", "*") else f"{times} {weekday.title()}"
+    return f"{days} in {months}" if months else days
+
+
 def _with_range(field: _Field, text: str) -> str:
     """AWS's `5/15` and `?` as cron has them: `5-59/15`, `*`."""
 
