@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,6 +156,16 @@ def test_changed_code_answers_after_an_update(sandbox: Sandbox) -> None:
         lambda: {answer.get("word") for answer in copies(sandbox).values()} == {"two"},
     )
     assert said
+
+
+def test_a_program_that_opens_another_port_is_said_by_an_update(sandbox: Sandbox) -> None:
+    sandbox.write("apis/mute/workload.toml", "cpu = 0.25\nmemory_gb = 0.5\n")
+    sandbox.write("apis/mute/main.py", API.replace('int(os.environ["PORT"])', "9999"))
+    up = sandbox.herd("up", check=False, timeout_seconds=300)
+    assert up.returncode == 1
+    assert "nothing answers on port 8000 60 s after the start: the program must listen on $PORT" in up.stderr
+    shutil.rmtree(sandbox.folder / "apis/mute")
+    sandbox.herd("up", timeout_seconds=300)
 
 
 def test_nothing_of_it_is_left_in_docker(sandbox: Sandbox, docker_client: DockerClient) -> None:
