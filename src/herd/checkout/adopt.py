@@ -86,6 +86,19 @@ def look(source: Path, reserved: frozenset[str], before: frozenset[str] = frozen
     return result
 
 
+def one(path: Path, name: str) -> Adopted:
+    """What a job is made of that runs this one script or notebook of Python: with what lies beside it that it needs."""
+    result, source = Adopted(), path.parent
+    code = _code(path, result, source)
+    if code is None:
+        result.left = result.left or [f"{path.name}: is no script and no notebook of Python"]
+        return result
+    beside = (other for other in sorted(source.glob("*.py")) if other != path and other.is_file())
+    programs = {other: text for other in beside if (text := _code(other, Adopted(), source)) is not None}
+    result.files = _job(name, path, {**programs, path: code}, source, result)
+    return result
+
+
 def came_from(settings: Path) -> str:
     """Of a workload.toml: which file an earlier look made the job of; empty for none."""
     try:
@@ -196,7 +209,7 @@ def _cells(path: Path, content: bytes) -> bytes:
 def _imports(code: bytes) -> set[str]:
     """The first names of what a program imports."""
     names = set()
-    for node in _nodes(code):
+    for node in nodes(code):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -204,7 +217,8 @@ def _imports(code: bytes) -> set[str]:
     return names
 
 
-def _nodes(code: bytes) -> Iterator[ast.AST]:
+def nodes(code: bytes) -> Iterator[ast.AST]:
+    """All of a program; nothing of what is none."""
     tree = _tree(code)
     return ast.walk(tree) if tree is not None else iter(())
 
@@ -229,7 +243,7 @@ def _job(name: str, path: Path, programs: Mapping[Path, bytes], source: Path, re
         seen.add(module)
         files[f"{folder}/{other.name}"] = programs[other]
         todo |= _imports(programs[other])
-    for node in _nodes(code):
+    for node in nodes(code):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             for place in (path.parent, source):
                 if (data := _data(node.value, place)) is not None:

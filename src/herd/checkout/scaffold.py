@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -13,14 +14,23 @@ from herd.packages import renv
 from herd.runner.contract.kinds import FOLDERS, PAGES, SERVICES, Kind
 
 TEMPLATES = Path(__file__).with_name("templates")
+SETTINGS = "workload.toml"
 SUBFOLDERS = {"python": "", "r": "r"}
 """Language -> where its templates lie."""
 
 
-def create(checkout: Checkout, kind: Kind, name: str, language: str | None = None) -> list[Path]:
+def create(
+    checkout: Checkout,
+    kind: Kind,
+    name: str,
+    language: str | None = None,
+    program: Mapping[str, bytes] | None = None,
+    settings: str = "",
+) -> list[Path]:
     """Write the files of a new workload; their paths from the root. Raises WrongInput, before anything is written.
 
     `language`: None for that of the project's own image. An image for it is written too where the project has none.
+    `program`: its files in place of the example's, by path in its folder, whose settings are then `settings`.
     """
     if "--" in name:
         raise WrongInput(f"{name!r} cannot be a name of a workload: single hyphens only")
@@ -32,9 +42,12 @@ def create(checkout: Checkout, kind: Kind, name: str, language: str | None = Non
     image = own if own and _language_of(checkout, own) == language else _image(checkout, language)
     folder = Path(FOLDERS[kind], name)
     files = _image_files(checkout, image, language)
-    for template in sorted(_example(kind, language).glob("*.txt")):
+    if program is not None:
+        text = _with_image(settings, image) if image != own else settings
+        files |= {folder / path: content for path, content in program.items()} | {folder / SETTINGS: text.encode()}
+    for template in sorted(_example(kind, language).glob("*.txt")) if program is None else ():
         text = Template(template.read_text("utf-8")).substitute(name=name, review_by=review_dates.new_date())
-        if template.name == "workload.toml.txt" and image != own:
+        if template.name == f"{SETTINGS}.txt" and image != own:
             text = _with_image(text, image)
         files[folder / template.name.removesuffix(".txt")] = text.encode()
     for path, content in files.items():

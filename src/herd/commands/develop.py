@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +11,12 @@ from herd import console
 from herd.checkout import names
 from herd.commands import complete
 from herd.commands.options import Environment, Inputs, Language, Name, Raw
-from herd.runner.contract.kinds import KINDS, Kind
+from herd.errors import HerdError, WrongInput
+from herd.packages.python_lock import WANTED
+from herd.runner.contract.kinds import FOLDERS, KINDS, Kind
+
+if TYPE_CHECKING:
+    from herd.checkout.find import Checkout
 
 
 def new(
@@ -28,20 +34,65 @@ def new(
         Language | None,
         typer.Option("--language", help="What it is written in.", show_default="that of the image in defaults.toml"),
     ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="A job of this script, notebook or folder: copied, never run; its packages are locked.",
+            show_default=False,
+            parser=names.path,
+        ),
+    ] = None,
 ) -> None:
     """Make the folder of a new workload: settings and code that work at once, with comments that say what else can be.
 
     [dim]herd new job clean-orders[/dim]    then: [dim]herd try clean-orders[/dim], [dim]herd up[/dim]
+    [dim]herd new job clean-orders --from ~/clean.ipynb[/dim]
     """
-    from herd.checkout import scaffold
+    from herd.checkout import from_file, scaffold
     from herd.checkout.find import find_checkout
 
     here = find_checkout()
-    files = scaffold.create(here, kind, name, language)
+    taken = None
+    if source is not None:
+        if kind != "job":
+            raise WrongInput(f"--from makes jobs; `herd new {kind} {name}` makes a folder to put the file into")
+        taken = from_file.take(here, name, source)
+        if language is not None and language != taken.language:
+            raise WrongInput(f"--language {language}: {source} is written in {taken.language}")
+    files = (
+        scaffold.create(here, kind, name, language)
+        if taken is None
+        else scaffold.create(here, kind, name, taken.language, taken.files, taken.settings)
+    )
     console.note(f"in {here.root}:")
     for file in files:
         console.say(f"+ {file}")
+    if taken is not None:
+        _lock(here, name, taken.packages)
+        for line in taken.notes:
+            console.note(f"! {line}", style="yellow")
     console.note(f"`herd try {name}` runs it from these files; `herd up` deploys it")
+
+
+def _lock(here: Checkout, name: str, packages: list[str]) -> None:
+    """Give the job the packages that its image has not; without a network say how."""
+    from herd.checkout import stack_config, team_files
+    from herd.deploy import workload_locks
+
+    if not packages:
+        return
+    path = here.root / FOLDERS["job"] / name / WANTED
+    path.write_text("".join(f"{package}\n" for package in packages))
+    console.say(f"+ {path.relative_to(here.root)}")
+    try:
+        with console.step(f"locking {', '.join(packages)}") as step:
+            spec = team_files.load(here, stack_config.TEMPLATE, name).workloads[name]
+            step.result = f"{len(workload_locks.lock(here, spec, False).packages)} packages"
+    except HerdError as error:
+        console.note(f"! {error}", style="yellow")
+        console.note(f"! {WANTED} names what it imports: put that right, then `herd lock {name}`", style="yellow")
 
 
 def try_(

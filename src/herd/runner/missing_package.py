@@ -5,18 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from .contract.distributions import DISTRIBUTIONS, package_of
+
 PYTHON = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 R = re.compile(r"there is no package called [‘'\"`]([A-Za-z][\w.]*)[’'\"`]")
-
-DISTRIBUTIONS = {
-    "Crypto": "pycryptodome", "MySQLdb": "mysqlclient", "OpenSSL": "pyopenssl", "PIL": "pillow", "attr": "attrs",
-    "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil": "python-dateutil", "docx": "python-docx",
-    "dotenv": "python-dotenv", "fitz": "pymupdf", "git": "gitpython", "jwt": "pyjwt", "kafka": "kafka-python",
-    "pptx": "python-pptx", "psycopg2": "psycopg2-binary", "serial": "pyserial", "skimage": "scikit-image",
-    "sklearn": "scikit-learn", "slugify": "python-slugify", "snowflake": "snowflake-connector-python",
-    "umap": "umap-learn", "yaml": "pyyaml", "zmq": "pyzmq",
-}  # fmt: skip
-"""Imported name -> the package that has it, where they differ."""
 
 
 def advice(last_words: str, workload: str, folder: Path) -> str:
@@ -35,7 +27,7 @@ def advice(last_words: str, workload: str, folder: Path) -> str:
 
 def _python(module: str, workload: str, folder: Path) -> str:
     top = module.split(".")[0]
-    package = "-".join(module.split(".")[:3]) if module.startswith("google.cloud.") else DISTRIBUTIONS.get(top, top)
+    package = package_of(module)
     lacks = f"; the module {top} is in none of its packages: "
     for name in ("requirements.in", "pyproject.toml"):
         if (folder / name).is_file():
