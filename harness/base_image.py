@@ -33,6 +33,9 @@ LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/s
 
 SAME_TIME = "946684800"
 
+PATIENT = {"UV_HTTP_RETRIES": "10", "PIP_RETRIES": "10"}
+"""What builds on these bases have beside: a package index that does not answer for a minute is no fault of ours."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -72,7 +75,11 @@ def load(recipe: Recipe, client: DockerClient, cache: Path) -> str:
     try:
         client.run("image", "inspect", "--format", "{{.Id}}", recipe.reference)
     except CommandFailed:
-        changes = [part for name, value in recipe.environment.items() for part in ("--change", f"ENV {name}={value}")]
+        changes = [
+            part
+            for name, value in {**recipe.environment, **PATIENT}.items()
+            for part in ("--change", f"ENV {name}={value}")
+        ]
         client.run("import", *changes, "--change", 'CMD ["/bin/sh"]', str(tar(recipe, cache)), recipe.reference)
     return recipe.reference
 

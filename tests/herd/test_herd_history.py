@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -154,6 +155,26 @@ def test_a_skipped_start_leaves_the_run_it_gave_way_to_once_that_has_ended(targe
     run = runs.last_runs(target)["train"]  # type: ignore[arg-type]
     assert (run.id, run.status, run.reason) == ("long", "aborted", "stopped by ann")
     assert run.skipped is not None and run.skipped.id == "start-2"
+
+
+def test_a_run_that_ends_between_two_questions_is_not_lost(
+    target: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target.run("train", "before", "succeed")
+    target.run("train", "long", "wait")
+    states, arn = target.client("stepfunctions"), runs.execution_arn(target.exports.batch["train"].machine, "long")
+    listed = runs._listed
+
+    def and_then_it_ends(*arguments: Any) -> Any:
+        executions = listed(*arguments)
+        states.stop_execution(executionArn=arn, cause="stopped by ann")
+        while states.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            time.sleep(0.01)
+        return executions
+
+    monkeypatch.setattr(runs, "_listed", and_then_it_ends)
+    run = runs.last_runs(target)["train"]  # type: ignore[arg-type]
+    assert (run.id, run.status) == ("long", "aborted")
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(target: Environment) -> None:

@@ -211,8 +211,8 @@ def last_run(target: Target, workload: str, *, with_record: bool = True) -> Run 
         run = run_of(workload, described) if described else None
         if run is not None and run.status == SKIPPED_RUN:
             skipped_start = skipped_start or run
-        elif run is not None and (run.status == "running" or not running):
-            break
+        elif run is not None and (run.status == "running" or not running or entry["status"] == "RUNNING"):
+            break  # one that was listed as running and has ended since is the one that ended last
         run = None
     if run is None:
         return skipped_start
