@@ -43,7 +43,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         git(source, "commit", "-q", "--allow-empty", "-m", tag)
         git(source, "tag", tag)
     shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("infra", "images"):
+    for name in ("infra", "images", ".github"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, source)

@@ -365,3 +365,41 @@ def test_notes_come_from_the_release_that_is_taken(project: Path, wheels: Path, 
     entry = f'[[release]]\nversion = "{LATER}"\nreplaced = ["the load balancers"]\n\n[[release]]\n'
     new = later(wheels, tmp_path / "new", {"herd/release_notes.toml": ("[[release]]\n", entry)})
     assert upgrade.plan(project, new).notes == [f"{LATER}: resources replaced: the load balancers"]
+
+
+def test_workflows_come_and_go_on_the_same_release(project: Path, wheels: Path) -> None:
+    before = tree(project)
+
+    def change(workflows: str) -> upgrade.Plan:
+        planned = upgrade.plan(project, project / "wheels", workflows=workflows)
+        for path, content in planned.files.items():
+            (project / path).parent.mkdir(parents=True, exist_ok=True)
+            (project / path).write_bytes(content)
+        for path in planned.removed:
+            (project / path).unlink()
+        return planned
+
+    assert change("usual").files == {}
+    planned = change("all")
+    assert ".github/workflows/janitor.yml" in planned.files and not planned.conflicts
+    assert upgrade.plan(project, project / "wheels", workflows="all").files == {}
+    assert ".github/scripts/janitor" in change("usual").removed
+    after = tree(project)
+    assert after.pop(".herd-project.json") != before.pop(".herd-project.json") and after == before
+
+
+def test_a_workflow_that_the_team_changed_is_not_overwritten(project: Path, wheels: Path) -> None:
+    path = project / ".github/workflows/preview.yml"
+    path.write_text(path.read_text().replace("timeout-minutes: 30", "timeout-minutes: 10"))
+    planned = upgrade.plan(project, project / "wheels", workflows="all")
+    assert list(planned.conflicts) == [".github/workflows/preview.yml"]
+
+
+def test_all_workflows_from_the_start(tmp_path: Path, wheels: Path) -> None:
+    init.write(init.plan(tmp_path / "new", "flights", None, wheels, workflows="all"))
+    started = tmp_path / "new/.github/scripts/environment-up"
+    assert started.stat().st_mode & 0o777 == 0o755
+    again = init.plan(tmp_path / "new", None, None, wheels)
+    assert again.files == {}
+    with pytest.raises(WrongInput, match="herd upgrade --workflows usual"):
+        init.plan(tmp_path / "new", None, None, wheels, workflows="usual")

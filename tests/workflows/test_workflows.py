@@ -63,9 +63,40 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / ".github"
 
 
-@pytest.fixture(params=["this repository", "a new project"])
-def github(request: pytest.FixtureRequest, generated: Path) -> Path:
-    return GITHUB if request.param == "this repository" else generated
+@pytest.fixture(scope="module")
+def all_of_a_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `.github` of a project that has all workflows."""
+    root = tmp_path_factory.mktemp("project")
+    for name, content in project_files.workflows().items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+        (root / name).chmod(project_files.mode_of(content))
+    return root / ".github"
+
+
+@pytest.fixture(params=["this repository", "a new project", "a project with all"])
+def github(request: pytest.FixtureRequest, generated: Path, all_of_a_project: Path) -> Path:
+    folders = {"this repository": GITHUB, "a new project": generated, "a project with all": all_of_a_project}
+    return folders[request.param]
+
+
+def test_a_project_with_all_workflows_has_those_of_this_repository_for_dev_alone(all_of_a_project: Path) -> None:
+    names = {path.relative_to(GITHUB) for path in GITHUB.rglob("*") if path.is_file()} - {Path("dependabot.yml")}
+    assert {path.relative_to(all_of_a_project) for path in all_of_a_project.rglob("*") if path.is_file()} == names
+    for name in names:
+        ours, theirs = (folder / name for folder in (GITHUB, all_of_a_project))
+        assert os.access(ours, os.X_OK) == os.access(theirs, os.X_OK), name
+        if name.suffix == ".yml":
+            assert "prod" not in str(read(theirs).get("on", "")), name
+        else:
+            assert ours.read_bytes() == theirs.read_bytes()
+    assert set(read(all_of_a_project / "workflows/deploy.yml")["jobs"]) == {"dev"}
+    preview = read(all_of_a_project / "workflows/preview.yml")["jobs"]
+    assert preview["preview"]["strategy"]["matrix"] == preview["files"]["strategy"]["matrix"] == {"stack": ["dev"]}
+    assert [step["run"] for step in preview["local"]["steps"] if "run" in step] == [
+        "make test",
+        ".github/scripts/try-locally",
+    ]
 
 
 def test_zizmor_finds_nothing(github: Path) -> None:

@@ -108,7 +108,7 @@ def _put(source: Path, target: Path, draft: Path) -> None:
     if content is None:
         target.unlink(missing_ok=True)
     elif content != _content(target):
-        mode = target.stat().st_mode & 0o777 if target.is_file() else 0o644
+        mode = target.stat().st_mode & 0o777 if target.is_file() else project_files.mode_of(content)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, draft)  # not beside the target: a kill would leave it there
         draft.chmod(mode)

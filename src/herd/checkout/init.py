@@ -39,7 +39,14 @@ class Plan:
     adopted: adopt.Adopted
 
 
-def plan(root: Path, name: str | None, source: Path | None, wheels: Path, language: str | None = None) -> Plan:
+def plan(
+    root: Path,
+    name: str | None,
+    source: Path | None,
+    wheels: Path,
+    language: str | None = None,
+    workflows: str | None = None,
+) -> Plan:
     """What `herd init` would write. `wheels`: a folder with both wheels of this Herd. Raises WrongInput."""
     known = mark(root)
     if known is not None and known.get("release") != VERSION:
@@ -58,6 +65,11 @@ def plan(root: Path, name: str | None, source: Path | None, wheels: Path, langua
         )
     if own != "python":
         values["language"] = own
+    has = (known or {}).get("workflows", "usual" if known else workflows or "usual")
+    if workflows not in (None, has):
+        raise WrongInput(f"this project has the {has} workflows; `herd upgrade --workflows {workflows}` changes them")
+    if has != "usual":
+        values["workflows"] = has
     if comes_from := sources.of_this_herd(root):
         values["source"] = comes_from
     files = project_files.files({**values, **(known or {})}, wheels)
@@ -96,6 +108,7 @@ def write(planned: Plan) -> None:
     try:
         for number, content in enumerate(planned.files.values()):
             (stage / str(number)).write_bytes(content)
+            (stage / str(number)).chmod(project_files.mode_of(content))
         for number, name in enumerate(planned.files):
             path = planned.root / name
             folders += _make_folders(planned.root, path.parent)

@@ -35,6 +35,18 @@ PYTHON = (
 )
 """What a project in another language does without."""
 
+FOR_A_PROJECT = {
+    "workflows/deploy.yml": (
+        "# main -> dev -> prod. Before",
+        "# main -> dev. Another environment is another job. Before",
+    ),
+    "workflows/preview.yml": (
+        "- run: .github/scripts/try-locally",
+        "- run: make test\n      - run: .github/scripts/try-locally",
+    ),
+}
+"""A workflow of this repository -> what is otherwise in a project's, which begins with dev alone and tests itself."""
+
 LANGUAGES = {"python": "python", "r": "r"}
 """Language -> the folder of images/ for it."""
 
@@ -43,8 +55,8 @@ FOR_TESTS = ("iniconfig", "pluggy", "pytest")
 
 
 def files(values: Mapping[str, str], wheels: Path) -> dict[str, bytes]:
-    """Each file of the project, by its path. `values`: name, owner, review_by, and language where it is not Python;
-    `wheels`: the folder of both wheels."""
+    """Each file of the project, by its path. `values`: name, owner, review_by; language where it is not Python,
+    workflows where they are not the usual ones. `wheels`: the folder of both wheels."""
     language = values.get("language", "python")
     known = {**values, "release": VERSION, "image": LANGUAGES[language]}
     written = _templates(TEMPLATES, known)
@@ -52,6 +64,8 @@ def files(values: Mapping[str, str], wheels: Path) -> dict[str, bytes]:
     if language == "r":
         written = {name: content for name, content in written.items() if name not in PYTHON}
         written |= _templates(TEMPLATES_R, known)
+    if values.get("workflows") == "all":
+        written |= workflows()
     written[LOCK] = lock(wheels).encode()
     written[MARK] = mark(values)
     return written
@@ -63,6 +77,28 @@ def image_files(language: str) -> dict[str, bytes]:
     if language == "r":
         return {name: content for name, content in _templates(TEMPLATES_R, {}).items() if name.startswith(folder)}
     return {name: shared(name).read_bytes() for name in SHARED if name.startswith(folder)}
+
+
+def mode_of(content: bytes) -> int:
+    """The permissions of a new file: what names its interpreter can be started."""
+    return 0o755 if content.startswith(b"#!") else 0o644
+
+
+def workflows() -> dict[str, bytes]:
+    """This repository's workflows, their scripts and actions, for a project that has dev only."""
+    folder = shared(".github")
+    paths = sorted(path for room in ("actions", "scripts", "workflows") for path in (folder / room).rglob("*"))
+    written = {}
+    for path in paths:
+        if path.is_file() and path.suffix != ".pyc":
+            name, text = path.relative_to(folder).as_posix(), path.read_text("utf-8")
+            text = text.replace("[dev, prod]", "[dev]")
+            if name in FOR_A_PROJECT:
+                text = text.replace(*FOR_A_PROJECT[name])
+            if name == "workflows/deploy.yml":
+                text = text[: text.index("\n  prod:\n")]
+            written[f".github/{name}"] = text.encode()
+    return written
 
 
 def _templates(folder: Path, values: Mapping[str, str]) -> dict[str, bytes]:

@@ -62,11 +62,11 @@ class Generated:
     notes: Mapping[str, Any]
 
 
-def plan(root: Path, wheels: Path, source: str = "", keep: Collection[str] = ()) -> Plan:
+def plan(root: Path, wheels: Path, source: str = "", keep: Collection[str] = (), workflows: str | None = None) -> Plan:
     """What taking the release in `wheels`, a folder with both of its wheels, changes in a project. Touches nothing.
 
     `source`: where it came from, as the project notes it; `keep`: files that stay as they are, whatever the release
-    has. Raises WrongInput.
+    has; `workflows`: which ones the project has from now on, None for those it has. Raises WrongInput.
     """
     values = mark(root)
     if missing := [path for path in keep if not (root / path).is_file()]:
@@ -76,9 +76,12 @@ def plan(root: Path, wheels: Path, source: str = "", keep: Collection[str] = ())
     base = _generated(_of_release(old, root, release), values)
     if source:
         values["source"] = source
+    has = values.get("workflows", "usual")
+    if workflows is not None:
+        values["workflows"] = workflows
     result_of = _generated(new, values)
     result = Plan(result_of.release, theirs=result_of.files)
-    if old == new:
+    if old == new and workflows in (None, has):
         return result
     result.notes = _notes(base, result_of)
     spare = (root / init.SPARE_MAKEFILE).exists()

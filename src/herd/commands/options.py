@@ -43,6 +43,7 @@ Inputs = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object, times in UTC.")]
 Language = Literal["python", "r"]
+Workflows = Literal["usual", "all"]
 Raw = Annotated[
     bool,
     typer.Option("--raw", help="What programs print as they print it: escape sequences reach the terminal."),

@@ -10,10 +10,17 @@ import typer
 
 from herd import console
 from herd.checkout import names
-from herd.commands.options import Language
+from herd.commands.options import Language, Workflows
+from herd.errors import WrongInput
 
 if TYPE_CHECKING:
     from herd.checkout.apply import Change
+    from herd.checkout.upgrade import Plan
+
+WORKFLOWS_HELP = (
+    "'usual' are two short files: a preview of each pull request, a deployment of what is merged. 'all' has the review "
+    "as a comment, an environment for a pull request, the nightly janitor and drift, run and destroy by hand."
+)
 
 
 def init(
@@ -34,6 +41,10 @@ def init(
         Language | None,
         typer.Option("--language", help="What the first workloads and the image are in.", show_default="python"),
     ] = None,
+    workflows: Annotated[
+        Workflows | None,
+        typer.Option("--workflows", help=WORKFLOWS_HELP, show_default="usual"),
+    ] = None,
 ) -> None:
     """Begin a project in this folder: a Pulumi program, a job, a report, an image, tests, workflows, this Herd by hash.
 
@@ -47,9 +58,9 @@ def init(
 
     root = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
-        init.plan(root, name, None, Path(folder), language)  # what is wrong is said before wheels are built
+        init.plan(root, name, None, Path(folder), language, workflows)  # what is wrong is said before wheels are built
         releases.of_this_herd(Path(folder))
-        planned = init.plan(root, name, source, Path(folder), language)
+        planned = init.plan(root, name, source, Path(folder), language, workflows)
         init.write(planned)
     console.note(f"{planned.name} in {root}:")
     for path in planned.files:
@@ -87,6 +98,10 @@ def upgrade(
             help="Leave this file as it is, after a conflict; repeatable.",
         ),
     ] = None,
+    workflows: Annotated[
+        Workflows | None,
+        typer.Option("--workflows", help=f"Stay on this release and have: {WORKFLOWS_HELP}", show_default=False),
+    ] = None,
 ) -> None:
     """Take another release of Herd: its wheels, its lock, its changes to generated files, then the preview.
 
@@ -100,13 +115,15 @@ def upgrade(
     from herd.checkout.find import find_checkout
     from herd.toolchain import machine
 
+    if workflows is not None and to is not None:
+        raise WrongInput("--workflows and --to: give one of them; the release first, then the workflows")
     here = find_checkout()
     waits = "another `herd upgrade` works here; this one goes on after it"
     with machine.exclusive(here.folder() / "upgrade.lock", lambda: console.note(waits)):
         change = apply.resume(here.root)
         if change is not None:
             console.note(f"finished an upgrade to {change.release} that had been cut short")
-        elif (change := _take(here.root, to, keep or [])) is None:
+        elif (change := _take(here.root, to, keep or [], workflows)) is None:
             return
     for path in change.write:
         console.say(f"! {path}: changed since, and left" if path in change.touched else f"~ {path}")
@@ -118,27 +135,21 @@ def upgrade(
         raise typer.Exit(status)
 
 
-def _take(root: Path, to: str | None, keep: list[Path]) -> Change | None:
+def _take(root: Path, to: str | None, keep: list[Path], workflows: str | None) -> Change | None:
     """Plan it and carry it out; None where there is nothing to take. Raises HerdError, also for a conflict."""
-    import tempfile
-
-    from herd.checkout import apply, releases, sources, upgrade
+    from herd.checkout import apply, project_files, upgrade
     from herd.errors import HerdError
 
     noted = upgrade.mark(root)
-    source = sources.read(noted.get("source", ""), root)
-    release = sources.resolve(to, source)
-    if to is None and release.number and sources.order(release.number) <= sources.order(noted["release"]):
-        console.say(f"{release.number} is the newest release of {source}; this project is on {noted['release']}")
-        return None
-    if to is None:
-        console.note(f"the newest release: {release}")
-    kept = [path.resolve().relative_to(root.resolve()).as_posix() for path in keep if _is_below(root, path)]
     if other := [str(path) for path in keep if not _is_below(root, path)]:
         raise HerdError(f"--keep {other[0]}: lies outside of {root}")
-    with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
-        releases.of(release, Path(folder))
-        planned = upgrade.plan(root, Path(folder), sources.noted(release.source, root), kept)
+    kept = [path.resolve().relative_to(root.resolve()).as_posix() for path in keep]
+    if workflows is not None:
+        planned = upgrade.plan(root, root / project_files.WHEELS, keep=kept, workflows=workflows)
+    elif (planned_release := _of_another_release(root, to, kept, noted)) is not None:
+        planned = planned_release
+    else:
+        return None
     if planned.conflicts:
         beside = upgrade.put_beside(root, planned)
         raise HerdError(
@@ -153,12 +164,31 @@ def _take(root: Path, to: str | None, keep: list[Path]) -> Change | None:
             )
         )
     if not planned.files:
-        console.say(f"nothing to take: this is {planned.release} already")
+        has = f"has the {workflows} workflows" if workflows else f"is {planned.release}"
+        console.say(f"nothing to take: this {has} already")
         return None
     for line in planned.notes:
         console.say(line)
     with console.step(f"taking release {planned.release}"):
         return apply.apply(root, planned.release, planned.files, planned.removed)
+
+
+def _of_another_release(root: Path, to: str | None, kept: list[str], noted: dict[str, str]) -> Plan | None:
+    """What taking it changes; None where the newest one is there already. Says which one that is."""
+    import tempfile
+
+    from herd.checkout import releases, sources, upgrade
+
+    source = sources.read(noted.get("source", ""), root)
+    release = sources.resolve(to, source)
+    if to is None and release.number and sources.order(release.number) <= sources.order(noted["release"]):
+        console.say(f"{release.number} is the newest release of {source}; this project is on {noted['release']}")
+        return None
+    if to is None:
+        console.note(f"the newest release: {release}")
+    with tempfile.TemporaryDirectory(prefix="herd-wheels-") as folder:
+        releases.of(release, Path(folder))
+        return upgrade.plan(root, Path(folder), sources.noted(release.source, root), kept)
 
 
 def _is_below(root: Path, path: Path) -> bool:
