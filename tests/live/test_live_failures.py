@@ -33,6 +33,12 @@ TEAM = {
     "jobs/absent/workload.toml": 'command = ["no-such-program"]\nretries = 0\n',
     "jobs/slow/workload.toml": "timeout_minutes = 1\nretries = 0\n",
     "jobs/slow/main.py": "import time\ntime.sleep(600)\n",
+    "jobs/numbers/workload.toml": "[params]\nnumber = 1\n",
+    "jobs/numbers/main.py": ('import os\nopen("outputs/numbers.txt", "w").write(os.environ["HERD_PARAM_NUMBER"])\n'),
+    "jobs/total/workload.toml": 'after = ["numbers"]\nreads = ["numbers"]\n',
+    "jobs/total/main.py": (
+        'open("outputs/total.txt", "w").write(open("inputs/numbers/numbers.txt").read())\nprint("added up")\n'
+    ),
     "jobs/sleeps/workload.toml": "retries = 0\n[params]\nseconds = 0\n",
     "jobs/sleeps/main.py": (
         'import os, time\nseconds = int(os.environ["HERD_PARAM_SECONDS"])\n'
@@ -151,3 +157,27 @@ def test_what_failed_is_in_the_record(team: Sandbox) -> None:
     run = team.status("breaks")["last_run"]["id"]
     record = team.client("s3").get_object(Bucket=BUCKET, Key=f"_runs/breaks/{run}.json")["Body"].read()
     assert json.loads(record)["status"] == "failed"
+
+
+def test_what_is_up_to_date_is_not_run_again(team: Sandbox) -> None:
+    def run(*more: str) -> str:
+        done = team.herd("run", "numbers", "--with-dependants", *more)
+        return done.stdout + done.stderr
+
+    assert "carried out" in team.herd("why", "total").stdout and "added up" in run()
+    first = team.status("total")["last_run"]["id"]
+    again = run()
+    assert f"✓ total up to date: nothing has changed since run {first}" in again and "added up" not in again
+    assert team.status("total")["state"] == "idle" and team.status("total")["last_run"]["confirms"] == first
+    assert (
+        f"total is up to date: its next run in the pipeline would repeat run {first}"
+        in team.herd("why", "total").stdout
+    )
+    assert "would have repeated run" in team.herd("show", team.status("total")["last_run"]["id"]).stdout
+    assert first in team.herd("outputs", "total").stderr
+    assert "added up" in run("--param", "number=2"), "another input"
+    team.write("jobs/total/main.py", f"# a comment\n{TEAM['jobs/total/main.py']}")
+    assert "jobs/total/main.py" in team.herd("why", "total").stderr
+    team.herd("up", "--no-run")
+    assert "jobs/total/main.py" in team.herd("why", "total").stdout
+    assert "added up" in run("--param", "number=2")

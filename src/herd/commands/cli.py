@@ -40,6 +40,7 @@ from herd.commands import (
     share,
     snapshot,
     verify,
+    why,
 )
 from herd.errors import HerdError
 from herd.foreign import on_one_line, shown
@@ -153,6 +154,7 @@ _COMMANDS: tuple[tuple[Any, str, str], ...] = (
     (history.runs, "runs", _WORKLOADS),
     (history.show, "show", _WORKLOADS),
     (rerun.rerun, "rerun", _WORKLOADS),
+    (why.why, "why", _WORKLOADS),
     (inspect.checks, "checks", _WORKLOADS),
     (run.accept, "accept", _WORKLOADS),
     (run.rollback, "rollback", _WORKLOADS),

@@ -8,16 +8,18 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from . import checks, missing_package, record
 from .command import Command, describe_exit
 from .contract.checks import ChangedCheck, Measured
 from .contract.documents import InputVersion, files_from
+from .contract.made_of import MadeOf, contents
 from .contract.renderers import RENDER
 from .contract.statuses import (
     CANNOT_PUBLISH,
     CHECK_FAILED,
+    IN_A_PIPELINE,
     INTERNAL,
     STOPPED,
     SUCCEEDED_RUN,
@@ -33,6 +35,9 @@ from .record import Progress
 from .storage import StorageError
 from .task import AnyTask, DeployedTask, Task, Trial, workload_environment
 from .workspace import Workspace, collect, prepare
+
+if TYPE_CHECKING:
+    from .inputs import Versions
 
 # Modules that only matter once the command has ended are imported where they are used, so that the command's first
 # instruction does not wait for them.
@@ -73,6 +78,9 @@ class Run(Protocol):
     def done_before(self) -> str:
         """Why nothing is left to do; empty where there is."""
 
+    def is_known(self, chosen: Versions) -> str:
+        """Why the command need not run, as its result is known; empty where it must. `chosen`: what it would read."""
+
     def write(self, status: int, reason: str) -> None:
         """Leave a record of how it ended, and where it was due and has succeeded, its marker."""
 
@@ -101,6 +109,9 @@ class TrialRun:
         self.progress = Progress.begin()
 
     def done_before(self) -> str:
+        return ""
+
+    def is_known(self, chosen: Versions) -> str:
         return ""
 
     def write(self, status: int, reason: str) -> None:
@@ -161,6 +172,27 @@ class DeployedRun:
             return "an earlier attempt had already published"
         publishing.clear(storage, task.data_bucket, task.keys.outputs)
         return ""
+
+    def is_known(self, chosen: Versions) -> str:
+        task, progress = self.task, self.progress
+        if not task.settings_digest:
+            return ""
+        progress.contents = contents(chosen)
+        if task.trigger != IN_A_PIPELINE:
+            return ""
+        current = self.published.version(task.workload)
+        if current is None or current.rollback is not None:
+            return ""
+        try:
+            last = record.read(self.storage, task.data_bucket, task.workload, current.run_id)
+        except ValueError:
+            return ""
+        if MadeOf.recorded(last) != MadeOf.by(task, progress.contents):
+            return ""
+        progress.confirms = current.run_id
+        progress.inputs = tuple(InputVersion(name, version.run_id) for name, version in chosen.items() if version)
+        say(f"nothing has changed since run {progress.confirms}, which is what readers have: not run again")
+        return f"up to date: nothing has changed since run {progress.confirms}"
 
     def write(self, status: int, reason: str) -> None:
         record.write(self.task, self.storage, self.progress, status, reason)
@@ -252,6 +284,13 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
     task, progress = attempt.task, attempt.progress
     if done := attempt.done_before():
         return done
+    chosen: Versions = {}
+    if task.reads:
+        from .inputs import versions
+
+        chosen = versions(task, attempt.published)
+        if known := attempt.is_known(chosen):
+            return known
     workspace, whole = prepare(task), False
     try:
         attempt.restore(workspace)
@@ -259,7 +298,7 @@ def _run(attempt: Run, environ: Mapping[str, str], command: Command, settle: Set
         if task.reads:
             from .inputs import fetch_all
 
-            progress.inputs, uris = fetch_all(task, attempt.published, workspace.inputs)
+            progress.inputs, uris = fetch_all(task, attempt.published, chosen, workspace.inputs)
         variables = workload_environment(task, environ, workspace.inputs, workspace.outputs, uris)
         status = _command(task, command, variables, workspace)
         # Even if it ended with 0: a program that was interrupted has not written what it was meant to.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from .checks import Result
 from .contract.documents import SCHEMA, BuiltFrom, File, InputVersion, from_json, to_json
 from .contract.due import BY_SCHEDULE, Marker
 from .contract.keys import BadPath, built_from_key, due_key, record_key
+from .contract.made_of import settings_of
 from .contract.statuses import CHECK_FAILED, status_of
 from .errors import say
 from .storage import Storage, StorageError
@@ -28,6 +29,10 @@ class Progress:
     files: tuple[File, ...] = ()
     elsewhere: tuple[str, ...] = ()
     """What its pages load from other servers."""
+    contents: Mapping[str, str] = field(default_factory=dict)
+    """Of what it read: input -> its content (`contract.made_of`)."""
+    confirms: str = ""
+    """The run whose result this one would have repeated, so that it was not carried out."""
     all_late: bool = False
     """Whether each attempt before this one has passed its time limit."""
 
@@ -63,6 +68,8 @@ def compose(
         "inputs": [asdict(version) for version in progress.inputs],
         "checks": [asdict(result) for result in progress.checks],
         "files": [asdict(file) for file in progress.files],
+        **({"settings": settings, "contents": dict(progress.contents)} if (settings := settings_of(task)) else {}),
+        **({"confirms": progress.confirms} if progress.confirms else {}),
         **({"elsewhere": list(progress.elsewhere)} if progress.elsewhere else {}),
     }
 

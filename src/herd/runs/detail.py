@@ -143,6 +143,8 @@ def published_words(detail: Detail) -> str:
         return "nothing: a check failed; what was published before stays"
     if detail.run.status != SUCCEEDED_RUN:
         return "nothing"
+    if detail.run.confirms:
+        return f"nothing: it would have repeated run {detail.run.confirms}, which readers have had since"
     if not count:
         return "nothing: it wrote no files to outputs/"
     return f"{amount}; {'the current version' if detail.is_current else 'a later version is current'}"

@@ -148,6 +148,8 @@ def describe(run: Run) -> str:
     match run.status:
         case "running":
             return f"▸ {run.workload} running ({run.id})"
+        case "succeeded" if run.confirms:
+            return f"✓ {run.workload} up to date: nothing has changed since run {run.confirms}"
         case "succeeded":
             nothing = "; it wrote no files to outputs/, so nothing was published" if run.published_nothing else ""
             return f"✓ {run.workload} succeeded ({run.seconds:.1f} s){nothing}"

@@ -221,6 +221,8 @@ def _candidate(target: Target, workload: str, run_id: str, current: Version | No
         raise _Unavailable(f"was rejected and never published: {'; '.join(failed) or record.get('reason')}")
     if status != SUCCEEDED_RUN:
         raise _Unavailable(f"did not succeed ({status}) and was never published")
+    if record.get("confirms"):
+        raise _Unavailable(f"was not carried out, as it would have repeated run {record['confirms']}")
     if not record.get("files"):
         raise _Unavailable("wrote no files, so nothing of it was published")
     if current is not None and current.run_id == run_id:

@@ -58,6 +58,8 @@ class Run:
     task: str | None = None
     files: int | None = None
     """How many it has published; None where its record was not read, or there is none."""
+    confirms: str = ""
+    """The run that it would have repeated, so that it was not carried out."""
     skipped: Run | None = None
     """A start after this run, or while it went on, that was skipped; the newest one."""
 
@@ -75,7 +77,7 @@ class Run:
     @property
     def published_nothing(self) -> bool:
         """Whether it succeeded, and left readers with what they had."""
-        return self.status == SUCCEEDED_RUN and self.files == 0
+        return self.status == SUCCEEDED_RUN and self.files == 0 and not self.confirms
 
     def as_json(self) -> dict[str, Any]:
         """Its entry in the output for scripts: times in UTC."""
@@ -89,6 +91,7 @@ class Run:
             "exit_code": self.exit_code,
             "reason": self.reason,
             "attempts": self.attempts,
+            "confirms": self.confirms or None,
         }
 
 
@@ -282,7 +285,8 @@ def _with_record(target: Target, run: Run) -> Run:
     record = read_record(target, run.workload, run.id)
     if not run.failed:
         files = record.get("files") if record else None
-        return replace(run, files=len(files) if isinstance(files, list) else None)
+        confirms = str((record or {}).get("confirms") or "")
+        return replace(run, files=len(files) if isinstance(files, list) else None, confirms=confirms)
     return placed(completed(run, record) if record else run, workload.kind if workload else None)
 
 

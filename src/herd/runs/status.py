@@ -59,7 +59,7 @@ def _entry(run: Run | None) -> dict[str, Any] | None:
     return {name: value for name, value in run.as_json().items() if name in _OF_RUN} if run else None
 
 
-_OF_RUN = ("id", "status", "started", "ended", "exit_code", "reason")
+_OF_RUN = ("id", "status", "started", "ended", "exit_code", "reason", "confirms")
 
 
 def collect(target: Target) -> list[WorkloadState]:

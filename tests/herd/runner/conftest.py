@@ -268,6 +268,7 @@ def told(name: str, data: str, reports: str, settings: Mapping[str, Any]) -> dic
         "keep_alive_seconds": None,
         "image": "repository@sha256:0",
         "content_hash": "abc",
+        "settings_digest": "",
     }
     assert set(settings) <= set(known), "a setting that the runner is never told"
     reads = [{"name": read, "fetch": True} if isinstance(read, str) else read for read in settings.get("reads", [])]

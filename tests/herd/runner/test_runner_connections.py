@@ -10,7 +10,7 @@ from herd.runner.connections import url as connection_url
 from herd.runner.contract.statuses import BAD_SETTINGS
 from herd.runner.contract.task import Connection
 from herd.runner.errors import RunFailed
-from herd.runner.inputs import fetch_all
+from herd.runner.inputs import fetch_all, versions
 from herd.runner.published import NothingPublished
 from herd.runner.task import task_of, workload_environment
 
@@ -75,5 +75,8 @@ def test_a_workload_gets_the_address_and_not_the_secret() -> None:
 
 def test_a_dataset_is_an_address_that_nobody_fetches(tmp_path: Path) -> None:
     task = task_of({"HERD_TASK": json.dumps(TASK)})
-    assert fetch_all(task, NothingPublished(), tmp_path) == ((), {"lake": "s3://lake/raw/"})
+    assert fetch_all(task, NothingPublished(), versions(task, NothingPublished()), tmp_path) == (
+        (),
+        {"lake": "s3://lake/raw/"},
+    )
     assert list(tmp_path.iterdir()) == []

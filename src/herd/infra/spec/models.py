@@ -210,6 +210,11 @@ class JobSpec(BatchSpec):
 
     kind: Literal["job"] = "job"
 
+    skip_unchanged: bool | None = Field(
+        default=None,
+        description="whether a run that a pipeline starts is left out where it would repeat the last published one: "
+        "the same code, image, settings, parameters and inputs; by default where all that it reads has versions",
+    )
     publish: Annotated[
         tuple[Annotated[str, AfterValidator(values.argument)], ...],
         Field(strict=False, max_length=200),

@@ -7,8 +7,9 @@ from herd.infra.messages import did_you_mean, nearest, show
 from herd.infra.offer import Offer
 from herd.infra.spec.checks import ConnectionCheck
 from herd.infra.spec.image_settings import ImageSettings
-from herd.infra.spec.models import AnySpec, BatchSpec, ReportSpec, WorkloadSpec
+from herd.infra.spec.models import AnySpec, BatchSpec, JobSpec, ReportSpec, WorkloadSpec
 from herd.infra.spec.rules_workload import Finding
+from herd.infra.spec.up_to_date import obstacles
 from herd.runner.contract.checks import CONNECTION_DRIVERS, dialect
 
 MOST_CONNECTIONS = 4
@@ -22,7 +23,7 @@ def findings(
 ) -> Iterator[tuple[str, Finding]]:
     """(workload, finding) for everything that a workload names and its stack does not have."""
     for name, spec in specs.items():
-        for rule in (_owner, _mail, _hardware, _connections):
+        for rule in (_owner, _mail, _hardware, _connections, _unchanged):
             yield from ((name, finding) for finding in rule(spec, offer))
         yield from ((name, finding) for finding in _datasets(spec, specs, offer))
         yield from ((name, finding) for finding in _gpu(spec, offer, images.get(spec.image)))
@@ -57,6 +58,12 @@ def _mail(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
             f"mail_to = [{', '.join(map(show, spec.mail_to))}] needs a sender, and the stack's settings name none: set "
             "notifications.mail_from to an address that SES may send from",
         )
+
+
+def _unchanged(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:
+    if isinstance(spec, JobSpec) and spec.skip_unchanged:
+        for why in obstacles(spec, offer.datasets):
+            yield ("skip_unchanged",), f"skip_unchanged = true cannot be: {why}; leave the setting out"
 
 
 def _hardware(spec: WorkloadSpec, offer: Offer) -> Iterator[Finding]:

@@ -25,7 +25,14 @@ from herd.infra.states.asl import (
     when,
     when_due,
 )
-from herd.runner.contract.statuses import ABORTED_RUN, FAILED_ERROR, FAILED_RUN, STATUS_OF_ERROR, SUCCEEDED_RUN
+from herd.runner.contract.statuses import (
+    ABORTED_RUN,
+    FAILED_ERROR,
+    FAILED_RUN,
+    IN_A_PIPELINE,
+    STATUS_OF_ERROR,
+    SUCCEEDED_RUN,
+)
 
 _SKIPPED: State = {"status": "skipped", "attempt": None, "exit_code": None, "reason": "a job before it did not succeed"}
 
@@ -90,7 +97,7 @@ def _branch(spec: Batch, machine: str, place: Mapping[str, str], target: Target)
                 "StateMachineArn": machine,
                 "Name.$": RUN_ID,
                 "Input": {
-                    "trigger": "pipeline",
+                    "trigger": IN_A_PIPELINE,
                     "scheduled_time.$": "$.run.scheduled_time",
                     "params.$": f"$.params['{job}']",
                     # Links the two executions in the console of Step Functions.

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from herd.infra.offer import Offering
 from herd.infra.spec.load import BatchSpec, JobSpec, ReportSpec, ServiceSpec, WorkloadSpec
+from herd.infra.spec.up_to_date import settings_digest
 from herd.runner.contract import checks
 from herd.runner.contract.task import Connection, Read, TaskSettings
 
@@ -37,6 +38,7 @@ def task_settings(spec: WorkloadSpec, offer: Offering, environment: str, data_bu
         retries=batch.retries if batch else 0,
         timeout_seconds=batch.timeout_minutes * 60 if batch else None,
         memory_gb=spec.memory_gb,
+        settings_digest=settings_digest(job, offer.datasets) if job else "",
         port=service.port if service else None,
         base_path="" if service else None,
         health=service.health if service else None,

@@ -34,6 +34,9 @@ ABORTED_RUN: Final = "aborted"
 SKIPPED_RUN: Final = "skipped"
 FAILED_RUNS: Final = frozenset({FAILED_RUN, CHECK_FAILED_RUN, TIMED_OUT_RUN, KILLED_RUN, ABORTED_RUN})
 
+IN_A_PIPELINE: Final = "pipeline"
+"""The `trigger` of a job's run that a pipeline starts."""
+
 OF_MAIL: Final = "mail"
 """The kind of what stands in a record beside its checks where the mail of a report was refused or changed."""
 

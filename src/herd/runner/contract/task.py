@@ -80,6 +80,8 @@ class TaskSettings:
     from run to run.
     A service has `port`, `base_path`, `health`, `start_seconds` to answer `health`, and should keep idle connections
     for `keep_alive_seconds`. `image` is a reference with a digest, `content_hash` that of the build context.
+    `settings_digest` stands for settings that the runner does not see, and is set where a run that would repeat the
+    last one is left out.
     """
 
     environment: str
@@ -111,6 +113,7 @@ class TaskSettings:
     keep_alive_seconds: float | None = None
     image: str = ""
     content_hash: str = ""
+    settings_digest: str = ""
 
     @property
     def is_service(self) -> bool:
@@ -158,7 +161,7 @@ class TaskSettings:
         )
 
 
-_LATER = ("footer", "self_contained", "deadline", "mail", "publish", "cache")
+_LATER = ("footer", "self_contained", "deadline", "mail", "publish", "cache", "settings_digest")
 """Fields that are left out where they say nothing: so what earlier releases have written stays the same text."""
 
 
@@ -299,5 +302,6 @@ _OPTIONAL: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "keep_alive_seconds": _positive,
     "image": _text,
     "content_hash": _text,
+    "settings_digest": _text,
 }
 """Readers of the fields that have a default; null counts as left out."""

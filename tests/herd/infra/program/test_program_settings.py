@@ -36,6 +36,12 @@ from tests.herd.infra.program.mocks import (
 JOB, REPORT, API = "jobs/lonely/workload.toml", "reports/page/workload.toml", "apis/answers/workload.toml"
 ANOTHER_IMAGE = {"images/other/Dockerfile": "FROM scratch\n", "images/other/requirements.lock": ""}
 
+IN_A_PIPELINE = 'schedule = "none"\nafter = ["ingest"]\nreads = ["ingest"]\n'
+
+DIGEST = "HERD_TASK.settings_digest"
+OF_A_DIGEST = ("reads", "env", "secrets", "connects", "publish", "fan_out", "checks")
+"""What only a job in a pipeline has, and the settings that decide it there."""
+
 CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "nothing": (JOB, "", {}),
     "owner": (JOB, 'owner = "ops@example.com"', {}),
@@ -59,6 +65,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "after": (JOB, 'schedule = "none"\nafter = ["ingest"]', {}),
     "cache": (JOB, 'cache = ["_targets"]', {}),
     "publish": (JOB, 'publish = ["true"]', {}),
+    "skip_unchanged": (JOB, f"{IN_A_PIPELINE}skip_unchanged = false", {}),
     "fan_out": (JOB, 'fan_out = ["a"]', {}),
     "timeout_minutes": (JOB, "timeout_minutes = 5", {}),
     "retries": (JOB, "retries = 3", {}),
@@ -125,9 +132,14 @@ def reach() -> dict[str, set[str]]:
         if setting == "nothing":
             continue
         with TemporaryDirectory() as before, TemporaryDirectory() as after:
-            whole = "" if setting != "mail" else CHANGES["mail_to"][1]
+            whole = {"mail": CHANGES["mail_to"][1], "skip_unchanged": IN_A_PIPELINE}.get(setting, "")
             was, is_now = registered(Path(before), file, whole), registered(Path(after), file, line, more)
         table.setdefault(setting, set()).update(setting_reach.reached(was, is_now))
+        if change in OF_A_DIGEST:
+            both = toml({**tomllib.loads(IN_A_PIPELINE), **tomllib.loads(line)})
+            with TemporaryDirectory() as before, TemporaryDirectory() as after:
+                was, is_now = registered(Path(before), JOB, IN_A_PIPELINE), registered(Path(after), JOB, both, more)
+            table[setting].update(place for place in setting_reach.reached(was, is_now) if DIGEST in place)
     return table
 
 
