@@ -193,6 +193,7 @@ WORKLOAD_RISKS: Mapping[str, Risk | Harmless] = {
     "timezone": Harmless("the next run is shown"),
     "after": Harmless("a job that nothing starts any more is refused"),
     "skip_unchanged": Harmless("what is left out is what readers have already"),
+    "max_parallel": Harmless("the deadline follows, and lateness is told by that"),
     "fan_out": Harmless("items are the team's own; readers that miss one fail and are told"),
     "timeout_minutes": Harmless("the deadline follows, and lateness is told by that"),
     "retries": Harmless("a failure is told in any case"),

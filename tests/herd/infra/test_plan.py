@@ -50,6 +50,7 @@ def job(**settings: Any) -> JobSpec:
         ({"timeout_minutes": 1, "retries": 10}, 11 + 86 + 15),  # 5 s × (2¹⁰ - 1) is 85.25 min
         ({"timeout_minutes": 20, "retries": 0, "fan_out": ("a", "b")}, 20 + 20 + 15),
         ({"timeout_minutes": 20, "retries": 0, "fan_out": tuple(map(str, range(11)))}, 2 * 20 + 20 + 15),
+        ({"timeout_minutes": 20, "retries": 0, "fan_out": ("a", "b", "c"), "max_parallel": 2}, 2 * 20 + 20 + 15),
         ({"timeout_minutes": 20, "retries": 1, "fan_out": tuple(map(str, range(10)))}, 2 * 40 + 1 + 15),
         ({"timeout_minutes": 30, "retries": 0, "hardware": "fargate-spot"}, 30 + 15),
         ({"timeout_minutes": 30, "retries": 0, "hardware": "vm"}, 30 + 20 + 15),  # a machine has to start first
@@ -69,7 +70,8 @@ def test_a_deadline_is_what_limits_and_retries_can_take(settings: dict[str, Any]
     st.sampled_from(["fargate", "fargate-spot", "vm", "big"]),
 )
 def test_more_to_do_is_never_due_earlier(timeout: int, retries: int, items: tuple[str, ...], hardware: str) -> None:
-    one = job(timeout_minutes=timeout, retries=retries, fan_out=items, hardware=hardware)
+    fan_out = {"fan_out": items} if items else {}
+    one = job(timeout_minutes=timeout, retries=retries, hardware=hardware, **fan_out)
     assert 16 <= deadline_minutes(one) <= LONGEST_MINUTES
     assert longest_minutes(one) >= (retries + 1) * timeout
     for more in ({"timeout_minutes": timeout + 1}, {"retries": retries + 1}, {"fan_out": (*items, "more")}):

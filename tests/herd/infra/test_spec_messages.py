@@ -51,6 +51,18 @@ CASES = golden((Path(__file__).parent / "messages.golden").read_text(encoding="u
         {JOB: "cpu = 0x" + "f" * 3_900},
         [f"{JOB}: cpu = a huge number is out of range"],
     ),
+    "no items": (
+        {JOB: "fan_out = []"},
+        [f"{JOB}: fan_out = [] has no items: leave the setting out for one task, or name what each task is for"],
+    ),
+    "parallel without items": (
+        {JOB: "max_parallel = 4"},
+        [f"{JOB}: max_parallel = 4 means nothing without fan_out: add the items, or remove it"],
+    ),
+    "too many at once": (
+        {JOB: 'fan_out = ["a"]\nmax_parallel = 41'},
+        [f"{JOB}: max_parallel = 41 is out of range; allowed: 1 to 40"],
+    ),
     "too many items": (
         {JOB: f"fan_out = {[str(i) for i in range(201)]}"},
         [f'{JOB}: fan_out = ["0", "1", "2", "3", "4", …] has 201 entries; allowed: up to 200'],

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from herd.infra.capacity import ON_FARGATE, placement
 from herd.infra.states.asl import Batch
-from herd.infra.states.job import MAX_PARALLEL_ITEMS, waits_seconds
+from herd.infra.states.job import waits_seconds
 
 SPARE_MINUTES = 15
 
@@ -26,7 +26,7 @@ def longest_minutes(spec: Batch) -> int:
     """
     attempts = spec.retries + 1
     once = attempts * spec.timeout_minutes * 60 + sum(waits_seconds(spec.retries))
-    rounds = ceil(len(spec.fan_out) / MAX_PARALLEL_ITEMS) + 1 if spec.fan_out else 1
+    rounds = ceil(len(spec.fan_out) / spec.max_parallel) + 1 if spec.fan_out else 1
     start = max(0, placement(spec.hardware).start_minutes - ON_FARGATE.start_minutes)
     return ceil(rounds * once / 60) + start
 

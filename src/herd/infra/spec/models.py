@@ -18,6 +18,7 @@ from herd.infra.spec import values
 from herd.infra.spec.checks import CHECKS, AnyCheck
 from herd.infra.spec.deadlines import LONGEST_MINUTES
 from herd.infra.spec.strict import Finite, Strict
+from herd.infra.states.limits import MAX_PARALLEL_ITEMS, MOST_PARALLEL_ITEMS
 from herd.runner.contract import kinds, schedule
 from herd.runner.contract.kinds import Kind
 from herd.runner.contract.plan import CatchUp
@@ -165,6 +166,9 @@ class BatchSpec(WorkloadSpec):
         AfterValidator(values.unique_items),
     ] = Field(
         default=(), description="one task per item, in parallel; each gets `HERD_ITEM`", examples=['["small", "large"]']
+    )
+    max_parallel: Annotated[int, Field(ge=1, le=MOST_PARALLEL_ITEMS)] = Field(
+        default=MAX_PARALLEL_ITEMS, description="how many items of `fan_out` run at the same time"
     )
     timeout_minutes: Annotated[int, Field(ge=1, le=10_080)] = Field(
         default=60, description="time limit of each attempt"

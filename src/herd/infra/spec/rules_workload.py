@@ -358,6 +358,14 @@ def _mail(spec: BatchSpec) -> Iterator[Finding]:
         yield ("mail",), f"mail = {show(spec.mail)} means nothing without mail_to, which says who gets it"
 
 
+def _parallel(spec: BatchSpec) -> Iterator[Finding]:
+    if "max_parallel" in spec.model_fields_set and not spec.fan_out:
+        yield (
+            ("max_parallel",),
+            f"max_parallel = {spec.max_parallel} means nothing without fan_out: add the items, or remove it",
+        )
+
+
 def _batch(spec: BatchSpec) -> Iterator[Finding]:
     if spec.schedule and spec.after:
         yield (
@@ -366,6 +374,7 @@ def _batch(spec: BatchSpec) -> Iterator[Finding]:
         )
     yield from _needs_a_schedule(spec)
     yield from _cache(spec)
+    yield from _parallel(spec)
     yield from _mail(spec)
     yield from _events(spec)
     if spec.name in spec.after:

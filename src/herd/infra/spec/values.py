@@ -57,7 +57,12 @@ def item(value: str) -> str:
 
 
 def unique_items(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Items become folders, and some laptops do not tell upper case from lower case."""
+    """Items become folders, and some laptops do not tell upper case from lower case.
+
+    A list without any would be one task without an item, which is what nobody means.
+    """
+    if not values:
+        raise ValueError("has no items: leave the setting out for one task, or name what each task is for")
     seen: dict[str, str] = {}
     for value in values:
         if value.lower() in seen:

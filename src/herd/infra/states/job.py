@@ -51,9 +51,6 @@ from herd.runner.contract.statuses import (
 from herd.runner.contract.task import CONTAINER
 
 FIRST_WAIT_SECONDS = 5
-MAX_PARALLEL_ITEMS = 10
-"""RunTask admits 20 launches a second on Fargate for the whole account: a wide fan-out must not starve the rest."""
-
 REASONS = {"container": "$.ended.task.Containers[0].Reason", "task": "$.ended.task.StoppedReason"}
 _RECORDED: State = {
     "status.$": "$.failure.status",
@@ -317,7 +314,7 @@ def _fan_out(spec: Batch, family: str, target: Target) -> States:
             "Type": "Map",
             "ItemsPath": "$.items",
             "ItemSelector": {"run.$": "$.run", "item.$": "$$.Map.Item.Value"},
-            "MaxConcurrency": MAX_PARALLEL_ITEMS,
+            "MaxConcurrency": spec.max_parallel,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "INLINE"},
                 "StartAt": "Item: first attempt",

@@ -11,6 +11,13 @@ from typing import Any
 MOST_EVENTS = 25_000
 """In the history of one execution."""
 
+MAX_PARALLEL_ITEMS = 10
+"""Items of a fan-out at a time, where nobody says how many. RunTask admits 20 launches a second on Fargate for the
+whole account: a wide fan-out must not starve the rest.
+"""
+MOST_PARALLEL_ITEMS = 40
+"""An inline Map does not run more at once, whatever it is asked for ("Map state", Step Functions developer guide)."""
+
 MOST_DEFINITION_BYTES = 1024 * 1024
 
 MOST_OVERRIDES_CHARACTERS = 8_192

@@ -67,6 +67,7 @@ CHANGES: dict[str, tuple[str, str, dict[str, str]]] = {
     "publish": (JOB, 'publish = ["true"]', {}),
     "skip_unchanged": (JOB, f"{IN_A_PIPELINE}skip_unchanged = false", {}),
     "fan_out": (JOB, 'fan_out = ["a"]', {}),
+    "max_parallel": (JOB, 'fan_out = ["a"]\nmax_parallel = 4', {}),
     "timeout_minutes": (JOB, "timeout_minutes = 5", {}),
     "retries": (JOB, "retries = 3", {}),
     "overlap": (JOB, 'overlap = "replace"', {}),
@@ -132,7 +133,11 @@ def reach() -> dict[str, set[str]]:
         if setting == "nothing":
             continue
         with TemporaryDirectory() as before, TemporaryDirectory() as after:
-            whole = {"mail": CHANGES["mail_to"][1], "skip_unchanged": IN_A_PIPELINE}.get(setting, "")
+            whole = {
+                "mail": CHANGES["mail_to"][1],
+                "skip_unchanged": IN_A_PIPELINE,
+                "max_parallel": CHANGES["fan_out"][1],
+            }.get(setting, "")
             was, is_now = registered(Path(before), file, whole), registered(Path(after), file, line, more)
         table.setdefault(setting, set()).update(setting_reach.reached(was, is_now))
         if change in OF_A_DIGEST:
