@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from harness.sandbox import Sandbox
+from tests.live.support import fetch
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live-failures")]
 
@@ -38,6 +39,10 @@ TEAM = {
     "jobs/total/workload.toml": 'after = ["numbers"]\nreads = ["numbers"]\n',
     "jobs/total/main.py": (
         'open("outputs/total.txt", "w").write(open("inputs/numbers/numbers.txt").read())\nprint("added up")\n'
+    ),
+    "reports/waits/workload.toml": (
+        'schedule = "@yearly"\nretries = 0\n'
+        'command = "test $HERD_PARAM_READY = yes && echo \\"<p>here\\" > outputs/index.html"\n[params]\nready = "no"\n'
     ),
     "jobs/sleeps/workload.toml": "retries = 0\n[params]\nseconds = 0\n",
     "jobs/sleeps/main.py": (
@@ -181,3 +186,16 @@ def test_what_is_up_to_date_is_not_run_again(team: Sandbox) -> None:
     team.herd("up", "--no-run")
     assert "jobs/total/main.py" in team.herd("why", "total").stdout
     assert "added up" in run("--param", "number=2")
+
+
+def test_an_address_without_a_page_yet_answers_in_words(team: Sandbox) -> None:
+    url = team.status("waits")["url"]
+    status, headers, page = fetch(url)
+    assert (status, "waits is not there yet" in page, "a schedule: @yearly (UTC)" in page) == (200, True, True)
+    assert headers["content-type"] == "text/html; charset=utf-8" and headers["cache-control"] == "no-cache"
+    assert team.herd("run", "waits", check=False).returncode == 1
+    assert "not there yet" in fetch(url)[2], "a run that fails puts no page there"
+    team.herd("run", "waits", "--param", "ready=yes")
+    assert "<p>here" in fetch(url)[2]
+    team.herd("up", "--no-run")
+    assert "<p>here" in fetch(url)[2]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from herd import console
 from herd.checkout import pauses, review_dates, team_files
-from herd.deploy import built_from, ends, environments, local_stack, why
+from herd.deploy import built_from, ends, environments, local_stack, waiting_pages, why
 from herd.engine import saved_plan
 from herd.engine.changes import Changes, short, type_and_name
 from herd.engine.plan import Plan
@@ -80,6 +80,7 @@ def bring_up(
         if again := [change.name for change in changes.done if (change.sign, change.type, change.name) in known]:
             console.note(f"made again, because they were missing: {losses.listed(again)}")
         target.forget_exports()
+        waiting_pages.put(target)
         built_from.write(target, specs)  # before the first runs, whose pages name the commit
         # Before waiting for services, which do not need the first run's results to start.
         started = start_first_runs(target, specs) if run else []
