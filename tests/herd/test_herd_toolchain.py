@@ -195,6 +195,16 @@ def test_packages_are_installed_by_hash_and_compiled_then_left_alone(tools: Tool
     assert len(tools.calls) == calls
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077], ids=oct)
+def test_the_folder_that_it_locks_in_is_the_owners_alone(tools: Tools, project: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        packages.ensure(project, tools.cache, packages.RUN)
+    finally:
+        os.umask(before)
+    assert oct((project / ".herd").stat().st_mode & 0o777) == oct(0o700)
+
+
 @pytest.mark.parametrize("name", ["plain", "my project", "it's", 'a "b" $HOME', "-x", "long" * 40])
 def test_the_command_starts_wherever_the_checkout_is(tools: Tools, tmp_path: Path, name: str) -> None:
     tools.add("uv", UV.replace("/bin/true", shlex.quote(sys.executable)))

@@ -42,6 +42,8 @@ def ensure(root: Path, cache: Path, lock: str) -> bool:
     if is_current(root, lock):
         return False
     tool = uv.ensure(cache)
+    # Often the first that makes this folder, which holds keys and state later: `herd doctor` wants it closed to others.
+    (root / ".herd").mkdir(mode=0o700, exist_ok=True)
     with machine.exclusive(root / ".herd" / "packages.lock", lambda: None):
         if is_current(root, lock):
             return False
