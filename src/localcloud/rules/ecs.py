@@ -62,10 +62,7 @@ def fargate_task_definition(asked: Call) -> None:
         raise Refused("ClientException", "Fargate requires that 'cpu' be defined at the task level.")
     if not memory:
         raise Refused("ClientException", "Fargate requires that 'memory' be defined at the task level.")
-    units, mib = _size(cpu, "vCPU", 1024), _size(memory, "GB", MIB_PER_GB)
-    if units is None or mib not in FARGATE_MEMORY.get(units, ()):
-        message = f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."
-        raise Refused("ClientException", f"{message} See the Amazon ECS documentation for the valid values.")
+    fargate_size(cpu, memory)
     disk = (definition.get("ephemeralStorage") or {}).get("sizeInGiB")
     if disk is not None and disk not in FARGATE_DISK_GIB:
         message = f"sizeInGiB must be between {FARGATE_DISK_GIB[0]} and {FARGATE_DISK_GIB[-1]}, was {disk}."
@@ -77,6 +74,14 @@ def fargate_task_definition(asked: Call) -> None:
             )
     if not definition.get("executionRoleArn"):
         _needs_execution_role(definition)
+
+
+def fargate_size(cpu: Any, memory: Any) -> None:
+    """Fargate has certain pairs."""
+    units, mib = _size(cpu, "vCPU", 1024), _size(memory, "GB", MIB_PER_GB)
+    if units is None or mib not in FARGATE_MEMORY.get(units, ()):
+        message = f"No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."
+        raise Refused("ClientException", f"{message} See the Amazon ECS documentation for the valid values.")
 
 
 def _needs_execution_role(definition: Mapping[str, Any]) -> None:
