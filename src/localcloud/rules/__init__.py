@@ -91,10 +91,15 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("scheduler", "CreateScheduleGroup"): (scheduling.group_is_new,),
     ("scheduler", "DeleteScheduleGroup"): (scheduling.group_exists,),
     ("scheduler", "UpdateSchedule"): (scheduling.schedule_is_valid,),
-    ("stepfunctions", "CreateStateMachine"): (machines.name_is_valid, machines.definition_is_valid, machines.is_new),
+    ("stepfunctions", "CreateStateMachine"): (
+        machines.name_is_valid,
+        machines.settings_are_valid,
+        machines.definition_is_valid,
+        machines.is_new,
+    ),
     ("stepfunctions", "DeleteStateMachineVersion"): (in_use.machine_version,),
-    ("stepfunctions", "StartExecution"): (machines.name_is_valid,),
-    ("stepfunctions", "UpdateStateMachine"): (machines.definition_is_valid,),
+    ("stepfunctions", "StartExecution"): (machines.name_is_valid, machines.input_is_json),
+    ("stepfunctions", "UpdateStateMachine"): (machines.settings_are_valid, machines.definition_is_valid),
 }
 """botocore's name of the service, and operation → the rules that judge it, in this order."""
 

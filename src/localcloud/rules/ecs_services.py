@@ -88,10 +88,10 @@ def _definition(asked: Call) -> Any:
         return None
     revisions = backends.ecs(asked.account, asked.region).task_definitions.get(family, {})
     if revision:
-        found = revisions.get(int(revision)) if revision.isdecimal() else None
-        if found is not None and found.status != "ACTIVE":
+        one = revisions.get(int(revision)) if revision.isdecimal() else None
+        if one is not None and one.status != "ACTIVE":
             raise Refused("ClientException", "TaskDefinition is inactive")
-        return found
+        return one
     return next((one for _, one in sorted(revisions.items(), reverse=True) if one.status == "ACTIVE"), None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from localcloud import backends
@@ -9,6 +10,10 @@ from localcloud.patches.stepfunctions.definitions import diagnose
 from localcloud.request import Call, Refused
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/]{1,80}")
+
+ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/.+")
+CHANGEABLE = {"definition", "roleArn", "loggingConfiguration", "encryptionConfiguration", "tracingConfiguration"}
+WAITING = re.compile(r':states:::[\w:-]+(\.sync|\.waitForTaskToken)(?::2)?"')
 
 
 def name_is_valid(asked: Call) -> None:
@@ -25,6 +30,37 @@ def definition_is_valid(asked: Call) -> None:
     if problems:
         words = "; ".join(f"{one.code}: {one.message} at {one.location}" for one in problems)
         raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{words}'")
+
+
+def settings_are_valid(asked: Call) -> None:
+    """A role's ARN, a log group where there is to be a log, no waiting in an express machine; and something to change.
+
+    Source: CreateStateMachine and UpdateStateMachine, Step Functions API reference.
+    """
+    arguments = asked.arguments
+    role = arguments.get("roleArn")
+    if role is not None and not ROLE.fullmatch(str(role)):
+        raise Refused("InvalidArn", f"Invalid Role Arn: '{role}'")
+    logging = arguments.get("loggingConfiguration") or {}
+    if logging.get("level", "OFF") != "OFF" and not logging.get("destinations"):
+        raise Refused("InvalidLoggingConfiguration", "Logging Configuration: a destination must be specified.")
+    if len(logging.get("destinations") or []) > 1:
+        raise Refused("InvalidLoggingConfiguration", "Logging Configuration: at most one destination is allowed.")
+    if asked.operation == "UpdateStateMachine" and not CHANGEABLE & arguments.keys():
+        message = "Either the definition, the role ARN, the LoggingConfiguration, the EncryptionConfiguration or the "
+        raise Refused("MissingRequiredParameter", f"{message}TracingConfiguration must be specified")
+    waiting = WAITING.search(asked.text("definition"))
+    if arguments.get("type") == "EXPRESS" and waiting:
+        message = f"Express state machine does not support '{waiting[1]}' service integration"
+        raise Refused("InvalidDefinition", f"Invalid State Machine Definition: '{message}'")
+
+
+def input_is_json(asked: Call) -> None:
+    """An execution's input is JSON."""
+    try:
+        json.loads(asked.text("input") or "{}")
+    except ValueError as error:
+        raise Refused("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'") from None
 
 
 def is_new(asked: Call) -> None:

@@ -8,10 +8,11 @@ import time
 import uuid
 from typing import Any
 
+from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.stepfunctions import responses
-from moto.stepfunctions.parser import models
+from moto.stepfunctions.parser import api, models
 from moto.stepfunctions.parser.backend import execution as executions
 from moto.stepfunctions.parser.backend import execution_worker
 
@@ -28,11 +29,20 @@ WORKER_START_SECONDS = 5.0
 
 def apply() -> None:
     """Make executions say what AWS's say, and let others wait for their end."""
+    _name_errors()
     _add_missing_calls()
     _patch_start()
     _patch_describe()
     _patch_stop()
     _patch_end()
+
+
+def _name_errors() -> None:
+    # stepfunctions/parser/api.py: each error has its name in `code`, which AWSError takes from `TYPE`; without it the
+    # answer has no __type, and no client knows what was refused.
+    for error in vars(api).values():
+        if isinstance(error, type) and issubclass(error, AWSError) and isinstance(vars(error).get("code"), str):
+            error.TYPE = vars(error)["code"]  # type: ignore[attr-defined]
 
 
 def _add_missing_calls() -> None:

@@ -18,6 +18,8 @@ from botocore.exceptions import UnknownServiceError
 from moto.stepfunctions.parser.asl.antlr.runtime.ASLLexer import ASLLexer  # noqa: F401 - loads the grammar first
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
+from localcloud.patches.stepfunctions import state_rules
+
 MOST_CHARACTERS = 1024 * 1024
 """Source: "Quotas related to state machines", Step Functions developer guide."""
 
@@ -25,7 +27,9 @@ TYPES = ("Choice", "Fail", "Map", "Parallel", "Pass", "Succeed", "Task", "Wait")
 ENDS = ("Fail", "Succeed")
 
 SDK = re.compile(r"arn:[\w-]+:states:::aws-sdk:(?P<service>\w+):(?P<action>\w+)(?:\.waitForTaskToken)?")
-OPTIMIZED = re.compile(r"arn:[\w-]+:states:::(?P<service>ecs|states):(?P<action>\w+)(?:\.\w+(?::2)?)?")
+OPTIMIZED = re.compile(
+    r"arn:[\w-]+:states:::(?P<service>dynamodb|ecs|lambda|sns|sqs|states):(?P<action>\w+)(?:\.\w+(?::2)?)?"
+)
 SERVICES = {"cloudwatchlogs": "logs", "eventbridge": "events", "sfn": "stepfunctions", "states": "stepfunctions"}
 """Service as integrations spell it -> as botocore does, where they differ."""
 
@@ -55,7 +59,8 @@ def diagnose(definition: str, *, language: bool = True) -> list[Diagnostic]:
         return [_error("INVALID_JSON_DESCRIPTION", str(error))]
     if not isinstance(document, dict):
         return [_error("INVALID_JSON_DESCRIPTION", "the definition is no object")]
-    problems = list(_scope(document, "", {}))
+    query_language = str(document.get("QueryLanguage") or "JSONPath")
+    problems = list(_scope(document, "", {}, query_language))
     if language and not problems:
         try:
             AmazonStateLanguageParser.parse(definition)
@@ -70,7 +75,7 @@ def _error(code: str, message: str, location: str = "") -> Diagnostic:
     return Diagnostic("ERROR", code, message, location)
 
 
-def _scope(scope: State, place: str, seen: dict[str, str]) -> Iterator[Diagnostic]:
+def _scope(scope: State, place: str, seen: dict[str, str], language: str) -> Iterator[Diagnostic]:
     """A machine, a branch or an item processor. `seen`: names of states so far, unique in a whole machine."""
     states, first = scope.get("States"), scope.get("StartAt")
     if not isinstance(states, dict) or not states or not all(isinstance(state, dict) for state in states.values()):
@@ -84,14 +89,14 @@ def _scope(scope: State, place: str, seen: dict[str, str]) -> Iterator[Diagnosti
         if name in seen:
             yield _error("DUPLICATE_STATE_NAME", f"Duplicate State name: {name}", where)
         seen[name] = where
-        yield from _state(state, where, states, seen)
+        yield from _state(state, where, states, seen, language)
         reached |= set(_followers(state).values())
     for name in states.keys() - reached:
         message = f'State "{name}" is not reachable.'
         yield _error("MISSING_TRANSITION_TARGET", message, f"{place}/States/{_escaped(name)}")
 
 
-def _state(state: State, where: str, states: State, seen: dict[str, str]) -> Iterator[Diagnostic]:
+def _state(state: State, where: str, states: State, seen: dict[str, str], language: str) -> Iterator[Diagnostic]:
     kind = state.get("Type")
     if kind not in TYPES:
         message = f"Type must be one of {', '.join(TYPES)}, not {kind!r}"
@@ -108,13 +113,15 @@ def _state(state: State, where: str, states: State, seen: dict[str, str]) -> Ite
         yield _error("SCHEMA_VALIDATION_FAILED", "a state must have either Next or End", where)
     if kind == "Choice" and not state.get("Choices"):
         yield _error("SCHEMA_VALIDATION_FAILED", "Choices is missing", where)
+    for below, message in state_rules.findings(state, language):
+        yield _error("SCHEMA_VALIDATION_FAILED", message, f"{where}{below}")
     if kind == "Task":
         yield from _task(state, where)
     for index, branch in enumerate(state.get("Branches", [])):
-        yield from _scope(branch, f"{where}/Branches/{index}", seen)
+        yield from _scope(branch, f"{where}/Branches/{index}", seen, language)
     for key in ("ItemProcessor", "Iterator"):
         if isinstance(state.get(key), dict):
-            yield from _scope(state[key], f"{where}/{key}", seen)
+            yield from _scope(state[key], f"{where}/{key}", seen, language)
 
 
 def _followers(state: State) -> dict[str, Any]:
@@ -132,6 +139,9 @@ def _task(state: State, where: str) -> Iterator[Diagnostic]:
     if not isinstance(resource, str) or not resource:
         yield _error("SCHEMA_VALIDATION_FAILED", "Resource is missing", where)
         return
+    if not resource.startswith(("arn:", "{%")):
+        yield _error("SCHEMA_VALIDATION_FAILED", "Value is not a valid resource ARN", f"{where}/Resource")
+        return
     match = SDK.fullmatch(resource) or OPTIMIZED.fullmatch(resource)
     if match is None:
         return
@@ -140,15 +150,22 @@ def _task(state: State, where: str) -> Iterator[Diagnostic]:
         message = f"The resource provided {resource} is not recognized."
         yield _error("SCHEMA_VALIDATION_FAILED", message, f"{where}/Resource")
         return
-    for name in state.get("Parameters") or {}:
+    parameters = state.get("Parameters")
+    if not isinstance(parameters, dict):  # the state's whole input is handed over
+        return
+    named = {name.removesuffix(".$") for name in parameters}
+    for name in sorted(name for name, is_required in fields.items() if is_required and name not in named):
+        message = f"The field '{name}' is required but was missing"
+        yield _error("SCHEMA_VALIDATION_FAILED", message, f"{where}/Parameters")
+    for name in parameters:
         if name.removesuffix(".$") not in fields:
             message = f"The field '{name.removesuffix('.$')}' is not supported by Step Functions"
             yield _error("SCHEMA_VALIDATION_FAILED", message, f"{where}/Parameters")
 
 
 @cache
-def _fields(service: str, action: str) -> frozenset[str] | None:
-    """What an operation takes, as integrations spell it; None if there is no such operation."""
+def _fields(service: str, action: str) -> Mapping[str, bool] | None:
+    """What an operation takes, as integrations spell it, and whether it must; None if there is no such operation."""
     try:
         model = botocore.session.get_session().get_service_model(service)
     except UnknownServiceError:
@@ -157,7 +174,14 @@ def _fields(service: str, action: str) -> frozenset[str] | None:
     if name is None:
         return None
     shape = model.operation_model(name).input_shape
-    return frozenset(member[:1].upper() + member[1:] for member in (shape.members if shape else {}))
+    needed = shape.required_members if shape else ()
+    generated = (
+        {name for name, member in shape.members.items() if member.metadata.get("idempotencyToken")} if shape else ()
+    )
+    return {
+        member[:1].upper() + member[1:]: member in needed and member not in generated
+        for member in (shape.members if shape else {})
+    }
 
 
 def _escaped(name: str) -> str:
