@@ -37,6 +37,11 @@ def ec2_subnets(account: str, region: str) -> dict[str, Any]:
     return {each.id: each for zone in ec2(account, region).subnets.values() for each in zone.values()}
 
 
+def security_group_vpcs(account: str, region: str) -> dict[str, str]:
+    """Security group -> its VPC."""
+    return {each: vpc for vpc, groups in ec2(account, region).groups.items() if vpc for each in groups}
+
+
 def iam(account: str) -> Any:
     """`.roles` by id, `.managed_policies` by ARN, `.instance_profiles` … IAM has no regions."""
     return _of("iam", account, "aws")
@@ -65,6 +70,11 @@ def autoscaling(account: str, region: str) -> Any:
 def cloudfront(account: str) -> Any:
     """`.distributions`, `.origin_access_controls` by id."""
     return _of("cloudfront", account, "aws")
+
+
+def route53(account: str) -> Any:
+    """`.zones` by id, each with `.rrsets`."""
+    return _of("route53", account, "aws")
 
 
 def ssl_policies() -> Any:

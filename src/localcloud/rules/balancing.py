@@ -51,7 +51,7 @@ def listener_is_valid(asked: Call) -> None:
     arguments, protocol = asked.arguments, asked.text("Protocol")
     certificates = arguments.get("Certificates") or []
     if protocol in SECURE and asked.operation == "CreateListener" and not certificates:
-        raise Refused("CertificateNotFound", f"A certificate must be specified for {protocol} listeners")
+        raise Refused("ValidationError", f"A certificate must be specified for {protocol} listeners")
     if len(certificates) > 1:
         raise Refused("ValidationError", "You must provide a list containing exactly one certificate")
     if protocol and protocol not in SECURE and (certificates or arguments.get("SslPolicy")):

@@ -200,11 +200,7 @@ def _network(asked: Call, definition: Any) -> None:
     vpcs = {known[subnet].vpc_id for subnet in subnets}
     if len(vpcs) > 1:
         raise Refused(INVALID, "subnets must all be of one VPC.")
-    own = {
-        group.id: vpc
-        for vpc, those in backends.ec2(asked.account, asked.region).groups.items()
-        for group in those.values()
-    }
+    own = backends.security_group_vpcs(asked.account, asked.region)
     for group in groups:
         if group not in own:
             raise Refused(INVALID, f"The security group '{group}' does not exist.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
+from datetime import datetime
 
 from localcloud import backends, cron
-from localcloud.request import Call, Refused
+from localcloud.request import Call, Refused, models
 
 
 def schedule_is_valid(asked: Call) -> None:
@@ -65,3 +68,62 @@ def group_exists(asked: Call) -> None:
         raise Refused("ValidationException", "You cannot delete the default schedule group.")
     if name not in backends.scheduler(asked.account, asked.region).schedule_groups:
         raise Refused("ResourceNotFoundException", f"Schedule group {name} does not exist.", 404)
+
+
+ARN = re.compile(r"arn:[\w-]+:(?P<service>[\w-]+):[^:]*:[^:]*:(?P<rest>.+)")
+TEMPLATED: Mapping[str, tuple[str, str]] = {
+    "EcsParameters": ("ecs", "cluster/"),
+    "EventBridgeParameters": ("events", "event-bus/"),
+    "KinesisParameters": ("kinesis", "stream/"),
+    "SageMakerPipelineParameters": ("sagemaker", "pipeline/"),
+    "SqsParameters": ("sqs", ""),
+}
+"""Parameters of a templated target -> the service, and how the resource begins, whose targets have them.
+Source: "Using templated targets", EventBridge Scheduler user guide."""
+OPTIONAL = ("SqsParameters",)
+JSON_INPUTS = ("lambda", "states")
+
+
+def target_is_valid(asked: Call) -> None:
+    """A target is an ARN, with the parameters of its service and of no other; and a schedule ends in the future."""
+    end = asked.arguments.get("EndDate")
+    if end is not None and end <= datetime.now(end.tzinfo):
+        raise Refused("ValidationException", "The EndDate you specify must be in the future.")
+    target = asked.arguments.get("Target") or {}
+    match = ARN.fullmatch(str(target.get("Arn")))
+    if match is None:
+        raise Refused("ValidationException", f"Provided Arn is not in correct format: {target.get('Arn')}")
+    service, rest = match["service"], match["rest"]
+    if service == "scheduler":
+        _universal(rest)
+        return
+    for name, (of, prefix) in TEMPLATED.items():
+        fits = service == of and rest.startswith(prefix)
+        if target.get(name) and not fits:
+            raise Refused("ValidationException", f"{name} is not supported for the target {target['Arn']}.")
+        if fits and not target.get(name) and name not in OPTIONAL:
+            raise Refused("ValidationException", f"{name} is required for the target {target['Arn']}.")
+    if service == "sqs" and rest.endswith(".fifo") and not (target.get("SqsParameters") or {}).get("MessageGroupId"):
+        raise Refused("ValidationException", "MessageGroupId is required for a FIFO queue.")
+    if service in JSON_INPUTS and target.get("Input"):
+        try:
+            json.loads(target["Input"])
+        except ValueError:
+            raise Refused("ValidationException", "Invalid Input: it must be JSON.") from None
+
+
+def _universal(rest: str) -> None:
+    """`aws-sdk:sqs:sendMessage`: any operation that changes something."""
+    service, _, action = rest.removeprefix("aws-sdk:").partition(":")
+    operation = action[:1].upper() + action[1:]
+    known = models.operation(UNIVERSAL.get(service, service), operation) is not None
+    if (
+        not rest.startswith("aws-sdk:")
+        or not known
+        or action.startswith(("get", "describe", "list", "poll", "receive"))
+    ):
+        raise Refused("ValidationException", f"arn:aws:scheduler:::{rest} is not a supported target.")
+
+
+UNIVERSAL = {"sfn": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
+"""Service as universal targets spell it -> as botocore does, where they differ."""
