@@ -47,6 +47,16 @@ def iam(account: str) -> Any:
     return _of("iam", account, "aws")
 
 
+def application_autoscaling(account: str, region: str) -> Any:
+    """`.targets` by dimension and resource."""
+    return _of("applicationautoscaling", account, region)
+
+
+def sns(account: str, region: str) -> Any:
+    """`.topics` by ARN."""
+    return _of("sns", account, region)
+
+
 def kms(account: str, region: str) -> Any:
     """`.keys` by id, `.key_to_aliases` …"""
     return _of("kms", account, region)

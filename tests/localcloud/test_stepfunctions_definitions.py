@@ -54,7 +54,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
     "a type that there is not": (machine(One={"Type": "Loop", "End": True}), "SCHEMA_VALIDATION_FAILED",
                                  "not 'Loop'", "/States/One/Type"),
     "a field that S3 does not know": (
-        machine(One={"Type": "Task", "Resource": PUT, "Parameters": {"Bucket": "b", "Keyy.$": "$.k"}, "End": True}),
+        machine(One={"Type": "Task", "Resource": PUT, "Parameters": {"Bucket": "b", "Key": "k", "Keyy.$": "$.k"},
+                     "End": True}),
         "SCHEMA_VALIDATION_FAILED", "The field 'Keyy' is not supported by Step Functions", "/States/One/Parameters",
     ),
     "an action that S3 does not know": (

@@ -40,3 +40,26 @@ def _check(what: str, text: str) -> None:
             f"set: {SET}"
         )
         raise Refused("InvalidParameterValue", message)
+
+
+PORT_PROTOCOLS = ("tcp", "udp", "6", "17")
+PORTS = range(65_536)
+SOURCES = ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+
+
+def ports_are_valid(asked: Call) -> None:
+    """TCP and UDP have ports, in their order; each rule has a source or a destination.
+
+    Source: AuthorizeSecurityGroupIngress, Amazon EC2 API reference.
+    """
+    for permission in asked.arguments.get("IpPermissions") or []:
+        low, high = permission.get("FromPort"), permission.get("ToPort")
+        if str(permission.get("IpProtocol")) in PORT_PROTOCOLS:
+            if low is None or high is None:
+                raise Refused(
+                    "InvalidParameterValue", "Invalid value 'Must specify both from and to ports with TCP/UDP.'"
+                )
+            if low not in PORTS or high not in PORTS or low > high:
+                raise Refused("InvalidParameterValue", f"Invalid value for portRange: {low} to {high}.")
+        if not any(permission.get(name) for name in SOURCES):
+            raise Refused("InvalidParameterValue", "Invalid value: a rule must have a source or a destination.")

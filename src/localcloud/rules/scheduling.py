@@ -127,3 +127,41 @@ def _universal(rest: str) -> None:
 
 UNIVERSAL = {"sfn": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
 """Service as universal targets spell it -> as botocore does, where they differ."""
+
+
+MOST_TARGETS = 5
+RULE_PARAMETERS = {"EcsParameters": ":ecs:", "BatchParameters": ":batch:", "KinesisParameters": ":kinesis:"}
+VARIABLE = re.compile(r"<([^<>\s]+)>")
+AWS_VARIABLES = ("aws.events.",)
+
+
+def rule_targets_are_valid(asked: Call) -> None:
+    """A rule has five targets; each has one way to its input, and the parameters of its service.
+
+    Source: PutTargets, Amazon EventBridge API reference.
+    """
+    targets = asked.arguments.get("Targets") or []
+    name, bus = asked.text("Rule"), asked.text("EventBusName").rsplit("/", 1)[-1] or "default"
+    buses = backends.events(asked.account, asked.region).event_buses
+    rule = buses[bus].rules.get(name) if bus in buses else None
+    ids = {str(target.get("Id")) for target in targets} | {str(one["Id"]) for one in (rule.targets if rule else ())}
+    if len(ids) > MOST_TARGETS:
+        raise Refused(
+            "LimitExceededException", f"The requested resource exceeds the maximum number allowed: {MOST_TARGETS}."
+        )
+    for target in targets:
+        arn, number = str(target.get("Arn")), target.get("Id")
+        if sum(bool(target.get(way)) for way in ("Input", "InputPath", "InputTransformer")) > 1:
+            message = f"Only one of Input, InputPath, or InputTransformer must be provided for target {number}."
+            raise Refused("ValidationException", message)
+        for parameters, service in RULE_PARAMETERS.items():
+            if parameters != "KinesisParameters" and service in arn and not target.get(parameters):
+                raise Refused("ValidationException", f"Parameter {parameters} must be provided for target {number}.")
+            if target.get(parameters) and service not in arn:
+                raise Refused("ValidationException", f"Parameter {parameters} does not fit target {number}.")
+        transformer = target.get("InputTransformer") or {}
+        known = set(transformer.get("InputPathsMap") or {})
+        for variable in VARIABLE.findall(str(transformer.get("InputTemplate") or "")):
+            if variable not in known and not variable.startswith(AWS_VARIABLES):
+                message = f"InputTemplate for target {number} contains placeholder {variable} which is not defined in InputPathsMap."
+                raise Refused("ValidationException", message)
