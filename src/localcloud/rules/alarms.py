@@ -141,3 +141,26 @@ def _of_a_period(period: int, count: int, settings: Mapping[str, Any]) -> Iterat
         windows.zone(str(wall_clock.get("Timezone") or "UTC"))
     except ValueError as error:
         yield f"Invalid Timezone: {error}"
+
+
+RESOLUTIONS = (1, 60)
+
+
+def actions_are_arns(asked: Call) -> None:
+    """Of alarms of every kind."""
+    for name in ("AlarmActions", "OKActions", "InsufficientDataActions"):
+        for action in asked.arguments.get(name) or []:
+            if not str(action).startswith("arn:"):
+                raise Refused("ValidationError", f"Invalid arn syntax: {action}")
+
+
+def data_is_valid(asked: Call) -> None:
+    """Names beginning with AWS/ are AWS's own; a point is of a second or of a minute."""
+    if asked.text("Namespace").startswith("AWS/"):
+        message = "The value AWS/ for parameter Namespace is invalid: it is reserved."
+        raise Refused("InvalidParameterValue", message)
+    for number, point in enumerate(asked.arguments.get("MetricData") or [], 1):
+        resolution = point.get("StorageResolution")
+        if resolution is not None and resolution not in RESOLUTIONS:
+            message = f"The parameter MetricData.member.{number}.StorageResolution must be 1 or 60, was {resolution}."
+            raise Refused("InvalidParameterValue", message)

@@ -61,7 +61,7 @@ def queue_is_valid(asked: Call) -> None:
         is_number = str(value).isdecimal() and least <= int(value) <= most
         if (key in QUEUE_NUMBERS and not is_number) or (key in QUEUE_WORDS and str(value) not in QUEUE_WORDS[key]):
             raise Refused("InvalidAttributeValue", f"Invalid value for the parameter {key}.")
-        if key in FIFO_ONLY and not name.endswith(".fifo"):
+        if key in FIFO_ONLY[1:] and not name.endswith(".fifo"):
             raise Refused("InvalidAttributeName", f"Unknown Attribute {key}.")
     _redrive(attributes.get("RedrivePolicy"), is_fifo=name.endswith(".fifo"))
 

@@ -163,5 +163,5 @@ def rule_targets_are_valid(asked: Call) -> None:
         known = set(transformer.get("InputPathsMap") or {})
         for variable in VARIABLE.findall(str(transformer.get("InputTemplate") or "")):
             if variable not in known and not variable.startswith(AWS_VARIABLES):
-                message = f"InputTemplate for target {number} contains placeholder {variable} which is not defined in InputPathsMap."
-                raise Refused("ValidationException", message)
+                where = f"InputTemplate for target {number} contains placeholder {variable}"
+                raise Refused("ValidationException", f"{where} which is not defined in InputPathsMap.")
