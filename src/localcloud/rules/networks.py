@@ -49,7 +49,7 @@ def subnet_is_free(asked: Call) -> None:
     """A subnet has one route table of its own."""
     subnet, table = asked.text("SubnetId"), asked.text("RouteTableId")
     for other in backends.ec2(asked.account, asked.region).route_tables.values():
-        if subnet and subnet in other.associations.values() and other.id != table:
+        if subnet and subnet in other._associations.values() and other.id != table:
             message = f"the specified association for route table {table} conflicts with an existing association"
             raise Refused("Resource.AlreadyAssociated", message)
 
