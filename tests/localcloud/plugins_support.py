@@ -187,9 +187,14 @@ def task(family: str = "web", image: str = "repo@sha256:1") -> Props:
 
 
 def service_inputs(world: World) -> Props:
-    vpc = world.vpc()
+    vpc, cluster = world.vpc(), world.cluster()
+    world.make(
+        "aws:ecs/clusterCapacityProviders:ClusterCapacityProviders",
+        clusterName=cluster.outputs["name"],
+        capacityProviders=["FARGATE", "FARGATE_SPOT"],
+    )
     return {
-        "cluster": world.cluster().outputs["arn"],
+        "cluster": cluster.outputs["arn"],
         "taskDefinition": world.definition().outputs["arn"],
         "desiredCount": 1,
         "capacityProviderStrategies": [{"capacityProvider": "FARGATE", "weight": 1}],
@@ -200,7 +205,6 @@ def service_inputs(world: World) -> Props:
         },
         "deploymentCircuitBreaker": {"enable": True, "rollback": True},
         "deploymentMinimumHealthyPercent": 100,
-        "healthCheckGracePeriodSeconds": 30,
         "enableEcsManagedTags": True,
         "propagateTags": "SERVICE",
     }

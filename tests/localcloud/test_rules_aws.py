@@ -355,7 +355,7 @@ def test_encryption_needs_a_certificate_that_exists_and_keeps_its_secrets(networ
     balancer = network.balancer()
     absent = [{"CertificateArn": "arn:aws:acm:eu-west-1:1:certificate/x"}]
     secure = {"Protocol": "HTTPS", "Port": 443}
-    assert code_of(lambda: network.listener(balancer, **secure)) == "CertificateNotFound"
+    assert code_of(lambda: network.listener(balancer, **secure)) == "ValidationError"
     assert code_of(lambda: network.listener(balancer, **secure, Certificates=absent)) == "CertificateNotFound"
     assert code_of(lambda: network.listener(balancer, Certificates=absent)) == "InvalidConfigurationRequest"
     made = network.server.client("acm").request_certificate(DomainName="a.example")["CertificateArn"]

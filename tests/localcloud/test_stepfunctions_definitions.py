@@ -68,7 +68,8 @@ WRONG: dict[str, tuple[str, str, str, str]] = {
         "SCHEMA_VALIDATION_FAILED", "The field 'Timeout' is not supported", "/States/One/Parameters",
     ),
     "a path that is none": (
-        machine(One={"Type": "Wait", "Seconds": "ten", "End": True}), "SCHEMA_VALIDATION_FAILED", "ten", "",
+        machine(One={"Type": "Wait", "Seconds": "ten", "End": True}), "SCHEMA_VALIDATION_FAILED", "a whole number",
+        "/States/One/Seconds",
     ),
 }  # fmt: skip
 

@@ -86,7 +86,7 @@ def _origins(asked: Call, config: Config) -> Iterator[tuple[str, str]]:
             yield "NoSuchOriginAccessControl", f"The origin access control {control} does not exist."
         if origin.get("S3OriginConfig") is not None and origin.get("CustomOriginConfig") is not None:
             yield "InvalidOrigin", "An origin is either S3's or a custom one."
-        if "/" in str(origin.get("DomainName")) or ":" in str(origin.get("DomainName")):
+        if "/" in str(origin.get("DomainName")):
             yield "InvalidArgument", "The parameter origin name must be a domain name."
     for behaviour in [config.get("DefaultCacheBehavior") or {}, *_items(config.get("CacheBehaviors"))]:
         if behaviour and behaviour.get("TargetOriginId") not in names:
