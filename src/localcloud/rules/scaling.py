@@ -6,6 +6,7 @@ PutScheduledAction), https://docs.aws.amazon.com/autoscaling/ec2/APIReference/AP
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from localcloud import backends, cron
@@ -48,12 +49,13 @@ def policy_is_valid(asked: Call) -> None:
     edges = sorted(
         (_edge(step, "MetricIntervalLowerBound", -1), _edge(step, "MetricIntervalUpperBound", 1)) for step in steps
     )
-    for (low, high), after in zip(edges, [*edges[1:], None], strict=True):
+    for low, high in edges:
         if low >= high:
             raise Refused(INVALID, "The lower bound of a step must be below its upper bound.")
-        if after is not None and after[0] < high:
+    for (_, high), (low, _) in pairwise(edges):
+        if low < high:
             raise Refused(INVALID, "Step adjustment intervals must not overlap.")
-        if after is not None and after[0] > high:
+        if low > high:
             raise Refused(INVALID, "There must be no gap between step adjustment intervals.")
 
 
