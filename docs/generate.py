@@ -32,7 +32,17 @@ from herd.infra.spec import values as words
 from herd.infra.spec.checks import CHECKS, Check, Measured
 from herd.infra.spec.deadlines import SPARE_MINUTES
 from herd.infra.spec.image_settings import ImageSettings
-from herd.infra.spec.models import ApiSpec, BatchSpec, JobSpec, Read, Replicas, ReportSpec, WorkloadSpec, settings_of
+from herd.infra.spec.models import (
+    ApiSpec,
+    AppSpec,
+    BatchSpec,
+    JobSpec,
+    Read,
+    Replicas,
+    ReportSpec,
+    WorkloadSpec,
+    settings_of,
+)
 from herd.runner.contract import names, schedule
 from herd.runner.contract.renderers import RENDER, RENDERERS
 from herd.runner.contract.schedule import parse
@@ -62,13 +72,15 @@ def settings_page() -> str:
     job = [setting for setting in settings_of(JobSpec) if setting not in (*common, *batch)]
     report = [setting for setting in settings_of(ReportSpec) if setting not in (*common, *batch)]
     api = [setting for setting in settings_of(ApiSpec) if setting not in common]
+    app = [setting for setting in settings_of(AppSpec) if setting not in common]
     return "\n".join(
         [
             "<!-- Written by docs/generate.py from the code. Do not edit. -->",
             "# Settings",
             "",
-            "A workload is a folder of `jobs/`, `reports/` or `apis/` with a `workload.toml`, which may be empty.",
-            "Later files win: `defaults.toml` → `workload.toml` → its `[environments.<environment>]` table. `[env]`,",
+            "A workload is a folder of `jobs/`, `reports/`, `apis/` or `apps/` with a `workload.toml`, which may be",
+            "empty. Later files win:",
+            "`defaults.toml` → `workload.toml` → its `[environments.<environment>]` table. `[env]`,",
             "`[params]` and `replicas` are merged key by key, everything else is replaced. `herd explain NAME` shows",
             "each value and where it comes from.",
             "",
@@ -94,6 +106,10 @@ def settings_page() -> str:
             "## APIs",
             "",
             *table(ApiSpec, api),
+            "",
+            "## Apps",
+            "",
+            *table(AppSpec, app),
             "",
             "## Inside a table",
             "",

@@ -24,6 +24,7 @@ from herd.infra.settings.schema import ADOPTABLE, Settings
 from herd.infra.spec.load import (
     AnySpec,
     ApiSpec,
+    AppSpec,
     JobSpec,
     ReportSpec,
     ServiceSpec,
@@ -137,6 +138,10 @@ class Project(Component):
     @property
     def apis(self) -> list[ApiSpec]:
         return self.of(ApiSpec)
+
+    @property
+    def apps(self) -> list[AppSpec]:
+        return self.of(AppSpec)
 
     @property
     def services(self) -> list[ServiceSpec]:

@@ -105,12 +105,12 @@ def test_explain_shows_values_and_where_they_come_from(cli: Any) -> None:
     assert lines["params.month"].split()[1] == "2"
 
 
-@pytest.mark.parametrize("kind", ["job", "report", "api"])
+@pytest.mark.parametrize("kind", ["job", "report", "api", "app"])
 def test_a_new_workload_is_valid_at_once(cli: Any, root: Path, kind: str) -> None:
     result = cli("new", kind, "fresh-one")
     assert result.exit_code == 0, result.stderr
     assert cli("explain", "fresh-one").exit_code == 0
-    folder = {"job": "jobs", "report": "reports", "api": "apis"}[kind]
+    folder = {"job": "jobs", "report": "reports", "api": "apis", "app": "apps"}[kind]
     text = "".join(file.read_text() for file in (root / folder / "fresh-one").iterdir())
     assert "fresh-one" in text
     # What is only shown in a comment must exist too: uncommented, nothing is unknown.

@@ -20,6 +20,7 @@ with single_modules():
     from herd.infra.storage.report_site import ReportSite
     from herd.infra.watching.watch import Watch
     from herd.infra.workloads.api import Api
+    from herd.infra.workloads.app import App
     from herd.infra.workloads.common import Platform, Workload
     from herd.infra.workloads.job import Job
     from herd.infra.workloads.pipeline import PipelineMachine
@@ -34,6 +35,7 @@ with single_modules():
 __all__ = [
     "COMPONENTS",
     "Api",
+    "App",
     "Cluster",
     "Connections",
     "DataBucket",

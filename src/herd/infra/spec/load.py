@@ -24,6 +24,7 @@ from herd.infra.spec.files import Origin
 from herd.infra.spec.models import (
     AnySpec,
     ApiSpec,
+    AppSpec,
     BatchSpec,
     JobSpec,
     Read,
@@ -44,6 +45,7 @@ EVERYWHERE = Offer()
 __all__ = [
     "AnySpec",
     "ApiSpec",
+    "AppSpec",
     "BatchSpec",
     "Explained",
     "JobSpec",

@@ -284,7 +284,20 @@ class ApiSpec(ServiceSpec):
     kind: Literal["api"] = "api"
 
 
-AnySpec = JobSpec | ReportSpec | ApiSpec
+class AppSpec(ServiceSpec):
+    """People use it in a browser: Streamlit, Shiny, Dash, or any program that listens."""
+
+    kind: Literal["app"] = "app"
+
+    health: Annotated[str, AfterValidator(values.url_path)] = Field(
+        default="/", description="the path that answers 200 while the process is up"
+    )
+    start_minutes: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=3, description="how long a new copy may take until it answers `health`; one that needs longer is ended"
+    )
+
+
+AnySpec = JobSpec | ReportSpec | ApiSpec | AppSpec
 
 Commands = Mapping[str, tuple[str, ...]]
 SCRIPTS: Commands = {"main.py": ("python", "main.py"), "main.R": ("Rscript", "main.R")}
@@ -297,6 +310,19 @@ SERVERS: Commands = {
         "host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')), docs = TRUE)",
     ),
 }
+
+APPS: Commands = {
+    "streamlit_app.py": (
+        *("sh", "-c"),
+        'exec python -m streamlit run streamlit_app.py --server.address "${HOST:-0.0.0.0}" --server.port "$PORT" '
+        "--server.headless true --browser.gatherUsageStats false",
+    ),
+    "app.R": (
+        *("Rscript", "-e"),
+        "shiny::runApp('app.R', host = Sys.getenv('HOST', '0.0.0.0'), port = as.integer(Sys.getenv('PORT')))",
+    ),
+}
+"""Files that a framework for apps serves. Their pages use relative addresses, so the prefix is no matter to them."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +350,7 @@ KINDS: Mapping[Kind, KindOfWorkload] = {
     "job": KindOfWorkload(JobSpec, "a job", SCRIPTS, "job.Job"),
     "report": KindOfWorkload(ReportSpec, "a report", SCRIPTS, "report.Report"),
     "api": KindOfWorkload(ApiSpec, "an api", {**SCRIPTS, **SERVERS}, "api.Api"),
+    "app": KindOfWorkload(AppSpec, "an app", {**SCRIPTS, **APPS}, "app.App"),
 }
 """`infra/outputs.py`, which is the team's, makes the components."""
 

@@ -1,6 +1,6 @@
 """An API: copies of a program that answer requests behind a load balancer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pulumi
 from pulumi_aws.appautoscaling.policy import Policy as ScalingPolicy
@@ -10,7 +10,7 @@ from pulumi_aws.ecs.service import Service
 from pulumi_aws.lb.target_group import TargetGroup
 
 from herd.infra.hardware.load_balancers import LoadBalancer
-from herd.infra.spec.load import ApiSpec
+from herd.infra.spec.models import ServiceSpec
 from herd.infra.workloads.common import Platform, Workload
 from herd.runner.contract.task import CONTAINER, STOP_SECONDS
 
@@ -29,14 +29,18 @@ class Api(Workload):
     to look at the result anyway.
     """
 
+    TYPE: ClassVar[str] = "Api"
+    STICKY_SECONDS: ClassVar[int | None] = None
+    """How long the balancer sends a browser to the copy that it saw last; None: every request to any copy."""
+
     def __init__(
         self,
-        spec: ApiSpec,
+        spec: ServiceSpec,
         platform: Platform,
         balancer: LoadBalancer,
         parent: pulumi.Resource,
     ) -> None:
-        super().__init__("Api", spec, platform, parent)
+        super().__init__(self.TYPE, spec, platform, parent)
         self.spec = spec
         self.balancer = balancer
         self.url = balancer.url(spec)
@@ -72,6 +76,11 @@ class Api(Workload):
             target_type="ip",
             vpc_id=platform.network.vpc_id,
             deregistration_delay=STOP_SECONDS,
+            stickiness=(
+                {"enabled": True, "type": "lb_cookie", "cookie_duration": self.STICKY_SECONDS}
+                if self.STICKY_SECONDS
+                else None
+            ),
             health_check={
                 "path": spec.health,
                 "matcher": "200",

@@ -18,40 +18,40 @@ from tests.herd.infra.program.mocks import TEAM, write_team
 ROOT = Path(__file__).parents[4]
 
 COMPONENT = '''
-"""An app: a service that people use in a browser."""
+"""A feed: a service that people use in a browser."""
 
 from herd.infra.workloads.api import Api
 
 
-class App(Api):
-    """A folder of apps/."""
+class Feed(Api):
+    """A folder of feeds/."""
 '''
-MODEL = '''class AppSpec(ServiceSpec):
+MODEL = '''class FeedSpec(ServiceSpec):
     """People use it in a browser."""
 
-    kind: Literal["app"] = "app"
+    kind: Literal["feed"] = "feed"
     greeting: str = Field(default="hello", description="what it says first")
 
 
-AnySpec = JobSpec | ReportSpec | ApiSpec | AppSpec
+AnySpec = JobSpec | ReportSpec | ApiSpec | AppSpec | FeedSpec
 '''
 LINE = '"api": KindOfWorkload(ApiSpec, "an api", {**SCRIPTS, **SERVERS}, "api.Api"),'
 EDITS: dict[str, list[tuple[str, str]]] = {
     "runner/contract/kinds.py": [
-        ('Literal["job", "report", "api"]', 'Literal["job", "report", "api", "app"]'),
-        ('frozenset({"api"})', 'frozenset({"api", "app"})'),
+        ('Literal["job", "report", "api", "app"]', 'Literal["job", "report", "api", "app", "feed"]'),
+        ('frozenset({"api", "app"})', 'frozenset({"api", "app", "feed"})'),
     ],
     "infra/spec/models.py": [
-        ("AnySpec = JobSpec | ReportSpec | ApiSpec\n", MODEL),
-        (LINE, LINE + LINE.replace("ApiSpec", "AppSpec").replace("api", "app").replace("Api", "App")),
+        ("AnySpec = JobSpec | ReportSpec | ApiSpec | AppSpec\n", MODEL),
+        (LINE, LINE + LINE.replace("ApiSpec", "FeedSpec").replace("api", "feed").replace("Api", "Feed")),
     ],
-    "infra/workloads/app.py": [("", COMPONENT)],
+    "infra/workloads/feed.py": [("", COMPONENT)],
 }
 """The product's files that the recipe of docs/contributing.md names."""
 
 IMPORT = "from herd.project import Project\n"
-MORE = "from herd.infra.workloads.app import App\nfrom herd.infra.spec.models import AppSpec\n"
-MADE = "    apis |= {s.name: App(s, platform, hardware.balancers.serving(s), project) for s in project.of(AppSpec)}\n"
+MORE = "from herd.infra.workloads.feed import Feed\nfrom herd.infra.spec.models import FeedSpec\n"
+MADE = "    apis |= {s.name: Feed(s, platform, hardware.balancers.serving(s), project) for s in project.of(FeedSpec)}\n"
 TEAMS = [(IMPORT, MORE + IMPORT), ("    pipelines = {\n", MADE + "    pipelines = {\n")]
 """What the team's infra/outputs.py gets."""
 
@@ -99,10 +99,10 @@ def test_a_kind_of_workload_is_three_files(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    assert "apps/board/workload.toml" in run("-m", "herd", "new", "app", "board")
-    (team / "apps/board/workload.toml").write_text('greeting = "good day"\nport = 9100\n')
-    assert run("-c", PROGRAM, str(product), str(team)).split() == ["app", "herd-dev-board", "9100.0"]
-    (team / "apps/board/workload.toml").write_text('greting = "good day"\n')
+    assert "feeds/board/workload.toml" in run("-m", "herd", "new", "feed", "board")
+    (team / "feeds/board/workload.toml").write_text('greeting = "good day"\nport = 9100\n')
+    assert run("-c", PROGRAM, str(product), str(team)).split() == ["feed", "herd-dev-board", "9100.0"]
+    (team / "feeds/board/workload.toml").write_text('greting = "good day"\n')
     done = subprocess.run([sys.executable, "-m", "herd", "up"], env=env, cwd=team, capture_output=True, text=True)
     assert done.returncode == 2 and "unknown setting 'greting'; did you mean 'greeting'?" in done.stderr
 
@@ -142,4 +142,4 @@ def test_the_recipe_names_these_files() -> None:
     page = (ROOT / "docs/contributing.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if line.startswith("| a kind of workload |")]
     assert row.split(" | ")[1] == str(len(EDITS))
-    assert all(f"`src/herd/{path}`" in row for path in EDITS if not path.endswith("app.py"))
+    assert all(f"`src/herd/{path}`" in row for path in EDITS if not path.endswith("feed.py"))
