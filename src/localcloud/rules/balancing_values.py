@@ -19,7 +19,10 @@ ENDING = ("forward", "redirect", "fixed-response")
 FIXED_CODES = re.compile(r"[245]\d\d")
 HTTP = ("HTTP", "HTTPS")
 MATCHER = re.compile(r"[2-4]\d\d(?:-[2-4]\d\d)?(?:,[2-4]\d\d(?:-[2-4]\d\d)?)*")
-PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16")))
+PRIVATE = tuple(
+    map(ipaddress.ip_network, ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8"))
+)
+"""The last is none of AWS's: tasks of the local cloud listen on this machine's loopback."""
 
 WHOLE_NUMBERS: Mapping[str, tuple[int, int]] = {
     "idle_timeout.timeout_seconds": (1, 4000),

@@ -136,6 +136,7 @@ def _placed(asked: Call, definition: Any) -> None:
     _strategy(strategy)
     name = asked.text("cluster").rsplit("/", 1)[-1] or "default"
     cluster = backends.ecs(asked.account, asked.region).clusters.get(name)
+    _known_providers(asked, [str(item.get("capacityProvider")) for item in strategy])
     for item in strategy if cluster is not None else ():
         if item.get("capacityProvider") not in (cluster.capacity_providers or []):
             message = "contains a capacity provider that is not associated with the cluster"

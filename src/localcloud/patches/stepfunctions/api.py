@@ -12,7 +12,7 @@ from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.stepfunctions import responses
-from moto.stepfunctions.parser import api, models
+from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.backend import execution as executions
 from moto.stepfunctions.parser.backend import execution_worker
 
@@ -38,11 +38,15 @@ def apply() -> None:
 
 
 def _name_errors() -> None:
-    # stepfunctions/parser/api.py: each error has its name in `code`, which AWSError takes from `TYPE`; without it the
+    # stepfunctions/parser/api.py: each error has its name in `code`, and AWSError takes it from `TYPE`; without it the
     # answer has no __type, and no client knows what was refused.
-    for error in vars(api).values():
-        if isinstance(error, type) and issubclass(error, AWSError) and isinstance(vars(error).get("code"), str):
-            error.TYPE = vars(error)["code"]  # type: ignore[attr-defined]
+    stock = AWSError.__init__
+
+    def named(self: Any, message: str, exception_type: str | None = None, status: int | None = None) -> None:
+        code = vars(type(self)).get("code")
+        stock(self, message, exception_type or self.TYPE or (code if isinstance(code, str) else None), status)
+
+    AWSError.__init__ = named  # type: ignore[method-assign]
 
 
 def _add_missing_calls() -> None:
