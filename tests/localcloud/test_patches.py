@@ -341,10 +341,9 @@ def test_services_keep_what_was_declared(ticking: Agent, server: Server) -> None
     ecs, ec2 = server.client("ecs"), server.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
-    ecs.create_cluster(clusterName="c")
-    ecs.register_task_definition(
-        family="f", networkMode="awsvpc", containerDefinitions=[{"name": "main", "image": "i", "memory": 64}]
-    )
+    ecs.create_cluster(clusterName="c", capacityProviders=["FARGATE", "FARGATE_SPOT"])
+    shared = {"family": "f", "networkMode": "awsvpc", "taskRoleArn": "arn:aws:iam::123456789012:role/r"}
+    ecs.register_task_definition(**shared, containerDefinitions=[{"name": "main", "image": "i", "memory": 64}])
     strategy = [{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]
     service = ecs.create_service(
         cluster="c",
@@ -353,23 +352,23 @@ def test_services_keep_what_was_declared(ticking: Agent, server: Server) -> None
         desiredCount=0,
         capacityProviderStrategy=strategy,
         networkConfiguration={"awsvpcConfiguration": {"subnets": [subnet]}},
-        healthCheckGracePeriodSeconds=7,
         enableExecuteCommand=True,
         deploymentConfiguration={"minimumHealthyPercent": 50},
     )["service"]
     assert service["capacityProviderStrategy"] == strategy
     assert "launchType" not in service
-    assert (service["healthCheckGracePeriodSeconds"], service["enableExecuteCommand"]) == (7, True)
+    assert service["enableExecuteCommand"] is True
     assert service["deploymentConfiguration"] == {
         "minimumHealthyPercent": 50,
         "maximumPercent": 200,
         "deploymentCircuitBreaker": {"enable": False, "rollback": False},
     }
-    ecs.register_task_definition(
-        family="f", networkMode="awsvpc", containerDefinitions=[{"name": "main", "image": "i2", "memory": 64}]
-    )
-    updated = ecs.update_service(cluster="c", service="s", taskDefinition="f", desiredCount=2)["service"]
+    ecs.register_task_definition(**shared, containerDefinitions=[{"name": "main", "image": "i2", "memory": 64}])
+    updated = ecs.update_service(
+        cluster="c", service="s", taskDefinition="f", desiredCount=2, healthCheckGracePeriodSeconds=7
+    )["service"]
     assert updated["taskDefinition"].endswith(":task-definition/f:2")
+    assert updated["healthCheckGracePeriodSeconds"] == 7
     assert (updated["runningCount"], updated["desiredCount"]) == (0, 2)
 
 

@@ -146,7 +146,8 @@ def _placed(asked: Call, definition: Any) -> None:
         for setting, words in (("placementStrategy", "strategies"), ("placementConstraints", "constraints")):
             if arguments.get(setting):
                 raise Refused(INVALID, f"Placement {words} are not supported with FARGATE launch type.")
-    if definition is not None and launch == "FARGATE" and "FARGATE" not in definition.compatibilities:
+    required = (definition.requires_compatibilities or []) if definition is not None else []
+    if required and launch == "FARGATE" and "FARGATE" not in required:
         raise Refused(INVALID, "Task definition does not support launch_type FARGATE.")
     if (platform := arguments.get("platformVersion")) and platform not in PLATFORMS:
         raise Refused("PlatformUnknownException", "The specified platform does not exist.")

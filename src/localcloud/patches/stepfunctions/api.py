@@ -46,7 +46,7 @@ def _name_errors() -> None:
         code = vars(type(self)).get("code")
         stock(self, message, exception_type or self.TYPE or (code if isinstance(code, str) else None), status)
 
-    AWSError.__init__ = named  # type: ignore[method-assign]
+    AWSError.__init__ = named
 
 
 def _add_missing_calls() -> None:
