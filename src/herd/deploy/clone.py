@@ -20,6 +20,7 @@ from herd.review.difference import Difference
 from herd.review.settings import Changed, Written
 from herd.runner.contract import keys
 from herd.runner.contract.documents import Snapshot
+from herd.runner.contract.statuses import SUCCEEDED_RUN
 from herd.runs import runs, secret_store, snapshots, status
 from herd.runs.follow import describe
 from herd.targets.target import Target
@@ -254,7 +255,7 @@ def _run_all(copy: Target) -> tuple[dict[str, str], list[str]]:
             passed = True
         else:
             ran[workload.name] = describe(run).partition(f" {workload.name} ")[2] if run else "never ran"
-            passed = run is not None and run.status in ("succeeded", "up-to-date")
+            passed = run is not None and run.status == SUCCEEDED_RUN
         if not passed:
             failed.append(workload.name)
     return ran, failed

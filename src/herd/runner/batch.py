@@ -160,8 +160,8 @@ class DeployedRun:
         if earlier is not None and earlier["status"] == TIMED_OUT_RUN and earlier["attempt"] == task.attempt - 1:
             progress.all_late = task.attempt == 2 or str(earlier["reason"]).startswith("each attempt ")
         if earlier is not None and earlier["status"] == SUCCEEDED_RUN:
-            progress.files, progress.inputs = files_from(earlier["files"]), _inputs_of([earlier])
-            progress.checks, progress.started = record.results_of([earlier]), earlier["started"]
+            progress.take_over(earlier)
+            progress.inputs = _inputs_of([earlier])
             say("an earlier attempt had already succeeded: nothing to do")
             return "an earlier attempt had already succeeded"
         version = self.published.version(task.workload) if task.item is None else None
@@ -178,9 +178,7 @@ class DeployedRun:
         if not task.settings_digest:
             return ""
         progress.contents = contents(chosen)
-        if task.trigger != IN_A_PIPELINE:
-            return ""
-        current = self.published.version(task.workload)
+        current = self.published.version(task.workload) if task.trigger == IN_A_PIPELINE else None
         if current is None or current.rollback is not None:
             return ""
         try:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .checks import Result
-from .contract.documents import SCHEMA, BuiltFrom, File, InputVersion, from_json, to_json
+from .contract.documents import SCHEMA, BuiltFrom, File, InputVersion, files_from, from_json, to_json
 from .contract.due import BY_SCHEDULE, Marker
 from .contract.keys import BadPath, built_from_key, due_key, record_key
 from .contract.made_of import settings_of
@@ -39,6 +39,12 @@ class Progress:
     @classmethod
     def begin(cls) -> Progress:
         return cls(format_time(datetime.now(UTC)))
+
+    def take_over(self, record: Mapping[str, Any]) -> None:
+        """Know what an earlier attempt has written down, so that writing it again loses nothing."""
+        self.started, self.files = str(record["started"]), files_from(record["files"])
+        self.checks = results_of([dict(record)])
+        self.contents, self.confirms = record.get("contents") or {}, str(record.get("confirms") or "")
 
 
 def compose(

@@ -116,3 +116,14 @@ def test_where_the_last_run_does_not_say_what_it_was_made_of_it_is_carried_out(
         job.s3.client.put_object(Bucket=job.bucket, Key=key, Body=record)
     run = job.run("r2", HERD_TRIGGER="pipeline")
     assert run.status == 0 and "carried out" in run.log, run.log
+
+
+def test_a_retry_of_what_had_ended_says_the_same(make: Make, orders: Any) -> None:
+    job = job_of(make)
+    assert job.run("r1", HERD_TRIGGER="pipeline").status == 0
+    assert job.run("r2", HERD_TRIGGER="pipeline").status == 0
+    for run_id in ("r1", "r2"):
+        before = job.record(run_id)
+        assert job.run(run_id, HERD_TRIGGER="pipeline", HERD_ATTEMPT="2").status == 0
+        after = job.record(run_id)
+        assert (after.get("confirms"), after["contents"]) == (before.get("confirms"), before["contents"])
