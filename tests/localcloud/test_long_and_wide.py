@@ -244,10 +244,11 @@ def test_who_waits_can_be_stopped_and_the_next_has_its_place(crowd: Crowd, wait_
 
 def test_who_waits_for_memory_is_not_passed_and_a_giant_runs_alone(crowd: Crowd, wait_until: Any) -> None:
     sleeper = crowd.define("sleep", "60")
-    half = [crowd.run(sleeper, overrides={"memory": "3072"}) for _ in range(2)]
+    half = [crowd.run(sleeper, overrides={"cpu": "512", "memory": "3072"}) for _ in range(2)]
     for arn in half:
         crowd.running(arn)
-    giant, small = crowd.run(sleeper, overrides={"memory": "9000"}), crowd.run(sleeper, overrides={"memory": "512"})
+    giant = crowd.run(sleeper, overrides={"cpu": "2048", "memory": "9216"})
+    small = crowd.run(sleeper, overrides={"cpu": "256", "memory": "512"})
     wait_until(lambda: crowd.task(giant)["containers"][0].get("reason"))
     assert "6144 of the 6144 MiB" in crowd.task(giant)["containers"][0]["reason"]
     crowd.ecs.stop_task(cluster="c", task=half[0])
