@@ -68,6 +68,11 @@ def _buckets(scope: Scope, *keys: str) -> list[str]:
     return [scope.account.bucket_arn(f"{scope.prefix}-{scope.account.id}-*", *keys)]
 
 
+def _report_pages(scope: Scope) -> list[str]:
+    """The lasting addresses of reports; not what jobs have published, which may have such names too."""
+    return [scope.account.bucket_arn(f"{scope.prefix}-{scope.account.id}-reports", keys.ALL_REPORT_PAGES)]
+
+
 def _adopted(scope: Scope, *keys: str) -> list[str]:
     """Buckets that environments use and do not make, by whatever name."""
     return [scope.account.bucket_arn(name, *keys) for name in scope.adopted_buckets]
@@ -104,6 +109,8 @@ ON: Mapping[str, Kind] = {
         lambda scope: [*_buckets(scope, keys.ALL_IMAGES), *_adopted(scope, keys.ALL_IMAGES)],
         herd="s3:GetObject s3:PutObject",
     ),
+    # What the address of a report shows until its first run, which `herd up` puts there.
+    "waiting-pages": Kind("data", _report_pages, herd="s3:PutObject"),
     # Whether reports can be mailed by the sender that the settings name.
     "mail-identities": Kind("data", lambda scope: [scope.own("ses", "identity/*")]),
     "log-groups": Kind("data", _log_groups, herd="logs:FilterLogEvents logs:GetLogEvents logs:DescribeLogStreams"),

@@ -88,7 +88,8 @@ def _definition(asked: Call) -> Any:
     revisions = backends.ecs(asked.account, asked.region).task_definitions.get(family, {})
     if revision:
         one = revisions.get(int(revision)) if revision.isdecimal() else None
-        if one is not None and one.status != "ACTIVE":
+        # A service that is rolled back goes on with the revision that it had, though Pulumi has deregistered that.
+        if one is not None and one.status != "ACTIVE" and asked.operation != "UpdateService":
             raise Refused("ClientException", "TaskDefinition is inactive")
         return one
     return next((one for _, one in sorted(revisions.items(), reverse=True) if one.status == "ACTIVE"), None)

@@ -30,6 +30,7 @@ ROLES = {"deploy": DEPLOY, "preview": PREVIEW}
 
 STATE = f"arn:aws:s3:::herd-{ACCOUNT}-state"
 KEPT = f"arn:aws:s3:::herd-prod-{ACCOUNT}-data"
+REPORTS = f"arn:aws:s3:::herd-prod-{ACCOUNT}-reports"
 DEV = f"arn:aws:s3:::herd-dev-{ACCOUNT}-data"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role"
 SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:herd-prod/api-AbCdEf"
@@ -64,6 +65,10 @@ CASES: list[tuple[str, str, str, dict[str, Any], bool]] = [
     ("deploy", "states:ValidateStateMachineDefinition", ANY_MACHINE, {}, True),
     ("deploy", "kms:RetireGrant", KEY, HERE, True),
     ("deploy", "kms:RetireGrant", KEY, {**HERE, **STATE_KEY}, False),
+    ("deploy", "s3:PutObject", f"{REPORTS}/page/index.html", {}, True),
+    ("deploy", "s3:PutObject", f"{REPORTS}/page/r1/style.css", {}, False),
+    ("deploy", "s3:PutObject", f"{KEPT}/page/versions/r1/index.html", {}, False),
+    ("preview", "s3:PutObject", f"{REPORTS}/page/index.html", {}, False),
     ("deploy", "s3:TagResource", DEV, {}, True),
     ("deploy", "s3:UntagResource", DEV, {}, True),
     ("deploy", "s3:ListTagsForResource", DEV, {}, True),

@@ -216,6 +216,8 @@ def report_version_prefix(workload: str, run_id: str) -> str:
 
 ALL_RECORDS: Final = f"{RECORDS}/*"
 ALL_IMAGES: Final = f"{IMAGES}/*"
+ALL_REPORT_PAGES: Final = f"*/{INDEX}"
+"""The lasting addresses of reports, in their own bucket."""
 ALL_DUE: Final = f"{DUE}/*"
 ALL_SNAPSHOTS: Final = f"{SNAPSHOTS}/*"
 
