@@ -24,7 +24,18 @@ from herd.errors import WrongInput
 
 ROOT = Path(__file__).parents[2]
 
-FREE = {"--param", "--lines", "--format", "--language", "--engine", "kind", "number", "command", "arguments"}
+FREE = {
+    "--param",
+    "--lines",
+    "--format",
+    "--language",
+    "--workflows",
+    "--engine",
+    "kind",
+    "number",
+    "command",
+    "arguments",
+}
 """Options whose values are no names: texts with a form of their own, numbers, one of a few words."""
 
 STANDS_IN = {
@@ -35,7 +46,7 @@ STANDS_IN = {
     "OTHER": "staging",
     "FROM": "dev",
     "TO": "staging",
-    "JOB|REPORT|API": "job",
+    "JOB|REPORT|API|APP": "job",
     "-- COMMAND": "true",
     "-- ARGUMENTS": "tests",
 }

@@ -93,7 +93,9 @@ class Cloud:
         self._role = f"arn:aws:iam::{server.account}:role/states"
         self._bucket = f"herd-dev-{server.account}-data"
         self._s3.create_bucket(Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        cluster = self._ecs.create_cluster(clusterName="herd-dev")["cluster"]["clusterArn"]
+        cluster = self._ecs.create_cluster(clusterName="herd-dev", capacityProviders=["FARGATE", "FARGATE_SPOT"])[
+            "cluster"
+        ]["clusterArn"]
         ec2 = server.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
