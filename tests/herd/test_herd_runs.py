@@ -203,6 +203,7 @@ def test_the_json_of_status_has_the_promised_shape() -> None:
             "ended": "2027-01-31T06:00:01Z",
             "exit_code": 3,
             "reason": "it fell",
+            "confirms": None,
             "files": None,
         },
         "skipped": None,
