@@ -182,7 +182,9 @@ class Cloud:
         }
         return self.define_containers(family, [definition])
 
-    def define_containers(self, family: str, containers: list[dict[str, Any]], task_role: bool = True) -> str:
+    def define_containers(
+        self, family: str, containers: list[dict[str, Any]], task_role: bool = True, **more: Any
+    ) -> str:
         role = f"arn:aws:iam::{self.server.account}:role/r"
         arn: str = self.ecs.register_task_definition(
             family=family,
@@ -193,6 +195,7 @@ class Cloud:
             executionRoleArn=role,
             **({"taskRoleArn": role} if task_role else {}),
             containerDefinitions=containers,
+            **more,
         )["taskDefinition"]["taskDefinitionArn"]
         return arn
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localcloud.agent.dependencies import Dependencies, Progress, state_of
 from localcloud.engines import HealthCheck, Mount
@@ -120,12 +121,13 @@ def test_volumes_of_another_container(cloud: Any) -> None:
                   **after("side", "START")),
         container("side", "true", mountPoints=[point], volumesFrom=[{"sourceContainer": "main"}]),
     ]  # fmt: skip
-    cloud.stopped(cloud.run(cloud.define_containers("f", containers)))
+    volumes = [{"name": "data"}, {"name": "own"}]
+    cloud.stopped(cloud.run(cloud.define_containers("f", containers, volumes=volumes)))
     by_name = {one.name: one.isolation.mounts for one in cloud.engine.started}
     assert by_name["main"] == (Mount(volume="own", path="/own"), Mount(volume="data", path="/data", read_only=True))
     assert by_name["side"] == (Mount(volume="data", path="/data"), Mount(volume="own", path="/own"))
 
 
 def test_volumes_of_a_container_that_is_not_there(cloud: Any) -> None:
-    arn = cloud.run(cloud.define("true", volumesFrom=[{"sourceContainer": "nobody"}]))
-    assert "takes volumes from nobody, which the task definition has not" in cloud.stopped(arn)["stoppedReason"]
+    with pytest.raises(ClientError, match="Unknown container 'nobody' in volumesFrom"):
+        cloud.define("true", volumesFrom=[{"sourceContainer": "nobody"}])
