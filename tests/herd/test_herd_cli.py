@@ -64,7 +64,7 @@ def test_every_command_explains_itself(cli: Any, command: str) -> None:
         pytest.param(["try", "hello", "--item", "x"], 2, "no item in fan_out of hello 'x'", id="item of no fan-out"),
         pytest.param(["try", "hello", "--param", "mont=3"], 2, "did you mean 'month'?", id="misspelt parameter"),
         pytest.param(["new", "job", "Bad_Name"], 2, "cannot be a name", id="name of a workload"),
-        pytest.param(["new", "app", "x1"], 2, "is not one of", id="kind of workload"),
+        pytest.param(["new", "dashboard", "x1"], 2, "is not one of", id="kind of workload"),
         pytest.param(["new", "job", "hello"], 2, "is already there", id="taken name"),
     ],
 )
