@@ -79,10 +79,15 @@ def test_the_clients_of_an_identity_provider_change(server: Server) -> None:
 def test_a_distribution_keeps_its_configuration_and_has_an_address_here(server: Server) -> None:
     cloudfront = server.client("cloudfront")
     methods = {"Quantity": 2, "Items": ["GET", "HEAD"]}
+    control = cloudfront.create_origin_access_control(
+        OriginAccessControlConfig={
+            "Name": "c", "SigningProtocol": "sigv4", "SigningBehavior": "always", "OriginAccessControlOriginType": "s3",
+        }
+    )["OriginAccessControl"]["Id"]  # fmt: skip
     config = {
         "CallerReference": "x", "Comment": "", "Enabled": True,
         "Origins": {"Quantity": 1, "Items": [
-            {"Id": "o", "DomainName": "b.s3.eu-west-1.localhost:1", "OriginAccessControlId": "E1",
+            {"Id": "o", "DomainName": "b.s3.eu-west-1.localhost:1", "OriginAccessControlId": control,
              "S3OriginConfig": {"OriginAccessIdentity": ""}}]},
         "DefaultCacheBehavior": {
             "TargetOriginId": "o", "ViewerProtocolPolicy": "https-only", "CachePolicyId": "658327ea",
@@ -91,7 +96,7 @@ def test_a_distribution_keeps_its_configuration_and_has_an_address_here(server: 
     made = cloudfront.create_distribution(DistributionConfig=config)["Distribution"]
     assert ".cloudfront.localhost:" in made["DomainName"]
     kept = cloudfront.get_distribution_config(Id=made["Id"])["DistributionConfig"]
-    assert kept["Origins"]["Items"][0]["OriginAccessControlId"] == "E1"
+    assert kept["Origins"]["Items"][0]["OriginAccessControlId"] == control
     assert kept["DefaultCacheBehavior"]["CachePolicyId"] == "658327ea"
     summary = cloudfront.list_distributions()["DistributionList"]["Items"][0]
     assert summary["DomainName"] == made["DomainName"]
