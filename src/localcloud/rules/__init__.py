@@ -180,7 +180,7 @@ RULES: Mapping[tuple[str, str], tuple[Rule, ...]] = {
     ("stepfunctions", "DeleteStateMachineVersion"): (in_use.machine_version,),
     ("stepfunctions", "StartExecution"): (machines.name_is_valid, machines.input_is_json),
     ("stepfunctions", "UpdateStateMachine"): (machines.settings_are_valid, machines.definition_is_valid),
-    ("sts", "AssumeRole"): (identities.role_can_be_assumed,),
+    ("sts", "AssumeRole"): (identities.session_policy_is_one,),
 }
 """botocore's name of the service, and operation → the rules that judge it, in this order."""
 
