@@ -120,7 +120,7 @@ def test_kinds_and_folders_are_listed_once() -> None:
 
 def test_the_rules_know_the_same_folders() -> None:
     """They may import nothing of the runner: they are asked about any program's resources."""
-    assert {kind.lower(): folder for kind, folder in model.FOLDERS.items() if kind != "App"} == kinds.FOLDERS
+    assert {kind.lower(): folder for kind, folder in model.FOLDERS.items()} == kinds.FOLDERS
 
 
 def patterns(module: ast.Module) -> Iterator[str]:
